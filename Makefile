@@ -1,0 +1,38 @@
+# `make demo` is all a first visit needs: it makes .venv, installs the package there and runs the main job.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-slow check bench contracts clean
+
+demo: $(VENV)/.installed
+	$(BIN)/darkpool demo
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed
+	for bench in $$(grep -l '^if __name__' benchmarks/*.py); do \
+		$(BIN)/python -m "benchmarks.$$(basename "$$bench" .py)" || exit 1; \
+	done
+
+contracts: $(VENV)/.installed
+	$(BIN)/python contracts/compile.py
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,1 @@
+"""A dark pool: orders are sealed, crossed while encrypted, and settled on a chain."""

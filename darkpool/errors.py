@@ -1,0 +1,148 @@
+"""The errors of the market layer, one tree, each carrying its operands.
+
+Two branches decide what the command line answers: `BadInput` is the caller's to mend (exit code 2),
+`CheckFailed` says that something which had to hold does not (exit code 1). A message says what was
+expected and what came.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class DarkpoolError(Exception):
+    """Base of everything that `darkpool` raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class BadInput(DarkpoolError):
+    """The caller gave something that cannot be used; giving it again will fail again."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class CheckFailed(DarkpoolError):
+    """Something that had to hold does not."""
+
+
+class InconsistentLimits(CheckFailed):
+    """Two bounds of `darkpool.limits` contradict each other."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(f"limits contradict each other: {rule} does not hold")
+        self.rule = rule
+
+
+class InvalidAccount(BadInput):
+    """Text that is no account address."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"account: expected {expected}, got {got}")
+        self.expected = expected
+        self.got = got
+
+
+class InvalidGrid(BadInput):
+    """A price grid that cannot exist."""
+
+    def __init__(self, parameter: str, expected: str, got: str) -> None:
+        super().__init__(f"price grid, {parameter}: expected {expected}, got {got}")
+        self.parameter = parameter
+        self.expected = expected
+        self.got = got
+
+
+class InvalidPrice(BadInput):
+    """A price that no tick of the grid has."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"price: expected {expected}, got {got}")
+        self.expected = expected
+        self.got = got
+
+
+class OutOfBounds(BadInput):
+    """A quantity outside its bounds, both of which are allowed values."""
+
+    def __init__(self, quantity: str, lowest: int, highest: int, got: int) -> None:
+        super().__init__(f"{quantity}: expected {lowest} to {highest}, got {got}")
+        self.quantity = quantity
+        self.lowest = lowest
+        self.highest = highest
+        self.got = got
+
+
+class InvalidOrder(BadInput):
+    """One thing wrong in an order file.
+
+    `row` counts the orders from 0, as the result does; it is None when the file as a whole is at
+    fault. `column` is None when the row as a whole is.
+    """
+
+    def __init__(self, row: int | None, column: str | None, expected: str, got: str) -> None:
+        place = "file" if row is None else f"row {row}"
+        if column is not None:
+            place = f"{place}, column {column}"
+        super().__init__(f"{place}: expected {expected}, got {got}")
+        self.row = row
+        self.column = column
+        self.expected = expected
+        self.got = got
+
+
+class InvalidOrderFile(BadInput):
+    """An order file with everything that is wrong in it, in the order of the rows.
+
+    `complete` is False when reading stopped early because there was too much to tell.
+    """
+
+    def __init__(self, source: str, problems: Sequence[InvalidOrder], *, complete: bool) -> None:
+        lines = [f"{source}: not an order file"]
+        lines += [f"  {problem}" for problem in problems]
+        if not complete:
+            lines.append("  and more")
+        super().__init__("\n".join(lines))
+        self.source = source
+        self.problems = tuple(problems)
+        self.complete = complete
+
+
+class MarginError(DarkpoolError):
+    """A change of the margin ledger that was refused; the ledger is as it was."""
+
+
+class InsufficientMargin(MarginError):
+    """An account has less free collateral than a reservation needs."""
+
+    def __init__(self, required: int, available: int) -> None:
+        super().__init__(f"margin: required {required}, available {available}")
+        self.required = required
+        self.available = available
+
+
+class UnknownReservation(MarginError):
+    """No reservation is open under this key: never made, or posted or released already."""
+
+    def __init__(self, account: str, key: str) -> None:
+        super().__init__(f"margin: expected an open reservation of {account} for {key}, got none")
+        self.account = account
+        self.key = key
+
+
+class DuplicateReservation(MarginError):
+    """A reservation is already open under this key."""
+
+    def __init__(self, account: str, key: str) -> None:
+        super().__init__(f"margin: expected one reservation of {account} for {key}, got a second")
+        self.account = account
+        self.key = key
+
+
+class NotConserved(CheckFailed):
+    """A quantity that has to be the same on both sides of a step is not."""
+
+    def __init__(self, quantity: str, expected: int, got: int) -> None:
+        super().__init__(f"{quantity} is not conserved: expected {expected}, got {got}")
+        self.quantity = quantity
+        self.expected = expected
+        self.got = got

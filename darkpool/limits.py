@@ -1,0 +1,100 @@
+"""Every bound of the system, in one place, checked against the others when it is imported.
+
+A bound is the largest allowed value unless its name says otherwise. Units come last in the name.
+"""
+
+from typing import Final
+
+from darkpool.errors import InconsistentLimits
+
+ORDER_PLAIN_MODULUS: Final = 67_043_329
+"""t, the plain modulus of the order ring: sizes, and sums of sizes, are counted modulo it."""
+
+ORDER_ROW_SLOTS: Final = 4096
+"""Slots in one of the two rows of an order ciphertext; the lower half holds the ticks."""
+
+TICKS_MAX: Final = 2047
+"""Ticks of a price grid: the last slot of the lower half-row is not a tick."""
+
+INTENTS_PER_AUCTION_MAX: Final = 2048
+"""Intents for one instrument in one auction: priority order has one slot each in a half-row."""
+
+INSTRUMENTS_PER_VENUE_MAX: Final = 64
+"""Instruments that cross together."""
+
+CAP_BUCKETS_LOTS: Final = (
+    *(digit * 10**exponent for exponent in range(7) for digit in (1, 2, 5)),
+    10_000_000,
+)
+"""The only public caps there are: a cap tells no more of a size than its bucket."""
+
+ORDER_SIZE_MAX_LOTS: Final = CAP_BUCKETS_LOTS[-1]
+"""Size of one order."""
+
+CAPS_SUM_MAX_LOTS: Final = (ORDER_PLAIN_MODULUS - 1) // 4
+"""Sum of the public caps for one instrument in one auction: strictly below t/4, so that no sum of
+sizes and no difference of two such sums wraps, and every comparison stays in its exact range."""
+
+KEY_EPOCH_OPENINGS_MAX: Final = 1 << 20
+"""Decryptions under one committee key: the bound in the flooding argument."""
+
+PRICE_DECIMALS: Final = 6
+"""Decimals of an integer price: one price unit is 10**-6 of the quote currency."""
+
+CASH_DECIMALS: Final = 6
+"""Decimals of an integer amount of money. Equal to PRICE_DECIMALS, so that price times lots times
+contract multiplier is an exact amount and nothing but a margin rate ever rounds."""
+
+PRICE_MAX_UNITS: Final = 10**18
+"""Absolute price, in units of 10**-6."""
+
+CONTRACT_MULTIPLIER_MAX: Final = 10**6
+"""Units of the underlying in one contract."""
+
+MARGIN_RATE_ONE_PPM: Final = 10**6
+"""The whole notional, in parts per million: the largest margin rate, and its scale."""
+
+CASH_MAX: Final = (1 << 128) - 1
+"""An amount of money, in units of 10**-6: fits the contracts' uint256 with room for any sum."""
+
+ORDER_FILE_MAX_BYTES: Final = 16 << 20
+"""Size of an order file."""
+
+ORDER_FILE_FIELD_MAX_CHARACTERS: Final = 256
+"""Length of one field of an order file."""
+
+ORDER_FILE_PROBLEMS_MAX: Final = 20
+"""Problems told of one order file before reading stops."""
+
+ACCOUNT_LABEL_MAX_CHARACTERS: Final = 64
+"""Length of an account's name in an order file."""
+
+INSTRUMENT_NAME_MAX_CHARACTERS: Final = 32
+"""Length of an instrument's name."""
+
+DECIMAL_DIGITS_MAX: Final = 40
+"""Digits of a decimal number that is read from text."""
+
+_RULES: Final = {
+    "t = 1 modulo 32768": ORDER_PLAIN_MODULUS % 32_768 == 1,
+    "TICKS_MAX < ORDER_ROW_SLOTS / 2": ORDER_ROW_SLOTS // 2 > TICKS_MAX,
+    "INTENTS_PER_AUCTION_MAX <= ORDER_ROW_SLOTS / 2": (
+        INTENTS_PER_AUCTION_MAX <= ORDER_ROW_SLOTS // 2
+    ),
+    "4 * CAPS_SUM_MAX_LOTS < t": 4 * CAPS_SUM_MAX_LOTS < ORDER_PLAIN_MODULUS,
+    "ORDER_SIZE_MAX_LOTS <= CAPS_SUM_MAX_LOTS": ORDER_SIZE_MAX_LOTS <= CAPS_SUM_MAX_LOTS,
+    "CAP_BUCKETS_LOTS rises from 1": (
+        CAP_BUCKETS_LOTS[0] == 1 and list(CAP_BUCKETS_LOTS) == sorted(set(CAP_BUCKETS_LOTS))
+    ),
+    "PRICE_DECIMALS = CASH_DECIMALS": PRICE_DECIMALS == CASH_DECIMALS,
+    "the largest notional <= CASH_MAX": (
+        PRICE_MAX_UNITS * ORDER_SIZE_MAX_LOTS * CONTRACT_MULTIPLIER_MAX <= CASH_MAX
+    ),
+    "PRICE_MAX_UNITS has at most DECIMAL_DIGITS_MAX digits": (
+        len(str(PRICE_MAX_UNITS)) <= DECIMAL_DIGITS_MAX
+    ),
+}
+
+for _rule, _holds in _RULES.items():
+    if not _holds:
+        raise InconsistentLimits(_rule)

@@ -1,0 +1,219 @@
+"""The quantities of the market, each a type of its own: a wrong unit is a type error.
+
+Scalars are `NewType`s of `int`, `str` and `bytes`: they cost nothing at run time and move into
+NumPy arrays as they are; arithmetic gives a bare `int`, so a new unit has to be named again.
+
+Money is exact. A price is an integer number of price units, 10**-6 of the quote currency; an
+amount of cash is an integer number of cash units, 10**-6 of the same currency (one unit of a token
+with six decimals). Price times lots times contract multiplier is therefore an amount of cash,
+without rounding. `Decimal` appears where people write or read a price, and nowhere else.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import IntEnum
+from typing import Final, NewType
+
+from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
+
+from darkpool.errors import InvalidAccount, InvalidGrid, InvalidPrice, OutOfBounds
+from darkpool.limits import PRICE_DECIMALS, PRICE_MAX_UNITS, TICKS_MAX
+
+Tick = NewType("Tick", int)
+"""Index of a price on its grid, 0 for the lowest."""
+
+Lots = NewType("Lots", int)
+"""A size; the smallest tradable quantity is one."""
+
+PriceUnits = NewType("PriceUnits", int)
+"""A price, in 10**-6 of the quote currency; may be negative."""
+
+Cash = NewType("Cash", int)
+"""An amount of money, in 10**-6 of the currency that collateral is held in."""
+
+AccountId = NewType("AccountId", str)
+"""The 20-byte address of an account, in EIP-55 mixed case; made by `account_id`."""
+
+AccountLabel = NewType("AccountLabel", str)
+"""What an order file calls an account."""
+
+InstrumentName = NewType("InstrumentName", str)
+"""What people call an instrument."""
+
+InstrumentId = NewType("InstrumentId", bytes)
+"""The 32 bytes that stand for an instrument in signed messages and on the chain."""
+
+Interval = NewType("Interval", int)
+"""Number of an auction in its series: there is one for each instrument at each interval."""
+
+
+class Side(IntEnum):
+    """The side of an order, numbered as in signed messages."""
+
+    BUY = 0
+    SELL = 1
+
+    @property
+    def label(self) -> str:
+        """The word for it in files: `buy` or `sell`."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionId:
+    """The one auction of an instrument at an interval."""
+
+    instrument: InstrumentId
+    interval: Interval
+
+
+def account_id(text: str) -> AccountId:
+    """Read an address: 0x and 40 hexadecimal digits, one case throughout or EIP-55 mixed case.
+
+    Raises:
+        InvalidAccount: it is no address, or its mixed case is not the checksum of EIP-55.
+    """
+    if not (text.isascii() and text.startswith("0x") and is_hex_address(text)):
+        raise InvalidAccount("0x and 40 hexadecimal digits", repr(text[:60]))
+    digits = text[2:]
+    mixed_case = digits.lower() != digits and digits.upper() != digits
+    if mixed_case and not is_checksum_address(text):
+        raise InvalidAccount(f"the EIP-55 spelling {to_checksum_address(text)}", text)
+    return AccountId(to_checksum_address(text))
+
+
+_UNITS_PER_ONE: Final = 10**PRICE_DECIMALS
+
+
+def price_units(price: Decimal) -> PriceUnits:
+    """Convert a price of at most six decimals to price units, exactly.
+
+    Raises:
+        InvalidPrice: not a finite number, more than six decimals, or an absolute value above
+            `PRICE_MAX_UNITS`.
+    """
+    if not price.is_finite():
+        raise InvalidPrice("a finite number", str(price))
+    sign, digits, exponent = price.as_tuple()
+    if not any(digits):
+        return PriceUnits(0)
+    if not isinstance(exponent, int) or price.adjusted() + PRICE_DECIMALS > len(
+        str(PRICE_MAX_UNITS)
+    ):
+        raise InvalidPrice(f"at most {PRICE_MAX_UNITS // _UNITS_PER_ONE}", str(price))
+    shift = exponent + PRICE_DECIMALS
+    magnitude = int("".join(map(str, digits)))
+    units, rest = (magnitude * 10**shift, 0) if shift >= 0 else divmod(magnitude, 10**-shift)
+    if rest:
+        raise InvalidPrice(f"at most {PRICE_DECIMALS} decimals", str(price))
+    if units > PRICE_MAX_UNITS:
+        raise InvalidPrice(f"at most {PRICE_MAX_UNITS // _UNITS_PER_ONE}", str(price))
+    return PriceUnits(-units if sign else units)
+
+
+def price_decimal(units: PriceUnits) -> Decimal:
+    """Convert price units to the price they stand for, exactly."""
+    return Decimal(units).scaleb(-PRICE_DECIMALS)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceGrid:
+    """The only prices there are: `ticks` of them, `tick_size` apart, around a reference.
+
+    The reference price is that of tick `ticks // 2`, so a grid of an even number of ticks has one
+    more below it than above. It is a whole multiple of the tick size, and so is every price. Prices
+    may be zero or negative.
+
+    Raises:
+        InvalidGrid: the tick size is not above zero, the reference is no multiple of it, there are
+            fewer than 1 or more than `TICKS_MAX` ticks, or a price has more than six decimals or
+            lies beyond `PRICE_MAX_UNITS`.
+    """
+
+    tick_size: Decimal
+    reference: Decimal
+    ticks: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ticks <= TICKS_MAX:
+            raise InvalidGrid("ticks", f"1 to {TICKS_MAX}", str(self.ticks))
+        step = _grid_units("tick size", self.tick_size)
+        middle = _grid_units("reference price", self.reference)
+        if step <= 0:
+            raise InvalidGrid("tick size", "a number above zero", str(self.tick_size))
+        if middle % step:
+            raise InvalidGrid(
+                "reference price", f"a multiple of {self.tick_size}", str(self.reference)
+            )
+        if self.worst_price_units > PRICE_MAX_UNITS:
+            expected = f"prices up to {PRICE_MAX_UNITS // _UNITS_PER_ONE}"
+            raise InvalidGrid("ticks", expected, str(price_decimal(self.worst_price_units)))
+
+    @property
+    def reference_tick(self) -> Tick:
+        """The tick of the reference price."""
+        return Tick(self.ticks // 2)
+
+    @property
+    def tick_units(self) -> PriceUnits:
+        """Distance of neighbouring ticks."""
+        return price_units(self.tick_size)
+
+    @property
+    def worst_price_units(self) -> PriceUnits:
+        """Largest absolute price of the grid: no fill of either side has a larger notional."""
+        lowest = self.units_of(Tick(0))
+        highest = self.units_of(Tick(self.ticks - 1))
+        return PriceUnits(max(abs(lowest), abs(highest)))
+
+    def units_of(self, tick: Tick) -> PriceUnits:
+        """The price of a tick, in price units.
+
+        Raises:
+            OutOfBounds: the grid has no such tick.
+        """
+        if not 0 <= tick < self.ticks:
+            raise OutOfBounds("tick", 0, self.ticks - 1, tick)
+        offset = (tick - self.reference_tick) * self.tick_units
+        return PriceUnits(price_units(self.reference) + offset)
+
+    def price_of(self, tick: Tick) -> Decimal:
+        """The price of a tick, written with the decimals of tick size or reference.
+
+        Raises:
+            OutOfBounds: the grid has no such tick.
+        """
+        if not 0 <= tick < self.ticks:
+            raise OutOfBounds("tick", 0, self.ticks - 1, tick)
+        return self.reference + (tick - self.reference_tick) * self.tick_size
+
+    def unbounded_tick_of(self, price: Decimal) -> int:
+        """How many ticks a price lies above tick 0, which may be outside the grid.
+
+        Raises:
+            InvalidPrice: the price is no multiple of the tick size, or no price at all.
+        """
+        units = price_units(price)
+        offset, rest = divmod(units - price_units(self.reference), self.tick_units)
+        if rest:
+            raise InvalidPrice(f"a multiple of {self.tick_size}", str(price))
+        return self.reference_tick + offset
+
+    def tick_of(self, price: Decimal) -> Tick:
+        """The tick of a price.
+
+        Raises:
+            InvalidPrice: the grid does not have this price.
+        """
+        tick = self.unbounded_tick_of(price)
+        if not 0 <= tick < self.ticks:
+            lowest, highest = self.price_of(Tick(0)), self.price_of(Tick(self.ticks - 1))
+            raise InvalidPrice(f"{lowest} to {highest}", str(price))
+        return Tick(tick)
+
+
+def _grid_units(parameter: str, price: Decimal) -> PriceUnits:
+    try:
+        return price_units(price)
+    except InvalidPrice as error:
+        raise InvalidGrid(parameter, error.expected, error.got) from None
