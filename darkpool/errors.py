@@ -146,3 +146,13 @@ class NotConserved(CheckFailed):
         self.quantity = quantity
         self.expected = expected
         self.got = got
+
+
+class InvalidBook(BadInput):
+    """Columns of orders that are not a book, or ranks that do not order it."""
+
+    def __init__(self, column: str, expected: str, got: str) -> None:
+        super().__init__(f"book, {column}: expected {expected}, got {got}")
+        self.column = column
+        self.expected = expected
+        self.got = got

@@ -60,9 +60,6 @@ CASH_MAX: Final = (1 << 128) - 1
 ORDER_FILE_MAX_BYTES: Final = 16 << 20
 """Size of an order file."""
 
-ORDER_FILE_FIELD_MAX_CHARACTERS: Final = 256
-"""Length of one field of an order file."""
-
 ORDER_FILE_PROBLEMS_MAX: Final = 20
 """Problems told of one order file before reading stops."""
 

@@ -9,6 +9,7 @@ with six decimals). Price times lots times contract multiplier is therefore an a
 without rounding. `Decimal` appears where people write or read a price, and nowhere else.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
@@ -17,7 +18,13 @@ from typing import Final, NewType
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 
 from darkpool.errors import InvalidAccount, InvalidGrid, InvalidPrice, OutOfBounds
-from darkpool.limits import PRICE_DECIMALS, PRICE_MAX_UNITS, TICKS_MAX
+from darkpool.limits import (
+    CAP_BUCKETS_LOTS,
+    ORDER_SIZE_MAX_LOTS,
+    PRICE_DECIMALS,
+    PRICE_MAX_UNITS,
+    TICKS_MAX,
+)
 
 Tick = NewType("Tick", int)
 """Index of a price on its grid, 0 for the lowest."""
@@ -80,6 +87,17 @@ def account_id(text: str) -> AccountId:
     if mixed_case and not is_checksum_address(text):
         raise InvalidAccount(f"the EIP-55 spelling {to_checksum_address(text)}", text)
     return AccountId(to_checksum_address(text))
+
+
+def cap_bucket(size: Lots) -> Lots:
+    """Return the public cap of an order: the smallest of `CAP_BUCKETS_LOTS` that covers its size.
+
+    Raises:
+        OutOfBounds: the size is negative, or above the largest bucket.
+    """
+    if not 0 <= size <= ORDER_SIZE_MAX_LOTS:
+        raise OutOfBounds("size in lots", 0, ORDER_SIZE_MAX_LOTS, size)
+    return Lots(CAP_BUCKETS_LOTS[bisect_left(CAP_BUCKETS_LOTS, size)])
 
 
 _UNITS_PER_ONE: Final = 10**PRICE_DECIMALS

@@ -1,0 +1,332 @@
+"""Order files: the strict reader of the CSV that an auction starts from.
+
+A file is UTF-8 text in the CSV of RFC 4180 with one header line: `account`, `side`, `size`, `limit`
+and optionally `instrument`, in any order. One row is one order:
+
+- `account`: a name of 1 to 64 printable characters; it may appear once for each instrument;
+- `side`: `buy` or `sell`;
+- `size`: whole lots, written with digits alone;
+- `limit`: a price on the tick grid, written with digits, at most one point, and a leading minus if
+  it is negative;
+- `instrument`: a name of 1 to 32 letters, digits and `._/-`.
+
+A limit beyond the grid on the aggressive side (a buy above the highest price, a sell below the
+lowest) becomes the grid's last price on that side: the order trades at no worse a price than it
+asked for, and the grid is the collar. A limit beyond the grid on the passive side could never trade
+and is refused.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, TypeVar
+
+from darkpool.errors import InvalidOrder, InvalidOrderFile, InvalidPrice
+from darkpool.limits import (
+    ACCOUNT_LABEL_MAX_CHARACTERS,
+    CAPS_SUM_MAX_LOTS,
+    DECIMAL_DIGITS_MAX,
+    INSTRUMENT_NAME_MAX_CHARACTERS,
+    INSTRUMENTS_PER_VENUE_MAX,
+    INTENTS_PER_AUCTION_MAX,
+    ORDER_FILE_MAX_BYTES,
+    ORDER_FILE_PROBLEMS_MAX,
+    ORDER_SIZE_MAX_LOTS,
+)
+from darkpool.units import (
+    AccountLabel,
+    InstrumentName,
+    Lots,
+    PriceGrid,
+    Side,
+    Tick,
+    cap_bucket,
+)
+
+_COLUMNS: Final = ("account", "side", "size", "limit")
+_OPTIONAL_COLUMN: Final = "instrument"
+_SIDES: Final = {side.label: side for side in Side}
+_SIZE: Final = re.compile(r"[0-9]+")
+_LIMIT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_INSTRUMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+_QUOTED_MAX_CHARACTERS: Final = 60
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order of a file: `row` counts from 0, the header line not included."""
+
+    row: int
+    account: AccountLabel
+    instrument: InstrumentName
+    side: Side
+    size: Lots
+    limit: Tick
+
+
+def read_orders(
+    path: Path,
+    grids: PriceGrid | Mapping[InstrumentName, PriceGrid],
+    default_instrument: InstrumentName,
+) -> list[Order]:
+    """Read an order file.
+
+    One grid serves every instrument that the file names; a mapping lists the instruments that there
+    are. `default_instrument` is that of every row when the file has no such column.
+
+    Raises:
+        InvalidOrderFile: it cannot be read, or is no order file; lists what is wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(ORDER_FILE_MAX_BYTES + 1)
+    except OSError as error:
+        problem = InvalidOrder(None, None, "a file that can be read", str(error.strerror))
+        raise InvalidOrderFile(str(path), [problem], complete=True) from None
+    return parse_orders(data, str(path), grids, default_instrument)
+
+
+def parse_orders(
+    data: bytes,
+    source: str,
+    grids: PriceGrid | Mapping[InstrumentName, PriceGrid],
+    default_instrument: InstrumentName,
+) -> list[Order]:
+    """Read the bytes of an order file; `source` is its name in errors. See `read_orders`.
+
+    Raises:
+        InvalidOrderFile: the bytes are no order file; lists what is wrong.
+    """
+    reading = _Reading(grids, default_instrument)
+    complete = True
+    try:
+        reading.read(_text(data))
+    except InvalidOrder as problem:
+        reading.problems.append(problem)
+    except _Enough:
+        complete = False
+    if reading.problems:
+        raise InvalidOrderFile(source, reading.problems, complete=complete)
+    return reading.orders
+
+
+class _Refused(Exception):
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(expected, got)
+        self.expected = expected
+        self.got = got
+
+
+class _Enough(Exception):
+    pass
+
+
+class _Reading:
+    """What has been read of a file: the orders, and the problems so far."""
+
+    def __init__(
+        self,
+        grids: PriceGrid | Mapping[InstrumentName, PriceGrid],
+        default_instrument: InstrumentName,
+    ) -> None:
+        self.orders: list[Order] = []
+        self.problems: list[InvalidOrder] = []
+        self._grids = grids
+        self._default_instrument = default_instrument
+        self._rows: dict[InstrumentName, dict[AccountLabel, int]] = {}
+        self._caps_lots: Counter[InstrumentName] = Counter()
+
+    def read(self, text: str) -> None:
+        """Read the header and all rows.
+
+        Raises:
+            InvalidOrder: the rest of the file cannot be read.
+            _Enough: there are more problems than anybody wants to be told.
+        """
+        records = _records(text)
+        header = next(records, [])
+        _check_header(header, optional_missing=not self._grid_exists(self._default_instrument))
+        row = -1
+        for row, record in enumerate(records):
+            if len(record) == len(header):
+                self._row(row, dict(zip(header, record, strict=True)))
+            else:
+                self._note(InvalidOrder(row, None, f"{len(header)} fields", str(len(record))))
+        if row < 0:
+            raise InvalidOrder(None, None, "at least one order", "none")
+
+    def _grid_exists(self, name: InstrumentName) -> bool:
+        return isinstance(self._grids, PriceGrid) or name in self._grids
+
+    def _note(self, problem: InvalidOrder) -> None:
+        if len(self.problems) == ORDER_FILE_PROBLEMS_MAX:
+            raise _Enough
+        self.problems.append(problem)
+
+    def _field(
+        self, row: int, column: str, read: Callable[[str], _Value], text: str
+    ) -> _Value | None:
+        try:
+            return read(text)
+        except _Refused as refused:
+            self._note(InvalidOrder(row, column, refused.expected, refused.got))
+            return None
+
+    def _row(self, row: int, fields: dict[str, str]) -> None:
+        account = self._field(row, "account", _account, fields["account"])
+        side = self._field(row, "side", _side, fields["side"])
+        size = self._field(row, "size", _size, fields["size"])
+        instrument: InstrumentName | None = self._default_instrument
+        if _OPTIONAL_COLUMN in fields:
+            text = fields[_OPTIONAL_COLUMN]
+            instrument = self._field(row, _OPTIONAL_COLUMN, self._instrument, text)
+        price = self._field(row, "limit", _price, fields["limit"])
+        if account is None or instrument is None or not self._first(row, account, instrument):
+            return
+        limit = None
+        if side is not None and price is not None:
+            grid = self._grids if isinstance(self._grids, PriceGrid) else self._grids[instrument]
+            limit = self._field(
+                row, "limit", lambda text: _limit(price, text, side, grid), fields["limit"]
+            )
+        if side is None or size is None or limit is None:
+            return
+        if self._fits(row, size, instrument):
+            self.orders.append(Order(row, account, instrument, side, size, limit))
+
+    def _instrument(self, text: str) -> InstrumentName:
+        if len(text) > INSTRUMENT_NAME_MAX_CHARACTERS or not _INSTRUMENT.fullmatch(text):
+            expected = f"1 to {INSTRUMENT_NAME_MAX_CHARACTERS} letters, digits and ._/-"
+            raise _Refused(expected, _quoted(text))
+        name = InstrumentName(text)
+        if not isinstance(self._grids, PriceGrid) and name not in self._grids:
+            raise _Refused(f"one of {', '.join(sorted(self._grids))}", text)
+        return name
+
+    def _first(self, row: int, account: AccountLabel, instrument: InstrumentName) -> bool:
+        """Note a second order of an account, and orders or instruments beyond the limits."""
+        if instrument not in self._rows and len(self._rows) == INSTRUMENTS_PER_VENUE_MAX:
+            expected = f"at most {INSTRUMENTS_PER_VENUE_MAX} instruments"
+            self._note(InvalidOrder(row, _OPTIONAL_COLUMN, expected, f"one more, {instrument}"))
+            return False
+        rows = self._rows.setdefault(instrument, {})
+        if account in rows:
+            expected = f"one order of an account for {instrument}"
+            got = f"a second of {_quoted(account)}, whose first is row {rows[account]}"
+            self._note(InvalidOrder(row, "account", expected, got))
+            return False
+        if len(rows) == INTENTS_PER_AUCTION_MAX:
+            expected = f"at most {INTENTS_PER_AUCTION_MAX} orders for {instrument}"
+            self._note(InvalidOrder(row, None, expected, "one more"))
+            return False
+        rows[account] = row
+        return True
+
+    def _fits(self, row: int, size: Lots, instrument: InstrumentName) -> bool:
+        caps_lots = self._caps_lots[instrument] + cap_bucket(size)
+        if caps_lots > CAPS_SUM_MAX_LOTS:
+            expected = f"public caps for {instrument} of at most {CAPS_SUM_MAX_LOTS} lots together"
+            self._note(InvalidOrder(row, "size", expected, f"{caps_lots} with this order's"))
+            return False
+        self._caps_lots[instrument] = caps_lots
+        return True
+
+
+def _text(data: bytes) -> str:
+    if len(data) > ORDER_FILE_MAX_BYTES:
+        raise InvalidOrder(None, None, f"at most {ORDER_FILE_MAX_BYTES} bytes", "more")
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise InvalidOrder(None, None, "UTF-8 without a byte order mark", "a byte order mark")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        got = f"byte 0x{data[error.start]:02x} at offset {error.start}"
+        raise InvalidOrder(None, None, "UTF-8 text", got) from None
+    if "\0" in text:
+        raise InvalidOrder(None, None, "text", f"a NUL at character {text.index(chr(0))}")
+    return text
+
+
+def _records(text: str) -> Iterator[list[str]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    row: int | None = None
+    while True:
+        try:
+            record = next(reader, None)
+        except csv.Error as error:
+            raise InvalidOrder(row, None, "CSV by RFC 4180", str(error)) from None
+        if record is None:
+            return
+        yield record
+        row = 0 if row is None else row + 1
+
+
+def _check_header(header: list[str], *, optional_missing: bool) -> None:
+    required = {*_COLUMNS, _OPTIONAL_COLUMN} if optional_missing else set(_COLUMNS)
+    unique = len(set(header)) == len(header)
+    if not unique or not required <= set(header) <= {*_COLUMNS, _OPTIONAL_COLUMN}:
+        suffix = f" and {_OPTIONAL_COLUMN}" if optional_missing else ""
+        expected = f"a header line with the columns {', '.join(_COLUMNS)}{suffix}"
+        raise InvalidOrder(None, None, expected, _quoted(",".join(header)))
+
+
+def _quoted(text: str) -> str:
+    if len(text) <= _QUOTED_MAX_CHARACTERS:
+        return ascii(text)
+    rest = len(text) - _QUOTED_MAX_CHARACTERS
+    return f"{text[:_QUOTED_MAX_CHARACTERS]!a} and {rest} more characters"
+
+
+def _account(text: str) -> AccountLabel:
+    if not 1 <= len(text) <= ACCOUNT_LABEL_MAX_CHARACTERS:
+        expected = f"a name of 1 to {ACCOUNT_LABEL_MAX_CHARACTERS} characters"
+        raise _Refused(expected, _quoted(text))
+    if not text.isprintable() or text != text.strip():
+        raise _Refused("printable characters without space around them", _quoted(text))
+    if not unicodedata.is_normalized("NFC", text):
+        # Two spellings that look the same would be two accounts.
+        raise _Refused("a name in Unicode's normal form C", _quoted(text))
+    return AccountLabel(text)
+
+
+def _side(text: str) -> Side:
+    side = _SIDES.get(text)
+    if side is None:
+        raise _Refused(" or ".join(_SIDES), _quoted(text))
+    return side
+
+
+def _size(text: str) -> Lots:
+    if len(text) > DECIMAL_DIGITS_MAX or not _SIZE.fullmatch(text):
+        raise _Refused("a whole number of lots, in digits", _quoted(text))
+    size = int(text)
+    if not 1 <= size <= ORDER_SIZE_MAX_LOTS:
+        raise _Refused(f"1 to {ORDER_SIZE_MAX_LOTS} lots", _quoted(text))
+    return Lots(size)
+
+
+def _price(text: str) -> Decimal:
+    if len(text) > DECIMAL_DIGITS_MAX or not _LIMIT.fullmatch(text):
+        raise _Refused("a price, in digits with at most one point", _quoted(text))
+    return Decimal(text)
+
+
+def _limit(price: Decimal, text: str, side: Side, grid: PriceGrid) -> Tick:
+    try:
+        tick = grid.unbounded_tick_of(price)
+    except InvalidPrice as error:
+        raise _Refused(error.expected, _quoted(text)) from None
+    highest = Tick(grid.ticks - 1)
+    if side is Side.BUY and tick < 0:
+        raise _Refused(f"a buy limit of {grid.price_of(Tick(0))} or more", _quoted(text))
+    if side is Side.SELL and tick > highest:
+        raise _Refused(f"a sell limit of {grid.price_of(highest)} or less", _quoted(text))
+    return Tick(min(max(tick, 0), highest))

@@ -1,0 +1,54 @@
+"""Time as something that is handed in: the system's, or a simulated one that a test moves."""
+
+import time
+from typing import Protocol
+
+from darkpool.errors import OutOfBounds
+
+
+class Clock(Protocol):
+    """Tells the date, for deadlines, and the time passed, for durations."""
+
+    def unix_ms(self) -> int:
+        """Milliseconds since 1970-01-01 00:00 UTC; may be set back by whoever keeps the date."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since some moment in the past; never runs backwards."""
+
+
+class SystemClock:
+    """The clock of the operating system."""
+
+    def unix_ms(self) -> int:
+        """Milliseconds since 1970-01-01 00:00 UTC."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds of the system's monotonic clock."""
+        return time.monotonic_ns()
+
+
+class SimulatedClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, unix_ms: int) -> None:
+        self._unix_ms = unix_ms
+        self._passed_ms = 0
+
+    def unix_ms(self) -> int:
+        """Milliseconds since 1970-01-01 00:00 UTC."""
+        return self._unix_ms + self._passed_ms
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since the clock was made."""
+        return self._passed_ms * 1_000_000
+
+    def advance(self, duration_ms: int) -> None:
+        """Let time pass.
+
+        Raises:
+            OutOfBounds: the duration is negative.
+        """
+        if duration_ms < 0:
+            raise OutOfBounds("duration in ms", 0, 2**63 - 1, duration_ms)
+        self._passed_ms += duration_ms

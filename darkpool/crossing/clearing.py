@@ -1,0 +1,215 @@
+"""The plain twin: what an auction computes, on orders in the clear. It is the specification.
+
+The encrypted path gives this price, this volume, this short side and these fills on every book,
+tie-breaks included.
+
+**Curves.** Over ticks p = 0 .. T-1, demand D(p) is the size of all buys with a limit at or above p,
+supply S(p) the size of all sells with a limit at or below p. D never rises, S never falls, so
+X(p) = D(p) - S(p) never rises either, and X(p) >= 0 exactly for p < c, with c = #{p : X(p) >= 0}.
+
+**Whether it crosses.** It does when some tick has D >= 1 and S >= 1, which is when the best bid is
+at or above the best ask. With u(p) = [D(p) >= 1], u(T) = 0 and w(p) = [S(p) >= 1] this is
+g = sum over p of (u(p) - u(p+1)) * w(p) = 1: u falls from 1 to 0 once, behind the best bid, and w
+is 1 there when the best ask is not above it. Without a bid all terms are 0.
+
+**The uniform price** maximises the executed volume min(D, S). For p < c that minimum is S(p), which
+is largest at p = c-1; for p >= c it is D(p), which is largest at p = c. So c-1 and c are the only
+candidates, with the volumes S(c-1) and D(c), and one of them attains the maximum over all ticks:
+
+- c = T: tick T-1. c = 0: tick 0. Otherwise tick c-1 if S(c-1) >= D(c), else tick c.
+
+Equal volumes give the lower candidate. At tick c-1 sellers are the short side (X >= 0: nobody who
+sells at this price is left over), at tick c buyers are. A book that crosses has a tick with
+min(D, S) >= 1, so the volume is at least 1.
+
+**The reference price** is tick m, fixed beforehand. It crosses when D(m) >= 1 and S(m) >= 1; the
+volume is min(D(m), S(m)); sellers are the short side if X(m) >= 0, else buyers.
+
+**Rationing.** An order is marketable when its limit allows the price. The short side's marketable
+orders fill in full. The long side's fill in the order of their priority until the volume is used
+up; the last of them gets what is left.
+
+The principle of maximum executed volume is that of the opening auctions of Euronext and Xetra; the
+rule for equal volumes is the one that two encrypted comparisons decide.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkpool.admission.orders import Order
+from darkpool.errors import InvalidBook
+from darkpool.limits import TICKS_MAX
+from darkpool.units import Lots, Side, Tick
+
+_INT64_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Book:
+    """The orders of one instrument in one auction, as columns of equal length.
+
+    `sides` (int64) holds `Side` values; `sizes` (int64) whole lots, 0 for cover traffic; `limits`
+    (int64) ticks from 0 to `ticks` - 1. Sizes add up to less than 2**63.
+
+    Raises:
+        InvalidBook: a column has another shape or type, or a value outside these bounds.
+    """
+
+    sides: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    limits: NDArray[np.int64]
+    ticks: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ticks <= TICKS_MAX:
+            raise InvalidBook("ticks", f"1 to {TICKS_MAX}", str(self.ticks))
+        orders = len(self.sides)
+        _check_column("sides", self.sides, orders, max(Side))
+        _check_column("sizes", self.sizes, orders, _INT64_MAX // max(orders, 1))
+        _check_column("limits", self.limits, orders, self.ticks - 1)
+
+    def __len__(self) -> int:
+        """Return the number of orders."""
+        return len(self.sides)
+
+    @classmethod
+    def from_orders(cls, orders: Sequence[Order], ticks: int) -> Self:
+        """Take the orders of one instrument, in their order, on a grid of that many ticks."""
+        return cls(
+            sides=np.array([order.side for order in orders], dtype=np.int64),
+            sizes=np.array([order.size for order in orders], dtype=np.int64),
+            limits=np.array([order.limit for order in orders], dtype=np.int64),
+            ticks=ticks,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NoCross:
+    """No buyer pays what any seller asks; nothing trades."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cross:
+    """An auction that traded: `fills` (int64) has each order's filled lots, 0 for none.
+
+    On either side the fills add up to `volume`, which is at least 1.
+    """
+
+    tick: Tick
+    volume: Lots
+    short_side: Side
+    fills: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Demand and supply in lots at every tick, int64 of shape (ticks,)."""
+
+    demand: NDArray[np.int64]
+    supply: NDArray[np.int64]
+
+
+def curves(book: Book) -> Curves:
+    """Add the step curves of all orders up."""
+    at_limit = np.zeros(2 * book.ticks, dtype=np.int64)
+    np.add.at(at_limit, book.sides * book.ticks + book.limits, book.sizes)
+    bids, asks = at_limit.reshape(2, book.ticks)
+    return Curves(demand=bids[::-1].cumsum()[::-1], supply=asks.cumsum())
+
+
+def crosses(at: Curves) -> bool:
+    """Whether the best bid is at or above the best ask: the bit g of the module's text."""
+    bid = np.append(at.demand >= 1, False).astype(np.int64)
+    ask = (at.supply >= 1).astype(np.int64)
+    return bool(((bid[:-1] - bid[1:]) * ask).sum())
+
+
+def uniform_price(at: Curves) -> tuple[Tick, Side]:
+    """Return the tick that maximises the volume of a book that crosses, and its short side."""
+    ticks = len(at.demand)
+    wanted = int(np.count_nonzero(at.demand >= at.supply))
+    if wanted == ticks:
+        return Tick(ticks - 1), Side.SELL
+    if wanted == 0:
+        return Tick(0), Side.BUY
+    if at.supply[wanted - 1] >= at.demand[wanted]:
+        return Tick(wanted - 1), Side.SELL
+    return Tick(wanted), Side.BUY
+
+
+def clear_uniform(book: Book, priority: NDArray[np.int64]) -> Cross | NoCross:
+    """Run a call auction at the one price that maximises the executed volume.
+
+    `priority` (int64, one for each order) is a permutation: the rank of each order, 0 first.
+
+    Raises:
+        InvalidBook: `priority` is no permutation of the book's orders.
+    """
+    at = curves(book)
+    if not crosses(at):
+        check_priority(priority, len(book))
+        return NoCross()
+    tick, short_side = uniform_price(at)
+    return _ration(book, priority, at, tick, short_side)
+
+
+def clear_reference(book: Book, reference: Tick, priority: NDArray[np.int64]) -> Cross | NoCross:
+    """Cross at a price that was fixed beforehand.
+
+    `priority` (int64, one for each order) is a permutation: the rank of each order, 0 first.
+
+    Raises:
+        InvalidBook: `priority` is no permutation of the book's orders, or the grid has no such
+            tick.
+    """
+    if not 0 <= reference < book.ticks:
+        raise InvalidBook("reference tick", f"0 to {book.ticks - 1}", str(reference))
+    at = curves(book)
+    demand, supply = int(at.demand[reference]), int(at.supply[reference])
+    if not (demand and supply):
+        check_priority(priority, len(book))
+        return NoCross()
+    short_side = Side.SELL if demand >= supply else Side.BUY
+    return _ration(book, priority, at, reference, short_side)
+
+
+def check_priority(priority: NDArray[np.int64], orders: int) -> None:
+    """Check that ranks are a permutation of 0 .. `orders` - 1.
+
+    Raises:
+        InvalidBook: they are not.
+    """
+    _check_column("priority", priority, orders, orders - 1)
+    taken = np.zeros(orders, dtype=np.bool_)
+    taken[priority] = True
+    if not taken.all():
+        raise InvalidBook("priority", "every rank once", f"rank {int(taken.argmin())} missing")
+
+
+def _ration(
+    book: Book, priority: NDArray[np.int64], at: Curves, tick: Tick, short_side: Side
+) -> Cross:
+    check_priority(priority, len(book))
+    buys = book.sides == Side.BUY
+    marketable = np.where(buys, book.limits >= tick, book.limits <= tick)
+    fills = np.where(marketable, book.sizes, 0)
+    on_long_side = buys if short_side is Side.SELL else ~buys
+    volume = int((at.supply if short_side is Side.SELL else at.demand)[tick])
+
+    queue = np.zeros(len(book), dtype=np.int64)
+    queue[priority] = np.where(on_long_side, fills, 0)
+    served_before = queue.cumsum() - queue
+    served = np.minimum(queue, np.maximum(volume - served_before, 0))
+    fills = np.where(on_long_side, served[priority], fills)
+    return Cross(tick=tick, volume=Lots(volume), short_side=short_side, fills=fills)
+
+
+def _check_column(name: str, column: NDArray[np.int64], orders: int, highest: int) -> None:
+    if column.dtype != np.int64 or column.shape != (orders,):
+        raise InvalidBook(name, f"int64 ({orders},)", f"{column.dtype} {column.shape}")
+    if orders and (column.min() < 0 or column.max() > highest):
+        raise InvalidBook(name, f"0 to {highest}", f"{column.min()} to {column.max()}")
