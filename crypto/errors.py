@@ -100,3 +100,19 @@ class InvalidMessageField(CryptoError):
         self.field = field
         self.expected = expected
         self.got = got
+
+
+class TooLittleMargin(CryptoError):
+    """An opening whose noise would not be hidden, or whose result might be wrong."""
+
+    def __init__(self, what: str, expected: int, got: int) -> None:
+        self.what, self.expected, self.got = what, expected, got
+        super().__init__(f"{what}: expected at least {expected} bits, got {got}")
+
+
+class UncoveredSlot(CryptoError):
+    """A slot of an opened ciphertext that is neither masked nor zero."""
+
+    def __init__(self, purpose: str, slot: int) -> None:
+        self.purpose, self.slot = purpose, slot
+        super().__init__(f"opening {purpose!r}: expected slot {slot} masked or zero, got a value")
