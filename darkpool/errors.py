@@ -121,21 +121,23 @@ class InsufficientMargin(MarginError):
 
 
 class UnknownReservation(MarginError):
-    """No reservation is open under this key: never made, or posted or released already."""
+    """An account has no open reservation for an auction: never made, or ended already."""
 
-    def __init__(self, account: str, key: str) -> None:
-        super().__init__(f"margin: expected an open reservation of {account} for {key}, got none")
+    def __init__(self, account: str, auction: object) -> None:
+        message = f"margin: expected an open reservation of {account} for {auction}, got none"
+        super().__init__(message)
         self.account = account
-        self.key = key
+        self.auction = auction
 
 
 class DuplicateReservation(MarginError):
-    """A reservation is already open under this key."""
+    """An account has a reservation for an auction already."""
 
-    def __init__(self, account: str, key: str) -> None:
-        super().__init__(f"margin: expected one reservation of {account} for {key}, got a second")
+    def __init__(self, account: str, auction: object) -> None:
+        message = f"margin: expected one reservation of {account} for {auction}, got a second"
+        super().__init__(message)
         self.account = account
-        self.key = key
+        self.auction = auction
 
 
 class NotConserved(CheckFailed):
@@ -154,5 +156,26 @@ class InvalidBook(BadInput):
     def __init__(self, column: str, expected: str, got: str) -> None:
         super().__init__(f"book, {column}: expected {expected}, got {got}")
         self.column = column
+        self.expected = expected
+        self.got = got
+
+
+class InvalidBeacon(BadInput):
+    """Bytes that the priority of a batch cannot be drawn from."""
+
+    def __init__(self, name: str, expected_bytes: int, got_bytes: int) -> None:
+        super().__init__(f"{name}: expected {expected_bytes} bytes, got {got_bytes}")
+        self.name = name
+        self.expected_bytes = expected_bytes
+        self.got_bytes = got_bytes
+
+
+class InvalidFill(CheckFailed):
+    """A fill that no auction gives; `intent` is None when the fills as a whole are at fault."""
+
+    def __init__(self, intent: int | None, expected: str, got: str) -> None:
+        place = "fills" if intent is None else f"fill of intent {intent}"
+        super().__init__(f"{place}: expected {expected}, got {got}")
+        self.intent = intent
         self.expected = expected
         self.got = got

@@ -73,6 +73,9 @@ class AuctionId:
     instrument: InstrumentId
     interval: Interval
 
+    def __str__(self) -> str:
+        return f"interval {self.interval} of instrument 0x{self.instrument.hex()}"
+
 
 def account_id(text: str) -> AccountId:
     """Read an address: 0x and 40 hexadecimal digits, one case throughout or EIP-55 mixed case.
@@ -87,6 +90,11 @@ def account_id(text: str) -> AccountId:
     if mixed_case and not is_checksum_address(text):
         raise InvalidAccount(f"the EIP-55 spelling {to_checksum_address(text)}", text)
     return AccountId(to_checksum_address(text))
+
+
+def account_bytes(account: AccountId) -> bytes:
+    """Return the 20 bytes of an address."""
+    return bytes.fromhex(account[2:])
 
 
 def cap_bucket(size: Lots) -> Lots:

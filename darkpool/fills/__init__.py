@@ -1,0 +1,1 @@
+"""Fills: who comes first, and what an auction gave to whom."""

@@ -1,0 +1,1 @@
+"""Margin: the collateral that stands behind every order and every position."""
