@@ -1,0 +1,28 @@
+import time
+
+import pytest
+
+from darkpool.clock import SimulatedClock, SystemClock
+from darkpool.errors import OutOfBounds
+
+
+def test_the_system_clock_tells_the_date_and_never_runs_backwards() -> None:
+    clock = SystemClock()
+    before_ms = time.time() * 1000 - 1
+    assert before_ms <= clock.unix_ms() <= time.time() * 1000
+    first = clock.monotonic_ns()
+    assert clock.monotonic_ns() >= first
+
+
+def test_the_simulated_clock_moves_only_when_it_is_moved() -> None:
+    clock = SimulatedClock(unix_ms=1_000)
+    assert (clock.unix_ms(), clock.monotonic_ns()) == (1_000, 0)
+    clock.advance(250)
+    assert (clock.unix_ms(), clock.monotonic_ns()) == (1_250, 250_000_000)
+
+
+def test_time_does_not_run_backwards() -> None:
+    clock = SimulatedClock(unix_ms=1_000)
+    with pytest.raises(OutOfBounds):
+        clock.advance(-1)
+    assert clock.unix_ms() == 1_000
