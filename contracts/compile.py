@@ -1,7 +1,8 @@
 """Compile the contracts into the artifacts that the package ships.
 
 Needs the `vyper` package of exactly the version that the sources name. Each artifact is a JSON
-file with the ABI and the creation bytecode of one contract, so that users need no compiler.
+file with the ABI, the creation code and the runtime code of one contract, so that users need no
+compiler.
 """
 
 import argparse
@@ -24,9 +25,9 @@ def compile_contract(name: str) -> str:
     Raises:
         subprocess.CalledProcessError: the compiler refused the source; it says why on stderr.
     """
-    command = [sys.executable, "-m", "vyper", "-f", "abi,bytecode", f"{name}.vy"]
+    command = [sys.executable, "-m", "vyper", "-f", "abi,bytecode,bytecode_runtime", f"{name}.vy"]
     compiled = subprocess.run(command, cwd=SOURCES, check=True, stdout=subprocess.PIPE, text=True)
-    abi, bytecode = compiled.stdout.splitlines()
+    abi, bytecode, runtime = compiled.stdout.splitlines()
     artifact = {
         "version": ARTIFACT_VERSION,
         "contract": name,
@@ -34,6 +35,7 @@ def compile_contract(name: str) -> str:
         "evm_version": EVM_VERSION,
         "abi": json.loads(abi),
         "bytecode": bytecode,
+        "runtime": runtime,
     }
     return json.dumps(artifact, indent=1) + "\n"
 

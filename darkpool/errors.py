@@ -179,3 +179,90 @@ class InvalidFill(CheckFailed):
         self.intent = intent
         self.expected = expected
         self.got = got
+
+
+class DuplicateLeaf(CheckFailed):
+    """Two leaves of one tree stand for the same thing."""
+
+    def __init__(self, tree: str, got: str) -> None:
+        super().__init__(f"{tree}: expected each leaf once, got {got} twice")
+        self.tree = tree
+        self.got = got
+
+
+class UnknownLeaf(BadInput):
+    """A proof was asked for that the tree cannot give."""
+
+    def __init__(self, tree: str, got: str) -> None:
+        super().__init__(f"{tree}: expected a leaf of {got}, got none")
+        self.tree = tree
+        self.got = got
+
+
+class ChainError(DarkpoolError):
+    """Something between this program and the chain went wrong."""
+
+
+class ChainUnavailable(ChainError):
+    """The node cannot be reached, or does not answer as a node."""
+
+    def __init__(self, node: str, reason: str) -> None:
+        super().__init__(f"chain: expected an answer from {node}, got {reason}")
+        self.node = node
+        self.reason = reason
+
+
+class NotDeployed(ChainError):
+    """The contracts were asked for before they were deployed or attached."""
+
+    def __init__(self) -> None:
+        super().__init__("chain: expected deployed contracts, got none")
+
+
+class WrongDeployment(ChainError):
+    """What stands on the chain is not the deployment that was named."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        super().__init__(f"chain: {what}: expected {expected}, got {got}")
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
+class TransactionReverted(ChainError):
+    """A contract refused a transaction; `reason` is what the contract's page lists."""
+
+    def __init__(self, function: str, reason: str) -> None:
+        super().__init__(f"chain: {function}: expected success, got a revert: {reason}")
+        self.function = function
+        self.reason = reason
+
+
+class TransactionRefused(ChainError):
+    """The node did not take a transaction: no money for gas, for instance."""
+
+    def __init__(self, function: str, reason: str) -> None:
+        super().__init__(f"chain: {function}: expected the node to take it, got {reason}")
+        self.function = function
+        self.reason = reason
+
+
+class TransactionLost(ChainError):
+    """A transaction is no longer in the block in which it was seen: the chain reorganised."""
+
+    def __init__(self, transaction: str, block: int) -> None:
+        super().__init__(f"chain: expected transaction {transaction} in block {block}, got none")
+        self.transaction = transaction
+        self.block = block
+
+
+class NotFinalInTime(ChainError):
+    """A transaction did not get its confirmations in the time that it was given."""
+
+    def __init__(self, transaction: str, expected: int, got: int) -> None:
+        super().__init__(
+            f"chain: transaction {transaction}: expected {expected} confirmations, got {got}"
+        )
+        self.transaction = transaction
+        self.expected = expected
+        self.got = got

@@ -1,0 +1,1 @@
+"""Settlement: fills become balances, and balances become a root that the vault pays by."""
