@@ -23,12 +23,16 @@ import numpy.typing as npt
 from Crypto.Cipher import AES
 from numba import njit
 
+from crypto.modular import reduce_wide
 from crypto.ring import RnsBasis, Words
 
 RADIX_BITS: Final = 8
 BASE_DEVIATION: Final = 512
 _TAIL: Final = 7168
 _PRECISION: Final = 128
+_GUIDE_BITS: Final = 16
+_GROUP: Final = 7
+"""Digits composed before one reduction: 7168 * (256^7 - 1) / 255 is below 2^61."""
 
 
 @lru_cache(maxsize=1)
@@ -47,20 +51,30 @@ def cumulative_table() -> tuple[tuple[int, ...], npt.NDArray[np.uint64]]:
     return tuple(table), np.array([value >> 64 for value in table], dtype=np.uint64)
 
 
+@lru_cache(maxsize=1)
+def _guide() -> npt.NDArray[np.uint16]:
+    """Entries at or below each multiple of 2^48: two neighbours bound the search for a word."""
+    _, table = cumulative_table()
+    edges = np.arange(1 << _GUIDE_BITS, dtype=np.uint64) << np.uint64(64 - _GUIDE_BITS)
+    below = np.append(np.searchsorted(table, edges, side="right"), table.size)
+    return below.astype(np.uint16)
+
+
 @njit(cache=True, nogil=True)
-def _lookup(words, table, out, ties):
+def _lookup(words, table, guide, out, ties):
     tied = 0
     for i in range(words.size):
         word = words[i]
-        low = 0
-        high = table.size
+        bucket = np.int64(word >> np.uint64(64 - _GUIDE_BITS))
+        low = np.int64(guide[bucket])
+        high = np.int64(guide[bucket + 1])
         while low < high:
             middle = (low + high) >> 1
             if table[middle] <= word:
                 low = middle + 1
             else:
                 high = middle
-        out[i] = low
+        out[i] = low - _TAIL
         if low > 0 and table[low - 1] == word:
             ties[tied] = i
             tied += 1
@@ -68,17 +82,26 @@ def _lookup(words, table, out, ties):
 
 
 @njit(cache=True, nogil=True)
-def _compose(draws, out, primes):
-    for i in range(draws.shape[1]):
-        for k in range(primes.size):
-            prime = np.int64(primes[k])
-            total = np.int64(0)
-            for d in range(draws.shape[0] - 1, -1, -1):
-                total = (total * 256 + draws[d, i]) % prime
-            out[k, i] = np.uint64(total)
+def _compose(draws, out, primes, ratios, biases):
+    """out = sum of 256^d draws[d], group by group from the top: total * 2^56 + group, reduced."""
+    digits, size = draws.shape
+    out[:] = 0
+    for top in range((digits - 1) // _GROUP * _GROUP, -1, -_GROUP):
+        for i in range(size):
+            group = np.int64(0)
+            for d in range(min(top + _GROUP, digits) - 1, top - 1, -1):
+                group = group * 256 + draws[d, i]
+            for k in range(primes.size):
+                total = out[k, i]
+                addend = np.uint64(group + biases[k])
+                low = (total << np.uint64(56)) + addend
+                high = total >> np.uint64(8)
+                if low < addend:
+                    high += np.uint64(1)
+                out[k, i] = reduce_wide(high, low, primes[k], ratios[k, 0], ratios[k, 1])
 
 
-def draws(key: bytes, count: int) -> npt.NDArray[np.int64]:
+def draws(key: bytes, count: int) -> npt.NDArray[np.int16]:
     """`count` draws of the base Gaussian from the AES-256-CTR streams of a 32-byte key.
 
     Stream 0 gives the high 64 bits of each draw's uniform number; stream 1, read only where those
@@ -86,21 +109,22 @@ def draws(key: bytes, count: int) -> npt.NDArray[np.int64]:
     """
     exact, table = cumulative_table()
     words = _keystream(key, 0, count)
-    out = np.empty(count, dtype=np.int64)
+    out = np.empty(count, dtype=np.int16)
     ties = np.empty(count, dtype=np.int64)
-    tied = int(_lookup(words, table, out, ties))
+    tied = int(_lookup(words, table, _guide(), out, ties))
     if tied:
         low = _keystream(key, 1, count)
         for i in map(int, ties[:tied]):
-            out[i] = bisect_right(exact, (int(words[i]) << 64) | int(low[i]))
-    return out - _TAIL
+            out[i] = bisect_right(exact, (int(words[i]) << 64) | int(low[i])) - _TAIL
+    return out
 
 
 def flooding(key: bytes, digits: int, basis: RnsBasis) -> Words:
     """Gaussian polynomial of deviation 2^(8 digits + 1), residues of shape (L, degree)."""
     base = draws(key, digits * basis.degree).reshape(digits, basis.degree)
     out = np.empty((len(basis.moduli), basis.degree), dtype=np.uint64)
-    _compose(base, out, basis.primes)
+    biases = np.array([-(-(1 << 61) // p) * p for p in basis.moduli], dtype=np.int64)
+    _compose(base, out, basis.primes, basis.ratios, biases)
     return out
 
 
