@@ -95,7 +95,10 @@ def test_ticks_and_prices_of_a_grid_are_one_to_one(grid: PriceGrid) -> None:
 def test_an_even_grid_has_one_more_tick_below_its_reference() -> None:
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), 1024)
     assert grid.reference_tick == 512
-    assert (grid.price_of(Tick(0)), grid.price_of(Tick(1023))) == (4677, Decimal("4932.75"))
+    assert (grid.price_of(Tick(0)), grid.price_of(Tick(1023))) == (
+        Decimal(4677),
+        Decimal("4932.75"),
+    )
     assert grid.worst_price_units == 4_932_750_000
     assert PriceGrid(Decimal(1), Decimal(0), 5).price_of(Tick(0)) == -2
 
