@@ -13,6 +13,7 @@ A seed must never serve two plaintexts: their difference would be readable. Call
 # mypy: disable-error-code="untyped-decorator,no-untyped-def"
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -37,32 +38,70 @@ class PublicKey:
 
 
 @njit(cache=True, nogil=True)
-def _add_scaled(component, message, primes, ratios, quotients, rest, plain):
-    """component += round(q * message / t), q = t * quotient + rest, residue by residue."""
+def _add_rounding(coefficients, rest, plain, out):
+    """out += round(rest * coefficient / plain)."""
     half = (plain + np.uint64(1)) >> np.uint64(1)
-    for i in range(message.size):
-        m = message[i]
-        fix = (rest * m + half) // plain
-        for k in range(primes.size):
-            prime = primes[k]
-            total = component[k, i] + fix
-            total += multiply(m, quotients[k], prime, ratios[k, 0], ratios[k, 1])
-            component[k, i] = total % prime
+    for i in range(coefficients.size):
+        out[i] += np.int64((rest * coefficients[i] + half) // plain)
 
 
-def _add_message(ring: RingParameters, component: Words, coefficients: Words) -> None:
+@njit(cache=True, nogil=True)
+def _add_scaled(component, message, small, primes, ratios, quotients):
+    """component += quotient * message + small, residue by residue; |small| and message below 2^40."""
+    for k in range(primes.size):
+        prime = primes[k]
+        for i in range(message.size):
+            total = component[k, i]
+            total += multiply(message[i], quotients[k], prime, ratios[k, 0], ratios[k, 1])
+            total += np.uint64(small[i] + np.int64(prime) if small[i] < 0 else small[i])
+            for _ in range(3):
+                if total >= prime:
+                    total -= prime
+            component[k, i] = total
+
+
+def _add_messages(
+    ring: RingParameters,
+    component: Words,
+    messages: Sequence[Words],
+    errors: npt.NDArray[np.int64],
+) -> None:
+    """Component, shape (level, degree), += errors + sum of round(q m / t); errors are consumed.
+
+    With q = t * quotient + rest, round(q m / t) = quotient * m + round(rest * m / t).
+    """
     basis = level_basis(ring, component.shape[0])
     q, t = prod(basis.moduli), ring.plain_modulus
+    total = np.zeros(ring.degree, dtype=np.uint64)
+    for message in messages:
+        total += message
+        _add_rounding(message, np.uint64(q % t), np.uint64(t), errors)
     quotients = np.array([q // t % p for p in basis.moduli], dtype=np.uint64)
-    _add_scaled(
-        component,
-        coefficients,
-        basis.primes,
-        basis.ratios,
-        quotients,
-        np.uint64(q % t),
-        np.uint64(t),
-    )
+    _add_scaled(component, total, errors, basis.primes, basis.ratios, quotients)
+
+
+def encrypt_sum(key: PublicKey, terms: Sequence[tuple[Words, bytes]]) -> Ciphertext:
+    """The sum of `encrypt(key, coefficients, seed)` over at most 2^10 terms, byte for byte.
+
+    Encryption is linear in its randomness, so the sum costs the transforms of one term only.
+    Noise: that of one encryption times the number of terms.
+    """
+    ring = key.ring
+    level = len(ring.data_primes)
+    basis = level_basis(ring, level)
+    u, e0, e1 = (np.zeros(ring.degree, dtype=np.int64) for _ in range(3))
+    for _, seed in terms:
+        u += ternary(seed, labels.ENCRYPTION + b"/u", ring.degree)
+        e0 += binomial(seed, labels.ENCRYPTION + b"/e0", ring.degree)
+        e1 += binomial(seed, labels.ENCRYPTION + b"/e1", ring.degree)
+    spectrum = basis.forward(basis.reduce_signed(u))
+    words = np.empty((2, level, ring.degree), dtype=np.uint64)
+    for i in (0, 1):
+        words[i] = basis.multiply(np.ascontiguousarray(key.words[i, :level]), spectrum)
+        basis.inverse(words[i])
+    _add_messages(ring, words[0], [coefficients for coefficients, _ in terms], e0)
+    _add_messages(ring, words[1], [], e1)
+    return Ciphertext(ring, words)
 
 
 def encrypt(key: PublicKey, coefficients: Words, seed: bytes) -> Ciphertext:
@@ -71,17 +110,7 @@ def encrypt(key: PublicKey, coefficients: Words, seed: bytes) -> Ciphertext:
     Noise: at most 6 (21 + 21) sqrt(degree) with overwhelming probability, about 2^12; budget 139
     bits in the order ring of the standard set.
     """
-    ring = key.ring
-    level = len(ring.data_primes)
-    basis = level_basis(ring, level)
-    n = ring.degree
-    u = basis.forward(basis.reduce_signed(ternary(seed, labels.ENCRYPTION + b"/u", n)))
-    errors = [binomial(seed, labels.ENCRYPTION + tag, n) for tag in (b"/e0", b"/e1")]
-    c0, c1 = (basis.inverse(basis.multiply(key.words[i, :level].copy(), u)) for i in (0, 1))
-    c0 = basis.add(c0, basis.reduce_signed(errors[0]))
-    _add_message(ring, c0, coefficients)
-    c1 = basis.add(c1, basis.reduce_signed(errors[1]))
-    return Ciphertext(ring, np.stack([c0, c1]))
+    return encrypt_sum(key, [(coefficients, seed)])
 
 
 def encrypt_slots(key: PublicKey, values: npt.NDArray[np.int64], seed: bytes) -> Ciphertext:
@@ -92,5 +121,6 @@ def encrypt_slots(key: PublicKey, values: npt.NDArray[np.int64], seed: bytes) ->
 def add_plain(ciphertext: Ciphertext, coefficients: Words) -> Ciphertext:
     """Add a public polynomial mod t, shape (degree,), without adding noise beyond rounding."""
     words = ciphertext.words.copy()
-    _add_message(ciphertext.ring, words[0], coefficients)
+    errors = np.zeros(ciphertext.ring.degree, dtype=np.int64)
+    _add_messages(ciphertext.ring, words[0], [coefficients], errors)
     return Ciphertext(ciphertext.ring, words)
