@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from Crypto.PublicKey import ECC
@@ -50,8 +50,8 @@ class RingKeys:
 
     def digest(self) -> bytes:
         """32 bytes that identify the material."""
-        fields = [self.public.words.astype("<u8").tobytes(), self.relinearisation, self.galois]
-        hashes = [hashlib.sha256(field).digest() for field in fields]
+        parts = [self.public.words.astype("<u8").tobytes(), self.relinearisation, self.galois]
+        hashes = [hashlib.sha256(part).digest() for part in parts]
         name = self.public.ring.name.encode()
         return hashlib.sha256(absorb(b"ring-keys", name, *hashes, *self.elements)).digest()
 
@@ -95,8 +95,8 @@ class KeyperSecrets:
 
     keyper: int
     committee: Committee
-    seeds: Mapping[int, bytes]
-    envelope_key: bytes
+    seeds: Mapping[int, bytes] = field(repr=False)
+    envelope_key: bytes = field(repr=False)
 
     def require_epoch(self, epoch: int) -> None:
         """Refuse work for another epoch.
@@ -129,8 +129,9 @@ def order_elements(ring: RingParameters) -> tuple[int, ...]:
 
 
 def comparison_elements(ring: RingParameters) -> tuple[int, ...]:
-    """Galois elements of the comparison ring: power-of-two steps to the left, and the row swap."""
-    steps = [1 << k for k in range(ring.row.bit_length() - 1)]
+    """Galois elements of the comparison ring: power-of-two steps to the left, one step to the
+    right, and the row swap."""
+    steps = [-1, *(1 << k for k in range(ring.row.bit_length() - 1))]
     return (
         *sorted({rotation_element(ring.degree, step) for step in steps}),
         column_element(ring.degree),

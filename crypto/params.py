@@ -47,6 +47,15 @@ class RingParameters:
         """All primes of the key level: data primes, then the special prime."""
         return (*self.data_primes, self.special_prime)
 
+    def require_usable(self) -> None:
+        """Refuse a test-only ring outside the tests.
+
+        Raises:
+            InsecureParameters: the ring is not secure and the tests' variable is not set.
+        """
+        if not self.secure and os.environ.get(TEST_INSECURE_VARIABLE) != "1":
+            raise InsecureParameters(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterSet:
@@ -78,10 +87,10 @@ class ParameterSet:
         """Refuse a test-only set outside the tests.
 
         Raises:
-            InsecureParameters: the set is not secure and the tests' variable is not set.
+            InsecureParameters: a ring is not secure and the tests' variable is not set.
         """
-        if not self.secure and os.environ.get(TEST_INSECURE_VARIABLE) != "1":
-            raise InsecureParameters(self.name)
+        self.order.require_usable()
+        self.comparison.require_usable()
 
 
 _ORDER_PRIMES: Final = (8796092792833, 8796092858369, 17592184717313, 17592185438209)

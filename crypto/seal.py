@@ -11,6 +11,8 @@ import os
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from math import prod
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -19,16 +21,28 @@ import zstandard
 
 from crypto.ciphertext import Ciphertext, checked
 from crypto.encryption import PublicKey
-from crypto.errors import MalformedCiphertext, MalformedKey
-from crypto.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
+from crypto.errors import MalformedCiphertext, MalformedKey, OutOfRange
+from crypto.params import RingParameters
 from crypto.ring import Words
 
 _HEADER: Final = struct.Struct("<HBBBBHQ")
 _MAGIC: Final = 0xA15E
 _VERSION: Final = (4, 3)
 _CIPHERTEXT: Final = struct.Struct("<32sBQQQdQ16sQ")
+_FIELDS: Final = (
+    "level",
+    "transform flag",
+    "size",
+    "degree",
+    "primes",
+    "scale",
+    "correction factor",
+    "array header",
+    "array length",
+)
 _SECRET: Final = struct.Struct("<32sQd16sQ")
 _ZSTD: Final = 2
+_WINDOW_BYTES_MAX: Final = 1 << 23
 
 
 class _MemoryFile:
@@ -37,28 +51,31 @@ class _MemoryFile:
     def __init__(self) -> None:
         self._owner = os.getpid()
         self._descriptor = os.memfd_create("seal", os.MFD_CLOEXEC)
+        self._lock = Lock()
 
-    def _path(self) -> str:
+    def _own(self) -> str:
         if self._owner != os.getpid():
-            self.__init__()  # type: ignore[misc]  # a forked child must not share the offset
+            self.__init__()  # type: ignore[misc]  # a forked child must not share offset or lock
         return f"/proc/self/fd/{self._descriptor}"
 
     def save(self, thing: Any) -> bytes:
-        path = self._path()
-        os.ftruncate(self._descriptor, 0)
-        thing.save(path)
-        size = os.fstat(self._descriptor).st_size
-        return os.pread(self._descriptor, size, 0)
+        path = self._own()
+        with self._lock:
+            os.ftruncate(self._descriptor, 0)
+            thing.save(path)
+            size = os.fstat(self._descriptor).st_size
+            return os.pread(self._descriptor, size, 0)
 
     def load(self, thing: Any, context: Any, parts: Sequence[bytes | memoryview]) -> None:
-        path = self._path()
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.writev(self._descriptor, parts)
-        try:
-            thing.load(context, path)
-        finally:
+        path = self._own()
+        with self._lock:
             os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.writev(self._descriptor, parts)
+            try:
+                thing.load(context, path)
+            finally:
+                os.ftruncate(self._descriptor, 0)
 
 
 _FILE: Final = _MemoryFile()
@@ -72,30 +89,42 @@ def _array_header(count: int) -> bytes:
     return _header(_HEADER.size + 8 + 8 * count)
 
 
-def unwrap(data: bytes) -> bytes:
-    """Body of one SEAL object, decompressed.
+def _compression(data: bytes, refuse: type[MalformedCiphertext | MalformedKey]) -> int:
+    """Compression mode of a SEAL object whose header fits its bytes exactly."""
+    if len(data) < _HEADER.size:
+        raise refuse("SEAL header", f"{_HEADER.size} bytes", f"{len(data)} bytes")
+    magic, header, major, minor, mode, reserved, size = _HEADER.unpack_from(data)
+    want = (_MAGIC, _HEADER.size, *_VERSION, 0, len(data))
+    got = (magic, header, major, minor, reserved, size)
+    if got != want:
+        raise refuse("SEAL header (magic, length, version, reserved, size)", want, got)
+    if mode not in (0, _ZSTD):
+        raise refuse("SEAL compression mode", f"0 or {_ZSTD}", mode)
+    return int(mode)
+
+
+def unwrap(data: bytes, size: int) -> bytes:
+    """Body, of exactly `size` bytes, of one SEAL object, decompressed.
+
+    Never allocates more than `size` bytes and one window, whatever a frame claims.
 
     Raises:
         MalformedCiphertext: wrong magic, version, length or compression, or trailing bytes.
     """
-    if len(data) < _HEADER.size:
-        raise MalformedCiphertext("SEAL header", f"{_HEADER.size} bytes", f"{len(data)} bytes")
-    magic, header, major, minor, mode, reserved, size = _HEADER.unpack_from(data)
-    want = (_MAGIC, _HEADER.size, *_VERSION, 0, len(data))
-    if (magic, header, major, minor, reserved, size) != want or mode not in (0, _ZSTD):
-        raise MalformedCiphertext(
-            "SEAL header", want, (magic, header, major, minor, reserved, size)
-        )
-    if mode == 0:
-        return data[_HEADER.size :]
-    inflate = zstandard.ZstdDecompressor().decompressobj()
-    try:
-        body = inflate.decompress(data[_HEADER.size :])
-    except zstandard.ZstdError as error:
-        raise MalformedCiphertext("SEAL body", "a zstd frame", str(error)) from error
-    if not inflate.eof or inflate.unused_data:
-        raise MalformedCiphertext("SEAL body", "one whole zstd frame", "a part, or more than one")
-    return bytes(body)
+    mode = _compression(data, MalformedCiphertext)
+    body = data[_HEADER.size :]
+    if mode == _ZSTD:
+        inflate = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX)
+        try:
+            claimed = zstandard.get_frame_parameters(body).content_size
+            if claimed not in (size, zstandard.CONTENTSIZE_UNKNOWN):
+                raise MalformedCiphertext("SEAL body length", size, claimed)
+            body = inflate.decompress(body, max_output_size=size, allow_extra_data=False)
+        except zstandard.ZstdError as error:
+            raise MalformedCiphertext("SEAL body", "one whole zstd frame", str(error)) from error
+    if len(body) != size:
+        raise MalformedCiphertext("SEAL body length", size, len(body))
+    return body
 
 
 class SealRing:
@@ -106,9 +135,7 @@ class SealRing:
     """
 
     def __init__(self, ring: RingParameters) -> None:
-        for parameters in (STANDARD, TEST_INSECURE_SMALL):
-            if ring in (parameters.order, parameters.comparison):
-                parameters.require_usable()
+        ring.require_usable()
         self.ring = ring
         settings = sealapi.EncryptionParameters(sealapi.SCHEME_TYPE.BFV)
         settings.set_poly_modulus_degree(ring.degree)
@@ -130,7 +157,13 @@ class SealRing:
         return levels
 
     def parms_id(self, level: int) -> bytes:
-        """SEAL's 32-byte identifier of a level."""
+        """SEAL's 32-byte identifier of a level.
+
+        Raises:
+            OutOfRange: the ring has no such level.
+        """
+        if level not in self._parms_ids:
+            raise OutOfRange(f"level of {self.ring.name}", f"1 .. {len(self._parms_ids)}", level)
         return self._parms_ids[level]
 
     def to_seal(self, ciphertext: Ciphertext, *, transformed: bool = False) -> Any:
@@ -171,11 +204,8 @@ class SealRing:
             MalformedCiphertext: anything else: other parameters or level, transform form, a size
                 other than 2, wrong lengths, coefficients out of range, a transparent ciphertext.
         """
-        body = unwrap(data)
         count = 2 * level * self.ring.degree
-        expected = _CIPHERTEXT.size + 8 * count
-        if len(body) != expected:
-            raise MalformedCiphertext("SEAL body length", expected, len(body))
+        body = unwrap(data, _CIPHERTEXT.size + 8 * count)
         want = (
             self.parms_id(level),
             0,
@@ -189,8 +219,8 @@ class SealRing:
         )
         got = _CIPHERTEXT.unpack_from(body)
         if got != want:
-            field = next(i for i, pair in enumerate(zip(got, want, strict=True)) if len(set(pair)) > 1)
-            raise MalformedCiphertext(f"SEAL field {field}", want[field], got[field])
+            field = next(i for i, value in enumerate(want) if got[i] != value)
+            raise MalformedCiphertext(f"SEAL {_FIELDS[field]}", want[field], got[field])
         words: Words = np.frombuffer(body, "<u8", offset=_CIPHERTEXT.size).astype(
             np.uint64, copy=False
         )
@@ -213,7 +243,7 @@ class EvaluationKeys:
     `relinearisation` and `galois` are SEAL serialisations; `elements` names the Galois elements.
 
     Raises:
-        MalformedKey: SEAL refuses the bytes, or an element is missing.
+        MalformedKey: SEAL refuses the bytes, or they hold other keys than these, or trailing bytes.
     """
 
     def __init__(
@@ -221,17 +251,24 @@ class EvaluationKeys:
     ) -> None:
         self.ring = ring
         self.elements = tuple(elements)
-        context = seal_ring(ring).context
         self.relinearisation_handle = sealapi.RelinKeys()
         self.galois_handle = sealapi.GaloisKeys()
-        try:
-            _FILE.load(self.relinearisation_handle, context, [relinearisation])
-            _FILE.load(self.galois_handle, context, [galois])
-        except (RuntimeError, ValueError) as error:
-            raise MalformedKey(ring.name, "keys that SEAL accepts", str(error)) from error
+        self._load(self.relinearisation_handle, relinearisation, 1)
+        self._load(self.galois_handle, galois, len(set(self.elements)))
+        if not self.relinearisation_handle.has_key(2):
+            raise MalformedKey("relinearisation key", "one for the square", "no key for it")
         for element in self.elements:
             if not self.galois_handle.has_key(element):
                 raise MalformedKey("Galois element", element, "no key for it")
+
+    def _load(self, handle: Any, data: bytes, count: int) -> None:
+        _compression(data, MalformedKey)
+        try:
+            _FILE.load(handle, seal_ring(self.ring).context, [data])
+        except (RuntimeError, ValueError, IndexError, OverflowError, MemoryError) as error:
+            raise MalformedKey(self.ring.name, "keys that SEAL accepts", str(error)) from error
+        if handle.size() != count:
+            raise MalformedKey("number of keys", count, handle.size())
 
 
 def dealt_keys(
@@ -260,8 +297,9 @@ def dealt_keys(
     generator.create_public_key(public)
     relinearisation = _FILE.save(generator.create_relin_keys())
     galois = _FILE.save(generator.create_galois_keys(list(elements)))
-    data = np.frombuffer(unwrap(_FILE.save(public)), "<u8", offset=_CIPHERTEXT.size)
     shape = (2, len(ring.key_primes), ring.degree)
+    saved = unwrap(_FILE.save(public), _CIPHERTEXT.size + 8 * prod(shape))
+    data = np.frombuffer(saved, "<u8", offset=_CIPHERTEXT.size)
     return PublicKey(ring, data.astype(np.uint64).reshape(shape)), relinearisation, galois
 
 
