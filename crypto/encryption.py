@@ -39,7 +39,7 @@ class PublicKey:
 
 @njit(cache=True, nogil=True)
 def _add_rounding(coefficients, rest, plain, out):
-    """out += round(rest * coefficient / plain)."""
+    """Add round(rest * coefficient / plain) to out."""
     half = (plain + np.uint64(1)) >> np.uint64(1)
     for i in range(coefficients.size):
         out[i] += np.int64((rest * coefficients[i] + half) // plain)
@@ -47,7 +47,7 @@ def _add_rounding(coefficients, rest, plain, out):
 
 @njit(cache=True, nogil=True)
 def _add_scaled(component, message, small, primes, ratios, quotients):
-    """component += quotient * message + small, residue by residue; |small| and message below 2^40."""
+    """Add quotient * message + small to component; message and |small| below 2^40."""
     for k in range(primes.size):
         prime = primes[k]
         for i in range(message.size):

@@ -116,3 +116,43 @@ class UncoveredSlot(CryptoError):
     def __init__(self, purpose: str, slot: int) -> None:
         self.purpose, self.slot = purpose, slot
         super().__init__(f"opening {purpose!r}: expected slot {slot} masked or zero, got a value")
+
+
+class MalformedOpening(CryptoError):
+    """Bytes or values that are not exactly the share openings of one keyper."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        self.what, self.expected, self.got = what, expected, got
+        super().__init__(f"malformed share openings: {what}: expected {expected}, got {got}")
+
+
+class OpeningMismatch(CryptoError):
+    """A sealed vector that is not what its openings say; `what` names the part that differs."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        self.what, self.expected, self.got = what, expected, got
+        super().__init__(f"opening does not fit: {what}: expected {expected}, got {got}")
+
+
+class EnvelopeRefused(CryptoError):
+    """An envelope that does not open: malformed, or not sealed to this recipient and binding."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        self.what, self.expected, self.got = what, expected, got
+        super().__init__(f"envelope: {what}: expected {expected}, got {got}")
+
+
+class MalformedKeyFile(CryptoError):
+    """Bytes that are not a key file of a known version, or secrets that are not a keyper's."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        self.what, self.expected, self.got = what, expected, got
+        super().__init__(f"key file: {what}: expected {expected}, got {got}")
+
+
+class WrongPassphrase(CryptoError):
+    """A key file whose tag does not verify: another passphrase, or changed bytes."""
+
+    def __init__(self, path: object) -> None:
+        self.path = path
+        super().__init__(f"key file {path}: expected its passphrase, got another, or changed bytes")
