@@ -9,10 +9,10 @@ from darkpool.errors import InconsistentLimits
 
 
 def test_the_bounds_are_those_of_the_order_ring() -> None:
-    assert limits.ORDER_PLAIN_MODULUS == STANDARD.order.plain_modulus
-    assert limits.ORDER_ROW_SLOTS == STANDARD.order.row
-    assert limits.TICKS_MAX == STANDARD.ticks_max
-    assert limits.INTENTS_PER_AUCTION_MAX == STANDARD.intents_max
+    assert STANDARD.order.plain_modulus == limits.ORDER_PLAIN_MODULUS
+    assert STANDARD.order.row == limits.ORDER_ROW_SLOTS
+    assert STANDARD.ticks_max == limits.TICKS_MAX
+    assert STANDARD.intents_max == limits.INTENTS_PER_AUCTION_MAX
 
 
 def test_the_largest_sum_of_caps_is_the_last_one_below_a_quarter_of_t() -> None:
