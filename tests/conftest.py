@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# The small rings load nowhere else.
+os.environ["DARKPOOL_TEST_INSECURE"] = "1"
+
 # Examples are not timed: the machine may be busy with something else.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
