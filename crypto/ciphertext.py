@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from crypto import labels
-from crypto.errors import MalformedCiphertext
+from crypto.errors import MalformedCiphertext, OutOfRange
 from crypto.params import RingParameters
 from crypto.ring import RnsBasis, Words, rns_basis
 
@@ -65,9 +65,25 @@ class Ciphertext:
         return Ciphertext(self.ring, self.basis.subtract(self.words, other.words))
 
 
+def level_primes(ring: RingParameters, level: int) -> tuple[int, ...]:
+    """The first `level` data primes of a ring.
+
+    Raises:
+        OutOfRange: the ring has no such level.
+    """
+    levels = len(ring.data_primes)
+    if not 1 <= level <= levels:
+        raise OutOfRange(f"level of {ring.name}", f"1 .. {levels}", level)
+    return ring.data_primes[:level]
+
+
 def level_basis(ring: RingParameters, level: int) -> RnsBasis:
-    """Transform tables of the first `level` data primes of a ring."""
-    return rns_basis(ring.degree, ring.data_primes[:level])
+    """Transform tables of the first `level` data primes of a ring.
+
+    Raises:
+        OutOfRange: the ring has no such level.
+    """
+    return rns_basis(ring.degree, level_primes(ring, level))
 
 
 def word_bytes(ring: RingParameters) -> int:
@@ -76,8 +92,12 @@ def word_bytes(ring: RingParameters) -> int:
 
 
 def wire_size(ring: RingParameters, level: int) -> int:
-    """Bytes of a ciphertext in wire form."""
-    return _WIRE_HEADER.size + 2 * level * ring.degree * word_bytes(ring)
+    """Bytes of a ciphertext in wire form.
+
+    Raises:
+        OutOfRange: the ring has no such level.
+    """
+    return _WIRE_HEADER.size + 2 * len(level_primes(ring, level)) * ring.degree * word_bytes(ring)
 
 
 def to_wire(ciphertext: Ciphertext) -> bytes:
@@ -96,6 +116,7 @@ def from_wire(data: bytes, ring: RingParameters, level: int) -> Ciphertext:
     Raises:
         MalformedCiphertext: any other length, header, a coefficient at or above its prime, or a
             transparent ciphertext (c1 = 0).
+        OutOfRange: the ring has no such level.
     """
     expected = wire_size(ring, level)
     if len(data) != expected:

@@ -25,7 +25,7 @@ from numba import njit
 
 from crypto import labels
 from crypto.ciphertext import Ciphertext, level_basis
-from crypto.errors import MissingShare, TooLittleMargin
+from crypto.errors import MalformedCiphertext, MissingShare, TooLittleMargin
 from crypto.flooding import RADIX_BITS, flooding
 from crypto.keys import secret_share
 from crypto.modular import high_word, multiply
@@ -97,13 +97,16 @@ def combine_shares(ciphertext: Ciphertext, shares: Sequence[Words], size: int) -
     """Add all n shares to c0 and decode.
 
     Raises:
-        MissingShare: fewer than `size` shares.
+        MissingShare: another number of shares than `size`.
+        MalformedCiphertext: a share of another shape than (level, degree).
         TooLittleMargin: less than one bit of budget is left, so the result may be wrong.
     """
     if len(shares) != size:
         raise MissingShare(len(shares), size, len(shares))
     phase = np.ascontiguousarray(ciphertext.words[0])
     for share in shares:
+        if share.shape != phase.shape:
+            raise MalformedCiphertext("shape of a decryption share", phase.shape, share.shape)
         phase = ciphertext.basis.add(phase, share)
     decoded = decode_phase(ciphertext.ring, phase)
     if decoded.budget_bits < 1:
@@ -151,7 +154,5 @@ def decode_phase(ring: RingParameters, phase: Words) -> Decoded:
     inverses = np.array([pow(q // p, -1, p) for p in basis.moduli], dtype=np.uint64)
     quotients = np.array([(t << 64) // p for p in basis.moduli], dtype=np.uint64)
     out = np.empty(ring.degree, dtype=np.uint64)
-    worst = _round_phase(
-        phase, basis.primes, basis.ratios, inverses, np.uint64(t), quotients, out
-    )
+    worst = _round_phase(phase, basis.primes, basis.ratios, inverses, np.uint64(t), quotients, out)
     return Decoded(out, min(60, 63 - int(worst).bit_length()))

@@ -19,9 +19,9 @@ import numpy as np
 import tenseal.sealapi as sealapi
 import zstandard
 
-from crypto.ciphertext import Ciphertext, checked
+from crypto.ciphertext import Ciphertext, checked, level_primes
 from crypto.encryption import PublicKey
-from crypto.errors import MalformedCiphertext, MalformedKey, OutOfRange
+from crypto.errors import MalformedCiphertext, MalformedKey
 from crypto.params import RingParameters
 from crypto.ring import Words
 
@@ -162,9 +162,7 @@ class SealRing:
         Raises:
             OutOfRange: the ring has no such level.
         """
-        if level not in self._parms_ids:
-            raise OutOfRange(f"level of {self.ring.name}", f"1 .. {len(self._parms_ids)}", level)
-        return self._parms_ids[level]
+        return self._parms_ids[len(level_primes(self.ring, level))]
 
     def to_seal(self, ciphertext: Ciphertext, *, transformed: bool = False) -> Any:
         """SEAL's object for a ciphertext (words in transform form if `transformed`)."""
@@ -203,11 +201,13 @@ class SealRing:
         Raises:
             MalformedCiphertext: anything else: other parameters or level, transform form, a size
                 other than 2, wrong lengths, coefficients out of range, a transparent ciphertext.
+            OutOfRange: the ring has no such level.
         """
+        parms_id = self.parms_id(level)
         count = 2 * level * self.ring.degree
         body = unwrap(data, _CIPHERTEXT.size + 8 * count)
         want = (
-            self.parms_id(level),
+            parms_id,
             0,
             2,
             self.ring.degree,
