@@ -23,3 +23,5 @@ MERKLE_EMPTY_LEAF: Final = b"\x03darkpool merkle empty leaf"
 
 EIP712_DOMAIN_NAME: Final = "darkpool"
 EIP712_DOMAIN_VERSION: Final = "1"
+LOW_NOISE_ENCRYPTION: Final = b"darkpool/v1/low-noise-encryption"
+COVER: Final = b"darkpool/v1/cover"

@@ -1,0 +1,236 @@
+"""Exact masked comparison: encrypted bits [0 <= x < h] of 16384 lanes from opened y = x + r mod t.
+
+y is uniform, so it is public. x lies in [0, h) modulo t exactly when r lies in the cyclic interval
+(y - h, y]: the difference of two tests "encrypted r below public constant". Each runs over eight
+base-16 digits of r, whose indicators are prepared with the mask: with public constants, lt and eq
+of a digit are plaintext products, and a tree of (lt, eq) merges follows.
+
+* A *sign lane* (height 0) asks x >= 0 for -t/4 < x < t/4. Its lower constant may lie anywhere in a
+  gap of t/2, so it is put on a multiple of 2^24, where one digit decides.
+* An *interval lane* (height h, 0 < h < t) asks 0 <= x < h for any x in [0, t); exact, so that
+  negative numbers fail.
+
+Noise: three merges after one plaintext product. Levels fall as the budget does.
+"""
+
+# mypy: disable-error-code="untyped-decorator,no-untyped-def"
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numba import njit, uint64
+
+from crypto.ciphertext import Ciphertext, level_basis
+from crypto.errors import OutOfRange
+from crypto.lanes import DIGIT_BITS, DIGIT_VALUES, DIGITS, Lanes, LaneShape, digits_of
+from crypto.masks import TABLE_LEVEL, DrawnMask
+from crypto.modular import high_word, reduce_wide
+from crypto.params import RingParameters
+from crypto.products import add_slots, coefficient_form, plain_operand, product
+from crypto.ring import Words
+from crypto.seal import Evaluator
+from crypto.slots import column_element, rotation_element
+
+SIGN: Final = 0
+"""Height that marks a sign lane."""
+
+BITS_LEVEL: Final = 3
+"""Level of the bits that a comparison returns."""
+
+_MERGE_LEVELS: Final = (5, 4, 4)
+"""Level of each of the three merges."""
+
+_TOP_DIGIT: Final = 1
+_TOP_SHIFT: Final = DIGIT_BITS * (DIGITS - 1 - _TOP_DIGIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Public constants of one comparison, each of shape (L,).
+
+    The bit of a lane is [r < upper] - [r < lower] + wrap.
+    """
+
+    upper: Lanes
+    lower: Lanes
+    wrap: Lanes
+    one_digit: bool
+
+
+def thresholds(ring: RingParameters, opened: Lanes, heights: Lanes) -> Thresholds:
+    """Constants for opened values y in [0, t) and heights, both of shape (L,).
+
+    Raises:
+        OutOfRange: a height outside 0 .. t - 1, or an opened value outside 0 .. t - 1.
+    """
+    t = ring.plain_modulus
+    for name, values in (("height of a lane", heights), ("opened value", opened)):
+        if values.size and (values.min() < 0 or values.max() >= t):
+            raise OutOfRange(name, f"0 .. {t - 1}", [int(values.min()), int(values.max())])
+    upper = opened + 1
+    sign = heights == SIGN
+    steps = np.arange(4, dtype=np.int64) << _TOP_SHIFT
+    distance = np.mod(upper[:, None] - steps[None, :], t)
+    fits = (4 * distance >= t) & (4 * distance <= 3 * t)
+    chosen = np.argmax(fits, axis=1)
+    height = np.where(sign, distance[np.arange(chosen.size), chosen], heights)
+    lower = np.mod(upper - height, t)
+    wrap = (upper - height < 0).astype(np.int64)
+    return Thresholds(upper, lower, wrap, bool(sign.all()))
+
+
+@njit(cache=True, nogil=True)
+def _select(table, weights, eq, lt, primes, ratios):
+    """eq = sum of weights[v] table[v]; lt = sum over u of table[u] * (sum over v > u of weights)."""
+    for k in range(primes.size):
+        prime = primes[k]
+        for c in range(2):
+            for i in range(table.shape[3]):
+                eq_high = uint64(0)
+                eq_low = uint64(0)
+                lt_high = uint64(0)
+                lt_low = uint64(0)
+                above = uint64(0)
+                for v in range(table.shape[0] - 1, -1, -1):
+                    x = table[v, c, k, i]
+                    w = weights[v, k, i]
+                    part = x * w
+                    eq_low += part
+                    eq_high += high_word(x, w)
+                    if eq_low < part:
+                        eq_high += uint64(1)
+                    part = x * above
+                    lt_low += part
+                    lt_high += high_word(x, above)
+                    if lt_low < part:
+                        lt_high += uint64(1)
+                    above += w
+                eq[c, k, i] = reduce_wide(eq_high, eq_low, prime, ratios[k, 0], ratios[k, 1])
+                lt[c, k, i] = reduce_wide(lt_high, lt_low, prime, ratios[k, 0], ratios[k, 1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Encrypted result of comparing some digits: handles of [r < c] and [r = c] there."""
+
+    lt: Any
+    eq: Any
+
+
+class Comparator:
+    """Runs comparisons in the comparison ring; deterministic, without any secret."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self.ring = evaluator.ring
+
+    def compare(self, mask: DrawnMask, opened: Lanes, heights: Lanes) -> Ciphertext:
+        """Encrypted bits of all lanes, in block 0 of the shape; other blocks hold garbage.
+
+        Args:
+            opened: y = x + r mod t, shape (L,).
+            heights: SIGN or the height h of each lane, shape (L,).
+
+        Raises:
+            OutOfRange: as `thresholds`.
+        """
+        shape = mask.draw.shape
+        constants = thresholds(shape.parameters.order, opened, heights)
+        upper = self._below(mask, constants.upper)
+        if constants.one_digit:
+            lower = self._below_top_digit(mask, constants.lower)
+        else:
+            lower = self._below(mask, constants.lower)
+        bits = self._evaluator.store(self._evaluator.subtract(upper, lower))
+        return add_slots(bits, shape.first_block(constants.wrap))
+
+    def below_constant(self, mask: DrawnMask, constant: int) -> Ciphertext:
+        """Encrypted bits [r < constant] of all lanes, in block 0."""
+        lanes = np.full(mask.draw.shape.lanes, constant, dtype=np.int64)
+        return self._evaluator.store(self._below(mask, lanes))
+
+    def _below(self, mask: DrawnMask, constants: Lanes) -> Any:
+        evaluator, shape = self._evaluator, mask.draw.shape
+        digits = digits_of(constants)
+        orders = []
+        for position in range(shape.positions):
+            at = np.stack([digits[shape.digit(b, position)] for b in range(shape.blocks)])
+            orders.append(self._digit(shape, mask.tables[position], at))
+        merged = 0
+        while len(orders) > 1:
+            orders = [
+                self._merge(orders[i], orders[i + 1], merged) for i in range(0, len(orders), 2)
+            ]
+            merged += 1
+        order, step = orders[0], 1
+        while step < shape.blocks:
+            element = rotation_element(self.ring.degree, step * shape.width)
+            low = _Order(
+                evaluator.apply_galois(order.lt, element), evaluator.apply_galois(order.eq, element)
+            )
+            step *= 2
+            order = self._merge(order, low, merged)
+            merged += 1
+        return evaluator.switch_to(order.lt, BITS_LEVEL)
+
+    def _below_top_digit(self, mask: DrawnMask, constants: Lanes) -> Any:
+        shape = mask.draw.shape
+        block, position = divmod(_TOP_DIGIT, shape.positions)
+        at = np.zeros((shape.blocks, shape.lanes), dtype=np.int64)
+        at[block] = digits_of(constants)[_TOP_DIGIT]
+        below = self._digit(shape, mask.tables[position], at).lt
+        if block:
+            element = rotation_element(self.ring.degree, block * shape.width)
+            below = self._evaluator.apply_galois(below, element)
+        return self._evaluator.switch_to(below, BITS_LEVEL)
+
+    def _digit(self, shape: LaneShape, table: Words, at: Lanes) -> _Order:
+        """Compare the digits of one position with public digits `at`, shape (blocks, L)."""
+        basis = level_basis(self.ring, TABLE_LEVEL)
+        vector = shape.to_comparison(at)
+        weights = np.stack(
+            [
+                plain_operand(self.ring, (vector == v).astype(np.int64), TABLE_LEVEL)
+                for v in range(DIGIT_VALUES)
+            ]
+        )
+        eq, lt = np.empty_like(table[0]), np.empty_like(table[0])
+        _select(table, weights, eq, lt, basis.primes, basis.ratios)
+        handles = (
+            self._evaluator.load(coefficient_form(self.ring, words)) for words in (lt, eq)
+        )
+        return _Order(*handles)
+
+    def _merge(self, high: _Order, low: _Order, merged: int) -> _Order:
+        evaluator, level = self._evaluator, _MERGE_LEVELS[merged]
+        last = merged == len(_MERGE_LEVELS) - 1
+        high, low = (
+            _Order(evaluator.switch_to(o.lt, level), evaluator.switch_to(o.eq, level))
+            for o in (high, low)
+        )
+        lt = evaluator.add(high.lt, evaluator.multiply(high.eq, low.lt))
+        return _Order(lt, None if last else evaluator.multiply(high.eq, low.eq))
+
+
+def crossing_bits(
+    evaluator: Evaluator, bits: Ciphertext, window: int, keep: Lanes
+) -> Ciphertext:
+    """No-cross bits from comparison bits: at each slot kept, sum over `window` columns of
+    u(p) * (w(p) - w(p - 1)), u in row 0 and w in row 1 of the comparison ring.
+
+    `window` is a power of two, `keep` a 0/1 slot vector of shape (degree,) with its ones in row 0;
+    every other slot of the result is zero.
+    """
+    ring = evaluator.ring
+    degree = ring.degree
+    u = evaluator.load(bits)
+    w = evaluator.apply_galois(u, column_element(degree))
+    step = evaluator.subtract(w, evaluator.apply_galois(w, rotation_element(degree, -1)))
+    total = evaluator.multiply(u, step)
+    shift = 1
+    while shift < window:
+        total = evaluator.add(total, evaluator.apply_galois(total, rotation_element(degree, shift)))
+        shift *= 2
+    return product(evaluator.store(total), keep)

@@ -1,0 +1,262 @@
+"""From sealed step curves to lanes: aggregation, price lanes, one-hot packing, prefix sums.
+
+All in the order ring, on public positions, so every function is deterministic and anybody who has
+the ciphertexts can repeat it to the byte.
+
+Columns of price lanes, for an instrument at offset o with W = the power of two above its T ticks,
+D and S demand and supply, dead lanes -1 so that their bits are 0:
+
+| columns | row 0 | row 1 |
+| --- | --- | --- |
+| o .. o + W - 1 | D(p) - S(p) | S(p) - D(p + 1), and -1 at p = T - 1 |
+| o + W .. o + 2 W - 1 | D(p) - 1 | S(p) - 1 |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from crypto.ciphertext import Ciphertext
+from crypto.errors import OutOfRange
+from crypto.lanes import Lanes, LaneShape, smallest_shape
+from crypto.params import ParameterSet
+from crypto.products import (
+    add_slots,
+    coefficient_form,
+    plain_operand,
+    sum_of_products,
+    transformed,
+)
+from crypto.ring import Words
+from crypto.seal import Evaluator
+from crypto.slots import column_element, rotation_element
+
+GROUP: Final = 32
+"""Intents that one packed group holds in neighbouring slots."""
+
+LANES_LEVEL: Final = 3
+"""Level of lane ciphertexts in the order ring when they are masked."""
+
+
+def rotate(evaluator: Evaluator, handle: Any, steps: int) -> Any:
+    """Rotate both rows left by any number of steps, as few power-of-two rotations as possible."""
+    row = evaluator.ring.row
+    left = steps % row
+    sign = 1
+    if left > row // 2:
+        left, sign = row - left, -1
+    while left:
+        power = left & -left
+        digit = -power if left & (power << 1) and left != power else power
+        element = rotation_element(evaluator.ring.degree, sign * digit)
+        handle = evaluator.apply_galois(handle, element)
+        left -= digit
+    return handle
+
+
+def power_of_two(count: int) -> int:
+    """The smallest power of two that is at least `count`."""
+    return 1 << max(0, count - 1).bit_length()
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLayout:
+    """Where the price lanes of the instruments of one comparison lie.
+
+    Attributes:
+        ticks: T, of every instrument.
+        instruments: how many share the comparison.
+    """
+
+    parameters: ParameterSet
+    ticks: int
+    instruments: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ticks <= self.parameters.ticks_max:
+            raise OutOfRange("ticks of a grid", f"1 .. {self.parameters.ticks_max}", self.ticks)
+
+    @property
+    def width(self) -> int:
+        """W: columns of one block of an instrument."""
+        return power_of_two(self.ticks)
+
+    @property
+    def shape(self) -> LaneShape:
+        """The smallest shape that holds all instruments."""
+        return smallest_shape(self.parameters, 2 * self.width * self.instruments)
+
+    def offset(self, instrument: int) -> int:
+        """First column of an instrument."""
+        return 2 * self.width * instrument
+
+    def lane(self, row: int, column: int) -> int:
+        """Number of a lane."""
+        return row * self.shape.width + column
+
+    def used(self) -> Lanes:
+        """1 at lanes that belong to an instrument, shape (L,)."""
+        columns = np.zeros(self.shape.width, dtype=np.int64)
+        columns[: 2 * self.width * self.instruments] = 1
+        return np.concatenate([columns, columns])
+
+
+def instruments_max(parameters: ParameterSet, ticks: int) -> int:
+    """Most instruments of `ticks` ticks that share one comparison."""
+    return parameters.comparison.row // (2 * power_of_two(ticks))
+
+
+def price_lanes(
+    evaluator: Evaluator, layout: PriceLayout, aggregates: Sequence[Ciphertext]
+) -> tuple[Ciphertext, ...]:
+    """Lane ciphertexts of the instruments' aggregated curves, at LANES_LEVEL, zero at other slots.
+
+    Depth: one plaintext product and rotations.
+    """
+    row = layout.parameters.order.row
+    out = []
+    for number in range(layout.shape.order_ciphertexts):
+        terms: list[tuple[Ciphertext, Lanes]] = []
+        constant = np.zeros((2, row), dtype=np.int64)
+        for instrument, aggregate in enumerate(aggregates):
+            if layout.offset(instrument) // row == number:
+                _instrument_terms(evaluator, layout, instrument, aggregate, terms, constant)
+        lanes = add_slots(sum_of_products(terms), constant.reshape(-1))
+        out.append(evaluator.store(evaluator.switch_to(evaluator.load(lanes), LANES_LEVEL)))
+    return tuple(out)
+
+
+def _instrument_terms(
+    evaluator: Evaluator,
+    layout: PriceLayout,
+    instrument: int,
+    aggregate: Ciphertext,
+    terms: list[tuple[Ciphertext, Lanes]],
+    constant: Lanes,
+) -> None:
+    width, ticks, row = layout.width, layout.ticks, layout.parameters.order.row
+    start = layout.offset(instrument) % row
+    curves = rotate(evaluator, evaluator.load(aggregate), -start)
+    swapped = evaluator.apply_galois(curves, column_element(evaluator.ring.degree))
+    excess, tie, present = (np.zeros((2, row), dtype=np.int64) for _ in range(3))
+    excess[0, start : start + ticks] = 1
+    tie[1, start : start + ticks - 1] = 1
+    present[:, start + width : start + width + ticks] = 1
+    terms.append((evaluator.store(curves), (excess + tie).reshape(-1)))
+    terms.append((evaluator.store(swapped), -excess.reshape(-1)))
+    terms.append((evaluator.store(rotate(evaluator, swapped, 1)), -tie.reshape(-1)))
+    terms.append((evaluator.store(rotate(evaluator, curves, -width)), present.reshape(-1)))
+    constant[:, start : start + 2 * width] = (excess + tie)[:, start : start + 2 * width] - 1
+
+
+class Packer:
+    """Gathers intents on arrival so that one slot of each can be packed fast after close.
+
+    Intent k is rotated right by k mod 32 and kept in transform form: about 7 ms an intent, paid
+    before close. Memory: one ciphertext an intent.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._groups: list[Words] = []
+        self.count = 0
+
+    def add(self, ciphertext: Ciphertext) -> None:
+        """Add the next intent, at index `count`.
+
+        Raises:
+            OutOfRange: more intents than half a row holds.
+        """
+        ring = self._evaluator.ring
+        if self.count >= ring.row // 2:
+            raise OutOfRange("intents of an auction", f"at most {ring.row // 2}", self.count + 1)
+        group, index = divmod(self.count, GROUP)
+        if index == 0:
+            shape = (GROUP, 2, ciphertext.level, ring.degree)
+            self._groups.append(np.zeros(shape, dtype=np.uint64))
+        handle = rotate(self._evaluator, self._evaluator.load(ciphertext), -index)
+        self._groups[group][index] = transformed(self._evaluator.store(handle))
+        self.count += 1
+
+    def pack(self, tick: int) -> Ciphertext:
+        """Slot k of both rows = slot `tick` of intent k; every other slot zero.
+
+        Depth: one plaintext product and rotations.
+        """
+        evaluator, ring = self._evaluator, self._evaluator.ring
+        level = len(ring.data_primes)
+        weights = np.empty((GROUP, level, ring.degree), dtype=np.uint64)
+        for index in range(GROUP):
+            one_hot = np.zeros((2, ring.row), dtype=np.int64)
+            one_hot[:, tick + index] = 1
+            weights[index] = plain_operand(ring, one_hot.reshape(-1), level)
+        total: Any = None
+        for words in reversed(self._groups):
+            if total is not None:
+                total = rotate(evaluator, total, -GROUP)
+            part = self._group(weights, words)
+            total = part if total is None else evaluator.add(total, part)
+        return evaluator.store(rotate(evaluator, total, tick))
+
+    def _group(self, weights: Words, words: Words) -> Any:
+        ring = self._evaluator.ring
+        basis = Ciphertext(ring, words[0]).basis
+        return self._evaluator.load(coefficient_form(ring, basis.weighted_sum(weights, words)))
+
+
+def prefix_sums(
+    evaluator: Evaluator, packed: Ciphertext, ranks: Lanes, row_number: int
+) -> Ciphertext:
+    """Slot k of one row = sum of that row's slots of all intents before k in priority.
+
+    Args:
+        packed: from `Packer.pack`.
+        ranks: rank in priority of each intent, a permutation of 0 .. n - 1, shape (n,).
+        row_number: 0 for demand, 1 for supply; the other row becomes zero, as do slots >= n.
+
+    The n x n matrix [rank(j) < rank(k)] by diagonals, baby steps and giant steps. Source: S. Halevi
+    and V. Shoup, "Algorithms in HElib" (CRYPTO 2014). Depth: one plaintext product and rotations.
+    """
+    ring = evaluator.ring
+    count = ranks.size
+    period = power_of_two(count)
+    baby = power_of_two(max(1, int(np.sqrt(period))))
+    before = np.zeros((period, period), dtype=np.int64)
+    before[:count, :count] = ranks[None, :] < ranks[:, None]
+    handle = evaluator.load(packed)
+    if 2 * period <= ring.row:
+        handle = evaluator.add(handle, rotate(evaluator, handle, -period))
+    steps = np.empty((baby, 2, packed.level, ring.degree), dtype=np.uint64)
+    for index in range(baby):
+        if index:
+            handle = rotate(evaluator, handle, 1)
+        steps[index] = transformed(evaluator.store(handle))
+    total: Any = None
+    for giant in reversed(range(0, period, baby)):
+        if total is not None:
+            total = rotate(evaluator, total, baby)
+        weights = _diagonals(evaluator, before, giant, baby, row_number, packed.level)
+        words = packed.basis.weighted_sum(weights, steps)
+        part = evaluator.load(coefficient_form(ring, words))
+        total = part if total is None else evaluator.add(total, part)
+    return evaluator.store(total)
+
+
+def _diagonals(
+    evaluator: Evaluator, before: Lanes, giant: int, baby: int, row_number: int, level: int
+) -> Words:
+    """Operands of diagonals giant .. giant + baby - 1, moved right by `giant`."""
+    ring = evaluator.ring
+    period = before.shape[0]
+    indices = np.arange(period)
+    weights = np.empty((baby, level, ring.degree), dtype=np.uint64)
+    for index in range(baby):
+        vector = np.zeros((2, ring.row), dtype=np.int64)
+        diagonal = before[indices, (indices + giant + index) % period]
+        vector[row_number, (indices + giant) % ring.row] = diagonal
+        weights[index] = plain_operand(ring, vector.reshape(-1), level)
+    return weights
