@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from crypto.ciphertext import Ciphertext
 from crypto.errors import OutOfRange
@@ -61,6 +62,14 @@ def rotate(evaluator: Evaluator, handle: Any, steps: int) -> Any:
 def power_of_two(count: int) -> int:
     """The smallest power of two that is at least `count`."""
     return 1 << max(0, count - 1).bit_length()
+
+
+@dataclass(frozen=True, slots=True)
+class LaneCiphertext:
+    """A ciphertext of lanes that is zero by construction outside `support`, shape (degree,)."""
+
+    ciphertext: Ciphertext
+    support: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +121,8 @@ def instruments_max(parameters: ParameterSet, ticks: int) -> int:
 
 def price_lanes(
     evaluator: Evaluator, layout: PriceLayout, aggregates: Sequence[Ciphertext]
-) -> tuple[Ciphertext, ...]:
-    """Lane ciphertexts of the instruments' aggregated curves, at LANES_LEVEL, zero at other slots.
+) -> tuple[LaneCiphertext, ...]:
+    """Lane ciphertexts of the instruments' aggregated curves, at LANES_LEVEL.
 
     Depth: one plaintext product and rotations.
     """
@@ -125,9 +134,18 @@ def price_lanes(
         for instrument, aggregate in enumerate(aggregates):
             if layout.offset(instrument) // row == number:
                 _instrument_terms(evaluator, layout, instrument, aggregate, terms, constant)
+        if not terms:
+            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
+        support = constant.reshape(-1) != 0
+        for _, weights in terms:
+            support |= weights != 0
         lanes = add_slots(sum_of_products(terms), constant.reshape(-1))
-        out.append(evaluator.store(evaluator.switch_to(evaluator.load(lanes), LANES_LEVEL)))
+        out.append(LaneCiphertext(_lower(evaluator, lanes), support))
     return tuple(out)
+
+
+def _lower(evaluator: Evaluator, ciphertext: Ciphertext) -> Ciphertext:
+    return evaluator.store(evaluator.switch_to(evaluator.load(ciphertext), LANES_LEVEL))
 
 
 def _instrument_terms(
@@ -260,3 +278,83 @@ def _diagonals(
         vector[row_number, (indices + giant) % ring.row] = diagonal
         weights[index] = plain_operand(ring, vector.reshape(-1), level)
     return weights
+
+
+@dataclass(frozen=True, slots=True)
+class RationLayout:
+    """Where the rationing lanes of the instruments of one comparison lie.
+
+    Attributes:
+        counts: intents of each instrument.
+        long_rows: 0 where buyers are rationed, 1 where sellers are.
+    """
+
+    parameters: ParameterSet
+    counts: tuple[int, ...]
+    long_rows: tuple[int, ...]
+
+    @property
+    def shape(self) -> LaneShape:
+        """The smallest shape that holds all instruments."""
+        return smallest_shape(self.parameters, self._end(len(self.counts)))
+
+    def _end(self, number: int) -> int:
+        """First column after the first `number` instruments; none straddles two ciphertexts."""
+        row, column = self.parameters.order.row, 0
+        for index in range(number):
+            column = self._place(column, row, index) + power_of_two(self.counts[index])
+        return column
+
+    def _place(self, column: int, row: int, index: int) -> int:
+        width = power_of_two(self.counts[index])
+        return column if column % row + width <= row else (column // row + 1) * row
+
+    def offset(self, instrument: int) -> int:
+        """First column of an instrument."""
+        return self._place(self._end(instrument), self.parameters.order.row, instrument)
+
+    def lanes(self, instrument: int) -> Lanes:
+        """Lane numbers of an instrument's intents, shape (count,)."""
+        start = self.long_rows[instrument] * self.shape.width + self.offset(instrument)
+        return np.arange(start, start + self.counts[instrument])
+
+
+def ration_lanes(
+    evaluator: Evaluator,
+    layout: RationLayout,
+    prefixes: Sequence[Ciphertext],
+    volumes: Sequence[int],
+) -> tuple[LaneCiphertext, ...]:
+    """Lanes volume - 1 - (prefix sum), whose sign says which intents fill, at LANES_LEVEL.
+
+    Args:
+        prefixes: from `prefix_sums`, one for each instrument.
+        volumes: executed volume of each instrument.
+    """
+    row = layout.parameters.order.row
+    out = []
+    for number in range(layout.shape.order_ciphertexts):
+        total: Any = None
+        constant = np.zeros((2, row), dtype=np.int64)
+        for instrument, prefix in enumerate(prefixes):
+            place = layout.offset(instrument)
+            if place // row != number:
+                continue
+            handle = rotate(evaluator, evaluator.load(prefix), -(place % row))
+            total = handle if total is None else evaluator.add(total, handle)
+            stop = place % row + layout.counts[instrument]
+            constant[layout.long_rows[instrument], place % row : stop] = volumes[instrument] - 1
+        support = _ration_support(layout, number)
+        if total is None:
+            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
+        lanes = add_slots(evaluator.store(evaluator.negate(total)), constant.reshape(-1))
+        out.append(LaneCiphertext(_lower(evaluator, lanes), support))
+    return tuple(out)
+
+
+def _ration_support(layout: RationLayout, number: int) -> npt.NDArray[np.bool_]:
+    lanes = np.zeros(layout.shape.lanes, dtype=np.int64)
+    for instrument in range(len(layout.counts)):
+        lanes[layout.lanes(instrument)] = 1
+    support: npt.NDArray[np.bool_] = layout.shape.to_order(lanes)[number] == 1
+    return support
