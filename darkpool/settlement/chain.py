@@ -52,6 +52,7 @@ from darkpool.settlement.evidence import (
     SignedBatchRoot,
     TransactionReceiptInfo,
     VaultTerms,
+    keyper_numbers,
 )
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, Tick
 
@@ -67,11 +68,10 @@ _EMBEDDED_GAS: Final = 1 << 24  # the most that one transaction may use (EIP-782
 class Chain:
     """A connection to one chain and, once deployed or attached, to one venue's contracts on it.
 
-    Every method that sends a transaction waits until it is in a block, and raises
-    `TransactionReverted` with the contract's reason, `TransactionRefused` when the node does not
-    take it, and `ChainUnavailable` when it does not answer. Reading raises the last of these.
-    All but `deploy`, `attach`, `fund_gas` and `wait_final` raise `NotDeployed` when there are no
-    contracts yet.
+    What sends a transaction waits until it is in a block, and raises `TransactionReverted` with the
+    contract's reason, `TransactionRefused` when the node does not take it, and `ChainUnavailable`
+    when it does not answer. Reading raises the last of these. What uses contracts raises
+    `NotDeployed` when there are none.
     """
 
     def __init__(
@@ -314,7 +314,7 @@ class Chain:
             batch = BatchEvidence(
                 root=bytes(arguments["root"]),
                 count=arguments["count"],
-                signers=_numbers(arguments["signers"]),
+                signers=keyper_numbers(arguments["signers"]),
                 transaction=bytes(event["transactionHash"]),
                 block=event["blockNumber"],
             )
@@ -326,7 +326,7 @@ class Chain:
                 results_root=bytes(arguments["results_root"]),
                 fills_root=bytes(arguments["fills_root"]),
                 balances_root=bytes(arguments["balances_root"]),
-                signers=_numbers(arguments["signers"]),
+                signers=keyper_numbers(arguments["signers"]),
                 transaction=bytes(event["transactionHash"]),
                 block=event["blockNumber"],
             )
@@ -410,9 +410,10 @@ class Chain:
     def _check_still_there(self, transaction: TransactionReceiptInfo) -> None:
         try:
             receipt = self._web3.eth.get_transaction_receipt(HexBytes(transaction.hash))
+            block_hash = bytes(receipt["blockHash"])
         except TransactionNotFound:
-            raise TransactionLost(transaction.hash.hex(), transaction.block) from None
-        if bytes(receipt["blockHash"]) != transaction.block_hash:
+            block_hash = b""
+        if block_hash != transaction.block_hash:
             raise TransactionLost(transaction.hash.hex(), transaction.block)
 
 
@@ -437,10 +438,6 @@ def _expect(what: str, expected: object, got: object) -> None:
 
 def _digest(code: bytes) -> str:
     return Web3.keccak(code).hex()
-
-
-def _numbers(signers: int) -> tuple[int, ...]:
-    return tuple(i + 1 for i in range(signers.bit_length()) if signers >> i & 1)
 
 
 def _info(receipt: TxReceipt) -> TransactionReceiptInfo:

@@ -112,3 +112,8 @@ class IntervalEvidence:
     settlement: SettlementEvidence | None
     voided: bool
     halted: bool
+
+
+def keyper_numbers(signers: int) -> tuple[int, ...]:
+    """Read the contracts' bit set of signers: bit i - 1 stands for keyper number i."""
+    return tuple(i + 1 for i in range(signers.bit_length()) if signers >> i & 1)
