@@ -96,7 +96,7 @@ def _fill(
 def ternary(seed: bytes, purpose: bytes, size: int) -> npt.NDArray[np.int64]:
     """Uniform values in {-1, 0, 1}, shape (size,): two bits each, lowest first, 3 rejected."""
     out = np.empty(size, dtype=np.int64)
-    _fill(out, size // 2, lambda n: stream(seed, purpose, n), lambda o: int(_ternary(o, out)))
+    _fill(out, size // 2 + 8, lambda n: stream(seed, purpose, n), lambda o: int(_ternary(o, out)))
     return out
 
 
