@@ -28,7 +28,7 @@ from crypto.lanes import DIGIT_BITS, DIGIT_VALUES, DIGITS, Lanes, LaneShape, dig
 from crypto.masks import TABLE_LEVEL, DrawnMask
 from crypto.modular import high_word, reduce_wide
 from crypto.params import RingParameters
-from crypto.products import add_slots, coefficient_form, plain_operand, product
+from crypto.products import add_slots, coefficient_form, plain_operand
 from crypto.ring import Words
 from crypto.seal import Evaluator
 from crypto.slots import column_element, rotation_element
@@ -83,7 +83,7 @@ def thresholds(ring: RingParameters, opened: Lanes, heights: Lanes) -> Threshold
 
 @njit(cache=True, nogil=True)
 def _select(table, weights, eq, lt, primes, ratios):
-    """eq = sum of weights[v] table[v]; lt = sum over u of table[u] * (sum over v > u of weights)."""
+    """Eq = sum of weights[v] table[v]; lt = sum of table[u] * (sum over v > u of weights[v])."""
     for k in range(primes.size):
         prime = primes[k]
         for c in range(2):
@@ -198,9 +198,7 @@ class Comparator:
         )
         eq, lt = np.empty_like(table[0]), np.empty_like(table[0])
         _select(table, weights, eq, lt, basis.primes, basis.ratios)
-        handles = (
-            self._evaluator.load(coefficient_form(self.ring, words)) for words in (lt, eq)
-        )
+        handles = (self._evaluator.load(coefficient_form(self.ring, words)) for words in (lt, eq))
         return _Order(*handles)
 
     def _merge(self, high: _Order, low: _Order, merged: int) -> _Order:
@@ -214,17 +212,13 @@ class Comparator:
         return _Order(lt, None if last else evaluator.multiply(high.eq, low.eq))
 
 
-def crossing_bits(
-    evaluator: Evaluator, bits: Ciphertext, window: int, keep: Lanes
-) -> Ciphertext:
-    """No-cross bits from comparison bits: at each slot kept, sum over `window` columns of
-    u(p) * (w(p) - w(p - 1)), u in row 0 and w in row 1 of the comparison ring.
+def crossing_bits(evaluator: Evaluator, bits: Ciphertext, window: int) -> Ciphertext:
+    """Sum u(p) * (w(p) - w(p - 1)) over the next `window` columns, at each column of row 0.
 
-    `window` is a power of two, `keep` a 0/1 slot vector of shape (degree,) with its ones in row 0;
-    every other slot of the result is zero.
+    u is in row 0 and w in row 1 of the comparison ring; `window` is a power of two. Where u is a step down and w a step up that are 0 outside, the sum is 1 when the last u reaches the first w,
+    else 0. Every slot holds something: select before opening.
     """
-    ring = evaluator.ring
-    degree = ring.degree
+    degree = evaluator.ring.degree
     u = evaluator.load(bits)
     w = evaluator.apply_galois(u, column_element(degree))
     step = evaluator.subtract(w, evaluator.apply_galois(w, rotation_element(degree, -1)))
@@ -233,4 +227,11 @@ def crossing_bits(
     while shift < window:
         total = evaluator.add(total, evaluator.apply_galois(total, rotation_element(degree, shift)))
         shift *= 2
-    return product(evaluator.store(total), keep)
+    return evaluator.store(total)
+
+
+def reference_bits(evaluator: Evaluator, bits: Ciphertext) -> Ciphertext:
+    """Multiply u in row 0 by w in row 1 of the comparison ring, at each column of row 0."""
+    u = evaluator.load(bits)
+    w = evaluator.apply_galois(u, column_element(evaluator.ring.degree))
+    return evaluator.store(evaluator.multiply(u, w))

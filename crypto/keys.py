@@ -129,8 +129,7 @@ def order_elements(ring: RingParameters) -> tuple[int, ...]:
 
 
 def comparison_elements(ring: RingParameters) -> tuple[int, ...]:
-    """Galois elements of the comparison ring: power-of-two steps to the left, one step to the
-    right, and the row swap."""
+    """Galois elements of the comparison ring: powers of two left, one right, and the row swap."""
     steps = [-1, *(1 << k for k in range(ring.row.bit_length() - 1))]
     return (
         *sorted({rotation_element(ring.degree, step) for step in steps}),

@@ -69,7 +69,7 @@ class LaneShape:
         return block * self.positions + position
 
     def to_order(self, lanes: Lanes) -> Lanes:
-        """Slot vectors of the order ring, shape (order_ciphertexts, degree), of lane values (L,)."""
+        """Slot vectors of the order ring, (order_ciphertexts, degree), of lane values (L,)."""
         ring = self.parameters.order
         out = np.zeros((self.order_ciphertexts, 2, ring.row), dtype=np.int64)
         columns = min(self.width, ring.row)

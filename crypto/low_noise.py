@@ -60,7 +60,5 @@ def encrypt_low_noise(
     for i, tag in enumerate((b"/e0", b"/e1")):
         masked = basis.inverse(basis.multiply(key.words[i, rows], spectrum))
         noise = basis.reduce_signed(binomial(seed, label + tag, ring.degree))
-        _divide_by_last(
-            basis.add(masked, noise), words[i], basis.primes, basis.ratios, inverses
-        )
+        _divide_by_last(basis.add(masked, noise), words[i], basis.primes, basis.ratios, inverses)
     return add_plain(Ciphertext(ring, words), slots.encode(ring, values))

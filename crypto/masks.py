@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 
 from crypto import labels
-from crypto.ciphertext import Ciphertext
-from crypto.low_noise import encrypt_low_noise
+from crypto.ciphertext import Ciphertext, level_basis
 from crypto.errors import OutOfRange
 from crypto.keys import PublicMaterial
 from crypto.lanes import (
@@ -35,8 +34,9 @@ from crypto.lanes import (
     digits_of,
     plain_modulus_bits,
 )
+from crypto.low_noise import encrypt_low_noise
 from crypto.params import RingParameters
-from crypto.products import add_slots, transformed
+from crypto.products import add_slots, coefficient_form, transformed
 from crypto.ring import Words
 from crypto.sampling import absorb, derive_seed, signs
 from crypto.seal import Evaluator
@@ -103,7 +103,9 @@ def contribute(material: PublicMaterial, draw: Draw, share: int, seed: bytes) ->
     values = values.reshape(bits, draw.shape.lanes) * draw.active
     order = []
     for k in range(bits):
-        weighted = _order_weight(material.parameters.order, k) * values[k] if share == 0 else values[k]
+        weighted = (
+            _order_weight(material.parameters.order, k) * values[k] if share == 0 else values[k]
+        )
         rows = draw.shape.to_order(weighted)
         order.append(
             tuple(
@@ -184,8 +186,7 @@ class MaskCombiner:
     def combine(self, draw: Draw, contributions: Sequence[Contribution]) -> DrawnMask:
         """Combine the contributions of all virtual parties, in share order."""
         order = tuple(
-            self._combine_order(draw, contributions, c)
-            for c in range(draw.shape.order_ciphertexts)
+            self._combine_order(draw, contributions, c) for c in range(draw.shape.order_ciphertexts)
         )
         tables = np.stack(
             [
@@ -293,4 +294,24 @@ def _add_to_transformed(ring: RingParameters, a: Words, b: Words, values: Lanes)
     public = transformed(add_slots(Ciphertext(ring, zero), values))
     basis = Ciphertext(ring, zero).basis
     total: Words = basis.add(basis.add(a, b), public)
+    return total
+
+
+def digit_values(mask: DrawnMask, position: int) -> Ciphertext:
+    """Encrypted digits of one position, in all blocks, at TABLE_LEVEL."""
+    ring = mask.draw.shape.parameters.comparison
+    basis = level_basis(ring, TABLE_LEVEL)
+    weights = np.zeros((DIGIT_VALUES, TABLE_LEVEL, ring.degree), dtype=np.uint64)
+    weights[:] = np.arange(DIGIT_VALUES, dtype=np.uint64)[:, None, None]
+    return coefficient_form(ring, basis.weighted_sum(weights, mask.tables[position]))
+
+
+def known_lanes(shape: LaneShape, digits: Sequence[Lanes]) -> Lanes:
+    """Lane values (L,) of opened digits, one slot vector (degree,) for each position."""
+    total = np.zeros(shape.lanes, dtype=np.int64)
+    for position, vector in enumerate(digits):
+        rows = vector.reshape(2, shape.blocks, shape.width)
+        for block in range(shape.blocks):
+            shift = DIGIT_BITS * (DIGITS - 1 - shape.digit(block, position))
+            total += rows[:, block].reshape(shape.lanes) << shift
     return total

@@ -23,9 +23,7 @@ def high_word(typing_context, a, b):
 
     def generate(context, builder, _signature, arguments):
         wide = ir.IntType(128)
-        product = builder.mul(
-            builder.zext(arguments[0], wide), builder.zext(arguments[1], wide)
-        )
+        product = builder.mul(builder.zext(arguments[0], wide), builder.zext(arguments[1], wide))
         shifted = builder.lshr(product, ir.Constant(wide, 64))
         return builder.trunc(shifted, ir.IntType(64))
 

@@ -1,0 +1,1 @@
+"""Cryptography of the dark pool; knows nothing of markets, clocks or chains."""

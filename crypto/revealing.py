@@ -1,0 +1,175 @@
+"""The one way to open anything.
+
+A ciphertext is opened only as a `CoveredCiphertext`, and there are two ways to make one: *masked*
+(a fresh joint mask added on every lane, everything else zero) and *selected* (a plaintext product
+that zeroes every slot but those whose value the public result implies). `reveal` collects the
+decryption shares of all virtual parties, compares the holders' digests before any bytes move,
+states the noise budget before (guaranteed) and after (measured), and refuses a result with a value
+in a slot that had to be zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from crypto import slots
+from crypto.ciphertext import Ciphertext
+from crypto.decryption import budget_bits_min, combine_shares
+from crypto.errors import HoldersDisagree, MissingShare, UncoveredSlot
+from crypto.masks import DrawnMask
+from crypto.packing import LaneCiphertext
+from crypto.products import product
+from crypto.replicated import Agreement, Committee, agree, share_digest
+from crypto.ring import Words
+from crypto.seal import Evaluator
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredCiphertext:
+    """A ciphertext that may be opened: made by `masked` or `selected`, never directly.
+
+    Attributes:
+        support: slots that may be other than zero, shape (degree,).
+        mask_number: the mask that covers the support, or None where the support was selected.
+    """
+
+    ciphertext: Ciphertext
+    support: Flags
+    mask_number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningRequest:
+    """What keypers are asked to open.
+
+    Attributes:
+        context: 32 bytes that name the auction and its final batch root.
+        sequence: number of the opening in that context.
+        purpose: what is opened, in words.
+    """
+
+    context: bytes
+    epoch: int
+    sequence: int
+    purpose: str
+    covered: CoveredCiphertext
+
+    def share_purpose(self) -> bytes:
+        """What the digests of the shares are bound to."""
+        return b"|".join([self.context, str(self.sequence).encode(), self.purpose.encode()])
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """An opening as it is published.
+
+    Attributes:
+        values: slots in [0, t), shape (degree,).
+        shares: decryption shares in share order, each of shape (level, degree).
+        budget_before_bits: the least noise budget for which the flooding argument holds.
+        budget_after_bits: what was left after flooding.
+        liars: keypers whose digest was outvoted.
+    """
+
+    request: OpeningRequest
+    values: npt.NDArray[np.int64]
+    shares: tuple[Words, ...]
+    budget_before_bits: int
+    budget_after_bits: int
+    liars: tuple[int, ...]
+
+
+class ShareHolder(Protocol):
+    """What `reveal` needs of a keyper, near or far."""
+
+    @property
+    def number(self) -> int:
+        """Keyper number."""
+
+    def announce(self, request: OpeningRequest) -> dict[int, bytes]:
+        """Digests of the decryption shares that the keyper holds, by share number."""
+
+    def send(self, request: OpeningRequest, share: int) -> Words:
+        """The bytes behind an announced digest, shape (level, degree)."""
+
+
+def masked(
+    evaluator: Evaluator, lanes: LaneCiphertext, mask: DrawnMask, part: int
+) -> CoveredCiphertext:
+    """Add part number `part` of a mask to lane ciphertext number `part`.
+
+    Raises:
+        UncoveredSlot: a lane that the mask does not cover.
+    """
+    active = mask.draw.shape.to_order(np.ones(mask.draw.shape.lanes, dtype=np.int64))[part] == 1
+    outside = np.flatnonzero(lanes.support & ~active)
+    if outside.size:
+        raise UncoveredSlot("masked lanes", int(outside[0]))
+    noise = evaluator.switch_to(evaluator.load(mask.order[part]), lanes.ciphertext.level)
+    total = lanes.ciphertext.add(evaluator.store(noise))
+    return CoveredCiphertext(total, active, mask.draw.number)
+
+
+def selected(
+    evaluator: Evaluator, ciphertext: Ciphertext, keep: Flags, level: int
+) -> CoveredCiphertext:
+    """Zero every slot but those of `keep`, shape (degree,), and drop to `level`."""
+    kept = product(ciphertext, keep.astype(np.int64))
+    lowered = evaluator.store(evaluator.switch_to(evaluator.load(kept), level))
+    return CoveredCiphertext(lowered, keep.copy(), None)
+
+
+def reveal(
+    request: OpeningRequest, committee: Committee, holders: Sequence[ShareHolder]
+) -> Revealed:
+    """Open a covered ciphertext with the keypers that answer.
+
+    Raises:
+        MissingShare, HoldersDisagree: as `agree`, or nobody sends what was announced.
+        WrongEpoch: from a keyper.
+        TooLittleMargin: the level allows no flooding, or the result may be wrong.
+        UncoveredSlot: a slot outside the support is not zero.
+    """
+    ciphertext = request.covered.ciphertext
+    before = budget_bits_min(ciphertext.ring, ciphertext.level)
+    announced = {holder.number: holder.announce(request) for holder in holders}
+    agreements = [_agreement(committee, share, announced) for share in committee.members]
+    shares = tuple(_collect(request, agreement, holders) for agreement in agreements)
+    decoded = combine_shares(ciphertext, shares, committee.size)
+    values = slots.decode(ciphertext.ring, decoded.coefficients)
+    outside = np.flatnonzero((values != 0) & ~request.covered.support)
+    if outside.size:
+        raise UncoveredSlot(request.purpose, int(outside[0]))
+    liars = sorted({liar for agreement in agreements for liar in agreement.liars})
+    return Revealed(request, values, shares, before, decoded.budget_bits, tuple(liars))
+
+
+def _agreement(
+    committee: Committee, share: int, announced: dict[int, dict[int, bytes]]
+) -> Agreement:
+    digests = {i: answers[share] for i, answers in announced.items() if share in answers}
+    return agree(committee, share, digests)
+
+
+def _collect(
+    request: OpeningRequest, agreement: Agreement, holders: Sequence[ShareHolder]
+) -> Words:
+    refused = []
+    for holder in holders:
+        if holder.number == agreement.share or holder.number in agreement.liars:
+            continue
+        words = holder.send(request, agreement.share)
+        octets = np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
+        if share_digest(agreement.share, request.share_purpose(), octets) == agreement.digest:
+            return words
+        refused.append(holder.number)
+    if refused:
+        raise HoldersDisagree(agreement.share, tuple(refused))
+    raise MissingShare(agreement.share, 1, 0)

@@ -1,0 +1,1 @@
+"""Keypers: what they hold, what they check before they answer, and how they answer together."""

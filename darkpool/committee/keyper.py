@@ -1,0 +1,245 @@
+"""One keyper: every share but its own number's, a signing key, and the checks before it answers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+from crypto.attestation import mask_attestation_digest, opening_context
+
+from crypto import labels
+from crypto.ciphertext import Ciphertext
+from crypto.commitment import BatchRoot, Domain, SealedIntent, SettlementRoot, address_of, sign
+from crypto.decryption import decryption_share
+from crypto.errors import MissingShare
+from crypto.keys import KeyperSecrets, PublicMaterial
+from crypto.masks import Contribution, Draw, contribute
+from crypto.opening import ReencryptedOpening, open_and_announce
+from crypto.replicated import share_digest
+from crypto.revealing import OpeningRequest
+from crypto.ring import Words
+from crypto.sampling import absorb, derive_seed
+from darkpool.committee.store import KeyperStore, OpeningRefused
+from darkpool.limits import KEY_EPOCH_OPENINGS_MAX
+from darkpool.units import AccountId, Interval, account_id
+
+FinalRoot = Callable[[Interval], bytes | None]
+"""Asks the chain: the final batch root of an interval, or None where there is none."""
+
+_KEEP: Final = 64
+
+
+def mask_context(epoch: int, number: int) -> bytes:
+    """32 bytes that openings during the preparation of a mask are bound to."""
+    return hashlib.sha256(absorb(labels.MASK_PREPARATION, epoch, number)).digest()
+
+
+class ShareWork:
+    """What virtual parties compute: pure functions of a share's seed and public data.
+
+    Keypers of one process give the same answers, so they share the last results instead of
+    computing each three times. A keyper of its own process has its own.
+    """
+
+    def __init__(self) -> None:
+        self._shares: dict[tuple[bytes, bytes], Words] = {}
+        self._contributions: dict[tuple[object, ...], Contribution] = {}
+
+    def decryption_share(self, ciphertext: Ciphertext, epoch: int, seed: bytes) -> Words:
+        """See `crypto.decryption.decryption_share`."""
+        key = (seed, ciphertext.digest())
+        if key not in self._shares:
+            if len(self._shares) >= _KEEP:
+                self._shares.clear()
+            self._shares[key] = decryption_share(ciphertext, epoch, seed)
+        return self._shares[key]
+
+    def contribution(
+        self, material: PublicMaterial, draw: Draw, share: int, seed: bytes
+    ) -> Contribution:
+        """See `crypto.masks.contribute`; the results of one draw are kept."""
+        key = (*draw.fields(), draw.active.tobytes(), share, seed)
+        if key not in self._contributions:
+            if len(self._contributions) >= material.committee.size:
+                self._contributions.clear()
+            self._contributions[key] = contribute(material, draw, share, seed)
+        return self._contributions[key]
+
+
+class Keyper:
+    """A keyper of the local committee; it sees what a remote one would be sent.
+
+    Before it answers an opening it checks epoch, number and order of the opening, that the batch
+    root is final on the chain and is the one it signed, and that a mask is bound to this very
+    auction; then it writes the opening down; then it computes. That the ciphertext is what the
+    batch leads to is checked by whoever derived it in the same process; a keyper of its own process
+    has to derive it itself.
+    """
+
+    def __init__(
+        self,
+        secrets: KeyperSecrets,
+        material: PublicMaterial,
+        signing_key: bytes,
+        store: KeyperStore,
+        domain: Domain,
+        final_root: FinalRoot,
+        work: ShareWork,
+    ) -> None:
+        self._secrets = secrets
+        self._material = material
+        self._signing_key = signing_key
+        self._store = store
+        self._domain = domain
+        self._final_root = final_root
+        self._work = work
+        self._open_contexts: dict[bytes, None] = {}
+
+    @property
+    def number(self) -> int:
+        """Number in the committee."""
+        return self._secrets.keyper
+
+    @property
+    def address(self) -> AccountId:
+        """Address that its signatures recover to."""
+        return account_id("0x" + address_of(self._signing_key).hex())
+
+    def check_opening(
+        self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
+    ) -> ReencryptedOpening:
+        """First step of the proof of knowledge; see `crypto.opening.open_and_announce`."""
+        return open_and_announce(
+            self._secrets, self._material, sealed, self._domain, ciphertext, envelope
+        )
+
+    def sign_batch_root(self, batch: BatchRoot) -> bytes:
+        """Sign the one batch root of an interval.
+
+        Raises:
+            Equivocation: another one was signed.
+        """
+        self._store.sign_root_once(Interval(batch.interval), batch.root, batch.count)
+        return sign(batch.digest(self._domain), self._signing_key)
+
+    def begin_auction(self, interval: Interval) -> bytes:
+        """Accept openings of an interval whose batch root is final; returns their context.
+
+        Raises:
+            OpeningRefused: the chain has no final root, or another than this keyper signed.
+        """
+        final, signed = self._final_root(interval), self._store.signed_root(interval)
+        if final is None or final != signed:
+            expected = "no root" if signed is None else signed.hex()
+            got = "none" if final is None else final.hex()
+            raise OpeningRefused(f"auction {interval}", f"final batch root {expected}", got)
+        context = opening_context(self._domain, interval, final)
+        self._open_contexts[context] = None
+        return context
+
+    def beacon_share(self, interval: Interval, root: bytes) -> dict[int, bytes]:
+        """PRF of the shares held over (interval, final root), 32 bytes by share number.
+
+        Raises:
+            OpeningRefused: the root is not final.
+        """
+        if self._final_root(interval) != root:
+            raise OpeningRefused(f"beacon {interval}", "a final batch root", root.hex())
+        return {
+            j: derive_seed(labels.BEACON, seed, interval, root)
+            for j, seed in self._secrets.seeds.items()
+        }
+
+    def issue_mask(self, number: int) -> None:
+        """Set a mask number aside for preparation.
+
+        Raises:
+            MaskUsed: it was issued before.
+        """
+        self._store.issue_mask(self._secrets.committee.epoch, number)
+
+    def next_mask(self) -> int:
+        """The next mask number that was never issued."""
+        return self._store.next_mask(self._secrets.committee.epoch)
+
+    def accept_preparation(self, number: int) -> None:
+        """Accept the openings that the preparation of an issued mask needs."""
+        self._open_contexts[mask_context(self._secrets.committee.epoch, number)] = None
+
+    def consume_mask(self, number: int, context: bytes) -> None:
+        """Bind a mask to an auction, once.
+
+        Raises:
+            MaskUsed: it is bound already or was never issued.
+        """
+        self._store.consume_mask(self._secrets.committee.epoch, number, context)
+
+    def contribution(self, draw: Draw, share: int) -> Contribution:
+        """What virtual party `share` sends for a mask draw."""
+        self._secrets.require_epoch(draw.epoch)
+        return self._work.contribution(self._material, draw, share, self._seed(share))
+
+    def attest_mask(self, digest: bytes) -> bytes:
+        """Sign a mask that the keyper saw combined from agreed contributions."""
+        return sign(mask_attestation_digest(self._domain, digest), self._signing_key)
+
+    def sign_settlement(self, settlement: SettlementRoot) -> bytes:
+        """Sign the one settlement of an interval.
+
+        Raises:
+            Equivocation: another one was signed.
+        """
+        digest = settlement.digest(self._domain)
+        self._store.sign_settlement_once(Interval(settlement.interval), digest)
+        return sign(digest, self._signing_key)
+
+    def announce(self, request: OpeningRequest) -> dict[int, bytes]:
+        """Digests of the decryption shares that this keyper holds.
+
+        Raises:
+            WrongEpoch, OpeningRefused, MaskUsed: the opening is not answered.
+        """
+        self._check(request)
+        ciphertext = request.covered.ciphertext
+        self._store.log_opening(
+            request.context,
+            request.sequence,
+            request.epoch,
+            request.purpose,
+            ciphertext.digest(),
+        )
+        purpose = request.share_purpose()
+        return {
+            j: share_digest(j, purpose, self._share_bytes(request, j)) for j in self._secrets.seeds
+        }
+
+    def send(self, request: OpeningRequest, share: int) -> Words:
+        """The decryption share behind an announced digest, shape (level, degree)."""
+        self._check(request)
+        return self._work.decryption_share(
+            request.covered.ciphertext, request.epoch, self._seed(share)
+        )
+
+    def _share_bytes(self, request: OpeningRequest, share: int) -> bytes:
+        words = self.send(request, share)
+        return np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
+
+    def _check(self, request: OpeningRequest) -> None:
+        self._secrets.require_epoch(request.epoch)
+        if request.context not in self._open_contexts:
+            raise OpeningRefused(request.purpose, "an auction that has begun", "another context")
+        if self._store.openings(request.epoch) >= KEY_EPOCH_OPENINGS_MAX:
+            raise OpeningRefused(
+                request.purpose, f"at most {KEY_EPOCH_OPENINGS_MAX} openings an epoch", "one more"
+            )
+        number = request.covered.mask_number
+        if number is not None:
+            self._store.require_mask(request.epoch, number, request.context)
+
+    def _seed(self, share: int) -> bytes:
+        seeds: Mapping[int, bytes] = self._secrets.seeds
+        if share not in seeds:
+            raise MissingShare(share, 1, 0)
+        return seeds[share]

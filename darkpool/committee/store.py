@@ -1,0 +1,202 @@
+"""What a keyper must never forget: roots it signed, numbers it used, what it opened.
+
+One SQLite file a keyper, every write synced before the caller goes on, so that a crash at any point
+leaves the promise kept: one batch root an interval for ever, a mask number never twice, and an
+opening written down before its shares exist.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from darkpool.errors import CheckFailed
+from darkpool.units import Interval
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS signed_roots (
+    interval INTEGER PRIMARY KEY, root BLOB NOT NULL, intents INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS settlements (interval INTEGER PRIMARY KEY, digest BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS masks (
+    epoch INTEGER NOT NULL, number INTEGER NOT NULL, context BLOB, PRIMARY KEY (epoch, number));
+CREATE TABLE IF NOT EXISTS openings (
+    context BLOB NOT NULL, sequence INTEGER NOT NULL, epoch INTEGER NOT NULL,
+    purpose TEXT NOT NULL, ciphertext BLOB NOT NULL, PRIMARY KEY (context, sequence));
+"""
+
+
+class Equivocation(CheckFailed):
+    """A second, different statement where a keyper makes one for ever."""
+
+    def __init__(self, what: str, interval: int, expected: bytes, got: bytes) -> None:
+        super().__init__(
+            f"{what} of interval {interval}: expected {expected.hex()}, signed before; "
+            f"got {got.hex()}"
+        )
+        self.what, self.interval, self.expected, self.got = what, interval, expected, got
+
+
+class MaskUsed(CheckFailed):
+    """A mask number that was never issued, or is bound to another opening context."""
+
+    def __init__(self, number: int, expected: str, got: str) -> None:
+        super().__init__(f"mask {number}: expected {expected}, got {got}")
+        self.number, self.expected, self.got = number, expected, got
+
+
+class OpeningRefused(CheckFailed):
+    """An opening that a keyper does not answer."""
+
+    def __init__(self, purpose: str, expected: str, got: str) -> None:
+        super().__init__(f"opening {purpose!r}: expected {expected}, got {got}")
+        self.purpose, self.expected, self.got = purpose, expected, got
+
+
+class KeyperStore:
+    """The durable memory of one keyper."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+    def sign_root_once(self, interval: Interval, root: bytes, intents: int) -> None:
+        """Remember the one batch root of an interval.
+
+        Raises:
+            Equivocation: another root, or count, was signed for it.
+        """
+        with self._transaction() as cursor:
+            cursor.execute(
+                "INSERT OR IGNORE INTO signed_roots VALUES (?, ?, ?)", (interval, root, intents)
+            )
+            known = cursor.execute(
+                "SELECT root, intents FROM signed_roots WHERE interval = ?", (interval,)
+            ).fetchone()
+            if known != (root, intents):
+                raise Equivocation("batch root", interval, known[0], root)
+
+    def sign_settlement_once(self, interval: Interval, digest: bytes) -> None:
+        """Remember the one settlement of an interval.
+
+        Raises:
+            Equivocation: another one was signed.
+        """
+        with self._transaction() as cursor:
+            cursor.execute("INSERT OR IGNORE INTO settlements VALUES (?, ?)", (interval, digest))
+            (known,) = cursor.execute(
+                "SELECT digest FROM settlements WHERE interval = ?", (interval,)
+            ).fetchone()
+            if known != digest:
+                raise Equivocation("settlement", interval, known, digest)
+
+    def signed_root(self, interval: Interval) -> bytes | None:
+        """The batch root signed for an interval, if any."""
+        row = self._connection.execute(
+            "SELECT root FROM signed_roots WHERE interval = ?", (interval,)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def issue_mask(self, epoch: int, number: int) -> None:
+        """Mark a mask number as issued, before anything is drawn from it.
+
+        Raises:
+            MaskUsed: it was issued before.
+        """
+        try:
+            with self._transaction() as cursor:
+                cursor.execute("INSERT INTO masks VALUES (?, ?, NULL)", (epoch, number))
+        except sqlite3.IntegrityError as error:
+            raise MaskUsed(number, "a number never issued", "one issued before") from error
+
+    def next_mask(self, epoch: int) -> int:
+        """The smallest number above all that were issued in an epoch."""
+        (highest,) = self._connection.execute(
+            "SELECT MAX(number) FROM masks WHERE epoch = ?", (epoch,)
+        ).fetchone()
+        return 0 if highest is None else int(highest) + 1
+
+    def consume_mask(self, epoch: int, number: int, context: bytes) -> None:
+        """Bind a mask to the one context whose values it may cover.
+
+        Raises:
+            MaskUsed: it was not issued, or is bound already.
+        """
+        with self._transaction() as cursor:
+            row = cursor.execute(
+                "SELECT context FROM masks WHERE epoch = ? AND number = ?", (epoch, number)
+            ).fetchone()
+            if row is None:
+                raise MaskUsed(number, "a number that was issued", "one that was not")
+            if row[0] is not None:
+                raise MaskUsed(number, "a mask not used yet", f"one used in {row[0].hex()}")
+            cursor.execute(
+                "UPDATE masks SET context = ? WHERE epoch = ? AND number = ?",
+                (context, epoch, number),
+            )
+
+    def require_mask(self, epoch: int, number: int, context: bytes) -> None:
+        """Check that a mask is bound to a context.
+
+        Raises:
+            MaskUsed: it is bound to another, or to none.
+        """
+        row = self._connection.execute(
+            "SELECT context FROM masks WHERE epoch = ? AND number = ?", (epoch, number)
+        ).fetchone()
+        if row is None or row[0] != context:
+            bound = "no context" if row is None or row[0] is None else row[0].hex()
+            raise MaskUsed(number, f"a mask bound to {context.hex()}", f"one bound to {bound}")
+
+    def log_opening(
+        self, context: bytes, sequence: int, epoch: int, purpose: str, ciphertext: bytes
+    ) -> None:
+        """Write an opening down before it is answered; the same one again is no news.
+
+        Raises:
+            OpeningRefused: another ciphertext under this number, or a gap before it.
+        """
+        with self._transaction() as cursor:
+            row = cursor.execute(
+                "SELECT purpose, ciphertext FROM openings WHERE context = ? AND sequence = ?",
+                (context, sequence),
+            ).fetchone()
+            if row == (purpose, ciphertext):
+                return
+            if row is not None:
+                raise OpeningRefused(purpose, f"{row[0]!r} of {row[1].hex()}", ciphertext.hex())
+            (count,) = cursor.execute(
+                "SELECT COUNT(*) FROM openings WHERE context = ?", (context,)
+            ).fetchone()
+            if sequence != count:
+                raise OpeningRefused(purpose, f"number {count}", f"number {sequence}")
+            cursor.execute(
+                "INSERT INTO openings VALUES (?, ?, ?, ?, ?)",
+                (context, sequence, epoch, purpose, ciphertext),
+            )
+
+    def openings(self, epoch: int) -> int:
+        """Openings answered in an epoch."""
+        (count,) = self._connection.execute(
+            "SELECT COUNT(*) FROM openings WHERE epoch = ?", (epoch,)
+        ).fetchone()
+        return int(count)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        cursor = self._connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            yield cursor
+        except BaseException:
+            cursor.execute("ROLLBACK")
+            raise
+        cursor.execute("COMMIT")

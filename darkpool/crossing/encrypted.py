@@ -1,0 +1,318 @@
+"""Crossing encrypted: the steps of the plain twin on sealed curves, opening only what it must.
+
+The twin is `darkpool.crossing.clearing`; results are equal on every book. What is opened, in order:
+
+1. `price lanes`: D - S, the tie lanes, D - 1 and S - 1, under a fresh mask (uniform);
+2. `no-cross`: one bit an instrument, [best bid >= best ask]; where it is 0, nothing more, ever;
+3. `price bits`: the signs of D - S, a step down at the price, which the public result implies;
+4. `tie lanes`: which of the two ticks at the step trades more, one bit;
+5. `short row`: the fills of the short side, whose sum is the volume;
+6. `ration lanes`: volume - 1 - prefix sums in priority order, under a fresh mask (uniform);
+7. `ration bits`: a step in priority order that names the last intent filled;
+8. `long row`: the fills before it; its own is the rest, so that its size stays unknown.
+
+Instruments share the comparisons of steps 1 to 4 and 6 to 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from crypto.ciphertext import Ciphertext
+from crypto.comparison import BITS_LEVEL, SIGN, Comparator, crossing_bits, reference_bits
+from crypto.lanes import Lanes, LaneShape
+from crypto.masks import DrawnMask
+from crypto.packing import (
+    LANES_LEVEL,
+    LaneCiphertext,
+    Packer,
+    PriceLayout,
+    RationLayout,
+    instruments_max,
+    power_of_two,
+    prefix_sums,
+    price_lanes,
+    ration_lanes,
+)
+from crypto.params import ParameterSet
+from crypto.revealing import CoveredCiphertext, masked, selected
+from crypto.seal import Evaluator
+from darkpool.errors import CheckFailed
+from darkpool.fills.fills import FilledLots
+from darkpool.units import Lots, Side, Tick
+
+
+class ImplausibleOpening(CheckFailed):
+    """Opened values that no well-formed batch leads to."""
+
+    def __init__(self, purpose: str, expected: str, got: str) -> None:
+        super().__init__(f"opening {purpose!r}: expected {expected}, got {got}")
+        self.purpose, self.expected, self.got = purpose, expected, got
+
+
+class OpeningSession(Protocol):
+    """What crossing needs of the committee."""
+
+    def open(self, purpose: str, covered: CoveredCiphertext) -> Lanes:
+        """Open a covered ciphertext; slots in [0, t), shape (degree,)."""
+
+
+TakeMask = Callable[[LaneShape], DrawnMask]
+"""Gives a mask of a shape, bound durably to this auction and never given before."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBook:
+    """The admitted intents of one instrument, ready to cross.
+
+    Attributes:
+        aggregate: sum of their ciphertexts.
+        packer: the same ciphertexts, rotated on arrival.
+    """
+
+    aggregate: Ciphertext
+    packer: Packer
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedCross:
+    """Price, volume and fills of an instrument that crossed; lots are by intent, int64 (n,)."""
+
+    tick: Tick
+    volume: Lots
+    short_side: Side
+    lots: FilledLots
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    tick: Tick
+    short_side: Side
+
+
+class EncryptedCrossing:
+    """One auction's crossing.
+
+    Args:
+        reference: tick of a reference-price cross, or None for a uniform-price call auction.
+        priorities: rank of each intent, for each book, int64 (n,).
+    """
+
+    def __init__(
+        self,
+        parameters: ParameterSet,
+        order: Evaluator,
+        comparison: Evaluator,
+        session: OpeningSession,
+        take_mask: TakeMask,
+        ticks: int,
+        reference: Tick | None,
+    ) -> None:
+        self._parameters = parameters
+        self._order = order
+        self._comparison = comparison
+        self._comparator = Comparator(comparison)
+        self._session = session
+        self._take_mask = take_mask
+        self._ticks = ticks
+        self._reference = reference
+
+    def cross(
+        self, books: Sequence[SealedBook], priorities: Sequence[Lanes]
+    ) -> tuple[EncryptedCross | None, ...]:
+        """Cross all books; None where a book does not cross.
+
+        Raises:
+            ImplausibleOpening: opened values contradict each other.
+            CryptoError, DarkpoolError: an opening is refused.
+        """
+        prices: dict[int, _Price] = {}
+        chunk_size = instruments_max(self._parameters, self._ticks)
+        for chunk, start in enumerate(range(0, len(books), chunk_size)):
+            members = range(start, min(start + chunk_size, len(books)))
+            prices |= self._price_chunk(chunk, [(k, books[k]) for k in members])
+        packed = {k: books[k].packer.pack(price.tick) for k, price in prices.items()}
+        short = {k: self._short_row(k, price, books[k], packed[k]) for k, price in prices.items()}
+        long: dict[int, Lanes] = {}
+        for chunk, group in enumerate(self._ration_chunks(books, list(prices))):
+            long |= self._ration_chunk(chunk, group, books, prices, packed, short, priorities)
+        return tuple(
+            self._outcome(prices[k], short[k], long[k]) if k in prices else None
+            for k in range(len(books))
+        )
+
+    def _outcome(self, price: _Price, short: Lanes, long: Lanes) -> EncryptedCross:
+        bought, sold = (short, long) if price.short_side is Side.BUY else (long, short)
+        volume = Lots(int(short.sum()))
+        return EncryptedCross(price.tick, volume, price.short_side, FilledLots(bought, sold))
+
+    def _compare(self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape) -> Ciphertext:
+        mask = self._take_mask(shape)
+        opened = np.stack(
+            [
+                self._session.open(f"{name}.{part}", masked(self._order, lane, mask, part))
+                for part, lane in enumerate(lanes)
+            ]
+        )
+        heights = np.full(shape.lanes, SIGN, dtype=np.int64)
+        return self._comparator.compare(mask, shape.from_order(opened), heights)
+
+    def _open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
+        """Open the bits of some lanes, given by number; returns them in that order."""
+        flags = np.zeros(shape.lanes, dtype=np.int64)
+        flags[lanes] = 1
+        keep = shape.first_block(flags) == 1
+        values = self._session.open(purpose, selected(self._comparison, bits, keep, BITS_LEVEL))
+        opened = shape.from_first_block(values)[lanes]
+        if opened.size and opened.max() > 1:
+            raise ImplausibleOpening(purpose, "bits", str(int(opened.max())))
+        return opened
+
+    def _price_chunk(
+        self, chunk: int, books: Sequence[tuple[int, SealedBook]]
+    ) -> dict[int, _Price]:
+        layout = PriceLayout(self._parameters, self._ticks, len(books))
+        lanes = price_lanes(self._order, layout, [book.aggregate for _, book in books])
+        bits = self._compare(f"price lanes {chunk}", lanes, layout.shape)
+        crossing = self._crossing(chunk, layout, bits)
+        if not crossing:
+            return {}
+        prices = self._prices(chunk, layout, bits, crossing)
+        return {books[i][0]: price for i, price in prices.items()}
+
+    def _crossing(self, chunk: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
+        """Positions in the chunk of the books that cross."""
+        purpose, shape = f"no-cross {chunk}", layout.shape
+        first = 0 if self._reference is None else self._reference
+        columns = [layout.offset(i) + layout.width + first for i in range(layout.instruments)]
+        flags = np.zeros(shape.lanes, dtype=np.int64)
+        flags[columns] = 1
+        keep = shape.first_block(flags) == 1
+        if self._reference is None:
+            sums = crossing_bits(self._comparison, bits, layout.width)
+        else:
+            sums = reference_bits(self._comparison, bits)
+        values = self._session.open(purpose, selected(self._comparison, sums, keep, BITS_LEVEL))
+        answers = shape.from_first_block(values)[columns]
+        if answers.max() > 1:
+            raise ImplausibleOpening(purpose, "bits", str(int(answers.max())))
+        return [i for i, answer in enumerate(answers) if answer]
+
+    def _prices(
+        self, chunk: int, layout: PriceLayout, bits: Ciphertext, crossing: Sequence[int]
+    ) -> dict[int, _Price]:
+        purpose, shape = f"price bits {chunk}", layout.shape
+        if self._reference is not None:
+            lanes = np.array([layout.offset(i) + self._reference for i in crossing])
+            signs = self._open_lanes(purpose, bits, shape, lanes)
+            return {
+                i: _Price(self._reference, Side.SELL if sign else Side.BUY)
+                for i, sign in zip(crossing, signs, strict=True)
+            }
+        starts = np.array([layout.offset(i) for i in crossing])
+        lanes = (starts[:, None] + np.arange(self._ticks)).reshape(-1)
+        steps = self._open_lanes(purpose, bits, shape, lanes).reshape(len(crossing), -1)
+        if (np.diff(steps, axis=1) > 0).any():
+            raise ImplausibleOpening(purpose, "a step down", "a step up")
+        counts = dict(zip(crossing, map(int, steps.sum(axis=1)), strict=True))
+        ties = self._ties(chunk, layout, bits, counts)
+        return {i: self._uniform_price(count, ties.get(i)) for i, count in counts.items()}
+
+    def _ties(
+        self, chunk: int, layout: PriceLayout, bits: Ciphertext, counts: dict[int, int]
+    ) -> dict[int, int]:
+        """[S(c - 1) >= D(c)] of the instruments where both ticks exist."""
+        inner = [i for i, count in counts.items() if 0 < count < self._ticks]
+        if not inner:
+            return {}
+        lanes = np.array([layout.lane(1, layout.offset(i) + counts[i] - 1) for i in inner])
+        opened = self._open_lanes(f"tie lanes {chunk}", bits, layout.shape, lanes)
+        return dict(zip(inner, map(int, opened), strict=True))
+
+    def _uniform_price(self, count: int, tie: int | None) -> _Price:
+        if count == self._ticks or tie == 1:
+            return _Price(Tick(count - 1), Side.SELL)
+        return _Price(Tick(count), Side.BUY)
+
+    def _short_row(self, number: int, price: _Price, book: SealedBook, packed: Ciphertext) -> Lanes:
+        row = 0 if price.short_side is Side.BUY else 1
+        return self._open_row(f"short row {number}", packed, row, np.arange(book.packer.count))
+
+    def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
+        """Open some slots of one row; other intents show 0. Shape (row slots,)."""
+        ring = self._parameters.order
+        keep = np.zeros((2, ring.row), dtype=np.bool_)
+        keep[row, slots] = True
+        covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)
+        return self._session.open(purpose, covered).reshape(2, ring.row)[row]
+
+    def _ration_chunks(
+        self, books: Sequence[SealedBook], crossing: Sequence[int]
+    ) -> Iterator[list[int]]:
+        """Groups of instruments whose rationing lanes fit into one comparison."""
+        group: list[int] = []
+        for k in crossing:
+            counts = tuple(books[i].packer.count for i in (*group, k))
+            room = self._parameters.comparison.row
+            if group and sum(map(power_of_two, counts)) > room // 2:
+                yield group
+                group = []
+            group.append(k)
+        if group:
+            yield group
+
+    def _ration_chunk(
+        self,
+        chunk: int,
+        group: Sequence[int],
+        books: Sequence[SealedBook],
+        prices: dict[int, _Price],
+        packed: dict[int, Ciphertext],
+        short: dict[int, Lanes],
+        priorities: Sequence[Lanes],
+    ) -> dict[int, Lanes]:
+        rows = tuple(1 if prices[k].short_side is Side.BUY else 0 for k in group)
+        layout = RationLayout(self._parameters, tuple(books[k].packer.count for k in group), rows)
+        volumes = [int(short[k].sum()) for k in group]
+        prefixes = [
+            prefix_sums(self._order, packed[k], priorities[k], row)
+            for k, row in zip(group, rows, strict=True)
+        ]
+        lanes = ration_lanes(self._order, layout, prefixes, volumes)
+        bits = self._compare(f"ration lanes {chunk}", lanes, layout.shape)
+        members = [layout.lanes(i) for i in range(len(group))]
+        opened = self._open_lanes(
+            f"ration bits {chunk}", bits, layout.shape, np.concatenate(members)
+        )
+        filled = np.split(opened, np.cumsum([m.size for m in members])[:-1])
+        return {
+            k: self._long_row(k, rows[i], packed[k], filled[i], priorities[k], volumes[i])
+            for i, k in enumerate(group)
+        }
+
+    def _long_row(
+        self,
+        number: int,
+        row: int,
+        packed: Ciphertext,
+        filled: Lanes,
+        ranks: Lanes,
+        volume: int,
+    ) -> Lanes:
+        purpose = f"long row {number}"
+        last_rank = int(filled.sum()) - 1
+        if last_rank < 0 or not np.array_equal(filled == 1, ranks <= last_rank):
+            raise ImplausibleOpening(purpose, "a step in priority order", "something else")
+        before = np.flatnonzero(ranks < last_rank)
+        lots = np.zeros(self._parameters.order.row, dtype=np.int64)
+        if before.size:
+            lots = self._open_row(purpose, packed, row, before).copy()
+        rest = volume - int(lots.sum())
+        if rest <= 0:
+            raise ImplausibleOpening(purpose, f"less than the volume {volume}", str(volume - rest))
+        lots[np.flatnonzero(ranks == last_rank)] = rest
+        return lots
