@@ -18,7 +18,7 @@ access structure" (1989). Byte formats: docs/protocol/encryption.md.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,6 +115,14 @@ class SealedVector:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptedShare:
+    """V_j of one share, and its digest."""
+
+    ciphertext: Ciphertext
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class OpeningAnnouncement:
     """Digests of the re-encrypted shares that a keyper publishes, by share number."""
 
@@ -190,9 +198,35 @@ def seal_vector(
     return SealedVector(encrypt_sum(key, terms), openings)
 
 
+def encrypt_share(
+    key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: OpeningContext
+) -> EncryptedShare:
+    """V_j from its seed; `last_vector` is packed for the last share and empty for every other.
+
+    Raises:
+        MalformedOpening: the last vector is not one mod t.
+    """
+    ring = key.ring
+    if last_vector:
+        vector = unpack_vector(ring, last_vector)
+    else:
+        vector = _expand(ring, share, seed, context)
+    encryption_seed = _encryption_seed(ring, share, seed, last_vector, context)
+    ciphertext = encrypt_slots(key, vector, encryption_seed)
+    return EncryptedShare(ciphertext, ciphertext.digest())
+
+
+ShareEncryption = Callable[[PublicKey, int, bytes, bytes, OpeningContext], EncryptedShare]
+"""`encrypt_share`, or the same with a memory: keypers of one process encrypt the same shares."""
+
+
 def reencrypt(
-    key: PublicKey, committee: Committee, openings: ShareOpenings, context: OpeningContext
-) -> dict[int, Ciphertext]:
+    key: PublicKey,
+    committee: Committee,
+    openings: ShareOpenings,
+    context: OpeningContext,
+    encryption: ShareEncryption = encrypt_share,
+) -> dict[int, EncryptedShare]:
     """V_j of every share that a keyper holds, by share number.
 
     Raises:
@@ -201,18 +235,15 @@ def reencrypt(
     expected = committee.shares_of(openings.keyper)
     if tuple(sorted(openings.seeds)) != expected:
         raise MalformedOpening("share numbers", expected, tuple(sorted(openings.seeds)))
-    ring = key.ring
     last = committee.size - 1
-    shares = {}
-    for j in expected:
-        seed, explicit = openings.seeds[j], openings.last_vector if j == last else b""
-        if j == last:
-            vector = unpack_vector(ring, openings.last_vector)
-        else:
-            vector = _expand(ring, j, seed, context)
-        encryption_seed = _encryption_seed(ring, j, seed, explicit, context)
-        shares[j] = encrypt_slots(key, vector, encryption_seed)
-    return shares
+    if bool(openings.last_vector) != (last in expected):
+        raise MalformedOpening("last vector", last in expected, bool(openings.last_vector))
+    return {
+        j: encryption(
+            key, j, openings.seeds[j], openings.last_vector if j == last else b"", context
+        )
+        for j in expected
+    }
 
 
 def announce(
@@ -221,17 +252,18 @@ def announce(
     openings: ShareOpenings,
     context: OpeningContext,
     sealed: Ciphertext,
+    encryption: ShareEncryption = encrypt_share,
 ) -> ReencryptedOpening:
     """First step of a keyper's check: re-encrypt, and take the digests.
 
     Raises:
         MalformedOpening: see `reencrypt`.
     """
-    shares = reencrypt(key, committee, openings, context)
+    shares = reencrypt(key, committee, openings, context, encryption)
     residual = sealed
     for share in shares.values():
-        residual = residual.subtract(share)
-    digests = {j: share.digest() for j, share in shares.items()}
+        residual = residual.subtract(share.ciphertext)
+    digests = {j: share.digest for j, share in shares.items()}
     return ReencryptedOpening(OpeningAnnouncement(openings.keyper, digests), residual.digest())
 
 
@@ -281,6 +313,7 @@ def open_and_announce(
     domain: Domain,
     ciphertext: Ciphertext,
     envelope: bytes,
+    encryption: ShareEncryption = encrypt_share,
 ) -> ReencryptedOpening:
     """A keyper's first step on what a client sent it.
 
@@ -301,7 +334,7 @@ def open_and_announce(
     plaintext = open_envelope(secrets.envelope_key, info, envelope)
     openings = openings_from_bytes(key.ring, committee, keyper, plaintext)
     context = OpeningContext.of(sealed, domain)
-    return announce(key, committee, openings, context, ciphertext)
+    return announce(key, committee, openings, context, ciphertext, encryption)
 
 
 def reopen(

@@ -266,3 +266,100 @@ class NotFinalInTime(ChainError):
         self.transaction = transaction
         self.expected = expected
         self.got = got
+
+
+class AdmissionRefused(BadInput):
+    """A submission that takes no part in the auction; nothing of it has been kept.
+
+    `code` is the stable name of the reason, for programs.
+    """
+
+    code: ClassVar[str]
+
+    def __init__(self, what: str, expected: str, got: str) -> None:
+        super().__init__(f"submission, {what}: expected {expected}, got {got}")
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
+class MalformedSubmission(AdmissionRefused):
+    """A field that does not fit its type, bytes that are no ciphertext, or wrong envelopes."""
+
+    code = "malformed"
+
+
+class WrongSignature(AdmissionRefused):
+    """The account did not sign this intent for this chain and contract."""
+
+    code = "signature"
+
+
+class WrongAuction(AdmissionRefused):
+    """An instrument that is not traded here, or another interval."""
+
+    code = "auction"
+
+
+class WrongKeyEpoch(AdmissionRefused):
+    """Sealed under keys of another epoch."""
+
+    code = "key-epoch"
+
+
+class DeadlinePassed(AdmissionRefused):
+    """The intent was not to be admitted after its deadline."""
+
+    code = "deadline"
+
+
+class CapRefused(AdmissionRefused):
+    """A public cap that is no bucket, or that leaves no room for exact sums."""
+
+    code = "cap"
+
+
+class AuctionFull(AdmissionRefused):
+    """As many intents for the instrument as one auction takes."""
+
+    code = "full"
+
+
+class NonceUsed(AdmissionRefused):
+    """An intent of the account with this nonce has been admitted before."""
+
+    code = "nonce"
+
+
+class SecondIntent(AdmissionRefused):
+    """The account has an intent for this instrument and interval already."""
+
+    code = "second-intent"
+
+
+class CiphertextSeen(AdmissionRefused):
+    """A ciphertext that has been admitted before."""
+
+    code = "ciphertext-seen"
+
+
+class WrongCiphertext(AdmissionRefused):
+    """A ciphertext other than the one that the intent names."""
+
+    code = "digest"
+
+
+class KnowledgeNotProven(AdmissionRefused):
+    """Too few keypers could explain the ciphertext by their share openings."""
+
+    code = "knowledge"
+
+
+class InvalidOpeningFile(BadInput):
+    """Text that is no opening file of a known version."""
+
+    def __init__(self, field: str, expected: str, got: str) -> None:
+        super().__init__(f"opening file, {field}: expected {expected}, got {got}")
+        self.field = field
+        self.expected = expected
+        self.got = got

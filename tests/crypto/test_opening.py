@@ -154,9 +154,9 @@ def test_the_shares_add_up_to_the_ciphertext(size: int) -> None:
     key, committee = material.order.public, material.committee
     shares = reencrypt(key, committee, sealed.openings[0], CONTEXT)
     shares |= reencrypt(key, committee, sealed.openings[1], CONTEXT)
-    total = shares[0]
+    total = shares[0].ciphertext
     for j in range(1, size):
-        total = total.add(shares[j])
+        total = total.add(shares[j].ciphertext)
     assert np.array_equal(total.words, sealed.ciphertext.words)
 
 
@@ -176,7 +176,7 @@ def test_the_share_vectors_of_one_keyper_do_not_depend_on_the_order_but_for_thei
     total = decrypt(sealed.ciphertext, held)
     for openings in sealed.openings:
         shares = reencrypt(key, committee, openings, CONTEXT)
-        known = sum(decrypt(share, held) for share in shares.values())
+        known = sum(decrypt(share.ciphertext, held) for share in shares.values())
         missing = (total - known) % SMALL.plain_modulus
         # the missing part is spread over the whole of Z_t, and nowhere near a step curve
         quarters = np.histogram(missing, bins=4, range=(0, SMALL.plain_modulus))[0]

@@ -244,7 +244,7 @@ def sealing_vector(size: int, side: int) -> dict[str, Any]:
             {**sealed.openings[0].seeds, **sealed.openings[1].seeds}[j].hex() for j in range(size)
         ],
         "last_vector_sha256": hashlib.sha256(sealed.openings[0].last_vector).hexdigest(),
-        "share_digests": [shares[j].digest().hex() for j in range(size)],
+        "share_digests": [shares[j].digest.hex() for j in range(size)],
         "openings_sha256": [
             hashlib.sha256(openings_to_bytes(committee, o)).hexdigest() for o in sealed.openings
         ],

@@ -1,0 +1,75 @@
+"""The forms of an order on its way into an auction, and the terms that it is sealed under.
+
+A client wants a `LimitOrder`; `crypto.commitment.Intent` is its committed form, which only the
+client holds; a `SealedSubmission` is what leaves the client; an `AdmittedIntent` takes part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crypto.ciphertext import Ciphertext
+from crypto.commitment import Domain, SealedIntent
+from crypto.keys import PublicMaterial
+from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionTerms:
+    """What client, operator and keypers agree on before an interval's auctions open.
+
+    Attributes:
+        domain: chain and contract of the settlement.
+        material: public keys of the committee's epoch.
+        interval: number of the auctions in their series.
+        grids: the price grid of every instrument that is traded.
+    """
+
+    domain: Domain
+    material: PublicMaterial
+    interval: Interval
+    grids: Mapping[InstrumentId, PriceGrid]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOrder:
+    """What a client wants: up to `size` at `limit` or better. Size 0 is cover traffic."""
+
+    side: Side
+    size: Lots
+    limit: Tick
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSubmission:
+    """What a client sends: nothing in it tells side, size or limit.
+
+    Attributes:
+        sealed: the public part, which the account signs.
+        signature: 65 bytes over its EIP-712 digest.
+        ciphertext: wire form.
+        envelopes: share openings for each keyper, in keyper order.
+    """
+
+    sealed: SealedIntent
+    signature: bytes
+    ciphertext: bytes
+    envelopes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedIntent:
+    """A sealed intent whose sender has been shown to know what is in it.
+
+    Attributes:
+        sealed: the public part.
+        signature: the account's, 65 bytes.
+        digest: EIP-712 digest of the public part.
+        ciphertext: parsed and checked.
+        accepted_by: keypers that accepted the proof of knowledge, ascending.
+    """
+
+    sealed: SealedIntent
+    signature: bytes
+    digest: bytes
+    ciphertext: Ciphertext
+    accepted_by: tuple[int, ...]
