@@ -1,0 +1,79 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pytest
+
+from crypto.ciphertext import Ciphertext
+from crypto.commitment import Domain, SealedIntent, instrument_id
+from crypto.keys import KeyperSecrets, PublicMaterial, deal
+from crypto.opening import ReencryptedOpening, open_and_announce
+from crypto.params import TEST_INSECURE_SMALL
+from crypto.replicated import Committee
+from darkpool.admission.admit import Admission, AdmissionRegister
+from darkpool.admission.intent import AuctionTerms
+from darkpool.clock import SimulatedClock
+from darkpool.units import InstrumentId, Interval, PriceGrid
+
+NOW_MS = 1_900_000_000_000
+
+
+@dataclass(frozen=True)
+class Keyper:
+    """A keyper that does nothing but check openings."""
+
+    secrets: KeyperSecrets
+    material: PublicMaterial
+    domain: Domain
+
+    @property
+    def number(self) -> int:
+        return self.secrets.keyper
+
+    def check_opening(
+        self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
+    ) -> ReencryptedOpening:
+        return open_and_announce(
+            self.secrets, self.material, sealed, self.domain, ciphertext, envelope
+        )
+
+
+@dataclass(frozen=True)
+class Venue:
+    """An interval's terms and its keypers; every test admits into a register of its own."""
+
+    terms: AuctionTerms
+    keypers: tuple[Keyper, ...]
+    instruments: tuple[InstrumentId, InstrumentId]
+    clock: SimulatedClock
+
+    def admission(
+        self, register: AdmissionRegister | None = None, terms: AuctionTerms | None = None
+    ) -> Admission:
+        register = AdmissionRegister() if register is None else register
+        return Admission(terms or self.terms, self.clock, self.keypers, register)
+
+
+@pytest.fixture(scope="session")
+def venue_of() -> Callable[[int], Venue]:
+    """Venue with a committee of 3 or 4, dealt once each."""
+    made: dict[int, Venue] = {}
+
+    def venue(size: int) -> Venue:
+        if size not in made:
+            material, held = deal(TEST_INSECURE_SMALL, Committee(size, 2))
+            domain = Domain(31337, b"\xc0" * 20)
+            names = (InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ")))
+            grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
+            terms = AuctionTerms(domain, material, Interval(7), dict.fromkeys(names, grid))
+            keypers = tuple(Keyper(s, material, domain) for s in held)
+            made[size] = Venue(terms, keypers, names, SimulatedClock(NOW_MS))
+        return made[size]
+
+    return venue
+
+
+@pytest.fixture
+def venue(venue_of: Callable[[int], Venue]) -> Venue:
+    """Venue of four keypers."""
+    return venue_of(4)

@@ -1,0 +1,346 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crypto.ciphertext import Ciphertext, from_wire, to_wire
+from crypto.commitment import SealedIntent, address_of, sign
+from crypto.opening import OpeningContext, SealedVector, seal_openings, seal_vector
+from darkpool.admission.admit import Admission, AdmissionRegister
+from darkpool.admission.intent import LimitOrder, SealedSubmission
+from darkpool.admission.sealing import seal_order
+from darkpool.clock import SimulatedClock
+from darkpool.errors import (
+    AdmissionRefused,
+    AuctionFull,
+    CapRefused,
+    CiphertextSeen,
+    DeadlinePassed,
+    KnowledgeNotProven,
+    MalformedSubmission,
+    NonceUsed,
+    SecondIntent,
+    WrongAuction,
+    WrongCiphertext,
+    WrongKeyEpoch,
+    WrongSignature,
+)
+from darkpool.units import Interval, Lots, Side, Tick
+
+DEADLINE_S = 1_900_000_060
+ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))
+
+
+def key(account: int) -> bytes:
+    return account.to_bytes(32, "big")
+
+
+def submit(venue: Any, account: int = 1, **changes: Any) -> SealedSubmission:
+    """An honest submission; `changes` are arguments of seal_order."""
+    arguments = {
+        "order": ORDER,
+        "instrument": venue.instruments[0],
+        "terms": venue.terms,
+        "account_key": key(account),
+        "nonce": 1,
+        "deadline_s": DEADLINE_S,
+    }
+    return seal_order(**{**arguments, **changes}).submission
+
+
+def signed(
+    venue: Any, submission: SealedSubmission, account: int = 1, **fields: Any
+) -> SealedSubmission:
+    """The submission with other public fields, signed by the account that it names."""
+    sealed = replace(submission.sealed, **fields)
+    return replace(
+        submission, sealed=sealed, signature=sign(sealed.digest(venue.terms.domain), key(account))
+    )
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_an_honest_submission_is_admitted(venue_of: Callable[[int], Any], size: int) -> None:
+    venue = venue_of(size)
+    submission = submit(venue)
+    admitted = venue.admission().admit(submission)
+    assert admitted.sealed == submission.sealed
+    assert admitted.digest == submission.sealed.digest(venue.terms.domain)
+    assert admitted.accepted_by == tuple(range(size))
+    assert to_wire(admitted.ciphertext) == submission.ciphertext
+
+
+def test_cover_traffic_is_admitted_like_an_order(venue: Any) -> None:
+    cover = LimitOrder(Side.BUY, Lots(0), Tick(0))
+    venue.admission().admit(submit(venue, order=cover, cap=Lots(50)))
+
+
+def test_one_account_may_trade_every_instrument_and_every_interval(venue: Any) -> None:
+    register = AdmissionRegister()
+    admission = venue.admission(register)
+    admission.admit(submit(venue))
+    admission.admit(submit(venue, instrument=venue.instruments[1], nonce=2))
+    later = replace(venue.terms, interval=Interval(8))
+    venue.admission(register, later).admit(submit(venue, terms=later, nonce=3))
+
+
+# Refusals, each by its own error
+
+
+def refused(admission: Admission, submission: SealedSubmission, error: type[Any]) -> Any:
+    with pytest.raises(error) as raised:
+        admission.admit(submission)
+    assert isinstance(raised.value, AdmissionRefused)
+    return raised.value
+
+
+def test_a_signature_of_somebody_else_is_refused(venue: Any) -> None:
+    submission = submit(venue)
+    forged = replace(submission, signature=submit(venue, account=2).signature)
+    refused(venue.admission(), forged, WrongSignature)
+    refused(venue.admission(), replace(submission, signature=b""), WrongSignature)
+
+
+@pytest.mark.parametrize("field", ["cap", "nonce", "deadline", "commitment", "ciphertext_digest"])
+def test_a_changed_field_breaks_the_signature(venue: Any, field: str) -> None:
+    submission = submit(venue)
+    other: Any = {"cap": 100, "nonce": 2, "deadline": 2**40}.get(field, b"\5" * 32)
+    changed = replace(submission, sealed=replace(submission.sealed, **{field: other}))
+    refused(venue.admission(), changed, WrongSignature)
+
+
+def test_a_submission_for_another_chain_or_contract_is_refused(venue: Any) -> None:
+    domain = venue.terms.domain
+    for other in [replace(domain, chain_id=1), replace(domain, verifying_contract=bytes(20))]:
+        terms = replace(venue.terms, domain=other)
+        refused(venue.admission(), submit(venue, terms=terms), WrongSignature)
+
+
+def test_another_interval_or_instrument_is_refused(venue: Any) -> None:
+    submission = submit(venue)
+    refused(venue.admission(), signed(venue, submission, interval=8), WrongAuction)
+    refused(venue.admission(), signed(venue, submission, instrument=bytes(32)), WrongAuction)
+
+
+def test_another_key_epoch_is_refused(venue: Any) -> None:
+    refused(venue.admission(), signed(venue, submit(venue), key_epoch=3), WrongKeyEpoch)
+
+
+def test_a_deadline_is_good_through_its_second(venue: Any) -> None:
+    submission = submit(venue)
+    for now_ms, passes in [(1000 * DEADLINE_S, True), (1000 * DEADLINE_S + 1, False)]:
+        clock = SimulatedClock(now_ms)
+        admission = Admission(venue.terms, clock, venue.keypers, AdmissionRegister())
+        if passes:
+            admission.admit(submission)
+        else:
+            refused(admission, submission, DeadlinePassed)
+
+
+@pytest.mark.parametrize("cap", [0, 3, 31, 16_760_832, 20_000_000])
+def test_a_cap_that_is_no_bucket_is_refused(venue: Any, cap: int) -> None:
+    refused(venue.admission(), signed(venue, submit(venue), cap=cap), CapRefused)
+
+
+def test_the_caps_of_an_instrument_stay_below_a_quarter_of_the_modulus(venue: Any) -> None:
+    admission = venue.admission()
+    caps = [10_000_000, 5_000_000, 1_000_000, 500_000, 200_000, 50_000, 10_000, 500, 200, 100]
+    caps += [20, 10, 2]
+    assert sum(caps) == 16_760_832 == (venue.terms.material.parameters.order.plain_modulus - 1) // 4
+    for account, cap in enumerate(caps, 1):
+        order = LimitOrder(Side.BUY, Lots(1), Tick(0))
+        admission.admit(submit(venue, account, order=order, cap=Lots(cap)))
+    one_more = submit(venue, 99, order=LimitOrder(Side.BUY, Lots(1), Tick(0)))
+    error = refused(admission, one_more, CapRefused)
+    assert error.what == "sum of caps"
+    other = submit(venue, 99, order=LimitOrder(Side.BUY, Lots(1), Tick(0)), nonce=2)
+    elsewhere = submit(venue, 99, instrument=venue.instruments[1], nonce=2)
+    refused(admission, other, CapRefused)
+    admission.admit(elsewhere)
+
+
+def test_an_auction_takes_no_more_intents_than_it_can_rank() -> None:
+    register = AdmissionRegister()
+
+    def intent(account: int) -> SealedIntent:
+        address = account.to_bytes(20, "big")
+        return SealedIntent(address, bytes(32), 7, bytes(32), address, 1, 1, 1, 2)
+
+    for account in range(5):
+        register.require_new(intent(account), 5)
+        register.record(intent(account))
+    with pytest.raises(AuctionFull):
+        register.require_new(intent(5), 5)
+
+
+def test_a_nonce_serves_once_whatever_the_instrument_and_interval(venue: Any) -> None:
+    register = AdmissionRegister()
+    venue.admission(register).admit(submit(venue))
+    other = submit(venue, instrument=venue.instruments[1])
+    refused(venue.admission(register), other, NonceUsed)
+    later = replace(venue.terms, interval=Interval(8))
+    refused(venue.admission(register, later), submit(venue, terms=later), NonceUsed)
+
+
+def test_a_submission_sent_twice_is_admitted_once(venue: Any) -> None:
+    admission, submission = venue.admission(), submit(venue)
+    admission.admit(submission)
+    refused(admission, submission, NonceUsed)
+
+
+def test_a_second_intent_for_an_instrument_is_refused(venue: Any) -> None:
+    admission = venue.admission()
+    admission.admit(submit(venue))
+    refused(admission, submit(venue, nonce=2), SecondIntent)
+
+
+def test_a_copied_ciphertext_is_refused_by_its_digest(venue: Any) -> None:
+    admission, victim = venue.admission(), submit(venue)
+    admission.admit(victim)
+    refused(admission, copied(venue, victim), CiphertextSeen)
+
+
+def copied(venue: Any, victim: SealedSubmission) -> SealedSubmission:
+    """Mallory's intent around the victim's ciphertext and envelopes."""
+    sealed = replace(victim.sealed, account=address_of(key(2)))
+    return signed(venue, replace(victim, sealed=sealed), account=2)
+
+
+def test_a_copied_ciphertext_is_refused_before_its_victim_is_admitted_too(venue: Any) -> None:
+    refused(venue.admission(), copied(venue, submit(venue)), KnowledgeNotProven)
+
+
+def mallory(venue: Any, ciphertext: Ciphertext) -> SealedSubmission:
+    """Any ciphertext, with openings and envelopes of a vector that Mallory does know."""
+    material, domain = venue.terms.material, venue.terms.domain
+    ring = material.parameters.order
+    sealed = replace(submit(venue, 2).sealed, ciphertext_digest=ciphertext.digest(), nonce=5)
+    own = seal_vector(
+        material.order.public,
+        material.committee,
+        np.zeros(ring.degree, dtype=np.int64),
+        b"\6" * 32,
+        OpeningContext.of(sealed, domain),
+    )
+    vector = SealedVector(ciphertext, own.openings)
+    return SealedSubmission(
+        sealed,
+        sign(sealed.digest(domain), key(2)),
+        to_wire(ciphertext),
+        seal_openings(material, vector, sealed, domain),
+    )
+
+
+def parsed(venue: Any, submission: SealedSubmission) -> Ciphertext:
+    ring = venue.terms.material.parameters.order
+    return from_wire(submission.ciphertext, ring, len(ring.data_primes))
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_a_rerandomised_or_doubled_intent_is_refused(
+    venue_of: Callable[[int], Any], size: int
+) -> None:
+    venue = venue_of(size)
+    victim = parsed(venue, submit(venue))
+    own = parsed(venue, submit(venue, 2, order=LimitOrder(Side.BUY, Lots(0), Tick(0))))
+    for crafted in (victim, victim.add(own), victim.add(victim)):
+        error = refused(venue.admission(), mallory(venue, crafted), KnowledgeNotProven)
+        assert "keyper 0" in str(error)
+
+
+def test_a_refused_submission_leaves_no_trace(venue: Any) -> None:
+    admission, honest = venue.admission(), submit(venue)
+    garbled = replace(honest, envelopes=tuple(bytes(len(e)) for e in honest.envelopes))
+    refused(admission, garbled, KnowledgeNotProven)
+    admission.admit(honest)
+
+
+def test_one_keyper_without_its_envelope_does_not_keep_an_intent_out(venue: Any) -> None:
+    honest = submit(venue)
+    for keyper in range(4):
+        envelopes = list(honest.envelopes)
+        envelopes[keyper] = bytes(200)
+        admitted = venue.admission().admit(replace(honest, envelopes=tuple(envelopes)))
+        assert admitted.accepted_by == tuple(i for i in range(4) if i != keyper)
+
+
+def test_of_three_keypers_every_one_has_to_accept(venue_of: Callable[[int], Any]) -> None:
+    venue = venue_of(3)
+    honest = submit(venue)
+    envelopes = (bytes(200), *honest.envelopes[1:])
+    refused(venue.admission(), replace(honest, envelopes=envelopes), KnowledgeNotProven)
+
+
+def test_swapped_envelopes_are_refused(venue: Any) -> None:
+    honest = submit(venue)
+    swapped = tuple(reversed(honest.envelopes))
+    refused(venue.admission(), replace(honest, envelopes=swapped), KnowledgeNotProven)
+
+
+@pytest.mark.parametrize(
+    "envelopes", [lambda e: e[:-1], lambda e: (*e, b""), lambda e: (e[0] + bytes(40_000), *e[1:])]
+)
+def test_envelopes_of_wrong_number_or_size_are_refused(venue: Any, envelopes: Any) -> None:
+    honest = submit(venue)
+    changed = replace(honest, envelopes=envelopes(honest.envelopes))
+    refused(venue.admission(), changed, MalformedSubmission)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: w[:-1],
+        lambda w: w + b"\0",
+        lambda _: b"",
+        lambda w: b"XXXX" + w[4:],
+        lambda w: w[:12] + b"\xff" * 6 + w[18:],
+        lambda w: w[: 12 + (len(w) - 12) // 2] + bytes((len(w) - 12) // 2),
+    ],
+    ids=["truncated", "extended", "empty", "magic", "above the prime", "transparent"],
+)
+def test_bytes_that_are_no_ciphertext_are_refused(
+    venue: Any, change: Callable[[bytes], bytes]
+) -> None:
+    honest = submit(venue)
+    changed = replace(honest, ciphertext=change(honest.ciphertext))
+    refused(venue.admission(), changed, MalformedSubmission)
+
+
+def test_another_ciphertext_than_the_signed_one_is_refused(venue: Any) -> None:
+    honest = submit(venue)
+    other = replace(honest, ciphertext=submit(venue).ciphertext)
+    refused(venue.admission(), other, WrongCiphertext)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("account", bytes(19)), ("cap", -1), ("nonce", 1 << 64), ("commitment", b""), ("cap", b"1")],
+)
+def test_fields_that_fit_no_type_are_refused(venue: Any, field: str, value: Any) -> None:
+    honest = submit(venue)
+    changed = replace(honest, sealed=replace(honest.sealed, **{field: value}))
+    refused(venue.admission(), changed, MalformedSubmission)
+
+
+def test_a_further_check_sees_proven_ciphertexts_only_and_can_refuse(venue: Any) -> None:
+    seen: list[bytes] = []
+
+    def check(sealed: SealedIntent, ciphertext: Ciphertext) -> None:
+        seen.append(ciphertext.digest())
+        if sealed.cap > 50:
+            raise CapRefused("cap", "at most 50 lots", str(sealed.cap))
+
+    register = AdmissionRegister()
+    admission = Admission(venue.terms, venue.clock, venue.keypers, register, [check])
+    refused(admission, copied(venue, submit(venue)), KnowledgeNotProven)
+    assert seen == []
+    refused(admission, submit(venue, cap=Lots(100)), CapRefused)
+    admitted = admission.admit(submit(venue))
+    assert seen[-1] == admitted.sealed.ciphertext_digest
+
+
+def test_every_reason_has_a_code_of_its_own() -> None:
+    reasons = AdmissionRefused.__subclasses__()
+    codes = [reason.code for reason in reasons]
+    assert len(set(codes)) == len(reasons) == 12
