@@ -215,7 +215,8 @@ class Comparator:
 def crossing_bits(evaluator: Evaluator, bits: Ciphertext, window: int) -> Ciphertext:
     """Sum u(p) * (w(p) - w(p - 1)) over the next `window` columns, at each column of row 0.
 
-    u is in row 0 and w in row 1 of the comparison ring; `window` is a power of two. Where u is a step down and w a step up that are 0 outside, the sum is 1 when the last u reaches the first w,
+    u is in row 0 and w in row 1 of the comparison ring; `window` is a power of two. Where u is a
+    step down and w a step up that are 0 outside, the sum is 1 when the last u reaches the first w,
     else 0. Every slot holds something: select before opening.
     """
     degree = evaluator.ring.degree

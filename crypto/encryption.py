@@ -107,8 +107,8 @@ def encrypt_sum(key: PublicKey, terms: Sequence[tuple[Words, bytes]]) -> Ciphert
 def encrypt(key: PublicKey, coefficients: Words, seed: bytes) -> Ciphertext:
     """Encrypt a polynomial mod t, shape (degree,), with randomness expanded from `seed`.
 
-    Noise: at most 6 (21 + 21) sqrt(degree) with overwhelming probability, about 2^12; budget 139
-    bits in the order ring of the standard set.
+    Noise: deviation sqrt(degree (6.9 + 7 n)) for n key shares; at n = 4 that is 540 and 760 in the
+    two rings of the standard set, below 2^13 at ten deviations. Budgets: 135 and 349 bits.
     """
     return encrypt_sum(key, [(coefficients, seed)])
 

@@ -1,5 +1,6 @@
-"""Jointly random masks: Enc(r) in the order ring, and the digits of the same r, encrypted, in the
-comparison ring, for an r that no single keyper knows.
+"""Jointly random masks, which no single keyper knows.
+
+A mask is Enc(r) in the order ring and the encrypted digits of the same r in the comparison ring.
 
 For mask number i, virtual party j expands 26 signs for each lane from the seed of share j and
 encrypts them deterministically; all its holders compute the same bytes. The product of the signs is
@@ -7,9 +8,9 @@ the XOR of the bits. A lane with r >= t would be wrong and not uniform (one in a
 lanes are found by one comparison with t whose bits are opened; their r, useless from then on, is
 opened too and taken out by public subtraction, and a second draw for just those lanes is added.
 
-Source of the idea of bitwise-shared masks for comparison: I. Damgard et al., "Unconditionally secure
-constant-rounds multi-party computation for equality, comparison, bits and exponentiation" (TCC
-2006).
+Source of the idea of bitwise-shared masks for comparison: I. Damgard et al., "Unconditionally
+secure constant-rounds multi-party computation for equality, comparison, bits and exponentiation"
+(TCC 2006).
 """
 
 from __future__ import annotations
@@ -66,9 +67,10 @@ class Draw:
         if self.attempt not in (0, 1) or self.active.shape != (self.shape.lanes,):
             raise OutOfRange("attempt of a mask draw", "0 or 1", self.attempt)
 
-    def fields(self) -> tuple[int, ...]:
-        """What seeds of this draw are bound to."""
-        return (self.epoch, self.number, self.attempt, self.shape.lanes)
+    def fields(self) -> tuple[bytes | int, ...]:
+        """What seeds of this draw are bound to: everything that its plaintexts depend on."""
+        active = hashlib.sha256(self.active.astype("<i8").tobytes()).digest()
+        return (self.epoch, self.number, self.attempt, self.shape.lanes, active)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def _comparison_weight(ring: RingParameters) -> int:
 
 
 def _digit_signs(draw: Draw, values: Lanes, position: int, bit: int) -> Lanes:
-    """Signs of one bit of the digits at a position, shape (blocks, L); bits above the mask are 0."""
+    """Signs of one bit of the digits at a position, (blocks, L); bits above the mask are 0."""
     rows = []
     for block in range(draw.shape.blocks):
         digit = draw.shape.digit(block, position)

@@ -32,7 +32,7 @@ def high_word(typing_context, a, b):
 
 @njit(inline="always")
 def reduce_wide(high, low, prime, ratio_high, ratio_low):
-    """(high * 2^64 + low) mod prime, with ratio = floor(2^128 / prime); input below 2^64 * prime."""
+    """(high * 2^64 + low) mod prime, ratio = floor(2^128 / prime); input below 2^64 * prime."""
     carry = high_word(low, ratio_low)
     middle = low * ratio_high
     total = middle + carry
@@ -53,5 +53,5 @@ def multiply(a, b, prime, ratio_high, ratio_low):
 
 @njit(inline="always")
 def multiply_constant(a, constant, quotient, prime):
-    """a * constant mod prime, lazily in [0, 2 * prime); quotient = floor(constant * 2^64 / prime)."""
+    """a * constant mod prime, lazily in [0, 2 prime); quotient = floor(constant * 2^64 / prime)."""
     return a * constant - high_word(a, quotient) * prime

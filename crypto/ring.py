@@ -1,8 +1,9 @@
 """RNS polynomial arithmetic on NumPy arrays, in SEAL's order of primes and of transform slots.
 
-A polynomial is a uint64 array [prime][coefficient]; a ciphertext is [component][prime][coefficient].
-The transform is the negacyclic number-theoretic transform with SEAL's convention: the minimal
-primitive 2N-th root psi, slot i holding the value at psi^(2 * bitreverse(i) + 1).
+A polynomial is a uint64 array [prime][coefficient], a ciphertext is
+[component][prime][coefficient]. The transform is the negacyclic number-theoretic transform with
+SEAL's convention: the minimal primitive 2N-th root psi, slot i holding the value at
+psi^(2 * bitreverse(i) + 1).
 
 Sources: P. Longa and M. Naehrig, "Speeding up the number theoretic transform for faster ideal
 lattice-based cryptography" (CANS 2016); D. Harvey, "Faster arithmetic for number-theoretic
@@ -202,7 +203,7 @@ class RnsBasis:
         return rns_basis(self.degree, self.moduli[:count])
 
     def forward(self, a: Words) -> Words:
-        """Transform in place, shape (L, degree) or (components, L, degree); returns its argument."""
+        """Transform in place, (L, degree) or (components, L, degree); returns its argument."""
         for poly in a.reshape(-1, len(self.moduli), self.degree):
             _forward(poly, self.primes, self.roots, self.root_quotients)
         return a

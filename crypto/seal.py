@@ -189,7 +189,7 @@ class SealRing:
             words.size,
         )
         size = _HEADER.size + len(body) + 8 * words.size
-        return [_header(size) + body, memoryview(words.reshape(-1).view(np.uint8))]
+        return [_header(size) + body, _octets(words)]
 
     def from_seal(self, handle: Any) -> Ciphertext:
         """Words of a size-2 coefficient-form SEAL object."""
@@ -225,6 +225,10 @@ class SealRing:
             np.uint64, copy=False
         )
         return checked(self.ring, words.reshape(2, level, self.ring.degree))
+
+
+def _octets(words: Words) -> memoryview:
+    return words.reshape(-1).view(np.uint8).data
 
 
 def _id_bytes(words: Iterable[int]) -> bytes:
@@ -290,7 +294,7 @@ def dealt_keys(
     _FILE.load(
         key,
         environment.context,
-        [_header(size) + body, memoryview(words.reshape(-1).view(np.uint8))],
+        [_header(size) + body, _octets(words)],
     )
     generator = sealapi.KeyGenerator(environment.context, key)
     public = sealapi.PublicKey()

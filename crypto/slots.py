@@ -57,13 +57,15 @@ def encode(ring: RingParameters, values: npt.NDArray[np.int64]) -> Words:
 def decode(ring: RingParameters, coefficients: Words) -> npt.NDArray[np.int64]:
     """Slots in [0, t) of a polynomial with coefficients mod t, both of shape (degree,)."""
     spectrum = plain_basis(ring).forward(coefficients.reshape(1, -1).copy())[0]
-    return spectrum[slot_positions(ring.degree)].astype(np.int64)
+    values: npt.NDArray[np.int64] = spectrum[slot_positions(ring.degree)].astype(np.int64)
+    return values
 
 
 def centred(ring: RingParameters, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Representatives in (-t/2, t/2)."""
     t = ring.plain_modulus
-    return np.where(values > t // 2, values - t, values)
+    halves: npt.NDArray[np.int64] = np.where(values > t // 2, values - t, values)
+    return halves
 
 
 def lift(ring: RingParameters, coefficients: Words, level: int) -> Words:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
-from crypto.attestation import mask_attestation_digest, opening_context
 
 from crypto import labels
+from crypto.attestation import mask_attestation_digest, opening_context
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, Domain, SealedIntent, SettlementRoot, address_of, sign
 from crypto.decryption import decryption_share
@@ -60,7 +60,7 @@ class ShareWork:
         self, material: PublicMaterial, draw: Draw, share: int, seed: bytes
     ) -> Contribution:
         """See `crypto.masks.contribute`; the results of one draw are kept."""
-        key = (*draw.fields(), draw.active.tobytes(), share, seed)
+        key = (*draw.fields(), share, seed)
         if key not in self._contributions:
             if len(self._contributions) >= material.committee.size:
                 self._contributions.clear()

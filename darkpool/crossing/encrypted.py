@@ -248,7 +248,9 @@ class EncryptedCrossing:
         keep = np.zeros((2, ring.row), dtype=np.bool_)
         keep[row, slots] = True
         covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)
-        return self._session.open(purpose, covered).reshape(2, ring.row)[row]
+        rows = self._session.open(purpose, covered).reshape(2, ring.row)
+        values: Lanes = rows[row]
+        return values
 
     def _ration_chunks(
         self, books: Sequence[SealedBook], crossing: Sequence[int]
