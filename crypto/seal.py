@@ -262,7 +262,8 @@ class EvaluationKeys:
         if not self.relinearisation_handle.has_key(2):
             raise MalformedKey("relinearisation key", "one for the square", "no key for it")
         for element in self.elements:
-            if not self.galois_handle.has_key(element):
+            odd = element % 2 == 1 and 0 < element < 2 * ring.degree
+            if not odd or not self.galois_handle.has_key(element):
                 raise MalformedKey("Galois element", element, "no key for it")
 
     def _load(self, handle: Any, data: bytes, count: int) -> None:

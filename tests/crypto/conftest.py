@@ -63,7 +63,7 @@ class SealOracle:
         return int(self._decryptor.invariant_noise_budget(handle))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Epoch:
     """A dealt key epoch, with everything that only a test may see."""
 
@@ -71,6 +71,9 @@ class Epoch:
     committee: Committee
     material: PublicMaterial
     secrets: tuple[KeyperSecrets, ...]
+
+    def __repr__(self) -> str:
+        return f"Epoch({self.parameters.name}, {self.committee})"
 
     @property
     def seeds(self) -> dict[int, bytes]:

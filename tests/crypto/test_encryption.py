@@ -4,7 +4,6 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,9 +52,7 @@ def _integers(words: Words, moduli: tuple[int, ...]) -> list[int]:
     """Chinese remainder representatives in [0, q)."""
     q = prod(moduli)
     weights = [q // p * pow(q // p, -1, p) for p in moduli]
-    return [
-        sum(int(x) * w for x, w in zip(column, weights, strict=True)) % q for column in words.T
-    ]
+    return [sum(int(x) * w for x, w in zip(column, weights, strict=True)) % q for column in words.T]
 
 
 def _reference(key: PublicKey, message: Words, seed: bytes) -> Words:
@@ -132,12 +129,12 @@ def test_the_public_key_enters_both_components(small: Epoch) -> None:
 
 
 def test_seal_decrypts_standard_with_the_documented_budget(standard: Epoch) -> None:
-    for ring, expected in zip(_rings(standard), (139, 342), strict=True):
+    for ring, expected in zip(_rings(standard), (135, 349), strict=True):
         values = _values(ring, 3)
         ciphertext = encrypt_slots(standard.ring_keys(ring).public, values, SEED)
         oracle = standard.oracle(ring)
         assert np.array_equal(oracle.slots(ciphertext), values)
-        assert abs(oracle.budget(ciphertext) - expected) <= 2
+        assert abs(oracle.budget(ciphertext) - expected) <= 1
 
 
 def test_seal_computes_on_it(small: Epoch, evaluator_of: EvaluatorOf) -> None:
@@ -219,7 +216,7 @@ def test_noise_has_the_variance_of_its_parts(standard: Epoch) -> None:
     expected = 3.2**2 * ring.degree * 2 / 3 + 10.5 + 10.5 * ring.degree * 4 * 2 / 3
     assert abs(noise.var() / expected - 1) < 0.15
     assert abs(noise.mean()) < 6 * np.sqrt(expected / ring.degree)
-    assert np.abs(noise).max() < 2**12
+    assert np.abs(noise).max() < 2**13
 
 
 def test_noise_of_a_zero_seed_is_not_zero(small: Epoch) -> None:
