@@ -4,7 +4,7 @@ A sample is sum of 256^i g_i over `digits` draws g_i of a discrete Gaussian of d
 deviation is 2^(8 digits + 1) up to a factor below 1 + 2^-16, and its low bits are as random as its
 high ones. (A double-precision Gaussian of that width has dozens of zero low bits, through which a
 ciphertext's own noise shows.) Draws invert a 128-bit cumulative table; the base deviation is twice
-the radix, above radix * smoothing parameter of the integers for 2^-64.
+the radix, so that each digit added keeps the sum Gaussian up to a factor within 2^-112 of one.
 
 Source: D. Micciancio and M. Walter, "Gaussian sampling over the integers: efficient, generic,
 constant-time" (CRYPTO 2017).
@@ -123,9 +123,13 @@ def flooding(key: bytes, digits: int, basis: RnsBasis) -> Words:
     """Gaussian polynomial of deviation 2^(8 digits + 1), residues of shape (L, degree)."""
     base = draws(key, digits * basis.degree).reshape(digits, basis.degree)
     out = np.empty((len(basis.moduli), basis.degree), dtype=np.uint64)
-    biases = np.array([-(-(1 << 61) // p) * p for p in basis.moduli], dtype=np.int64)
-    _compose(base, out, basis.primes, basis.ratios, biases)
+    _compose(base, out, basis.primes, basis.ratios, _biases(basis))
     return out
+
+
+def _biases(basis: RnsBasis) -> npt.NDArray[np.int64]:
+    """Multiples of each prime that make a group of digits positive."""
+    return np.array([-(-(1 << 61) // p) * p for p in basis.moduli], dtype=np.int64)
 
 
 def _keystream(key: bytes, number: int, count: int) -> Words:
