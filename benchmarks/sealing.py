@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from benchmarks.machine import write_result
-from crypto.aggregation import RunningSum
+from crypto.aggregation import AggregateSum
 from crypto.ciphertext import from_wire
 from crypto.commitment import Domain, instrument_id
 from crypto.keys import KeyperSecrets, deal
@@ -79,10 +79,10 @@ def measure(keypers: int) -> Figures:
     stored = [ciphertext.add(ciphertext) for _ in range(STORED)]
 
     def aggregate() -> object:
-        running = RunningSum(ring)
+        running = AggregateSum(ring)
         for term in stored:
             running.add(term)
-        return running.total()
+        return running.ciphertext()
 
     seal_ms, seal_ms_min = timed(seal, RUNS)
     check_ms, check_ms_min = timed(lambda: check(held[0]), RUNS)

@@ -8,7 +8,7 @@ from crypto.ciphertext import Ciphertext
 from crypto.commitment import Domain, SealedIntent, instrument_id
 from crypto.keys import KeyperSecrets, PublicMaterial, deal
 from crypto.opening import ReencryptedOpening, open_and_announce
-from crypto.params import TEST_INSECURE_SMALL
+from crypto.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.replicated import Committee
 from darkpool.admission.admit import Admission, AdmissionRegister
 from darkpool.admission.intent import AuctionTerms
@@ -54,23 +54,33 @@ class Venue:
         return Admission(terms or self.terms, self.clock, self.keypers, register)
 
 
+def made_venue(parameters: ParameterSet, size: int) -> Venue:
+    material, held = deal(parameters, Committee(size, 2))
+    domain = Domain(31337, b"\xc0" * 20)
+    names = (InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ")))
+    grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
+    terms = AuctionTerms(domain, material, Interval(7), dict.fromkeys(names, grid))
+    keypers = tuple(Keyper(s, material, domain) for s in held)
+    return Venue(terms, keypers, names, SimulatedClock(NOW_MS))
+
+
 @pytest.fixture(scope="session")
 def venue_of() -> Callable[[int], Venue]:
-    """Venue with a committee of 3 or 4, dealt once each."""
+    """Venue with a committee of 3 or 4, dealt once each, on the insecure small rings."""
     made: dict[int, Venue] = {}
 
     def venue(size: int) -> Venue:
         if size not in made:
-            material, held = deal(TEST_INSECURE_SMALL, Committee(size, 2))
-            domain = Domain(31337, b"\xc0" * 20)
-            names = (InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ")))
-            grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
-            terms = AuctionTerms(domain, material, Interval(7), dict.fromkeys(names, grid))
-            keypers = tuple(Keyper(s, material, domain) for s in held)
-            made[size] = Venue(terms, keypers, names, SimulatedClock(NOW_MS))
+            made[size] = made_venue(TEST_INSECURE_SMALL, size)
         return made[size]
 
     return venue
+
+
+@pytest.fixture(scope="session")
+def standard_venue() -> Venue:
+    """Venue of four keypers on the rings of production."""
+    return made_venue(STANDARD, 4)
 
 
 @pytest.fixture

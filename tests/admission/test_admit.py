@@ -71,6 +71,14 @@ def test_an_honest_submission_is_admitted(venue_of: Callable[[int], Any], size: 
     assert to_wire(admitted.ciphertext) == submission.ciphertext
 
 
+def test_the_rings_of_production_admit_within_the_bounds_on_bytes(standard_venue: Any) -> None:
+    submission = submit(standard_venue)
+    admitted = standard_venue.admission().admit(submission)
+    assert admitted.accepted_by == (0, 1, 2, 3)
+    assert len(submission.ciphertext) <= 450 * 1024
+    assert max(map(len, submission.envelopes)) <= 32 * 1024
+
+
 def test_cover_traffic_is_admitted_like_an_order(venue: Any) -> None:
     cover = LimitOrder(Side.BUY, Lots(0), Tick(0))
     venue.admission().admit(submit(venue, order=cover, cap=Lots(50)))
