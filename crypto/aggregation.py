@@ -1,70 +1,39 @@
-"""Homomorphic sums of many ciphertexts, one memory pass each."""
+"""Running sums of ciphertexts: one pass of additions an intent, reduced once."""
 
-# mypy: disable-error-code="untyped-decorator,no-untyped-def"
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
+from typing import Final
 
-from crypto.ciphertext import Ciphertext
+import numpy as np
+
+from crypto.ciphertext import Ciphertext, level_basis
 from crypto.errors import OutOfRange
 from crypto.params import RingParameters
-from crypto.ring import Words
+
+_TERMS_MAX: Final = 1 << 16
 
 
-@njit(cache=True, nogil=True)
-def _add_lazily(total, words):
-    for i in range(total.size):
-        total[i] += words[i]
+class AggregateSum:
+    """The homomorphic sum of fresh ciphertexts of one ring, held in unreduced 64-bit words."""
 
-
-@njit(cache=True, nogil=True)
-def _reduce(total, primes):
-    for c in range(total.shape[0]):
-        for k in range(total.shape[1]):
-            prime = primes[k]
-            for i in range(total.shape[2]):
-                total[c, k, i] %= prime
-
-
-class RunningSum:
-    """The sum of the ciphertexts added so far, of one ring and level; noise adds.
-
-    Words are added without reduction for as long as 64 bits hold them: a million times in the
-    order ring, where primes have 44 bits.
-    """
-
-    def __init__(self, ring: RingParameters, level: int | None = None) -> None:
-        level = len(ring.data_primes) if level is None else level
+    def __init__(self, ring: RingParameters) -> None:
         self._ring = ring
-        self._total: Words = np.zeros((2, level, ring.degree), dtype=np.uint64)
-        self._primes = np.array(ring.data_primes[:level], dtype=np.uint64)
-        self._room = (1 << 64) // max(ring.data_primes[:level]) - 1
-        self._unreduced = 0
-        self.count = 0
+        self._total = np.zeros((2, len(ring.data_primes), ring.degree), dtype=np.uint64)
+        self._terms_max = min(_TERMS_MAX, (1 << 64) // max(ring.data_primes))
+        self.terms = 0
 
     def add(self, ciphertext: Ciphertext) -> None:
-        """Add one more.
+        """Add a ciphertext at the top level.
 
         Raises:
-            OutOfRange: a ciphertext of another ring or level.
+            OutOfRange: more terms than 64-bit words or the protocol hold.
         """
-        got = (ciphertext.ring.name, ciphertext.level)
-        expected = (self._ring.name, self._total.shape[1])
-        if got != expected:
-            raise OutOfRange("ring and level of a term", expected, got)
-        if self._unreduced == self._room:
-            self._reduce()
-        words = np.ascontiguousarray(ciphertext.words).reshape(-1)
-        _add_lazily(self._total.reshape(-1), words)
-        self._unreduced += 1
-        self.count += 1
+        if self.terms >= self._terms_max:
+            raise OutOfRange("terms of a sum", f"at most {self._terms_max}", self.terms + 1)
+        np.add(self._total, ciphertext.words, out=self._total)
+        self.terms += 1
 
-    def total(self) -> Ciphertext:
-        """The sum; zero when nothing was added, which must then neither be sent nor opened."""
-        self._reduce()
-        return Ciphertext(self._ring, self._total.copy())
-
-    def _reduce(self) -> None:
-        _reduce(self._total, self._primes)
-        self._unreduced = 1
+    def ciphertext(self) -> Ciphertext:
+        """The sum so far; noise is the sum of the terms' noise."""
+        basis = level_basis(self._ring, self._total.shape[1])
+        return Ciphertext(self._ring, self._total % basis.primes[None, :, None])

@@ -16,7 +16,7 @@ Instruments share the comparisons of steps 1 to 4 and 6 to 7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,7 +42,6 @@ from crypto.params import ParameterSet
 from crypto.revealing import CoveredCiphertext, masked, selected
 from crypto.seal import Evaluator
 from darkpool.errors import CheckFailed
-from darkpool.fills.fills import FilledLots
 from darkpool.units import Lots, Side, Tick
 
 
@@ -80,12 +79,16 @@ class SealedBook:
 
 @dataclass(frozen=True, slots=True)
 class EncryptedCross:
-    """Price, volume and fills of an instrument that crossed; lots are by intent, int64 (n,)."""
+    """Price, volume and fills of an instrument that crossed.
+
+    `bought` and `sold` are lots by intent, int64 of shape (n,).
+    """
 
     tick: Tick
     volume: Lots
     short_side: Side
-    lots: FilledLots
+    bought: Lanes
+    sold: Lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +141,14 @@ class EncryptedCrossing:
         packed = {k: books[k].packer.pack(price.tick) for k, price in prices.items()}
         short = {k: self._short_row(k, price, books[k], packed[k]) for k, price in prices.items()}
         long: dict[int, Lanes] = {}
-        for chunk, group in enumerate(self._ration_chunks(books, list(prices))):
+        for chunk, group in enumerate(
+            ration_groups(self._parameters, [book.packer.count for book in books], prices)
+        ):
             long |= self._ration_chunk(chunk, group, books, prices, packed, short, priorities)
         return tuple(
-            self._outcome(prices[k], short[k], long[k]) if k in prices else None
-            for k in range(len(books))
+            _outcome(prices[k], short[k], long[k], book.packer.count) if k in prices else None
+            for k, book in enumerate(books)
         )
-
-    def _outcome(self, price: _Price, short: Lanes, long: Lanes) -> EncryptedCross:
-        bought, sold = (short, long) if price.short_side is Side.BUY else (long, short)
-        volume = Lots(int(short.sum()))
-        return EncryptedCross(price.tick, volume, price.short_side, FilledLots(bought, sold))
 
     def _compare(self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape) -> Ciphertext:
         mask = self._take_mask(shape)
@@ -252,21 +252,6 @@ class EncryptedCrossing:
         values: Lanes = rows[row]
         return values
 
-    def _ration_chunks(
-        self, books: Sequence[SealedBook], crossing: Sequence[int]
-    ) -> Iterator[list[int]]:
-        """Groups of instruments whose rationing lanes fit into one comparison."""
-        group: list[int] = []
-        for k in crossing:
-            counts = tuple(books[i].packer.count for i in (*group, k))
-            room = self._parameters.comparison.row
-            if group and sum(map(power_of_two, counts)) > room // 2:
-                yield group
-                group = []
-            group.append(k)
-        if group:
-            yield group
-
     def _ration_chunk(
         self,
         chunk: int,
@@ -318,3 +303,28 @@ class EncryptedCrossing:
             raise ImplausibleOpening(purpose, f"less than the volume {volume}", str(volume - rest))
         lots[np.flatnonzero(ranks == last_rank)] = rest
         return lots
+
+
+def _outcome(price: _Price, short: Lanes, long: Lanes, count: int) -> EncryptedCross:
+    bought, sold = (short, long) if price.short_side is Side.BUY else (long, short)
+    volume = Lots(int(short.sum()))
+    return EncryptedCross(price.tick, volume, price.short_side, bought[:count], sold[:count])
+
+
+def ration_groups(
+    parameters: ParameterSet, counts: Sequence[int], crossing: Iterable[int]
+) -> list[list[int]]:
+    """Group instruments, given by number, whose rationing lanes fit into one comparison.
+
+    `counts` are the intents of all instruments.
+    """
+    groups: list[list[int]] = []
+    used = 0
+    for k in crossing:
+        width = power_of_two(counts[k])
+        if not groups or used + width > parameters.order.row:
+            groups.append([])
+            used = 0
+        groups[-1].append(k)
+        used += width
+    return groups

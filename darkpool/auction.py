@@ -1,0 +1,378 @@
+"""The spine: one interval's auctions, from sealed submissions to a settled, published record.
+
+`run_auction` calls the rooms in the order in which an order travels: admit, close, cross, ration,
+fill, margin, settle, publish. Nothing is decrypted before the batch root is final on the chain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from crypto.aggregation import AggregateSum
+from crypto.commitment import BatchRoot, SettlementRoot
+from crypto.lanes import LaneShape
+from crypto.masks import DrawnMask
+from crypto.merkle import merkle_root
+from crypto.packing import Packer, PriceLayout, RationLayout, instruments_max
+from crypto.seal import Evaluator
+from darkpool.admission.admit import Admission
+from darkpool.admission.intent import AuctionTerms, SealedSubmission
+from darkpool.committee.factory import MaskFactory
+from darkpool.committee.local import Beacon, LocalCommittee, Session
+from darkpool.crossing.encrypted import (
+    EncryptedCross,
+    EncryptedCrossing,
+    SealedBook,
+    ration_groups,
+)
+from darkpool.errors import CheckFailed
+from darkpool.fills.fills import Fill, FilledLots, collect_fills
+from darkpool.fills.priority import priority_permutation
+from darkpool.margin.ledger import MarginLedger
+from darkpool.margin.positions import encode_positions
+from darkpool.margin.terms import MarginTerms
+from darkpool.record import RecordWriter
+from darkpool.settlement.balances import (
+    BalanceLeaf,
+    InstrumentResult,
+    balances_root,
+    fills_root,
+    positions_root,
+    results_root,
+)
+from darkpool.settlement.chain import Chain
+from darkpool.settlement.evidence import TransactionReceiptInfo
+from darkpool.units import (
+    AccountId,
+    AuctionId,
+    InstrumentId,
+    Interval,
+    Lots,
+    Tick,
+    account_id,
+)
+
+
+class Pricing(StrEnum):
+    """How the price is found."""
+
+    UNIFORM = "uniform"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What runs auctions: the operator's evaluators, the committee, the chain and the accounts."""
+
+    order: Evaluator
+    comparison: Evaluator
+    committee: LocalCommittee
+    masks: MaskFactory
+    chain: Chain
+    ledger: MarginLedger
+    confirmations: int
+
+
+@dataclass(slots=True)
+class Book:
+    """An instrument's admitted intents, aggregated and packed as they arrive."""
+
+    instrument: InstrumentId
+    packer: Packer
+    aggregate: AggregateSum
+    intents: list[int] = field(default_factory=list)
+    accounts: list[AccountId] = field(default_factory=list)
+
+
+class CollateralMoved(CheckFailed):
+    """Collateral that margin was reserved on left the vault before the batch was committed."""
+
+    def __init__(self, account: AccountId, expected: int, got: int) -> None:
+        super().__init__(f"collateral of {account}: expected {expected} in the vault, got {got}")
+        self.account, self.expected, self.got = account, expected, got
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What went to the chain, and the roots it carried."""
+
+    results: tuple[InstrumentResult, ...]
+    fills_root: bytes
+    balances_root: bytes
+    leaves: tuple[BalanceLeaf, ...]
+    signatures: Mapping[int, bytes]
+    transaction: TransactionReceiptInfo
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionOutcome:
+    """What an interval's auctions led to.
+
+    Attributes:
+        fills: of all instruments; `Fill.intent` counts within the instrument.
+        intents: admitted intents, over all instruments.
+        timings_ms: milliseconds by step; `close_to_fills` is the crossing.
+    """
+
+    results: tuple[InstrumentResult, ...]
+    crosses: tuple[EncryptedCross | None, ...]
+    fills: tuple[Fill, ...]
+    books: tuple[Book, ...]
+    intents: int
+    batch: BatchRoot
+    batch_signatures: Mapping[int, bytes]
+    batch_transaction: TransactionReceiptInfo
+    settlement: Settlement
+    beacon: Beacon
+    timings_ms: Mapping[str, int]
+
+
+class _Stopwatch:
+    """Milliseconds by step, in the order in which the steps ran."""
+
+    def __init__(self) -> None:
+        self.timings_ms: dict[str, int] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter_ns()
+        yield
+        self.timings_ms[name] = (time.perf_counter_ns() - start) // 1_000_000
+
+
+def run_auction(
+    engine: Engine,
+    terms: AuctionTerms,
+    margin: Mapping[InstrumentId, MarginTerms],
+    admission: Admission,
+    submissions: Iterable[SealedSubmission],
+    pricing: Pricing,
+    record: RecordWriter,
+    progress: Callable[[str], None],
+) -> AuctionOutcome:
+    """Run the auctions of one interval.
+
+    Raises:
+        AdmissionRefused, InsufficientMargin: a submission that does not take part; nothing starts.
+        DarkpoolError, CryptoError: the auction cannot go on; nothing settles.
+    """
+    watch = _Stopwatch()
+    with watch.step("admit"):
+        progress("admit")
+        digests, books = _admit(engine, terms, margin, admission, submissions, record)
+    with watch.step("close"):
+        progress("close")
+        batch, batch_signatures, batch_transaction = _close(engine, terms, digests)
+        session = engine.committee.begin_auction(terms.interval, record.add_opening)
+        beacon = engine.committee.beacon(terms.interval, batch.root)
+    with watch.step("masks"):
+        progress("masks")
+        _order_masks(engine, terms, books)
+    with watch.step("close_to_fills"):
+        progress("cross")
+        crosses = _cross(engine, terms, books, beacon, session, pricing, record)
+        fills, results = _fills(books, crosses)
+    with watch.step("margin"):
+        progress("margin")
+        leaves = _apply_margin(engine.ledger, terms, books, fills)
+    with watch.step("settle"):
+        progress("settle")
+        settlement = _settle(engine, terms, results, fills, leaves)
+    return AuctionOutcome(
+        results=results,
+        crosses=crosses,
+        fills=fills,
+        books=tuple(books),
+        intents=len(digests),
+        batch=batch,
+        batch_signatures=batch_signatures,
+        batch_transaction=batch_transaction,
+        settlement=settlement,
+        beacon=beacon,
+        timings_ms=watch.timings_ms,
+    )
+
+
+def _admit(
+    engine: Engine,
+    terms: AuctionTerms,
+    margin: Mapping[InstrumentId, MarginTerms],
+    admission: Admission,
+    submissions: Iterable[SealedSubmission],
+    record: RecordWriter,
+) -> tuple[list[bytes], list[Book]]:
+    ring = terms.material.parameters.order
+    books = {
+        instrument: Book(instrument, Packer(engine.order), AggregateSum(ring))
+        for instrument in terms.grids
+    }
+    digests: list[bytes] = []
+    for submission in submissions:
+        intent = admission.admit(submission)
+        sealed = intent.sealed
+        account, instrument = (
+            account_id(f"0x{sealed.account.hex()}"),
+            InstrumentId(sealed.instrument),
+        )
+        auction = AuctionId(instrument, terms.interval)
+        engine.ledger.reserve(account, auction, margin[instrument], Lots(sealed.cap))
+        book = books[instrument]
+        book.aggregate.add(intent.ciphertext)
+        book.packer.add(intent.ciphertext)
+        book.intents.append(len(digests))
+        book.accounts.append(account)
+        record.add_intent(sealed, intent.signature, intent.ciphertext)
+        digests.append(intent.digest)
+    return digests, [book for book in books.values() if book.intents]
+
+
+def _close(
+    engine: Engine, terms: AuctionTerms, digests: Sequence[bytes]
+) -> tuple[BatchRoot, Mapping[int, bytes], TransactionReceiptInfo]:
+    """Fix the batch: keypers sign its root, the chain takes it, and it becomes final."""
+    batch = BatchRoot(terms.interval, merkle_root(digests), len(digests))
+    signatures = engine.committee.sign_batch_root(batch)
+    ordered = [signatures[keyper] for keyper in sorted(signatures)]
+    transaction = engine.chain.commit_batch(terms.interval, batch.root, batch.count, ordered)
+    engine.chain.wait_final(transaction, engine.confirmations)
+    _check_collateral(engine, terms.interval)
+    return batch, signatures, transaction
+
+
+def _check_collateral(engine: Engine, interval: Interval) -> None:
+    """Check that the vault holds what margin was reserved on, as of the commitment of the batch.
+
+    Raises:
+        CollateralMoved: a deposit was taken back between reservation and commitment.
+    """
+    flows = engine.chain.flows_before(interval)
+    for account in engine.ledger.accounts():
+        held = engine.ledger.collateral(account)
+        booked = held.withdrawable + held.encumbered
+        flow = flows.get(account)
+        there = 0 if flow is None else flow.deposited - flow.withdrawn
+        if there != booked:
+            raise CollateralMoved(account, booked, there)
+
+
+def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
+    engine.masks.require(mask_shapes(terms, [book.packer.count for book in books]))
+
+
+def mask_shapes(terms: AuctionTerms, counts: Sequence[int]) -> list[LaneShape]:
+    """Shapes of the masks that an interval needs when every instrument crosses.
+
+    `counts` are the intents of each instrument.
+    """
+    parameters = terms.material.parameters
+    ticks = max(grid.ticks for grid in terms.grids.values())
+    chunk = instruments_max(parameters, ticks)
+    shapes = [
+        PriceLayout(parameters, ticks, min(chunk, len(counts) - start)).shape
+        for start in range(0, len(counts), chunk)
+    ]
+    for group in ration_groups(parameters, counts, range(len(counts))):
+        rows = (0,) * len(group)
+        shapes.append(RationLayout(parameters, tuple(counts[k] for k in group), rows).shape)
+    return shapes
+
+
+def _cross(
+    engine: Engine,
+    terms: AuctionTerms,
+    books: Sequence[Book],
+    beacon: Beacon,
+    session: Session,
+    pricing: Pricing,
+    record: RecordWriter,
+) -> tuple[EncryptedCross | None, ...]:
+    grid = next(iter(terms.grids.values()))
+
+    def take_mask(shape: LaneShape) -> DrawnMask:
+        attested = engine.masks.take(shape)
+        mask = engine.committee.consume_mask(attested, session.context)
+        record.add_mask(mask, attested.attestations)
+        return mask
+
+    crossing = EncryptedCrossing(
+        terms.material.parameters,
+        engine.order,
+        engine.comparison,
+        session,
+        take_mask,
+        grid.ticks,
+        grid.reference_tick if pricing is Pricing.REFERENCE else None,
+    )
+    sealed = [SealedBook(book.aggregate.ciphertext(), book.packer) for book in books]
+    priorities = [
+        priority_permutation(beacon.value, book.instrument, book.packer.count) for book in books
+    ]
+    return crossing.cross(sealed, priorities)
+
+
+def _fills(
+    books: Sequence[Book], crosses: Sequence[EncryptedCross | None]
+) -> tuple[tuple[Fill, ...], tuple[InstrumentResult, ...]]:
+    fills: list[Fill] = []
+    results = []
+    for book, cross in zip(books, crosses, strict=True):
+        if cross is None:
+            results.append(InstrumentResult(book.instrument, False, Tick(0), Lots(0)))
+            continue
+        lots = FilledLots(cross.bought, cross.sold)
+        fills += collect_fills(book.instrument, book.accounts, cross.tick, cross.volume, lots)
+        results.append(InstrumentResult(book.instrument, True, cross.tick, cross.volume))
+    return tuple(fills), tuple(results)
+
+
+def _apply_margin(
+    ledger: MarginLedger, terms: AuctionTerms, books: Sequence[Book], fills: Sequence[Fill]
+) -> tuple[BalanceLeaf, ...]:
+    """Post margin for fills, release the rest, and return everyone's balance."""
+    filled = {(fill.instrument, fill.account) for fill in fills}
+    for fill in fills:
+        auction = AuctionId(fill.instrument, terms.interval)
+        price = terms.grids[fill.instrument].units_of(fill.tick)
+        ledger.post(fill.account, auction, fill.side, fill.size, price)
+    for book in books:
+        for account in book.accounts:
+            if (book.instrument, account) not in filled:
+                ledger.release(account, AuctionId(book.instrument, terms.interval))
+    ledger.verify_conservation()
+    return tuple(_leaf(ledger, account) for account in ledger.accounts())
+
+
+def _leaf(ledger: MarginLedger, account: AccountId) -> BalanceLeaf:
+    held = ledger.collateral(account)
+    encoded = encode_positions(ledger.positions(account))
+    return BalanceLeaf(account, held.withdrawable, held.encumbered, positions_root(encoded))
+
+
+def _settle(
+    engine: Engine,
+    terms: AuctionTerms,
+    results: Sequence[InstrumentResult],
+    fills: Sequence[Fill],
+    leaves: Sequence[BalanceLeaf],
+) -> Settlement:
+    roots = SettlementRoot(
+        terms.interval, results_root(results), fills_root(fills), balances_root(leaves)
+    )
+    signatures = engine.committee.sign_settlement(roots)
+    ordered = [signatures[keyper] for keyper in sorted(signatures)]
+    transaction = engine.chain.settle(
+        terms.interval, results, roots.fills_root, roots.balances_root, ordered
+    )
+    engine.chain.wait_final(transaction, engine.confirmations)
+    return Settlement(
+        tuple(results),
+        roots.fills_root,
+        roots.balances_root,
+        tuple(leaves),
+        signatures,
+        transaction,
+    )
