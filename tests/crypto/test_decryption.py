@@ -187,7 +187,7 @@ def test_the_noise_of_a_share_is_fresh_for_each_c1(small: Epoch) -> None:
     q = prod(basis.moduli)
     noise = np.array([(x - q if x > q // 2 else x) / 2.0**73 for x in rest])
     # e' - 2 e has five times the variance of e.
-    assert abs(noise.var() / 5 - 1) < 5 * np.sqrt(2 / COMPARISON.degree)
+    assert abs(noise.var() / 5 - 1) < 7 * np.sqrt(2 / COMPARISON.degree)
 
 
 def test_a_share_minus_its_key_part_is_the_flooding_noise(small: Epoch) -> None:
@@ -203,8 +203,8 @@ def test_a_share_minus_its_key_part_is_the_flooding_noise(small: Epoch) -> None:
             rest = _integers(basis.subtract(share, basis.inverse(product)), basis.moduli)
             deviation = 2.0 ** (8 * flooding_digits(ring, level) + 1)
             noise = np.array([(x - q if x > q // 2 else x) / deviation for x in rest])
-            assert abs(noise.mean()) < 5 / np.sqrt(ring.degree)
-            assert abs(noise.var() - 1) < 5 * np.sqrt(2 / ring.degree)
+            assert abs(noise.mean()) < 7 / np.sqrt(ring.degree)
+            assert abs(noise.var() - 1) < 7 * np.sqrt(2 / ring.degree)
             assert np.abs(noise).max() < 7
 
 
@@ -221,7 +221,7 @@ def test_shares_of_equal_plaintexts_look_unrelated_and_uniform(standard: Epoch) 
             counts = np.bincount((words[k] // np.uint64(prime // 256 + 1)).astype(np.int64))
             expected = np.full(256, ring.degree / 256)
             assert counts.size == 256
-            assert abs(chi_square_excess(counts, expected)) < 5
+            assert abs(chi_square_excess(counts, expected)) < 8
 
 
 def test_missing_and_surplus_shares_are_refused(small: Epoch) -> None:
