@@ -27,6 +27,7 @@ AUDITOR_IMPORTS = {
     "crypto",
     "darkpool.errors",
     "darkpool.record",
+    "darkpool.record_schema",
     "darkpool.units",
     "darkpool.verification",
 }

@@ -1,0 +1,239 @@
+"""The forms of everything in a record that is not an array or a ciphertext.
+
+Accounts and contracts are 20 raw bytes, hashes 32; sizes are lots, cash and prices are in 10**-6
+units. `darkpool.record` reads and writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from crypto.commitment import Domain, SealedIntent
+from darkpool.record_json import Bound, Shape, Width
+
+RECORD_VERSION: Final = 1
+
+Address = Annotated[bytes, Width(20)]
+Hash = Annotated[bytes, Width(32)]
+Signature = Annotated[bytes, Width(65)]
+Small = Annotated[int, Bound(1 << 20)]
+"""Counts, indices, ticks and keyper numbers."""
+Cash = Annotated[int, Bound((1 << 128) - 1)]
+DecimalText = Annotated[str, Shape(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?")]
+Name = Annotated[str, Shape(r"[ -~]{1,64}")]
+Purpose = Annotated[str, Shape(r"[a-z0-9 .-]{1,64}")]
+Pricing = Literal["uniform", "reference"]
+Ring = Literal["order", "comparison"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeRecord:
+    """Who opened: `addresses` sign, in keyper order; `quorum` of them decide."""
+
+    size: Small
+    epoch: Annotated[int, Bound((1 << 32) - 1)]
+    quorum: Small
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GridRecord:
+    """The price grid: decimal numbers as text; tick `ticks // 2` has the reference price."""
+
+    tick_size: DecimalText
+    reference: DecimalText
+    ticks: Small
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRecord:
+    """Of an instrument that crossed; `short_side` is 0 for buyers and 1 for sellers."""
+
+    tick: Small
+    volume: int
+    short_side: Annotated[int, Bound(1)]
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRecord:
+    """Initial margin: rate of the notional at the worst price of the grid, in 10**-6 units."""
+
+    rate_ppm: Small
+    multiplier: Small
+    worst_price_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentRecord:
+    """One instrument's auction.
+
+    Attributes:
+        identifier: 32 bytes that stand for it in signed messages.
+        intents: places in the batch of its intents, ascending.
+        outcome: None where nothing crossed.
+    """
+
+    name: Name
+    identifier: Hash
+    intents: tuple[Small, ...]
+    outcome: OutcomeRecord | None
+    margin: MarginRecord
+
+
+@dataclass(frozen=True, slots=True)
+class FillRecord:
+    """What one intent traded: `intent` counts within its instrument; side 0 buys, 1 sells."""
+
+    instrument: Small
+    intent: Small
+    account: Address
+    side: Annotated[int, Bound(1)]
+    size: int
+    tick: Small
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceRecord:
+    """An account's collateral in cash units, and its positions as the ledger encodes them."""
+
+    account: Address
+    withdrawable: Cash
+    encumbered: Cash
+    positions: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VenueRecord:
+    """Where signatures count: chain, settlement contract; and the vault that pays."""
+
+    chain_id: int
+    settlement: Address
+    vault: Address
+
+    def domain(self) -> Domain:
+        """EIP-712 domain of everything that is signed."""
+        return Domain(self.chain_id, self.settlement)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRecord:
+    """A transaction on the venue's chain."""
+
+    hash: Hash
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """The batch that was closed; `signatures` by keyper number, counted from 0."""
+
+    root: Hash
+    count: Small
+    signatures: Mapping[int, Signature]
+    transaction: TransactionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementRecord:
+    """The roots that were settled; `signatures` by keyper number, counted from 0."""
+
+    results_root: Hash
+    fills_root: Hash
+    balances_root: Hash
+    signatures: Mapping[int, Signature]
+    transaction: TransactionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionSummary:
+    """All of an interval's auctions that is not a ciphertext, a key or an opening.
+
+    Attributes:
+        context: 32 bytes that openings are bound to.
+        beacon_shares: 32 bytes of each virtual party, in share order.
+        before, after: collateral of every account, before reservation and after settlement.
+    """
+
+    interval: int
+    pricing: Pricing
+    grid: GridRecord
+    committee: CommitteeRecord
+    venue: VenueRecord
+    context: Hash
+    beacon_shares: tuple[Hash, ...]
+    beacon: Hash
+    instruments: tuple[InstrumentRecord, ...]
+    fills: tuple[FillRecord, ...]
+    before: tuple[BalanceRecord, ...]
+    after: tuple[BalanceRecord, ...]
+    batch: BatchRecord
+    settlement: SettlementRecord
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRecord:
+    """A sealed intent and its account's signature."""
+
+    sealed: SealedIntent
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRecord:
+    """A mask that was used; `attestations` by keyper number."""
+
+    number: Small
+    lanes: Small
+    attestations: Mapping[int, Signature]
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningRecord:
+    """An opening, without its arrays; `support` is where it may be other than zero."""
+
+    context: Hash
+    epoch: int
+    sequence: Small
+    purpose: Purpose
+    ring: Ring
+    level: Small
+    mask_number: Small | None
+    budget_before_bits: Small
+    budget_after_bits: Small
+    liars: tuple[Small, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """`record.json`. `envelope_keys` are the keypers' X25519 public keys."""
+
+    version: int
+    parameters: Name
+    envelope_keys: tuple[Hash, ...]
+    summary: AuctionSummary
+
+
+@dataclass(frozen=True, slots=True)
+class IntentsFile:
+    """`intents.json`."""
+
+    version: int
+    intents: tuple[IntentRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MasksFile:
+    """`masks.json`."""
+
+    version: int
+    masks: tuple[MaskRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningsFile:
+    """`openings.json`."""
+
+    version: int
+    openings: tuple[OpeningRecord, ...]
