@@ -113,7 +113,11 @@ def _select(table, weights, eq, lt, primes, ratios):
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Encrypted result of comparing some digits: handles of [r < c] and [r = c] there."""
+    """Encrypted result of comparing some digits: handles of [r < c] and [r = c] there.
+
+    `lt` is None where every lane's public digits are 0: nothing is below, and SEAL multiplies no
+    ciphertext of zeros.
+    """
 
     lt: Any
     eq: Any
@@ -147,7 +151,11 @@ class Comparator:
         return add_slots(bits, shape.first_block(constants.wrap))
 
     def below_constant(self, mask: DrawnMask, constant: int) -> Ciphertext:
-        """Encrypted bits [r < constant] of all lanes, in block 0."""
+        """Encrypted bits [r < constant] of all lanes, in block 0.
+
+        Raises:
+            OutOfRange: the constant is 0, so that no r is below it.
+        """
         lanes = np.full(mask.draw.shape.lanes, constant, dtype=np.int64)
         return self._evaluator.store(self._below(mask, lanes))
 
@@ -167,12 +175,13 @@ class Comparator:
         order, step = orders[0], 1
         while step < shape.blocks:
             element = rotation_element(self.ring.degree, step * shape.width)
-            low = _Order(
-                evaluator.apply_galois(order.lt, element), evaluator.apply_galois(order.eq, element)
-            )
+            below = None if order.lt is None else evaluator.apply_galois(order.lt, element)
+            low = _Order(below, evaluator.apply_galois(order.eq, element))
             step *= 2
             order = self._merge(order, low, merged)
             merged += 1
+        if order.lt is None:
+            raise OutOfRange("constants of a comparison", "one above 0", 0)
         return evaluator.switch_to(order.lt, BITS_LEVEL)
 
     def _below_top_digit(self, mask: DrawnMask, constants: Lanes) -> Any:
@@ -198,18 +207,22 @@ class Comparator:
         )
         eq, lt = np.empty_like(table[0]), np.empty_like(table[0])
         _select(table, weights, eq, lt, basis.primes, basis.ratios)
-        handles = (self._evaluator.load(coefficient_form(self.ring, words)) for words in (lt, eq))
-        return _Order(*handles)
+        below = self._evaluator.load(coefficient_form(self.ring, lt)) if at.any() else None
+        return _Order(below, self._evaluator.load(coefficient_form(self.ring, eq)))
 
     def _merge(self, high: _Order, low: _Order, merged: int) -> _Order:
         evaluator, level = self._evaluator, _MERGE_LEVELS[merged]
         last = merged == len(_MERGE_LEVELS) - 1
-        high, low = (
-            _Order(evaluator.switch_to(o.lt, level), evaluator.switch_to(o.eq, level))
-            for o in (high, low)
-        )
-        lt = evaluator.add(high.lt, evaluator.multiply(high.eq, low.lt))
+        high, low = (self._lowered(order, level) for order in (high, low))
+        lt = high.lt
+        if low.lt is not None:
+            deeper = evaluator.multiply(high.eq, low.lt)
+            lt = deeper if lt is None else evaluator.add(lt, deeper)
         return _Order(lt, None if last else evaluator.multiply(high.eq, low.eq))
+
+    def _lowered(self, order: _Order, level: int) -> _Order:
+        lt = None if order.lt is None else self._evaluator.switch_to(order.lt, level)
+        return _Order(lt, self._evaluator.switch_to(order.eq, level))
 
 
 def crossing_bits(evaluator: Evaluator, bits: Ciphertext, window: int) -> Ciphertext:
