@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from crypto.aggregation import AggregateSum
+from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, SettlementRoot
 from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
 from crypto.merkle import merkle_root
 from crypto.packing import Packer, PriceLayout, RationLayout, instruments_max
+from crypto.revealing import Revealed
 from crypto.seal import Evaluator
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
@@ -35,7 +38,7 @@ from darkpool.fills.priority import priority_permutation
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
-from darkpool.record import RecordWriter
+from darkpool.record_schema import IntentRecord
 from darkpool.settlement.balances import (
     BalanceLeaf,
     InstrumentResult,
@@ -86,6 +89,19 @@ class Book:
     aggregate: AggregateSum
     intents: list[int] = field(default_factory=list)
     accounts: list[AccountId] = field(default_factory=list)
+
+
+class RecordSink(Protocol):
+    """Takes what becomes public while an auction runs; `darkpool.record.RecordWriter` is one."""
+
+    def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
+        """Take an admitted intent, in batch order."""
+
+    def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
+        """Take a mask that is about to be used."""
+
+    def add_opening(self, opened: Revealed) -> None:
+        """Take an opening, in the order in which they are made."""
 
 
 class CollateralMoved(CheckFailed):
@@ -151,7 +167,7 @@ def run_auction(
     admission: Admission,
     submissions: Iterable[SealedSubmission],
     pricing: Pricing,
-    record: RecordWriter,
+    record: RecordSink,
     progress: Callable[[str], None],
 ) -> AuctionOutcome:
     """Run the auctions of one interval.
@@ -203,7 +219,7 @@ def _admit(
     margin: Mapping[InstrumentId, MarginTerms],
     admission: Admission,
     submissions: Iterable[SealedSubmission],
-    record: RecordWriter,
+    record: RecordSink,
 ) -> tuple[list[bytes], list[Book]]:
     ring = terms.material.parameters.order
     books = {
@@ -225,7 +241,7 @@ def _admit(
         book.packer.add(intent.ciphertext)
         book.intents.append(len(digests))
         book.accounts.append(account)
-        record.add_intent(sealed, intent.signature, intent.ciphertext)
+        record.add_intent(IntentRecord(sealed, intent.signature), intent.ciphertext)
         digests.append(intent.digest)
     return digests, [book for book in books.values() if book.intents]
 
@@ -288,7 +304,7 @@ def _cross(
     beacon: Beacon,
     session: Session,
     pricing: Pricing,
-    record: RecordWriter,
+    record: RecordSink,
 ) -> tuple[EncryptedCross | None, ...]:
     grid = next(iter(terms.grids.values()))
 
