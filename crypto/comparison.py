@@ -28,10 +28,10 @@ from crypto.lanes import DIGIT_BITS, DIGIT_VALUES, DIGITS, Lanes, LaneShape, dig
 from crypto.masks import TABLE_LEVEL, DrawnMask
 from crypto.modular import high_word, reduce_wide
 from crypto.params import RingParameters
-from crypto.products import add_slots, coefficient_form, plain_operand
+from crypto.products import add_slots, coefficient_form
 from crypto.ring import Words
 from crypto.seal import Evaluator
-from crypto.slots import column_element, rotation_element
+from crypto.slots import column_element, lift, rotation_element
 
 SIGN: Final = 0
 """Height that marks a sign lane."""
@@ -199,12 +199,8 @@ class Comparator:
         """Compare the digits of one position with public digits `at`, shape (blocks, L)."""
         basis = level_basis(self.ring, TABLE_LEVEL)
         vector = shape.to_comparison(at)
-        weights = np.stack(
-            [
-                plain_operand(self.ring, (vector == v).astype(np.int64), TABLE_LEVEL)
-                for v in range(DIGIT_VALUES)
-            ]
-        )
+        one_hot = vector[None] == np.arange(DIGIT_VALUES)[:, None]
+        weights = lift(self.ring, one_hot.astype(np.int64), TABLE_LEVEL)
         eq, lt = np.empty_like(table[0]), np.empty_like(table[0])
         _select(table, weights, eq, lt, basis.primes, basis.ratios)
         below = self._evaluator.load(coefficient_form(self.ring, lt)) if at.any() else None

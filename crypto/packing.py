@@ -24,19 +24,18 @@ import numpy.typing as npt
 from crypto.ciphertext import Ciphertext
 from crypto.errors import OutOfRange
 from crypto.lanes import Lanes, LaneShape, smallest_shape
-from crypto.params import ParameterSet
+from crypto.params import ParameterSet, RingParameters
 from crypto.products import (
     add_slots,
     coefficient_form,
-    plain_operand,
     sum_of_products,
     transformed,
 )
 from crypto.ring import Words
 from crypto.seal import Evaluator
-from crypto.slots import column_element, rotation_element
+from crypto.slots import column_element, lift, rotation_element
 
-GROUP: Final = 32
+GROUP: Final = 64
 """Intents that one packed group holds in neighbouring slots."""
 
 LANES_LEVEL: Final = 3
@@ -174,7 +173,7 @@ def _instrument_terms(
 class Packer:
     """Gathers intents on arrival so that one slot of each can be packed fast after close.
 
-    Intent k is rotated right by k mod 32 and kept in transform form: about 7 ms an intent, paid
+    Intent k is rotated right by k mod 64 and kept in transform form: about 7 ms an intent, paid
     before close. Memory: one ciphertext an intent.
     """
 
@@ -206,12 +205,10 @@ class Packer:
         Depth: one plaintext product and rotations.
         """
         evaluator, ring = self._evaluator, self._evaluator.ring
-        level = len(ring.data_primes)
-        weights = np.empty((GROUP, level, ring.degree), dtype=np.uint64)
+        one_hot = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
         for index in range(GROUP):
-            one_hot = np.zeros((2, ring.row), dtype=np.int64)
-            one_hot[:, tick + index] = 1
-            weights[index] = plain_operand(ring, one_hot.reshape(-1), level)
+            one_hot[index, :, tick + index] = 1
+        weights = lift(ring, one_hot.reshape(GROUP, -1), len(ring.data_primes))
         total: Any = None
         for words in reversed(self._groups):
             if total is not None:
@@ -226,25 +223,53 @@ class Packer:
         return self._evaluator.load(coefficient_form(ring, basis.weighted_sum(weights, words)))
 
 
-def prefix_sums(
-    evaluator: Evaluator, packed: Ciphertext, ranks: Lanes, row_number: int
-) -> Ciphertext:
-    """Slot k of one row = sum of that row's slots of all intents before k in priority.
+@dataclass(frozen=True, slots=True)
+class PriorityMatrix:
+    """The n x n matrix [rank(j) < rank(k)] by its diagonals, ready to multiply.
 
-    Args:
-        packed: from `Packer.pack`.
-        ranks: rank in priority of each intent, a permutation of 0 .. n - 1, shape (n,).
-        row_number: 0 for demand, 1 for supply; the other row becomes zero, as do slots >= n.
+    It depends on the beacon alone, so it is lifted while the price is still being found.
 
-    The n x n matrix [rank(j) < rank(k)] by diagonals, baby steps and giant steps. Source: S. Halevi
-    and V. Shoup, "Algorithms in HElib" (CRYPTO 2014). Depth: one plaintext product and rotations.
+    Attributes:
+        period: the power of two above n.
+        baby: diagonals of one giant step.
+        operands: transform form, shape (giant steps, baby, level, degree); equal in both rows.
     """
-    ring = evaluator.ring
-    count = ranks.size
+
+    period: int
+    baby: int
+    operands: Words
+
+
+def priority_matrix(ring: RingParameters, ranks: Lanes) -> PriorityMatrix:
+    """Lift the matrix of a priority order: `ranks` is a permutation of 0 .. n - 1, shape (n,)."""
+    count, level = ranks.size, len(ring.data_primes)
     period = power_of_two(count)
     baby = power_of_two(max(1, int(np.sqrt(period))))
     before = np.zeros((period, period), dtype=np.int64)
     before[:count, :count] = ranks[None, :] < ranks[:, None]
+    operands = lift(ring, _diagonals(ring, before, baby), level)
+    return PriorityMatrix(period, baby, operands.reshape(-1, baby, level, ring.degree))
+
+
+def _diagonals(ring: RingParameters, before: Lanes, baby: int) -> Lanes:
+    """Slot vectors of all diagonals; diagonal d is moved right by d rounded down to `baby`."""
+    period = before.shape[0]
+    number, index = np.arange(period)[:, None], np.arange(period)[None, :]
+    vectors = np.zeros((period, 2, ring.row), dtype=np.int64)
+    places = (index + number // baby * baby) % ring.row
+    for row in (0, 1):
+        vectors[number, row, places] = before[index, (index + number) % period]
+    return vectors.reshape(period, -1)
+
+
+def prefix_sums(evaluator: Evaluator, packed: Ciphertext, matrix: PriorityMatrix) -> Ciphertext:
+    """Slot k of each row = sum of that row's slots of all intents before k in priority.
+
+    `packed` comes from `Packer.pack`; slots from n on become zero. The matrix is multiplied by
+    diagonals, with baby steps and giant steps. Source: S. Halevi and V. Shoup, "Algorithms in
+    HElib" (CRYPTO 2014). Depth: one plaintext product and rotations.
+    """
+    ring, period, baby = evaluator.ring, matrix.period, matrix.baby
     handle = evaluator.load(packed)
     if 2 * period <= ring.row:
         handle = evaluator.add(handle, rotate(evaluator, handle, -period))
@@ -254,30 +279,13 @@ def prefix_sums(
             handle = rotate(evaluator, handle, 1)
         steps[index] = transformed(evaluator.store(handle))
     total: Any = None
-    for giant in reversed(range(0, period, baby)):
+    for weights in matrix.operands[::-1]:
         if total is not None:
             total = rotate(evaluator, total, baby)
-        weights = _diagonals(evaluator, before, giant, baby, row_number, packed.level)
         words = packed.basis.weighted_sum(weights, steps)
         part = evaluator.load(coefficient_form(ring, words))
         total = part if total is None else evaluator.add(total, part)
     return evaluator.store(total)
-
-
-def _diagonals(
-    evaluator: Evaluator, before: Lanes, giant: int, baby: int, row_number: int, level: int
-) -> Words:
-    """Operands of diagonals giant .. giant + baby - 1, moved right by `giant`."""
-    ring = evaluator.ring
-    period = before.shape[0]
-    indices = np.arange(period)
-    weights = np.empty((baby, level, ring.degree), dtype=np.uint64)
-    for index in range(baby):
-        vector = np.zeros((2, ring.row), dtype=np.int64)
-        diagonal = before[indices, (indices + giant + index) % period]
-        vector[row_number, (indices + giant) % ring.row] = diagonal
-        weights[index] = plain_operand(ring, vector.reshape(-1), level)
-    return weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +335,8 @@ def ration_lanes(
 ) -> tuple[LaneCiphertext, ...]:
     """Lanes volume - 1 - (prefix sum), whose sign says which intents fill, at LANES_LEVEL.
 
+    Both rows have lanes; those of the short row are masked like all others and never looked at.
+
     Args:
         prefixes: from `prefix_sums`, one for each instrument.
         volumes: executed volume of each instrument.
@@ -343,7 +353,7 @@ def ration_lanes(
             handle = rotate(evaluator, evaluator.load(prefix), -(place % row))
             total = handle if total is None else evaluator.add(total, handle)
             stop = place % row + layout.counts[instrument]
-            constant[layout.long_rows[instrument], place % row : stop] = volumes[instrument] - 1
+            constant[:, place % row : stop] = volumes[instrument] - 1
         support = _ration_support(layout, number)
         if total is None:
             raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
@@ -354,7 +364,9 @@ def ration_lanes(
 
 def _ration_support(layout: RationLayout, number: int) -> npt.NDArray[np.bool_]:
     lanes = np.zeros(layout.shape.lanes, dtype=np.int64)
-    for instrument in range(len(layout.counts)):
-        lanes[layout.lanes(instrument)] = 1
+    rows = lanes.reshape(2, layout.shape.width)
+    for instrument, count in enumerate(layout.counts):
+        start = layout.offset(instrument)
+        rows[:, start : start + count] = 1
     support: npt.NDArray[np.bool_] = layout.shape.to_order(lanes)[number] == 1
     return support

@@ -22,7 +22,8 @@ Slots = npt.NDArray[np.int64]
 
 def plain_operand(ring: RingParameters, values: Slots, level: int) -> Words:
     """Transform form of a slot vector of shape (degree,), shape (level, degree)."""
-    return slots.lift(ring, slots.encode(ring, values), level)
+    operand: Words = slots.lift(ring, values[None], level)[0]
+    return operand
 
 
 def transformed(ciphertext: Ciphertext) -> Words:
@@ -40,7 +41,7 @@ def coefficient_form(ring: RingParameters, words: Words) -> Ciphertext:
 def sum_of_products(terms: Sequence[tuple[Ciphertext, Slots]]) -> Ciphertext:
     """sum of ciphertext * values over terms of one ring and level; values of shape (degree,)."""
     ring, level, basis = terms[0][0].ring, terms[0][0].level, terms[0][0].basis
-    weights = np.stack([plain_operand(ring, values, level) for _, values in terms])
+    weights = slots.lift(ring, np.stack([values for _, values in terms]), level)
     words = np.stack([transformed(ciphertext) for ciphertext, _ in terms])
     return coefficient_form(ring, basis.weighted_sum(weights, words))
 

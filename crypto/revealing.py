@@ -38,11 +38,13 @@ class CoveredCiphertext:
     Attributes:
         support: slots that may be other than zero, shape (degree,).
         mask_number: the mask that covers the support, or None where the support was selected.
+        mask_part: which ciphertext of that mask, or None.
     """
 
     ciphertext: Ciphertext
     support: Flags
     mask_number: int | None
+    mask_part: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Revealed:
         shares: decryption shares in share order, each of shape (level, degree).
         budget_before_bits: the least noise budget for which the flooding argument holds.
         budget_after_bits: what was left after flooding.
-        liars: keypers whose digest was outvoted.
+        liars: keypers whose digest was outvoted, or whose bytes were not what they announced.
     """
 
     request: OpeningRequest
@@ -114,7 +116,7 @@ def masked(
         raise UncoveredSlot("masked lanes", int(outside[0]))
     noise = evaluator.switch_to(evaluator.load(mask.order[part]), lanes.ciphertext.level)
     total = lanes.ciphertext.add(evaluator.store(noise))
-    return CoveredCiphertext(total, active, mask.draw.number)
+    return CoveredCiphertext(total, active, mask.draw.number, part)
 
 
 def selected(
@@ -123,7 +125,7 @@ def selected(
     """Zero every slot but those of `keep`, shape (degree,), and drop to `level`."""
     kept = product(ciphertext, keep.astype(np.int64))
     lowered = evaluator.store(evaluator.switch_to(evaluator.load(kept), level))
-    return CoveredCiphertext(lowered, keep.copy(), None)
+    return CoveredCiphertext(lowered, keep.copy(), None, None)
 
 
 def reveal(
@@ -141,14 +143,14 @@ def reveal(
     before = budget_bits_min(ciphertext.ring, ciphertext.level)
     announced = {holder.number: holder.announce(request) for holder in holders}
     agreements = [_agreement(committee, share, announced) for share in committee.members]
-    shares = tuple(_collect(request, agreement, holders) for agreement in agreements)
+    liars = {liar for agreement in agreements for liar in agreement.liars}
+    shares = tuple(_collect(request, agreement, holders, liars) for agreement in agreements)
     decoded = combine_shares(ciphertext, shares, committee.size)
     values = slots.decode(ciphertext.ring, decoded.coefficients)
     outside = np.flatnonzero((values != 0) & ~request.covered.support)
     if outside.size:
         raise UncoveredSlot(request.purpose, int(outside[0]))
-    liars = sorted({liar for agreement in agreements for liar in agreement.liars})
-    return Revealed(request, values, shares, before, decoded.budget_bits, tuple(liars))
+    return Revealed(request, values, shares, before, decoded.budget_bits, tuple(sorted(liars)))
 
 
 def _agreement(
@@ -159,17 +161,24 @@ def _agreement(
 
 
 def _collect(
-    request: OpeningRequest, agreement: Agreement, holders: Sequence[ShareHolder]
+    request: OpeningRequest,
+    agreement: Agreement,
+    holders: Sequence[ShareHolder],
+    liars: set[int],
 ) -> Words:
+    """The agreed share from the first holder that sends it; those that send else join `liars`."""
+    shape = request.covered.ciphertext.words.shape[1:]
     refused = []
     for holder in holders:
         if holder.number == agreement.share or holder.number in agreement.liars:
             continue
         words = holder.send(request, agreement.share)
-        octets = np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
-        if share_digest(agreement.share, request.share_purpose(), octets) == agreement.digest:
-            return words
+        if words.shape == shape and words.dtype == np.uint64:
+            octets = np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
+            if share_digest(agreement.share, request.share_purpose(), octets) == agreement.digest:
+                return words
         refused.append(holder.number)
+        liars.add(holder.number)
     if refused:
         raise HoldersDisagree(agreement.share, tuple(refused))
     raise MissingShare(agreement.share, 1, 0)

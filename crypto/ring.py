@@ -26,62 +26,71 @@ Words = npt.NDArray[np.uint64]
 
 
 @njit(cache=True, nogil=True)
+def forward_one(a, prime, roots, quotients):
+    """Transform one residue polynomial in place; all arguments but `prime` of shape (degree,)."""
+    size = a.size
+    twice = prime + prime
+    half = size >> 1
+    blocks = 1
+    while half > 0:
+        for block in range(blocks):
+            w = roots[blocks + block]
+            wq = quotients[blocks + block]
+            start = 2 * block * half
+            for i in range(start, start + half):
+                x = a[i]
+                if x >= twice:
+                    x -= twice
+                y = multiply_constant(a[i + half], w, wq, prime)
+                a[i] = x + y
+                a[i + half] = x + twice - y
+        blocks <<= 1
+        half >>= 1
+    for i in range(size):
+        x = a[i]
+        if x >= twice:
+            x -= twice
+        if x >= prime:
+            x -= prime
+        a[i] = x
+
+
+@njit(cache=True, nogil=True)
+def inverse_one(a, prime, roots, quotients, scale, scale_quotient):
+    """Inverse of `forward_one`."""
+    twice = prime + prime
+    half = 1
+    blocks = a.size >> 1
+    while blocks > 0:
+        for block in range(blocks):
+            w = roots[blocks + block]
+            wq = quotients[blocks + block]
+            start = 2 * block * half
+            for i in range(start, start + half):
+                x = a[i]
+                y = a[i + half]
+                total = x + y
+                if total >= twice:
+                    total -= twice
+                a[i] = total
+                a[i + half] = multiply_constant(x + twice - y, w, wq, prime)
+        blocks >>= 1
+        half <<= 1
+    for i in range(a.size):
+        x = multiply_constant(a[i], scale, scale_quotient, prime)
+        a[i] = x - prime if x >= prime else x
+
+
+@njit(cache=True, nogil=True)
 def _forward(a, primes, roots, quotients):
-    size = a.shape[1]
     for k in range(a.shape[0]):
-        prime = primes[k]
-        twice = prime + prime
-        half = size >> 1
-        blocks = 1
-        while half > 0:
-            for block in range(blocks):
-                w = roots[k, blocks + block]
-                wq = quotients[k, blocks + block]
-                start = 2 * block * half
-                for i in range(start, start + half):
-                    x = a[k, i]
-                    if x >= twice:
-                        x -= twice
-                    y = multiply_constant(a[k, i + half], w, wq, prime)
-                    a[k, i] = x + y
-                    a[k, i + half] = x + twice - y
-            blocks <<= 1
-            half >>= 1
-        for i in range(size):
-            x = a[k, i]
-            if x >= twice:
-                x -= twice
-            if x >= prime:
-                x -= prime
-            a[k, i] = x
+        forward_one(a[k], primes[k], roots[k], quotients[k])
 
 
 @njit(cache=True, nogil=True)
 def _inverse(a, primes, roots, quotients, scale, scale_quotients):
-    size = a.shape[1]
     for k in range(a.shape[0]):
-        prime = primes[k]
-        twice = prime + prime
-        half = 1
-        blocks = size >> 1
-        while blocks > 0:
-            for block in range(blocks):
-                w = roots[k, blocks + block]
-                wq = quotients[k, blocks + block]
-                start = 2 * block * half
-                for i in range(start, start + half):
-                    x = a[k, i]
-                    y = a[k, i + half]
-                    total = x + y
-                    if total >= twice:
-                        total -= twice
-                    a[k, i] = total
-                    a[k, i + half] = multiply_constant(x + twice - y, w, wq, prime)
-            blocks >>= 1
-            half <<= 1
-        for i in range(size):
-            x = multiply_constant(a[k, i], scale[k], scale_quotients[k], prime)
-            a[k, i] = x - prime if x >= prime else x
+        inverse_one(a[k], primes[k], roots[k], quotients[k], scale[k], scale_quotients[k])
 
 
 @njit(cache=True, nogil=True)

@@ -5,16 +5,25 @@ X -> X^(2 degree - 1) swaps the rows. Source: N. Smart and F. Vercauteren, "Full
 operations" (DCC 2014); slot order as in SEAL's BatchEncoder.
 """
 
+# mypy: disable-error-code="untyped-decorator,no-untyped-def"
 from __future__ import annotations
 
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from crypto.errors import OutOfRange
 from crypto.params import RingParameters
-from crypto.ring import RnsBasis, Words, bit_reversal, rns_basis
+from crypto.ring import (
+    RnsBasis,
+    Words,
+    bit_reversal,
+    forward_one,
+    inverse_one,
+    rns_basis,
+)
 
 
 @lru_cache(maxsize=16)
@@ -61,21 +70,62 @@ def decode(ring: RingParameters, coefficients: Words) -> npt.NDArray[np.int64]:
     return values
 
 
-def centred(ring: RingParameters, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Representatives in (-t/2, t/2)."""
-    t = ring.plain_modulus
-    halves: npt.NDArray[np.int64] = np.where(values > t // 2, values - t, values)
-    return halves
+def lift(ring: RingParameters, vectors: npt.NDArray[np.int64], level: int) -> Words:
+    """Operands in transform form for products of slot vectors with ciphertexts at `level`.
 
-
-def lift(ring: RingParameters, coefficients: Words, level: int) -> Words:
-    """A plaintext operand in transform form for products at `level`, shape (level, degree).
-
-    Coefficients above t/2 stand for negative numbers, which keeps the noise of a product small.
+    Shapes: vectors (count, degree) to operands (count, level, degree). Coefficients above t/2 stand
+    for negative numbers, which keeps the noise of a product small. One compiled call that holds no
+    lock, so that threads can lift while others compute.
     """
-    basis = rns_basis(ring.degree, ring.data_primes[:level])
-    signed = centred(ring, coefficients.astype(np.int64))
-    return basis.forward(basis.reduce_signed(signed))
+    plain, basis = plain_basis(ring), rns_basis(ring.degree, ring.data_primes[:level])
+    out = np.empty((vectors.shape[0], level, ring.degree), dtype=np.uint64)
+    _lift(
+        np.ascontiguousarray(vectors, dtype=np.int64),
+        slot_positions(ring.degree),
+        np.uint64(ring.plain_modulus),
+        plain.inverse_roots[0],
+        plain.inverse_quotients[0],
+        plain.scale[0],
+        plain.scale_quotients[0],
+        basis.primes,
+        basis.roots,
+        basis.root_quotients,
+        out,
+    )
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _lift(
+    vectors,
+    positions,
+    plain,
+    plain_roots,
+    plain_quotients,
+    plain_scale,
+    plain_scale_quotient,
+    primes,
+    roots,
+    quotients,
+    out,
+):
+    spectrum = np.empty(vectors.shape[1], dtype=np.uint64)
+    signed_plain = np.int64(plain)
+    for v in range(vectors.shape[0]):
+        for i in range(positions.size):
+            value = vectors[v, i]
+            if value < 0 or value >= signed_plain:
+                value %= signed_plain
+            spectrum[positions[i]] = np.uint64(value)
+        inverse_one(
+            spectrum, plain, plain_roots, plain_quotients, plain_scale, plain_scale_quotient
+        )
+        for k in range(primes.size):
+            shift = primes[k] - plain
+            for i in range(positions.size):
+                x = spectrum[i]
+                out[v, k, i] = x + shift if x > plain >> np.uint64(1) else x
+            forward_one(out[v, k], primes[k], roots[k], quotients[k])
 
 
 def rotation_element(degree: int, steps: int) -> int:

@@ -17,8 +17,10 @@ Instruments share the comparisons of steps 1 to 4 and 6 to 7.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import zip_longest
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -31,11 +33,13 @@ from crypto.packing import (
     LaneCiphertext,
     Packer,
     PriceLayout,
+    PriorityMatrix,
     RationLayout,
     instruments_max,
     power_of_two,
     prefix_sums,
     price_lanes,
+    priority_matrix,
     ration_lanes,
 )
 from crypto.params import ParameterSet
@@ -97,6 +101,31 @@ class _Price:
     short_side: Side
 
 
+class _Matrices:
+    """Priority matrices, lifted by a thread while the main one is in SEAL; one is held ahead."""
+
+    def __init__(self, parameters: ParameterSet, priorities: Sequence[Lanes]) -> None:
+        self._ring = parameters.order
+        self._priorities = priorities
+        self._executor = ThreadPoolExecutor(1)
+        self._ahead = {0: self._lift(0)} if priorities else {}
+
+    def take(self, number: int, following: int | None) -> PriorityMatrix:
+        """The matrix of a book; starts on that of the following one."""
+        future = self._ahead.get(number) or self._lift(number)
+        self._ahead = {} if following is None else {following: self._lift(following)}
+        return future.result()
+
+    def _lift(self, number: int) -> Future[PriorityMatrix]:
+        return self._executor.submit(priority_matrix, self._ring, self._priorities[number])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+
 class EncryptedCrossing:
     """One auction's crossing.
 
@@ -133,6 +162,12 @@ class EncryptedCrossing:
             ImplausibleOpening: opened values contradict each other.
             CryptoError, DarkpoolError: an opening is refused.
         """
+        with _Matrices(self._parameters, priorities) as matrices:
+            return self._cross(books, priorities, matrices)
+
+    def _cross(
+        self, books: Sequence[SealedBook], priorities: Sequence[Lanes], matrices: _Matrices
+    ) -> tuple[EncryptedCross | None, ...]:
         prices: dict[int, _Price] = {}
         chunk_size = instruments_max(self._parameters, self._ticks)
         for chunk, start in enumerate(range(0, len(books), chunk_size)):
@@ -144,7 +179,9 @@ class EncryptedCrossing:
         for chunk, group in enumerate(
             ration_groups(self._parameters, [book.packer.count for book in books], prices)
         ):
-            long |= self._ration_chunk(chunk, group, books, prices, packed, short, priorities)
+            long |= self._ration_chunk(
+                chunk, group, books, prices, packed, short, priorities, matrices
+            )
         return tuple(
             _outcome(prices[k], short[k], long[k], book.packer.count) if k in prices else None
             for k, book in enumerate(books)
@@ -261,13 +298,14 @@ class EncryptedCrossing:
         packed: dict[int, Ciphertext],
         short: dict[int, Lanes],
         priorities: Sequence[Lanes],
+        matrices: _Matrices,
     ) -> dict[int, Lanes]:
         rows = tuple(1 if prices[k].short_side is Side.BUY else 0 for k in group)
         layout = RationLayout(self._parameters, tuple(books[k].packer.count for k in group), rows)
         volumes = [int(short[k].sum()) for k in group]
         prefixes = [
-            prefix_sums(self._order, packed[k], priorities[k], row)
-            for k, row in zip(group, rows, strict=True)
+            prefix_sums(self._order, packed[k], matrices.take(k, following))
+            for k, following in zip_longest(group, group[1:])
         ]
         lanes = ration_lanes(self._order, layout, prefixes, volumes)
         bits = self._compare(f"ration lanes {chunk}", lanes, layout.shape)

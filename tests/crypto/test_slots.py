@@ -12,7 +12,7 @@ from crypto.errors import OutOfRange
 from crypto.keys import RingKeys
 from crypto.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 from crypto.seal import Evaluator
-from crypto.slots import centred, column_element, decode, encode, lift, rotation_element
+from crypto.slots import column_element, decode, encode, lift, rotation_element
 from tests.crypto.conftest import Epoch
 
 SMALL_RINGS = [TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison]
@@ -85,19 +85,27 @@ def test_lifted_plaintexts_multiply_slot_by_slot(
 ) -> None:
     ring = small.parameters.order
     evaluator = evaluator_of(small.material.order)
-    values, weights = _vector(ring, level), _vector(ring, level + 10)
+    values = _vector(ring, level)
+    weights = np.stack([_vector(ring, level + k) for k in (10, 20, 30)])
+    weights[1] -= ring.plain_modulus  # negative representatives
+    weights[2] = 3 * ring.plain_modulus + weights[2]
     fresh = encrypt_slots(small.material.order.public, values, bytes(32))
     lower = evaluator.store(evaluator.switch_to(evaluator.load(fresh), level))
     basis = level_basis(ring, level)
     spectrum = basis.forward(lower.words.copy())
-    operand = lift(ring, encode(ring, weights), level)
-    product = np.stack([basis.inverse(basis.multiply(spectrum[c], operand)) for c in range(2)])
-    expected = values * weights % ring.plain_modulus
-    assert np.array_equal(small.oracle(ring).slots(Ciphertext(ring, product)), expected)
+    oracle = small.oracle(ring)
+    for weight, operand in zip(weights, lift(ring, weights, level), strict=True):
+        product = np.stack([basis.inverse(basis.multiply(spectrum[c], operand)) for c in range(2)])
+        expected = values * (weight % ring.plain_modulus) % ring.plain_modulus
+        assert np.array_equal(oracle.slots(Ciphertext(ring, product)), expected)
 
 
 @pytest.mark.parametrize("ring", ALL_RINGS, ids=lambda ring: ring.name)
-def test_centred_representatives(ring: RingParameters) -> None:
+def test_lifted_coefficients_are_the_smallest_representatives(ring: RingParameters) -> None:
+    basis = level_basis(ring, 2)
+    vectors = np.stack([_vector(ring, k) for k in (1, 2)])
     t = ring.plain_modulus
-    values = np.array([0, 1, t // 2, t // 2 + 1, t - 1])
-    assert centred(ring, values).tolist() == [0, 1, t // 2, -(t // 2), -1]
+    for vector, operand in zip(vectors, lift(ring, vectors, 2), strict=True):
+        coefficients = encode(ring, vector).astype(np.int64)
+        signed = np.where(coefficients > t // 2, coefficients - t, coefficients)
+        assert np.array_equal(basis.inverse(operand.copy()), basis.reduce_signed(signed))
