@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import numpy as np
-
 from crypto import labels
 from crypto.attestation import mask_attestation_digest, opening_context
 from crypto.ciphertext import Ciphertext
@@ -22,7 +20,6 @@ from crypto.revealing import OpeningRequest
 from crypto.ring import Words
 from crypto.sampling import absorb, derive_seed
 from darkpool.committee.store import KeyperStore, OpeningRefused
-from darkpool.limits import KEY_EPOCH_OPENINGS_MAX
 from darkpool.units import AccountId, Interval, account_id
 
 FinalRoot = Callable[[Interval], bytes | None]
@@ -95,7 +92,7 @@ class Keyper:
         self._domain = domain
         self._final_root = final_root
         self._work = work
-        self._open_contexts: dict[bytes, None] = {}
+        self._open_contexts: dict[bytes, int | None] = {}
 
     @property
     def number(self) -> int:
@@ -165,8 +162,8 @@ class Keyper:
         return self._store.next_mask(self._secrets.committee.epoch)
 
     def accept_preparation(self, number: int) -> None:
-        """Accept the openings that the preparation of an issued mask needs."""
-        self._open_contexts[mask_context(self._secrets.committee.epoch, number)] = None
+        """Accept the openings that the preparation of an issued mask needs, until it is used."""
+        self._open_contexts[mask_context(self._secrets.committee.epoch, number)] = number
 
     def consume_mask(self, number: int, context: bytes) -> None:
         """Bind a mask to an auction, once.
@@ -202,38 +199,34 @@ class Keyper:
             WrongEpoch, OpeningRefused, MaskUsed: the opening is not answered.
         """
         self._check(request)
-        ciphertext = request.covered.ciphertext
-        self._store.log_opening(
-            request.context,
-            request.sequence,
-            request.epoch,
-            request.purpose,
-            ciphertext.digest(),
-        )
+        self._store.log_opening(request)
         purpose = request.share_purpose()
         return {
-            j: share_digest(j, purpose, self._share_bytes(request, j)) for j in self._secrets.seeds
+            j: share_digest(j, purpose, self._share(request, j).astype("<u8", copy=False).tobytes())
+            for j in self._secrets.seeds
         }
 
     def send(self, request: OpeningRequest, share: int) -> Words:
-        """The decryption share behind an announced digest, shape (level, degree)."""
-        self._check(request)
-        return self._work.decryption_share(
-            request.covered.ciphertext, request.epoch, self._seed(share)
-        )
+        """The decryption share behind an announced digest, shape (level, degree).
 
-    def _share_bytes(self, request: OpeningRequest, share: int) -> bytes:
-        words = self.send(request, share)
-        return np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
+        Raises:
+            WrongEpoch, OpeningRefused, MaskUsed: the opening is not answered, or not announced.
+        """
+        self._check(request)
+        self._store.require_opening(request)
+        return self._share(request, share)
+
+    def _share(self, request: OpeningRequest, share: int) -> Words:
+        ciphertext = request.covered.ciphertext
+        return self._work.decryption_share(ciphertext, request.epoch, self._seed(share))
 
     def _check(self, request: OpeningRequest) -> None:
         self._secrets.require_epoch(request.epoch)
         if request.context not in self._open_contexts:
             raise OpeningRefused(request.purpose, "an auction that has begun", "another context")
-        if self._store.openings(request.epoch) >= KEY_EPOCH_OPENINGS_MAX:
-            raise OpeningRefused(
-                request.purpose, f"at most {KEY_EPOCH_OPENINGS_MAX} openings an epoch", "one more"
-            )
+        preparing = self._open_contexts[request.context]
+        if preparing is not None:
+            self._store.require_unused_mask(request.epoch, preparing)
         number = request.covered.mask_number
         if number is not None:
             self._store.require_mask(request.epoch, number, request.context)

@@ -1,8 +1,8 @@
 """What a keyper must never forget: roots it signed, numbers it used, what it opened.
 
 One SQLite file a keyper, every write synced before the caller goes on, so that a crash at any point
-leaves the promise kept: one batch root an interval for ever, a mask number never twice, and an
-opening written down before its shares exist.
+leaves the promise kept: one batch root an interval for ever, a mask number never twice, no part
+of a mask over two ciphertexts, and an opening written down before its shares exist.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from crypto.revealing import OpeningRequest
 from darkpool.errors import CheckFailed
+from darkpool.limits import KEY_EPOCH_OPENINGS_MAX
 from darkpool.units import Interval
 
 _SCHEMA: Final = """
@@ -24,7 +26,8 @@ CREATE TABLE IF NOT EXISTS masks (
     epoch INTEGER NOT NULL, number INTEGER NOT NULL, context BLOB, PRIMARY KEY (epoch, number));
 CREATE TABLE IF NOT EXISTS openings (
     context BLOB NOT NULL, sequence INTEGER NOT NULL, epoch INTEGER NOT NULL,
-    purpose TEXT NOT NULL, ciphertext BLOB NOT NULL, PRIMARY KEY (context, sequence));
+    purpose TEXT NOT NULL, ciphertext BLOB NOT NULL, mask INTEGER, part INTEGER,
+    PRIMARY KEY (context, sequence), UNIQUE (epoch, mask, part));
 """
 
 
@@ -131,17 +134,20 @@ class KeyperStore:
             MaskUsed: it was not issued, or is bound already.
         """
         with self._transaction() as cursor:
-            row = cursor.execute(
-                "SELECT context FROM masks WHERE epoch = ? AND number = ?", (epoch, number)
-            ).fetchone()
-            if row is None:
-                raise MaskUsed(number, "a number that was issued", "one that was not")
-            if row[0] is not None:
-                raise MaskUsed(number, "a mask not used yet", f"one used in {row[0].hex()}")
+            self._unused_mask(cursor, epoch, number)
             cursor.execute(
                 "UPDATE masks SET context = ? WHERE epoch = ? AND number = ?",
                 (context, epoch, number),
             )
+
+    def _unused_mask(self, cursor: sqlite3.Cursor, epoch: int, number: int) -> None:
+        row = cursor.execute(
+            "SELECT context FROM masks WHERE epoch = ? AND number = ?", (epoch, number)
+        ).fetchone()
+        if row is None:
+            raise MaskUsed(number, "a number that was issued", "one that was not")
+        if row[0] is not None:
+            raise MaskUsed(number, "a mask not used yet", f"one used in {row[0].hex()}")
 
     def require_mask(self, epoch: int, number: int, context: bytes) -> None:
         """Check that a mask is bound to a context.
@@ -156,32 +162,66 @@ class KeyperStore:
             bound = "no context" if row is None or row[0] is None else row[0].hex()
             raise MaskUsed(number, f"a mask bound to {context.hex()}", f"one bound to {bound}")
 
-    def log_opening(
-        self, context: bytes, sequence: int, epoch: int, purpose: str, ciphertext: bytes
-    ) -> None:
+    def require_unused_mask(self, epoch: int, number: int) -> None:
+        """Check that a mask was issued and is bound to no auction yet.
+
+        Raises:
+            MaskUsed: it was not issued, or is bound.
+        """
+        self._unused_mask(self._connection.cursor(), epoch, number)
+
+    def log_opening(self, request: OpeningRequest) -> None:
         """Write an opening down before it is answered; the same one again is no news.
 
         Raises:
-            OpeningRefused: another ciphertext under this number, or a gap before it.
+            OpeningRefused: another ciphertext under this number, a gap before it, or one opening
+                more than an epoch has.
+            MaskUsed: this part of the mask covers another ciphertext already.
         """
+        covered, purpose = request.covered, request.purpose
+        digest = covered.ciphertext.digest()
+        number, part = covered.mask_number, covered.mask_part
         with self._transaction() as cursor:
-            row = cursor.execute(
-                "SELECT purpose, ciphertext FROM openings WHERE context = ? AND sequence = ?",
-                (context, sequence),
-            ).fetchone()
-            if row == (purpose, ciphertext):
+            if self._logged(cursor, request, digest):
                 return
-            if row is not None:
-                raise OpeningRefused(purpose, f"{row[0]!r} of {row[1].hex()}", ciphertext.hex())
             (count,) = cursor.execute(
-                "SELECT COUNT(*) FROM openings WHERE context = ?", (context,)
+                "SELECT COUNT(*) FROM openings WHERE context = ?", (request.context,)
             ).fetchone()
-            if sequence != count:
-                raise OpeningRefused(purpose, f"number {count}", f"number {sequence}")
+            if request.sequence != count:
+                raise OpeningRefused(purpose, f"number {count}", f"number {request.sequence}")
+            if self.openings(request.epoch) >= KEY_EPOCH_OPENINGS_MAX:
+                most = f"at most {KEY_EPOCH_OPENINGS_MAX} openings an epoch"
+                raise OpeningRefused(purpose, most, "one more")
+            row = cursor.execute(
+                "SELECT ciphertext FROM openings WHERE epoch = ? AND mask = ? AND part = ?",
+                (request.epoch, number, part),
+            ).fetchone()
+            if number is not None and row is not None:
+                raise MaskUsed(number, f"part {part} over {row[0].hex()}", digest.hex())
             cursor.execute(
-                "INSERT INTO openings VALUES (?, ?, ?, ?, ?)",
-                (context, sequence, epoch, purpose, ciphertext),
+                "INSERT INTO openings VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (request.context, request.sequence, request.epoch, purpose, digest, number, part),
             )
+
+    def require_opening(self, request: OpeningRequest) -> None:
+        """Check that an opening was written down.
+
+        Raises:
+            OpeningRefused: it was not, or another ciphertext was under this number.
+        """
+        digest = request.covered.ciphertext.digest()
+        if not self._logged(self._connection.cursor(), request, digest):
+            raise OpeningRefused(request.purpose, "an opening announced before", "a new one")
+
+    def _logged(self, cursor: sqlite3.Cursor, request: OpeningRequest, digest: bytes) -> bool:
+        row = cursor.execute(
+            "SELECT purpose, ciphertext FROM openings WHERE context = ? AND sequence = ?",
+            (request.context, request.sequence),
+        ).fetchone()
+        if row is not None and row != (request.purpose, digest):
+            expected = f"{row[0]!r} of {row[1].hex()}"
+            raise OpeningRefused(request.purpose, expected, digest.hex())
+        return row is not None
 
     def openings(self, epoch: int) -> int:
         """Openings answered in an epoch."""
