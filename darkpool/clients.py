@@ -1,0 +1,126 @@
+"""The clients of a venue on one machine: whoever has an order in the file, and what only they know.
+
+In a venue of many machines each of them runs by itself; here one object plays them all, and hands
+out nothing but what a client would send.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from coincurve import PrivateKey
+
+from crypto.commitment import address_of, instrument_id
+from darkpool.admission.intent import AuctionTerms, LimitOrder, SealedSubmission
+from darkpool.admission.opening_file import OpeningFile
+from darkpool.admission.orders import Order
+from darkpool.admission.sealing import seal_order
+from darkpool.clock import SystemClock
+from darkpool.errors import BadInput
+from darkpool.margin.terms import MarginTerms
+from darkpool.units import (
+    AccountId,
+    AccountLabel,
+    Cash,
+    InstrumentId,
+    InstrumentName,
+    account_id,
+    cap_bucket,
+)
+
+INTENT_LIFETIME_S: Final = 3600
+
+
+class FolderExists(BadInput):
+    """A folder that was to be made is there already; nothing is ever written over."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"openings: expected a new directory, got {folder}, which exists")
+        self.folder = folder
+
+
+class OpeningsFolder:
+    """The clients' openings, one file each: written beside their final place, then renamed.
+
+    Raises:
+        FolderExists: there is something at the final place.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if folder.exists() or folder.is_symlink():
+            raise FolderExists(folder)
+        self._final = folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._pending = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
+
+    def add(self, intent: int, opening: OpeningFile) -> None:
+        """Write the opening of the intent at a place in the batch; only its owner may read it."""
+        path = self._pending / f"{intent}.json"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(opening.to_json())
+
+    def finish(self) -> None:
+        """Move the folder to its place."""
+        self._pending.rename(self._final)
+
+    def abandon(self) -> None:
+        """Remove what was written, unless it has been moved to its place."""
+        shutil.rmtree(self._pending, ignore_errors=True)
+
+
+class LocalClients:
+    """An account and its key for each account name of an order file, fresh for every run.
+
+    `orders` are sealed in their order, so that an order's place in the file is its intent's place
+    in the batch.
+    """
+
+    def __init__(self, orders: Sequence[Order], openings: OpeningsFolder | None) -> None:
+        self._orders = tuple(orders)
+        self._openings = openings
+        self._keys: Mapping[AccountLabel, bytes] = {
+            name: PrivateKey().secret for name in {order.account for order in orders}
+        }
+        self.sealing_ns = 0
+
+    def deposits(self, margin: Mapping[InstrumentId, MarginTerms]) -> dict[AccountId, Cash]:
+        """What each account pays in: just the initial margin of the public caps of its orders."""
+        amounts: dict[AccountId, Cash] = {}
+        for order in self._orders:
+            account = account_id("0x" + address_of(self._keys[order.account]).hex())
+            needed = margin[identifier(order.instrument)].initial_margin(cap_bucket(order.size))
+            amounts[account] = Cash(amounts.get(account, 0) + needed)
+        return amounts
+
+    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+        """Seal one order after the other, as they are asked for: none is held.
+
+        `sealing_ns` adds up the time that this takes.
+        """
+        deadline_s = SystemClock().unix_ms() // 1000 + INTENT_LIFETIME_S
+        for number, order in enumerate(self._orders):
+            start = time.perf_counter_ns()
+            sealed = seal_order(
+                LimitOrder(order.side, order.size, order.limit),
+                identifier(order.instrument),
+                terms,
+                self._keys[order.account],
+                nonce=number,
+                deadline_s=deadline_s,
+            )
+            if self._openings is not None:
+                self._openings.add(number, sealed.opening)
+            self.sealing_ns += time.perf_counter_ns() - start
+            yield sealed.submission
+
+
+def identifier(name: InstrumentName) -> InstrumentId:
+    """The 32 bytes of an instrument; see `crypto.commitment.instrument_id`."""
+    return InstrumentId(instrument_id(name))

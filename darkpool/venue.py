@@ -1,0 +1,392 @@
+"""A venue on one machine: it plays every part of an auction on the orders of one file.
+
+Clients seal, n keypers open, an operator crosses, a chain settles. Keys are drawn from the
+operating system's generator and are gone with the process; the keypers' durable memory lives in a
+folder of its own that is removed at the end. What only clients may know, their openings, is kept
+apart from the public record.
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Final, Protocol
+
+from coincurve import PrivateKey
+
+from crypto.ciphertext import Ciphertext
+from crypto.commitment import address_of
+from crypto.keys import KeyperSecrets, PublicMaterial, deal
+from crypto.masks import DrawnMask
+from crypto.params import ParameterSet
+from crypto.replicated import Committee
+from crypto.revealing import Revealed
+from crypto.seal import Evaluator
+from darkpool.admission.admit import Admission, AdmissionRegister
+from darkpool.admission.intent import AuctionTerms, SealedSubmission
+from darkpool.admission.orders import Order
+from darkpool.auction import AuctionOutcome, Engine, Pricing, RecordSink, mask_shapes, run_auction
+from darkpool.clients import LocalClients, OpeningsFolder, identifier
+from darkpool.clock import SystemClock
+from darkpool.committee.factory import CommitteeSeat, MaskFactory, local_committee
+from darkpool.committee.keyper import FinalRoot
+from darkpool.margin.ledger import MarginLedger
+from darkpool.margin.terms import MarginTerms
+from darkpool.publishing import PublicTerms, auction_summary, balances_of
+from darkpool.record import RecordWriter
+from darkpool.record_schema import IntentRecord
+from darkpool.settlement.chain import Chain
+from darkpool.units import (
+    AccountId,
+    AccountLabel,
+    Cash,
+    InstrumentName,
+    Interval,
+    Lots,
+    PriceGrid,
+    Side,
+    account_id,
+)
+
+FIRST_EPOCH: Final = 1
+FIRST_INTERVAL: Final = Interval(1)
+CONFIRMATIONS: Final = 1
+MASK_WORKERS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class VenueTerms:
+    """What the operator lays down before the orders come.
+
+    Attributes:
+        grid: prices of every instrument.
+        keypers: size of the committee, 3 or 4.
+        margin_rate_ppm: initial margin in parts per million of the notional.
+        multiplier: units of the underlying in one contract.
+    """
+
+    grid: PriceGrid
+    pricing: Pricing
+    keypers: int
+    margin_rate_ppm: int
+    multiplier: int
+
+    def margin(self) -> MarginTerms:
+        """Margin of every instrument.
+
+        Raises:
+            OutOfBounds: see `MarginTerms`.
+        """
+        return MarginTerms.on_grid(self.grid, self.margin_rate_ppm, self.multiplier)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders to be made: the public record, and the clients' openings. None: not wanted."""
+
+    record: Path | None = None
+    openings: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFill:
+    """What the order of one row of the file traded."""
+
+    row: int
+    account: AccountLabel
+    instrument: InstrumentName
+    side: Side
+    size: Lots
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentOutcome:
+    """The public result of an instrument; price and short side are None where nothing crossed."""
+
+    instrument: InstrumentName
+    price: Decimal | None
+    volume: Lots
+    short_side: Side | None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueResult:
+    """What an order file led to.
+
+    Attributes:
+        fills: in the order of the rows.
+        keypers: addresses that the keypers sign with.
+        timings_ms: milliseconds by step, in order.
+        record: where the public record is, if one was wanted.
+    """
+
+    outcome: AuctionOutcome
+    instruments: tuple[InstrumentOutcome, ...]
+    fills: tuple[RowFill, ...]
+    keypers: tuple[AccountId, ...]
+    timings_ms: Mapping[str, int]
+    record: Path | None
+
+
+class Progress(Protocol):
+    """Is told what is going on."""
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """`step` is at `done` of `total`; a total of 0 means that nobody knows."""
+
+
+class _NoRecord:
+    """Where what becomes public goes when nobody asked for a record."""
+
+    def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
+        """Forget it."""
+
+    def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
+        """Forget it."""
+
+    def add_opening(self, opened: Revealed) -> None:
+        """Forget it."""
+
+
+class _Watch:
+    """Milliseconds by step."""
+
+    def __init__(self) -> None:
+        self.timings_ms: dict[str, int] = {}
+
+    @contextmanager
+    def step(self, name: str, progress: Progress) -> Iterator[None]:
+        progress(name, 0, 0)
+        start = time.perf_counter_ns()
+        yield
+        self.timings_ms[name] = (time.perf_counter_ns() - start) // 1_000_000
+
+
+def run_orders(
+    orders: Sequence[Order],
+    terms: VenueTerms,
+    parameters: ParameterSet,
+    connect: Callable[[], Chain],
+    places: Places,
+    progress: Progress,
+) -> VenueResult:
+    """Run one interval's auctions on the orders of a file, from keys to settlement.
+
+    `connect` gives the chain on which the contracts are then deployed.
+
+    Raises:
+        BadInput: folders that exist, terms out of bounds; nothing has been done.
+        DarkpoolError, CryptoError: the auction could not go on; no folder has been made.
+    """
+    watch = _Watch()
+    margin = dict.fromkeys((identifier(order.instrument) for order in orders), terms.margin())
+    with ExitStack() as stack:
+        record = None
+        if places.record is not None:
+            record = stack.enter_context(RecordWriter(places.record, parameters))
+        openings = None
+        if places.openings is not None:
+            openings = OpeningsFolder(places.openings)
+            stack.callback(openings.abandon)
+        state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-")))
+        with watch.step("keys", progress):
+            material, seats = _deal(parameters, terms.keypers, state)
+        with watch.step("chain", progress):
+            chain = connect()
+            public = _deploy(terms, material, seats, chain, orders)
+        masks = stack.enter_context(_mask_factory(public, seats, orders))
+        if record is not None:
+            record.add_material(material)
+        clients = LocalClients(orders, openings)
+        with watch.step("deposit", progress):
+            ledger = _deposit(chain, clients.deposits(margin))
+        before = balances_of(ledger)
+        engine = _engine(public, seats, chain, masks, ledger)
+        outcome = _auction(engine, public, clients, len(orders), record or _NoRecord(), progress)
+        if record is not None:
+            with watch.step("record", progress):
+                record.finish(auction_summary(public, outcome, before, balances_of(ledger)))
+        if openings is not None:
+            openings.finish()
+    timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
+    return _result(orders, public, outcome, timings, places.record)
+
+
+def _deal(
+    parameters: ParameterSet, keypers: int, state: Path
+) -> tuple[PublicMaterial, tuple[CommitteeSeat, ...]]:
+    """Key set-up by a dealer, and a seat for each keyper."""
+    material, held = deal(parameters, Committee(keypers, FIRST_EPOCH))
+
+    def seat(own: KeyperSecrets) -> CommitteeSeat:
+        return CommitteeSeat(own, PrivateKey().secret, state / f"keyper-{own.keyper}.sqlite")
+
+    return material, tuple(map(seat, held))
+
+
+def _deploy(
+    terms: VenueTerms,
+    material: PublicMaterial,
+    seats: Sequence[CommitteeSeat],
+    chain: Chain,
+    orders: Sequence[Order],
+) -> PublicTerms:
+    """Deploy the contracts; from then on it is public what this venue is."""
+    addresses = [account_id("0x" + address_of(seat.signing_key).hex()) for seat in seats]
+    deployment = chain.deploy(addresses)
+    names = {identifier(order.instrument): order.instrument for order in orders}
+    grids = dict.fromkeys(names, terms.grid)
+    auction = AuctionTerms(deployment.domain(), material, FIRST_INTERVAL, grids)
+    margin = dict.fromkeys(names, terms.margin())
+    return PublicTerms(auction, terms.pricing, margin, names, deployment)
+
+
+@contextmanager
+def _mask_factory(
+    public: PublicTerms, seats: Sequence[CommitteeSeat], orders: Sequence[Order]
+) -> Iterator[MaskFactory]:
+    """A factory at work on all masks that the orders can need.
+
+    An error ends its processes at once instead of waiting for the masks they are at.
+    """
+    auction = public.auction
+    workers = MASK_WORKERS if auction.material.parameters.secure else 1
+    counts = Counter(identifier(order.instrument) for order in orders)
+    before = set(active_children())
+    with MaskFactory(auction.material, seats, auction.domain, workers) as masks:
+        try:
+            with _children_deaf_to_interrupts():
+                for shape in mask_shapes(auction, [counts[name] for name in auction.grids]):
+                    masks.order(shape)
+            yield masks
+        except BaseException:
+            for child in set(active_children()) - before:
+                child.terminate()
+            raise
+
+
+@contextmanager
+def _children_deaf_to_interrupts() -> Iterator[None]:
+    """Processes started meanwhile leave Ctrl-C, which the terminal sends to all, to this one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _deposit(chain: Chain, amounts: Mapping[AccountId, Cash]) -> MarginLedger:
+    """Pay collateral into the vault, and credit what the chain says has arrived."""
+    paid = {account: amount for account, amount in amounts.items() if amount}
+    chain.fund_and_deposit(paid)
+    ledger = MarginLedger()
+    for account, flow in chain.flows_before(FIRST_INTERVAL).items():
+        ledger.credit(account, Cash(flow.deposited - flow.withdrawn))
+    return ledger
+
+
+def _final_root(chain: Chain) -> FinalRoot:
+    """Ask the chain for the committed batch root of an interval; a final one is asked for once."""
+    known: dict[Interval, bytes] = {}
+
+    def root_of(interval: Interval) -> bytes | None:
+        if interval not in known:
+            batch = chain.evidence(interval).batch
+            if batch is None:
+                return None
+            known[interval] = batch.root
+        return known[interval]
+
+    return root_of
+
+
+def _engine(
+    public: PublicTerms,
+    seats: Sequence[CommitteeSeat],
+    chain: Chain,
+    masks: MaskFactory,
+    ledger: MarginLedger,
+) -> Engine:
+    material = public.auction.material
+    order = Evaluator(material.order.evaluation_keys())
+    comparison = Evaluator(material.comparison.evaluation_keys())
+    domain = public.auction.domain
+    committee = local_committee(material, seats, domain, _final_root(chain), order, comparison)
+    return Engine(order, comparison, committee, masks, chain, ledger, CONFIRMATIONS)
+
+
+def _auction(
+    engine: Engine,
+    public: PublicTerms,
+    clients: LocalClients,
+    orders: int,
+    record: RecordSink,
+    progress: Progress,
+) -> AuctionOutcome:
+    terms = public.auction
+    admission = Admission(terms, SystemClock(), engine.committee.keypers, AdmissionRegister())
+
+    def counted() -> Iterator[SealedSubmission]:
+        for number, submission in enumerate(clients.submissions(terms)):
+            progress("admit", number, orders)
+            yield submission
+
+    return run_auction(
+        engine,
+        terms,
+        public.margin,
+        admission,
+        counted(),
+        public.pricing,
+        record,
+        lambda step: progress(step, 0, orders if step == "admit" else 0),
+    )
+
+
+def _timings(
+    venue_ms: Mapping[str, int], auction_ms: Mapping[str, int], sealing_ms: int
+) -> dict[str, int]:
+    """One list of both; sealing happens inside of admission, and is told apart from it."""
+    timings = {name: ms for name, ms in venue_ms.items() if name != "record"}
+    timings["seal"] = sealing_ms
+    timings |= auction_ms
+    timings["admit"] = auction_ms["admit"] - sealing_ms
+    return timings | dict(venue_ms)
+
+
+def _result(
+    orders: Sequence[Order],
+    public: PublicTerms,
+    outcome: AuctionOutcome,
+    timings_ms: Mapping[str, int],
+    record: Path | None,
+) -> VenueResult:
+    instruments, rows = [], {}
+    for book, cross in zip(outcome.books, outcome.crosses, strict=True):
+        name = public.names[book.instrument]
+        grid = public.auction.grids[book.instrument]
+        price = None if cross is None else grid.price_of(cross.tick)
+        volume = Lots(0) if cross is None else cross.volume
+        short_side = None if cross is None else cross.short_side
+        instruments.append(InstrumentOutcome(name, price, volume, short_side))
+        rows[book.instrument] = [orders[place] for place in book.intents]
+    fills = []
+    for fill in outcome.fills:
+        order = rows[fill.instrument][fill.intent]
+        fills.append(RowFill(order.row, order.account, order.instrument, fill.side, fill.size))
+    return VenueResult(
+        outcome,
+        tuple(instruments),
+        tuple(sorted(fills, key=lambda fill: fill.row)),
+        public.deployment.keypers,
+        timings_ms,
+        record,
+    )
