@@ -1,0 +1,50 @@
+"""One exact encrypted comparison of 26-bit numbers, by number of lanes; one process, one core.
+
+On line is everything between the opened y and the encrypted bits; the mask is prepared off line.
+"""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.committees import start
+from benchmarks.machine import write_result
+from crypto.comparison import SIGN, Comparator
+from crypto.lanes import LaneShape
+from crypto.params import STANDARD
+
+RUNS = 5
+
+
+def main() -> None:
+    """Measure all four shapes, sign lanes and interval lanes, and write the result."""
+    with tempfile.TemporaryDirectory() as directory:
+        bench = start(Path(directory))
+    comparator = Comparator(bench.comparison)
+    generator = np.random.default_rng(1)
+    figures = {}
+    for lanes in (2048, 4096, 8192, 16384):
+        shape = LaneShape(STANDARD, lanes)
+        begin = time.perf_counter()
+        mask = bench.committee.prepare_mask(shape).mask
+        row: dict[str, float] = {"mask_off_line_s": round(time.perf_counter() - begin, 2)}
+        opened = generator.integers(0, STANDARD.order.plain_modulus, lanes)
+        for name, height in (("sign", SIGN), ("interval", 1000)):
+            heights = np.full(lanes, height, dtype=np.int64)
+            times_s = []
+            for _ in range(RUNS):
+                begin = time.perf_counter()
+                comparator.compare(mask, opened, heights)
+                times_s.append(time.perf_counter() - begin)
+            row[f"{name}_s"] = round(statistics.median(times_s), 3)
+            row[f"{name}_us_a_lane"] = round(1e6 * statistics.median(times_s) / lanes, 1)
+        figures[str(lanes)] = row
+        print(f"{lanes:6} lanes: {row}", flush=True)
+    print(f"written to {write_result('comparison', figures)}")
+
+
+if __name__ == "__main__":
+    main()
