@@ -1,0 +1,188 @@
+"""The audit: every check in turn, each a line, from nothing but a record and, at best, a chain.
+
+What is trusted: SHA-256, Keccak-256, secp256k1, the arithmetic in `crypto`, and that at most one
+keyper is corrupt (a quorum's signatures stand for masks and for the order of events).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from crypto.ciphertext import Ciphertext
+from crypto.errors import CryptoError
+from crypto.lanes import Lanes
+from darkpool.errors import DarkpoolError
+from darkpool.record import Record
+from darkpool.verification import accounts, batch, evidence, openings, outcome
+from darkpool.verification.circuits import CircuitCheck, CircuitInputs
+from darkpool.verification.evidence import ChainReader
+from darkpool.verification.report import AuditReport, Check, Findings, Verdict
+from darkpool.verification.transcript import Transcript, TranscriptReader
+
+
+def audit(
+    directory: Path,
+    chain: ChainReader | None = None,
+    *,
+    quick: bool = False,
+    progress: Callable[[str], None] = lambda _step: None,
+) -> AuditReport:
+    """Check a record; `quick` leaves out the circuits, `progress` hears of every step.
+
+    Never raises for what it finds: a record that cannot be read is a report of one failed check.
+    """
+    try:
+        record = Record.load(directory)
+    except (CryptoError, DarkpoolError) as error:
+        part = str(getattr(error, "part", "record"))
+        return AuditReport((Check("form", part, Verdict.FAILS, str(error)),))
+    return _Audit(record, chain, quick, progress).run()
+
+
+class _Audit:
+    def __init__(
+        self,
+        record: Record,
+        chain: ChainReader | None,
+        quick: bool,
+        progress: Callable[[str], None],
+    ) -> None:
+        self._record = record
+        self._chain = chain
+        self._quick = quick
+        self._progress = progress
+        self._checks: list[Check] = []
+        self._aggregates: dict[bytes, Ciphertext] = {}
+        self._values: list[Lanes | None] = []
+        self._transcript: Transcript | None = None
+
+    def run(self) -> AuditReport:
+        summary = self._record.summary
+        intents, opened = len(self._record.intents), len(self._record.openings)
+        files = len(self._record.manifest.files)
+        self._check("form", "record", "all parts have the form of their version", lambda _: None)
+        self._check("files", f"{files} files", "SHA-256 as in the manifest", self._files)
+        self._check("committee", "committee", "quorum and addresses", self._committee)
+        self._check(
+            "intents", f"{intents} intents", "signatures, nonces, caps, one each", self._intents
+        )
+        self._check("ciphertexts", f"{intents} ciphertexts", "digests as sealed", self._ciphertexts)
+        self._check("batch root", "batch", "root, count, quorum, context", self._batch_root)
+        masks = len(self._record.masks)
+        self._check("masks", f"{masks} masks", "attested by a quorum, numbers once", self._masks)
+        self._check("openings", f"{opened} openings", "shares add up to the values", self._openings)
+        self._check("beacon", "beacon", "SHA-256 of its shares", self._beacon)
+        self._check("schedule", f"{opened} openings", "exactly those prescribed", self._schedule)
+        self._circuits()
+        count = len(summary.instruments)
+        self._check("results", f"{count} instruments", "as opened", self._results)
+        fills = len(summary.fills)
+        self._check("fills", f"{fills} fills", "as opened, within caps, conserved", self._fills)
+        self._check("margin", f"{len(summary.after)} accounts", "rebuilt", self._margin)
+        self._check("roots", "settlement", "results, fills, balances", self._roots)
+        self._check("settlement", "settlement", "signed by a quorum", self._settlement)
+        self._ask_chain()
+        return AuditReport(tuple(self._checks))
+
+    def _check(
+        self, name: str, covered: str, detail: str, check: Callable[[Findings], None]
+    ) -> None:
+        self._progress(name)
+        findings = Findings(name)
+        with findings.watch(name):
+            check(findings)
+        self._checks.append(findings.check(covered, detail))
+
+    def _files(self, findings: Findings) -> None:
+        for name in self._record.wrong_files():
+            findings.add(name, "the SHA-256 of the manifest", "another")
+
+    def _committee(self, findings: Findings) -> None:
+        batch.check_committee(self._record, findings)
+
+    def _intents(self, findings: Findings) -> None:
+        batch.check_intents(self._record, findings)
+        batch.check_instruments(self._record, findings)
+
+    def _ciphertexts(self, findings: Findings) -> None:
+        self._aggregates = batch.check_ciphertexts(self._record, findings)
+
+    def _batch_root(self, findings: Findings) -> None:
+        batch.check_batch_root(self._record, findings)
+
+    def _masks(self, findings: Findings) -> None:
+        batch.check_masks(self._record, findings)
+
+    def _openings(self, findings: Findings) -> None:
+        self._values = openings.check_openings(self._record, findings)
+
+    def _beacon(self, findings: Findings) -> None:
+        openings.check_beacon(self._record, findings)
+
+    def _ranks(self) -> list[Lanes]:
+        summary = self._record.summary
+        return [
+            outcome.priority_ranks(summary.beacon, i.identifier, len(i.intents))
+            for i in summary.instruments
+        ]
+
+    def _schedule(self, findings: Findings) -> None:
+        reader = TranscriptReader(self._record, self._values, self._ranks(), findings)
+        self._transcript = reader.read()
+
+    def _circuits(self) -> None:
+        name, covered = "circuits", f"{len(self._record.openings)} openings"
+        if self._quick:
+            self._checks.append(Check(name, covered, Verdict.NOT_CHECKED, "a quick audit"))
+            return
+        self._check(name, covered, "computed again to the same bytes", self._run_circuits)
+
+    def _run_circuits(self, findings: Findings) -> None:
+        transcript = self._understood(findings)
+        if transcript is None:
+            return
+        inputs = CircuitInputs(
+            self._record.material(),
+            [self._aggregates[i.identifier] for i in self._record.summary.instruments],
+            self._values,
+            self._ranks(),
+        )
+        CircuitCheck(self._record, inputs, findings, self._progress).run(transcript)
+
+    def _understood(self, findings: Findings) -> Transcript | None:
+        if self._transcript is None:
+            findings.add("openings", "a schedule that holds", "one that does not")
+        return self._transcript
+
+    def _results(self, findings: Findings) -> None:
+        if transcript := self._understood(findings):
+            outcome.check_results(self._record, transcript.outcomes, findings)
+
+    def _fills(self, findings: Findings) -> None:
+        outcome.check_fills(self._record, findings)
+        if transcript := self._understood(findings):
+            outcome.check_opened_fills(self._record, transcript.outcomes, findings)
+
+    def _margin(self, findings: Findings) -> None:
+        accounts.check_terms(self._record, findings)
+        accounts.check_collateral(self._record, findings)
+
+    def _roots(self, findings: Findings) -> None:
+        evidence.check_roots(self._record, findings)
+
+    def _settlement(self, findings: Findings) -> None:
+        evidence.check_settlement_signatures(self._record, findings)
+
+    def _ask_chain(self) -> None:
+        chain = self._chain
+        if chain is None:
+            detail = "no chain was asked; the evidence is the keypers' signatures"
+            self._checks.append(Check("chain", "chain", Verdict.NOT_CHECKED, detail))
+            return
+        self._check(
+            "chain",
+            "chain",
+            "says what the record says",
+            lambda findings: evidence.check_chain(self._record, chain, findings),
+        )

@@ -1,0 +1,124 @@
+"""The batch: who sealed what, under which cap, and that the keypers fixed exactly this list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from crypto.aggregation import AggregateSum
+from crypto.attestation import mask_attestation_digest, opening_context
+from crypto.ciphertext import Ciphertext
+from crypto.commitment import BatchRoot, instrument_id, verify_signature
+from crypto.merkle import merkle_root
+from darkpool.record import Record
+from darkpool.units import Lots, cap_bucket
+from darkpool.verification.report import Findings
+
+
+def check_intents(record: Record, findings: Findings) -> None:
+    """Signatures, one intent for each account and instrument, nonces, and caps."""
+    summary, domain = record.summary, record.summary.venue.domain()
+    known = {instrument.identifier for instrument in summary.instruments}
+    seen: set[tuple[str, object]] = set()
+    for index, intent in enumerate(record.intents):
+        part, sealed = f"intent {index}", intent.sealed
+        with findings.watch(f"{part}, signature"):
+            verify_signature(sealed.digest(domain), intent.signature, sealed.account)
+        findings.equal(f"{part}, interval", summary.interval, sealed.interval)
+        findings.equal(f"{part}, key epoch", summary.committee.epoch, sealed.key_epoch)
+        if sealed.instrument not in known:
+            findings.add(f"{part}, instrument", "one of the record", sealed.instrument)
+        for what, key in (
+            ("account", (sealed.account, sealed.instrument)),
+            ("nonce", (sealed.account, sealed.nonce)),
+            ("ciphertext digest", sealed.ciphertext_digest),
+        ):
+            if (what, key) in seen:
+                findings.add(f"{part}, {what}", "one not seen before", "a second")
+            seen.add((what, key))
+        with findings.watch(f"{part}, cap"):
+            findings.equal(f"{part}, cap", cap_bucket(Lots(sealed.cap)), sealed.cap)
+
+
+def check_instruments(record: Record, findings: Findings) -> None:
+    """Names, identifiers, the places of their intents in the batch, and the sum of caps."""
+    ring = record.parameters.order
+    identifiers = Counter(i.identifier for i in record.summary.instruments)
+    for instrument in record.summary.instruments:
+        part = f"instrument {instrument.name}"
+        findings.equal(f"{part}, identifier", instrument_id(instrument.name), instrument.identifier)
+        findings.equal(f"{part}, identifier", 1, identifiers[instrument.identifier])
+        members = tuple(
+            index
+            for index, intent in enumerate(record.intents)
+            if intent.sealed.instrument == instrument.identifier
+        )
+        findings.equal(f"{part}, intents", members, instrument.intents)
+        if not 1 <= len(members) <= record.parameters.intents_max:
+            expected = f"1 to {record.parameters.intents_max}"
+            findings.add(f"{part}, number of intents", expected, len(members))
+        caps = sum(record.intents[index].sealed.cap for index in members)
+        if 4 * caps >= ring.plain_modulus:
+            findings.add(f"{part}, sum of caps", f"below {ring.plain_modulus} / 4", caps)
+
+
+def check_ciphertexts(record: Record, findings: Findings) -> dict[bytes, Ciphertext]:
+    """Digests of all ciphertexts; returns their sum for each instrument, by identifier.
+
+    Reads one ciphertext at a time.
+    """
+    sums = {i.identifier: AggregateSum(record.parameters.order) for i in record.summary.instruments}
+    for index, intent in enumerate(record.intents):
+        part = f"ciphertext {index}"
+        with findings.watch(part):
+            ciphertext = record.ciphertext(index)
+            findings.equal(part, intent.sealed.ciphertext_digest, ciphertext.digest())
+            if intent.sealed.instrument in sums:
+                sums[intent.sealed.instrument].add(ciphertext)
+    return {identifier: total.ciphertext() for identifier, total in sums.items()}
+
+
+def check_committee(record: Record, findings: Findings) -> None:
+    """The quorum, and that nobody sits in the committee twice."""
+    stated = record.summary.committee
+    findings.equal("committee, quorum", record.committee.quorum, stated.quorum)
+    if len(set(stated.addresses)) != stated.size:
+        findings.add("committee, addresses", "different ones", "one twice")
+
+
+def check_batch_root(record: Record, findings: Findings) -> None:
+    """The root over all sealed intents in batch order, its signatures, and the openings' context."""
+    summary = record.summary
+    domain, batch = summary.venue.domain(), summary.batch
+    root = merkle_root([intent.sealed.digest(domain) for intent in record.intents])
+    findings.equal("batch, root", root, batch.root)
+    findings.equal("batch, count", len(record.intents), batch.count)
+    digest = BatchRoot(summary.interval, batch.root, batch.count).digest(domain)
+    check_quorum(record, "batch, signature", digest, batch.signatures, findings)
+    context = opening_context(domain, summary.interval, batch.root)
+    findings.equal("context", context, summary.context)
+
+
+def check_masks(record: Record, findings: Findings) -> None:
+    """Every mask is one that a quorum of keypers saw made, and has a number of its own."""
+    domain = record.summary.venue.domain()
+    for number, count in Counter(mask.number for mask in record.masks).items():
+        findings.equal(f"mask {number}, times listed", 1, count)
+    for mask in record.masks:
+        part = f"mask {mask.number}"
+        with findings.watch(part):
+            digest = mask_attestation_digest(domain, record.mask(mask.number).digest())
+            check_quorum(record, f"{part}, attestation", digest, mask.attestations, findings)
+
+
+def check_quorum(
+    record: Record, part: str, digest: bytes, signatures: Mapping[int, bytes], findings: Findings
+) -> None:
+    """Valid signatures, each of the keyper that it stands under, from a quorum."""
+    addresses: Sequence[bytes] = record.summary.committee.addresses
+    for keyper, signature in signatures.items():
+        with findings.watch(f"{part} of keyper {keyper}"):
+            verify_signature(digest, signature, addresses[keyper])
+    if len(signatures) < record.committee.quorum:
+        expected = f"at least {record.committee.quorum}"
+        findings.add(f"{part}s", expected, len(signatures))

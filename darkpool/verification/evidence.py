@@ -1,0 +1,159 @@
+"""What stands outside the record: the keypers' signatures, and a chain that can still be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from crypto.commitment import SettlementRoot
+from darkpool.record import Record
+from darkpool.record_schema import TransactionRecord
+from darkpool.verification.accounts import balances_root
+from darkpool.verification.batch import check_quorum
+from darkpool.verification.outcome import fills_root, results_root
+from darkpool.verification.report import Findings
+
+
+@dataclass(frozen=True, slots=True)
+class ChainResult:
+    """What the chain says of an instrument; tick and volume are 0 where nothing crossed."""
+
+    instrument: bytes
+    crossed: bool
+    tick: int
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainBatch:
+    """The commitment of a batch; `signers` are keyper numbers, counted from 0."""
+
+    root: bytes
+    count: int
+    signers: tuple[int, ...]
+    transaction: bytes
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettlement:
+    """The settlement of a batch; `signers` are keyper numbers, counted from 0."""
+
+    results: tuple[ChainResult, ...]
+    results_root: bytes
+    fills_root: bytes
+    balances_root: bytes
+    signers: tuple[int, ...]
+    transaction: bytes
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainEvidence:
+    """What a chain says of a venue and an interval; None for what has not happened.
+
+    Attributes:
+        settlement_contract, vault, keypers: addresses of 20 bytes.
+        paid_in: deposits less withdrawals before the batch was committed, by account.
+    """
+
+    chain_id: int
+    settlement_contract: bytes
+    vault: bytes
+    keypers: tuple[bytes, ...]
+    quorum: int
+    batch: ChainBatch | None
+    settlement: ChainSettlement | None
+    halted: bool
+    paid_in: Mapping[bytes, int]
+
+
+class ChainReader(Protocol):
+    """Asks a chain; the auditor has no chain client of its own."""
+
+    def evidence(self, interval: int) -> ChainEvidence:
+        """Return all that the chain says about an interval."""
+
+
+def check_roots(record: Record, findings: Findings) -> None:
+    """Results, fills and balances are those under the settled roots."""
+    settlement = record.summary.settlement
+    findings.equal("settlement, results root", results_root(record), settlement.results_root)
+    findings.equal("settlement, fills root", fills_root(record), settlement.fills_root)
+    findings.equal("settlement, balances root", balances_root(record), settlement.balances_root)
+
+
+def check_settlement_signatures(record: Record, findings: Findings) -> None:
+    """A quorum of keypers signed the settled roots."""
+    summary, settlement = record.summary, record.summary.settlement
+    root = SettlementRoot(
+        summary.interval,
+        settlement.results_root,
+        settlement.fills_root,
+        settlement.balances_root,
+    )
+    digest = root.digest(summary.venue.domain())
+    check_quorum(record, "settlement, signature", digest, settlement.signatures, findings)
+
+
+def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
+    """The chain says what the record says.
+
+    Raises:
+        DarkpoolError: the chain does not answer.
+    """
+    summary = record.summary
+    said = chain.evidence(summary.interval)
+    venue, committee = summary.venue, summary.committee
+    for part, expected, got in (
+        ("venue, chain id", said.chain_id, venue.chain_id),
+        ("venue, settlement", said.settlement_contract, venue.settlement),
+        ("venue, vault", said.vault, venue.vault),
+        ("committee, addresses", said.keypers, committee.addresses),
+        ("committee, quorum", said.quorum, committee.quorum),
+        ("venue", "not halted", "halted" if said.halted else "not halted"),
+    ):
+        findings.equal(part, expected, got)
+    _check_batch(record, said.batch, findings)
+    _check_settlement(record, said.settlement, findings)
+    for balance in summary.before:
+        part = f"collateral before of 0x{balance.account.hex()}"
+        held = balance.withdrawable + balance.encumbered
+        findings.equal(part, said.paid_in.get(balance.account, 0), held)
+
+
+def _check_batch(record: Record, said: ChainBatch | None, findings: Findings) -> None:
+    batch = record.summary.batch
+    if said is None:
+        findings.add("batch", "a committed batch", "none on the chain")
+        return
+    findings.equal("batch, root", said.root, batch.root)
+    findings.equal("batch, count", said.count, batch.count)
+    findings.equal("batch, signatures", said.signers, tuple(sorted(batch.signatures)))
+    _check_transaction("batch", said.transaction, said.block, batch.transaction, findings)
+
+
+def _check_settlement(record: Record, said: ChainSettlement | None, findings: Findings) -> None:
+    settlement = record.summary.settlement
+    if said is None:
+        findings.add("settlement", "a settled batch", "none on the chain")
+        return
+    for index, instrument in enumerate(record.summary.instruments):
+        outcome = instrument.outcome
+        tick, volume = (0, 0) if outcome is None else (outcome.tick, outcome.volume)
+        stated = ChainResult(instrument.identifier, outcome is not None, tick, volume)
+        on_chain = said.results[index] if index < len(said.results) else None
+        findings.equal(f"instrument {instrument.name}, outcome", on_chain, stated)
+    findings.equal("settlement, results root", said.results_root, settlement.results_root)
+    findings.equal("settlement, fills root", said.fills_root, settlement.fills_root)
+    findings.equal("settlement, balances root", said.balances_root, settlement.balances_root)
+    findings.equal("settlement, signatures", said.signers, tuple(sorted(settlement.signatures)))
+    _check_transaction("settlement", said.transaction, said.block, settlement.transaction, findings)
+
+
+def _check_transaction(
+    part: str, transaction: bytes, block: int, stated: TransactionRecord, findings: Findings
+) -> None:
+    findings.equal(f"{part}, transaction", transaction, stated.hash)
+    findings.equal(f"{part}, block", block, stated.block)

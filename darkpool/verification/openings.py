@@ -1,0 +1,59 @@
+"""Every opening by itself: the shares add up to the values, and nothing stands where zero must."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from crypto import slots
+from crypto.decryption import budget_bits_min, combine_shares
+from crypto.lanes import Lanes
+from darkpool.record import OpenedRecord, Record
+from darkpool.verification.report import Findings
+
+
+def check_openings(record: Record, findings: Findings) -> list[Lanes | None]:
+    """Decode every opening from its shares; returns the values, shape (degree,) each.
+
+    Where an opening cannot be decoded, its stated values are returned, or None if there are none.
+    """
+    found: list[Lanes | None] = []
+    for index in range(len(record.openings)):
+        values: Lanes | None = None
+        with findings.watch(f"opening {index}"):
+            values = _check_opening(record, f"opening {index}", record.opening(index), findings)
+        found.append(values)
+    return found
+
+
+def _check_opening(record: Record, part: str, opened: OpenedRecord, findings: Findings) -> Lanes:
+    entry, ciphertext = opened.entry, opened.ciphertext
+    values = opened.values
+    with findings.watch(f"{part}, shares"):
+        decoded = combine_shares(ciphertext, opened.shares, record.committee.size)
+        values = slots.decode(ciphertext.ring, decoded.coefficients)
+        findings.equal(f"{part}, budget after", decoded.budget_bits, entry.budget_after_bits)
+    different = np.flatnonzero(values != opened.values)
+    if different.size:
+        slot = int(different[0])
+        findings.add(f"{part}, value of slot {slot}", values[slot], opened.values[slot])
+    outside = np.flatnonzero((values != 0) & ~opened.support)
+    if outside.size:
+        findings.add(f"{part}, slot {int(outside[0])}", "zero", values[outside[0]])
+    with findings.watch(f"{part}, budget before"):
+        least = budget_bits_min(ciphertext.ring, ciphertext.level)
+        findings.equal(f"{part}, budget before", least, entry.budget_before_bits)
+    outvoted_max = 1 if record.committee.size == 4 else 0
+    if len(entry.liars) > outvoted_max or max(entry.liars, default=0) >= record.committee.size:
+        findings.add(f"{part}, liars", f"at most {outvoted_max} keypers", entry.liars)
+    return values
+
+
+def check_beacon(record: Record, findings: Findings) -> None:
+    """The beacon is the SHA-256 of what the virtual parties sent."""
+    shares = record.summary.beacon_shares
+    expected = hashlib.sha256(b"".join(shares)).digest()
+    findings.equal("beacon", expected, record.summary.beacon)
+    if len(set(shares)) != len(shares):
+        findings.add("beacon, shares", "different ones", "one twice")

@@ -1,0 +1,339 @@
+"""What an auction may open, in which order, and what follows from the values.
+
+The protocol leaves no choice: given the batch and the results so far, the next opening, its ring
+and level, its mask and the slots that may be other than zero are determined. Here they are worked
+out from public data alone, opening by opening, and compared with what the record says was opened;
+a missing, extra, early or wider opening is found. No ciphertext is touched: whether each is what
+the circuit gives, `darkpool.verification.circuits` finds out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crypto.comparison import BITS_LEVEL
+from crypto.lanes import Lanes, LaneShape
+from crypto.packing import (
+    LANES_LEVEL,
+    PriceLayout,
+    RationLayout,
+    instruments_max,
+    power_of_two,
+)
+from darkpool.record import Record
+from darkpool.record_schema import Ring
+from darkpool.verification.report import Findings, Unsound
+
+BUY = 0
+SELL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChunk:
+    """Instruments whose prices were found in one comparison.
+
+    Attributes:
+        members: their numbers.
+        lanes: numbers of the openings of masked lanes, one for each ciphertext.
+        no_cross, bits, ties: numbers of the other openings, None where the protocol has none.
+    """
+
+    layout: PriceLayout
+    members: tuple[int, ...]
+    lanes: tuple[int, ...]
+    no_cross: int
+    bits: int | None
+    ties: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RationChunk:
+    """Instruments whose long sides were rationed in one comparison; fields as in `PriceChunk`."""
+
+    layout: RationLayout
+    members: tuple[int, ...]
+    volumes: tuple[int, ...]
+    lanes: tuple[int, ...]
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What the openings say of an instrument that crossed.
+
+    Attributes:
+        bought, sold: lots by intent, shape (n,).
+        short_opening, long_opening: numbers of the openings of the two rows.
+    """
+
+    tick: int
+    short_side: int
+    volume: int
+    bought: Lanes
+    sold: Lanes
+    short_opening: int
+    long_opening: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The openings of an interval, understood. `outcomes` by number of the instrument."""
+
+    price_chunks: tuple[PriceChunk, ...]
+    ration_chunks: tuple[RationChunk, ...]
+    outcomes: dict[int, Derived]
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    tick: int
+    short_side: int
+
+
+class TranscriptReader:
+    """Walks through the openings of a record.
+
+    Args:
+        values: decoded openings, shape (degree,) each, None where one cannot be read.
+        ranks: priority of each instrument's intents, shape (n,) each.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        values: Sequence[Lanes | None],
+        ranks: Sequence[Lanes],
+        findings: Findings,
+    ) -> None:
+        self._record = record
+        self._parameters = record.parameters
+        self._values = values
+        self._ranks = ranks
+        self._findings = findings
+        self._next = 0
+        self._masks_used: list[int] = []
+        self._ticks = record.summary.grid.ticks
+        fixed = record.summary.pricing == "reference"
+        self._reference = self._ticks // 2 if fixed else None
+
+    def read(self) -> Transcript:
+        """Understand all openings.
+
+        Raises:
+            Unsound: an opening that the protocol does not make at this point, or values that no
+                well-formed batch leads to.
+        """
+        prices: dict[int, _Price] = {}
+        chunks = []
+        count = len(self._record.summary.instruments)
+        size = instruments_max(self._parameters, self._ticks)
+        for number, start in enumerate(range(0, count, size)):
+            members = tuple(range(start, min(start + size, count)))
+            chunks.append(self._price_chunk(number, members, prices))
+        short = {k: self._short_row(k, price) for k, price in prices.items()}
+        outcomes: dict[int, Derived] = {}
+        rations = [
+            self._ration_chunk(number, members, prices, short, outcomes)
+            for number, members in enumerate(self._ration_groups(list(prices)))
+        ]
+        if self._next != len(self._record.openings):
+            got = self._record.openings[self._next].purpose
+            raise Unsound(f"opening {self._next}", "no further opening", got)
+        listed = [mask.number for mask in self._record.masks]
+        self._findings.equal("masks, in order of use", self._masks_used, listed)
+        return Transcript(tuple(chunks), tuple(rations), outcomes)
+
+    def _take(
+        self, purpose: str, ring: Ring, support: npt.NDArray[np.bool_], mask: int | None
+    ) -> int:
+        """Number of the next opening, after checking that it is this one."""
+        index = self._next
+        part = f"opening {index}"
+        if index >= len(self._record.openings):
+            raise Unsound(part, purpose, "none")
+        entry = self._record.openings[index]
+        if entry.purpose != purpose:
+            raise Unsound(f"{part}, purpose", purpose, entry.purpose)
+        level = LANES_LEVEL if ring == "order" else BITS_LEVEL
+        summary = self._record.summary
+        for what, expected, got in (
+            ("context", summary.context, entry.context),
+            ("epoch", summary.committee.epoch, entry.epoch),
+            ("sequence", index, entry.sequence),
+            ("ring", ring, entry.ring),
+            ("level", level, entry.level),
+            ("mask number", mask, entry.mask_number),
+        ):
+            self._findings.equal(f"{part}, {what}", expected, got)
+        if (ring, level) != (entry.ring, entry.level):
+            raise Unsound(part, f"{ring} ring, level {level}", f"{entry.ring}, {entry.level}")
+        stated = self._record.opening(index).support
+        different = np.flatnonzero(stated != support)
+        if different.size:
+            slot = int(different[0])
+            self._findings.add(f"{part}, support of slot {slot}", support[slot], stated[slot])
+        self._next += 1
+        return index
+
+    def _read(self, index: int) -> Lanes:
+        values = self._values[index]
+        if values is None:
+            raise Unsound(f"opening {index}", "an opening that can be read", "none")
+        return values
+
+    def _masked(self, name: str, shape: LaneShape) -> tuple[int, ...]:
+        """Openings of masked lanes, all under one fresh mask of the shape."""
+        part = f"opening {self._next}, mask number"
+        if self._next >= len(self._record.openings):
+            raise Unsound(f"opening {self._next}", f"{name}.0", "none")
+        mask = self._record.openings[self._next].mask_number
+        shapes = {m.number: m.lanes for m in self._record.masks}
+        if mask is None or mask not in shapes:
+            raise Unsound(part, "a mask of the record", mask)
+        self._findings.equal(f"{part}, lanes of its mask", shape.lanes, shapes[mask])
+        if mask in self._masks_used:
+            self._findings.add(part, "a mask not used before", mask)
+        self._masks_used.append(mask)
+        active = shape.to_order(np.ones(shape.lanes, dtype=np.int64)) == 1
+        return tuple(
+            self._take(f"{name}.{number}", "order", active[number], mask)
+            for number in range(shape.order_ciphertexts)
+        )
+
+    def _lane_bits(self, purpose: str, shape: LaneShape, lanes: Lanes) -> tuple[int, Lanes]:
+        """Opening of the bits of some lanes, and those bits in the order of `lanes`."""
+        flags = np.zeros(shape.lanes, dtype=np.int64)
+        flags[lanes] = 1
+        index = self._take(purpose, "comparison", shape.first_block(flags) == 1, None)
+        bits = shape.from_first_block(self._read(index))[lanes]
+        if bits.max(initial=0) > 1:
+            raise Unsound(f"opening {index}, {purpose}", "bits", int(bits.max()))
+        return index, bits
+
+    def _price_chunk(
+        self, number: int, members: tuple[int, ...], prices: dict[int, _Price]
+    ) -> PriceChunk:
+        layout = PriceLayout(self._parameters, self._ticks, len(members))
+        shape = layout.shape
+        lanes = self._masked(f"price lanes {number}", shape)
+        first = 0 if self._reference is None else self._reference
+        columns = [layout.offset(i) + layout.width + first for i in range(len(members))]
+        no_cross, answers = self._lane_bits(f"no-cross {number}", shape, np.array(columns))
+        crossing = np.flatnonzero(answers == 1).tolist()
+        bits = ties = None
+        if crossing and self._reference is not None:
+            at = np.array([layout.offset(i) + self._reference for i in crossing])
+            bits, signs = self._lane_bits(f"price bits {number}", shape, at)
+            for i, sign in zip(crossing, signs, strict=True):
+                prices[members[i]] = _Price(self._reference, SELL if sign else BUY)
+        elif crossing:
+            starts = np.array([layout.offset(i) for i in crossing])
+            at = (starts[:, None] + np.arange(self._ticks)).reshape(-1)
+            bits, steps = self._lane_bits(f"price bits {number}", shape, at)
+            steps = steps.reshape(len(crossing), -1)
+            if (np.diff(steps, axis=1) > 0).any():
+                raise Unsound(f"opening {bits}, price bits {number}", "a step down", "a step up")
+            counts = dict(zip(crossing, map(int, steps.sum(axis=1)), strict=True))
+            ties, tied = self._tie_bits(number, layout, counts)
+            for i, count in counts.items():
+                sellers_short = count == self._ticks or tied.get(i) == 1
+                price = _Price(count - 1, SELL) if sellers_short else _Price(count, BUY)
+                prices[members[i]] = price
+        return PriceChunk(layout, members, lanes, no_cross, bits, ties)
+
+    def _tie_bits(
+        self, number: int, layout: PriceLayout, counts: dict[int, int]
+    ) -> tuple[int | None, dict[int, int]]:
+        """[S(c - 1) >= D(c)] where 0 < c < T; nothing is opened where no instrument has one."""
+        inner = [i for i, count in counts.items() if 0 < count < self._ticks]
+        if not inner:
+            return None, {}
+        lanes = np.array([layout.lane(1, layout.offset(i) + counts[i] - 1) for i in inner])
+        index, bits = self._lane_bits(f"tie lanes {number}", layout.shape, lanes)
+        return index, dict(zip(inner, map(int, bits), strict=True))
+
+    def _row(self, purpose: str, row: int, slots: Lanes, count: int) -> tuple[int, Lanes]:
+        """Opening of some intents' slots of one row, and all intents' lots in it, shape (n,)."""
+        width = self._parameters.order.row
+        support = np.zeros((2, width), dtype=np.bool_)
+        support[row, slots] = True
+        index = self._take(purpose, "order", support.reshape(-1), None)
+        lots = self._read(index).reshape(2, width)[row]
+        return index, np.where(support[row], lots, 0)[:count]
+
+    def _short_row(self, number: int, price: _Price) -> tuple[int, Lanes]:
+        count = self._count(number)
+        row = 0 if price.short_side == BUY else 1
+        index, lots = self._row(f"short row {number}", row, np.arange(count), count)
+        if not lots.any():
+            raise Unsound(f"opening {index}, short row {number}", "a volume above 0", 0)
+        return index, lots
+
+    def _ration_groups(self, crossing: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        """Instruments that cross, grouped as their rationing lanes fill half a row of columns."""
+        group: tuple[int, ...] = ()
+        for k in crossing:
+            columns = sum(power_of_two(self._count(i)) for i in (*group, k))
+            if group and columns > self._parameters.comparison.row // 2:
+                yield group
+                group = ()
+            group = (*group, k)
+        if group:
+            yield group
+
+    def _ration_chunk(
+        self,
+        number: int,
+        members: tuple[int, ...],
+        prices: dict[int, _Price],
+        short: dict[int, tuple[int, Lanes]],
+        outcomes: dict[int, Derived],
+    ) -> RationChunk:
+        rows = tuple(1 if prices[k].short_side == BUY else 0 for k in members)
+        layout = RationLayout(self._parameters, tuple(map(self._count, members)), rows)
+        volumes = tuple(int(short[k][1].sum()) for k in members)
+        lanes = self._masked(f"ration lanes {number}", layout.shape)
+        places = [layout.lanes(i) for i in range(len(members))]
+        purpose = f"ration bits {number}"
+        bits, opened = self._lane_bits(purpose, layout.shape, np.concatenate(places))
+        filled = np.split(opened, np.cumsum([place.size for place in places])[:-1])
+        for i, k in enumerate(members):
+            long_opening, lots = self._long_row(k, rows[i], filled[i], volumes[i], bits)
+            short_opening, short_lots = short[k]
+            bought, sold = (short_lots, lots) if rows[i] else (lots, short_lots)
+            outcomes[k] = Derived(
+                prices[k].tick,
+                prices[k].short_side,
+                volumes[i],
+                bought,
+                sold,
+                short_opening,
+                long_opening,
+            )
+        return RationChunk(layout, members, volumes, lanes, bits)
+
+    def _long_row(
+        self, number: int, row: int, filled: Lanes, volume: int, bits: int
+    ) -> tuple[int | None, Lanes]:
+        """Lots of the long side: opened before the last that fills, which gets the rest."""
+        ranks, count = self._ranks[number], self._count(number)
+        last = int(filled.sum()) - 1
+        if last < 0 or not np.array_equal(filled == 1, ranks <= last):
+            part = f"opening {bits}, ration bits of instrument {number}"
+            raise Unsound(part, "a step in the beacon's order", "something else")
+        before = np.flatnonzero(ranks < last)
+        index, lots = None, np.zeros(count, dtype=np.int64)
+        if before.size:
+            index, lots = self._row(f"long row {number}", row, before, count)
+        rest = volume - int(lots.sum())
+        if rest <= 0:
+            raise Unsound(f"long row {number}", f"less than {volume} lots", volume - rest)
+        lots[np.flatnonzero(ranks == last)] = rest
+        return index, lots
+
+    def _count(self, number: int) -> int:
+        return len(self._record.summary.instruments[number].intents)
