@@ -1,0 +1,291 @@
+"""The command line. Commands only translate: arguments in, results out, errors into exit codes.
+
+Exit codes: 0 all is well, 1 something that has to hold does not, 2 input that cannot be used,
+128 + n ended by signal n (130: Ctrl-C).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from concurrent.futures import BrokenExecutor
+from decimal import Decimal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
+
+import typer
+
+from crypto.errors import CryptoError, InsecureParameters
+from darkpool.errors import BadInput, DarkpoolError
+from darkpool.limits import DECIMAL_DIGITS_MAX
+
+if TYPE_CHECKING:
+    from crypto.params import ParameterSet
+    from darkpool.settlement.chain import Chain
+
+CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
+DEFAULT_INSTRUMENT: Final = "default"
+
+OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
+
+_DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_KEY: Final = re.compile(r"(0x)?([0-9a-fA-F]{64})")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+class InvalidChainKey(BadInput):
+    """The environment's private key is none; its value is never shown."""
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"{CHAIN_KEY_VARIABLE}: expected 64 hexadecimal digits, got {got}")
+        self.got = got
+
+
+class UnreadableFile(BadInput):
+    """A file that was named cannot be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: expected a file that can be read, got {reason}")
+        self.path, self.reason = path, reason
+
+
+class _Stopped(BaseException):
+    """A signal that asks to stop; no library catches it on the way to `main`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    # what removes half-written folders is not interrupted in turn
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Stopped(number)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        app()
+    except DarkpoolError as error:
+        _fail(str(error), error.exit_code)
+    except InsecureParameters as error:
+        _fail(str(error), BadInput.exit_code)
+    except CryptoError as error:
+        _fail(str(error), 1)
+    except BrokenExecutor:
+        _fail("a worker process: expected a result, got its end (was memory short?)", 1)
+    except OSError as error:
+        _fail(f"system: {error}", 1)
+    except _Stopped as stopped:
+        _fail(f"stopped by {signal.Signals(stopped.number).name}", 128 + stopped.number)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    typer.echo(f"darkpool: {message}", err=True)
+    sys.exit(exit_code)
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > DECIMAL_DIGITS_MAX or not _DECIMAL.fullmatch(text):
+        raise typer.BadParameter(
+            f"expected a number in digits with at most one point, got {text!a}"
+        )
+    return Decimal(text)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"darkpool {version('darkpool')}")
+        raise typer.Exit
+
+
+@app.callback()
+def darkpool(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A dark pool whose orders stay encrypted while they cross.
+
+    Exit codes: 0 all is well; 1 something that has to hold does not; 2 input that cannot be used;
+    130 stopped by Ctrl-C.
+    """
+
+
+_Price = Annotated[Decimal, typer.Option(parser=_decimal, metavar="PRICE", show_default=False)]
+
+
+@app.command()
+def auction(
+    orders: Annotated[Path, typer.Argument(metavar="ORDERS.csv", show_default=False)],
+    tick: Annotated[
+        Decimal,
+        typer.Option(parser=_decimal, metavar="PRICE", show_default=False, help="Tick size."),
+    ],
+    reference: Annotated[
+        Decimal,
+        typer.Option(
+            parser=_decimal,
+            metavar="PRICE",
+            show_default=False,
+            help="Reference price, a multiple of the tick size; the middle of the grid.",
+        ),
+    ],
+    ticks: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            show_default=False,
+            help="Prices on the grid, 1 to 2047: the reference is number N // 2, counted from 0.",
+        ),
+    ],
+    pricing: Annotated[
+        Literal["uniform", "reference"],
+        typer.Option(
+            help="uniform: the price of the largest volume; reference: the reference price."
+        ),
+    ] = "uniform",
+    keypers: Annotated[
+        int, typer.Option(metavar="N", help="Committee of 3 or 4; one of them may be corrupt.")
+    ] = 4,
+    margin_rate: Annotated[
+        int,
+        typer.Option(
+            metavar="PPM",
+            help="Initial margin, in parts per million of the notional at the grid's worst price.",
+        ),
+    ] = 100_000,
+    multiplier: Annotated[
+        int, typer.Option(metavar="N", help="Units of the underlying in one contract.")
+    ] = 1,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the public record in DIR, which must not exist."),
+    ] = None,
+    openings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep the clients' openings in DIR, which must not exist: N.json of intent N. "
+            "They tell the orders, and are no part of the record.",
+        ),
+    ] = None,
+    chain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Settle on the node at URL instead of a chain in this process; transactions are "
+            f"signed with the key in {CHAIN_KEY_VARIABLE} (64 hexadecimal digits), or by the node.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Seal, cross and settle the orders of a file, on this machine.
+
+    ORDERS.csv has the columns account, side, size, limit and optionally instrument, one order a
+    row: side buy or sell, size in whole lots (1 to 10000000), limit a price on the tick grid. An
+    account has at most one order for each instrument.
+
+    Limits beyond the grid are clamped on the aggressive side: a buy above the highest price
+    becomes a buy at the highest, a sell below the lowest a sell at the lowest, so neither trades
+    at a worse price than it asked for. On the passive side, a buy below the lowest price or a sell
+    above the highest could never trade and is refused.
+
+    Prices are in the quote currency with at most six decimals; cash is counted in millionths of
+    it. Rows are counted from 0, the header line not included.
+    """
+    from darkpool.admission.orders import read_orders
+    from darkpool.auction import Pricing
+    from darkpool.cli_output import auction_document, exact_json, output, print_auction, progress
+    from darkpool.units import InstrumentName, PriceGrid
+    from darkpool.venue import Places, VenueTerms, run_orders
+
+    grid = PriceGrid(tick, reference, ticks)
+    terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier)
+    read = read_orders(orders, grid, InstrumentName(DEFAULT_INSTRUMENT))
+    key = _chain_key()
+    with progress() as shown:
+        result = run_orders(
+            read, terms, _parameters(), lambda: _chain(chain, key), Places(record, openings), shown
+        )
+    if as_json:
+        typer.echo(exact_json(auction_document(result)))
+    else:
+        print_auction(output(), result)
+
+
+@app.command(name="open")
+def open_intent(
+    record: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    intent: Annotated[int, typer.Argument(metavar="INTENT", show_default=False)],
+    opening: Annotated[
+        Path,
+        typer.Option(metavar="FILE", show_default=False, help="The client's opening file."),
+    ],
+) -> None:
+    """Check a client's opening against its sealed intent in the record in DIR.
+
+    INTENT is its place in the batch, counted from 0; of a batch that `darkpool auction` made it is
+    the row of the order. The opening is encrypted again, and has to give the very bytes of the
+    ciphertext in the record. Whether the record itself holds, `darkpool audit` finds out.
+    """
+    from darkpool.cli_output import output, print_lines, progress
+    from darkpool.disclosure import disclose
+
+    text = _text(opening)
+    with progress() as shown:
+        shown("read", 0, 0)
+        disclosed = disclose(record, intent, text)
+    print_lines(output(), disclosed.lines())
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(OPENING_FILE_READ_MAX_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        raise UnreadableFile(path, str(error.strerror)) from None
+
+
+def _parameters() -> ParameterSet:
+    """The only parameters that the command line runs with, whatever the environment says."""
+    from crypto.params import STANDARD
+
+    return STANDARD
+
+
+def _chain_key() -> bytes | None:
+    text = os.environ.get(CHAIN_KEY_VARIABLE)
+    if text is None:
+        return None
+    match = _KEY.fullmatch(text)
+    if match is None:
+        raise InvalidChainKey(f"{len(text)} characters that are something else")
+    from crypto.commitment import SECP256K1_ORDER
+
+    key = bytes.fromhex(match[2])
+    if not 0 < int.from_bytes(key) < SECP256K1_ORDER:
+        raise InvalidChainKey("a number that is no private key of secp256k1")
+    return key
+
+
+def _chain(url: str | None, key: bytes | None) -> Chain:
+    from darkpool.settlement.chain import Chain
+
+    return Chain.embedded() if url is None else Chain.connect(url, key)

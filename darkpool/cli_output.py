@@ -1,0 +1,229 @@
+"""What the command line shows: progress on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from darkpool.venue import RowFill, VenueResult
+    from darkpool.verification.report import AuditReport
+
+STEPS: Final = {
+    "keys": "Deal the committee's keys",
+    "chain": "Deploy the contracts",
+    "deposit": "Deposit collateral",
+    "admit": "Seal and admit the orders",
+    "close": "Put the batch root on the chain",
+    "masks": "Wait for masks",
+    "cross": "Cross encrypted",
+    "margin": "Post and release margin",
+    "settle": "Settle on the chain",
+    "record": "Make the record durable",
+    "audit": "Audit the record",
+    "read": "Read the record",
+}
+FILLS_SHOWN_MAX: Final = 40
+
+_DECIMAL_MARK: Final = "\x00decimal "
+
+
+def output() -> Console:
+    """Standard output; lines are as long as they have to be where it is no terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
+class _Lines:
+    """One line a step, the last one moving."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: Any = None
+        self._step = ""
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        if step != self._step:
+            self.finish()
+            self._step = step
+            self._task = self._progress.add_task(STEPS[step], total=None)
+        if total:
+            self._progress.update(self._task, total=total, completed=done)
+
+    def finish(self) -> None:
+        """The last step is over."""
+        if self._task is not None:
+            self._progress.update(self._task, total=1, completed=1)
+
+
+def _silent(_step: str, _done: int, _total: int) -> None:
+    return
+
+
+@contextmanager
+def progress() -> Iterator[Any]:
+    """Shows steps on standard error while it is open; nothing where that is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _silent
+        return
+    columns = (
+        SpinnerColumn(finished_text="[green]✓[/green]"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as lines:
+        shown = _Lines(lines)
+        yield shown
+        shown.finish()
+
+
+def exact_json(document: object) -> str:
+    """One JSON object on one line; decimal numbers are written exactly, as numbers."""
+
+    def marked(value: object) -> str:
+        if not isinstance(value, Decimal):
+            raise TypeError(f"expected a value for JSON, got {type(value).__name__}")
+        return f"{_DECIMAL_MARK}{value:f}"
+
+    text = json.dumps(document, default=marked)
+    mark = re.escape(json.dumps(_DECIMAL_MARK)[:-1])
+    return re.sub(f'{mark}([^"]*)"', r"\1", text)
+
+
+def auction_document(result: VenueResult) -> dict[str, object]:
+    """What `darkpool auction --json` prints.
+
+    `price`, `volume` and `short_side` are those of the only instrument; where the file has several,
+    they are null and `instruments` has them all.
+    """
+    instruments = [
+        {
+            "instrument": instrument.instrument,
+            "price": instrument.price,
+            "volume": instrument.volume,
+            "short_side": None if instrument.short_side is None else instrument.short_side.label,
+        }
+        for instrument in result.instruments
+    ]
+    only = instruments[0] if len(instruments) == 1 else {}
+    settlement = result.outcome.settlement
+    return {
+        "price": only.get("price"),
+        "volume": only.get("volume"),
+        "short_side": only.get("short_side"),
+        "fills": [
+            {
+                "row": fill.row,
+                "account": fill.account,
+                "instrument": fill.instrument,
+                "side": fill.side.label,
+                "size": fill.size,
+            }
+            for fill in result.fills
+        ],
+        "instruments": instruments,
+        "intents": result.outcome.intents,
+        "batch_root": _hex(result.outcome.batch.root),
+        "balances_root": _hex(settlement.balances_root),
+        "settlement_tx": _hex(settlement.transaction.hash),
+        "timings_ms": dict(result.timings_ms),
+        "record": None if result.record is None else str(result.record),
+    }
+
+
+def print_auction(console: Console, result: VenueResult) -> None:
+    """The public result, the fills and the roots."""
+    console.print(results_table(result))
+    if result.fills:
+        console.print(fills_table(result.fills[:FILLS_SHOWN_MAX]))
+    if len(result.fills) > FILLS_SHOWN_MAX:
+        console.print(f"and {len(result.fills) - FILLS_SHOWN_MAX} more fills; --json has them all")
+    settlement = result.outcome.settlement
+    lines = {
+        "intents": str(result.outcome.intents),
+        "batch root": _hex(result.outcome.batch.root),
+        "balances root": _hex(settlement.balances_root),
+        "settlement transaction": _hex(settlement.transaction.hash),
+        "close to fills": f"{result.timings_ms['close_to_fills']} ms",
+        "record": "none (--record DIR keeps one)" if result.record is None else str(result.record),
+    }
+    print_lines(console, lines)
+
+
+def print_lines(console: Console, lines: dict[str, str]) -> None:
+    """Names and values, one pair a line, never broken."""
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        console.print(f"{name:<{width}}  {value}", soft_wrap=True, markup=False)
+
+
+def results_table(result: VenueResult) -> Table:
+    """Price, volume and short side by instrument."""
+    table = Table("instrument", "price", "volume", "short side", title="Result")
+    for instrument in result.instruments:
+        if instrument.price is None or instrument.short_side is None:
+            table.add_row(instrument.instrument, "no cross", "0", "")
+        else:
+            price, volume = f"{instrument.price:f}", str(instrument.volume)
+            table.add_row(instrument.instrument, price, volume, instrument.short_side.label)
+    return table
+
+
+def fills_table(fills: Sequence[RowFill]) -> Table:
+    """Who traded how much, by row of the file."""
+    table = Table(title="Fills")
+    table.add_column("row", justify="right")
+    for name in ("account", "instrument", "side"):
+        table.add_column(name)
+    table.add_column("size", justify="right")
+    for fill in fills:
+        size = str(fill.size)
+        table.add_row(str(fill.row), fill.account, fill.instrument, fill.side.label, size)
+    return table
+
+
+def audit_document(report: AuditReport) -> dict[str, object]:
+    """What `darkpool audit --json` prints."""
+    checks = [
+        {
+            "name": check.name,
+            "verdict": check.verdict.value,
+            "part": check.part,
+            "detail": check.detail,
+        }
+        for check in report.checks
+    ]
+    return {"passed": report.ok, "checks": checks}
+
+
+def print_audit(console: Console, report: AuditReport) -> None:
+    """One line a check, then the verdict."""
+    colours = {"holds": "green", "fails": "red", "not checked": "yellow"}
+    verdicts = [check.verdict.value for check in report.checks]
+    names = [check.name for check in report.checks]
+    for verdict, name, check in zip(verdicts, names, report.checks, strict=True):
+        padded = f"{verdict:<{max(map(len, verdicts))}}"
+        console.print(f"[{colours[verdict]}]{padded}[/]", end="  ")
+        line = f"{name:<{max(map(len, names))}}  {check.detail}"
+        if not check.ok:
+            line = f"{name:<{max(map(len, names))}}  [{check.part}] {check.detail}"
+        console.print(line, soft_wrap=True, markup=False)
+    failed = sum(not check.ok for check in report.checks)
+    if failed:
+        console.print(f"[red]The audit fails[/]: {failed} of {len(verdicts)} checks do not hold.")
+    else:
+        console.print("[green]The audit passes.[/]")
+
+
+def _hex(value: bytes) -> str:
+    return f"0x{value.hex()}"

@@ -1,0 +1,81 @@
+"""What a client can prove of its own order, to whom it chooses, with the opening that it kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from crypto.commitment import verify_signature
+from crypto.errors import InsecureParameters
+from darkpool.admission.opening_file import OpeningFile, verify_opening_file
+from darkpool.errors import OutOfBounds
+from darkpool.record import Record
+from darkpool.record_schema import AuctionSummary
+from darkpool.units import PriceGrid, Side, Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """An order that was proven to be what a sealed intent holds; `filled` lots of it traded."""
+
+    intent: int
+    account: str
+    instrument: str
+    side: Side
+    size: int
+    limit: Decimal
+    filled: int
+
+    def lines(self) -> dict[str, str]:
+        """Name and value of each part, for people."""
+        return {
+            "intent": f"{self.intent}: commitment, ciphertext and signature agree with the opening",
+            "account": self.account,
+            "order": f"{self.side.label} {self.size} of {self.instrument} at {self.limit:f}",
+            "filled": f"{self.filled} of {self.size}",
+        }
+
+
+def disclose(directory: Path, intent: int, opening_text: str) -> Disclosure:
+    """Check an opening against the intent at a place in the batch of a record.
+
+    Raises:
+        BadInput: no record, no such intent, no opening file.
+        InsecureParameters: a record of a test-only parameter set.
+        InvalidSignature, OpeningMismatch: the opening is not that intent's.
+    """
+    opening = OpeningFile.from_json(opening_text)
+    record = Record.load(directory)
+    if not record.parameters.secure:
+        raise InsecureParameters(record.parameters.name)
+    if not 0 <= intent < len(record.intents):
+        raise OutOfBounds("intent", 0, len(record.intents) - 1, intent)
+    entry = record.intents[intent]
+    sealed, summary = entry.sealed, record.summary
+    verify_signature(sealed.digest(summary.venue.domain()), entry.signature, sealed.account)
+    verify_opening_file(opening, sealed, record.ciphertext(intent), record.material())
+    order = opening.intent
+    grid = PriceGrid(
+        Decimal(summary.grid.tick_size), Decimal(summary.grid.reference), summary.grid.ticks
+    )
+    name, filled = _traded(summary, intent)
+    return Disclosure(
+        intent,
+        f"0x{sealed.account.hex()}",
+        name,
+        Side(order.side),
+        order.size,
+        grid.price_of(Tick(order.limit_tick)),
+        filled,
+    )
+
+
+def _traded(summary: AuctionSummary, intent: int) -> tuple[str, int]:
+    """Name of an intent's instrument, and the lots that it traded."""
+    for number, instrument in enumerate(summary.instruments):
+        if intent in instrument.intents:
+            place = instrument.intents.index(intent)
+            fills = [f for f in summary.fills if (f.instrument, f.intent) == (number, place)]
+            return instrument.name, sum(fill.size for fill in fills)
+    raise OutOfBounds("intent of an instrument", 0, len(summary.instruments) - 1, intent)
