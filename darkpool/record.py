@@ -45,6 +45,7 @@ from darkpool.record_files import (
     files_of,
     read_bytes,
     read_npy,
+    read_whole,
 )
 from darkpool.record_json import JSON_BYTES_MAX, MalformedRecord, from_json, to_json
 from darkpool.record_schema import (
@@ -253,11 +254,10 @@ class Record:
         Raises:
             MalformedRecord: bytes that are no fresh ciphertext of the order ring.
         """
-        ring = self.parameters.order
+        ring, part = self.parameters.order, f"ciphertext {index}"
         size = wire_size(ring, len(ring.data_primes))
-        with (self._directory / _CIPHERTEXTS).open("rb") as file:
-            file.seek(index * size)
-            return _ciphertexts(f"ciphertext {index}", file.read(size), ring, 1)[0]
+        data = read_bytes(self._directory / _CIPHERTEXTS, part, size, index * size)
+        return _ciphertexts(part, data, ring, 1)[0]
 
     def material(self) -> PublicMaterial:
         """Read the public keys.
@@ -288,7 +288,7 @@ class Record:
         draw = Draw(self.summary.committee.epoch, number, 0, shape, ones)
         ring, name = self.parameters.order, f"masks/{number}-order.bin"
         size = shape.order_ciphertexts * wire_size(ring, len(ring.data_primes))
-        data = read_bytes(self._directory / name, name, size)
+        data = read_whole(self._directory / name, name, size)
         order = _ciphertexts(name, data, ring, shape.order_ciphertexts)
         ring, name = self.parameters.comparison, f"masks/{number}-tables.npy"
         dimensions = (shape.positions, DIGIT_VALUES, 2, TABLE_LEVEL, ring.degree)
@@ -304,7 +304,7 @@ class Record:
         entry, stem = self.openings[index], f"openings/{index}"
         ring = self.parameters.order if entry.ring == "order" else self.parameters.comparison
         name = f"{stem}-ciphertext.bin"
-        data = read_bytes(self._directory / name, name, wire_size(ring, entry.level))
+        data = read_whole(self._directory / name, name, wire_size(ring, entry.level))
         (ciphertext,) = _ciphertexts(name, data, ring, 1, entry.level)
         dimensions = (self.summary.committee.size, entry.level, ring.degree)
         primes = level_primes(ring, entry.level)
@@ -324,7 +324,7 @@ class Record:
         public = self._residues(f"material/{name}-public.npy", dimensions, ring.key_primes)
         parts = [f"material/{name}-{kind}.seal" for kind in ("relinearisation", "galois")]
         relinearisation, galois = (
-            read_bytes(self._directory / part, part, KEY_BYTES_MAX) for part in parts
+            read_whole(self._directory / part, part, KEY_BYTES_MAX) for part in parts
         )
         return RingKeys(PublicKey(ring, public), relinearisation, galois, elements)
 
@@ -395,7 +395,7 @@ class Record:
 
 
 def _load(directory: Path, name: str, kind: type[T]) -> T:
-    return from_json(read_bytes(directory / name, name, JSON_BYTES_MAX), kind, name)
+    return from_json(read_whole(directory / name, name, JSON_BYTES_MAX), kind, name)
 
 
 def _ciphertexts(

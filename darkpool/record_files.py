@@ -94,17 +94,27 @@ def file_digest(path: Path, part: str) -> bytes:
         raise MalformedRecord(part, "a readable file", error) from error
 
 
-def read_bytes(path: Path, part: str, size_max: int) -> bytes:
+def read_bytes(path: Path, part: str, size_max: int, start: int = 0) -> bytes:
+    """Read at most `size_max` bytes of a file.
+
+    Raises:
+        MalformedRecord: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(size_max)
+    except OSError as error:
+        raise MalformedRecord(part, "a readable file", error) from error
+
+
+def read_whole(path: Path, part: str, size_max: int) -> bytes:
     """Read a whole file of at most `size_max` bytes.
 
     Raises:
         MalformedRecord: it is longer, or cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(size_max + 1)
-    except OSError as error:
-        raise MalformedRecord(part, "a readable file", error) from error
+    data = read_bytes(path, part, size_max + 1)
     if len(data) > size_max:
         raise MalformedRecord(part, f"at most {size_max} bytes", "more")
     return data

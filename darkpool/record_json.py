@@ -18,7 +18,7 @@ import numpy as np
 
 from darkpool.errors import BadInput
 
-JSON_BYTES_MAX: Final = 64 << 20
+JSON_BYTES_MAX: Final = 256 << 20
 
 _HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
 

@@ -87,7 +87,7 @@ def check_committee(record: Record, findings: Findings) -> None:
 
 
 def check_batch_root(record: Record, findings: Findings) -> None:
-    """The root over all sealed intents in batch order, its signatures, and the openings' context."""
+    """The root over all sealed intents in batch order, its signatures, the openings' context."""
     summary = record.summary
     domain, batch = summary.venue.domain(), summary.batch
     root = merkle_root([intent.sealed.digest(domain) for intent in record.intents])
