@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit
 
 from crypto import labels
-from crypto.ciphertext import Ciphertext, level_basis
+from crypto.ciphertext import Ciphertext, level_basis, level_primes
 from crypto.errors import MalformedCiphertext, MissingShare, TooLittleMargin
 from crypto.flooding import RADIX_BITS, flooding
 from crypto.keys import secret_share
@@ -36,11 +36,11 @@ from crypto.sampling import derive_seed
 STATISTICAL_BITS: Final = 40
 """Ratio, in bits, of the flooding deviation to the largest noise it must hide."""
 
-DECODING_BITS: Final = 6
-"""Budget, in bits, that must be left after flooding."""
+DECODING_BITS: Final = 2
+"""Budget, in bits, that flooding leaves even at eight deviations."""
 
-_TAIL_BITS: Final = 5
-"""Four shares of a Gaussian, eight deviations out: below 2^5 deviations."""
+_TAIL_BITS: Final = 4
+"""The sum of at most four shares' noise, eight deviations out: below 2^4 of one's deviation."""
 
 
 def flooding_digits(ring: RingParameters, level: int) -> int:
@@ -49,12 +49,16 @@ def flooding_digits(ring: RingParameters, level: int) -> int:
     Raises:
         TooLittleMargin: the level is too low for any flooding.
     """
-    modulus_bits = prod(ring.data_primes[:level]).bit_length() - 1
-    plain_bits = ring.plain_modulus.bit_length()
-    room = modulus_bits - plain_bits - 1 - DECODING_BITS - _TAIL_BITS - 1
+    # t * 2^(8 digits + 1 + tail) <= q / 2^(decoding + 1)
+    room = _quotient_bits(ring, level) - 1 - _TAIL_BITS - DECODING_BITS - 1
     if room < STATISTICAL_BITS + RADIX_BITS:
         raise TooLittleMargin(f"{ring.name} level {level}", STATISTICAL_BITS + RADIX_BITS, room)
     return room // RADIX_BITS
+
+
+def _quotient_bits(ring: RingParameters, level: int) -> int:
+    """log2(q / t), rounded down."""
+    return (prod(level_primes(ring, level)) // ring.plain_modulus).bit_length() - 1
 
 
 def noise_bits_max(ring: RingParameters, level: int) -> int:
@@ -64,8 +68,7 @@ def noise_bits_max(ring: RingParameters, level: int) -> int:
 
 def budget_bits_min(ring: RingParameters, level: int) -> int:
     """Smallest noise budget, in bits, that a ciphertext may have before it is opened."""
-    modulus_bits = prod(ring.data_primes[:level]).bit_length() - 1
-    return modulus_bits - ring.plain_modulus.bit_length() - 1 - noise_bits_max(ring, level)
+    return _quotient_bits(ring, level) - 1 - noise_bits_max(ring, level)
 
 
 def decryption_share(ciphertext: Ciphertext, epoch: int, seed: bytes) -> Words:

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from crypto.ciphertext import Ciphertext
+from crypto.ciphertext import Ciphertext, level_basis
 from crypto.errors import OutOfRange
 from crypto.lanes import Lanes, LaneShape, smallest_shape
 from crypto.params import ParameterSet, RingParameters
@@ -232,7 +232,8 @@ class PriorityMatrix:
     Attributes:
         period: the power of two above n.
         baby: diagonals of one giant step.
-        operands: transform form, shape (giant steps, baby, level, degree); equal in both rows.
+        operands: at LANES_LEVEL, transform form, shape (giant steps, baby, level, degree); equal in
+            both rows.
     """
 
     period: int
@@ -242,13 +243,13 @@ class PriorityMatrix:
 
 def priority_matrix(ring: RingParameters, ranks: Lanes) -> PriorityMatrix:
     """Lift the matrix of a priority order: `ranks` is a permutation of 0 .. n - 1, shape (n,)."""
-    count, level = ranks.size, len(ring.data_primes)
+    count = ranks.size
     period = power_of_two(count)
     baby = power_of_two(max(1, int(np.sqrt(period))))
     before = np.zeros((period, period), dtype=np.int64)
     before[:count, :count] = ranks[None, :] < ranks[:, None]
-    operands = lift(ring, _diagonals(ring, before, baby), level)
-    return PriorityMatrix(period, baby, operands.reshape(-1, baby, level, ring.degree))
+    operands = lift(ring, _diagonals(ring, before, baby), LANES_LEVEL)
+    return PriorityMatrix(period, baby, operands.reshape(-1, baby, LANES_LEVEL, ring.degree))
 
 
 def _diagonals(ring: RingParameters, before: Lanes, baby: int) -> Lanes:
@@ -267,13 +268,13 @@ def prefix_sums(evaluator: Evaluator, packed: Ciphertext, matrix: PriorityMatrix
 
     `packed` comes from `Packer.pack`; slots from n on become zero. The matrix is multiplied by
     diagonals, with baby steps and giant steps. Source: S. Halevi and V. Shoup, "Algorithms in
-    HElib" (CRYPTO 2014). Depth: one plaintext product and rotations.
+    HElib" (CRYPTO 2014). Depth: one plaintext product and rotations; result at LANES_LEVEL.
     """
     ring, period, baby = evaluator.ring, matrix.period, matrix.baby
-    handle = evaluator.load(packed)
+    handle = evaluator.switch_to(evaluator.load(packed), LANES_LEVEL)
     if 2 * period <= ring.row:
         handle = evaluator.add(handle, rotate(evaluator, handle, -period))
-    steps = np.empty((baby, 2, packed.level, ring.degree), dtype=np.uint64)
+    steps = np.empty((baby, 2, LANES_LEVEL, ring.degree), dtype=np.uint64)
     for index in range(baby):
         if index:
             handle = rotate(evaluator, handle, 1)
@@ -282,7 +283,7 @@ def prefix_sums(evaluator: Evaluator, packed: Ciphertext, matrix: PriorityMatrix
     for weights in matrix.operands[::-1]:
         if total is not None:
             total = rotate(evaluator, total, baby)
-        words = packed.basis.weighted_sum(weights, steps)
+        words = level_basis(ring, LANES_LEVEL).weighted_sum(weights, steps)
         part = evaluator.load(coefficient_form(ring, words))
         total = part if total is None else evaluator.add(total, part)
     return evaluator.store(total)

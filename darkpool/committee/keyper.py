@@ -11,10 +11,17 @@ from crypto.attestation import mask_attestation_digest, opening_context
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, Domain, SealedIntent, SettlementRoot, address_of, sign
 from crypto.decryption import decryption_share
+from crypto.encryption import PublicKey
 from crypto.errors import MissingShare
 from crypto.keys import KeyperSecrets, PublicMaterial
 from crypto.masks import Contribution, Draw, contribute
-from crypto.opening import ReencryptedOpening, open_and_announce
+from crypto.opening import (
+    EncryptedShare,
+    OpeningContext,
+    ReencryptedOpening,
+    encrypt_share,
+    open_and_announce,
+)
 from crypto.replicated import share_digest
 from crypto.revealing import OpeningRequest
 from crypto.ring import Words
@@ -26,6 +33,7 @@ FinalRoot = Callable[[Interval], bytes | None]
 """Asks the chain: the final batch root of an interval, or None where there is none."""
 
 _KEEP: Final = 64
+_KEEP_ENCRYPTIONS: Final = 8
 
 
 def mask_context(epoch: int, number: int) -> bytes:
@@ -41,12 +49,24 @@ class ShareWork:
     """
 
     def __init__(self) -> None:
-        self._shares: dict[tuple[bytes, bytes], Words] = {}
+        self._shares: dict[tuple[bytes, int, bytes], Words] = {}
         self._contributions: dict[tuple[object, ...], Contribution] = {}
+        self._encryptions: dict[tuple[object, ...], EncryptedShare] = {}
+
+    def encrypted_share(
+        self, key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: OpeningContext
+    ) -> EncryptedShare:
+        """See `crypto.opening.encrypt_share`; the results of the last intents are kept."""
+        name = (share, seed, last_vector, context)
+        if name not in self._encryptions:
+            if len(self._encryptions) >= _KEEP_ENCRYPTIONS:
+                self._encryptions.clear()
+            self._encryptions[name] = encrypt_share(key, share, seed, last_vector, context)
+        return self._encryptions[name]
 
     def decryption_share(self, ciphertext: Ciphertext, epoch: int, seed: bytes) -> Words:
         """See `crypto.decryption.decryption_share`."""
-        key = (seed, ciphertext.digest())
+        key = (seed, epoch, ciphertext.digest())
         if key not in self._shares:
             if len(self._shares) >= _KEEP:
                 self._shares.clear()
@@ -109,7 +129,13 @@ class Keyper:
     ) -> ReencryptedOpening:
         """First step of the proof of knowledge; see `crypto.opening.open_and_announce`."""
         return open_and_announce(
-            self._secrets, self._material, sealed, self._domain, ciphertext, envelope
+            self._secrets,
+            self._material,
+            sealed,
+            self._domain,
+            ciphertext,
+            envelope,
+            self._work.encrypted_share,
         )
 
     def sign_batch_root(self, batch: BatchRoot) -> bytes:
