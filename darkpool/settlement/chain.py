@@ -129,17 +129,7 @@ class Chain:
         token, first = self._create("TestToken")
         settlement, _ = self._create("Settlement", list(keypers), self._operator)
         vault, _ = self._create("CollateralVault", token, settlement)
-        with _answers(self._node, "deploy"):
-            self._deployment = Deployment(
-                chain_id=self._web3.eth.chain_id,
-                block=first.block,
-                token=token,
-                settlement=settlement,
-                vault=vault,
-                operator=self._operator,
-                keypers=tuple(keypers),
-                quorum=self._contract("Settlement", settlement).functions.quorum().call(),
-            )
+        self._deployment = self.deployment_at(settlement, vault, first.block)
         return self._deployment
 
     def attach(self, deployment: Deployment) -> None:
@@ -157,14 +147,22 @@ class Chain:
                 # what a contract fixes at deployment stands behind its code
                 code = bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
                 _expect(f"code of {name}", _digest(runtime), _digest(code[: len(runtime)]))
-            settlement = self._contract("Settlement", deployment.settlement).functions
-            vault = self._contract("CollateralVault", deployment.vault).functions
-            _expect("keypers", deployment.keypers, tuple(settlement.committee().call()))
-            _expect("quorum", deployment.quorum, settlement.quorum().call())
-            _expect("operator", deployment.operator, settlement.operator().call())
-            _expect("settlement of the vault", deployment.settlement, vault.settlement().call())
-            _expect("token of the vault", deployment.token, vault.token().call())
+        found = self.deployment_at(deployment.settlement, deployment.vault, deployment.block)
+        for field in ("keypers", "quorum", "operator", "settlement", "token"):
+            what = f"{field} of the vault" if field in ("settlement", "token") else field
+            _expect(what, getattr(deployment, field), getattr(found, field))
         self._deployment = deployment
+
+    def deployment_at(self, settlement: AccountId, vault: AccountId, block: int) -> Deployment:
+        """Return what two contracts say of each other; `attach` checks them."""
+        rules = self._contract("Settlement", settlement).functions
+        links = self._contract("CollateralVault", vault).functions
+        with _answers(self._node, "deployment_at"):
+            chain_id = self._web3.eth.chain_id
+            token, linked = AccountId(links.token().call()), AccountId(links.settlement().call())
+            operator, quorum = AccountId(rules.operator().call()), rules.quorum().call()
+            keypers = tuple(map(AccountId, rules.committee().call()))
+        return Deployment(chain_id, block, token, linked, vault, operator, keypers, quorum)
 
     def fund_gas(self, account: AccountId, wei: int) -> TransactionReceiptInfo:
         """Send an account what it needs to pay for its own transactions."""
