@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
 import typer
 
 from crypto.errors import CryptoError, InsecureParameters
+from crypto.params import STANDARD, TEST_INSECURE_VARIABLE
 from darkpool.errors import BadInput, DarkpoolError
 from darkpool.limits import DECIMAL_DIGITS_MAX
 
 if TYPE_CHECKING:
-    from crypto.params import ParameterSet
     from darkpool.settlement.chain import Chain
+    from darkpool.verification.evidence import ChainReader
 
 CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 DEFAULT_INSTRUMENT: Final = "default"
@@ -78,6 +79,8 @@ def main() -> None:
     """Run the command line and exit."""
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
+    # nothing that the command line does may ever rest on the small rings of the tests
+    os.environ.pop(TEST_INSECURE_VARIABLE, None)
     try:
         app()
     except DarkpoolError as error:
@@ -222,12 +225,59 @@ def auction(
     key = _chain_key()
     with progress() as shown:
         result = run_orders(
-            read, terms, _parameters(), lambda: _chain(chain, key), Places(record, openings), shown
+            read, terms, STANDARD, lambda: _chain(chain, key), Places(record, openings), shown
         )
     if as_json:
         typer.echo(exact_json(auction_document(result)))
     else:
         print_auction(output(), result)
+
+
+@app.command()
+def audit(
+    record: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the circuits, which take the most time.")
+    ] = False,
+    chain: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Compare with what the node at URL says as well."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Recompute everything that the record in DIR allows, sharing no code with the engine.
+
+    Each check is a line, and a failing one names the part of the record that is at fault. Exit
+    code 0 only when all hold. Without --chain the evidence that the roots were on a chain is the
+    keypers' signatures: a chain inside `darkpool auction` is gone when that ends.
+    """
+    from darkpool.cli_output import audit_document, exact_json, output, print_audit, progress
+    from darkpool.verification.audit import audit as run_audit
+
+    if not record.is_dir():
+        raise UnreadableFile(record, "no directory of this name")
+    reader = None if chain is None else _reader(record, chain)
+    with progress() as shown:
+        report = run_audit(record, reader, quick=quick, progress=lambda step: shown(step, 0, 0))
+    if as_json:
+        typer.echo(exact_json(audit_document(report)))
+    else:
+        print_audit(output(), report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _reader(record: Path, url: str) -> ChainReader | None:
+    """The chain that a record speaks of; None where the audit will say that there is no record."""
+    from darkpool.chain_reader import RecordedVenue
+    from darkpool.record import Record
+    from darkpool.settlement.chain import Chain
+
+    try:
+        venue = Record.load(record).summary.venue
+    except (CryptoError, DarkpoolError):
+        return None
+    return RecordedVenue(Chain.connect(url, _chain_key()), venue)
 
 
 @app.command(name="open")
@@ -261,13 +311,6 @@ def _text(path: Path) -> str:
             return file.read(OPENING_FILE_READ_MAX_BYTES).decode("utf-8", "replace")
     except OSError as error:
         raise UnreadableFile(path, str(error.strerror)) from None
-
-
-def _parameters() -> ParameterSet:
-    """The only parameters that the command line runs with, whatever the environment says."""
-    from crypto.params import STANDARD
-
-    return STANDARD
 
 
 def _chain_key() -> bytes | None:

@@ -28,7 +28,6 @@ STEPS: Final = {
     "margin": "Post and release margin",
     "settle": "Settle on the chain",
     "record": "Make the record durable",
-    "audit": "Audit the record",
     "read": "Read the record",
 }
 FILLS_SHOWN_MAX: Final = 40
@@ -54,7 +53,7 @@ class _Lines:
         if step != self._step:
             self.finish()
             self._step = step
-            self._task = self._progress.add_task(STEPS[step], total=None)
+            self._task = self._progress.add_task(STEPS.get(step, f"Audit: {step}"), total=None)
         if total:
             self._progress.update(self._task, total=total, completed=done)
 
@@ -215,8 +214,6 @@ def print_audit(console: Console, report: AuditReport) -> None:
         padded = f"{verdict:<{max(map(len, verdicts))}}"
         console.print(f"[{colours[verdict]}]{padded}[/]", end="  ")
         line = f"{name:<{max(map(len, names))}}  {check.detail}"
-        if not check.ok:
-            line = f"{name:<{max(map(len, names))}}  [{check.part}] {check.detail}"
         console.print(line, soft_wrap=True, markup=False)
     failed = sum(not check.ok for check in report.checks)
     if failed:

@@ -38,6 +38,7 @@ from darkpool.clients import LocalClients, OpeningsFolder, identifier
 from darkpool.clock import SystemClock
 from darkpool.committee.factory import CommitteeSeat, MaskFactory, local_committee
 from darkpool.committee.keyper import FinalRoot
+from darkpool.errors import BadInput, OutOfBounds
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.terms import MarginTerms
 from darkpool.publishing import PublicTerms, auction_summary, balances_of
@@ -59,6 +60,8 @@ from darkpool.units import (
 FIRST_EPOCH: Final = 1
 FIRST_INTERVAL: Final = Interval(1)
 CONFIRMATIONS: Final = 1
+KEYPERS_MIN: Final = 3
+KEYPERS_MAX: Final = 4
 MASK_WORKERS: Final = 2
 
 
@@ -71,6 +74,9 @@ class VenueTerms:
         keypers: size of the committee, 3 or 4.
         margin_rate_ppm: initial margin in parts per million of the notional.
         multiplier: units of the underlying in one contract.
+
+    Raises:
+        OutOfBounds: another number of keypers, or margin that `MarginTerms` does not have.
     """
 
     grid: PriceGrid
@@ -79,12 +85,13 @@ class VenueTerms:
     margin_rate_ppm: int
     multiplier: int
 
-    def margin(self) -> MarginTerms:
-        """Margin of every instrument.
+    def __post_init__(self) -> None:
+        if not KEYPERS_MIN <= self.keypers <= KEYPERS_MAX:
+            raise OutOfBounds("keypers", KEYPERS_MIN, KEYPERS_MAX, self.keypers)
+        self.margin()
 
-        Raises:
-            OutOfBounds: see `MarginTerms`.
-        """
+    def margin(self) -> MarginTerms:
+        """Margin of every instrument."""
         return MarginTerms.on_grid(self.grid, self.margin_rate_ppm, self.multiplier)
 
 
@@ -94,6 +101,17 @@ class Places:
 
     record: Path | None = None
     openings: Path | None = None
+
+    def require_apart(self) -> None:
+        """Check that what only clients may know does not come to lie in the public record.
+
+        Raises:
+            FoldersNested: one folder is the other, or lies in it.
+        """
+        if self.record is not None and self.openings is not None:
+            record, openings = self.record.absolute(), self.openings.absolute()
+            if openings.is_relative_to(record) or record.is_relative_to(openings):
+                raise FoldersNested(self.record, self.openings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +152,14 @@ class VenueResult:
     keypers: tuple[AccountId, ...]
     timings_ms: Mapping[str, int]
     record: Path | None
+
+
+class FoldersNested(BadInput):
+    """The record and the clients' openings in one folder."""
+
+    def __init__(self, record: Path, openings: Path) -> None:
+        super().__init__(f"openings: expected a folder apart from {record}, got {openings}")
+        self.record, self.openings = record, openings
 
 
 class Progress(Protocol):
@@ -183,9 +209,10 @@ def run_orders(
     `connect` gives the chain on which the contracts are then deployed.
 
     Raises:
-        BadInput: folders that exist, terms out of bounds; nothing has been done.
+        BadInput: folders that exist, or nest; nothing has been done.
         DarkpoolError, CryptoError: the auction could not go on; no folder has been made.
     """
+    places.require_apart()
     watch = _Watch()
     margin = dict.fromkeys((identifier(order.instrument) for order in orders), terms.margin())
     with ExitStack() as stack:
