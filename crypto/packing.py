@@ -269,8 +269,13 @@ def prefix_sums(evaluator: Evaluator, packed: Ciphertext, matrix: PriorityMatrix
     `packed` comes from `Packer.pack`; slots from n on become zero. The matrix is multiplied by
     diagonals, with baby steps and giant steps. Source: S. Halevi and V. Shoup, "Algorithms in
     HElib" (CRYPTO 2014). Depth: one plaintext product and rotations; result at LANES_LEVEL.
+
+    Raises:
+        OutOfRange: a single intent, which has no other to trade with.
     """
     ring, period, baby = evaluator.ring, matrix.period, matrix.baby
+    if period < 2:
+        raise OutOfRange("intents to ration", "at least 2", period)
     handle = evaluator.switch_to(evaluator.load(packed), LANES_LEVEL)
     if 2 * period <= ring.row:
         handle = evaluator.add(handle, rotate(evaluator, handle, -period))
@@ -283,6 +288,8 @@ def prefix_sums(evaluator: Evaluator, packed: Ciphertext, matrix: PriorityMatrix
     for weights in matrix.operands[::-1]:
         if total is not None:
             total = rotate(evaluator, total, baby)
+        if not weights.any():
+            continue  # SEAL takes no ciphertext of zeros
         words = level_basis(ring, LANES_LEVEL).weighted_sum(weights, steps)
         part = evaluator.load(coefficient_form(ring, words))
         total = part if total is None else evaluator.add(total, part)
