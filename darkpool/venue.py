@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -290,8 +291,8 @@ def _mask_factory(
     before = set(active_children())
     with MaskFactory(auction.material, seats, auction.domain, workers) as masks:
         try:
-            with _children_deaf_to_interrupts():
-                for shape in mask_shapes(auction, [counts[name] for name in auction.grids]):
+            for shape in mask_shapes(auction, [counts[name] for name in auction.grids]):
+                with _starting_processes():
                     masks.order(shape)
             yield masks
         except BaseException:
@@ -301,13 +302,29 @@ def _mask_factory(
 
 
 @contextmanager
-def _children_deaf_to_interrupts() -> Iterator[None]:
-    """Processes started meanwhile leave Ctrl-C, which the terminal sends to all, to this one."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _starting_processes() -> Iterator[None]:
+    """Signals wait until a process that is being started is known, and can be ended.
+
+    It is started with SIGINT blocked: Ctrl-C reaches all processes of a terminal, and this one
+    answers for all of them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: arrived.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for got in arrived:
+        signal.raise_signal(got)
 
 
 def _deposit(chain: Chain, amounts: Mapping[AccountId, Cash]) -> MarginLedger:
