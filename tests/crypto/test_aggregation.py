@@ -3,8 +3,10 @@ import pytest
 
 from crypto.aggregation import AggregateSum
 from crypto.ciphertext import Ciphertext, zero
+from crypto.encryption import encrypt_slots
 from crypto.errors import OutOfRange
 from crypto.params import TEST_INSECURE_SMALL, RingParameters
+from tests.crypto.conftest import Epoch
 
 ORDER, COMPARISON = TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison
 
@@ -40,3 +42,13 @@ def test_no_term_is_taken_that_64_bits_might_not_hold() -> None:
         running.add(term)
     expected = np.array(COMPARISON.data_primes, dtype=np.uint64) - np.uint64(room)
     assert (running.ciphertext().words == expected[None, :, None]).all()
+
+
+def test_a_running_sum_decrypts_to_the_sum_of_the_slots(small: Epoch) -> None:
+    draw, t = np.random.default_rng(2), ORDER.plain_modulus
+    running, expected = AggregateSum(ORDER), np.zeros(ORDER.degree, dtype=np.int64)
+    for k in range(100):
+        values = draw.integers(0, t, ORDER.degree)
+        running.add(encrypt_slots(small.material.order.public, values, k.to_bytes(32, "big")))
+        expected = (expected + values) % t
+    assert np.array_equal(small.oracle(ORDER).slots(running.ciphertext()), expected)
