@@ -234,6 +234,30 @@ def auction(
 
 
 @app.command()
+def demo(
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the public record in DIR, which must not exist."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            show_default=False,
+            help="Of the generated orders; keys and priority are fresh in any case.",
+        ),
+    ] = None,
+) -> None:
+    """Tell one auction of 24 generated orders, from sealing to audit: about a minute."""
+    from darkpool.cli_output import output
+    from darkpool.demo import run_demo
+
+    if not run_demo(output(), record, seed):
+        raise typer.Exit(1)
+
+
+@app.command()
 def audit(
     record: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
     quick: Annotated[
