@@ -214,15 +214,17 @@ def auction(
     it. Rows are counted from 0, the header line not included.
     """
     from darkpool.admission.orders import read_orders
-    from darkpool.auction import Pricing
-    from darkpool.cli_output import auction_document, exact_json, output, print_auction, progress
     from darkpool.units import InstrumentName, PriceGrid
-    from darkpool.venue import Places, VenueTerms, run_orders
 
     grid = PriceGrid(tick, reference, ticks)
-    terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier)
     read = read_orders(orders, grid, InstrumentName(DEFAULT_INSTRUMENT))
     key = _chain_key()
+
+    from darkpool.auction import Pricing
+    from darkpool.cli_output import auction_document, exact_json, output, print_auction, progress
+    from darkpool.venue import Places, VenueTerms, run_orders
+
+    terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier)
     with progress() as shown:
         result = run_orders(
             read, terms, STANDARD, lambda: _chain(chain, key), Places(record, openings), shown

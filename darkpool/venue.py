@@ -225,10 +225,10 @@ def run_orders(
             openings = OpeningsFolder(places.openings)
             stack.callback(openings.abandon)
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-")))
+        chain = connect()
         with watch.step("keys", progress):
             material, seats = _deal(parameters, terms.keypers, state)
         with watch.step("chain", progress):
-            chain = connect()
             public = _deploy(terms, material, seats, chain, orders)
         masks = stack.enter_context(_mask_factory(public, seats, orders))
         if record is not None:
