@@ -56,6 +56,7 @@ class _Audit:
         self._aggregates: dict[bytes, Ciphertext] = {}
         self._values: list[Lanes | None] = []
         self._transcript: Transcript | None = None
+        self._schedule_holds = False
 
     def run(self) -> AuditReport:
         summary = self._record.summary
@@ -130,6 +131,7 @@ class _Audit:
     def _schedule(self, findings: Findings) -> None:
         reader = TranscriptReader(self._record, self._values, self._ranks(), findings)
         self._transcript = reader.read()
+        self._schedule_holds = findings.clean
 
     def _circuits(self) -> None:
         name, covered = "circuits", f"{len(self._record.openings)} openings"
@@ -139,8 +141,9 @@ class _Audit:
         self._check(name, covered, "computed again to the same bytes", self._run_circuits)
 
     def _run_circuits(self, findings: Findings) -> None:
-        transcript = self._understood(findings)
-        if transcript is None:
+        transcript = self._transcript
+        if transcript is None or not self._schedule_holds:
+            findings.add("openings", "a schedule that holds", "one that does not")
             return
         inputs = CircuitInputs(
             self._record.material(),
@@ -148,21 +151,24 @@ class _Audit:
             self._values,
             self._ranks(),
         )
-        CircuitCheck(self._record, inputs, findings, self._progress).run(transcript)
-
-    def _understood(self, findings: Findings) -> Transcript | None:
-        if self._transcript is None:
-            findings.add("openings", "a schedule that holds", "one that does not")
-        return self._transcript
+        try:
+            CircuitCheck(self._record, inputs, findings, self._progress).run(transcript)
+        except (RuntimeError, ValueError) as error:
+            # SEAL's own refusals: keys or ciphertexts that load and cannot be computed on
+            findings.add("circuits", "keys and ciphertexts that SEAL computes on", error)
 
     def _results(self, findings: Findings) -> None:
-        if transcript := self._understood(findings):
-            outcome.check_results(self._record, transcript.outcomes, findings)
+        if self._transcript is not None:
+            outcome.check_results(self._record, self._transcript.outcomes, findings)
+        else:
+            findings.add("openings", "ones that can be understood", "others: see the schedule")
 
     def _fills(self, findings: Findings) -> None:
         outcome.check_fills(self._record, findings)
-        if transcript := self._understood(findings):
-            outcome.check_opened_fills(self._record, transcript.outcomes, findings)
+        if self._transcript is not None:
+            outcome.check_opened_fills(self._record, self._transcript.outcomes, findings)
+        else:
+            findings.add("openings", "ones that can be understood", "others: see the schedule")
 
     def _margin(self, findings: Findings) -> None:
         accounts.check_terms(self._record, findings)
