@@ -241,18 +241,6 @@ def test_one_liar_of_three_stops_the_opening_and_two_are_named(
         assert not [kind for holder in holders for kind, _ in holder.asked if kind == "send"]
 
 
-def test_two_liars_of_four_are_outside_the_assumption_but_never_pass_unseen(
-    small: Epoch, covered: CoveredCiphertext
-) -> None:
-    """Two that lie alike outvote the third holder: the result is wrong, so both must not."""
-    holders = keypers(small, k0=Shifting, k1=Shifting)
-    try:
-        revealed = reveal(request_of(covered), small.committee, holders)
-    except (HoldersDisagree, TooLittleMargin, UncoveredSlot):
-        return
-    assert revealed.liars
-
-
 @pytest.mark.parametrize("how", SPOILT)
 def test_whoever_sends_other_bytes_than_announced_is_named_and_another_holder_asked(
     small: Epoch, covered: CoveredCiphertext, how: str
