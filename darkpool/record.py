@@ -157,6 +157,7 @@ class RecordWriter:
                 ring=ring,
                 level=ciphertext.level,
                 mask_number=request.covered.mask_number,
+                mask_part=request.covered.mask_part,
                 budget_before_bits=opened.budget_before_bits,
                 budget_after_bits=opened.budget_after_bits,
                 liars=opened.liars,

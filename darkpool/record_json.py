@@ -20,6 +20,8 @@ from darkpool.errors import BadInput
 
 JSON_BYTES_MAX: Final = 256 << 20
 
+_DEPTH_MAX: Final = 16
+_QUOTED: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
 
 T = TypeVar("T")
@@ -95,6 +97,10 @@ def from_json(data: bytes, expected: type[T], part: str) -> T:
     if len(data) > JSON_BYTES_MAX:
         raise MalformedRecord(part, f"at most {JSON_BYTES_MAX} bytes", len(data))
 
+    depth = _depth(data)
+    if depth > _DEPTH_MAX:
+        raise MalformedRecord(part, f"at most {_DEPTH_MAX} levels", depth)
+
     def refuse(text: str) -> object:
         raise MalformedRecord(part, "exact integers", text)
 
@@ -119,6 +125,15 @@ def from_json(data: bytes, expected: type[T], part: str) -> T:
     if to_json(value) != data:
         raise MalformedRecord(part, "its canonical spelling", "another one")
     return value  # type: ignore[no-any-return]
+
+
+def _depth(data: bytes) -> int:
+    """Levels of nesting; the parser's recursion is in C, where it would end the process."""
+    octets = np.frombuffer(_QUOTED.sub(b"", data), np.uint8)
+    opening = (octets == ord("[")) | (octets == ord("{"))
+    closing = (octets == ord("]")) | (octets == ord("}"))
+    steps = opening.astype(np.int64) - closing.astype(np.int64)
+    return int(steps.cumsum().max(initial=0))
 
 
 @cache

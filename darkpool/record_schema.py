@@ -200,6 +200,7 @@ class OpeningRecord:
     ring: Ring
     level: Small
     mask_number: Small | None
+    mask_part: Small | None
     budget_before_bits: Small
     budget_after_bits: Small
     liars: tuple[Small, ...]

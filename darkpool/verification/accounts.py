@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -139,14 +140,14 @@ def _check_conservation(
         findings.equal(f"positions in 0x{instrument.hex()}, cost", 0, cost[instrument])
 
 
-def balances_root(record: Record) -> bytes:
+def balances_root(balances: Sequence[BalanceRecord]) -> bytes:
     """Merkle root over (address, uint256, uint256, bytes32) of all accounts, ascending."""
     leaves = [
         balance.account.rjust(_WORD, b"\0")
         + balance.withdrawable.to_bytes(_WORD, "big")
         + balance.encumbered.to_bytes(_WORD, "big")
         + keccak(balance.positions)
-        for balance in sorted(record.summary.after, key=lambda balance: balance.account)
+        for balance in sorted(balances, key=lambda balance: balance.account)
     ]
     return merkle_root(leaves)
 

@@ -78,10 +78,12 @@ class ChainReader(Protocol):
 
 def check_roots(record: Record, findings: Findings) -> None:
     """Results, fills and balances are those under the settled roots."""
-    settlement = record.summary.settlement
+    summary, settlement = record.summary, record.summary.settlement
     findings.equal("settlement, results root", results_root(record), settlement.results_root)
     findings.equal("settlement, fills root", fills_root(record), settlement.fills_root)
-    findings.equal("settlement, balances root", balances_root(record), settlement.balances_root)
+    findings.equal(
+        "settlement, balances root", balances_root(summary.after), settlement.balances_root
+    )
 
 
 def check_settlement_signatures(record: Record, findings: Findings) -> None:

@@ -148,9 +148,16 @@ class TranscriptReader:
         return Transcript(tuple(chunks), tuple(rations), outcomes)
 
     def _take(
-        self, purpose: str, ring: Ring, support: npt.NDArray[np.bool_], mask: int | None
+        self,
+        purpose: str,
+        ring: Ring,
+        support: npt.NDArray[np.bool_],
+        mask: tuple[int | None, int | None] = (None, None),
     ) -> int:
-        """Number of the next opening, after checking that it is this one."""
+        """Number of the next opening, after checking that it is this one.
+
+        `mask` is its number, and which of its ciphertexts.
+        """
         index = self._next
         part = f"opening {index}"
         if index >= len(self._record.openings):
@@ -166,7 +173,8 @@ class TranscriptReader:
             ("sequence", index, entry.sequence),
             ("ring", ring, entry.ring),
             ("level", level, entry.level),
-            ("mask number", mask, entry.mask_number),
+            ("mask number", mask[0], entry.mask_number),
+            ("mask part", mask[1], entry.mask_part),
         ):
             self._findings.equal(f"{part}, {what}", expected, got)
         if (ring, level) != (entry.ring, entry.level):
@@ -200,7 +208,7 @@ class TranscriptReader:
         self._masks_used.append(mask)
         active = shape.to_order(np.ones(shape.lanes, dtype=np.int64)) == 1
         return tuple(
-            self._take(f"{name}.{number}", "order", active[number], mask)
+            self._take(f"{name}.{number}", "order", active[number], (mask, number))
             for number in range(shape.order_ciphertexts)
         )
 
@@ -208,7 +216,7 @@ class TranscriptReader:
         """Opening of the bits of some lanes, and those bits in the order of `lanes`."""
         flags = np.zeros(shape.lanes, dtype=np.int64)
         flags[lanes] = 1
-        index = self._take(purpose, "comparison", shape.first_block(flags) == 1, None)
+        index = self._take(purpose, "comparison", shape.first_block(flags) == 1)
         bits = shape.from_first_block(self._read(index))[lanes]
         if bits.max(initial=0) > 1:
             raise Unsound(f"opening {index}, {purpose}", "bits", int(bits.max()))
@@ -261,7 +269,7 @@ class TranscriptReader:
         width = self._parameters.order.row
         support = np.zeros((2, width), dtype=np.bool_)
         support[row, slots] = True
-        index = self._take(purpose, "order", support.reshape(-1), None)
+        index = self._take(purpose, "order", support.reshape(-1))
         lots = self._read(index).reshape(2, width)[row]
         return index, np.where(support[row], lots, 0)[:count]
 

@@ -1,0 +1,162 @@
+"""What the auditor computes by itself is what the engine computes."""
+
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkpool.fills.fills import Fill
+from darkpool.fills.priority import priority_permutation
+from darkpool.margin.positions import Position, encode_positions
+from darkpool.margin.terms import MarginTerms
+from darkpool.record import Record
+from darkpool.record_schema import BalanceRecord, GridRecord, MarginRecord
+from darkpool.settlement import balances
+from darkpool.units import (
+    AccountId,
+    Cash,
+    InstrumentId,
+    Lots,
+    PriceGrid,
+    PriceUnits,
+    Side,
+    Tick,
+    account_id,
+)
+from darkpool.verification import accounts, outcome
+from darkpool.verification.report import Findings, Unsound, Verdict
+
+SIGNED = st.integers(-(2**200), 2**200)
+
+
+def account(raw: bytes) -> AccountId:
+    return account_id("0x" + raw.hex())
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(1, 2048))
+def test_priority(beacon: bytes, intents: int) -> None:
+    instrument = InstrumentId(bytes(range(32)))
+    expected = priority_permutation(beacon, instrument, intents)
+    assert np.array_equal(outcome.priority_ranks(beacon, instrument, intents), expected)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**18), st.integers(0, 10**7))
+def test_initial_margin(rate: int, multiplier: int, worst: int, lots: int) -> None:
+    terms = MarginTerms(rate, multiplier, PriceUnits(worst))
+    margin = accounts.initial_margin(MarginRecord(rate, multiplier, worst), lots)
+    assert margin == terms.initial_margin(Lots(lots))
+
+
+@given(st.integers(1, 10**6), st.integers(-1000, 1000), st.integers(1, 2047), st.data())
+def test_prices(step: int, reference: int, ticks: int, data: st.DataObject) -> None:
+    size = Decimal(step).scaleb(-6)
+    grid = PriceGrid(size, reference * size, ticks)
+    stated = GridRecord(f"{grid.tick_size:f}", f"{grid.reference:f}", ticks)
+    record = cast("Record", SimpleNamespace(summary=SimpleNamespace(grid=stated)))
+    tick = data.draw(st.integers(0, ticks - 1))
+    assert accounts.price_units(record, tick) == grid.units_of(Tick(tick))
+
+
+@given(
+    st.dictionaries(
+        st.binary(min_size=32, max_size=32),
+        st.tuples(SIGNED, SIGNED, st.integers(0, 2**200)),
+        max_size=5,
+    )
+)
+def test_positions(positions: dict[bytes, tuple[int, int, int]]) -> None:
+    held = {InstrumentId(i): Position(n, Cash(c), Cash(p)) for i, (n, c, p) in positions.items()}
+    encoded = encode_positions(held)
+    read = accounts._positions("before", BalanceRecord(bytes(20), 0, 0, encoded))
+    assert {i: (p.net, p.cost, p.posted) for i, p in read.items()} == {
+        i: value for i, value in positions.items() if value != (0, 0, 0)
+    }
+    assert accounts._encode(read) == encoded
+
+
+@given(st.binary(max_size=300))
+def test_positions_that_are_none(encoded: bytes) -> None:
+    balance = BalanceRecord(bytes(20), 0, 0, encoded)
+    with suppress(Unsound):
+        assert accounts._encode(accounts._positions("before", balance)) == encoded
+
+
+@pytest.mark.parametrize("kind", ["uniform", "reference", "quiet"])
+def test_roots(kind: str, request: pytest.FixtureRequest) -> None:
+    record = Record.load(request.getfixturevalue(kind).directory)
+    identifiers = [InstrumentId(i.identifier) for i in record.summary.instruments]
+    fills = [
+        Fill(
+            fill.intent,
+            account(fill.account),
+            identifiers[fill.instrument],
+            Side(fill.side),
+            Lots(fill.size),
+            Tick(fill.tick),
+        )
+        for fill in record.summary.fills
+    ]
+    results = [
+        balances.InstrumentResult(
+            InstrumentId(i.identifier),
+            i.outcome is not None,
+            Tick(0 if i.outcome is None else i.outcome.tick),
+            Lots(0 if i.outcome is None else i.outcome.volume),
+        )
+        for i in record.summary.instruments
+    ]
+    leaves = [
+        balances.BalanceLeaf(
+            account(balance.account),
+            Cash(balance.withdrawable),
+            Cash(balance.encumbered),
+            balances.positions_root(balance.positions),
+        )
+        for balance in record.summary.after
+    ]
+    assert outcome.fills_root(record) == balances.fills_root(fills)
+    assert outcome.results_root(record) == balances.results_root(results)
+    assert accounts.balances_root(record.summary.after) == balances.balances_root(leaves)
+
+
+def margin_findings(record: Record, **changes: Any) -> Findings:
+    changed = SimpleNamespace(summary=replace(record.summary, **changes), intents=record.intents)
+    findings = Findings("margin")
+    with findings.watch("margin"):
+        accounts.check_collateral(cast("Record", changed), findings)
+    return findings
+
+
+def test_collateral_that_does_not_cover_the_caps(uniform: Any) -> None:
+    record = Record.load(uniform.directory)
+    poor = tuple(replace(balance, withdrawable=0) for balance in record.summary.before)
+    assert margin_findings(record).clean
+    check = margin_findings(record, before=poor).check("", "")
+    assert check.verdict is Verdict.FAILS
+    first = record.intents[0].sealed.account
+    assert check.part == f"collateral before of 0x{first.hex()}, withdrawable"
+
+
+def test_positions_carry_over_from_the_auction_before(uniform: Any) -> None:
+    """The balances after one auction are good balances before the next."""
+    record = Record.load(uniform.directory)
+    rich = tuple(replace(b, withdrawable=10**15) for b in record.summary.after)
+    after = []
+    paid = {b.account: 0 for b in rich}
+    held = {b.account: accounts._positions("after", b) for b in rich}
+    accounts._post_fills(record, paid, held)
+    for balance in rich:
+        posted = sum(position.posted for position in held[balance.account].values())
+        free = balance.withdrawable + paid[balance.account]
+        positions = accounts._encode(held[balance.account])
+        after.append(replace(balance, withdrawable=free, encumbered=posted, positions=positions))
+    assert margin_findings(record, before=rich, after=tuple(after)).clean
+    stolen = replace(after[0], withdrawable=after[0].withdrawable + 1)
+    check = margin_findings(record, before=rich, after=(stolen, *after[1:])).check("", "")
+    assert "cash after" in check.detail
