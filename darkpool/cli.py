@@ -33,6 +33,7 @@ DEFAULT_INSTRUMENT: Final = "default"
 OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
 
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_WHOLE: Final = re.compile(r"-?[0-9]+")
 _KEY: Final = re.compile(r"(0x)?([0-9a-fA-F]{64})")
 
 app = typer.Typer(
@@ -110,6 +111,12 @@ def _decimal(text: str) -> Decimal:
     return Decimal(text)
 
 
+def _whole(text: str) -> int:
+    if len(text) > DECIMAL_DIGITS_MAX or not _WHOLE.fullmatch(text):
+        raise typer.BadParameter(f"expected a whole number, got {text!a}")
+    return int(text)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -153,6 +160,7 @@ def auction(
     ticks: Annotated[
         int,
         typer.Option(
+            parser=_whole,
             metavar="N",
             show_default=False,
             help="Prices on the grid, 1 to 2047: the reference is number N // 2, counted from 0.",
@@ -165,17 +173,22 @@ def auction(
         ),
     ] = "uniform",
     keypers: Annotated[
-        int, typer.Option(metavar="N", help="Committee of 3 or 4; one of them may be corrupt.")
+        int,
+        typer.Option(
+            parser=_whole, metavar="N", help="Committee of 3 or 4; one of them may be corrupt."
+        ),
     ] = 4,
     margin_rate: Annotated[
         int,
         typer.Option(
+            parser=_whole,
             metavar="PPM",
             help="Initial margin, in parts per million of the notional at the grid's worst price.",
         ),
     ] = 100_000,
     multiplier: Annotated[
-        int, typer.Option(metavar="N", help="Units of the underlying in one contract.")
+        int,
+        typer.Option(parser=_whole, metavar="N", help="Units of the underlying in one contract."),
     ] = 1,
     record: Annotated[
         Path | None,
@@ -244,8 +257,8 @@ def demo(
     seed: Annotated[
         int | None,
         typer.Option(
+            parser=_whole,
             metavar="N",
-            min=0,
             show_default=False,
             help="Of the generated orders; keys and priority are fresh in any case.",
         ),
@@ -309,7 +322,7 @@ def _reader(record: Path, url: str) -> ChainReader | None:
 @app.command(name="open")
 def open_intent(
     record: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
-    intent: Annotated[int, typer.Argument(metavar="INTENT", show_default=False)],
+    intent: Annotated[int, typer.Argument(parser=_whole, metavar="INTENT", show_default=False)],
     opening: Annotated[
         Path,
         typer.Option(metavar="FILE", show_default=False, help="The client's opening file."),

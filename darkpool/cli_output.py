@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -68,7 +68,7 @@ def _silent(_step: str, _done: int, _total: int) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Any]:
+def progress() -> Iterator[Callable[[str, int, int], None]]:
     """Shows steps on standard error while it is open; nothing where that is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:

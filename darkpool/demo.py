@@ -32,7 +32,7 @@ from darkpool.cli_output import (
 )
 from darkpool.clients import identifier
 from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
-from darkpool.errors import CheckFailed
+from darkpool.errors import CheckFailed, OutOfBounds
 from darkpool.fills.priority import priority_permutation
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
@@ -52,6 +52,7 @@ from darkpool.verification.audit import audit
 GRID: Final = PriceGrid(Decimal("0.25"), Decimal("4805.00"), 256)
 INSTRUMENTS: Final = (InstrumentName("ES-MAR"), InstrumentName("ES-JUN"))
 CLIENTS: Final = 12
+SEED_MAX: Final = (1 << 32) - 1
 FULL_AUDIT_UNTIL_S: Final = 55
 """Seconds after the start up to which there is time for the circuits, which take about ten."""
 
@@ -79,7 +80,13 @@ class TwinDiffers(CheckFailed):
 
 
 def generated_orders(seed: int) -> list[Order]:
-    """Orders of `CLIENTS` clients, one each for every instrument; the same for the same seed."""
+    """Orders of `CLIENTS` clients, one each for every instrument; the same for the same seed.
+
+    Raises:
+        OutOfBounds: the seed is negative or above `SEED_MAX`.
+    """
+    if not 0 <= seed <= SEED_MAX:
+        raise OutOfBounds("seed", 0, SEED_MAX, seed)
     random = np.random.default_rng(seed)
     orders: list[Order] = []
     for instrument in INSTRUMENTS:
@@ -139,10 +146,11 @@ def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
     The record stays at `place`, or is removed at the end where that is None.
 
     Raises:
+        OutOfBounds: the seed is out of its bounds.
         TwinDiffers: the encrypted auction gave something else than the plain twin.
     """
     start = time.monotonic()
-    seed = secrets.randbelow(1 << 32) if seed is None else seed
+    seed = secrets.randbelow(SEED_MAX + 1) if seed is None else seed
     orders = generated_orders(seed)
     with ExitStack() as stack:
         directory = place

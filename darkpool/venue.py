@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from multiprocessing import active_children
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from coincurve import PrivateKey
 
@@ -163,11 +163,8 @@ class FoldersNested(BadInput):
         self.record, self.openings = record, openings
 
 
-class Progress(Protocol):
-    """Is told what is going on."""
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        """`step` is at `done` of `total`; a total of 0 means that nobody knows."""
+Progress = Callable[[str, int, int], None]
+"""Is told the step that runs, and how much of how much is done; 0 of 0 where nobody knows."""
 
 
 class _NoRecord:
@@ -329,11 +326,12 @@ def _starting_processes() -> Iterator[None]:
 
 def _deposit(chain: Chain, amounts: Mapping[AccountId, Cash]) -> MarginLedger:
     """Pay collateral into the vault, and credit what the chain says has arrived."""
-    paid = {account: amount for account, amount in amounts.items() if amount}
-    chain.fund_and_deposit(paid)
+    chain.fund_and_deposit({account: amount for account, amount in amounts.items() if amount})
+    flows = chain.flows_before(FIRST_INTERVAL)
     ledger = MarginLedger()
-    for account, flow in chain.flows_before(FIRST_INTERVAL).items():
-        ledger.credit(account, Cash(flow.deposited - flow.withdrawn))
+    for account in amounts:
+        flow = flows.get(account)
+        ledger.credit(account, Cash(0 if flow is None else flow.deposited - flow.withdrawn))
     return ledger
 
 

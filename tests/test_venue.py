@@ -1,0 +1,263 @@
+"""The venue of one machine, on the small rings: everything real but the security of the rings."""
+
+import json
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from multiprocessing import active_children
+from pathlib import Path
+
+import pytest
+
+from crypto.errors import OpeningMismatch
+from crypto.params import TEST_INSECURE_SMALL
+from darkpool.admission.opening_file import OpeningFile
+from darkpool.admission.orders import Order, parse_orders
+from darkpool.auction import Pricing
+from darkpool.clients import FolderExists
+from darkpool.demo import GRID, TwinDiffers, generated_orders, plain_twin, verify_twin
+from darkpool.disclosure import disclose
+from darkpool.errors import InvalidOpeningFile, OutOfBounds
+from darkpool.record import Record
+from darkpool.record_files import RecordExists
+from darkpool.settlement.chain import Chain
+from darkpool.units import InstrumentName, PriceGrid, Side
+from darkpool.venue import FoldersNested, Places, Progress, VenueResult, VenueTerms, run_orders
+from darkpool.verification.audit import audit
+
+TERMS = VenueTerms(PriceGrid(Decimal("0.25"), Decimal(4805), 32), Pricing.UNIFORM, 4, 100_000, 50)
+HEADER = "account,side,size,limit,instrument\n"
+ORDERS = HEADER + (
+    "ann,buy,5,4806,ES\n"
+    "bob,sell,3,4804.5,ES\n"
+    "cid,sell,7,4805,ES\n"
+    "dan,buy,1,4802,ES\n"
+    "ann,buy,1,4802,NQ\n"
+    "bob,sell,1,4803,NQ\n"
+)
+
+
+def read(text: str, terms: VenueTerms = TERMS) -> list[Order]:
+    return parse_orders(text.encode(), "orders", terms.grid, InstrumentName("ES"))
+
+
+def silent(_step: str, _done: int, _total: int) -> None:
+    return
+
+
+def run(
+    orders: list[Order],
+    terms: VenueTerms = TERMS,
+    places: Places = Places(),  # noqa: B008
+    progress: Progress = silent,
+) -> VenueResult:
+    return run_orders(orders, terms, TEST_INSECURE_SMALL, Chain.embedded, places, progress)
+
+
+@dataclass(frozen=True)
+class Run:
+    orders: list[Order]
+    result: VenueResult
+    record: Path
+    openings: Path
+    state: Path
+    steps: list[tuple[str, int, int]]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where temporary folders are made."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, state: Path) -> Run:
+    folder = tmp_path_factory.mktemp("venue")
+    steps: list[tuple[str, int, int]] = []
+    places = Places(folder / "record", folder / "openings")
+    orders = read(ORDERS)
+    result = run(
+        orders, places=places, progress=lambda step, done, total: steps.append((step, done, total))
+    )
+    return Run(orders, result, folder / "record", folder / "openings", state, steps)
+
+
+def test_the_result_is_the_twin_s(done: Run) -> None:
+    first, second = done.result.instruments
+    assert (first.instrument, first.price, first.volume) == ("ES", Decimal("4805.00"), 5)
+    assert first.short_side is Side.BUY
+    assert (second.instrument, second.price, second.volume) == ("NQ", None, 0)
+    verify_twin(done.orders, TERMS, done.result)
+    assert {fill.row for fill in done.result.fills} < {0, 1, 2}
+
+
+def test_a_twin_that_differs_is_noticed(done: Run) -> None:
+    others = read(ORDERS.replace("cid,sell,7", "cid,buy,7"))
+    with pytest.raises(TwinDiffers):
+        verify_twin(others, TERMS, done.result)
+
+
+def test_the_record_passes_its_audit(done: Run) -> None:
+    report = audit(done.record)
+    assert report.ok, report.checks
+    assert done.result.record == done.record
+
+
+def test_steps_are_told_in_order(done: Run) -> None:
+    names = list(dict.fromkeys(name for name, _, _ in done.steps))
+    expected = "keys chain deposit admit close masks cross margin settle record"
+    assert names == expected.split()
+    assert list(done.result.timings_ms) == [
+        *("keys", "chain", "deposit", "seal", "admit", "close", "masks"),
+        *("close_to_fills", "margin", "settle", "record"),
+    ]
+    assert min(done.result.timings_ms.values()) >= 0
+
+
+def test_every_opening_opens_its_own_intent_and_no_other(done: Run) -> None:
+    for order in done.orders:
+        text = (done.openings / f"{order.row}.json").read_text()
+        disclosed = disclose(done.record, order.row, text)
+        assert (disclosed.side, disclosed.size) == (order.side, order.size)
+        assert disclosed.limit == TERMS.grid.price_of(order.limit)
+        assert disclosed.instrument == order.instrument
+        filled = [fill.size for fill in done.result.fills if fill.row == order.row]
+        assert disclosed.filled == sum(filled)
+        with pytest.raises(OpeningMismatch):
+            disclose(done.record, (order.row + 1) % len(done.orders), text)
+
+
+@pytest.mark.parametrize("intent", [-1, 6])
+def test_there_is_no_such_intent(done: Run, intent: int) -> None:
+    with pytest.raises(OutOfBounds, match="expected 0 to 5"):
+        disclose(done.record, intent, (done.openings / "0.json").read_text())
+
+
+def test_an_opening_file_has_to_be_one(done: Run) -> None:
+    with pytest.raises(InvalidOpeningFile):
+        disclose(done.record, 0, "{}")
+
+
+def test_openings_are_for_their_owners_alone(done: Run) -> None:
+    assert stat.S_IMODE(done.openings.stat().st_mode) == 0o700
+    for path in done.openings.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_nothing_of_an_opening_is_in_the_record(done: Run) -> None:
+    public = b"\0".join(path.read_bytes() for path in done.record.rglob("*") if path.is_file())
+    for order in done.orders:
+        opening = OpeningFile.from_json((done.openings / f"{order.row}.json").read_text())
+        for secret in (opening.intent.salt, opening.intent.root_seed):
+            assert secret not in public
+            assert secret.hex().encode() not in public
+    for label in ("ann", "bob", "cid", "dan"):
+        assert f'"{label}"'.encode() not in public
+
+
+def test_the_state_of_the_keypers_is_gone(done: Run) -> None:
+    assert not list(done.state.glob("darkpool-*"))
+    assert not active_children()
+
+
+def test_accounts_are_fresh_in_every_run(done: Run) -> None:
+    record = Record.load(done.record)
+    accounts = {balance.account for balance in record.summary.before}
+    assert len(accounts) == 4
+    again = run(done.orders)
+    assert again.record is None
+    assert again.instruments == done.result.instruments
+    leaves = again.outcome.settlement.leaves
+    assert not accounts & {bytes.fromhex(leaf.account[2:]) for leaf in leaves}
+
+
+@pytest.mark.parametrize("places", ["record", "openings"])
+def test_nothing_is_written_over(done: Run, tmp_path: Path, places: str) -> None:
+    (tmp_path / "there").mkdir()
+    here = Places(**{places: tmp_path / "there"})
+    with pytest.raises((RecordExists, FolderExists)):
+        run(done.orders, places=here, progress=unexpected)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def unexpected(step: str, _done: int, _total: int) -> None:
+    pytest.fail(f"{step} has begun")
+
+
+@pytest.mark.parametrize(("record", "openings"), [("a", "a"), ("a", "a/b"), ("a/b", "a")])
+def test_openings_lie_apart_from_the_record(
+    done: Run, tmp_path: Path, record: str, openings: str
+) -> None:
+    with pytest.raises(FoldersNested):
+        run(done.orders, places=Places(tmp_path / record, tmp_path / openings))
+    assert not list(tmp_path.iterdir())
+
+
+class Interrupted(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("last", ["deposit", "admit", "cross", "record"])
+def test_whatever_ends_a_run_leaves_nothing(done: Run, tmp_path: Path, last: str) -> None:
+    def interrupt(step: str, _done: int, _total: int) -> None:
+        if step == last:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        run(
+            done.orders,
+            places=Places(tmp_path / "record", tmp_path / "openings"),
+            progress=interrupt,
+        )
+    assert not list(tmp_path.iterdir())
+    assert not list(done.state.glob("darkpool-*"))
+    for child in active_children():
+        child.join(10)
+    assert not active_children()
+
+
+@pytest.mark.parametrize(
+    ("keypers", "rate", "multiplier"),
+    [(2, 1, 1), (5, 1, 1), (4, -1, 1), (4, 1_000_001, 1), (4, 1, 0), (4, 1, 1_000_001)],
+)
+def test_terms_have_bounds(keypers: int, rate: int, multiplier: int) -> None:
+    with pytest.raises(OutOfBounds):
+        VenueTerms(TERMS.grid, Pricing.UNIFORM, keypers, rate, multiplier)
+
+
+@pytest.mark.parametrize("pricing", list(Pricing))
+def test_three_keypers_and_no_margin(tmp_path: Path, pricing: Pricing) -> None:
+    terms = VenueTerms(TERMS.grid, pricing, 3, 0, 1)
+    orders = read(ORDERS, terms)
+    result = run(orders, terms, Places(tmp_path / "record"))
+    verify_twin(orders, terms, result)
+    assert len(result.keypers) == 3
+    assert not any(
+        leaf.withdrawable or leaf.encumbered for leaf in result.outcome.settlement.leaves
+    )
+    assert audit(tmp_path / "record", quick=True).ok
+
+
+def test_one_order_does_not_cross() -> None:
+    orders = read(HEADER + "ann,sell,10000000,4805,ES\n")
+    result = run(orders)
+    assert plain_twin(orders, TERMS, result.outcome.beacon.value) == (result.instruments, ())
+    assert result.instruments[0].price is None
+
+
+def test_the_orders_of_the_demonstration_follow_from_their_seed() -> None:
+    orders = generated_orders(7)
+    assert orders == generated_orders(7) != generated_orders(8)
+    assert [order.row for order in orders] == list(range(24))
+    assert all(0 <= order.limit < GRID.ticks and order.size >= 1 for order in orders)
+    assert len({(order.account, order.instrument) for order in orders}) == 24
+
+
+def test_an_opening_file_tells_the_order(done: Run) -> None:
+    document = json.loads((done.openings / "2.json").read_text())
+    assert document["intent"]["size"] == 7
+    assert document["intent"]["side"] == Side.SELL
