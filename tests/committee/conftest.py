@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crypto.commitment import BatchRoot, Domain
-from crypto.keys import KeyperSecrets, PublicMaterial, RingKeys, deal
+from crypto.keys import PublicMaterial, deal
 from crypto.params import TEST_INSECURE_SMALL, ParameterSet
 from crypto.replicated import Committee
 from crypto.seal import Evaluator
@@ -81,10 +81,14 @@ class House:
         return interval
 
 
-def dealt(size: int) -> Epoch:
+def built(size: int, folder: Path) -> House:
+    """A house with an epoch of its own."""
     committee = Committee(size, EPOCH)
     material, held = deal(TEST_INSECURE_SMALL, committee)
-    return Epoch(TEST_INSECURE_SMALL, committee, material, tuple[KeyperSecrets, ...](held))
+    order = Evaluator(material.order.evaluation_keys())
+    comparison = Evaluator(material.comparison.evaluation_keys())
+    epoch = Epoch(TEST_INSECURE_SMALL, committee, material, held)
+    return House(epoch, order, comparison, folder)
 
 
 @pytest.fixture(scope="session")
@@ -92,19 +96,9 @@ def house_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], House]
     """House with a committee of 3 or 4, dealt once each."""
     made: dict[int, House] = {}
 
-    def evaluator(keys: RingKeys) -> Evaluator:
-        return Evaluator(keys.evaluation_keys())
-
     def house(size: int) -> House:
         if size not in made:
-            epoch = dealt(size)
-            material = epoch.material
-            made[size] = House(
-                epoch,
-                evaluator(material.order),
-                evaluator(material.comparison),
-                tmp_path_factory.mktemp(f"house-{size}"),
-            )
+            made[size] = built(size, tmp_path_factory.mktemp(f"house-{size}"))
         return made[size]
 
     return house

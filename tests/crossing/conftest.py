@@ -1,0 +1,139 @@
+"""Whole encrypted crossings on the small rings, by real keypers, with everything opened kept."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from crypto.aggregation import AggregateSum
+from crypto.curves import intent_vector
+from crypto.encryption import encrypt_slots
+from crypto.lanes import LaneShape
+from crypto.masks import DrawnMask
+from crypto.packing import Packer
+from crypto.revealing import Revealed
+from darkpool.committee.local import AttestedMask, LocalCommittee
+from darkpool.crossing.clearing import Book, NoCross, clear_reference, clear_uniform
+from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, SealedBook
+from darkpool.units import Side, Tick
+from tests.committee.conftest import House, built
+
+Lanes = npt.NDArray[np.int64]
+Row = tuple[int, int, int]
+"""Side, size, limit."""
+
+
+@dataclass
+class Arena:
+    """Runs crossings; every one has an interval, and mask numbers, of its own."""
+
+    house: House
+    committee: LocalCommittee
+    prepared: dict[int, AttestedMask] = field(default_factory=dict)
+
+    def fresh(self, shape: LaneShape) -> AttestedMask:
+        return self.committee.prepare_mask(shape)
+
+    def recycled(self, shape: LaneShape) -> AttestedMask:
+        """A prepared mask under the next number: results do not depend on r, privacy does."""
+        if shape.lanes not in self.prepared:
+            self.prepared[shape.lanes] = self.fresh(shape)
+        known = self.prepared[shape.lanes]
+        number = max(keyper.next_mask() for keyper in self.committee.keypers)
+        for keyper in self.committee.keypers:
+            keyper.issue_mask(number)
+        return replace(
+            known, mask=replace(known.mask, draw=replace(known.mask.draw, number=number))
+        )
+
+    def sealed(self, rows: Sequence[Row], ticks: int) -> SealedBook:
+        ring, key = self.house.parameters.order, self.house.material.order.public
+        aggregate, packer = AggregateSum(ring), Packer(self.house.order)
+        for row in rows:
+            vector = intent_vector(ring, ticks, *row)
+            ciphertext = encrypt_slots(key, vector, secrets.token_bytes(32))
+            aggregate.add(ciphertext)
+            packer.add(ciphertext)
+        return SealedBook(aggregate.ciphertext(), packer)
+
+    def cross(
+        self,
+        books: Sequence[Sequence[Row]],
+        ticks: int,
+        ranks: Sequence[Lanes],
+        reference: int | None = None,
+        opened: list[Revealed] | None = None,
+        mask: Callable[[LaneShape], AttestedMask] | None = None,
+        crossing: type[EncryptedCrossing] = EncryptedCrossing,
+    ) -> tuple[EncryptedCross | None, ...]:
+        """Seal and cross books; what is opened goes to `opened`, also when it ends early."""
+        interval = self.house.closed(self.committee)
+        opened = [] if opened is None else opened
+        session = self.committee.begin_auction(interval, opened.append)
+        draw = self.recycled if mask is None else mask
+
+        def take_mask(shape: LaneShape) -> DrawnMask:
+            return self.committee.consume_mask(draw(shape), session.context)
+
+        engine = crossing(
+            self.house.parameters,
+            self.house.order,
+            self.house.comparison,
+            session,
+            take_mask,
+            ticks,
+            None if reference is None else Tick(reference),
+        )
+        return engine.cross([self.sealed(rows, ticks) for rows in books], ranks)
+
+
+def twin(
+    rows: Sequence[Row], ticks: int, ranks: Lanes, reference: int | None
+) -> EncryptedCross | None:
+    """The result of the plain twin, in the form of the encrypted one."""
+    columns = np.array(rows, dtype=np.int64).reshape(-1, 3)
+    book = Book(columns[:, 0], columns[:, 1], columns[:, 2], ticks)
+    if reference is None:
+        result = clear_uniform(book, ranks)
+    else:
+        result = clear_reference(book, Tick(reference), ranks)
+    if isinstance(result, NoCross):
+        return None
+    buys = book.sides == Side.BUY
+    bought, sold = np.where(buys, result.fills, 0), np.where(buys, 0, result.fills)
+    return EncryptedCross(result.tick, result.volume, result.short_side, bought, sold)
+
+
+def in_turn(rows: Sequence[Row]) -> Lanes:
+    return np.arange(len(rows), dtype=np.int64)
+
+
+def plain(result: EncryptedCross | None) -> object:
+    """A value that compares."""
+    if result is None:
+        return None
+    fills = (result.bought.tolist(), result.sold.tolist())
+    return (result.tick, result.volume, result.short_side, *fills)
+
+
+@pytest.fixture(scope="session")
+def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Arena]:
+    """Arena with a committee of 3 or 4."""
+    made: dict[int, Arena] = {}
+
+    def arena(size: int) -> Arena:
+        if size not in made:
+            house = built(size, tmp_path_factory.mktemp(f"arena-{size}"))
+            made[size] = Arena(house, house.committee())
+        return made[size]
+
+    return arena
+
+
+@pytest.fixture(scope="session")
+def arena(arena_of: Callable[[int], Arena]) -> Arena:
+    """Arena of four keypers."""
+    return arena_of(4)

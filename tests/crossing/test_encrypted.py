@@ -1,0 +1,214 @@
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crypto.curves import size_max
+from crypto.packing import PriceLayout, instruments_max
+from crypto.params import TEST_INSECURE_SMALL
+from crypto.revealing import Revealed
+from darkpool.crossing.encrypted import ration_groups
+from darkpool.units import Side
+from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
+
+BUY, SELL = Side.BUY, Side.SELL
+MOST = size_max(TEST_INSECURE_SMALL.order)
+TICKS_MAX = TEST_INSECURE_SMALL.ticks_max
+
+
+def require_twin(
+    arena: Arena,
+    books: Sequence[Sequence[Row]],
+    ticks: int,
+    ranks: list[Lanes] | None = None,
+    reference: int | None = None,
+) -> None:
+    ranks = [in_turn(rows) for rows in books] if ranks is None else ranks
+    found = arena.cross(books, ticks, ranks, reference)
+    expected = [
+        twin(rows, ticks, order, reference) for rows, order in zip(books, ranks, strict=True)
+    ]
+    assert [plain(x) for x in found] == [plain(x) for x in expected]
+
+
+# Books on four ticks; the outcome of each is in the name.
+NAMED: dict[str, Sequence[Row]] = {
+    "nothing but cover": [(BUY, 0, 3), (SELL, 0, 0)],
+    "no buyer": [(SELL, 5, 0), (SELL, 2, 3)],
+    "no seller": [(BUY, 5, 3), (BUY, 2, 0)],
+    "one order": [(BUY, 1, 2)],
+    "a buyer and cover of sellers": [(BUY, 3, 3), (SELL, 0, 0)],
+    "a seller and cover of buyers": [(SELL, 3, 0), (BUY, 0, 3)],
+    "missing by a tick": [(BUY, 5, 1), (SELL, 5, 2)],
+    "as far apart as can be": [(BUY, MOST - 1, 0), (SELL, 1, 3)],
+    "touching": [(BUY, 5, 1), (SELL, 5, 1)],
+    "touching at the first tick": [(BUY, 1, 0), (SELL, 1, 0)],
+    "touching at the last tick": [(BUY, 1, 3), (SELL, 1, 3)],
+    "all equal": [(BUY, 2, 1), (SELL, 2, 1)] * 4,
+    "all that there is": [(BUY, MOST // 2, 3), (SELL, MOST // 2, 0)],
+    "one lot against all others": [(BUY, MOST - 1, 3), (SELL, 1, 0)],
+    "all others against one lot": [(BUY, 1, 3), (SELL, MOST - 1, 0)],
+    "c is all ticks": [(BUY, 9, 3), (SELL, 4, 0)],
+    "c is no tick": [(BUY, 4, 3), (SELL, 9, 0)],
+    "balanced between the limits": [(BUY, 5, 2), (SELL, 5, 1)],
+    "equal volumes at both candidates": [(BUY, 2, 2), (BUY, 2, 1), (SELL, 2, 1), (SELL, 2, 2)],
+    "the upper candidate trades more": [(BUY, 5, 2), (SELL, 1, 1), (SELL, 9, 2)],
+    "the lower candidate trades more": [(BUY, 1, 2), (BUY, 9, 1), (SELL, 5, 1)],
+    "cover in between": [(BUY, 0, 2), (BUY, 7, 3), (SELL, 0, 1), (SELL, 3, 0), (BUY, 0, 0)],
+    "the last is filled in part": [(BUY, 5, 3), (BUY, 5, 3), (BUY, 5, 3), (SELL, 7, 0)],
+    "the last is filled in full": [(BUY, 5, 3), (BUY, 5, 3), (BUY, 5, 3), (SELL, 10, 0)],
+    "the first is filled in part": [(SELL, 9, 0), (BUY, 1, 3), (SELL, 9, 0)],
+    "one against many": [(SELL, 1, 0)] * 40 + [(BUY, 1000, 3)],
+    "many against one": [(BUY, 3, 3)] * 40 + [(SELL, 70, 0)],
+    "limits beyond the price do not fill": [(BUY, 5, 3), (BUY, 9, 0), (SELL, 4, 1), (SELL, 8, 3)],
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("size", [3, 4])
+def test_named_books(arena_of: Callable[[int], Arena], name: str, size: int) -> None:
+    require_twin(arena_of(size), [NAMED[name]], 4)
+
+
+@pytest.mark.parametrize("tick", range(4))
+def test_named_books_at_a_reference_price(arena: Arena, tick: int) -> None:
+    """All of them at once: more instruments than fit into the smallest comparison."""
+    require_twin(arena, list(NAMED.values()), 4, reference=tick)
+
+
+@pytest.mark.parametrize("name", ["one against many", "all equal", "the last is filled in part"])
+def test_priority_decides_and_not_the_place_in_the_book(arena: Arena, name: str) -> None:
+    rows = NAMED[name]
+    for seed in range(3):
+        require_twin(arena, [rows], 4, [np.random.default_rng(seed).permutation(len(rows))])
+
+
+@pytest.mark.parametrize("ticks", [1, 2, 3, TICKS_MAX - 1, TICKS_MAX])
+def test_limits_at_the_ends_of_the_grid(arena: Arena, ticks: int) -> None:
+    last = ticks - 1
+    for rows in (
+        [(BUY, 3, 0), (SELL, 2, 0)],
+        [(BUY, 2, last), (SELL, 3, last)],
+        [(BUY, 3, last), (SELL, 2, 0)],
+        [(BUY, 2, last), (SELL, 3, 0)],
+        [(BUY, 2, 0), (SELL, 3, last)],
+        [(BUY, 2, last), (BUY, 5, last // 2), (SELL, 3, last // 2), (SELL, 4, 0)],
+    ):
+        require_twin(arena, [rows], ticks)
+
+
+def sizes() -> st.SearchStrategy[int]:
+    """Mostly small, so that curves tie; some as large as a dozen orders may all be."""
+    return st.one_of(st.integers(0, 4), st.integers(0, 4), st.sampled_from([1, MOST // 12]))
+
+
+def rows_on(ticks: int, most: int = 12) -> st.SearchStrategy[list[Row]]:
+    row = st.tuples(st.sampled_from(Side), sizes(), st.integers(0, ticks - 1))
+    return st.lists(row, min_size=1, max_size=most)
+
+
+def require_any_book(arena: Arena, data: st.DataObject) -> None:
+    ticks = data.draw(st.one_of(st.integers(1, 6), st.integers(1, TICKS_MAX)))
+    rows = data.draw(rows_on(ticks))
+    ranks = np.array(data.draw(st.permutations(range(len(rows)))), dtype=np.int64)
+    reference = data.draw(st.one_of(st.none(), st.integers(0, ticks - 1)))
+    require_twin(arena, [rows], ticks, [ranks], reference)
+
+
+@given(st.data())
+@settings(max_examples=25)
+def test_any_book(arena: Arena, data: st.DataObject) -> None:
+    require_any_book(arena, data)
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=500)
+def test_many_books(arena: Arena, data: st.DataObject) -> None:
+    require_any_book(arena, data)
+
+
+def require_any_books_side_by_side(arena: Arena, data: st.DataObject) -> None:
+    """Also more than one comparison takes: four ticks leave room for 64, ticks above 63 for 2."""
+    ticks = data.draw(st.sampled_from([1, 3, 17, 64, TICKS_MAX]))
+    books = data.draw(st.lists(rows_on(ticks, 6), min_size=2, max_size=5))
+    seed = data.draw(st.integers(0, 2**32))
+    ranks = [np.random.default_rng(seed).permutation(len(rows)) for rows in books]
+    reference = data.draw(st.one_of(st.none(), st.integers(0, ticks - 1)))
+    require_twin(arena, books, ticks, ranks, reference)
+
+
+@given(st.data())
+@settings(max_examples=8)
+def test_any_books_side_by_side(arena: Arena, data: st.DataObject) -> None:
+    require_any_books_side_by_side(arena, data)
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=150)
+def test_many_books_side_by_side(arena: Arena, data: st.DataObject) -> None:
+    require_any_books_side_by_side(arena, data)
+
+
+def test_instruments_with_different_outcomes_share_a_comparison(arena: Arena) -> None:
+    books = list(NAMED.values())
+    assert len(books) <= instruments_max(TEST_INSECURE_SMALL, 4)
+    outcomes = {twin(rows, 4, in_turn(rows), None) is None for rows in books}
+    assert outcomes == {False, True}
+    require_twin(arena, books, 4)
+
+
+def test_more_instruments_than_one_comparison_takes(arena: Arena) -> None:
+    books = [
+        [(BUY, 3, 126), (SELL, 2, 0)],
+        [(BUY, 3, 5), (SELL, 2, 6)],
+        [(SELL, 3, 5), (BUY, 4, 6)],
+        [(SELL, 3, 5)],
+        [(SELL, 1, 126), (BUY, 4, 126)],
+    ]
+    assert len(books) > 2 * instruments_max(TEST_INSECURE_SMALL, TICKS_MAX)
+    require_twin(arena, books, TICKS_MAX)
+    require_twin(arena, books, TICKS_MAX, reference=6)
+
+
+def test_comparisons_none_of_whose_books_crosses(arena: Arena) -> None:
+    """The first two books share a comparison that ends with its bits; the next one goes on."""
+    books = [[(BUY, 1, 0)], [(SELL, 1, 3)], [(BUY, 1, 3), (SELL, 1, 3)]]
+    require_twin(arena, books, 100)
+
+
+def test_as_many_intents_as_an_auction_takes_on_several_instruments(arena: Arena) -> None:
+    """Their rationing lanes need more than one comparison."""
+    draw, most = np.random.default_rng(1), TEST_INSECURE_SMALL.intents_max
+    books = [
+        [
+            (int(draw.integers(0, 2)), int(draw.integers(0, 50)), int(draw.integers(0, 9)))
+            for _ in range(count)
+        ]
+        for count in (most, 70, most - 1)
+    ]
+    assert len(ration_groups(TEST_INSECURE_SMALL, [len(b) for b in books], range(3))) == 2
+    ranks = [draw.permutation(len(rows)) for rows in books]
+    require_twin(arena, books, 9, ranks)
+    require_twin(arena, books, 9, ranks, reference=4)
+
+
+def test_nothing_to_cross(arena: Arena) -> None:
+    opened: list[Revealed] = []
+    assert arena.cross([], 4, [], opened=opened) == ()
+    assert not opened
+
+
+def test_results_do_not_depend_on_how_intents_were_sealed_or_masked(arena: Arena) -> None:
+    rows = NAMED["one against many"]
+    first, second = (arena.cross([rows], 4, [in_turn(rows)], mask=arena.fresh) for _ in range(2))
+    assert plain(first[0]) == plain(second[0])
+
+
+def test_a_full_width_comparison(arena: Arena) -> None:
+    books = [[(BUY, 2, 40), (SELL, 1, 30)], *([(SELL, 2, 3), (BUY, 1, k)] for k in range(3))]
+    assert PriceLayout(TEST_INSECURE_SMALL, 64, len(books)).shape.blocks == 1
+    require_twin(arena, books, 64)
