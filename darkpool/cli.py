@@ -111,7 +111,8 @@ def _decimal(text: str) -> Decimal:
     return Decimal(text)
 
 
-def _whole(text: str) -> int:
+def _whole(value: str | int) -> int:
+    text = str(value)  # a default comes as the number that it is
     if len(text) > DECIMAL_DIGITS_MAX or not _WHOLE.fullmatch(text):
         raise typer.BadParameter(f"expected a whole number, got {text!a}")
     return int(text)
