@@ -20,12 +20,6 @@ from crypto.ring import Words
 Slots = npt.NDArray[np.int64]
 
 
-def plain_operand(ring: RingParameters, values: Slots, level: int) -> Words:
-    """Transform form of a slot vector of shape (degree,), shape (level, degree)."""
-    operand: Words = slots.lift(ring, values[None], level)[0]
-    return operand
-
-
 def transformed(ciphertext: Ciphertext) -> Words:
     """Transform form of a ciphertext's words, shape (2, level, degree)."""
     return ciphertext.basis.forward(ciphertext.words.copy())

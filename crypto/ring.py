@@ -148,13 +148,6 @@ def _reduce_signed(values, out, primes):
             out[k, i] = np.uint64(x)
 
 
-@njit(cache=True, nogil=True)
-def _accumulate(total, term):
-    for c in range(total.shape[0]):
-        for i in range(total.shape[1]):
-            total[c, i] += term[c, i]
-
-
 def _minimal_root(degree: int, prime: int) -> int:
     order = 2 * degree
     if (prime - 1) % order:

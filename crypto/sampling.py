@@ -16,8 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from crypto.ring import Words
-
 SEED_BYTES: Final = 32
 
 
@@ -129,8 +127,3 @@ def signs(seed: bytes, purpose: bytes, size: int) -> npt.NDArray[np.int64]:
     """Uniform values in {-1, +1}, shape (size,): one bit each, lowest first, 1 for -1."""
     bits = np.unpackbits(stream(seed, purpose, (size + 7) // 8), bitorder="little")[:size]
     return 1 - 2 * bits.astype(np.int64)
-
-
-def to_words(values: npt.NDArray[np.int64]) -> Words:
-    """Non-negative values as uint64."""
-    return values.astype(np.uint64)

@@ -196,8 +196,8 @@ class PendingDirectory:
     def write_npy(self, name: str, array: npt.NDArray[Any], dtype: str) -> None:
         """Write an array as `read_npy` reads it."""
         data = np.ascontiguousarray(array).astype(dtype, copy=False)
-        body = memoryview(data.reshape(-1).view(np.uint8))
-        self.write(name, [npy_header(dtype, data.shape), body])
+        octets = data.reshape(-1).view(np.uint8)
+        self.write(name, [npy_header(dtype, data.shape), octets.data])
 
     def complete(self) -> Path:
         """Write the manifest, make everything durable and move it to its final place.

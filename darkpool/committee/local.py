@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto.ciphertext import Ciphertext
-from crypto.commitment import BatchRoot, SealedIntent, SettlementRoot
+from crypto.commitment import BatchRoot, SettlementRoot
 from crypto.comparison import BITS_LEVEL, Comparator
 from crypto.keys import PublicMaterial
 from crypto.lanes import DIGIT_VALUES, Lanes, LaneShape
@@ -22,7 +21,6 @@ from crypto.masks import (
     known_lanes,
     replace_lanes,
 )
-from crypto.opening import ProvenOpening, verify_opening
 from crypto.replicated import agree
 from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed, reveal, selected
 from crypto.seal import Evaluator
@@ -109,21 +107,6 @@ class LocalCommittee:
     def addresses(self) -> tuple[AccountId, ...]:
         """Addresses that the keypers sign with, in keyper order."""
         return tuple(keyper.address for keyper in self.keypers)
-
-    def prove_opening(
-        self, sealed: SealedIntent, ciphertext: Ciphertext, envelopes: Sequence[bytes]
-    ) -> tuple[ProvenOpening, ...]:
-        """Every keyper checks that the sender knows what it sealed.
-
-        Raises:
-            CryptoError: a keyper refuses; see `crypto.opening`.
-        """
-        steps = [
-            keyper.check_opening(sealed, ciphertext, envelopes[keyper.number])
-            for keyper in self.keypers
-        ]
-        announcements = [step.announcement for step in steps]
-        return tuple(verify_opening(self.material.committee, step, announcements) for step in steps)
 
     def sign_batch_root(self, batch: BatchRoot) -> dict[int, bytes]:
         """Signatures of all keypers on a batch root, by keyper."""

@@ -79,7 +79,8 @@ def _phase(ciphertext: Ciphertext, shares: list[Words]) -> Words:
     phase = ciphertext.words[0]
     for share in shares:
         phase = ciphertext.basis.add(phase, share)
-    return phase
+    total: Words = phase
+    return total
 
 
 def _integers(words: Words, moduli: tuple[int, ...]) -> list[int]:

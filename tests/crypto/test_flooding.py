@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from crypto import flooding
 from crypto.ciphertext import level_basis
 from crypto.params import STANDARD, TEST_INSECURE_SMALL
+from crypto.ring import RnsBasis
 from tests.crypto.conftest import chi_square_excess
 
 KEY = bytes(range(32))
@@ -171,7 +172,7 @@ def test_shorter_draws_are_prefixes_and_keys_are_unrelated() -> None:
 
 @settings(max_examples=25)
 @given(st.binary(min_size=32, max_size=32), st.integers(1, 43), st.sampled_from(BASES))
-def test_flooding_composes_its_digits(key: bytes, digits: int, basis: flooding.RnsBasis) -> None:
+def test_flooding_composes_its_digits(key: bytes, digits: int, basis: RnsBasis) -> None:
     base = flooding.draws(key, digits * basis.degree).reshape(digits, -1).astype(object)
     exact = sum(base[d] * 256**d for d in range(digits))
     got = flooding.flooding(key, digits, basis)

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from Crypto.PublicKey import ECC
+from Crypto.Protocol.DH import import_x25519_private_key
 
 from crypto.decryption import combine_shares, decryption_share
 from crypto.encryption import encrypt_slots
@@ -121,7 +121,7 @@ def test_two_deals_share_nothing() -> None:
 
 def test_envelope_keys_belong_together(epoch: Epoch) -> None:
     for secrets, public in zip(epoch.secrets, epoch.material.envelope_keys, strict=True):
-        private = ECC.construct(curve="Curve25519", seed=secrets.envelope_key)
+        private = import_x25519_private_key(secrets.envelope_key)
         assert private.public_key().export_key(format="raw") == public
         assert len(public) == len(secrets.envelope_key) == 32
 
