@@ -1,0 +1,321 @@
+"""Crossings that leak: results stay right, and the transcript's checks must see each one.
+
+Then the plain opposite: what an unfilled order holds is in no file, message or log.
+"""
+
+import logging
+import pickle
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crypto.aggregation import AggregateSum
+from crypto.ciphertext import Ciphertext
+from crypto.commitment import BatchRoot, Intent, SealedIntent, instrument_id
+from crypto.comparison import BITS_LEVEL, crossing_bits
+from crypto.encryption import encrypt_slots
+from crypto.lanes import LaneShape
+from crypto.masks import Contribution, Draw
+from crypto.merkle import merkle_root
+from crypto.opening import ReencryptedOpening
+from crypto.packing import LANES_LEVEL, LaneCiphertext, Packer, PriceLayout
+from crypto.params import TEST_INSECURE_SMALL
+from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed, selected
+from crypto.ring import Words
+from darkpool.admission.admit import Admission, AdmissionRegister
+from darkpool.admission.intent import AuctionTerms, LimitOrder
+from darkpool.admission.sealing import SealedOrder, seal_order
+from darkpool.clock import SimulatedClock
+from darkpool.committee.keyper import Keyper
+from darkpool.committee.local import AttestedMask
+from darkpool.crossing.encrypted import EncryptedCrossing, ImplausibleOpening, SealedBook
+from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
+from tests.committee.conftest import DOMAIN
+from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
+from tests.crossing.test_transcript import Public, require_simulated, require_uniform
+
+BUY, SELL = Side.BUY, Side.SELL
+RING = TEST_INSECURE_SMALL.order
+
+
+class OpensTheLastLongLane(EncryptedCrossing):
+    def _long_row(
+        self,
+        number: int,
+        row: int,
+        packed: Ciphertext,
+        filled: Lanes,
+        ranks: Lanes,
+        volume: int,
+    ) -> Lanes:
+        last = int(filled.sum()) - 1
+        lots = self._open_row(f"long row {number}", packed, row, np.flatnonzero(ranks <= last))
+        lots = lots.copy()
+        lots[np.flatnonzero(ranks == last)] += volume - lots.sum()
+        return lots
+
+
+class OpensPricesOfBooksThatDoNotCross(EncryptedCrossing):
+    def _crossing(self, chunk: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
+        super()._crossing(chunk, layout, bits)
+        return list(range(layout.instruments))
+
+
+class OpensPartialSums(EncryptedCrossing):
+    def _crossing(self, chunk: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
+        sums = crossing_bits(self._comparison, bits, layout.width)
+        keep = np.ones(sums.ring.degree, dtype=np.bool_)
+        covered = selected(self._comparison, sums, keep, BITS_LEVEL)
+        values = self._session.open(f"no-cross {chunk}", covered)
+        answers = layout.shape.from_first_block(values)
+        return [
+            i for i in range(layout.instruments) if answers[layout.offset(i) + layout.width] == 1
+        ]
+
+
+class OpensAllTieLanes(EncryptedCrossing):
+    def _ties(
+        self, chunk: int, layout: PriceLayout, bits: Ciphertext, counts: dict[int, int]
+    ) -> dict[int, int]:
+        lanes = np.arange(layout.ticks) + layout.lane(1, 0)
+        opened = self._open_lanes(f"tie lanes {chunk}", bits, layout.shape, lanes)
+        return {0: int(opened[counts[0] - 1])} if 0 < counts[0] < self._ticks else {}
+
+
+class OpensBothRows(EncryptedCrossing):
+    def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
+        ring = self._parameters.order
+        keep = np.zeros((2, ring.row), dtype=np.bool_)
+        keep[:, slots] = True
+        covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)
+        values: Lanes = self._session.open(purpose, covered).reshape(2, ring.row)[row]
+        return values
+
+
+class OpensLanesWithoutAMask(EncryptedCrossing):
+    def _compare(self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape) -> Ciphertext:
+        active = shape.to_order(np.ones(shape.lanes, dtype=np.int64))[0] == 1
+        bare = CoveredCiphertext(lanes[0].ciphertext, active, None, None)
+        self._session.open(f"{name}.0", bare)
+        raise ImplausibleOpening(name, "lanes under a mask", "bare ones")
+
+
+LEAKS: list[tuple[type[EncryptedCrossing], list[Row]]] = [
+    (OpensTheLastLongLane, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
+    (OpensPricesOfBooksThatDoNotCross, [(SELL, 4, 5), (BUY, 3, 2)]),
+    (OpensPartialSums, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
+    (OpensAllTieLanes, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
+    (OpensBothRows, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
+    (OpensLanesWithoutAMask, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
+]
+
+
+@pytest.mark.parametrize(("leaky", "rows"), LEAKS, ids=lambda x: getattr(x, "__name__", ""))
+def test_a_leak_is_seen(arena: Arena, leaky: type[EncryptedCrossing], rows: list[Row]) -> None:
+    public = Public(8, [in_turn(rows)])
+    result = twin(rows, 8, public.ranks[0], None)
+    opened: list[Revealed] = []
+    try:
+        found = arena.cross([rows], 8, public.ranks, opened=opened, crossing=leaky)
+    except ImplausibleOpening:
+        found = (None,)
+    if leaky in (OpensTheLastLongLane, OpensPartialSums, OpensAllTieLanes, OpensBothRows):
+        assert plain(found[0]) == plain(result), "the leak changes no result"
+    with pytest.raises(AssertionError):
+        require_simulated(opened, [result], public)
+
+
+def test_a_mask_that_is_no_secret_is_seen(arena: Arena) -> None:
+    """Its number is issued and consumed as it should be, but r is 0: only statistics tell."""
+
+    def zero(shape: LaneShape) -> AttestedMask:
+        attested = arena.recycled(shape)
+        nothing = np.zeros(RING.degree, dtype=np.int64)
+        blank = encrypt_slots(arena.house.material.order.public, nothing, bytes(32))
+        return replace(attested, mask=replace(attested.mask, order=(blank,)))
+
+    rows: list[Row] = [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]
+    opened: list[Revealed] = []
+    with suppress(ImplausibleOpening):
+        arena.cross([rows], 8, [in_turn(rows)], opened=opened, mask=zero)
+    assert opened[0].request.purpose == "price lanes 0.0"
+    with pytest.raises(AssertionError):
+        require_uniform(opened[0].values.reshape(2, -1)[:, :64].reshape(-1))
+
+
+GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
+INSTRUMENT = InstrumentId(instrument_id("ES"))
+# The third buys below the price, the fourth sells above it; the last long one is filled in part.
+ORDERS = [
+    LimitOrder(SELL, Lots(1000), Tick(20)),
+    LimitOrder(BUY, Lots(444_337), Tick(61)),
+    LimitOrder(BUY, Lots(123_457), Tick(13)),
+    LimitOrder(SELL, Lots(765_433), Tick(97)),
+]
+HIDDEN = (1, 2, 3)
+"""Orders with a size that nobody may learn; of the first of them the limit, too, stays unknown."""
+
+received: list[bytes] = []
+
+
+class Recording(Keyper):
+    """Keeps every message that reaches a keyper, and every answer."""
+
+    def check_opening(
+        self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
+    ) -> ReencryptedOpening:
+        received.extend([pickle.dumps(sealed), ciphertext.words.tobytes(), envelope])
+        return super().check_opening(sealed, ciphertext, envelope)
+
+    def sign_batch_root(self, batch: BatchRoot) -> bytes:
+        received.append(pickle.dumps(batch))
+        return super().sign_batch_root(batch)
+
+    def contribution(self, draw: Draw, share: int) -> Contribution:
+        received.append(pickle.dumps(draw))
+        return super().contribution(draw, share)
+
+    def announce(self, request: OpeningRequest) -> dict[int, bytes]:
+        received.append(pickle.dumps(request))
+        return super().announce(request)
+
+    def send(self, request: OpeningRequest, share: int) -> Words:
+        words = super().send(request, share)
+        received.append(words.tobytes())
+        return words
+
+
+def numbers_of(intent: Intent) -> Iterator[int]:
+    """A size and a limit in every form they take: also as a price, negated, less one, weighted."""
+    t, size = RING.plain_modulus, intent.size
+    yield from (size, t - size, size - 1, size + 1, 2 * size)
+    yield GRID.units_of(Tick(intent.limit_tick))
+
+
+def encodings(number: int, lengths: Sequence[int]) -> Iterator[bytes]:
+    for length in lengths:
+        if 1 << 16 <= number < 1 << 8 * length:
+            yield number.to_bytes(length, "little")
+            yield number.to_bytes(length, "big")
+    if number >= 1000:
+        yield str(number).encode()
+        yield f"{number:,}".encode()
+        yield f"{number:x}".encode()
+    yield np.float64(number).tobytes()
+
+
+def traces(order: SealedOrder, lengths: Sequence[int]) -> set[bytes]:
+    """Octets to search for; four of them turn up by chance among millions of residues."""
+    intent = order.opening.intent
+    found = {intent.salt, intent.root_seed}
+    found |= {secret.hex().encode() for secret in found}
+    found |= {octets for number in numbers_of(intent) for octets in encodings(number, lengths)}
+    found.add(str(GRID.price_of(Tick(intent.limit_tick))).encode())
+    return found
+
+
+def terms_of(arena: Arena, interval: Interval) -> AuctionTerms:
+    return AuctionTerms(DOMAIN, arena.house.material, interval, {INSTRUMENT: GRID})
+
+
+def sealed_orders(terms: AuctionTerms) -> list[SealedOrder]:
+    return [
+        seal_order(
+            order, INSTRUMENT, terms, secrets.token_bytes(32), nonce=k, deadline_s=2_000_000_000
+        )
+        for k, order in enumerate(ORDERS)
+    ]
+
+
+def test_unfilled_orders_are_in_no_file_message_or_log(
+    arena: Arena, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    received.clear()
+    house, seats = arena.house, arena.house.seats()
+    committee = house.committee(seats, dict.fromkeys(range(4), Recording))
+    interval = Interval(next(house.intervals))
+    terms = terms_of(arena, interval)
+    orders = sealed_orders(terms)
+    admission = Admission(
+        terms, SimulatedClock(1_900_000_000_000), committee.keypers, AdmissionRegister()
+    )
+    total, packer = AggregateSum(RING), Packer(house.order)
+    for order in orders:
+        admitted = admission.admit(order.submission)
+        total.add(admitted.ciphertext)
+        packer.add(admitted.ciphertext)
+    batch = BatchRoot(
+        interval, merkle_root([o.submission.sealed.digest(DOMAIN) for o in orders]), len(orders)
+    )
+    committee.sign_batch_root(batch)
+    house.final_roots[interval] = batch.root
+    opened: list[Revealed] = []
+    session = committee.begin_auction(interval, opened.append)
+    crossing = EncryptedCrossing(
+        house.parameters,
+        house.order,
+        house.comparison,
+        session,
+        lambda shape: committee.consume_mask(committee.prepare_mask(shape), session.context),
+        GRID.ticks,
+        None,
+    )
+    book = SealedBook(total.ciphertext(), packer)
+    (found,) = crossing.cross([book], [np.arange(len(ORDERS))])
+    rows = [(o.side, o.size, o.limit) for o in ORDERS]
+    assert found is not None
+    assert plain(found) == plain(twin(rows, GRID.ticks, in_turn(rows), None))
+    assert found.bought.tolist() == [0, 1000, 0, 0]
+
+    captured = capfd.readouterr()
+    files = [path.read_bytes() for path in seats[0].store.parent.rglob("*") if path.is_file()]
+    assert len(files) >= 4
+    everything: dict[str, Sequence[bytes]] = {
+        "files": files,
+        "messages": received,
+        "logs": [captured.out.encode(), captured.err.encode(), caplog.text.encode()],
+        "openings": [r.values.tobytes() for r in opened],
+        "published shares": [share.tobytes() for r in opened for share in r.shares],
+        "submissions": [pickle.dumps(order.submission) for order in orders],
+    }
+    for k in HIDDEN:
+        for where, items in everything.items():
+            lengths = (4, 8) if where in ("files", "logs") else (8,)
+            for trace in traces(orders[k], lengths):
+                assert not any(trace in item for item in items), (k, where, trace)
+
+
+def test_the_search_finds_what_is_there(arena: Arena) -> None:
+    """Each form of a size and a limit is found in the bytes that would show it."""
+    order = sealed_orders(terms_of(arena, Interval(1)))[1]
+    intent = order.opening.intent
+    shown: dict[str, Any] = {
+        "pickled": str(intent.size),
+        "array": np.array([7, intent.size, 9]).tobytes(),
+        "residues": np.array([7, RING.plain_modulus - intent.size]).tobytes(),
+        "text": f"size={intent.size:,}",
+        "price": f"limit {GRID.price_of(Tick(intent.limit_tick))}",
+        "salt": intent.salt.hex(),
+    }
+    for form, value in shown.items():
+        octets = value.encode() if isinstance(value, str) else value
+        assert any(trace in octets for trace in traces(order, (8,))), form
+
+
+def test_state_directories_hold_no_share_seed(arena: Arena) -> None:
+    """A keyper's memory is about what it did, never what it knows."""
+    seats = arena.house.seats()
+    committee = arena.house.committee(seats)
+    committee.prepare_mask(LaneShape(TEST_INSECURE_SMALL, 128))
+    stored = b"".join(p.read_bytes() for p in seats[0].store.parent.rglob("*") if p.is_file())
+    for seat in seats:
+        for seed in (*seat.secrets.seeds.values(), seat.secrets.envelope_key, seat.signing_key):
+            assert seed not in stored
+            assert seed.hex().encode() not in stored

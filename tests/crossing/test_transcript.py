@@ -1,0 +1,336 @@
+"""What an auction opens is uniform, or zero, or follows from the public result alone.
+
+`simulated` knows the public result, the layout and randomness, and nothing of the code under test
+or of the orders. It must produce, slot by slot, what an encrypted auction opens.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from crypto.lanes import LaneShape
+from crypto.params import TEST_INSECURE_SMALL
+from crypto.revealing import Revealed
+from darkpool.committee.local import AttestedMask
+from darkpool.crossing.encrypted import EncryptedCross
+from darkpool.units import Side
+from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
+from tests.crypto.conftest import chi_square_excess
+
+BUY, SELL = Side.BUY, Side.SELL
+ORDER_ROW, COMPARISON_ROW = 256, 512
+T = TEST_INSECURE_SMALL.order.plain_modulus
+
+Results = Sequence[EncryptedCross | None]
+
+
+@dataclass(frozen=True)
+class Public:
+    """What everybody knows of an auction besides its results."""
+
+    ticks: int
+    ranks: Sequence[Lanes]
+    reference: int | None = None
+
+    @property
+    def window(self) -> int:
+        """The power of two from the number of ticks on."""
+        return next(1 << k for k in itertools.count() if 1 << k >= self.ticks)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Values by slot, zero elsewhere; `columns` of both rows are uniform where it is not 0."""
+
+    purpose: str
+    values: tuple[tuple[int, int], ...]
+    columns: int = 0
+
+
+def opening(purpose: str, values: dict[int, int]) -> Opening:
+    return Opening(purpose, tuple(sorted((slot, v) for slot, v in values.items() if v)))
+
+
+def lanes_opening(name: str, columns: int) -> Iterator[Opening]:
+    """Masked lanes: a shape has 64, 128, 256 or 512 columns, a ciphertext at most 256."""
+    width = next(w for w in (64, 128, 256, 512) if w >= columns)
+    for part in range(max(1, width // ORDER_ROW)):
+        yield Opening(f"{name}.{part}", (), min(width, ORDER_ROW))
+
+
+def price_step(result: EncryptedCross) -> int:
+    """c, the number of ticks with demand at or above supply."""
+    return result.tick + 1 if result.short_side is SELL else int(result.tick)
+
+
+def price_openings(results: Results, public: Public, chunk: int) -> Iterator[Opening]:
+    ticks, window = public.ticks, public.window
+    yield from lanes_opening(f"price lanes {chunk}", 2 * window * len(results))
+    at = window + (public.reference or 0)
+    starts = [2 * window * i for i in range(len(results))]
+    found = [(start, r) for start, r in zip(starts, results, strict=True) if r is not None]
+    yield opening(f"no-cross {chunk}", {start + at: 1 for start, _ in found})
+    if not found:
+        return
+    if public.reference is not None:
+        short = {s + public.reference: int(r.short_side is SELL) for s, r in found}
+        yield opening(f"price bits {chunk}", short)
+        return
+    steps = {start + p: 1 for start, r in found for p in range(price_step(r))}
+    yield opening(f"price bits {chunk}", steps)
+    inner = [(start, r) for start, r in found if 0 < price_step(r) < ticks]
+    if inner:
+        ties = {
+            COMPARISON_ROW + start + price_step(r) - 1: int(r.short_side is SELL)
+            for start, r in inner
+        }
+        yield opening(f"tie lanes {chunk}", ties)
+
+
+def sides(result: EncryptedCross) -> tuple[tuple[int, Lanes], tuple[int, Lanes]]:
+    """Row and fills of the short side, then of the long side."""
+    buyers, sellers = (0, result.bought), (1, result.sold)
+    return (buyers, sellers) if result.short_side is BUY else (sellers, buyers)
+
+
+def last_rank(result: EncryptedCross, ranks: Lanes) -> int:
+    _, (_, fills) = sides(result)
+    return int(ranks[fills > 0].max())
+
+
+def ration_openings(
+    group: Sequence[int], results: dict[int, EncryptedCross], public: Public, chunk: int
+) -> Iterator[Opening]:
+    bits: dict[int, int] = {}
+    rows: list[Opening] = []
+    start = 0
+    for k in group:
+        (_, (row, fills)), ranks = sides(results[k]), public.ranks[k]
+        last = last_rank(results[k], ranks)
+        base = row * COMPARISON_ROW + start
+        bits |= {base + i: int(rank <= last) for i, rank in enumerate(ranks)}
+        if last:
+            before = {row * ORDER_ROW + int(i): int(fills[i]) for i in np.flatnonzero(ranks < last)}
+            rows.append(opening(f"long row {k}", before))
+        start += next(1 << j for j in itertools.count() if 1 << j >= ranks.size)
+    yield from lanes_opening(f"ration lanes {chunk}", start)
+    yield opening(f"ration bits {chunk}", bits)
+    yield from rows
+
+
+def grouped(results: dict[int, EncryptedCross], public: Public) -> Iterator[list[int]]:
+    """Instruments whose intents, each rounded up to a power of two, fit into a row."""
+    group: list[int] = []
+    used = 0
+    for k in results:
+        width = next(1 << j for j in itertools.count() if 1 << j >= public.ranks[k].size)
+        if group and used + width > ORDER_ROW:
+            yield group
+            group, used = [], 0
+        group.append(k)
+        used += width
+    if group:
+        yield group
+
+
+def simulated(results: Results, public: Public) -> list[Opening]:
+    """The openings of an auction, from its public result alone."""
+    chunk_size = COMPARISON_ROW // (2 * public.window)
+    openings: list[Opening] = []
+    for chunk, start in enumerate(range(0, len(results), chunk_size)):
+        openings += price_openings(results[start : start + chunk_size], public, chunk)
+    crossed = {k: result for k, result in enumerate(results) if result is not None}
+    for k, result in crossed.items():
+        (row, fills), _ = sides(result)
+        values = {row * ORDER_ROW + i: int(lots) for i, lots in enumerate(fills)}
+        openings.append(opening(f"short row {k}", values))
+    for chunk, group in enumerate(grouped(crossed, public)):
+        openings += ration_openings(group, crossed, public, chunk)
+    return openings
+
+
+def require_simulated(opened: Sequence[Revealed], results: Results, public: Public) -> Lanes:
+    """Check every slot of every opening; returns the values of all uniform slots."""
+    expected = simulated(results, public)
+    assert [r.request.purpose for r in opened] == [o.purpose for o in expected]
+    assert [r.request.sequence for r in opened] == list(range(len(opened)))
+    uniform, masks = [], []
+    for revealed, simulation in zip(opened, expected, strict=True):
+        covered = revealed.request.covered
+        values = revealed.values.reshape(2, -1)
+        if simulation.columns:
+            masks.append((covered.mask_number, covered.mask_part))
+            assert not values[:, simulation.columns :].any()
+            uniform.append(values[:, : simulation.columns].reshape(-1))
+            continue
+        assert (covered.mask_number, covered.mask_part) == (None, None)
+        implied = np.zeros_like(revealed.values)
+        for slot, value in simulation.values:
+            implied[slot] = value
+        assert np.array_equal(revealed.values, implied), revealed.request.purpose
+        assert covered.support[revealed.values != 0].all()
+    assert None not in {number for number, _ in masks}
+    assert len(set(masks)) == len(masks)
+    return np.concatenate(uniform)
+
+
+def run(
+    arena: Arena,
+    books: Sequence[Sequence[Row]],
+    public: Public,
+    mask: Callable[[LaneShape], AttestedMask] | None = None,
+) -> Lanes:
+    """Cross, compare with the twin and with the simulator; returns the uniform values."""
+    opened: list[Revealed] = []
+    found = arena.cross(books, public.ticks, public.ranks, public.reference, opened, mask)
+    expected = [
+        twin(rows, public.ticks, ranks, public.reference)
+        for rows, ranks in zip(books, public.ranks, strict=True)
+    ]
+    assert [plain(x) for x in found] == [plain(x) for x in expected]
+    return require_simulated(opened, expected, public)
+
+
+def random_book(draw: np.random.Generator, ticks: int) -> list[Row]:
+    return [
+        (int(draw.integers(0, 2)), int(draw.integers(0, 6)), int(draw.integers(0, ticks)))
+        for _ in range(int(draw.integers(1, 12)))
+    ]
+
+
+@pytest.mark.parametrize("pricing", ["uniform", "reference"])
+@pytest.mark.parametrize("size", [3, 4])
+def test_all_that_is_opened_follows_from_the_result(
+    arena_of: Callable[[int], Arena], size: int, pricing: str
+) -> None:
+    draw, arena = np.random.default_rng(size), arena_of(size)
+    for ticks, instruments in ((1, 3), (2, 1), (3, 1), (4, 2), (5, 1), (16, 4), (127, 3)):
+        books = [random_book(draw, ticks) for _ in range(instruments)]
+        ranks = [draw.permutation(len(rows)) for rows in books]
+        reference = int(draw.integers(0, ticks)) if pricing == "reference" else None
+        run(arena, books, Public(ticks, ranks, reference))
+
+
+def test_rationing_in_several_comparisons_follows_from_the_result(arena: Arena) -> None:
+    books = [[(BUY, 2, 3)] * 100 + [(SELL, 7, 0)], [(SELL, 1, 0)] * 70 + [(BUY, 9, 3)]] * 2
+    run(arena, books, Public(4, [np.random.default_rng(1).permutation(len(b)) for b in books]))
+
+
+# The plain computation of what is opened, from the orders, for one instrument.
+
+
+def opened_from_orders(rows: Sequence[Row], ticks: int, ranks: Lanes) -> list[Opening]:
+    demand = [sum(q for s, q, m in rows if s == BUY and m >= p) for p in range(ticks)]
+    supply = [sum(q for s, q, m in rows if s == SELL and m <= p) for p in range(ticks)]
+    public = Public(ticks, [ranks])
+    out = list(lanes_opening("price lanes 0", 2 * public.window))
+    crosses = any(d and s for d, s in zip(demand, supply, strict=True))
+    out.append(opening("no-cross 0", {public.window: int(crosses)}))
+    if not crosses:
+        return out
+    bits = {p: int(demand[p] >= supply[p]) for p in range(ticks)}
+    out.append(opening("price bits 0", bits))
+    c = sum(bits.values())
+    tie = c == ticks
+    if 0 < c < ticks:
+        tie = supply[c - 1] >= demand[c]
+        out.append(opening("tie lanes 0", {COMPARISON_ROW + c - 1: int(tie)}))
+    tick = c - 1 if tie else c
+    at = [
+        [q if s == BUY and m >= tick else 0, q if s == SELL and m <= tick else 0]
+        for s, q, m in rows
+    ]
+    short, long = (1, 0) if tie else (0, 1)
+    out.append(opening("short row 0", {short * ORDER_ROW + k: v[short] for k, v in enumerate(at)}))
+    volume = sum(v[short] for v in at)
+    prefix = [sum(v[long] for v, r in zip(at, ranks, strict=True) if r < rank) for rank in ranks]
+    out += lanes_opening("ration lanes 0", len(rows))
+    filled = [int(p < volume) for p in prefix]
+    out.append(
+        opening("ration bits 0", {long * COMPARISON_ROW + k: b for k, b in enumerate(filled)})
+    )
+    last = sum(filled) - 1
+    if last:
+        before = {long * ORDER_ROW + k: at[k][long] for k, rank in enumerate(ranks) if rank < last}
+        out.append(opening("long row 0", before))
+    return out
+
+
+def test_every_small_book_opens_what_its_result_implies_and_no_more() -> None:
+    """All books of up to three orders on three ticks, in every order of priority."""
+    kinds = list(itertools.product(Side, (1, 2), range(3)))
+    results, transcripts = set(), set()
+    for count in range(1, 4):
+        for rows in itertools.product(kinds, repeat=count):
+            for permutation in itertools.permutations(range(count)):
+                ranks = np.array(permutation)
+                result = twin(rows, 3, ranks, None)
+                opened = opened_from_orders(rows, 3, ranks)
+                assert opened == simulated([result], Public(3, [ranks]))
+                results.add((permutation, repr(plain(result))))
+                transcripts.add((permutation, tuple(opened)))
+    assert len(results) > 100
+    assert len(transcripts) == len(results), "results and transcripts determine each other"
+
+
+SAME_RESULT: dict[str, tuple[int, int | None, list[Row], list[Row]]] = {
+    "no cross": (
+        8,
+        None,
+        [(BUY, 5, 0), (SELL, 7, 3), (BUY, 2, 1)],
+        [(SELL, 900, 5), (SELL, 1, 7), (BUY, 40000, 4)],
+    ),
+    "cross": (
+        8,
+        None,
+        [(SELL, 4, 2), (BUY, 9, 5), (BUY, 3, 1), (SELL, 8, 6)],
+        [(SELL, 4, 0), (BUY, 700000, 5), (SELL, 50, 7), (BUY, 1, 0)],
+    ),
+    "reference, no cross": (
+        8,
+        4,
+        [(BUY, 5, 3), (SELL, 7, 3), (BUY, 2, 1)],
+        [(SELL, 900, 5), (SELL, 1, 7), (BUY, 40000, 7)],
+    ),
+    "reference, cross": (
+        8,
+        4,
+        [(BUY, 6, 7), (SELL, 60, 4), (BUY, 2, 1), (SELL, 5, 5)],
+        [(BUY, 6, 4), (SELL, 7, 0), (SELL, 2, 6), (BUY, 9999, 0)],
+    ),
+}
+RUNS = 6
+
+
+def distance(one: Lanes, other: Lanes) -> float:
+    """Kolmogorov and Smirnov's statistic of two samples, scaled: above 2.4 once in 10^5."""
+    grid = np.sort(np.concatenate([one, other]))
+    gap = [np.searchsorted(np.sort(s), grid, side="right") / s.size for s in (one, other)]
+    return float(np.abs(gap[0] - gap[1]).max() * np.sqrt(one.size * other.size / grid.size))
+
+
+def require_uniform(values: Lanes) -> None:
+    counts, _ = np.histogram(values, np.arange(33) * T / 32)
+    assert abs(chi_square_excess(counts, np.full(32, values.size / 32))) < 6
+
+
+@pytest.mark.parametrize("name", SAME_RESULT)
+def test_books_with_one_result_cannot_be_told_apart(arena: Arena, name: str) -> None:
+    ticks, reference, *books = SAME_RESULT[name]
+    public = Public(ticks, [in_turn(books[0])], reference)
+    results = [twin(rows, ticks, public.ranks[0], reference) for rows in books]
+    assert plain(results[0]) == plain(results[1])
+    assert (results[0] is None) == ("no cross" in name)
+    samples = [
+        np.stack([run(arena, [rows], public, arena.fresh) for _ in range(RUNS)]) for rows in books
+    ]
+    for sample in samples:
+        require_uniform(sample.reshape(-1))
+    assert distance(*(sample.reshape(-1) for sample in samples)) < 2.4
+    # The lanes of the instrument alone, where the two books differ.
+    window = public.window
+    own = np.concatenate([np.arange(2 * window), 64 + np.arange(2 * window)])
+    assert distance(*(sample[:, own].reshape(-1) for sample in samples)) < 2.4
