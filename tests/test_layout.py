@@ -130,3 +130,15 @@ def test_no_path_of_any_machine() -> None:
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
         assert not machine_path.search(text), path
+
+
+def test_every_test_that_the_documentation_names_exists() -> None:
+    named = 0
+    for path in files("docs"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            module = ""
+            for found, test in re.findall(r"`(tests/[\w/]+\.py)?::(\w+)`", line):
+                module = found or module
+                assert f"def {test}(" in (ROOT / module).read_text(encoding="utf-8"), line
+                named += 1
+    assert named > 50
