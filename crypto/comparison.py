@@ -175,6 +175,7 @@ class Comparator:
         order, step = orders[0], 1
         while step < shape.blocks:
             element = rotation_element(self.ring.degree, step * shape.width)
+            order = self._lowered(order, _MERGE_LEVELS[merged])
             below = None if order.lt is None else evaluator.apply_galois(order.lt, element)
             low = _Order(below, evaluator.apply_galois(order.eq, element))
             step *= 2
