@@ -219,7 +219,9 @@ def print_audit(console: Console, report: AuditReport) -> None:
     if failed:
         console.print(f"[red]The audit fails[/]: {failed} of {len(verdicts)} checks do not hold.")
     else:
-        console.print("[green]The audit passes.[/]")
+        left_out = [check.name for check in report.checks if check.verdict.value == "not checked"]
+        console.print("[green]The audit passes.[/]", end="")
+        console.print(f" Not checked: {', '.join(left_out)}." if left_out else "")
 
 
 def _hex(value: bytes) -> str:
