@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -187,7 +188,8 @@ def fills_table(fills: Sequence[RowFill]) -> Table:
     table.add_column("size", justify="right")
     for fill in fills:
         size = str(fill.size)
-        table.add_row(str(fill.row), fill.account, fill.instrument, fill.side.label, size)
+        account = escape(fill.account)  # a name may look like a style
+        table.add_row(str(fill.row), account, fill.instrument, fill.side.label, size)
     return table
 
 
