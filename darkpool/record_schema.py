@@ -14,6 +14,8 @@ from crypto.commitment import Domain, SealedIntent
 from darkpool.record_json import Bound, Shape, Width
 
 RECORD_VERSION: Final = 1
+"""Of the forms and of the circuits: other evaluation order or levels give other ciphertexts, which
+an auditor of these would call forged. Records of a released version keep their number."""
 
 Address = Annotated[bytes, Width(20)]
 Hash = Annotated[bytes, Width(32)]
