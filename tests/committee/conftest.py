@@ -81,13 +81,13 @@ class House:
         return interval
 
 
-def built(size: int, folder: Path) -> House:
+def built(size: int, folder: Path, parameters: ParameterSet = TEST_INSECURE_SMALL) -> House:
     """A house with an epoch of its own."""
     committee = Committee(size, EPOCH)
-    material, held = deal(TEST_INSECURE_SMALL, committee)
+    material, held = deal(parameters, committee)
     order = Evaluator(material.order.evaluation_keys())
     comparison = Evaluator(material.comparison.evaluation_keys())
-    epoch = Epoch(TEST_INSECURE_SMALL, committee, material, held)
+    epoch = Epoch(parameters, committee, material, held)
     return House(epoch, order, comparison, folder)
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,10 +8,11 @@ from hypothesis import strategies as st
 
 from crypto.curves import size_max
 from crypto.packing import PriceLayout, instruments_max
-from crypto.params import TEST_INSECURE_SMALL
+from crypto.params import STANDARD, TEST_INSECURE_SMALL
 from crypto.revealing import Revealed
 from darkpool.crossing.encrypted import ration_groups
 from darkpool.units import Side
+from tests.committee.conftest import built
 from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -212,3 +214,27 @@ def test_a_full_width_comparison(arena: Arena) -> None:
     books = [[(BUY, 2, 40), (SELL, 1, 30)], *([(SELL, 2, 3), (BUY, 1, k)] for k in range(3))]
     assert PriceLayout(TEST_INSECURE_SMALL, 64, len(books)).shape.blocks == 1
     require_twin(arena, books, 64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", [None, 1000])
+def test_the_production_rings_cross_with_room_for_flooding(
+    tmp_path: Path, reference: int | None
+) -> None:
+    """Every opened ciphertext has the budget that the flooding argument asks for."""
+    house = built(4, tmp_path, STANDARD)
+    arena, draw = Arena(house, house.committee()), np.random.default_rng(7)
+    rows = [
+        (side, int(draw.integers(0, MOST // 300)), int(draw.integers(900, 1100)))
+        for side in draw.integers(0, 2, 300).tolist()
+    ]
+    ranks, opened = [draw.permutation(len(rows))], list[Revealed]()
+    (found,) = arena.cross([rows], 2047, ranks, reference, opened, arena.fresh)
+    assert plain(found) == plain(twin(rows, 2047, ranks[0], reference))
+    assert len(opened) == (7 if reference is not None else 8)
+    rings = (STANDARD.order, STANDARD.comparison)
+    oracles = {ring: house.epoch.oracle(ring) for ring in rings}
+    for revealed in opened:
+        ciphertext = revealed.request.covered.ciphertext
+        before = oracles[ciphertext.ring].budget(ciphertext)
+        assert before >= revealed.budget_before_bits, revealed.request.purpose

@@ -159,7 +159,7 @@ ORDERS = [
     LimitOrder(SELL, Lots(765_433), Tick(97)),
 ]
 HIDDEN = (1, 2, 3)
-"""Orders with a size that nobody may learn; of the first of them the limit, too, stays unknown."""
+"""Orders whose size nobody may learn; and none but the first, which makes the price, its limit."""
 
 received: list[bytes] = []
 
