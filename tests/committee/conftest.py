@@ -24,7 +24,7 @@ from tests.crypto.conftest import EPOCH, Epoch
 DOMAIN = Domain(31337, b"\xd0" * 20)
 
 
-@dataclass
+@dataclass(repr=False)
 class House:
     """A dealt epoch, and a chain that makes final whatever a test puts into `final_roots`."""
 

@@ -26,7 +26,7 @@ Row = tuple[int, int, int]
 """Side, size, limit."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Arena:
     """Runs crossings; every one has an interval, and mask numbers, of its own."""
 
