@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from crypto import labels
 from crypto.commitment import Domain
 from crypto.sampling import absorb
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningEntry:
+    """One opening as a keyper wrote it down.
+
+    Attributes:
+        purpose: what was opened, in words.
+        ciphertext: 32-byte digest of the opened ciphertext.
+        mask, part: the part of the mask that covered it, or None where slots were selected.
+        shares: digests of decryption shares, as `crypto.replicated.share_digest`, by share number.
+    """
+
+    purpose: str
+    ciphertext: bytes
+    mask: int | None
+    part: int | None
+    shares: Mapping[int, bytes]
 
 
 def mask_attestation_digest(domain: Domain, mask_digest: bytes) -> bytes:
@@ -18,4 +38,44 @@ def mask_attestation_digest(domain: Domain, mask_digest: bytes) -> bytes:
 def opening_context(domain: Domain, interval: int, batch_root: bytes) -> bytes:
     """32 bytes that name an auction and its final batch root."""
     fields = absorb(labels.OPENING_CONTEXT, domain.separator(), interval, batch_root)
+    return hashlib.sha256(fields).digest()
+
+
+def share_purpose(context: bytes, sequence: int, purpose: str) -> bytes:
+    """What the digests of an opening's decryption shares are bound to."""
+    return absorb(context, sequence, purpose.encode())
+
+
+def venue_terms_digest(
+    material: bytes, vault: bytes, rules: Sequence[str], margin: Sequence[tuple[bytes, int, int]]
+) -> bytes:
+    """32 bytes over what an auction runs under.
+
+    Args:
+        material: digest of the public key material.
+        vault: address of the vault, 20 bytes.
+        rules: pricing, tick size, reference price and number of ticks, in words.
+        margin: instrument, rate in parts per million and multiplier, for each instrument.
+    """
+    flat = [field for entry in margin for field in entry]
+    words = [rule.encode() for rule in rules]
+    fields = absorb(labels.VENUE_TERMS, material, vault, len(words), *words, *flat)
+    return hashlib.sha256(fields).digest()
+
+
+def transcript_digest(
+    domain: Domain, context: bytes, terms: bytes, keyper: int, openings: Sequence[OpeningEntry]
+) -> bytes:
+    """32 bytes that a keyper signs for all openings of an auction, in order.
+
+    It names the shares that the keyper holds, all but its own number's: between them, a quorum of
+    signatures covers every share at least twice.
+    """
+    entries = []
+    for opening in openings:
+        place = [0 if number is None else number + 1 for number in (opening.mask, opening.part)]
+        shares = [opening.shares[j] for j in sorted(opening.shares) if j != keyper]
+        entry = absorb(b"", opening.purpose.encode(), opening.ciphertext, *place, *shares)
+        entries.append(hashlib.sha256(entry).digest())
+    fields = absorb(labels.TRANSCRIPT, domain.separator(), context, terms, keyper, *entries)
     return hashlib.sha256(fields).digest()

@@ -7,7 +7,7 @@ Signatures are 65 bytes, r || s || v with v 27 or 28, and s in the lower half of
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import ClassVar
 
@@ -75,12 +75,12 @@ class Intent(TypedMessage):
     account: bytes
     instrument: bytes
     interval: int
-    side: int
-    size: int
-    limit_tick: int
+    side: int = field(repr=False)
+    size: int = field(repr=False)
+    limit_tick: int = field(repr=False)
     nonce: int
-    salt: bytes
-    root_seed: bytes
+    salt: bytes = field(repr=False)
+    root_seed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

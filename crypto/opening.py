@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -102,8 +102,8 @@ class ShareOpenings:
     """
 
     keyper: int
-    seeds: Mapping[int, bytes]
-    last_vector: bytes
+    seeds: Mapping[int, bytes] = field(repr=False)
+    last_vector: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,18 @@ in a slot that had to be zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from crypto import slots
+from crypto.attestation import OpeningEntry, share_purpose
 from crypto.ciphertext import Ciphertext
 from crypto.decryption import budget_bits_min, combine_shares
-from crypto.errors import HoldersDisagree, MissingShare, UncoveredSlot
+from crypto.errors import HoldersDisagree, MalformedCiphertext, MissingShare, UncoveredSlot
 from crypto.masks import DrawnMask
 from crypto.packing import LaneCiphertext
 from crypto.products import product
@@ -65,7 +66,7 @@ class OpeningRequest:
 
     def share_purpose(self) -> bytes:
         """What the digests of the shares are bound to."""
-        return b"|".join([self.context, str(self.sequence).encode(), self.purpose.encode()])
+        return share_purpose(self.context, self.sequence, self.purpose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Revealed:
         shares: decryption shares in share order, each of shape (level, degree).
         budget_before_bits: the least noise budget for which the flooding argument holds.
         budget_after_bits: what was left after flooding.
-        liars: keypers whose digest was outvoted, or whose bytes were not what they announced.
+        liars: keypers that failed, were outvoted, or sent other bytes than they announced.
     """
 
     request: OpeningRequest
@@ -86,6 +87,19 @@ class Revealed:
     budget_before_bits: int
     budget_after_bits: int
     liars: tuple[int, ...]
+
+    def entry(self) -> OpeningEntry:
+        """What every keyper that answered has written down of this opening."""
+        covered, purpose = self.request.covered, self.request.share_purpose()
+        octets = [share.astype("<u8", copy=False).tobytes() for share in self.shares]
+        digests = {j: share_digest(j, purpose, data) for j, data in enumerate(octets)}
+        return OpeningEntry(
+            self.request.purpose,
+            covered.ciphertext.digest(),
+            covered.mask_number,
+            covered.mask_part,
+            digests,
+        )
 
 
 class ShareHolder(Protocol):
@@ -133,17 +147,22 @@ def reveal(
 ) -> Revealed:
     """Open a covered ciphertext with the keypers that answer.
 
+    A keyper that fails, in whatever way, is one that does not answer.
+
     Raises:
-        MissingShare, HoldersDisagree: as `agree`, or nobody sends what was announced.
-        WrongEpoch: from a keyper.
+        MissingShare, HoldersDisagree: as `agree`, or nobody sends what was announced; where keypers
+            failed instead of answering, the failure of the first of them.
         TooLittleMargin: the level allows no flooding, or the result may be wrong.
         UncoveredSlot: a slot outside the support is not zero.
     """
     ciphertext = request.covered.ciphertext
     before = budget_bits_min(ciphertext.ring, ciphertext.level)
-    announced = {holder.number: holder.announce(request) for holder in holders}
-    agreements = [_agreement(committee, share, announced) for share in committee.members]
-    liars = {liar for agreement in agreements for liar in agreement.liars}
+    announced, failures = ask(holders, lambda holder: _announced(holder, request))
+    try:
+        agreements = [_agreement(committee, share, announced) for share in committee.members]
+    except (MissingShare, HoldersDisagree) as error:
+        raise next(iter(failures.values()), error) from None
+    liars = {liar for agreement in agreements for liar in agreement.liars} | set(failures)
     shares = tuple(_collect(request, agreement, holders, liars) for agreement in agreements)
     decoded = combine_shares(ciphertext, shares, committee.size)
     values = slots.decode(ciphertext.ring, decoded.coefficients)
@@ -151,6 +170,42 @@ def reveal(
     if outside.size:
         raise UncoveredSlot(request.purpose, int(outside[0]))
     return Revealed(request, values, shares, before, decoded.budget_bits, tuple(sorted(liars)))
+
+
+Answer = TypeVar("Answer")
+Party = TypeVar("Party", bound="Numbered")
+
+
+class Numbered(Protocol):
+    """Anybody who is known by a keyper number."""
+
+    @property
+    def number(self) -> int:
+        """Keyper number."""
+
+
+def ask(
+    parties: Iterable[Party], question: Callable[[Party], Answer]
+) -> tuple[dict[int, Answer], dict[int, Exception]]:
+    """Put a question to every keyper: answers and failures by number, in the order asked.
+
+    One keyper may be corrupt, so what it raises is its failure and nobody else's.
+    """
+    answers, failures = {}, {}
+    for party in parties:
+        try:
+            answers[party.number] = question(party)
+        except Exception as error:  # noqa: BLE001  # a corrupt keyper may raise anything
+            failures[party.number] = error
+    return answers, failures
+
+
+def _announced(holder: ShareHolder, request: OpeningRequest) -> dict[int, bytes]:
+    digests = dict(holder.announce(request))
+    for share, digest in digests.items():
+        if not isinstance(digest, bytes):
+            raise MalformedCiphertext(f"digest of share {share}", "bytes", type(digest).__name__)
+    return digests
 
 
 def _agreement(
@@ -172,8 +227,9 @@ def _collect(
     for holder in holders:
         if holder.number == agreement.share or holder.number in agreement.liars:
             continue
-        words = holder.send(request, agreement.share)
-        if words.shape == shape and words.dtype == np.uint64:
+        sent, _ = ask([holder], lambda holder: holder.send(request, agreement.share))
+        words = sent.get(holder.number)
+        if isinstance(words, np.ndarray) and words.shape == shape and words.dtype == np.uint64:
             octets = np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
             if share_digest(agreement.share, request.share_purpose(), octets) == agreement.digest:
                 return words

@@ -29,6 +29,7 @@ from darkpool.committee.local import Beacon, LocalCommittee, Session
 from darkpool.crossing.encrypted import (
     EncryptedCross,
     EncryptedCrossing,
+    ImplausibleOpening,
     SealedBook,
     ration_groups,
 )
@@ -52,6 +53,7 @@ from darkpool.settlement.evidence import TransactionReceiptInfo
 from darkpool.units import (
     AccountId,
     AuctionId,
+    Cash,
     InstrumentId,
     Interval,
     Lots,
@@ -69,7 +71,10 @@ class Pricing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What runs auctions: the operator's evaluators, the committee, the chain and the accounts."""
+    """What runs auctions: the operator's evaluators, the committee, the chain and the accounts.
+
+    `terms_digest` is the `venue_terms_digest` that the keypers sign with every transcript.
+    """
 
     order: Evaluator
     comparison: Evaluator
@@ -78,6 +83,7 @@ class Engine:
     chain: Chain
     ledger: MarginLedger
     confirmations: int
+    terms_digest: bytes
 
 
 @dataclass(slots=True)
@@ -89,6 +95,7 @@ class Book:
     aggregate: AggregateSum
     intents: list[int] = field(default_factory=list)
     accounts: list[AccountId] = field(default_factory=list)
+    caps: list[Lots] = field(default_factory=list)
 
 
 class RecordSink(Protocol):
@@ -131,6 +138,8 @@ class AuctionOutcome:
     Attributes:
         fills: of all instruments; `Fill.intent` counts within the instrument.
         intents: admitted intents, over all instruments.
+        credited: deposits between the first look at the vault and the commitment of the batch.
+        transcripts: keypers' signatures on all openings, by keyper.
         timings_ms: milliseconds by step; `close_to_fills` is the crossing.
     """
 
@@ -143,6 +152,8 @@ class AuctionOutcome:
     batch_signatures: Mapping[int, bytes]
     batch_transaction: TransactionReceiptInfo
     settlement: Settlement
+    credited: Mapping[AccountId, Cash]
+    transcripts: Mapping[int, bytes]
     beacon: Beacon
     timings_ms: Mapping[str, int]
 
@@ -183,6 +194,7 @@ def run_auction(
     with watch.step("close"):
         progress("close")
         batch, batch_signatures, batch_transaction = _close(engine, terms, digests)
+        credited = _count_deposits(engine, terms.interval)
         session = engine.committee.begin_auction(terms.interval, record.add_opening)
         beacon = engine.committee.beacon(terms.interval, batch.root)
     with watch.step("masks"):
@@ -191,6 +203,7 @@ def run_auction(
     with watch.step("close_to_fills"):
         progress("cross")
         crosses = _cross(engine, terms, books, beacon, session, pricing, record)
+        transcripts = engine.committee.sign_transcript(session, engine.terms_digest)
         fills, results = _fills(books, crosses)
     with watch.step("margin"):
         progress("margin")
@@ -208,6 +221,8 @@ def run_auction(
         batch_signatures=batch_signatures,
         batch_transaction=batch_transaction,
         settlement=settlement,
+        credited=credited,
+        transcripts=transcripts,
         beacon=beacon,
         timings_ms=watch.timings_ms,
     )
@@ -241,6 +256,7 @@ def _admit(
         book.packer.add(intent.ciphertext)
         book.intents.append(len(digests))
         book.accounts.append(account)
+        book.caps.append(Lots(sealed.cap))
         record.add_intent(IntentRecord(sealed, intent.signature), intent.ciphertext)
         digests.append(intent.digest)
     return digests, [book for book in books.values() if book.intents]
@@ -255,24 +271,31 @@ def _close(
     ordered = [signatures[keyper] for keyper in sorted(signatures)]
     transaction = engine.chain.commit_batch(terms.interval, batch.root, batch.count, ordered)
     engine.chain.wait_final(transaction, engine.confirmations)
-    _check_collateral(engine, terms.interval)
     return batch, signatures, transaction
 
 
-def _check_collateral(engine: Engine, interval: Interval) -> None:
-    """Check that the vault holds what margin was reserved on, as of the commitment of the batch.
+def _count_deposits(engine: Engine, interval: Interval) -> dict[AccountId, Cash]:
+    """Book what the vault holds as of the commitment of the batch; returns what was new.
+
+    Anybody may pay in for anybody until then, and every account that has must have a balance.
 
     Raises:
         CollateralMoved: a deposit was taken back between reservation and commitment.
     """
     flows = engine.chain.flows_before(interval)
-    for account in engine.ledger.accounts():
+    credited = {}
+    for account in {*flows, *engine.ledger.accounts()}:
         held = engine.ledger.collateral(account)
         booked = held.withdrawable + held.encumbered
         flow = flows.get(account)
         there = 0 if flow is None else flow.deposited - flow.withdrawn
-        if there != booked:
+        if there < booked:
             raise CollateralMoved(account, booked, there)
+        if there > booked:
+            credited[account] = Cash(there - booked)
+    for account, amount in credited.items():
+        engine.ledger.credit(account, amount)
+    return credited
 
 
 def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
@@ -340,9 +363,22 @@ def _fills(
             results.append(InstrumentResult(book.instrument, False, Tick(0), Lots(0)))
             continue
         lots = FilledLots(cross.bought, cross.sold)
+        _check_caps(book, lots)
         fills += collect_fills(book.instrument, book.accounts, cross.tick, cross.volume, lots)
         results.append(InstrumentResult(book.instrument, True, cross.tick, cross.volume))
     return tuple(fills), tuple(results)
+
+
+def _check_caps(book: Book, lots: FilledLots) -> None:
+    """Check fills against the public caps that margin was reserved for.
+
+    Raises:
+        ImplausibleOpening: a fill above its cap, which only a malformed intent can lead to.
+    """
+    for number, cap in enumerate(book.caps):
+        size = int(max(lots.bought[number], lots.sold[number]))
+        if size > cap:
+            raise ImplausibleOpening("fills", f"at most the cap of {cap} lots", f"{size} lots")
 
 
 def _apply_margin(

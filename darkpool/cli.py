@@ -25,7 +25,7 @@ from darkpool.limits import DECIMAL_DIGITS_MAX
 
 if TYPE_CHECKING:
     from darkpool.settlement.chain import Chain
-    from darkpool.verification.evidence import ChainReader
+    from darkpool.verification.evidence import Anchor, ChainReader
 
 CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 DEFAULT_INSTRUMENT: Final = "default"
@@ -283,13 +283,24 @@ def audit(
         str | None,
         typer.Option(metavar="URL", help="Compare with what the node at URL says as well."),
     ] = None,
+    settlement: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The settlement contract, known from elsewhere."),
+    ] = None,
+    keypers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,C,D", help="Signing addresses of the keypers, known from elsewhere."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Recompute everything that the record in DIR allows, sharing no code with the engine.
+    """Recompute everything that the record in DIR allows, sharing no market code with the engine.
 
     Each check is a line, and a failing one names the part of the record that is at fault. Exit
-    code 0 only when all hold. Without --chain the evidence that the roots were on a chain is the
-    keypers' signatures: a chain inside `darkpool auction` is gone when that ends.
+    code 0 only when none fails. Without --settlement or --keypers the venue is the one that the
+    record names; without --chain the evidence that the roots were on a chain is the keypers'
+    signatures: a chain inside `darkpool auction` is gone when that ends.
     """
     from darkpool.cli_output import audit_document, exact_json, output, print_audit, progress
     from darkpool.verification.audit import audit as run_audit
@@ -297,14 +308,30 @@ def audit(
     if not record.is_dir():
         raise UnreadableFile(record, "no directory of this name")
     reader = None if chain is None else _reader(record, chain)
+    anchor = _anchor(settlement, keypers)
     with progress() as shown:
-        report = run_audit(record, reader, quick=quick, progress=lambda step: shown(step, 0, 0))
+        report = run_audit(
+            record, reader, quick=quick, anchor=anchor, progress=lambda step: shown(step, 0, 0)
+        )
     if as_json:
         typer.echo(exact_json(audit_document(report)))
     else:
         print_audit(output(), report)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _anchor(settlement: str | None, keypers: str | None) -> Anchor:
+    from darkpool.units import account_bytes, account_id
+    from darkpool.verification.evidence import Anchor
+
+    def address(text: str) -> bytes:
+        return account_bytes(account_id(text.strip()))
+
+    return Anchor(
+        None if settlement is None else address(settlement),
+        None if keypers is None else tuple(map(address, keypers.split(","))),
+    )
 
 
 def _reader(record: Path, url: str) -> ChainReader | None:

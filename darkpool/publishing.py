@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from crypto.attestation import opening_context
+from crypto.attestation import opening_context, venue_terms_digest
 from darkpool.admission.intent import AuctionTerms
 from darkpool.auction import AuctionOutcome, Pricing
 from darkpool.crossing.encrypted import EncryptedCross
@@ -28,7 +28,15 @@ from darkpool.record_schema import (
 )
 from darkpool.settlement.balances import results_root
 from darkpool.settlement.evidence import Deployment, TransactionReceiptInfo
-from darkpool.units import InstrumentId, InstrumentName, PriceGrid, account_bytes
+from darkpool.units import (
+    AccountId,
+    Cash,
+    InstrumentId,
+    InstrumentName,
+    PriceGrid,
+    account_bytes,
+    account_id,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ def auction_summary(
         context=opening_context(domain, interval, outcome.batch.root),
         beacon_shares=outcome.beacon.shares,
         beacon=outcome.beacon.value,
+        transcripts=dict(outcome.transcripts),
         instruments=tuple(_instruments(terms, outcome)),
         fills=tuple(
             FillRecord(
@@ -91,7 +100,7 @@ def auction_summary(
             )
             for fill in outcome.fills
         ),
-        before=before,
+        before=_with_deposits(before, outcome.credited),
         after=after,
         batch=BatchRecord(
             outcome.batch.root,
@@ -101,6 +110,39 @@ def auction_summary(
         ),
         settlement=_settlement(outcome),
     )
+
+
+def terms_digest(
+    auction: AuctionTerms,
+    pricing: Pricing,
+    margin: Mapping[InstrumentId, MarginTerms],
+    deployment: Deployment,
+) -> bytes:
+    """What the keypers sign that an auction ran under."""
+    grid = _grid(next(iter(auction.grids.values())))
+    return venue_terms_digest(
+        auction.material.digest(),
+        account_bytes(deployment.vault),
+        (pricing.value, grid.tick_size, grid.reference, str(grid.ticks)),
+        [(name, margin[name].rate_ppm, margin[name].multiplier) for name in sorted(margin)],
+    )
+
+
+def _with_deposits(
+    balances: tuple[BalanceRecord, ...], credited: Mapping[AccountId, Cash]
+) -> tuple[BalanceRecord, ...]:
+    """Balances that count late deposits, also of accounts that had none, in the same order."""
+    late = {account_bytes(account): amount for account, amount in credited.items()}
+    none = encode_positions({})
+    known = {balance.account: balance for balance in balances}
+    for account, amount in late.items():
+        before = known.get(account, BalanceRecord(account, 0, 0, none))
+        known[account] = replace(before, withdrawable=before.withdrawable + amount)
+    return tuple(known[account] for account in sorted(known, key=_in_ledger_order))
+
+
+def _in_ledger_order(account: bytes) -> AccountId:
+    return account_id(f"0x{account.hex()}")
 
 
 def _grid(grid: PriceGrid) -> GridRecord:

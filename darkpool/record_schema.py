@@ -155,6 +155,7 @@ class AuctionSummary:
     Attributes:
         context: 32 bytes that openings are bound to.
         beacon_shares: 32 bytes of each virtual party, in share order.
+        transcripts: signatures on all openings, by keyper number, counted from 0.
         before, after: collateral of every account, before reservation and after settlement.
     """
 
@@ -166,6 +167,7 @@ class AuctionSummary:
     context: Hash
     beacon_shares: tuple[Hash, ...]
     beacon: Hash
+    transcripts: Mapping[int, Signature]
     instruments: tuple[InstrumentRecord, ...]
     fills: tuple[FillRecord, ...]
     before: tuple[BalanceRecord, ...]

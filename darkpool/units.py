@@ -54,6 +54,10 @@ Interval = NewType("Interval", int)
 """Number of an auction in its series: there is one for each instrument at each interval."""
 
 
+FIRST_INTERVAL: Final = Interval(1)
+"""The first of a series; 0 stands for none."""
+
+
 class Side(IntEnum):
     """The side of an order, numbered as in signed messages."""
 

@@ -42,11 +42,12 @@ from darkpool.committee.keyper import FinalRoot
 from darkpool.errors import BadInput, OutOfBounds
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.terms import MarginTerms
-from darkpool.publishing import PublicTerms, auction_summary, balances_of
+from darkpool.publishing import PublicTerms, auction_summary, balances_of, terms_digest
 from darkpool.record import RecordWriter
 from darkpool.record_schema import IntentRecord
 from darkpool.settlement.chain import Chain
 from darkpool.units import (
+    FIRST_INTERVAL,
     AccountId,
     AccountLabel,
     Cash,
@@ -59,7 +60,6 @@ from darkpool.units import (
 )
 
 FIRST_EPOCH: Final = 1
-FIRST_INTERVAL: Final = Interval(1)
 CONFIRMATIONS: Final = 1
 KEYPERS_MIN: Final = 3
 KEYPERS_MAX: Final = 4
@@ -336,16 +336,12 @@ def _deposit(chain: Chain, amounts: Mapping[AccountId, Cash]) -> MarginLedger:
 
 
 def _final_root(chain: Chain) -> FinalRoot:
-    """Ask the chain for the committed batch root of an interval; a final one is asked for once."""
-    known: dict[Interval, bytes] = {}
+    """Ask the chain for the batch root of an interval, as long as the batch can still settle."""
 
     def root_of(interval: Interval) -> bytes | None:
-        if interval not in known:
-            batch = chain.evidence(interval).batch
-            if batch is None:
-                return None
-            known[interval] = batch.root
-        return known[interval]
+        evidence = chain.evidence(interval)
+        closed = evidence.voided or evidence.halted or evidence.settlement is not None
+        return None if evidence.batch is None or closed else evidence.batch.root
 
     return root_of
 
@@ -362,7 +358,8 @@ def _engine(
     comparison = Evaluator(material.comparison.evaluation_keys())
     domain = public.auction.domain
     committee = local_committee(material, seats, domain, _final_root(chain), order, comparison)
-    return Engine(order, comparison, committee, masks, chain, ledger, CONFIRMATIONS)
+    rules = terms_digest(public.auction, public.pricing, public.margin, public.deployment)
+    return Engine(order, comparison, committee, masks, chain, ledger, CONFIRMATIONS, rules)
 
 
 def _auction(

@@ -96,6 +96,7 @@ def summary_of() -> AuctionSummary:
         context=bytes(32),
         beacon_shares=(bytes(32),) * 4,
         beacon=bytes(32),
+        transcripts={1: bytes(65)},
         instruments=(
             InstrumentRecord("ES H4", bytes(32), (0, 1), OutcomeRecord(2, 10, 1), margin),
             InstrumentRecord("X", bytes(32), (2,), None, margin),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import Domain, SealedIntent
 from crypto.keys import PublicMaterial
+from darkpool.errors import InvalidGrid
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 
 
@@ -21,13 +22,23 @@ class AuctionTerms:
         domain: chain and contract of the settlement.
         material: public keys of the committee's epoch.
         interval: number of the auctions in their series.
-        grids: the price grid of every instrument that is traded.
+        grids: the price grid of every instrument that is traded; all have the same ticks.
+
+    Raises:
+        InvalidGrid: grids of different lengths, which could not share a comparison.
     """
 
     domain: Domain
     material: PublicMaterial
     interval: Interval
     grids: Mapping[InstrumentId, PriceGrid]
+
+    def __post_init__(self) -> None:
+        lengths = sorted({grid.ticks for grid in self.grids.values()})
+        if len(lengths) > 1:
+            raise InvalidGrid(
+                "ticks", "the same for every instrument", ", ".join(map(str, lengths))
+            )
 
 
 @dataclass(frozen=True, slots=True)

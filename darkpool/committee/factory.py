@@ -7,12 +7,14 @@ not forked, because a forked child would share the parent's native memory pools.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Self
 
@@ -36,7 +38,7 @@ class CommitteeSeat:
     """
 
     secrets: KeyperSecrets
-    signing_key: bytes
+    signing_key: bytes = field(repr=False)
     store: Path
 
 
@@ -62,7 +64,7 @@ def local_committee(
         )
         for seat in seats
     ]
-    return LocalCommittee(keypers, material, order, comparison)
+    return LocalCommittee(keypers, material, order, comparison, domain)
 
 
 _worker: LocalCommittee | None = None
@@ -70,9 +72,18 @@ _worker: LocalCommittee | None = None
 
 def _start(material: PublicMaterial, seats: Sequence[CommitteeSeat], domain: Domain) -> None:
     global _worker
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     order = Evaluator(material.order.evaluation_keys())
     comparison = Evaluator(material.comparison.evaluation_keys())
     _worker = local_committee(material, seats, domain, lambda _interval: None, order, comparison)
+
+
+def _end_with_parent() -> None:
+    """A worker holds key shares: it must not outlive whoever started it, however that ended."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _prepare(shape: LaneShape) -> AttestedMask:

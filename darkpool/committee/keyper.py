@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from crypto import labels
-from crypto.attestation import mask_attestation_digest, opening_context
+from crypto.attestation import mask_attestation_digest, opening_context, transcript_digest
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, Domain, SealedIntent, SettlementRoot, address_of, sign
 from crypto.decryption import decryption_share
 from crypto.encryption import PublicKey
 from crypto.errors import MissingShare
 from crypto.keys import KeyperSecrets, PublicMaterial
-from crypto.masks import Contribution, Draw, contribute
+from crypto.masks import Contribution, Draw, DrawnMask, contribute
 from crypto.opening import (
     EncryptedShare,
     OpeningContext,
@@ -204,9 +204,35 @@ class Keyper:
         self._secrets.require_epoch(draw.epoch)
         return self._work.contribution(self._material, draw, share, self._seed(share))
 
-    def attest_mask(self, digest: bytes) -> bytes:
-        """Sign a mask that the keyper saw combined from agreed contributions."""
+    def attest_mask(self, mask: DrawnMask) -> bytes:
+        """Sign a mask that was combined from agreed contributions; its preparation is over.
+
+        Raises:
+            MaskUsed: the number has become another mask, or is used.
+        """
+        digest = mask.digest()
+        draw = mask.draw
+        self._secrets.require_epoch(draw.epoch)
+        self._store.finish_mask(draw.epoch, draw.number, digest, len(mask.order))
+        self._open_contexts.pop(mask_context(draw.epoch, draw.number), None)
         return sign(mask_attestation_digest(self._domain, digest), self._signing_key)
+
+    def sign_transcript(self, context: bytes, terms: bytes) -> bytes:
+        """Sign all that was opened in an auction, and open nothing more in it.
+
+        Args:
+            terms: `crypto.attestation.venue_terms_digest`.
+
+        Raises:
+            OpeningRefused: the auction never began, or ended with another transcript.
+        """
+        if context not in self._open_contexts:
+            raise OpeningRefused("transcript", "an auction that has begun", "another context")
+        entries = self._store.entries(context)
+        digest = transcript_digest(self._domain, context, terms, self.number, entries)
+        self._store.close_transcript(context, digest)
+        del self._open_contexts[context]
+        return sign(digest, self._signing_key)
 
     def sign_settlement(self, settlement: SettlementRoot) -> bytes:
         """Sign the one settlement of an interval.
@@ -227,10 +253,12 @@ class Keyper:
         self._check(request)
         self._store.log_opening(request)
         purpose = request.share_purpose()
-        return {
+        digests = {
             j: share_digest(j, purpose, self._share(request, j).astype("<u8", copy=False).tobytes())
             for j in self._secrets.seeds
         }
+        self._store.note_shares(request, digests)
+        return digests
 
     def send(self, request: OpeningRequest, share: int) -> Words:
         """The decryption share behind an announced digest, shape (level, degree).
@@ -252,10 +280,12 @@ class Keyper:
             raise OpeningRefused(request.purpose, "an auction that has begun", "another context")
         preparing = self._open_contexts[request.context]
         if preparing is not None:
-            self._store.require_unused_mask(request.epoch, preparing)
-        number = request.covered.mask_number
+            self._store.require_preparation(request.epoch, preparing)
+        number, part = request.covered.mask_number, request.covered.mask_part
         if number is not None:
-            self._store.require_mask(request.epoch, number, request.context)
+            self._store.require_mask(request.epoch, number, part, request.context)
+        elif part is not None:
+            raise OpeningRefused(request.purpose, "a part of a mask", f"part {part} of none")
 
     def _seed(self, share: int) -> bytes:
         seeds: Mapping[int, bytes] = self._secrets.seeds

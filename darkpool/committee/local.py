@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from crypto.commitment import BatchRoot, SettlementRoot
+from crypto.attestation import OpeningEntry, transcript_digest
+from crypto.commitment import BatchRoot, Domain, SettlementRoot, verify_signature
 from crypto.comparison import BITS_LEVEL, Comparator
+from crypto.errors import MissingShare, OutOfRange
 from crypto.keys import PublicMaterial
 from crypto.lanes import DIGIT_VALUES, Lanes, LaneShape
 from crypto.masks import (
@@ -22,12 +26,21 @@ from crypto.masks import (
     replace_lanes,
 )
 from crypto.replicated import agree
-from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed, reveal, selected
+from crypto.revealing import (
+    Answer,
+    CoveredCiphertext,
+    OpeningRequest,
+    Revealed,
+    ask,
+    reveal,
+    selected,
+)
+from crypto.sampling import SEED_BYTES
 from crypto.seal import Evaluator
 from darkpool.committee.keyper import Keyper, mask_context
 from darkpool.committee.store import MaskUsed
 from darkpool.errors import CheckFailed
-from darkpool.units import AccountId, Interval
+from darkpool.units import AccountId, Interval, account_bytes
 
 _ATTEMPTS = 8
 
@@ -61,6 +74,14 @@ class Beacon:
     value: bytes
 
 
+def _beacon_shares(keyper: Keyper, interval: Interval, root: bytes) -> dict[int, bytes]:
+    shares = dict(keyper.beacon_share(interval, root))
+    for share in shares.values():
+        if not isinstance(share, bytes) or len(share) != SEED_BYTES:
+            raise OutOfRange("share of the beacon", f"{SEED_BYTES} bytes", type(share).__name__)
+    return shares
+
+
 class Session:
     """The openings of one context, numbered; keeps what was revealed, for the record."""
 
@@ -75,14 +96,14 @@ class Session:
         self._material = material
         self.context = context
         self._publish = publish
-        self._sequence = 0
+        self.entries: list[OpeningEntry] = []
 
     def open(self, purpose: str, covered: CoveredCiphertext) -> Lanes:
         """Open a covered ciphertext; slots in [0, t), shape (degree,). See `crypto.revealing`."""
         committee = self._material.committee
-        request = OpeningRequest(self.context, committee.epoch, self._sequence, purpose, covered)
+        request = OpeningRequest(self.context, committee.epoch, len(self.entries), purpose, covered)
         revealed = reveal(request, committee, self._keypers)
-        self._sequence += 1
+        self.entries.append(revealed.entry())
         self._publish(revealed)
         return revealed.values
 
@@ -96,9 +117,11 @@ class LocalCommittee:
         material: PublicMaterial,
         order: Evaluator,
         comparison: Evaluator,
+        domain: Domain,
     ) -> None:
         self.keypers = tuple(keypers)
         self.material = material
+        self._domain = domain
         self._comparison = comparison
         self._combiner = MaskCombiner(material, order, comparison)
         self._comparator = Comparator(comparison)
@@ -108,18 +131,48 @@ class LocalCommittee:
         """Addresses that the keypers sign with, in keyper order."""
         return tuple(keyper.address for keyper in self.keypers)
 
+    def _ask(self, question: Callable[[Keyper], Answer]) -> dict[int, Answer]:
+        """Answers by keyper, of a quorum at least; one keyper that fails stops nothing.
+
+        Raises:
+            Exception: of the first keyper that failed, where fewer than a quorum answered.
+            MissingShare: fewer than a quorum, and none of the others failed.
+        """
+        answers, failures = ask(self.keypers, question)
+        quorum = self.material.committee.quorum
+        if len(answers) < quorum:
+            missing = MissingShare(len(answers), quorum, len(answers))
+            raise next(iter(failures.values()), missing)
+        return answers
+
     def sign_batch_root(self, batch: BatchRoot) -> dict[int, bytes]:
-        """Signatures of all keypers on a batch root, by keyper."""
-        return {keyper.number: keyper.sign_batch_root(batch) for keyper in self.keypers}
+        """Signatures on a batch root, by keyper; of a quorum at least."""
+        return self._ask(lambda keyper: keyper.sign_batch_root(batch))
 
     def sign_settlement(self, settlement: SettlementRoot) -> dict[int, bytes]:
-        """Signatures of all keypers on a settlement, by keyper."""
-        return {keyper.number: keyper.sign_settlement(settlement) for keyper in self.keypers}
+        """Signatures on a settlement, by keyper; of a quorum at least."""
+        return self._ask(lambda keyper: keyper.sign_settlement(settlement))
+
+    def sign_transcript(self, session: Session, terms: bytes) -> dict[int, bytes]:
+        """Signatures on all that was opened in an auction, by keyper; of a quorum at least.
+
+        A keyper that missed an opening signs another transcript, which does not count.
+        """
+
+        def signature(keyper: Keyper) -> bytes:
+            digest = transcript_digest(
+                self._domain, session.context, terms, keyper.number, session.entries
+            )
+            signed = keyper.sign_transcript(session.context, terms)
+            verify_signature(digest, signed, account_bytes(keyper.address))
+            return signed
+
+        return self._ask(signature)
 
     def begin_auction(self, interval: Interval, publish: Callable[[Revealed], None]) -> Session:
         """Start the openings of an interval whose batch root is final."""
-        contexts = {keyper.begin_auction(interval) for keyper in self.keypers}
-        (context,) = contexts
+        answers = self._ask(lambda keyper: keyper.begin_auction(interval))
+        context, _ = Counter(answers.values()).most_common(1)[0]
         return Session(self.keypers, self.material, context, publish)
 
     def beacon(self, interval: Interval, root: bytes) -> Beacon:
@@ -128,7 +181,7 @@ class LocalCommittee:
         Raises:
             MissingShare, HoldersDisagree: as `crypto.replicated.agree`.
         """
-        answers = {keyper.number: keyper.beacon_share(interval, root) for keyper in self.keypers}
+        answers = self._ask(lambda keyper: _beacon_shares(keyper, interval, root))
         shares = []
         for share in self.material.committee.members:
             announced = {i: known[share] for i, known in answers.items() if share in known}
@@ -142,16 +195,11 @@ class LocalCommittee:
             MaskPreparationFailed: several numbers in a row were unusable.
         """
         for _ in range(_ATTEMPTS):
-            number = max(keyper.next_mask() for keyper in self.keypers)
-            try:
-                for keyper in self.keypers:
-                    keyper.issue_mask(number)
-            except MaskUsed:
-                continue
-            mask = self._draw(number, shape)
+            # the second highest: one keyper alone can neither skip numbers nor hold them back
+            number = sorted(self._ask(lambda keyper: int(keyper.next_mask())).values())[-2]
+            mask = self._draw(number, shape) if self._issued(number) else None
             if mask is not None:
-                digest = mask.digest()
-                return AttestedMask(mask, {k.number: k.attest_mask(digest) for k in self.keypers})
+                return AttestedMask(mask, self._ask(partial(Keyper.attest_mask, mask=mask)))
         raise MaskPreparationFailed(_ATTEMPTS)
 
     def consume_mask(self, mask: AttestedMask, context: bytes) -> DrawnMask:
@@ -160,14 +208,20 @@ class LocalCommittee:
         Raises:
             MaskUsed: it was used before.
         """
-        for keyper in self.keypers:
-            keyper.consume_mask(mask.mask.draw.number, context)
+        number = mask.mask.draw.number
+        self._ask(lambda keyper: keyper.consume_mask(number, context))
         return mask.mask
+
+    def _issued(self, number: int) -> bool:
+        try:
+            self._ask(lambda keyper: keyper.issue_mask(number))
+        except MaskUsed:
+            return False
+        return True
 
     def _draw(self, number: int, shape: LaneShape) -> DrawnMask | None:
         epoch = self.material.committee.epoch
-        for keyper in self.keypers:
-            keyper.accept_preparation(number)
+        self._ask(lambda keyper: keyper.accept_preparation(number))
         session = Session(
             self.keypers, self.material, mask_context(epoch, number), lambda _revealed: None
         )
@@ -188,9 +242,18 @@ class LocalCommittee:
     def _agreed(self, draw: Draw, share: int) -> Contribution:
         committee = self.material.committee
         holders = committee.holders(share)
-        sent = {i: self.keypers[i].contribution(draw, share) for i in holders}
-        agreement = agree(committee, share, {i: c.digest() for i, c in sent.items()})
-        return next(c for i, c in sent.items() if i not in agreement.liars)
+        asked = [self.keypers[i] for i in holders]
+
+        def contribution(keyper: Keyper) -> tuple[bytes, Contribution]:
+            sent = keyper.contribution(draw, share)
+            return sent.digest(), sent
+
+        sent, failures = ask(asked, contribution)
+        try:
+            agreement = agree(committee, share, {i: digest for i, (digest, _) in sent.items()})
+        except MissingShare as error:
+            raise next(iter(failures.values()), error) from None
+        return next(c for digest, c in sent.values() if digest == agreement.digest)
 
     def _excess_lanes(self, session: Session, mask: DrawnMask, purpose: str) -> Lanes:
         """1 at lanes with r >= t, shape (L,)."""

@@ -7,12 +7,14 @@ of a mask over two ciphertexts, and an opening written down before its shares ex
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from crypto.attestation import OpeningEntry
 from crypto.revealing import OpeningRequest
 from darkpool.errors import CheckFailed
 from darkpool.limits import KEY_EPOCH_OPENINGS_MAX
@@ -23,11 +25,14 @@ CREATE TABLE IF NOT EXISTS signed_roots (
     interval INTEGER PRIMARY KEY, root BLOB NOT NULL, intents INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS settlements (interval INTEGER PRIMARY KEY, digest BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS masks (
-    epoch INTEGER NOT NULL, number INTEGER NOT NULL, context BLOB, PRIMARY KEY (epoch, number));
+    epoch INTEGER NOT NULL, number INTEGER NOT NULL, digest BLOB, parts INTEGER, context BLOB,
+    PRIMARY KEY (epoch, number));
 CREATE TABLE IF NOT EXISTS openings (
     context BLOB NOT NULL, sequence INTEGER NOT NULL, epoch INTEGER NOT NULL,
-    purpose TEXT NOT NULL, ciphertext BLOB NOT NULL, mask INTEGER, part INTEGER,
-    PRIMARY KEY (context, sequence), UNIQUE (epoch, mask, part));
+    purpose TEXT NOT NULL, ciphertext BLOB NOT NULL, mask INTEGER, part INTEGER, shares BLOB,
+    PRIMARY KEY (context, sequence), UNIQUE (epoch, mask, part),
+    CHECK ((mask IS NULL) = (part IS NULL)));
+CREATE TABLE IF NOT EXISTS transcripts (context BLOB PRIMARY KEY, digest BLOB NOT NULL);
 """
 
 
@@ -116,7 +121,7 @@ class KeyperStore:
         """
         try:
             with self._transaction() as cursor:
-                cursor.execute("INSERT INTO masks VALUES (?, ?, NULL)", (epoch, number))
+                cursor.execute("INSERT INTO masks (epoch, number) VALUES (?, ?)", (epoch, number))
         except sqlite3.IntegrityError as error:
             raise MaskUsed(number, "a number never issued", "one issued before") from error
 
@@ -127,48 +132,69 @@ class KeyperStore:
         ).fetchone()
         return 0 if highest is None else int(highest) + 1
 
-    def consume_mask(self, epoch: int, number: int, context: bytes) -> None:
-        """Bind a mask to the one context whose values it may cover.
+    def finish_mask(self, epoch: int, number: int, digest: bytes, parts: int) -> None:
+        """Note what a mask has become; its preparation is over.
 
         Raises:
-            MaskUsed: it was not issued, or is bound already.
+            MaskUsed: it was not issued, is bound already, or has become another one.
         """
         with self._transaction() as cursor:
-            self._unused_mask(cursor, epoch, number)
+            known = self._unused_mask(cursor, epoch, number)
+            if known is not None and known != digest:
+                raise MaskUsed(number, known.hex(), digest.hex())
+            cursor.execute(
+                "UPDATE masks SET digest = ?, parts = ? WHERE epoch = ? AND number = ?",
+                (digest, parts, epoch, number),
+            )
+
+    def consume_mask(self, epoch: int, number: int, context: bytes) -> None:
+        """Bind a finished mask to the one context whose values it may cover.
+
+        Raises:
+            MaskUsed: it was not issued, is not finished, or is bound already.
+        """
+        with self._transaction() as cursor:
+            if self._unused_mask(cursor, epoch, number) is None:
+                raise MaskUsed(number, "a mask whose preparation is over", "one in preparation")
             cursor.execute(
                 "UPDATE masks SET context = ? WHERE epoch = ? AND number = ?",
                 (context, epoch, number),
             )
 
-    def _unused_mask(self, cursor: sqlite3.Cursor, epoch: int, number: int) -> None:
+    def _unused_mask(self, cursor: sqlite3.Cursor, epoch: int, number: int) -> bytes | None:
+        """Digest of a mask that is bound to no context; None while it is being prepared."""
         row = cursor.execute(
-            "SELECT context FROM masks WHERE epoch = ? AND number = ?", (epoch, number)
+            "SELECT context, digest FROM masks WHERE epoch = ? AND number = ?", (epoch, number)
         ).fetchone()
         if row is None:
             raise MaskUsed(number, "a number that was issued", "one that was not")
         if row[0] is not None:
             raise MaskUsed(number, "a mask not used yet", f"one used in {row[0].hex()}")
+        return None if row[1] is None else bytes(row[1])
 
-    def require_mask(self, epoch: int, number: int, context: bytes) -> None:
-        """Check that a mask is bound to a context.
+    def require_mask(self, epoch: int, number: int, part: int | None, context: bytes) -> None:
+        """Check that a mask is bound to a context, and has a part.
 
         Raises:
-            MaskUsed: it is bound to another, or to none.
+            MaskUsed: it is bound to another context, or to none, or has no such part.
         """
         row = self._connection.execute(
-            "SELECT context FROM masks WHERE epoch = ? AND number = ?", (epoch, number)
+            "SELECT context, parts FROM masks WHERE epoch = ? AND number = ?", (epoch, number)
         ).fetchone()
         if row is None or row[0] != context:
             bound = "no context" if row is None or row[0] is None else row[0].hex()
             raise MaskUsed(number, f"a mask bound to {context.hex()}", f"one bound to {bound}")
+        if type(part) is not int or not 0 <= part < row[1]:
+            raise MaskUsed(number, f"a part below {row[1]}", f"part {part}")
 
-    def require_unused_mask(self, epoch: int, number: int) -> None:
-        """Check that a mask was issued and is bound to no auction yet.
+    def require_preparation(self, epoch: int, number: int) -> None:
+        """Check that a mask was issued and is still being prepared.
 
         Raises:
-            MaskUsed: it was not issued, or is bound.
+            MaskUsed: it was not issued, or is finished.
         """
-        self._unused_mask(self._connection.cursor(), epoch, number)
+        if self._unused_mask(self._connection.cursor(), epoch, number) is not None:
+            raise MaskUsed(number, "a mask in preparation", "one whose preparation is over")
 
     def log_opening(self, request: OpeningRequest) -> None:
         """Write an opening down before it is answered; the same one again is no news.
@@ -184,6 +210,11 @@ class KeyperStore:
         with self._transaction() as cursor:
             if self._logged(cursor, request, digest):
                 return
+            ended = cursor.execute(
+                "SELECT 1 FROM transcripts WHERE context = ?", (request.context,)
+            ).fetchone()
+            if ended:
+                raise OpeningRefused(purpose, "an auction whose transcript is open", "a closed one")
             (count,) = cursor.execute(
                 "SELECT COUNT(*) FROM openings WHERE context = ?", (request.context,)
             ).fetchone()
@@ -199,9 +230,43 @@ class KeyperStore:
             if number is not None and row is not None:
                 raise MaskUsed(number, f"part {part} over {row[0].hex()}", digest.hex())
             cursor.execute(
-                "INSERT INTO openings VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO openings VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
                 (request.context, request.sequence, request.epoch, purpose, digest, number, part),
             )
+
+    def note_shares(self, request: OpeningRequest, digests: Mapping[int, bytes]) -> None:
+        """Note the digests of the shares that were announced for an opening."""
+        written = b"".join(bytes([j]) + digests[j] for j in sorted(digests))
+        self._connection.execute(
+            "UPDATE openings SET shares = ? WHERE context = ? AND sequence = ?",
+            (written, request.context, request.sequence),
+        )
+
+    def entries(self, context: bytes) -> list[OpeningEntry]:
+        """Everything opened in a context, in order."""
+        rows = self._connection.execute(
+            "SELECT purpose, ciphertext, mask, part, shares FROM openings WHERE context = ?"
+            " ORDER BY sequence",
+            (context,),
+        )
+        return [
+            OpeningEntry(purpose, ciphertext, mask, part, _digests(shares or b""))
+            for purpose, ciphertext, mask, part, shares in rows
+        ]
+
+    def close_transcript(self, context: bytes, digest: bytes) -> None:
+        """End the openings of a context with the digest of all of them.
+
+        Raises:
+            OpeningRefused: it ended with another.
+        """
+        with self._transaction() as cursor:
+            cursor.execute("INSERT OR IGNORE INTO transcripts VALUES (?, ?)", (context, digest))
+            (known,) = cursor.execute(
+                "SELECT digest FROM transcripts WHERE context = ?", (context,)
+            ).fetchone()
+            if known != digest:
+                raise OpeningRefused("transcript", known.hex(), digest.hex())
 
     def require_opening(self, request: OpeningRequest) -> None:
         """Check that an opening was written down.
@@ -240,3 +305,9 @@ class KeyperStore:
             cursor.execute("ROLLBACK")
             raise
         cursor.execute("COMMIT")
+
+
+def _digests(written: bytes) -> dict[int, bytes]:
+    size = 1 + hashlib.sha256().digest_size
+    parts = (written[i : i + size] for i in range(0, len(written), size))
+    return {part[0]: part[1:] for part in parts}

@@ -12,6 +12,7 @@ from eth_hash.auto import keccak
 from crypto.merkle import merkle_root
 from darkpool.record import Record
 from darkpool.record_schema import BalanceRecord, MarginRecord
+from darkpool.units import FIRST_INTERVAL
 from darkpool.verification.report import Findings, Unsound
 
 POSITIONS_VERSION = 1
@@ -73,8 +74,11 @@ def check_collateral(record: Record, findings: Findings) -> None:
     positions = {balance.account: _positions("before", balance) for balance in before}
     for balance in before:
         held = sum(position.posted for position in positions[balance.account].values())
-        part = f"collateral before of 0x{balance.account.hex()}, encumbered"
-        findings.equal(part, held, balance.encumbered)
+        part = f"collateral before of 0x{balance.account.hex()}"
+        findings.equal(f"{part}, encumbered", held, balance.encumbered)
+        if record.summary.interval == FIRST_INTERVAL:
+            # nothing was settled before, so nobody has a position
+            findings.equal(f"{part}, positions", _encode({}), balance.positions)
     _check_reservations(record, free, findings)
     _post_fills(record, free, positions)
     expected = [balance.account for balance in before]

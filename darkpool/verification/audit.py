@@ -16,7 +16,7 @@ from darkpool.errors import DarkpoolError
 from darkpool.record import Record
 from darkpool.verification import accounts, batch, evidence, openings, outcome
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
-from darkpool.verification.evidence import ChainReader
+from darkpool.verification.evidence import Anchor, ChainReader
 from darkpool.verification.report import AuditReport, Check, Findings, Verdict
 from darkpool.verification.transcript import Transcript, TranscriptReader
 
@@ -26,9 +26,13 @@ def audit(
     chain: ChainReader | None = None,
     *,
     quick: bool = False,
+    anchor: Anchor | None = None,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> AuditReport:
     """Check a record; `quick` leaves out the circuits, `progress` hears of every step.
+
+    `anchor` is what the auditor knows of the venue from elsewhere: without it, a record of another
+    venue, with keypers of its maker's own, passes as well.
 
     Never raises for what it finds: a record that cannot be read is a report of one failed check.
     """
@@ -37,7 +41,7 @@ def audit(
     except (CryptoError, DarkpoolError) as error:
         part = str(getattr(error, "part", "record"))
         return AuditReport((Check("form", part, Verdict.FAILS, str(error)),))
-    return _Audit(record, chain, quick, progress).run()
+    return _Audit(record, chain, quick, anchor or Anchor(None, None), progress).run()
 
 
 class _Audit:
@@ -46,11 +50,13 @@ class _Audit:
         record: Record,
         chain: ChainReader | None,
         quick: bool,
+        anchor: Anchor,
         progress: Callable[[str], None],
     ) -> None:
         self._record = record
         self._chain = chain
         self._quick = quick
+        self._anchor = anchor
         self._progress = progress
         self._checks: list[Check] = []
         self._aggregates: dict[bytes, Ciphertext] = {}
@@ -65,6 +71,7 @@ class _Audit:
         self._check("form", "record", "all parts have the form of their version", lambda _: None)
         self._check("files", f"{files} files", "SHA-256 as in the manifest", self._files)
         self._check("committee", "committee", "quorum and addresses", self._committee)
+        self._check_anchor()
         self._check(
             "intents", f"{intents} intents", "signatures, nonces, caps, one each", self._intents
         )
@@ -73,6 +80,9 @@ class _Audit:
         masks = len(self._record.masks)
         self._check("masks", f"{masks} masks", "attested by a quorum, numbers once", self._masks)
         self._check("openings", f"{opened} openings", "shares add up to the values", self._openings)
+        self._check(
+            "transcript", f"{opened} openings", "signed by a quorum, with terms", self._transcripts
+        )
         self._check("beacon", "beacon", "SHA-256 of its shares", self._beacon)
         self._check("schedule", f"{opened} openings", "exactly those prescribed", self._schedule)
         self._circuits()
@@ -102,6 +112,20 @@ class _Audit:
     def _committee(self, findings: Findings) -> None:
         batch.check_committee(self._record, findings)
 
+    def _check_anchor(self) -> None:
+        known = (self._anchor.settlement, self._anchor.keypers)
+        if known == (None, None):
+            part = f"0x{self._record.summary.venue.settlement.hex()}"
+            detail = "contract and keypers are the record's own word"
+            self._checks.append(Check("anchor", part, Verdict.NOT_CHECKED, detail))
+            return
+        self._check(
+            "anchor",
+            "venue",
+            "contract and keypers as the auditor knows them",
+            lambda findings: evidence.check_anchor(self._record, self._anchor, findings),
+        )
+
     def _intents(self, findings: Findings) -> None:
         batch.check_intents(self._record, findings)
         batch.check_instruments(self._record, findings)
@@ -117,6 +141,9 @@ class _Audit:
 
     def _openings(self, findings: Findings) -> None:
         self._values = openings.check_openings(self._record, findings)
+
+    def _transcripts(self, findings: Findings) -> None:
+        openings.check_transcripts(self._record, findings)
 
     def _beacon(self, findings: Findings) -> None:
         openings.check_beacon(self._record, findings)

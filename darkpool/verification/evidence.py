@@ -99,6 +99,26 @@ def check_settlement_signatures(record: Record, findings: Findings) -> None:
     check_quorum(record, "settlement, signature", digest, settlement.signatures, findings)
 
 
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What an auditor knows of a venue from elsewhere: 20-byte addresses, None for the unknown.
+
+    `keypers` are the committee's signing addresses in keyper order.
+    """
+
+    settlement: bytes | None
+    keypers: tuple[bytes, ...] | None
+
+
+def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
+    """The record speaks of the venue that the auditor means."""
+    summary = record.summary
+    if anchor.settlement is not None:
+        findings.equal("venue, settlement", anchor.settlement, summary.venue.settlement)
+    if anchor.keypers is not None:
+        findings.equal("committee, addresses", anchor.keypers, summary.committee.addresses)
+
+
 def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
     """The chain says what the record says.
 
@@ -119,10 +139,10 @@ def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
         findings.equal(part, expected, got)
     _check_batch(record, said.batch, findings)
     _check_settlement(record, said.settlement, findings)
-    for balance in summary.before:
-        part = f"collateral before of 0x{balance.account.hex()}"
-        held = balance.withdrawable + balance.encumbered
-        findings.equal(part, said.paid_in.get(balance.account, 0), held)
+    held = {b.account: b.withdrawable + b.encumbered for b in summary.before}
+    for account in sorted({*held, *said.paid_in}):
+        part = f"collateral before of 0x{account.hex()}"
+        findings.equal(part, said.paid_in.get(account, 0), held.get(account, 0))
 
 
 def _check_batch(record: Record, said: ChainBatch | None, findings: Findings) -> None:

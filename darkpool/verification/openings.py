@@ -7,8 +7,16 @@ import hashlib
 import numpy as np
 
 from crypto import slots
+from crypto.attestation import (
+    OpeningEntry,
+    share_purpose,
+    transcript_digest,
+    venue_terms_digest,
+)
+from crypto.commitment import verify_signature
 from crypto.decryption import budget_bits_min, combine_shares
 from crypto.lanes import Lanes
+from crypto.replicated import share_digest
 from darkpool.record import OpenedRecord, Record
 from darkpool.verification.report import Findings
 
@@ -47,6 +55,46 @@ def _check_opening(record: Record, part: str, opened: OpenedRecord, findings: Fi
     if len(entry.liars) > 1 or max(entry.liars, default=0) >= record.committee.size:
         findings.add(f"{part}, liars", "at most one keyper", entry.liars)
     return values
+
+
+def check_transcripts(record: Record, findings: Findings) -> None:
+    """A quorum of keypers signed exactly these openings, in this order, under these terms."""
+    summary = record.summary
+    domain, terms = summary.venue.domain(), _terms_digest(record)
+    entries = [_entry(record, index) for index in range(len(record.openings))]
+    for keyper, signature in summary.transcripts.items():
+        with findings.watch(f"transcript, signature of keyper {keyper}"):
+            digest = transcript_digest(domain, summary.context, terms, keyper, entries)
+            verify_signature(digest, signature, summary.committee.addresses[keyper])
+    if len(summary.transcripts) < record.committee.quorum:
+        expected = f"at least {record.committee.quorum}"
+        findings.add("transcript, signatures", expected, len(summary.transcripts))
+
+
+def _entry(record: Record, index: int) -> OpeningEntry:
+    opened = record.opening(index)
+    entry = opened.entry
+    purpose = share_purpose(entry.context, entry.sequence, entry.purpose)
+    octets = [np.ascontiguousarray(share).astype("<u8", copy=False) for share in opened.shares]
+    return OpeningEntry(
+        entry.purpose,
+        opened.ciphertext.digest(),
+        entry.mask_number,
+        entry.mask_part,
+        {j: share_digest(j, purpose, data.tobytes()) for j, data in enumerate(octets)},
+    )
+
+
+def _terms_digest(record: Record) -> bytes:
+    summary = record.summary
+    grid = summary.grid
+    instruments = sorted(summary.instruments, key=lambda instrument: instrument.identifier)
+    return venue_terms_digest(
+        record.material().digest(),
+        summary.venue.vault,
+        (summary.pricing, grid.tick_size, grid.reference, str(grid.ticks)),
+        [(i.identifier, i.margin.rate_ppm, i.margin.multiplier) for i in instruments],
+    )
 
 
 def check_beacon(record: Record, findings: Findings) -> None:

@@ -71,7 +71,7 @@ class House:
             )
             for seat in seats or self.seats()
         ]
-        return LocalCommittee(keypers, self.material, self.order, self.comparison)
+        return LocalCommittee(keypers, self.material, self.order, self.comparison, DOMAIN)
 
     def closed(self, committee: LocalCommittee) -> Interval:
         """An interval whose batch root all keypers signed and the chain made final."""

@@ -5,19 +5,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crypto.attestation import mask_attestation_digest, opening_context
+from crypto.attestation import mask_attestation_digest, opening_context, transcript_digest
+from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, SettlementRoot, verify_signature
 from crypto.encryption import encrypt_slots
-from crypto.errors import HoldersDisagree, MissingShare, WrongEpoch
+from crypto.errors import HoldersDisagree, InvalidSignature, MissingShare, WrongEpoch
 from crypto.lanes import LaneShape
-from crypto.masks import Draw
+from crypto.masks import Draw, DrawnMask
 from crypto.packing import LANES_LEVEL
 from crypto.revealing import CoveredCiphertext, OpeningRequest, selected
 from darkpool.committee import store as store_module
 from darkpool.committee.keyper import Keyper, mask_context
 from darkpool.committee.local import LocalCommittee
 from darkpool.committee.store import Equivocation, MaskUsed, OpeningRefused
-from darkpool.units import Interval
+from darkpool.units import Interval, account_bytes
 from tests.committee.conftest import DOMAIN, House
 from tests.crypto.conftest import EPOCH
 
@@ -31,6 +32,15 @@ def covered_of(house: House, value: int = 5) -> CoveredCiphertext:
 
 def masked_of(house: House, number: int, part: int, value: int = 5) -> CoveredCiphertext:
     return replace(covered_of(house, value), mask_number=number, mask_part=part)
+
+
+def finished_mask(house: House, number: int, word: int = 0) -> DrawnMask:
+    """A mask of two parts that nobody drew."""
+    shape = LaneShape(house.parameters, house.parameters.comparison.degree)
+    draw = Draw(EPOCH, number, 0, shape, np.ones(shape.lanes, dtype=np.int64))
+    ring = house.parameters.order
+    order = Ciphertext(ring, np.full((2, 1, ring.degree), word, dtype=np.uint64))
+    return DrawnMask(draw, (order, order), np.zeros((1, 16, 2, 1, 4), dtype=np.uint64))
 
 
 @pytest.fixture
@@ -184,6 +194,11 @@ def test_a_mask_covers_one_auction_alone(
     one, other = begun(house, committee), begun(house, committee)
     keyper.issue_mask(3)
     require_silence(keyper, request_of(one, masked_of(house, 3, 0)), MaskUsed)
+    with pytest.raises(MaskUsed):
+        keyper.consume_mask(3, other)
+    keyper.attest_mask(finished_mask(house, 3))
+    with pytest.raises(MaskUsed):
+        keyper.attest_mask(finished_mask(house, 3, 1))
     keyper.consume_mask(3, other)
     require_silence(keyper, request_of(one, masked_of(house, 3, 0)), MaskUsed)
     require_silence(keyper, request_of(other, masked_of(house, 4, 0)), MaskUsed)
@@ -199,14 +214,20 @@ def test_a_part_of_a_mask_covers_one_ciphertext(
 ) -> None:
     context = begun(house, committee)
     keyper.issue_mask(3)
+    keyper.attest_mask(finished_mask(house, 3))
     keyper.consume_mask(3, context)
     keyper.announce(request_of(context, masked_of(house, 3, 0)))
     with pytest.raises(MaskUsed):
         keyper.announce(request_of(context, masked_of(house, 3, 0, 6), sequence=1))
     keyper.announce(request_of(context, masked_of(house, 3, 1, 6), sequence=1))
+    for part in (2, -1, None):
+        covered = replace(covered_of(house, 7), mask_number=3, mask_part=part)
+        require_silence(keyper, request_of(context, covered, sequence=2), MaskUsed)
+    covered = replace(covered_of(house, 7), mask_part=0)
+    require_silence(keyper, request_of(context, covered, sequence=2), OpeningRefused)
 
 
-def test_the_preparation_of_a_mask_ends_with_its_use(
+def test_the_preparation_of_a_mask_ends_with_its_attestation(
     house: House, committee: LocalCommittee, keyper: Keyper
 ) -> None:
     """Else the digits of a mask could be opened, as those of discarded lanes are, after its use."""
@@ -216,6 +237,10 @@ def test_the_preparation_of_a_mask_ends_with_its_use(
     require_silence(keyper, request_of(preparing, covered_of(house)), MaskUsed)
     keyper.issue_mask(3)
     keyper.announce(request_of(preparing, covered_of(house)))
+    keyper.attest_mask(finished_mask(house, 3))
+    require_silence(keyper, request_of(preparing, covered_of(house, 6), sequence=1), OpeningRefused)
+    keyper.accept_preparation(3)
+    require_silence(keyper, request_of(preparing, covered_of(house, 6), sequence=1), MaskUsed)
     keyper.consume_mask(3, context)
     require_silence(keyper, request_of(preparing, covered_of(house, 6), sequence=1), MaskUsed)
     keyper.accept_preparation(3)
@@ -294,9 +319,11 @@ def test_one_of_four_cannot_bias_the_beacon_and_one_of_three_stops_it(
         committee.beacon(interval, three.final_roots[interval])
 
 
-def test_a_mask_is_attested_under_the_keypers_address(keyper: Keyper) -> None:
-    signature = keyper.attest_mask(b"\x11" * 32)
-    digest = mask_attestation_digest(DOMAIN, b"\x11" * 32)
+def test_a_mask_is_attested_under_the_keypers_address(house: House, keyper: Keyper) -> None:
+    keyper.issue_mask(3)
+    mask = finished_mask(house, 3)
+    signature = keyper.attest_mask(mask)
+    digest = mask_attestation_digest(DOMAIN, mask.digest())
     verify_signature(digest, signature, bytes.fromhex(keyper.address[2:]))
 
 
@@ -305,3 +332,40 @@ def test_a_keyper_does_not_show_its_secrets(keyper: Keyper) -> None:
     for seed in keyper._secrets.seeds.values():
         assert repr(seed)[2:-1] not in shown
         assert seed.hex() not in shown
+
+
+def test_a_signed_transcript_ends_an_auction(
+    house: House, committee: LocalCommittee, keyper: Keyper
+) -> None:
+    session = committee.begin_auction(house.closed(committee), lambda _revealed: None)
+    session.open("first", covered_of(house, 1))
+    session.open("second", covered_of(house, 2))
+    terms = b"\x2a" * 32
+    signatures = committee.sign_transcript(session, terms)
+    assert sorted(signatures) == [0, 1, 2, 3]
+    for number, signature in signatures.items():
+        digest = transcript_digest(DOMAIN, session.context, terms, number, session.entries)
+        verify_signature(digest, signature, account_bytes(committee.addresses[number]))
+        for other in (session.entries[:1], session.entries[::-1]):
+            false = transcript_digest(DOMAIN, session.context, terms, number, other)
+            with pytest.raises(InvalidSignature):
+                verify_signature(false, signature, account_bytes(committee.addresses[number]))
+    request = request_of(session.context, covered_of(house, 3), sequence=2)
+    require_silence(keyper, request, OpeningRefused)
+    with pytest.raises(OpeningRefused):
+        keyper.sign_transcript(session.context, terms)
+
+
+def test_a_transcript_stays_closed_after_a_restart(house: House, committee: LocalCommittee) -> None:
+    interval = house.closed(committee)
+    session = committee.begin_auction(interval, lambda _revealed: None)
+    session.open("first", covered_of(house, 1))
+    signatures = committee.sign_transcript(session, b"\x2a" * 32)
+    for keyper in committee.keypers:
+        assert keyper.begin_auction(interval) == session.context
+        request = request_of(session.context, covered_of(house, 3), sequence=1)
+        require_silence(keyper, request, OpeningRefused)
+        with pytest.raises(OpeningRefused):
+            keyper.sign_transcript(session.context, b"\x2b" * 32)
+        again = keyper.sign_transcript(session.context, b"\x2a" * 32)
+        assert again == signatures[keyper.number]

@@ -18,6 +18,7 @@ from darkpool.committee.store import Equivocation, KeyperStore, MaskUsed, Openin
 from darkpool.units import Interval
 
 RING = TEST_INSECURE_SMALL.order
+DIGEST = b"\x07" * 32
 CONTEXT, OTHER = b"\x01" * 32, b"\x02" * 32
 ROOT = b"\x03" * 32
 
@@ -82,18 +83,27 @@ def test_a_mask_number_is_issued_once_and_consumed_once(path: Path, store: Keype
     with pytest.raises(MaskUsed):
         store.consume_mask(7, 2, CONTEXT)
     with pytest.raises(MaskUsed):
-        store.require_mask(7, 3, CONTEXT)
-    store.require_unused_mask(7, 3)
+        store.require_mask(7, 3, 0, CONTEXT)
+    store.require_preparation(7, 3)
+    with pytest.raises(MaskUsed):
+        store.consume_mask(7, 3, CONTEXT)
+    store.finish_mask(7, 3, DIGEST, 2)
+    store.finish_mask(7, 3, DIGEST, 2)
+    with pytest.raises(MaskUsed):
+        store.finish_mask(7, 3, OTHER, 2)
+    with pytest.raises(MaskUsed):
+        store.require_preparation(7, 3)
     store.consume_mask(7, 3, CONTEXT)
     for _ in range(2):
         with pytest.raises(MaskUsed):
-            store.require_unused_mask(7, 3)
+            store.finish_mask(7, 3, DIGEST, 2)
         for context in (CONTEXT, OTHER):
             with pytest.raises(MaskUsed):
                 store.consume_mask(7, 3, context)
-        store.require_mask(7, 3, CONTEXT)
-        with pytest.raises(MaskUsed):
-            store.require_mask(7, 3, OTHER)
+        store.require_mask(7, 3, 1, CONTEXT)
+        for part, context in ((0, OTHER), (2, CONTEXT), (-1, CONTEXT), (None, CONTEXT)):
+            with pytest.raises(MaskUsed):
+                store.require_mask(7, 3, part, context)
         with pytest.raises(MaskUsed):
             store.issue_mask(7, 3)
         store = reopened(path, store)
@@ -102,11 +112,12 @@ def test_a_mask_number_is_issued_once_and_consumed_once(path: Path, store: Keype
 def test_epochs_count_their_masks_apart(store: KeyperStore) -> None:
     store.issue_mask(7, 0)
     store.issue_mask(8, 0)
+    store.finish_mask(7, 0, DIGEST, 1)
     store.consume_mask(7, 0, CONTEXT)
-    store.require_unused_mask(8, 0)
+    store.require_preparation(8, 0)
     assert (store.next_mask(7), store.next_mask(9)) == (1, 0)
     with pytest.raises(MaskUsed):
-        store.require_unused_mask(9, 0)
+        store.require_preparation(9, 0)
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -185,6 +196,7 @@ def test_a_failed_write_leaves_no_trace(path: Path, store: KeyperStore) -> None:
         store.issue_mask(7, 1)
     with pytest.raises(OpeningRefused):
         store.log_opening(request_of(5))
+    store.finish_mask(7, 1, DIGEST, 1)
     store.consume_mask(7, 1, CONTEXT)
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT epoch, number, context FROM masks").fetchall() == [
@@ -212,6 +224,7 @@ store = KeyperStore(Path(sys.argv[1]))
 number = store.next_mask(7)
 store.issue_mask(7, number)
 if sys.argv[2] == "consumed":
+    store.finish_mask(7, number, b"\\x07" * 32, 1)
     store.consume_mask(7, number, b"\\x01" * 32)
 print(number, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -233,9 +246,10 @@ def test_a_killed_keyper_never_issues_or_consumes_a_number_again(path: Path, sta
         with pytest.raises(MaskUsed):
             store.issue_mask(7, number)
         if stage == "issued":
+            store.finish_mask(7, number, DIGEST, 1)
             store.consume_mask(7, number, OTHER)
         else:
-            store.require_mask(7, number, CONTEXT)
+            store.require_mask(7, number, 0, CONTEXT)
         with pytest.raises(MaskUsed):
             store.consume_mask(7, number, OTHER)
 
@@ -268,6 +282,7 @@ print(*consumed, "|", *issued, flush=True)
 def test_two_processes_never_get_the_same_number(path: Path, store: KeyperStore) -> None:
     for number in range(40):
         store.issue_mask(7, number)
+        store.finish_mask(7, number, DIGEST, 1)
     processes = [child(RACE, str(path), name) for name in ("a", "b")]
     for process in processes:
         assert process.stdout is not None

@@ -45,9 +45,8 @@ class Arena:
         number = max(keyper.next_mask() for keyper in self.committee.keypers)
         for keyper in self.committee.keypers:
             keyper.issue_mask(number)
-        return replace(
-            known, mask=replace(known.mask, draw=replace(known.mask.draw, number=number))
-        )
+        mask = replace(known.mask, draw=replace(known.mask.draw, number=number))
+        return AttestedMask(mask, {k.number: k.attest_mask(mask) for k in self.committee.keypers})
 
     def sealed(self, rows: Sequence[Row], ticks: int) -> SealedBook:
         ring, key = self.house.parameters.order, self.house.material.order.public

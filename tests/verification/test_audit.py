@@ -13,17 +13,20 @@ from hypothesis import strategies as st
 from darkpool.chain_reader import RecordedVenue
 from darkpool.record import Record
 from darkpool.verification.audit import audit
+from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import AuditReport, Verdict
 
 CHECKS = [
     "form",
     "files",
     "committee",
+    "anchor",
     "intents",
     "ciphertexts",
     "batch root",
     "masks",
     "openings",
+    "transcript",
     "beacon",
     "schedule",
     "circuits",
@@ -48,7 +51,11 @@ def failed(report: AuditReport) -> dict[str, str]:
 @pytest.mark.parametrize("kind", ["uniform", "reference", "quiet"])
 def test_an_honest_record_passes(kind: str, request: pytest.FixtureRequest) -> None:
     published = request.getfixturevalue(kind)
-    report = audit(published.directory, chain_of(published))
+    venue, committee = (
+        getattr(Record.load(published.directory).summary, part) for part in ("venue", "committee")
+    )
+    anchor = Anchor(venue.settlement, committee.addresses)
+    report = audit(published.directory, chain_of(published), anchor=anchor)
     assert not failed(report)
     assert report.ok
     assert [check.name for check in report.checks] == CHECKS
@@ -60,8 +67,16 @@ def test_what_was_not_asked_for_is_said(uniform: Any) -> None:
     report = audit(uniform.directory, quick=True, progress=steps.append)
     unchecked = [c.name for c in report.checks if c.verdict is Verdict.NOT_CHECKED]
     assert report.ok
-    assert unchecked == ["circuits", "chain"]
-    assert set(steps) >= set(CHECKS) - {"circuits", "chain"}
+    assert unchecked == ["anchor", "circuits", "chain"]
+    assert set(steps) >= set(CHECKS) - {"anchor", "circuits", "chain"}
+
+
+def test_another_venue_is_found_by_who_knows_the_right_one(uniform: Any) -> None:
+    summary = Record.load(uniform.directory).summary
+    others = (*summary.committee.addresses[:3], bytes(20))
+    for anchor in (Anchor(bytes(20), None), Anchor(None, others)):
+        report = audit(uniform.directory, quick=True, anchor=anchor)
+        assert list(failed(report)) == ["anchor"]
 
 
 def test_the_records_of_the_tests_have_what_they_are_to_show(uniform: Any, quiet: Any) -> None:
@@ -139,8 +154,9 @@ def changed(value: Any) -> list[Any]:
 # and only a chain or the clients could tell, "holds".
 EXPECTED: list[tuple[str, str]] = [
     (r"record.json summary (batch|settlement) transaction.*", "holds"),
-    (r"record.json summary venue vault", "holds"),
-    (r"record.json envelope_keys.*", "holds|form"),
+    (r"record.json summary transcripts.*", "transcript|form"),
+    (r"record.json summary venue vault", "transcript"),
+    (r"record.json envelope_keys.*", "transcript|form"),
     (r".* version", "form"),
     (r"record.json parameters", "form"),
     (r"record.json summary interval", "intents"),
@@ -159,7 +175,7 @@ EXPECTED: list[tuple[str, str]] = [
     (r"record.json summary instruments \d+ (name|identifier|intents).*", "intents|form"),
     (r"record.json summary instruments \d+ outcome.*", "results|form"),
     # a lower margin of an instrument that did not cross covers no less
-    (r"record.json summary instruments 2 margin (rate_ppm|multiplier)", "margin|holds"),
+    (r"record.json summary instruments 2 margin (rate_ppm|multiplier)", "transcript"),
     (r"record.json summary instruments \d+ margin.*", "margin"),
     (r"record.json summary fills.*", "fills|form"),
     (r"record.json summary (before|after).*", "margin|form"),
@@ -239,7 +255,7 @@ def test_a_changed_evaluation_key_gives_other_ciphertexts(uniform: Any, copy_of:
     copy, name = copy_of(uniform), "material/comparison-relinearisation.seal"
     copy.flip(name, len(copy.read(name)) // 40)
     copy.reseal()
-    assert set(failed(audit(copy.directory))) == {"circuits"}
+    assert set(failed(audit(copy.directory))) == {"transcript", "circuits"}
 
 
 def test_a_record_of_another_chain_is_told_from_this_one(uniform: Any, quiet: Any) -> None:
@@ -264,16 +280,6 @@ def test_transactions_are_checked_where_a_chain_is_asked(uniform: Any, copy_of: 
 
 
 # What no signature of the record reaches: keys that the circuits do not use.
-UNSIGNED = {
-    "material/order-public.npy",
-    "material/comparison-public.npy",
-    "material/order-relinearisation.seal",
-    "material/order-galois.seal",
-    "material/comparison-relinearisation.seal",
-    "material/comparison-galois.seal",
-}
-
-
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_an_audit_of_anything_ends_in_a_report(seed: int, uniform: Any, copy_of: Any) -> None:
@@ -283,7 +289,7 @@ def test_an_audit_of_anything_ends_in_a_report(seed: int, uniform: Any, copy_of:
     copy.flip(name, generator.randrange(len(copy.read(name))), 1 << generator.randrange(8))
     copy.reseal()
     report = audit(copy.directory)
-    assert not report.ok or name in UNSIGNED or name == "record.json", name
+    assert not report.ok or name == "record.json", name
 
 
 def test_contracts_that_are_others_are_told_by_the_chain(uniform: Any, copy_of: Any) -> None:
@@ -292,7 +298,7 @@ def test_contracts_that_are_others_are_told_by_the_chain(uniform: Any, copy_of: 
     copy.reseal()
     venue = Record.load(copy.directory).summary.venue
     found = failed(audit(copy.directory, RecordedVenue(uniform.chain, venue), quick=True))
-    assert set(found) == {"chain"}
+    assert set(found) == {"transcript", "chain"}
 
 
 def test_no_record_is_a_failed_check(tmp_path: Any) -> None:

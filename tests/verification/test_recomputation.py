@@ -156,7 +156,10 @@ def test_positions_carry_over_from_the_auction_before(uniform: Any) -> None:
         free = balance.withdrawable + paid[balance.account]
         positions = accounts._encode(held[balance.account])
         after.append(replace(balance, withdrawable=free, encumbered=posted, positions=positions))
-    assert margin_findings(record, before=rich, after=tuple(after)).clean
+    assert margin_findings(record, interval=2, before=rich, after=tuple(after)).clean
+    first = margin_findings(record, before=rich, after=tuple(after)).check("", "")
+    assert "positions" in first.detail
     stolen = replace(after[0], withdrawable=after[0].withdrawable + 1)
-    check = margin_findings(record, before=rich, after=(stolen, *after[1:])).check("", "")
+    balances = (stolen, *after[1:])
+    check = margin_findings(record, interval=2, before=rich, after=balances).check("", "")
     assert "cash after" in check.detail
