@@ -23,6 +23,7 @@ from darkpool.admission.orders import Order
 from darkpool.admission.sealing import seal_order
 from darkpool.clock import SystemClock
 from darkpool.errors import BadInput
+from darkpool.limits import CAPS_SUM_MAX_LOTS
 from darkpool.margin.terms import MarginTerms
 from darkpool.units import (
     AccountId,
@@ -30,6 +31,7 @@ from darkpool.units import (
     Cash,
     InstrumentId,
     InstrumentName,
+    Lots,
     account_id,
     cap_bucket,
 )
@@ -79,7 +81,9 @@ class LocalClients:
     """An account and its key for each account name of an order file, fresh for every run.
 
     `orders` are sealed in their order, so that an order's place in the file is its intent's place
-    in the batch.
+    in the batch. All orders of an instrument have the same public cap, the bucket of the largest,
+    so that a cap tells nothing of its own order; only where these caps would add up to too much
+    has each order the smallest bucket that covers it.
     """
 
     def __init__(self, orders: Sequence[Order], openings: OpeningsFolder | None) -> None:
@@ -88,6 +92,7 @@ class LocalClients:
         self._keys: Mapping[AccountLabel, bytes] = {
             name: PrivateKey().secret for name in {order.account for order in orders}
         }
+        self._common_caps = _common_caps(self._orders)
         self.sealing_ns = 0
 
     def deposits(self, margin: Mapping[InstrumentId, MarginTerms]) -> dict[AccountId, Cash]:
@@ -95,7 +100,7 @@ class LocalClients:
         amounts: dict[AccountId, Cash] = {}
         for order in self._orders:
             account = account_id("0x" + address_of(self._keys[order.account]).hex())
-            needed = margin[identifier(order.instrument)].initial_margin(cap_bucket(order.size))
+            needed = margin[identifier(order.instrument)].initial_margin(self._cap(order))
             amounts[account] = Cash(amounts.get(account, 0) + needed)
         return amounts
 
@@ -114,11 +119,24 @@ class LocalClients:
                 self._keys[order.account],
                 nonce=number,
                 deadline_s=deadline_s,
+                cap=self._cap(order),
             )
             if self._openings is not None:
                 self._openings.add(number, sealed.opening)
             self.sealing_ns += time.perf_counter_ns() - start
             yield sealed.submission
+
+    def _cap(self, order: Order) -> Lots:
+        return self._common_caps.get(order.instrument) or cap_bucket(order.size)
+
+
+def _common_caps(orders: Sequence[Order]) -> dict[InstrumentName, Lots]:
+    """The cap that all orders of an instrument share, where it fits for all of them."""
+    sizes: dict[InstrumentName, list[Lots]] = {}
+    for order in orders:
+        sizes.setdefault(order.instrument, []).append(order.size)
+    caps = {name: cap_bucket(max(found)) for name, found in sizes.items()}
+    return {name: cap for name, cap in caps.items() if len(sizes[name]) * cap <= CAPS_SUM_MAX_LOTS}
 
 
 def identifier(name: InstrumentName) -> InstrumentId:

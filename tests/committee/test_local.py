@@ -1,12 +1,14 @@
+# ruff: noqa: ARG002  # keypers that misbehave do not look at what they are asked
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from crypto.attestation import mask_attestation_digest
-from crypto.commitment import verify_signature
+from crypto.commitment import BatchRoot, SettlementRoot, verify_signature
 from crypto.encryption import encrypt_slots
 from crypto.errors import HoldersDisagree
 from crypto.lanes import LaneShape
@@ -19,6 +21,7 @@ from darkpool.committee.factory import MaskFactory
 from darkpool.committee.keyper import Keyper
 from darkpool.committee.local import LocalCommittee, MaskPreparationFailed
 from darkpool.committee.store import MaskUsed, OpeningRefused
+from darkpool.units import Interval
 from tests.committee.conftest import DOMAIN, House
 from tests.crypto.test_masks import (
     Lanes,
@@ -199,6 +202,56 @@ class Refusing(Keyper):
 def test_preparation_ends_when_no_number_can_be_had(house: House) -> None:
     with pytest.raises(MaskPreparationFailed):
         house.committee(kinds={1: Refusing, 2: Refusing}).prepare_mask(NARROW)
+
+
+class Failing(Keyper):
+    """Fails at whatever it is asked, each time in another way."""
+
+    def announce(self, request: OpeningRequest) -> dict[int, bytes]:
+        raise RuntimeError("no")
+
+    def next_mask(self) -> int:
+        return 2**70
+
+    def contribution(self, draw: Draw, share: int) -> Contribution:
+        return cast("Contribution", None)
+
+    def beacon_share(self, interval: Interval, root: bytes) -> dict[int, bytes]:
+        return cast("dict[int, bytes]", {0: 7, 2: b"short"})
+
+    def sign_batch_root(self, batch: BatchRoot) -> bytes:
+        raise ValueError("no")
+
+    def sign_transcript(self, context: bytes, terms: bytes) -> bytes:
+        return bytes(65)
+
+    def sign_settlement(self, settlement: SettlementRoot) -> bytes:
+        raise KeyError("no")
+
+
+def test_one_failing_keyper_of_four_stops_nothing(house: House) -> None:
+    committee = house.committee(kinds={1: Failing})
+    interval = house.closed(committee)
+    beacon = committee.beacon(interval, house.final_roots[interval])
+    assert beacon == house.committee().beacon(interval, house.final_roots[interval])
+    session = committee.begin_auction(interval, lambda _revealed: None)
+    attested = committee.prepare_mask(NARROW)
+    assert committee.consume_mask(attested, session.context) is attested.mask
+    ring = house.parameters.order
+    values = np.arange(ring.degree, dtype=np.int64)
+    ciphertext = encrypt_slots(house.material.order.public, values, bytes(32))
+    covered = selected(house.order, ciphertext, values < 9, LANES_LEVEL)
+    assert session.open("bits", covered)[:10].tolist() == [*range(9), 0]
+    assert sorted(committee.sign_transcript(session, bytes(32))) == [0, 2, 3]
+    roots = SettlementRoot(interval, bytes(32), bytes(32), bytes(32))
+    assert sorted(committee.sign_settlement(roots)) == [0, 2, 3]
+
+
+def test_a_failing_keyper_of_three_stops_all(house_of: Callable[[int], House]) -> None:
+    house = house_of(3)
+    committee = house.committee(kinds={1: Failing})
+    with pytest.raises(ValueError, match="no"):
+        committee.sign_batch_root(BatchRoot(9, b"\x01" * 32, 1))
 
 
 class Lying(Keyper):

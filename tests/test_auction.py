@@ -1,0 +1,75 @@
+"""What the spine refuses, and whose money it counts."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crypto.aggregation import AggregateSum
+from crypto.commitment import Domain
+from crypto.params import TEST_INSECURE_SMALL
+from darkpool.admission.intent import AuctionTerms
+from darkpool.admission.orders import parse_orders
+from darkpool.auction import Book, Pricing, _check_caps
+from darkpool.chain_reader import RecordedVenue
+from darkpool.crossing.encrypted import ImplausibleOpening
+from darkpool.errors import InvalidGrid
+from darkpool.fills.fills import FilledLots
+from darkpool.record import Record
+from darkpool.settlement.chain import Chain
+from darkpool.units import (
+    FIRST_INTERVAL,
+    AccountId,
+    InstrumentId,
+    InstrumentName,
+    Lots,
+    PriceGrid,
+    account_bytes,
+)
+from darkpool.venue import Places, VenueTerms, run_orders
+from darkpool.verification.audit import audit
+from darkpool.verification.evidence import Anchor
+
+GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
+ORDERS = b"account,side,size,limit\nann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\n"
+STRANGER = AccountId("0x" + "00" * 19 + "07")
+
+
+def test_grids_of_one_interval_are_equally_long() -> None:
+    other = PriceGrid(Decimal("0.25"), Decimal(4805), 16)
+    grids = {InstrumentId(b"\1" * 32): GRID, InstrumentId(b"\2" * 32): other}
+    with pytest.raises(InvalidGrid, match="16, 32"):
+        AuctionTerms(Domain(1, bytes(20)), None, FIRST_INTERVAL, grids)  # type: ignore[arg-type]
+
+
+def test_no_fill_is_above_its_cap() -> None:
+    order = TEST_INSECURE_SMALL.order
+    book = Book(InstrumentId(bytes(32)), None, AggregateSum(order))  # type: ignore[arg-type]
+    book.caps = [Lots(5), Lots(2)]
+    _check_caps(book, FilledLots(np.array([5, 0]), np.array([0, 2])))
+    for bought, sold in (([6, 0], [0, 2]), ([5, 0], [0, 3])):
+        with pytest.raises(ImplausibleOpening):
+            _check_caps(book, FilledLots(np.array(bought), np.array(sold)))
+
+
+def test_a_late_deposit_of_anybody_has_a_balance(tmp_path: Path) -> None:
+    chain = Chain.embedded()
+
+    def pay_late(step: str, _done: int, _total: int) -> None:
+        if step == "close":
+            chain.fund_and_deposit({STRANGER: 1000})
+
+    orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
+    terms = VenueTerms(GRID, Pricing.UNIFORM, 4, 100_000, 50)
+    places = Places(record=tmp_path / "record")
+    run_orders(orders, terms, TEST_INSECURE_SMALL, lambda: chain, places, pay_late)
+    summary = Record.load(tmp_path / "record").summary
+    for balances in (summary.before, summary.after):
+        owned = {b.account: (b.withdrawable, b.encumbered) for b in balances}
+        assert owned[account_bytes(STRANGER)] == (1000, 0)
+    assert chain.collateral(STRANGER).reclaimable == 0
+    anchor = Anchor(summary.venue.settlement, summary.committee.addresses)
+    report = audit(tmp_path / "record", RecordedVenue(chain, summary.venue), anchor=anchor)
+    assert report.ok
+    assert {check.verdict.value for check in report.checks} == {"holds"}
