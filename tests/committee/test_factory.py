@@ -45,7 +45,7 @@ def alive(process: int) -> bool:
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT, encoding="utf-8")
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603  # its own script, its own interpreter
         [sys.executable, str(script), str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
