@@ -1,7 +1,7 @@
 """The command line. Commands only translate: arguments in, results out, errors into exit codes.
 
 Exit codes: 0 all is well, 1 something that has to hold does not, 2 input that cannot be used,
-128 + n ended by signal n (130: Ctrl-C).
+128 + n ended by signal n (129: hang-up, 130: Ctrl-C, 143: termination).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -53,6 +54,14 @@ class InvalidChainKey(BadInput):
         self.got = got
 
 
+class InvalidChainUrl(BadInput):
+    """The address of a node is none; it is never shown, because it may hold credentials."""
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"chain: expected http:// or https:// and a host, got {got}")
+        self.got = got
+
+
 class UnreadableFile(BadInput):
     """A file that was named cannot be read."""
 
@@ -73,6 +82,7 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     # what removes half-written folders is not interrupted in turn
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise _Stopped(number)
 
 
@@ -80,6 +90,9 @@ def main() -> None:
     """Run the command line and exit."""
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
+    # who started it under nohup wants it to outlive the terminal
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _stop)
     # nothing that the command line does may ever rest on the small rings of the tests
     os.environ.pop(TEST_INSECURE_VARIABLE, None)
     try:
@@ -230,6 +243,7 @@ def auction(
     from darkpool.admission.orders import read_orders
     from darkpool.units import InstrumentName, PriceGrid
 
+    _require_url(chain)
     grid = PriceGrid(tick, reference, ticks)
     read = read_orders(orders, grid, InstrumentName(DEFAULT_INSTRUMENT))
     key = _chain_key()
@@ -239,6 +253,7 @@ def auction(
     from darkpool.venue import Places, VenueTerms, run_orders
 
     terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier)
+    _require_apart(record, openings)
     with progress() as shown:
         result = run_orders(
             read, terms, STANDARD, lambda: _chain(chain, key), Places(record, openings), shown
@@ -307,6 +322,7 @@ def audit(
 
     if not record.is_dir():
         raise UnreadableFile(record, "no directory of this name")
+    _require_url(chain)
     reader = None if chain is None else _reader(record, chain)
     anchor = _anchor(settlement, keypers)
     with progress() as shown:
@@ -378,6 +394,31 @@ def _text(path: Path) -> str:
             return file.read(OPENING_FILE_READ_MAX_BYTES).decode("utf-8", "replace")
     except OSError as error:
         raise UnreadableFile(path, str(error.strerror)) from None
+
+
+def _require_apart(record: Path | None, openings: Path | None) -> None:
+    """Compare the folders that are meant, whatever links lead to them."""
+    if record is None or openings is None:
+        return
+    from darkpool.venue import Places
+
+    try:
+        places = Places(record.resolve(), openings.resolve())
+    except RuntimeError:  # a circle of links, up to Python 3.12
+        raise UnreadableFile(record.parent, "a circle of symbolic links") from None
+    places.require_apart()
+
+
+def _require_url(url: str | None) -> None:
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # half a bracket, or a port that is no number
+        usable = False
+    if not usable:
+        raise InvalidChainUrl(f"{len(url)} characters that are something else")
 
 
 def _chain_key() -> bytes | None:

@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from darkpool.venue import RowFill, VenueResult
@@ -164,18 +164,19 @@ def print_lines(console: Console, lines: dict[str, str]) -> None:
     """Names and values, one pair a line, never broken."""
     width = max(map(len, lines))
     for name, value in lines.items():
-        console.print(f"{name:<{width}}  {value}", soft_wrap=True, markup=False)
+        console.print(f"{name:<{width}}  {value}", soft_wrap=True, markup=False, emoji=False)
 
 
 def results_table(result: VenueResult) -> Table:
     """Price, volume and short side by instrument."""
     table = Table("instrument", "price", "volume", "short side", title="Result")
     for instrument in result.instruments:
+        name = Text(instrument.instrument)
         if instrument.price is None or instrument.short_side is None:
-            table.add_row(instrument.instrument, "no cross", "0", "")
+            table.add_row(name, "no cross", "0", "")
         else:
             price, volume = f"{instrument.price:f}", str(instrument.volume)
-            table.add_row(instrument.instrument, price, volume, instrument.short_side.label)
+            table.add_row(name, price, volume, instrument.short_side.label)
     return table
 
 
@@ -187,9 +188,9 @@ def fills_table(fills: Sequence[RowFill]) -> Table:
         table.add_column(name)
     table.add_column("size", justify="right")
     for fill in fills:
-        size = str(fill.size)
-        account = escape(fill.account)  # a name may look like a style
-        table.add_row(str(fill.row), account, fill.instrument, fill.side.label, size)
+        # a name may look like a style or an emoji's code
+        account, instrument = Text(fill.account), Text(fill.instrument)
+        table.add_row(str(fill.row), account, instrument, fill.side.label, str(fill.size))
     return table
 
 
@@ -216,7 +217,7 @@ def print_audit(console: Console, report: AuditReport) -> None:
         padded = f"{verdict:<{max(map(len, verdicts))}}"
         console.print(f"[{colours[verdict]}]{padded}[/]", end="  ")
         line = f"{name:<{max(map(len, names))}}  {check.detail}"
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True, markup=False, emoji=False)
     failed = sum(not check.ok for check in report.checks)
     if failed:
         console.print(f"[red]The audit fails[/]: {failed} of {len(verdicts)} checks do not hold.")

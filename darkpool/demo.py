@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from crypto.ciphertext import to_wire
 from crypto.params import STANDARD
@@ -169,7 +170,7 @@ def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
         _tell_margin(console, record)
         _tell_settlement(console, result)
         quick = time.monotonic() - start > FULL_AUDIT_UNTIL_S
-        _title(console, "Audit: from the record alone, without any code of the engine")
+        _title(console, "Audit: from the record alone, sharing no market code with the engine")
         with progress() as shown:
             report = audit(directory, quick=quick, progress=lambda step: shown(step, 0, 0))
         print_audit(console, report)
@@ -187,7 +188,8 @@ def _tell_orders(console: Console, orders: Sequence[Order], seed: int) -> None:
     for order in orders:
         limit = f"{GRID.price_of(order.limit):f}"
         row, size = str(order.row), str(order.size)
-        table.add_row(row, order.account, order.instrument, order.side.label, size, limit)
+        account, instrument = Text(order.account), Text(order.instrument)
+        table.add_row(row, account, instrument, order.side.label, size, limit)
     console.print(table)
     console.print(f"generated from seed {seed} (--seed {seed} gives them again)")
 
@@ -264,4 +266,4 @@ def _tell_place(console: Console, directory: Path, *, kept: bool) -> None:
         text = f"The record ({megabytes}) is in {directory}: darkpool audit {directory}"
     else:
         text = f"The record ({megabytes}) was in {directory}, now removed; --record DIR keeps one."
-    console.print(text, soft_wrap=True, markup=False)
+    console.print(text, soft_wrap=True, markup=False, emoji=False)

@@ -5,8 +5,10 @@ Two branches decide what the command line answers: `BadInput` is the caller's to
 expected and what came.
 """
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 
 class DarkpoolError(Exception):
@@ -204,12 +206,43 @@ class ChainError(DarkpoolError):
 
 
 class ChainUnavailable(ChainError):
-    """The node cannot be reached, or does not answer as a node."""
+    """The node cannot be reached, or does not answer as a node.
+
+    Of an address only scheme, host and port are kept: user info, path and query may be credentials,
+    and client libraries quote them in their reasons.
+    """
 
     def __init__(self, node: str, reason: str) -> None:
-        super().__init__(f"chain: expected an answer from {node}, got {reason}")
-        self.node = node
-        self.reason = reason
+        self.node = _without_credentials(node)
+        self.reason = _reason_without_credentials(node, reason)
+        super().__init__(f"chain: expected an answer from {self.node}, got {self.reason}")
+
+
+def _without_credentials(node: str) -> str:
+    if "://" not in node:
+        return node
+    parts = urlsplit(node)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _reason_without_credentials(node: str, reason: str) -> str:
+    # requests: "for url: https://...", urllib3: "with url: /path?query"
+    shown = re.sub(r"\w+://[^\s'\"<>]+", lambda found: _host_of(found[0]), reason)
+    shown = re.sub(r"url: /\S*", "url: /...", shown)
+    if "://" in node:
+        parts = urlsplit(node)
+        userinfo = parts.netloc.rpartition("@")[0]
+        for secret in (userinfo, parts.username, parts.password, parts.path, parts.query):
+            if secret and len(secret) > 1:
+                shown = shown.replace(secret, "...")
+    return shown
+
+
+def _host_of(address: str) -> str:
+    try:
+        return _without_credentials(address)
+    except ValueError:  # no address after all: nothing of it is worth showing
+        return "..."
 
 
 class NotDeployed(ChainError):

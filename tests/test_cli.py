@@ -152,14 +152,40 @@ def test_the_object_that_json_prints(killed_then_run: Run) -> None:
     assert document["record"] == str(killed_then_run.folder / "record")
 
 
+def anchors(record: Path) -> tuple[str, ...]:
+    """The options that say what an auditor knows of the venue of a record."""
+    summary = Record.load(record).summary
+    keypers = ",".join(f"0x{address.hex()}" for address in summary.committee.addresses)
+    return ("--settlement", f"0x{summary.venue.settlement.hex()}", "--keypers", keypers)
+
+
 def test_an_audit_passes(killed_then_run: Run) -> None:
-    done = darkpool("audit", killed_then_run.folder / "record", "--json")
+    record = killed_then_run.folder / "record"
+    done = darkpool("audit", record, *anchors(record), "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     assert report["passed"]
     verdicts = {check["name"]: check["verdict"] for check in report["checks"]}
     assert verdicts.pop("chain") == "not checked"
+    assert {"anchor", "transcript"} <= set(verdicts)
     assert set(verdicts.values()) == {"holds"}
+
+
+def test_an_audit_of_another_venue_fails(killed_then_run: Run) -> None:
+    record = killed_then_run.folder / "record"
+    _, settlement, _, keypers = anchors(record)
+    other = "0x" + "11" * 20
+    for options in (
+        ("--settlement", other),
+        ("--keypers", ",".join([other, *keypers.split(",")[1:]])),
+    ):
+        done = darkpool("audit", record, "--quick", "--json", *options)
+        assert done.returncode == 1
+        failed = [c["name"] for c in json.loads(done.stdout)["checks"] if c["verdict"] == "fails"]
+        assert failed == ["anchor"]
+    bad = darkpool("audit", record, "--quick", "--settlement", settlement[:-1])
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert "Traceback" not in bad.stderr
 
 
 def test_a_quick_audit_leaves_out_the_circuits(killed_then_run: Run) -> None:
@@ -167,7 +193,7 @@ def test_a_quick_audit_leaves_out_the_circuits(killed_then_run: Run) -> None:
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert re.search("^not checked +circuits ", done.stdout, re.MULTILINE)
-    assert lines[-1] == "The audit passes. Not checked: circuits, chain."
+    assert lines[-1] == "The audit passes. Not checked: anchor, circuits, chain."
 
 
 def test_an_audit_names_what_fails(killed_then_run: Run, tmp_path: Path) -> None:
@@ -232,7 +258,8 @@ def test_bad_input_to_open(killed_then_run: Run, intent: str, file: str, message
 
 
 @pytest.mark.parametrize(
-    ("number", "whole_terminal"), [(signal.SIGINT, True), (signal.SIGTERM, False)]
+    ("number", "whole_terminal"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, False)],
 )
 def test_a_signal_leaves_nothing(
     tmp_path: Path, number: signal.Signals, whole_terminal: bool

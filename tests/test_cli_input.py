@@ -109,7 +109,10 @@ def test_a_missing_file(tmp_path: Path) -> None:
         (("--multiplier", "0"), "contract multiplier: expected 1 to 1000000, got 0"),
         (("--record", "."), "record: expected a new directory, got ., which exists"),
         (("--openings", "."), "openings: expected a new directory, got ., which exists"),
-        (("--record", "a", "--openings", "a/b"), "expected a folder apart from a, got a/b"),
+        (
+            ("--record", "a", "--openings", "a/b"),
+            f"expected a folder apart from {Path('a').resolve()}, got ",
+        ),
     ],
 )
 def test_options_out_of_bounds(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
@@ -149,6 +152,44 @@ def test_a_node_that_does_not_answer(tmp_path: Path) -> None:
     assert f"expected an answer from {url}" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["orders.csv"]
+
+
+def test_a_node_s_credentials_are_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    url = "http://alice:hush1@127.0.0.1:9/v3/hush2/?key=hush3"
+    done = darkpool("auction", tmp_path / "orders.csv", *GRID_OPTIONS, "--chain", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "expected an answer from http://127.0.0.1:9, got " in done.stderr
+    for secret in ("alice", "hush"):
+        assert secret not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "hush", "hush:8545", "ws://hush", "file:///hush", "http://", "http:hush", "http://[hush"],
+)
+def test_an_address_of_no_node(tmp_path: Path, url: str) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    (tmp_path / "record").mkdir()
+    for command in (
+        ("auction", tmp_path / "orders.csv", *GRID_OPTIONS),
+        ("audit", tmp_path / "record"),
+    ):
+        done = darkpool(*command, "--chain", url)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "chain: expected http:// or https:// and a host, got " in done.stderr
+        assert "hush" not in done.stderr
+
+
+def test_openings_do_not_lie_in_the_record_by_a_link(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    (tmp_path / "link").symlink_to(tmp_path)
+    places = ("--record", tmp_path / "record", "--openings", tmp_path / "link" / "record" / "mine")
+    done = darkpool("auction", tmp_path / "orders.csv", *GRID_OPTIONS, *places)
+    assert (done.returncode, done.stdout) == (2, "")
+    record = (tmp_path / "record").resolve()
+    assert f"expected a folder apart from {record}, got {record / 'mine'}" in done.stderr
+    assert not record.exists()
 
 
 def test_version_and_help() -> None:
