@@ -4,8 +4,10 @@ Share j of (c0, c1) is c1 * s_j + e_j, e_j Gaussian flooding noise drawn from PR
 ring, level, H(c1)): a function of c1 alone, so asking again, or with another c0, gives nothing new.
 The width of the noise depends on ring and level alone, the widest that still decodes. Whoever
 misses one share sees the ciphertext's own noise E only under e_j. With |E| <= 2^-40 sigma on each
-of at most 2^14 coefficients and at most 2^20 openings an epoch, the Renyi divergence of order 2
-between real and simulated shares is at most exp(2^14 * 2^20 * 2^-80) = 1 + 2^-46.
+of at most 2^14 coefficients and at most 2^20 openings an epoch, the Renyi divergence of order a
+between real and simulated shares is at most R_a = exp(a * 2^34 * 2^-80 / 2) = exp(a * 2^-47), and
+an event of probability p in the simulation has at most (p R_a)^((a-1)/a) in reality: with
+a = 2^40 almost nothing is lost.
 
 Sources: S. Bai et al., "Improved security proofs in lattice-based cryptography: using the Renyi
 divergence" (J. Cryptology 2018); Mouchet et al., "Multiparty homomorphic encryption" (PETS 2021).
