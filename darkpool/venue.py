@@ -110,7 +110,7 @@ class Places:
             FoldersNested: one folder is the other, or lies in it.
         """
         if self.record is not None and self.openings is not None:
-            record, openings = self.record.absolute(), self.openings.absolute()
+            record, openings = self.record.resolve(), self.openings.resolve()
             if openings.is_relative_to(record) or record.is_relative_to(openings):
                 raise FoldersNested(self.record, self.openings)
 
