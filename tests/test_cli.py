@@ -72,6 +72,12 @@ class Started:
         self.process.wait()
 
 
+def default_signals() -> None:
+    """A test run that ignores a hang-up must not hand that down."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start_auction(folder: Path) -> Started:
     (folder / "orders.csv").write_text(ORDERS)
     (folder / "state").mkdir(exist_ok=True)
@@ -83,6 +89,7 @@ def start_auction(folder: Path) -> Started:
             stderr=output,
             text=True,
             start_new_session=True,
+            preexec_fn=default_signals,
         )
     return Started(process, folder)
 
