@@ -136,6 +136,8 @@ def auction_document(result: VenueResult) -> dict[str, object]:
         "batch_root": _hex(result.outcome.batch.root),
         "balances_root": _hex(settlement.balances_root),
         "settlement_tx": _hex(settlement.transaction.hash),
+        "settlement_contract": result.settlement_contract,
+        "keypers": list(result.keypers),
         "timings_ms": dict(result.timings_ms),
         "record": None if result.record is None else str(result.record),
     }
@@ -154,6 +156,8 @@ def print_auction(console: Console, result: VenueResult) -> None:
         "batch root": _hex(result.outcome.batch.root),
         "balances root": _hex(settlement.balances_root),
         "settlement transaction": _hex(settlement.transaction.hash),
+        "settlement contract": result.settlement_contract,
+        "keypers": ",".join(result.keypers),
         "close to fills": f"{result.timings_ms['close_to_fills']} ms",
         "record": "none (--record DIR keeps one)" if result.record is None else str(result.record),
     }

@@ -142,7 +142,8 @@ class VenueResult:
 
     Attributes:
         fills: in the order of the rows.
-        keypers: addresses that the keypers sign with.
+        settlement_contract: address of the venue on its chain; with `keypers`, the addresses that
+            the keypers sign with, it is what an auditor has to know of the venue.
         timings_ms: milliseconds by step, in order.
         record: where the public record is, if one was wanted.
     """
@@ -150,6 +151,7 @@ class VenueResult:
     outcome: AuctionOutcome
     instruments: tuple[InstrumentOutcome, ...]
     fills: tuple[RowFill, ...]
+    settlement_contract: AccountId
     keypers: tuple[AccountId, ...]
     timings_ms: Mapping[str, int]
     record: Path | None
@@ -425,6 +427,7 @@ def _result(
         outcome,
         tuple(instruments),
         tuple(sorted(fills, key=lambda fill: fill.row)),
+        public.deployment.settlement,
         public.deployment.keypers,
         timings_ms,
         record,

@@ -149,7 +149,8 @@ def test_the_object_that_json_prints(killed_then_run: Run) -> None:
     document = killed_then_run.document
     assert list(document) == [
         *("price", "volume", "short_side", "fills", "instruments", "intents", "batch_root"),
-        *("balances_root", "settlement_tx", "timings_ms", "record"),
+        *("balances_root", "settlement_tx", "settlement_contract", "keypers"),
+        *("timings_ms", "record"),
     ]
     assert document["price"] == Decimal("4805.00")
     assert document["intents"] == 4
