@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from crypto import labels
-from crypto.ciphertext import Ciphertext, level_basis
+from crypto.ciphertext import Ciphertext, level_basis, zero
 from crypto.errors import OutOfRange
 from crypto.keys import PublicMaterial
 from crypto.lanes import (
@@ -292,9 +292,8 @@ def replace_lanes(mask: DrawnMask, known: Lanes, second: DrawnMask) -> DrawnMask
 
 
 def _add_to_transformed(ring: RingParameters, a: Words, b: Words, values: Lanes) -> Words:
-    zero = np.zeros_like(a)
-    public = transformed(add_slots(Ciphertext(ring, zero), values))
-    basis = Ciphertext(ring, zero).basis
+    public = transformed(add_slots(zero(ring, a.shape[1]), values))
+    basis = level_basis(ring, a.shape[1])
     total: Words = basis.add(basis.add(a, b), public)
     return total
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crypto import slots
-from crypto.ciphertext import Ciphertext
+from crypto.ciphertext import Ciphertext, level_basis
 from crypto.encryption import add_plain
 from crypto.params import RingParameters
 from crypto.ring import Words
@@ -27,9 +27,7 @@ def transformed(ciphertext: Ciphertext) -> Words:
 
 def coefficient_form(ring: RingParameters, words: Words) -> Ciphertext:
     """Ciphertext of transform-form words of shape (2, level, degree); overwrites its argument."""
-    level = words.shape[1]
-    empty = Ciphertext(ring, words)
-    return Ciphertext(ring, empty.basis.inverse(words.reshape(2, level, ring.degree)))
+    return Ciphertext(ring, level_basis(ring, words.shape[1]).inverse(words))
 
 
 def sum_of_products(terms: Sequence[tuple[Ciphertext, Slots]]) -> Ciphertext:

@@ -102,12 +102,20 @@ class Revealed:
         )
 
 
-class ShareHolder(Protocol):
-    """What `reveal` needs of a keyper, near or far."""
+class Numbered(Protocol):
+    """Anybody who is known by a keyper number."""
 
     @property
     def number(self) -> int:
         """Keyper number."""
+
+
+Answer = TypeVar("Answer")
+Party = TypeVar("Party", bound=Numbered)
+
+
+class ShareHolder(Numbered, Protocol):
+    """What `reveal` needs of a keyper, near or far."""
 
     def announce(self, request: OpeningRequest) -> dict[int, bytes]:
         """Digests of the decryption shares that the keyper holds, by share number."""
@@ -170,18 +178,6 @@ def reveal(
     if outside.size:
         raise UncoveredSlot(request.purpose, int(outside[0]))
     return Revealed(request, values, shares, before, decoded.budget_bits, tuple(sorted(liars)))
-
-
-Answer = TypeVar("Answer")
-Party = TypeVar("Party", bound="Numbered")
-
-
-class Numbered(Protocol):
-    """Anybody who is known by a keyper number."""
-
-    @property
-    def number(self) -> int:
-        """Keyper number."""
 
 
 def ask(

@@ -308,7 +308,7 @@ def mask_shapes(terms: AuctionTerms, counts: Sequence[int]) -> list[LaneShape]:
     `counts` are the intents of each instrument.
     """
     parameters = terms.material.parameters
-    ticks = max(grid.ticks for grid in terms.grids.values())
+    ticks = next(iter(terms.grids.values())).ticks
     chunk = instruments_max(parameters, ticks)
     shapes = [
         PriceLayout(parameters, ticks, min(chunk, len(counts) - start)).shape

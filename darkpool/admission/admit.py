@@ -15,6 +15,7 @@ from crypto.errors import (
 )
 from crypto.opening import ReencryptedOpening, verify_opening
 from crypto.replicated import Committee
+from crypto.revealing import Numbered, ask
 from darkpool.admission.intent import AdmittedIntent, AuctionTerms, SealedSubmission
 from darkpool.clock import Clock
 from darkpool.errors import (
@@ -34,12 +35,8 @@ from darkpool.errors import (
 from darkpool.limits import CAP_BUCKETS_LOTS, CAPS_SUM_MAX_LOTS, INTENTS_PER_AUCTION_MAX
 
 
-class OpeningKeyper(Protocol):
+class OpeningKeyper(Numbered, Protocol):
     """What admission asks of a keyper."""
-
-    @property
-    def number(self) -> int:
-        """Its number in the committee."""
 
     def check_opening(
         self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
@@ -65,23 +62,19 @@ def prove_knowledge(
     Raises:
         KnowledgeNotProven: fewer; tells why the others refused.
     """
-    refusals: dict[int, str] = {}
-    computed = {}
-    for keyper in keypers:
-        i = keyper.number
-        try:
-            computed[i] = keyper.check_opening(
-                submission.sealed, ciphertext, submission.envelopes[i]
-            )
-        except CryptoError as error:
-            refusals[i] = str(error)
+    computed, refusals = ask(
+        keypers,
+        lambda keyper: keyper.check_opening(
+            submission.sealed, ciphertext, submission.envelopes[keyper.number]
+        ),
+    )
     announcements = [own.announcement for own in computed.values()]
     accepted = []
     for i, own in computed.items():
         try:
             verify_opening(committee, own, announcements)
         except CryptoError as error:
-            refusals[i] = str(error)
+            refusals[i] = error
         else:
             accepted.append(i)
     if len(accepted) < committee.quorum:
