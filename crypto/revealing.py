@@ -76,6 +76,7 @@ class Revealed:
     Attributes:
         values: slots in [0, t), shape (degree,).
         shares: decryption shares in share order, each of shape (level, degree).
+        share_digests: what the holders announced and agreed on for each, 32 bytes.
         budget_before_bits: the least noise budget for which the flooding argument holds.
         budget_after_bits: what was left after flooding.
         liars: keypers that failed, were outvoted, or sent other bytes than they announced.
@@ -84,21 +85,20 @@ class Revealed:
     request: OpeningRequest
     values: npt.NDArray[np.int64]
     shares: tuple[Words, ...]
+    share_digests: tuple[bytes, ...]
     budget_before_bits: int
     budget_after_bits: int
     liars: tuple[int, ...]
 
     def entry(self) -> OpeningEntry:
         """What every keyper that answered has written down of this opening."""
-        covered, purpose = self.request.covered, self.request.share_purpose()
-        octets = [share.astype("<u8", copy=False).tobytes() for share in self.shares]
-        digests = {j: share_digest(j, purpose, data) for j, data in enumerate(octets)}
+        covered = self.request.covered
         return OpeningEntry(
             self.request.purpose,
             covered.ciphertext.digest(),
             covered.mask_number,
             covered.mask_part,
-            digests,
+            dict(enumerate(self.share_digests)),
         )
 
 
@@ -177,7 +177,15 @@ def reveal(
     outside = np.flatnonzero((values != 0) & ~request.covered.support)
     if outside.size:
         raise UncoveredSlot(request.purpose, int(outside[0]))
-    return Revealed(request, values, shares, before, decoded.budget_bits, tuple(sorted(liars)))
+    return Revealed(
+        request,
+        values,
+        shares,
+        tuple(agreement.digest for agreement in agreements),
+        before,
+        decoded.budget_bits,
+        tuple(sorted(liars)),
+    )
 
 
 def ask(

@@ -129,6 +129,7 @@ def parts() -> Parts:
         OpeningRequest(bytes(32), EPOCH, 0, "no-cross 0", covered),
         GENERATOR.integers(0, comparison.plain_modulus, comparison.degree),
         tuple(residues(comparison, BITS_LEVEL) for _ in range(4)),
+        (bytes(32),) * 4,
         30,
         9,
         (2,),

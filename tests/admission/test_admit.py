@@ -273,6 +273,26 @@ def test_one_keyper_without_its_envelope_does_not_keep_an_intent_out(venue: Any)
         assert admitted.accepted_by == tuple(i for i in range(4) if i != keyper)
 
 
+class Broken:
+    """A keyper that fails in a way that no protocol foresees."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def check_opening(self, *_sent: Any) -> Any:
+        raise RuntimeError("no")
+
+
+def test_one_broken_keyper_does_not_keep_an_intent_out(venue: Any) -> None:
+    honest = submit(venue)
+    for number in range(4):
+        keypers = [Broken(k.number) if k.number == number else k for k in venue.keypers]
+        admitted = replace(venue, keypers=keypers).admission().admit(honest)
+        assert admitted.accepted_by == tuple(i for i in range(4) if i != number)
+    two = replace(venue, keypers=[Broken(0), Broken(1), *venue.keypers[2:]])
+    refused(two.admission(), honest, KnowledgeNotProven)
+
+
 def test_of_three_keypers_every_one_has_to_accept(venue_of: Callable[[int], Any]) -> None:
     venue = venue_of(3)
     honest = submit(venue)
