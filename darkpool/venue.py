@@ -31,9 +31,10 @@ from crypto.params import ParameterSet
 from crypto.replicated import Committee
 from crypto.revealing import Revealed
 from crypto.seal import Evaluator
-from darkpool.admission.admit import Admission, AdmissionRegister
+from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
+from darkpool.admission.register import AdmissionRegister
 from darkpool.auction import AuctionOutcome, Engine, Pricing, RecordSink, mask_shapes, run_auction
 from darkpool.clients import LocalClients, OpeningsFolder, identifier
 from darkpool.clock import SystemClock

@@ -10,8 +10,9 @@ from crypto.keys import KeyperSecrets, PublicMaterial, deal
 from crypto.opening import ReencryptedOpening, open_and_announce
 from crypto.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.replicated import Committee
-from darkpool.admission.admit import Admission, AdmissionRegister
+from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms
+from darkpool.admission.register import AdmissionRegister
 from darkpool.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid
 

@@ -8,8 +8,9 @@ import pytest
 from crypto.ciphertext import Ciphertext, from_wire, to_wire
 from crypto.commitment import SealedIntent, address_of, sign
 from crypto.opening import OpeningContext, SealedVector, seal_openings, seal_vector
-from darkpool.admission.admit import Admission, AdmissionRegister
+from darkpool.admission.admit import Admission
 from darkpool.admission.intent import LimitOrder, SealedSubmission
+from darkpool.admission.register import AdmissionRegister
 from darkpool.admission.sealing import seal_order
 from darkpool.clock import SimulatedClock
 from darkpool.errors import (

@@ -28,8 +28,9 @@ from crypto.packing import LANES_LEVEL, LaneCiphertext, Packer, PriceLayout
 from crypto.params import TEST_INSECURE_SMALL
 from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed, selected
 from crypto.ring import Words
-from darkpool.admission.admit import Admission, AdmissionRegister
+from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, LimitOrder
+from darkpool.admission.register import AdmissionRegister
 from darkpool.admission.sealing import SealedOrder, seal_order
 from darkpool.clock import SimulatedClock
 from darkpool.committee.keyper import Keyper
