@@ -33,6 +33,15 @@ class AggregateSum:
         np.add(self._total, ciphertext.words, out=self._total)
         self.terms += 1
 
+    def remove(self, ciphertext: Ciphertext) -> None:
+        """Take out a ciphertext that was added.
+
+        Raises:
+            OutOfRange: as `add`; a removal counts as a term.
+        """
+        basis = level_basis(self._ring, self._total.shape[1])
+        self.add(Ciphertext(self._ring, basis.primes[None, :, None] - ciphertext.words))
+
     def ciphertext(self) -> Ciphertext:
         """The sum so far; noise is the sum of the terms' noise."""
         basis = level_basis(self._ring, self._total.shape[1])

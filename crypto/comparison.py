@@ -1,14 +1,17 @@
-"""Exact masked comparison: encrypted bits [0 <= x < h] of 16384 lanes from opened y = x + r mod t.
+"""Exact masked comparison: encrypted bits [x >= 0] of 16384 lanes from opened y = x + r mod t.
 
 y is uniform, so it is public. x lies in [0, h) modulo t exactly when r lies in the cyclic interval
-(y - h, y]: the difference of two tests "encrypted r below public constant". Each runs over eight
-base-16 digits of r, whose indicators are prepared with the mask: with public constants, lt and eq
-of a digit are plaintext products, and a tree of (lt, eq) merges follows.
+(y - h, y]: the difference of two tests "encrypted r below public constant". The upper one runs over
+eight base-16 digits of r, whose indicators are prepared with the mask: with public constants, lt
+and eq of a digit are plaintext products, and a tree of (lt, eq) merges follows. The lower constant
+may lie anywhere in a gap, so it is put on a multiple of 2^24, where one digit decides; h follows
+from y and is as public.
 
-* A *sign lane* (height 0) asks x >= 0 for -t/4 < x < t/4. Its lower constant may lie anywhere in a
-  gap of t/2, so it is put on a multiple of 2^24, where one digit decides.
-* An *interval lane* (height h, 0 < h < t) asks 0 <= x < h for any x in [0, t); exact, so that
-  negative numbers fail.
+* A *sign lane* has t/4 <= h <= 3t/4, and so decides x >= 0 for -t/4 < x < t/4.
+* A *bounded lane* has size_max < h <= t/2, a window of 2^24 numbers, so that a multiple of 2^24
+  fits. Two of them, of q and of c - q, are both 1 exactly when 0 <= q <= c, for any c up to
+  size_max and *any* q modulo t: the first says q < h, the second q <= c or q > t + c - h' >= h.
+  So negative sizes fail.
 
 Noise: three merges after one plaintext product. Levels fall as the budget does.
 """
@@ -20,9 +23,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit, uint64
 
 from crypto.ciphertext import Ciphertext, level_basis
+from crypto.curves import size_max
 from crypto.errors import OutOfRange
 from crypto.lanes import DIGIT_BITS, DIGIT_VALUES, DIGITS, Lanes, LaneShape, digits_of
 from crypto.masks import TABLE_LEVEL, DrawnMask
@@ -33,8 +38,7 @@ from crypto.ring import Words
 from crypto.seal import Evaluator
 from crypto.slots import column_element, lift, rotation_element
 
-SIGN: Final = 0
-"""Height that marks a sign lane."""
+Flags = npt.NDArray[np.bool_]
 
 BITS_LEVEL: Final = 3
 """Level of the bits that a comparison returns."""
@@ -56,29 +60,26 @@ class Thresholds:
     upper: Lanes
     lower: Lanes
     wrap: Lanes
-    one_digit: bool
 
 
-def thresholds(ring: RingParameters, opened: Lanes, heights: Lanes) -> Thresholds:
-    """Constants for opened values y in [0, t) and heights, both of shape (L,).
+def thresholds(ring: RingParameters, opened: Lanes, bounded: Flags) -> Thresholds:
+    """Constants for opened values y in [0, t); `bounded` marks bounded lanes; both of shape (L,).
 
     Raises:
-        OutOfRange: a height outside 0 .. t - 1, or an opened value outside 0 .. t - 1.
+        OutOfRange: an opened value outside 0 .. t - 1.
     """
     t = ring.plain_modulus
-    for name, values in (("height of a lane", heights), ("opened value", opened)):
-        if values.size and (values.min() < 0 or values.max() >= t):
-            raise OutOfRange(name, f"0 .. {t - 1}", [int(values.min()), int(values.max())])
+    if opened.size and (opened.min() < 0 or opened.max() >= t):
+        found = [int(opened.min()), int(opened.max())]
+        raise OutOfRange("opened value", f"0 .. {t - 1}", found)
     upper = opened + 1
-    sign = heights == SIGN
     steps = np.arange(4, dtype=np.int64) << _TOP_SHIFT
     distance = np.mod(upper[:, None] - steps[None, :], t)
-    fits = (4 * distance >= t) & (4 * distance <= 3 * t)
-    chosen = np.argmax(fits, axis=1)
-    height = np.where(sign, distance[np.arange(chosen.size), chosen], heights)
-    lower = np.mod(upper - height, t)
-    wrap = (upper - height < 0).astype(np.int64)
-    return Thresholds(upper, lower, wrap, bool(sign.all()))
+    signed = (4 * distance >= t) & (4 * distance <= 3 * t)
+    narrow = (distance > size_max(ring)) & (2 * distance <= t)
+    chosen = np.argmax(np.where(bounded[:, None], narrow, signed), axis=1)
+    height = distance[np.arange(chosen.size), chosen]
+    return Thresholds(upper, np.mod(upper - height, t), (upper < height).astype(np.int64))
 
 
 @njit(cache=True, nogil=True)
@@ -130,23 +131,20 @@ class Comparator:
         self._evaluator = evaluator
         self.ring = evaluator.ring
 
-    def compare(self, mask: DrawnMask, opened: Lanes, heights: Lanes) -> Ciphertext:
+    def compare(self, mask: DrawnMask, opened: Lanes, bounded: Flags) -> Ciphertext:
         """Encrypted bits of all lanes, in block 0 of the shape; other blocks hold garbage.
 
         Args:
             opened: y = x + r mod t, shape (L,).
-            heights: SIGN or the height h of each lane, shape (L,).
+            bounded: which lanes are bounded ones, shape (L,).
 
         Raises:
             OutOfRange: as `thresholds`.
         """
         shape = mask.draw.shape
-        constants = thresholds(shape.parameters.order, opened, heights)
+        constants = thresholds(shape.parameters.order, opened, bounded)
         upper = self._below(mask, constants.upper)
-        if constants.one_digit:
-            lower = self._below_top_digit(mask, constants.lower)
-        else:
-            lower = self._below(mask, constants.lower)
+        lower = self._below_top_digit(mask, constants.lower)
         bits = self._evaluator.store(self._evaluator.subtract(upper, lower))
         return add_slots(bits, shape.first_block(constants.wrap))
 

@@ -2,16 +2,16 @@
 
 Two rows of `row` slots. With half = row / 2 and T ticks, an order of size q fills
 
-| slots of a row        | row 0 (demand)             | row 1 (supply)              |
-| --------------------- | -------------------------- | --------------------------- |
-| 0 .. T-1              | q up to the limit of a buy | q from the limit of a sell  |
-| T .. half-2           | 0                          | 0                           |
-| half-1                | 0                          | -q                          |
-| half .. row-2         | q                          | -q                          |
-| row-1                 | q                          | 0                           |
+| slots of a row  | row 0 (demand)             | row 1 (what is not supplied) |
+| --------------- | -------------------------- | ---------------------------- |
+| 0 .. T-1        | q up to the limit of a buy | q below the limit of a sell  |
+| T .. half-1     | 0                          | 0                            |
+| half .. row-1   | q                          | q                            |
 
-so that one rotation by a slot turns everything a well-formed order must satisfy into zeros. Size 0
-is an order like any other: cover traffic.
+Demand of a sell is 0 throughout; of a buy, nothing is supplied: q throughout. Supply is the size
+less row 1. Written so, both rows are chains that fall at most once, from q to 0, and begin at slot
+row-1, which a rotation by one slot brings before tick 0: `crypto.wellformed` checks them at the
+price of one product. Size 0 is an order like any other: cover traffic.
 """
 
 from __future__ import annotations
@@ -52,36 +52,27 @@ class CurveLayout:
         return slice(0, self.ticks)
 
     @property
-    def supply(self) -> slice:
-        """Live slots of row 1: the quantity offered at each tick."""
+    def unsupplied(self) -> slice:
+        """Live slots of row 1: the size less the quantity offered at each tick."""
         return slice(self.ring.row, self.ring.row + self.ticks)
 
     @property
-    def size(self) -> slice:
-        """Slots of row 0 that hold the size q."""
-        return slice(self.ring.row // 2, self.ring.row)
-
-    @property
-    def negated_size(self) -> slice:
-        """Slots of row 1 that hold -q: one slot lower than those of row 0."""
-        return slice(self.ring.row + self.ring.row // 2 - 1, self.ring.degree - 1)
+    def sizes(self) -> tuple[slice, slice]:
+        """Slots of row 0 and of row 1 that hold the size q."""
+        row, half = self.ring.row, self.ring.row // 2
+        return slice(half, row), slice(row + half, 2 * row)
 
     @property
     def empty(self) -> npt.NDArray[np.int64]:
         """Slots that hold zero, ascending."""
         row, half = self.ring.row, self.ring.row // 2
-        return np.concatenate(
-            [
-                np.arange(self.ticks, half),
-                np.arange(row + self.ticks, row + half - 1),
-                [2 * row - 1],
-            ]
-        ).astype(np.int64)
+        ticks = np.arange(self.ticks, half)
+        return np.concatenate([ticks, row + ticks]).astype(np.int64)
 
 
 def size_max(ring: RingParameters) -> int:
-    """Largest size of an order, below t/4: comparisons are exact in (-t/4, t/4)."""
-    return (ring.plain_modulus - 1) // 4
+    """Largest size of an order, below t/4: that far, two comparisons tell it from all above."""
+    return ring.plain_modulus // 2 - (1 << 24)
 
 
 def intent_vector(
@@ -107,10 +98,11 @@ def intent_vector(
     if not 0 <= limit_tick < ticks:
         raise OutOfRange("limit tick", f"0 .. {ticks - 1}", limit_tick)
     vector = np.zeros(ring.degree, dtype=np.int64)
+    for sizes in layout.sizes:
+        vector[sizes] = size
     if side == BUY:
         vector[layout.demand][: limit_tick + 1] = size
+        vector[layout.unsupplied] = size
     else:
-        vector[layout.supply][limit_tick:] = size
-    vector[layout.size] = size
-    vector[layout.negated_size] = -size % ring.plain_modulus
+        vector[layout.unsupplied][:limit_tick] = size
     return vector

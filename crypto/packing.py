@@ -1,21 +1,13 @@
-"""From sealed step curves to lanes: aggregation, price lanes, one-hot packing, prefix sums.
+"""Packing: one slot of every intent gathered into one ciphertext, and the rotations it takes.
 
 All in the order ring, on public positions, so every function is deterministic and anybody who has
 the ciphertexts can repeat it to the byte.
-
-Columns of price lanes, for an instrument at offset o with W = the power of two above its T ticks,
-D and S demand and supply, dead lanes -1 so that their bits are 0:
-
-| columns | row 0 | row 1 |
-| --- | --- | --- |
-| o .. o + W - 1 | D(p) - S(p) | S(p) - D(p + 1), and -1 at p = T - 1 |
-| o + W .. o + 2 W - 1 | D(p) - 1 | S(p) - 1 |
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, reduce
 from typing import Any, Final
 
 import numpy as np
@@ -23,17 +15,11 @@ import numpy.typing as npt
 
 from crypto.ciphertext import Ciphertext, level_basis
 from crypto.errors import OutOfRange
-from crypto.lanes import Lanes, LaneShape, smallest_shape
-from crypto.params import ParameterSet, RingParameters
-from crypto.products import (
-    add_slots,
-    coefficient_form,
-    sum_of_products,
-    transformed,
-)
+from crypto.params import RingParameters
+from crypto.products import coefficient_form, transformed
 from crypto.ring import Words
 from crypto.seal import Evaluator
-from crypto.slots import column_element, lift, rotation_element
+from crypto.slots import lift, rotation_element
 
 GROUP: Final = 64
 """Intents that one packed group holds in neighbouring slots."""
@@ -71,113 +57,45 @@ class LaneCiphertext:
     support: npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class PriceLayout:
-    """Where the price lanes of the instruments of one comparison lie.
-
-    Attributes:
-        ticks: T, of every instrument.
-        instruments: how many share the comparison.
-    """
-
-    parameters: ParameterSet
-    ticks: int
-    instruments: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.ticks <= self.parameters.ticks_max:
-            raise OutOfRange("ticks of a grid", f"1 .. {self.parameters.ticks_max}", self.ticks)
-
-    @property
-    def width(self) -> int:
-        """W: columns of one block of an instrument."""
-        return power_of_two(self.ticks)
-
-    @property
-    def shape(self) -> LaneShape:
-        """The smallest shape that holds all instruments."""
-        return smallest_shape(self.parameters, 2 * self.width * self.instruments)
-
-    def offset(self, instrument: int) -> int:
-        """First column of an instrument."""
-        return 2 * self.width * instrument
-
-    def lane(self, row: int, column: int) -> int:
-        """Number of a lane."""
-        return row * self.shape.width + column
-
-
-def instruments_max(parameters: ParameterSet, ticks: int) -> int:
-    """Most instruments of `ticks` ticks that share one comparison."""
-    return parameters.comparison.row // (2 * power_of_two(ticks))
-
-
-def price_lanes(
-    evaluator: Evaluator, layout: PriceLayout, aggregates: Sequence[Ciphertext]
-) -> tuple[LaneCiphertext, ...]:
-    """Lane ciphertexts of the instruments' aggregated curves, at LANES_LEVEL.
-
-    Depth: one plaintext product and rotations.
-    """
-    row = layout.parameters.order.row
-    out = []
-    for number in range(layout.shape.order_ciphertexts):
-        terms: list[tuple[Ciphertext, Lanes]] = []
-        constant = np.zeros((2, row), dtype=np.int64)
-        for instrument, aggregate in enumerate(aggregates):
-            if layout.offset(instrument) // row == number:
-                _instrument_terms(evaluator, layout, instrument, aggregate, terms, constant)
-        if not terms:
-            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
-        support = constant.reshape(-1) != 0
-        for _, weights in terms:
-            support |= weights != 0
-        lanes = add_slots(sum_of_products(terms), constant.reshape(-1))
-        out.append(LaneCiphertext(_lower(evaluator, lanes), support))
-    return tuple(out)
-
-
-def _lower(evaluator: Evaluator, ciphertext: Ciphertext) -> Ciphertext:
+def lane_level(evaluator: Evaluator, ciphertext: Ciphertext) -> Ciphertext:
+    """A ciphertext of the order ring at LANES_LEVEL."""
     return evaluator.store(evaluator.switch_to(evaluator.load(ciphertext), LANES_LEVEL))
 
 
-def _instrument_terms(
-    evaluator: Evaluator,
-    layout: PriceLayout,
-    instrument: int,
-    aggregate: Ciphertext,
-    terms: list[tuple[Ciphertext, Lanes]],
-    constant: Lanes,
-) -> None:
-    width, ticks, row = layout.width, layout.ticks, layout.parameters.order.row
-    start = layout.offset(instrument) % row
-    curves = rotate(evaluator, evaluator.load(aggregate), -start)
-    swapped = evaluator.apply_galois(curves, column_element(evaluator.ring.degree))
-    excess, tie, present = (np.zeros((2, row), dtype=np.int64) for _ in range(3))
-    excess[0, start : start + ticks] = 1
-    tie[1, start : start + ticks - 1] = 1
-    present[:, start + width : start + width + ticks] = 1
-    terms.append((evaluator.store(curves), (excess + tie).reshape(-1)))
-    terms.append((evaluator.store(swapped), -excess.reshape(-1)))
-    terms.append((evaluator.store(rotate(evaluator, swapped, 1)), -tie.reshape(-1)))
-    terms.append((evaluator.store(rotate(evaluator, curves, -width)), present.reshape(-1)))
-    constant[:, start : start + 2 * width] = (excess + tie)[:, start : start + 2 * width] - 1
+@dataclass(frozen=True, slots=True)
+class PackedSizes:
+    """Sizes of all intents of an instrument: slot half + k of row i of `rows[i]` is intent k's.
+
+    Every other slot is zero.
+    """
+
+    rows: tuple[Ciphertext, Ciphertext]
+
+
+def arranged(evaluator: Evaluator, ciphertext: Ciphertext, index: int) -> Words:
+    """What a packer keeps of intent number `index`, transform form, shape (2, level, degree).
+
+    The ciphertext is rotated right by index mod GROUP, so that neighbours can be added up.
+    """
+    handle = rotate(evaluator, evaluator.load(ciphertext), -(index % GROUP))
+    return transformed(evaluator.store(handle))
 
 
 class Packer:
     """Gathers intents on arrival so that one slot of each can be packed fast after close.
 
-    Intent k is rotated right by k mod 64 and kept in transform form: about 12 ms an intent, paid
-    before close. Memory: one ciphertext an intent.
+    Sizes are packed while intents arrive, group by group. Memory: one ciphertext an intent.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._groups: list[Words] = []
+        self._live: list[set[int]] = []
+        self._sizes: dict[int, tuple[Any, Any]] = {}
         self.count = 0
 
-    def add(self, ciphertext: Ciphertext) -> None:
-        """Add the next intent, at index `count`.
+    def add(self, words: Words) -> None:
+        """Add the next intent, number `count`, as `arranged` made it.
 
         Raises:
             OutOfRange: more intents than half a row holds.
@@ -187,29 +105,74 @@ class Packer:
             raise OutOfRange("intents of an auction", f"at most {ring.row // 2}", self.count + 1)
         group, index = divmod(self.count, GROUP)
         if index == 0:
-            shape = (GROUP, 2, ciphertext.level, ring.degree)
-            self._groups.append(np.zeros(shape, dtype=np.uint64))
-        handle = rotate(self._evaluator, self._evaluator.load(ciphertext), -index)
-        self._groups[group][index] = transformed(self._evaluator.store(handle))
+            self._groups.append(np.zeros((GROUP, *words.shape), dtype=np.uint64))
+            self._live.append(set())
+        self._groups[group][index] = words
+        self._live[group].add(index)
+        self._sizes.pop(group, None)
         self.count += 1
+        if index == GROUP - 1:
+            self._sizes[group] = self._group_sizes(group)
+
+    def drop(self, number: int) -> None:
+        """Put nothing in the place of an intent; all others keep theirs."""
+        group, index = divmod(number, GROUP)
+        self._groups[group][index] = 0
+        self._live[group].discard(index)
+        self._sizes.pop(group, None)
 
     def pack(self, tick: int) -> Ciphertext:
-        """Slot k of both rows = slot `tick` of intent k; every other slot zero.
+        """Slot k of row 0 = demand of intent k at `tick`, of row 1 = its supply; others zero.
 
         Depth: one plaintext product and rotations.
+
+        Raises:
+            OutOfRange: all intents were dropped.
         """
         evaluator, ring = self._evaluator, self._evaluator.ring
         one_hot = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
         for index in range(GROUP):
-            one_hot[index, :, tick + index] = 1
+            one_hot[index, 0, tick + index] = 1
+            one_hot[index, 1, tick + index] = -1
         weights = lift(ring, one_hot.reshape(GROUP, -1), len(ring.data_primes))
         total: Any = None
-        for words in reversed(self._groups):
+        for group in reversed(range(len(self._groups))):
             if total is not None:
                 total = rotate(evaluator, total, -GROUP)
-            part = self._group(weights, words)
-            total = part if total is None else evaluator.add(total, part)
-        return evaluator.store(rotate(evaluator, total, tick))
+            if self._live[group]:  # SEAL takes no ciphertext of zeros
+                part = self._group(weights, self._groups[group])
+                total = part if total is None else evaluator.add(total, part)
+        sizes = evaluator.load(self.sizes().rows[1])
+        total = evaluator.add(
+            rotate(evaluator, total, tick), rotate(evaluator, sizes, ring.row // 2)
+        )
+        return evaluator.store(total)
+
+    def sizes(self) -> PackedSizes:
+        """Sizes of all intents.
+
+        Depth: one plaintext product and rotations.
+
+        Raises:
+            OutOfRange: all intents were dropped.
+        """
+        if not any(self._live):
+            raise OutOfRange("intents to pack", "at least 1", 0)
+        for group, live in enumerate(self._live):
+            if live and group not in self._sizes:
+                self._sizes[group] = self._group_sizes(group)
+        demand, supply = zip(*self._sizes.values(), strict=True)
+        add, store = self._evaluator.add, self._evaluator.store
+        return PackedSizes((store(reduce(add, demand)), store(reduce(add, supply))))
+
+    def _group_sizes(self, group: int) -> tuple[Any, Any]:
+        """Handles of one group's sizes in either row, at their places among all groups'."""
+        ring, words = self._evaluator.ring, self._groups[group]
+        handles = []
+        for weights in _size_weights(ring):
+            packed = self._group(weights, words)
+            handles.append(rotate(self._evaluator, packed, -GROUP * group))
+        return handles[0], handles[1]
 
     def _group(self, weights: Words, words: Words) -> Any:
         ring = self._evaluator.ring
@@ -217,158 +180,15 @@ class Packer:
         return self._evaluator.load(coefficient_form(ring, basis.weighted_sum(weights, words)))
 
 
-@dataclass(frozen=True, slots=True)
-class PriorityMatrix:
-    """The n x n matrix [rank(j) < rank(k)] by its diagonals, ready to multiply.
+@lru_cache(maxsize=2)
+def _size_weights(ring: RingParameters) -> tuple[Words, Words]:
+    """Operands that pick one size slot of each intent of a group, in row 0 and in row 1.
 
-    It depends on the beacon alone, so it is lifted while the price is still being found.
-
-    Attributes:
-        period: the power of two above n.
-        baby: diagonals of one giant step.
-        operands: at LANES_LEVEL, transform form, shape (giant steps, baby, level, degree); equal in
-            both rows.
+    The size fills half a row, so that a shift by less than GROUP still leaves it there.
     """
-
-    period: int
-    baby: int
-    operands: Words
-
-
-def priority_matrix(ring: RingParameters, ranks: Lanes) -> PriorityMatrix:
-    """Lift the matrix of a priority order: `ranks` is a permutation of 0 .. n - 1, shape (n,)."""
-    count = ranks.size
-    period = power_of_two(count)
-    baby = power_of_two(max(1, int(np.sqrt(period))))
-    before = np.zeros((period, period), dtype=np.int64)
-    before[:count, :count] = ranks[None, :] < ranks[:, None]
-    operands = lift(ring, _diagonals(ring, before, baby), LANES_LEVEL)
-    return PriorityMatrix(period, baby, operands.reshape(-1, baby, LANES_LEVEL, ring.degree))
-
-
-def _diagonals(ring: RingParameters, before: Lanes, baby: int) -> Lanes:
-    """Slot vectors of all diagonals; diagonal d is moved right by d rounded down to `baby`."""
-    period = before.shape[0]
-    number, index = np.arange(period)[:, None], np.arange(period)[None, :]
-    vectors = np.zeros((period, 2, ring.row), dtype=np.int64)
-    places = (index + number // baby * baby) % ring.row
-    for row in (0, 1):
-        vectors[number, row, places] = before[index, (index + number) % period]
-    return vectors.reshape(period, -1)
-
-
-def prefix_sums(evaluator: Evaluator, packed: Ciphertext, matrix: PriorityMatrix) -> Ciphertext:
-    """Slot k of each row = sum of that row's slots of all intents before k in priority.
-
-    `packed` comes from `Packer.pack`; slots from n on become zero. The matrix is multiplied by
-    diagonals, with baby steps and giant steps. Source: S. Halevi and V. Shoup, "Algorithms in
-    HElib" (CRYPTO 2014). Depth: one plaintext product and rotations; result at LANES_LEVEL.
-
-    Raises:
-        OutOfRange: a single intent, which has no other to trade with.
-    """
-    ring, period, baby = evaluator.ring, matrix.period, matrix.baby
-    if period < 2:
-        raise OutOfRange("intents to ration", "at least 2", period)
-    handle = evaluator.switch_to(evaluator.load(packed), LANES_LEVEL)
-    if 2 * period <= ring.row:
-        handle = evaluator.add(handle, rotate(evaluator, handle, -period))
-    steps = np.empty((baby, 2, LANES_LEVEL, ring.degree), dtype=np.uint64)
-    for index in range(baby):
-        if index:
-            handle = rotate(evaluator, handle, 1)
-        steps[index] = transformed(evaluator.store(handle))
-    total: Any = None
-    for weights in matrix.operands[::-1]:
-        if total is not None:
-            total = rotate(evaluator, total, baby)
-        if not weights.any():
-            continue  # SEAL takes no ciphertext of zeros
-        words = level_basis(ring, LANES_LEVEL).weighted_sum(weights, steps)
-        part = evaluator.load(coefficient_form(ring, words))
-        total = part if total is None else evaluator.add(total, part)
-    return evaluator.store(total)
-
-
-@dataclass(frozen=True, slots=True)
-class RationLayout:
-    """Where the rationing lanes of the instruments of one comparison lie.
-
-    Attributes:
-        counts: intents of each instrument.
-        long_rows: 0 where buyers are rationed, 1 where sellers are.
-    """
-
-    parameters: ParameterSet
-    counts: tuple[int, ...]
-    long_rows: tuple[int, ...]
-
-    @property
-    def shape(self) -> LaneShape:
-        """The smallest shape that holds all instruments."""
-        return smallest_shape(self.parameters, self._end(len(self.counts)))
-
-    def _end(self, number: int) -> int:
-        """First column after the first `number` instruments; none straddles two ciphertexts."""
-        row, column = self.parameters.order.row, 0
-        for index in range(number):
-            column = self._place(column, row, index) + power_of_two(self.counts[index])
-        return column
-
-    def _place(self, column: int, row: int, index: int) -> int:
-        width = power_of_two(self.counts[index])
-        return column if column % row + width <= row else (column // row + 1) * row
-
-    def offset(self, instrument: int) -> int:
-        """First column of an instrument."""
-        return self._place(self._end(instrument), self.parameters.order.row, instrument)
-
-    def lanes(self, instrument: int) -> Lanes:
-        """Lane numbers of an instrument's intents, shape (count,)."""
-        start = self.long_rows[instrument] * self.shape.width + self.offset(instrument)
-        return np.arange(start, start + self.counts[instrument])
-
-
-def ration_lanes(
-    evaluator: Evaluator,
-    layout: RationLayout,
-    prefixes: Sequence[Ciphertext],
-    volumes: Sequence[int],
-) -> tuple[LaneCiphertext, ...]:
-    """Lanes volume - 1 - (prefix sum), whose sign says which intents fill, at LANES_LEVEL.
-
-    Both rows have lanes; those of the short row are masked like all others and never looked at.
-
-    Args:
-        prefixes: from `prefix_sums`, one for each instrument.
-        volumes: executed volume of each instrument.
-    """
-    row = layout.parameters.order.row
-    out = []
-    for number in range(layout.shape.order_ciphertexts):
-        total: Any = None
-        constant = np.zeros((2, row), dtype=np.int64)
-        for instrument, prefix in enumerate(prefixes):
-            place = layout.offset(instrument)
-            if place // row != number:
-                continue
-            handle = rotate(evaluator, evaluator.load(prefix), -(place % row))
-            total = handle if total is None else evaluator.add(total, handle)
-            stop = place % row + layout.counts[instrument]
-            constant[:, place % row : stop] = volumes[instrument] - 1
-        support = _ration_support(layout, number)
-        if total is None:
-            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
-        lanes = add_slots(evaluator.store(evaluator.negate(total)), constant.reshape(-1))
-        out.append(LaneCiphertext(_lower(evaluator, lanes), support))
-    return tuple(out)
-
-
-def _ration_support(layout: RationLayout, number: int) -> npt.NDArray[np.bool_]:
-    lanes = np.zeros(layout.shape.lanes, dtype=np.int64)
-    rows = lanes.reshape(2, layout.shape.width)
-    for instrument, count in enumerate(layout.counts):
-        start = layout.offset(instrument)
-        rows[:, start : start + count] = 1
-    support: npt.NDArray[np.bool_] = layout.shape.to_order(lanes)[number] == 1
-    return support
+    places = np.zeros((2, GROUP, 2, ring.row), dtype=np.int64)
+    for index in range(GROUP):
+        places[0, index, 0, ring.row // 2 + index] = 1
+        places[1, index, 1, ring.row // 2 + index] = 1
+    first, second = (lift(ring, p.reshape(GROUP, -1), len(ring.data_primes)) for p in places)
+    return first, second

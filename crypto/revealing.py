@@ -22,9 +22,10 @@ from crypto.attestation import OpeningEntry, share_purpose
 from crypto.ciphertext import Ciphertext
 from crypto.decryption import budget_bits_min, combine_shares
 from crypto.errors import HoldersDisagree, MalformedCiphertext, MissingShare, UncoveredSlot
+from crypto.lanes import Lanes
 from crypto.masks import DrawnMask
 from crypto.packing import LaneCiphertext
-from crypto.products import product
+from crypto.products import sum_of_products
 from crypto.replicated import Agreement, Committee, agree, share_digest
 from crypto.ring import Words
 from crypto.seal import Evaluator
@@ -145,9 +146,17 @@ def selected(
     evaluator: Evaluator, ciphertext: Ciphertext, keep: Flags, level: int
 ) -> CoveredCiphertext:
     """Zero every slot but those of `keep`, shape (degree,), and drop to `level`."""
-    kept = product(ciphertext, keep.astype(np.int64))
-    lowered = evaluator.store(evaluator.switch_to(evaluator.load(kept), level))
-    return CoveredCiphertext(lowered, keep.copy(), None, None)
+    return selected_sum(evaluator, [(ciphertext, keep.astype(np.int64))], level)
+
+
+def selected_sum(
+    evaluator: Evaluator, terms: Sequence[tuple[Ciphertext, Lanes]], level: int
+) -> CoveredCiphertext:
+    """Sum of products with slot vectors, shape (degree,); slots that all of them zero are zero."""
+    total = sum_of_products(terms)
+    lowered = evaluator.store(evaluator.switch_to(evaluator.load(total), level))
+    keep: Flags = np.any([weights != 0 for _, weights in terms], axis=0)
+    return CoveredCiphertext(lowered, keep, None, None)
 
 
 def reveal(

@@ -195,6 +195,16 @@ class SealRing:
         """Words of a size-2 coefficient-form SEAL object."""
         return self.from_bytes(_FILE.save(handle), int(handle.coeff_modulus_size()))
 
+    def product_words(self, handle: Any) -> Words:
+        """Words of a size-3 coefficient-form SEAL object, shape (3, level, degree)."""
+        level = int(handle.coeff_modulus_size())
+        count = 3 * level * self.ring.degree
+        body = unwrap(_FILE.save(handle), _CIPHERTEXT.size + 8 * count)
+        words: Words = np.frombuffer(body, "<u8", offset=_CIPHERTEXT.size).astype(
+            np.uint64, copy=False
+        )
+        return words.reshape(3, level, self.ring.degree)
+
     def from_bytes(self, data: bytes, level: int) -> Ciphertext:
         """Parse SEAL's serialisation of a ciphertext of this ring at this level.
 
@@ -327,6 +337,14 @@ class Evaluator:
     def store(self, handle: Any) -> Ciphertext:
         """Ciphertext of a size-2 handle in coefficient form."""
         return self._seal.from_seal(handle)
+
+    def product_words(self, handle: Any) -> Words:
+        """Words of a product that was not relinearised, shape (3, level, degree)."""
+        return self._seal.product_words(handle)
+
+    def relinearised(self, words: Words) -> Ciphertext:
+        """Ciphertext of a product's words, shape (3, level, degree), coefficient form."""
+        return self.store(self.relinearise(self.load(Ciphertext(self.ring, words))))
 
     def level(self, handle: Any) -> int:
         """Data primes that a handle still has."""

@@ -7,14 +7,12 @@ not forked, because a forked child would share the parent's native memory pools.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +23,7 @@ from crypto.seal import Evaluator
 from darkpool.committee.keyper import FinalRoot, Keyper, ShareWork
 from darkpool.committee.local import AttestedMask, LocalCommittee
 from darkpool.committee.store import KeyperStore
+from darkpool.workers import end_with_parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +71,10 @@ _worker: LocalCommittee | None = None
 
 def _start(material: PublicMaterial, seats: Sequence[CommitteeSeat], domain: Domain) -> None:
     global _worker
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     order = Evaluator(material.order.evaluation_keys())
     comparison = Evaluator(material.comparison.evaluation_keys())
     _worker = local_committee(material, seats, domain, lambda _interval: None, order, comparison)
-
-
-def _end_with_parent() -> None:
-    """A worker holds key shares: it must not outlive whoever started it, however that ended."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _prepare(shape: LaneShape) -> AttestedMask:

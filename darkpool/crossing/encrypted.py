@@ -2,16 +2,19 @@
 
 The twin is `darkpool.crossing.clearing`; results are equal on every book. What is opened, in order:
 
-1. `price lanes`: D - S, the tie lanes, D - 1 and S - 1, under a fresh mask (uniform);
-2. `no-cross`: one bit an instrument, [best bid >= best ask]; where it is 0, nothing more, ever;
-3. `price bits`: the signs of D - S, a step down at the price, which the public result implies;
-4. `tie lanes`: which of the two ticks at the step trades more, one bit;
-5. `short row`: the fills of the short side, whose sum is the volume;
-6. `ration lanes`: volume - 1 - prefix sums in priority order, under a fresh mask (uniform);
-7. `ration bits`: a step in priority order that names the last intent filled;
-8. `long row`: the fills before it; its own is the rest, so that its size stays unknown.
+1. `price lanes`: D - S, the tie lanes, D - 1 and S - 1, every intent's size and its cap less its
+   size, under a fresh mask (uniform);
+2. `cap bits`: two for each intent, 1 where its size is neither negative nor above its cap; intents
+   with a 0 are taken out, and the comparison is made again without them under a fresh mask;
+3. `no-cross`: one bit an instrument, [best bid >= best ask]; where it is 0, nothing more, ever;
+4. `price bits`: the signs of D - S, a step down at the price, which the public result implies;
+5. `tie lanes`: which of the two ticks at the step trades more, one bit;
+6. `short row`: the fills of the short side, whose sum is the volume;
+7. `ration lanes`: volume - 1 - prefix sums in priority order, under a fresh mask (uniform);
+8. `ration bits`: a step in priority order that names the last intent filled;
+9. `long row`: the fills before it; its own is the rest, so that its size stays unknown.
 
-Instruments share the comparisons of steps 1 to 4 and 6 to 7.
+Instruments share the comparisons of steps 1 to 5 and 7 to 8.
 """
 
 from __future__ import annotations
@@ -25,26 +28,22 @@ from typing import Protocol, Self
 import numpy as np
 
 from crypto.ciphertext import Ciphertext
-from crypto.comparison import BITS_LEVEL, SIGN, Comparator, crossing_bits, reference_bits
+from crypto.comparison import BITS_LEVEL, Comparator, crossing_bits, reference_bits
 from crypto.lanes import Lanes, LaneShape
 from crypto.masks import DrawnMask
-from crypto.packing import (
-    LANES_LEVEL,
-    LaneCiphertext,
-    Packer,
-    PriceLayout,
+from crypto.packing import LANES_LEVEL, LaneCiphertext, power_of_two
+from crypto.params import ParameterSet
+from crypto.price_lanes import PriceLayout, price_groups, price_lanes
+from crypto.rationing import (
     PriorityMatrix,
     RationLayout,
-    instruments_max,
-    power_of_two,
     prefix_sums,
-    price_lanes,
     priority_matrix,
     ration_lanes,
 )
-from crypto.params import ParameterSet
 from crypto.revealing import CoveredCiphertext, masked, selected
 from crypto.seal import Evaluator
+from darkpool.crossing.book import SealedBook
 from darkpool.errors import CheckFailed
 from darkpool.units import Lots, Side, Tick
 
@@ -68,17 +67,8 @@ TakeMask = Callable[[LaneShape], DrawnMask]
 """Gives a mask of a shape, bound durably to this auction and never given before."""
 
 
-@dataclass(frozen=True, slots=True)
-class SealedBook:
-    """The admitted intents of one instrument, ready to cross.
-
-    Attributes:
-        aggregate: sum of their ciphertexts.
-        packer: the same ciphertexts, rotated on arrival.
-    """
-
-    aggregate: Ciphertext
-    packer: Packer
+Exclude = Callable[[dict[int, list[int]]], None]
+"""Takes out intents that are above their caps, by book, and whoever takes no part without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +121,7 @@ class EncryptedCrossing:
 
     Args:
         reference: tick of a reference-price cross, or None for a uniform-price call auction.
-        priorities: rank of each intent, for each book, int64 (n,).
+        exclude: is told of intents above their caps before anything of a price is opened.
     """
 
     def __init__(
@@ -143,6 +133,7 @@ class EncryptedCrossing:
         take_mask: TakeMask,
         ticks: int,
         reference: Tick | None,
+        exclude: Exclude,
     ) -> None:
         self._parameters = parameters
         self._order = order
@@ -152,11 +143,16 @@ class EncryptedCrossing:
         self._take_mask = take_mask
         self._ticks = ticks
         self._reference = reference
+        self._exclude = exclude
+        self._comparisons = 0
 
     def cross(
         self, books: Sequence[SealedBook], priorities: Sequence[Lanes]
     ) -> tuple[EncryptedCross | None, ...]:
-        """Cross all books; None where a book does not cross.
+        """Cross all books that somebody takes part in; None where a book does not cross.
+
+        Args:
+            priorities: rank of each intent that arrived, for each book, int64 (n,).
 
         Raises:
             ImplausibleOpening: opened values contradict each other.
@@ -169,25 +165,28 @@ class EncryptedCrossing:
         self, books: Sequence[SealedBook], priorities: Sequence[Lanes], matrices: _Matrices
     ) -> tuple[EncryptedCross | None, ...]:
         prices: dict[int, _Price] = {}
-        chunk_size = instruments_max(self._parameters, self._ticks)
-        for chunk, start in enumerate(range(0, len(books), chunk_size)):
-            members = range(start, min(start + chunk_size, len(books)))
-            prices |= self._price_chunk(chunk, [(k, books[k]) for k in members])
+        present = [k for k, book in enumerate(books) if book.present]
+        counts = [books[k].count for k in present]
+        for group in price_groups(self._parameters, self._ticks, counts):
+            prices |= self._price_group([present[i] for i in group], books)
         packed = {k: books[k].packer.pack(price.tick) for k, price in prices.items()}
         short = {k: self._short_row(k, price, books[k], packed[k]) for k, price in prices.items()}
         long: dict[int, Lanes] = {}
-        for chunk, group in enumerate(
-            ration_groups(self._parameters, [book.packer.count for book in books], prices)
+        for chunk, ration in enumerate(
+            ration_groups(self._parameters, [book.count for book in books], prices)
         ):
             long |= self._ration_chunk(
-                chunk, group, books, prices, packed, short, priorities, matrices
+                chunk, ration, books, prices, packed, short, priorities, matrices
             )
         return tuple(
-            _outcome(prices[k], short[k], long[k], book.packer.count) if k in prices else None
+            _outcome(prices[k], short[k], long[k], book.count) if k in prices else None
             for k, book in enumerate(books)
         )
 
-    def _compare(self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape) -> Ciphertext:
+    def _compare(
+        self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape, bounded: Lanes
+    ) -> Ciphertext:
+        """Encrypted bits of all lanes; `bounded` has the numbers of those that are bounded."""
         mask = self._take_mask(shape)
         opened = np.stack(
             [
@@ -195,8 +194,9 @@ class EncryptedCrossing:
                 for part, lane in enumerate(lanes)
             ]
         )
-        heights = np.full(shape.lanes, SIGN, dtype=np.int64)
-        return self._comparator.compare(mask, shape.from_order(opened), heights)
+        flags = np.zeros(shape.lanes, dtype=np.bool_)
+        flags[bounded] = True
+        return self._comparator.compare(mask, shape.from_order(opened), flags)
 
     def _open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
         """Open the bits of some lanes, given by number; returns them in that order."""
@@ -209,21 +209,30 @@ class EncryptedCrossing:
             raise ImplausibleOpening(purpose, "bits", str(int(opened.max())))
         return opened
 
-    def _price_chunk(
-        self, chunk: int, books: Sequence[tuple[int, SealedBook]]
-    ) -> dict[int, _Price]:
-        layout = PriceLayout(self._parameters, self._ticks, len(books))
-        lanes = price_lanes(self._order, layout, [book.aggregate for _, book in books])
-        bits = self._compare(f"price lanes {chunk}", lanes, layout.shape)
-        crossing = self._crossing(chunk, layout, bits)
-        if not crossing:
-            return {}
-        prices = self._prices(chunk, layout, bits, crossing)
-        return {books[i][0]: price for i, price in prices.items()}
+    def _price_group(self, members: list[int], books: Sequence[SealedBook]) -> dict[int, _Price]:
+        """Prices of the books that cross, found once all their intents are within their caps."""
+        while members:
+            number = self._comparisons
+            self._comparisons += 1
+            counts = tuple(books[k].count for k in members)
+            layout = PriceLayout(self._parameters, self._ticks, counts)
+            lanes = price_lanes(self._order, layout, [books[k].sized() for k in members])
+            caps = [layout.cap_lanes(i) for i in range(len(members))]
+            bounded = np.concatenate([lane.reshape(-1) for lane in caps])
+            bits = self._compare(f"price lanes {number}", lanes, layout.shape, bounded)
+            within = self._open_lanes(f"cap bits {number}", bits, layout.shape, bounded)
+            above = {k: over for k, over in zip(members, _above(caps, within), strict=True) if over}
+            if not above:
+                crossing = self._crossing(number, layout, bits)
+                prices = self._prices(number, layout, bits, crossing) if crossing else {}
+                return {members[i]: price for i, price in prices.items()}
+            self._exclude(above)
+            members = [k for k in members if books[k].present]
+        return {}
 
-    def _crossing(self, chunk: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
+    def _crossing(self, number: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
         """Positions in the chunk of the books that cross."""
-        purpose, shape = f"no-cross {chunk}", layout.shape
+        purpose, shape = f"no-cross {number}", layout.shape
         first = 0 if self._reference is None else self._reference
         columns = [layout.offset(i) + layout.width + first for i in range(layout.instruments)]
         flags = np.zeros(shape.lanes, dtype=np.int64)
@@ -240,9 +249,9 @@ class EncryptedCrossing:
         return [i for i, answer in enumerate(answers) if answer]
 
     def _prices(
-        self, chunk: int, layout: PriceLayout, bits: Ciphertext, crossing: Sequence[int]
+        self, number: int, layout: PriceLayout, bits: Ciphertext, crossing: Sequence[int]
     ) -> dict[int, _Price]:
-        purpose, shape = f"price bits {chunk}", layout.shape
+        purpose, shape = f"price bits {number}", layout.shape
         if self._reference is not None:
             lanes = np.array([layout.offset(i) + self._reference for i in crossing])
             signs = self._open_lanes(purpose, bits, shape, lanes)
@@ -256,18 +265,18 @@ class EncryptedCrossing:
         if (np.diff(steps, axis=1) > 0).any():
             raise ImplausibleOpening(purpose, "a step down", "a step up")
         counts = dict(zip(crossing, map(int, steps.sum(axis=1)), strict=True))
-        ties = self._ties(chunk, layout, bits, counts)
+        ties = self._ties(number, layout, bits, counts)
         return {i: self._uniform_price(count, ties.get(i)) for i, count in counts.items()}
 
     def _ties(
-        self, chunk: int, layout: PriceLayout, bits: Ciphertext, counts: dict[int, int]
+        self, number: int, layout: PriceLayout, bits: Ciphertext, counts: dict[int, int]
     ) -> dict[int, int]:
         """[S(c - 1) >= D(c)] of the instruments where both ticks exist."""
         inner = [i for i, count in counts.items() if 0 < count < self._ticks]
         if not inner:
             return {}
         lanes = np.array([layout.lane(1, layout.offset(i) + counts[i] - 1) for i in inner])
-        opened = self._open_lanes(f"tie lanes {chunk}", bits, layout.shape, lanes)
+        opened = self._open_lanes(f"tie lanes {number}", bits, layout.shape, lanes)
         return dict(zip(inner, map(int, opened), strict=True))
 
     def _uniform_price(self, count: int, tie: int | None) -> _Price:
@@ -277,7 +286,7 @@ class EncryptedCrossing:
 
     def _short_row(self, number: int, price: _Price, book: SealedBook, packed: Ciphertext) -> Lanes:
         row = 0 if price.short_side is Side.BUY else 1
-        return self._open_row(f"short row {number}", packed, row, np.arange(book.packer.count))
+        return self._open_row(f"short row {number}", packed, row, np.arange(book.count))
 
     def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
         """Open some slots of one row; other intents show 0. Shape (row slots,)."""
@@ -301,14 +310,15 @@ class EncryptedCrossing:
         matrices: _Matrices,
     ) -> dict[int, Lanes]:
         rows = tuple(1 if prices[k].short_side is Side.BUY else 0 for k in group)
-        layout = RationLayout(self._parameters, tuple(books[k].packer.count for k in group), rows)
+        layout = RationLayout(self._parameters, tuple(books[k].count for k in group), rows)
         volumes = [int(short[k].sum()) for k in group]
         prefixes = [
             prefix_sums(self._order, packed[k], matrices.take(k, following))
             for k, following in zip_longest(group, group[1:])
         ]
         lanes = ration_lanes(self._order, layout, prefixes, volumes)
-        bits = self._compare(f"ration lanes {chunk}", lanes, layout.shape)
+        none = np.array([], dtype=np.int64)
+        bits = self._compare(f"ration lanes {chunk}", lanes, layout.shape, none)
         members = [layout.lanes(i) for i in range(len(group))]
         opened = self._open_lanes(
             f"ration bits {chunk}", bits, layout.shape, np.concatenate(members)
@@ -341,6 +351,13 @@ class EncryptedCrossing:
             raise ImplausibleOpening(purpose, f"less than the volume {volume}", str(volume - rest))
         lots[np.flatnonzero(ranks == last_rank)] = rest
         return lots
+
+
+def _above(caps: Sequence[Lanes], within: Lanes) -> list[list[int]]:
+    """Numbers of the intents, for each book, of which a cap lane's bit is 0."""
+    ends = np.cumsum([lanes.size for lanes in caps])[:-1]
+    pairs = [bits.reshape(2, -1) for bits in np.split(within, ends)]
+    return [np.flatnonzero((pair == 0).any(axis=0)).tolist() for pair in pairs]
 
 
 def _outcome(price: _Price, short: Lanes, long: Lanes, count: int) -> EncryptedCross:

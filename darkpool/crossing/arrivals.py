@@ -1,0 +1,173 @@
+"""What is computed of an intent as it arrives, in worker processes, long before the auction closes.
+
+SEAL holds Python's global lock, so workers are processes. They write their results into files that
+all of them map: an intent's result is a row of its own, so that whatever a worker that died has
+left half-written is written again from the start by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+
+from crypto.ciphertext import Ciphertext
+from crypto.keys import PublicMaterial
+from crypto.packing import arranged
+from crypto.params import RingParameters
+from crypto.ring import Words
+from crypto.seal import Evaluator
+from crypto.wellformed import WORDS, sealed_in, shape_words
+from darkpool.errors import CheckFailed, OutOfBounds
+from darkpool.workers import end_with_parent
+
+RESTARTS_MAX: Final = 3
+"""Times in a row that workers may die over the same intents."""
+
+
+class WorkersKeepDying(CheckFailed):
+    """Workers died again and again without finishing anything (was memory short?)."""
+
+    def __init__(self, intents: int) -> None:
+        message = f"workers: expected results of {intents} intents, got {RESTARTS_MAX} deaths"
+        super().__init__(message)
+        self.intents = intents
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalFiles:
+    """Rows of results, one an intent, mapped from two sparse files.
+
+    `shape` rows are `crypto.wellformed.shape_words`, `packing` rows `crypto.packing.arranged`.
+    """
+
+    folder: Path
+    ring: RingParameters
+    capacity: int
+
+    def shape(self) -> Words:
+        """All rows, shape (capacity, WORDS, level, degree)."""
+        return self._mapped("shape", WORDS)
+
+    def packing(self) -> Words:
+        """All rows, shape (capacity, 2, level, degree)."""
+        return self._mapped("packing", 2)
+
+    def _mapped(self, name: str, polynomials: int) -> Words:
+        path = self.folder / name
+        path.touch()
+        rows = (self.capacity, polynomials, len(self.ring.data_primes), self.ring.degree)
+        return np.memmap(path, dtype=np.uint64, mode="r+", shape=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    evaluator: Evaluator
+    shape: Words
+    packing: Words
+
+
+_tools: _Tools | None = None
+
+
+def _start(material: PublicMaterial, files: ArrivalFiles) -> None:
+    global _tools
+    end_with_parent()
+    evaluator = Evaluator(material.order.evaluation_keys())
+    _tools = _Tools(evaluator, files.shape(), files.packing())
+
+
+def _compute(place: int, index: int) -> None:
+    if _tools is None:
+        raise RuntimeError("expected a started worker, got none")
+    ciphertext = sealed_in(_tools.evaluator.ring, np.array(_tools.shape[place]))
+    _tools.packing[place] = arranged(_tools.evaluator, ciphertext, index)
+    _tools.shape[place] = shape_words(_tools.evaluator, ciphertext)
+
+
+class Arrivals:
+    """Hands intents to workers and gives their results back in the order in which they came.
+
+    Use as a context manager: leaving it ends the workers.
+    """
+
+    def __init__(self, material: PublicMaterial, folder: Path, capacity: int, workers: int) -> None:
+        folder.mkdir()
+        self._material = material
+        self._workers = workers
+        self._files = ArrivalFiles(folder, material.parameters.order, capacity)
+        self.shape = self._files.shape()
+        self.packing = self._files.packing()
+        self._executor = self._started()
+        self._running: dict[int, tuple[int, Future[None]]] = {}
+        self.count = 0
+
+    def submit(self, ciphertext: Ciphertext, index: int) -> int:
+        """Start on the next intent, number `index` of its instrument; returns its row.
+
+        Raises:
+            OutOfBounds: more intents than there are rows.
+            WorkersKeepDying: see there.
+        """
+        place = self.count
+        if place >= self._files.capacity:
+            raise OutOfBounds("intents of an interval", 0, self._files.capacity, place + 1)
+        self.shape[place, WORDS - 2 :] = ciphertext.words
+        self.count += 1
+        try:
+            self._running[place] = (index, self._executor.submit(_compute, place, index))
+        except BrokenExecutor:
+            self._running[place] = (index, Future())
+            self._restart()
+        return place
+
+    def finished(self, *, wait: bool) -> Iterator[int]:
+        """Rows that are done, in order, each once; with `wait` all that were submitted.
+
+        Raises:
+            WorkersKeepDying: see there.
+        """
+        deaths = 0
+        while self._running:
+            place = next(iter(self._running))
+            _, future = self._running[place]
+            if not wait and not future.done():
+                return
+            try:
+                future.result()
+            except BrokenExecutor:
+                deaths += 1
+                if deaths > RESTARTS_MAX:
+                    raise WorkersKeepDying(len(self._running)) from None
+                self._restart()
+                continue
+            deaths = 0
+            del self._running[place]
+            yield place
+
+    def ciphertext(self, place: int) -> Ciphertext:
+        """The intent of a row."""
+        return sealed_in(self._files.ring, np.array(self.shape[place]))
+
+    def _restart(self) -> None:
+        """Start afresh on everything that is not finished."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._executor = self._started()
+        for place, (index, _) in self._running.items():
+            self._running[place] = (index, self._executor.submit(_compute, place, index))
+
+    def _started(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._workers, get_context("spawn"), _start, (self._material, self._files)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)

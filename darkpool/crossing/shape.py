@@ -1,0 +1,88 @@
+"""Which intents of a final batch are no orders: two openings where all are, a search where not.
+
+What is opened of a search are weighted sums over some intents that are all zero but for what
+malformed intents add, and their senders know what they sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from crypto.lanes import Lanes
+from crypto.revealing import CoveredCiphertext
+from crypto.ring import Words
+from crypto.seal import Evaluator
+from crypto.wellformed import COMBINATIONS, ShapeSum, shape_weights
+from darkpool.crossing.encrypted import OpeningSession
+
+
+class ShapeCheck:
+    """The shape check of one batch.
+
+    Args:
+        words: `crypto.wellformed.shape_words` by place in the batch.
+        beacon: drawn after the batch was final.
+        intents: in the batch.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        session: OpeningSession,
+        ticks: int,
+        words: Words,
+        beacon: bytes,
+        intents: int,
+    ) -> None:
+        self._evaluator = evaluator
+        self._session = session
+        self._ticks = ticks
+        self._words = words
+        self._weights = shape_weights(evaluator.ring, beacon, intents)
+
+    def malformed(self, members: Sequence[int]) -> list[int]:
+        """Places of the intents among `members`, ascending, that are no orders; ascending.
+
+        Raises:
+            CryptoError, DarkpoolError: an opening is refused.
+        """
+        if not members:
+            return []
+        with ThreadPoolExecutor(COMBINATIONS) as threads:
+            sums = list(threads.map(lambda c: self._sum(c, members), range(COMBINATIONS)))
+        guilty: list[int] = []
+        for combination, total in enumerate(sums):
+            left = [member for member in members if member not in guilty]
+            if not left:
+                break
+            total = self._sum(combination, left) if guilty else total
+            values = self._open(f"shape {combination}", self._covered(total))
+            guilty += self._search(combination, left, values)
+        return sorted(guilty)
+
+    def _search(self, combination: int, members: Sequence[int], values: Lanes) -> list[int]:
+        """The guilty among members whose sum is known; of halves only the first is opened."""
+        if not values.any():
+            return []
+        if len(members) == 1:
+            return list(members)
+        middle = len(members) // 2
+        first, second = members[:middle], members[middle:]
+        name = f"shape {combination} from {first[0]} to {first[-1]}"
+        part = self._open(name, self._covered(self._sum(combination, first)))
+        rest = np.mod(values - part, self._evaluator.ring.plain_modulus)
+        return self._search(combination, first, part) + self._search(combination, second, rest)
+
+    def _sum(self, combination: int, members: Sequence[int]) -> ShapeSum:
+        total = ShapeSum(self._evaluator.ring)
+        total.add(self._words, members, self._weights[combination, list(members)].tolist())
+        return total
+
+    def _covered(self, total: ShapeSum) -> CoveredCiphertext:
+        return total.covered(self._evaluator, self._ticks)
+
+    def _open(self, purpose: str, covered: CoveredCiphertext) -> Lanes:
+        return self._session.open(purpose, covered)
