@@ -13,27 +13,29 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from crypto.aggregation import AggregateSum
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, SettlementRoot
 from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
 from crypto.merkle import merkle_root
-from crypto.packing import Packer, PriceLayout, RationLayout, instruments_max
+from crypto.price_lanes import PriceLayout, price_groups
+from crypto.rationing import RationLayout
 from crypto.revealing import Revealed
 from crypto.seal import Evaluator
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
+from darkpool.books import Book, Books, Fault, Rejection
 from darkpool.committee.factory import MaskFactory
 from darkpool.committee.local import Beacon, LocalCommittee, Session
+from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.encrypted import (
     EncryptedCross,
     EncryptedCrossing,
     ImplausibleOpening,
-    SealedBook,
     ration_groups,
 )
-from darkpool.errors import CheckFailed
+from darkpool.crossing.shape import ShapeCheck
+from darkpool.errors import AdmissionRefused, CheckFailed, MarginError
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
 from darkpool.margin.ledger import MarginLedger
@@ -80,22 +82,11 @@ class Engine:
     comparison: Evaluator
     committee: LocalCommittee
     masks: MaskFactory
+    arrivals: Arrivals
     chain: Chain
     ledger: MarginLedger
     confirmations: int
     terms_digest: bytes
-
-
-@dataclass(slots=True)
-class Book:
-    """An instrument's admitted intents, aggregated and packed as they arrive."""
-
-    instrument: InstrumentId
-    packer: Packer
-    aggregate: AggregateSum
-    intents: list[int] = field(default_factory=list)
-    accounts: list[AccountId] = field(default_factory=list)
-    caps: list[Lots] = field(default_factory=list)
 
 
 class RecordSink(Protocol):
@@ -109,6 +100,14 @@ class RecordSink(Protocol):
 
     def add_opening(self, opened: Revealed) -> None:
         """Take an opening, in the order in which they are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A submission that was not admitted: its number among all, and why."""
+
+    submission: int
+    error: AdmissionRefused | MarginError
 
 
 class CollateralMoved(CheckFailed):
@@ -137,7 +136,9 @@ class AuctionOutcome:
 
     Attributes:
         fills: of all instruments; `Fill.intent` counts within the instrument.
-        intents: admitted intents, over all instruments.
+        admitted: numbers of the submissions that became intents, by place in the batch.
+        refusals: the other submissions.
+        rejections: intents that were found to be at fault after the batch was final.
         credited: deposits between the first look at the vault and the commitment of the batch.
         transcripts: keypers' signatures on all openings, by keyper.
         timings_ms: milliseconds by step; `close_to_fills` is the crossing.
@@ -147,7 +148,9 @@ class AuctionOutcome:
     crosses: tuple[EncryptedCross | None, ...]
     fills: tuple[Fill, ...]
     books: tuple[Book, ...]
-    intents: int
+    admitted: tuple[int, ...]
+    refusals: tuple[Refusal, ...]
+    rejections: tuple[Rejection, ...]
     batch: BatchRoot
     batch_signatures: Mapping[int, bytes]
     batch_transaction: TransactionReceiptInfo
@@ -183,17 +186,20 @@ def run_auction(
 ) -> AuctionOutcome:
     """Run the auctions of one interval.
 
+    A submission that is refused, and an intent that is found to be at fault, take no part and stop
+    nobody else's.
+
     Raises:
-        AdmissionRefused, InsufficientMargin: a submission that does not take part; nothing starts.
         DarkpoolError, CryptoError: the auction cannot go on; nothing settles.
     """
     watch = _Stopwatch()
     with watch.step("admit"):
         progress("admit")
-        digests, books = _admit(engine, terms, margin, admission, submissions, record)
+        arrived = _admit(engine, terms, margin, admission, submissions, record)
+        books = arrived.books.traded()
     with watch.step("close"):
         progress("close")
-        batch, batch_signatures, batch_transaction = _close(engine, terms, digests)
+        batch, batch_signatures, batch_transaction = _close(engine, terms, arrived.digests)
         credited = _count_deposits(engine, terms.interval)
         session = engine.committee.begin_auction(terms.interval, record.add_opening)
         beacon = engine.committee.beacon(terms.interval, batch.root)
@@ -201,8 +207,11 @@ def run_auction(
         progress("masks")
         _order_masks(engine, terms, books)
     with watch.step("close_to_fills"):
+        with watch.step("shape"):
+            progress("shape")
+            _check_shapes(engine, terms, arrived.books, beacon, session)
         progress("cross")
-        crosses = _cross(engine, terms, books, beacon, session, pricing, record)
+        crosses = _cross(engine, terms, arrived.books, beacon, session, pricing, record)
         transcripts = engine.committee.sign_transcript(session, engine.terms_digest)
         fills, results = _fills(books, crosses)
     with watch.step("margin"):
@@ -216,7 +225,9 @@ def run_auction(
         crosses=crosses,
         fills=fills,
         books=tuple(books),
-        intents=len(digests),
+        admitted=tuple(arrived.admitted),
+        refusals=tuple(arrived.refusals),
+        rejections=tuple(arrived.books.rejections),
         batch=batch,
         batch_signatures=batch_signatures,
         batch_transaction=batch_transaction,
@@ -228,6 +239,14 @@ def run_auction(
     )
 
 
+@dataclass(slots=True)
+class _Arrived:
+    books: Books
+    digests: list[bytes] = field(default_factory=list)
+    admitted: list[int] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
 def _admit(
     engine: Engine,
     terms: AuctionTerms,
@@ -235,31 +254,25 @@ def _admit(
     admission: Admission,
     submissions: Iterable[SealedSubmission],
     record: RecordSink,
-) -> tuple[list[bytes], list[Book]]:
-    ring = terms.material.parameters.order
-    books = {
-        instrument: Book(instrument, Packer(engine.order), AggregateSum(ring))
-        for instrument in terms.grids
-    }
-    digests: list[bytes] = []
-    for submission in submissions:
-        intent = admission.admit(submission)
-        sealed = intent.sealed
-        account, instrument = (
-            account_id(f"0x{sealed.account.hex()}"),
-            InstrumentId(sealed.instrument),
-        )
-        auction = AuctionId(instrument, terms.interval)
-        engine.ledger.reserve(account, auction, margin[instrument], Lots(sealed.cap))
-        book = books[instrument]
-        book.aggregate.add(intent.ciphertext)
-        book.packer.add(intent.ciphertext)
-        book.intents.append(len(digests))
-        book.accounts.append(account)
-        book.caps.append(Lots(sealed.cap))
+) -> _Arrived:
+    arrived = _Arrived(Books(engine.order, engine.arrivals, terms.grids))
+    for number, submission in enumerate(submissions):
+        try:
+            intent = admission.admit(submission)
+            sealed = intent.sealed
+            instrument = InstrumentId(sealed.instrument)
+            auction = AuctionId(instrument, terms.interval)
+            account = account_id(f"0x{sealed.account.hex()}")
+            engine.ledger.reserve(account, auction, margin[instrument], Lots(sealed.cap))
+        except (AdmissionRefused, MarginError) as error:
+            arrived.refusals.append(Refusal(number, error))
+            continue
+        arrived.books.add(intent)
         record.add_intent(IntentRecord(sealed, intent.signature), intent.ciphertext)
-        digests.append(intent.digest)
-    return digests, [book for book in books.values() if book.intents]
+        arrived.digests.append(intent.digest)
+        arrived.admitted.append(number)
+    arrived.books.gather(wait=True)
+    return arrived
 
 
 def _close(
@@ -299,7 +312,7 @@ def _count_deposits(engine: Engine, interval: Interval) -> dict[AccountId, Cash]
 
 
 def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
-    engine.masks.require(mask_shapes(terms, [book.packer.count for book in books]))
+    engine.masks.require(mask_shapes(terms, [book.sealed.count for book in books]))
 
 
 def mask_shapes(terms: AuctionTerms, counts: Sequence[int]) -> list[LaneShape]:
@@ -309,10 +322,9 @@ def mask_shapes(terms: AuctionTerms, counts: Sequence[int]) -> list[LaneShape]:
     """
     parameters = terms.material.parameters
     ticks = next(iter(terms.grids.values())).ticks
-    chunk = instruments_max(parameters, ticks)
     shapes = [
-        PriceLayout(parameters, ticks, min(chunk, len(counts) - start)).shape
-        for start in range(0, len(counts), chunk)
+        PriceLayout(parameters, ticks, tuple(counts[k] for k in group)).shape
+        for group in price_groups(parameters, ticks, counts)
     ]
     for group in ration_groups(parameters, counts, range(len(counts))):
         rows = (0,) * len(group)
@@ -320,22 +332,36 @@ def mask_shapes(terms: AuctionTerms, counts: Sequence[int]) -> list[LaneShape]:
     return shapes
 
 
+def _check_shapes(
+    engine: Engine, terms: AuctionTerms, books: Books, beacon: Beacon, session: Session
+) -> None:
+    """Take out what is no order."""
+    ticks = next(iter(terms.grids.values())).ticks
+    shapes = engine.arrivals.shape
+    check = ShapeCheck(engine.order, session, ticks, shapes, beacon.value, books.count)
+    books.reject(Fault.SHAPE, check.malformed(books.members()))
+
+
 def _cross(
     engine: Engine,
     terms: AuctionTerms,
-    books: Sequence[Book],
+    books: Books,
     beacon: Beacon,
     session: Session,
     pricing: Pricing,
     record: RecordSink,
 ) -> tuple[EncryptedCross | None, ...]:
-    grid = next(iter(terms.grids.values()))
+    grid, traded = next(iter(terms.grids.values())), books.traded()
 
     def take_mask(shape: LaneShape) -> DrawnMask:
         attested = engine.masks.take(shape)
         mask = engine.committee.consume_mask(attested, session.context)
         record.add_mask(mask, attested.attestations)
         return mask
+
+    def exclude(above: dict[int, list[int]]) -> None:
+        for book, numbers in above.items():
+            books.reject(Fault.CAP, [traded[book].intents[number] for number in numbers])
 
     crossing = EncryptedCrossing(
         terms.material.parameters,
@@ -345,12 +371,12 @@ def _cross(
         take_mask,
         grid.ticks,
         grid.reference_tick if pricing is Pricing.REFERENCE else None,
+        exclude,
     )
-    sealed = [SealedBook(book.aggregate.ciphertext(), book.packer) for book in books]
     priorities = [
-        priority_permutation(beacon.value, book.instrument, book.packer.count) for book in books
+        priority_permutation(beacon.value, book.instrument, book.sealed.count) for book in traded
     ]
-    return crossing.cross(sealed, priorities)
+    return crossing.cross([book.sealed for book in traded], priorities)
 
 
 def _fills(
@@ -373,9 +399,9 @@ def _check_caps(book: Book, lots: FilledLots) -> None:
     """Check fills against the public caps that margin was reserved for.
 
     Raises:
-        ImplausibleOpening: a fill above its cap, which only a malformed intent can lead to.
+        ImplausibleOpening: a fill above its cap, which the cap check does not let happen.
     """
-    for number, cap in enumerate(book.caps):
+    for number, cap in enumerate(book.sealed.caps):
         size = int(max(lots.bought[number], lots.sold[number]))
         if size > cap:
             raise ImplausibleOpening("fills", f"at most the cap of {cap} lots", f"{size} lots")

@@ -22,6 +22,7 @@ from darkpool.record_schema import (
     InstrumentRecord,
     MarginRecord,
     OutcomeRecord,
+    RejectionRecord,
     SettlementRecord,
     TransactionRecord,
     VenueRecord,
@@ -89,6 +90,10 @@ def auction_summary(
         beacon=outcome.beacon.value,
         transcripts=dict(outcome.transcripts),
         instruments=tuple(_instruments(terms, outcome)),
+        rejections=tuple(
+            RejectionRecord(rejection.place, rejection.fault.value)
+            for rejection in outcome.rejections
+        ),
         fills=tuple(
             FillRecord(
                 places[fill.instrument],

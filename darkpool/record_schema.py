@@ -149,6 +149,14 @@ class SettlementRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectionRecord:
+    """An intent, by its place in the batch, that was taken out for its own fault."""
+
+    intent: Small
+    reason: Literal["shape", "cap"]
+
+
+@dataclass(frozen=True, slots=True)
 class AuctionSummary:
     """All of an interval's auctions that is not a ciphertext, a key or an opening.
 
@@ -156,6 +164,7 @@ class AuctionSummary:
         context: 32 bytes that openings are bound to.
         beacon_shares: 32 bytes of each virtual party, in share order.
         transcripts: signatures on all openings, by keyper number, counted from 0.
+        rejections: in the order in which they were found.
         before, after: collateral of every account, before reservation and after settlement.
     """
 
@@ -169,6 +178,7 @@ class AuctionSummary:
     beacon: Hash
     transcripts: Mapping[int, Signature]
     instruments: tuple[InstrumentRecord, ...]
+    rejections: tuple[RejectionRecord, ...]
     fills: tuple[FillRecord, ...]
     before: tuple[BalanceRecord, ...]
     after: tuple[BalanceRecord, ...]

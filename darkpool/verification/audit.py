@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from crypto.ciphertext import Ciphertext
 from crypto.errors import CryptoError
 from crypto.lanes import Lanes
 from darkpool.errors import DarkpoolError
@@ -59,7 +58,6 @@ class _Audit:
         self._anchor = anchor
         self._progress = progress
         self._checks: list[Check] = []
-        self._aggregates: dict[bytes, Ciphertext] = {}
         self._values: list[Lanes | None] = []
         self._transcript: Transcript | None = None
         self._schedule_holds = False
@@ -85,6 +83,8 @@ class _Audit:
         )
         self._check("beacon", "beacon", "SHA-256 of its shares", self._beacon)
         self._check("schedule", f"{opened} openings", "exactly those prescribed", self._schedule)
+        taken_out = len(summary.rejections)
+        self._check("rejections", f"{taken_out} intents", "exactly those found", self._rejections)
         self._circuits()
         count = len(summary.instruments)
         self._check("results", f"{count} instruments", "as opened", self._results)
@@ -131,7 +131,7 @@ class _Audit:
         batch.check_instruments(self._record, findings)
 
     def _ciphertexts(self, findings: Findings) -> None:
-        self._aggregates = batch.check_ciphertexts(self._record, findings)
+        batch.check_ciphertexts(self._record, findings)
 
     def _batch_root(self, findings: Findings) -> None:
         batch.check_batch_root(self._record, findings)
@@ -174,7 +174,6 @@ class _Audit:
             return
         inputs = CircuitInputs(
             self._record.material(),
-            [self._aggregates[i.identifier] for i in self._record.summary.instruments],
             self._values,
             self._ranks(),
         )
@@ -183,6 +182,12 @@ class _Audit:
         except (RuntimeError, ValueError) as error:
             # SEAL's own refusals: keys or ciphertexts that load and cannot be computed on
             findings.add("circuits", "keys and ciphertexts that SEAL computes on", error)
+
+    def _rejections(self, findings: Findings) -> None:
+        if self._transcript is not None:
+            outcome.check_rejections(self._record, self._transcript, findings)
+        else:
+            findings.add("openings", "ones that can be understood", "others: see the schedule")
 
     def _results(self, findings: Findings) -> None:
         if self._transcript is not None:

@@ -9,33 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from crypto.ciphertext import Ciphertext
-from crypto.comparison import (
-    BITS_LEVEL,
-    SIGN,
-    Comparator,
-    crossing_bits,
-    reference_bits,
-)
+from crypto.comparison import BITS_LEVEL, Comparator, crossing_bits, reference_bits
 from crypto.keys import PublicMaterial
 from crypto.lanes import Lanes, LaneShape
-from crypto.packing import (
-    LANES_LEVEL,
-    LaneCiphertext,
-    Packer,
-    prefix_sums,
-    price_lanes,
-    priority_matrix,
-    ration_lanes,
-)
+from crypto.packing import LANES_LEVEL, LaneCiphertext
+from crypto.price_lanes import price_lanes
+from crypto.rationing import prefix_sums, priority_matrix, ration_lanes
 from crypto.revealing import masked, selected
 from crypto.seal import Evaluator
+from crypto.wellformed import ShapeSum, shape_weights, shape_words
 from darkpool.record import OpenedRecord, Record
+from darkpool.verification.books import AuditedBook
 from darkpool.verification.report import Findings
 from darkpool.verification.transcript import PriceChunk, RationChunk, Transcript
+
+SUMS_MAX: Final = 64
+"""Sums of a shape check that are computed at once; every such round reads all intents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +37,11 @@ class CircuitInputs:
     """What the circuits start from, besides the record itself.
 
     Attributes:
-        aggregates: sum of each instrument's ciphertexts, in the instruments' order.
         values: decoded openings, shape (degree,) each.
         ranks: priority of each instrument's intents, shape (n,) each.
     """
 
     material: PublicMaterial
-    aggregates: Sequence[Ciphertext]
     values: Sequence[Lanes | None]
     ranks: Sequence[Lanes]
 
@@ -75,6 +67,7 @@ class CircuitCheck:
         self._order = Evaluator(inputs.material.order.evaluation_keys())
         self._comparison = Evaluator(inputs.material.comparison.evaluation_keys())
         self._comparator = Comparator(self._comparison)
+        self._books = [AuditedBook(record, k, self._order) for k in range(len(inputs.ranks))]
 
     def run(self, transcript: Transcript) -> None:
         """Compare all openings of a transcript.
@@ -82,11 +75,16 @@ class CircuitCheck:
         Raises:
             MalformedRecord, CryptoError: a part cannot be read, or cannot be computed on.
         """
+        self._shapes(transcript)
+        for place in transcript.malformed:
+            self._take_out(place)
         for chunk in transcript.price_chunks:
             self._progress("price circuits")
             self._price_chunk(chunk)
+            for place in chunk.above:
+                self._take_out(place)
         packed = {
-            number: self._pack(number, outcome.tick)
+            number: self._books[number].packer.pack(outcome.tick)
             for number, outcome in transcript.outcomes.items()
         }
         for number, outcome in transcript.outcomes.items():
@@ -97,11 +95,40 @@ class CircuitCheck:
             self._progress("rationing circuits")
             self._ration_chunk(ration, packed)
 
+    def _shapes(self, transcript: Transcript) -> None:
+        """Read every intent once, into its book and into the sums that it was opened in."""
+        ring, intents = self._record.parameters.order, len(self._record.intents)
+        weights = shape_weights(ring, self._record.summary.beacon, intents)
+        openings = transcript.shape_openings
+        for start in range(0, len(openings), SUMS_MAX):
+            part = openings[start : start + SUMS_MAX]
+            sums = [ShapeSum(ring) for _ in part]
+            for place in range(intents):
+                self._progress(f"shape of intent {place}")
+                ciphertext = self._record.ciphertext(place)
+                if start == 0:
+                    for book in self._books:
+                        book.add(place, ciphertext)
+                words = shape_words(self._order, ciphertext)[None]
+                for opening, total in zip(part, sums, strict=True):
+                    if place in opening.members:
+                        total.add(words, [0], [int(weights[opening.combination, place])])
+            for opening, total in zip(part, sums, strict=True):
+                covered = total.covered(self._order, self._record.summary.grid.ticks)
+                self._equal(opening.index, covered.ciphertext)
+
+    def _take_out(self, place: int) -> None:
+        for book in self._books:
+            book.drop(place, self._record.ciphertext(place))
+
     def _price_chunk(self, chunk: PriceChunk) -> None:
         layout, summary = chunk.layout, self._record.summary
-        aggregates = [self._inputs.aggregates[k] for k in chunk.members]
-        lanes = price_lanes(self._order, layout, aggregates)
-        bits = self._compare(lanes, layout.shape, chunk.lanes)
+        lanes = price_lanes(self._order, layout, [self._books[k].sized() for k in chunk.members])
+        caps = [layout.cap_lanes(i).reshape(-1) for i in range(layout.instruments)]
+        bits = self._compare(lanes, layout.shape, chunk.lanes, np.concatenate(caps))
+        self._selected(self._comparison, bits, chunk.caps, BITS_LEVEL)
+        if chunk.no_cross is None:
+            return
         if summary.pricing == "uniform":
             sums = crossing_bits(self._comparison, bits, layout.width)
         else:
@@ -118,11 +145,16 @@ class CircuitCheck:
             for k in chunk.members
         ]
         lanes = ration_lanes(self._order, chunk.layout, prefixes, chunk.volumes)
-        bits = self._compare(lanes, chunk.layout.shape, chunk.lanes)
+        none = np.array([], dtype=np.int64)
+        bits = self._compare(lanes, chunk.layout.shape, chunk.lanes, none)
         self._selected(self._comparison, bits, chunk.bits, BITS_LEVEL)
 
     def _compare(
-        self, lanes: Sequence[LaneCiphertext], shape: LaneShape, openings: Sequence[int]
+        self,
+        lanes: Sequence[LaneCiphertext],
+        shape: LaneShape,
+        openings: Sequence[int],
+        bounded: Lanes,
     ) -> Ciphertext:
         """Compare the masked lanes with what was opened, and go on from the opened values."""
         number = self._record.openings[openings[0]].mask_number
@@ -130,16 +162,9 @@ class CircuitCheck:
         for part, (lane, index) in enumerate(zip(lanes, openings, strict=True)):
             self._equal(index, masked(self._order, lane, mask, part).ciphertext)
         opened = np.stack([self._values(index) for index in openings])
-        heights = np.full(shape.lanes, SIGN, dtype=np.int64)
-        return self._comparator.compare(mask, shape.from_order(opened), heights)
-
-    def _pack(self, number: int, tick: int) -> Ciphertext:
-        """One slot of each intent of an instrument; holds its ciphertexts only meanwhile."""
-        packer = Packer(self._order)
-        for index in self._record.summary.instruments[number].intents:
-            self._progress(f"packing intent {index}")
-            packer.add(self._record.ciphertext(index))
-        return packer.pack(tick)
+        flags = np.zeros(shape.lanes, dtype=np.bool_)
+        flags[bounded] = True
+        return self._comparator.compare(mask, shape.from_order(opened), flags)
 
     def _selected(
         self, evaluator: Evaluator, ciphertext: Ciphertext, index: int, level: int

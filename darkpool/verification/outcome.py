@@ -14,7 +14,7 @@ from crypto.merkle import merkle_root
 from darkpool.record import Record
 from darkpool.record_schema import FillRecord
 from darkpool.verification.report import Findings
-from darkpool.verification.transcript import BUY, SELL, Derived
+from darkpool.verification.transcript import BUY, SELL, Derived, Transcript
 
 _WORD = 32
 
@@ -42,6 +42,15 @@ def priority_ranks(beacon: bytes, instrument: bytes, intents: int) -> Lanes:
     ranks = np.zeros(intents, dtype=np.int64)
     ranks[order] = np.arange(intents, dtype=np.int64)
     return ranks
+
+
+def check_rejections(record: Record, transcript: Transcript, findings: Findings) -> None:
+    """Exactly those were taken out that the shape check or the cap bits found."""
+    above = [place for chunk in transcript.price_chunks for place in chunk.above]
+    found = [(place, "shape") for place in transcript.malformed]
+    found += [(place, "cap") for place in above]
+    stated = [(rejection.intent, rejection.reason) for rejection in record.summary.rejections]
+    findings.equal("rejections", found, stated)
 
 
 def check_results(record: Record, outcomes: dict[int, Derived], findings: Findings) -> None:

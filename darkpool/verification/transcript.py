@@ -17,16 +17,13 @@ import numpy.typing as npt
 
 from crypto.comparison import BITS_LEVEL
 from crypto.lanes import Lanes, LaneShape
-from crypto.packing import (
-    LANES_LEVEL,
-    PriceLayout,
-    RationLayout,
-    instruments_max,
-    power_of_two,
-)
+from crypto.packing import LANES_LEVEL, power_of_two
+from crypto.price_lanes import PriceLayout, price_groups
+from crypto.rationing import RationLayout
 from darkpool.record import Record
 from darkpool.record_schema import Ring
 from darkpool.verification.report import Findings, Unsound
+from darkpool.verification.shape import ShapeOpening, ShapeReader
 
 BUY = 0
 SELL = 1
@@ -34,20 +31,25 @@ SELL = 1
 
 @dataclass(frozen=True, slots=True)
 class PriceChunk:
-    """Instruments whose prices were found in one comparison.
+    """Instruments whose prices were looked for in one comparison.
 
     Attributes:
         members: their numbers.
         lanes: numbers of the openings of masked lanes, one for each ciphertext.
+        caps: number of the opening of cap bits.
+        above: places in the batch of the intents above their caps; where there are any, nothing
+            else was opened.
         no_cross, bits, ties: numbers of the other openings, None where the protocol has none.
     """
 
     layout: PriceLayout
     members: tuple[int, ...]
     lanes: tuple[int, ...]
-    no_cross: int
-    bits: int | None
-    ties: int | None
+    caps: int
+    above: tuple[int, ...]
+    no_cross: int | None = None
+    bits: int | None = None
+    ties: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,15 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The openings of an interval, understood. `outcomes` by number of the instrument."""
+    """The openings of an interval, understood.
 
+    Attributes:
+        malformed: places in the batch of the intents that the shape check took out.
+        outcomes: by number of the instrument.
+    """
+
+    shape_openings: tuple[ShapeOpening, ...]
+    malformed: tuple[int, ...]
     price_chunks: tuple[PriceChunk, ...]
     ration_chunks: tuple[RationChunk, ...]
     outcomes: dict[int, Derived]
@@ -119,6 +128,7 @@ class TranscriptReader:
         self._ticks = record.summary.grid.ticks
         fixed = record.summary.pricing == "reference"
         self._reference = self._ticks // 2 if fixed else None
+        self._present = [set(i.intents) for i in record.summary.instruments]
 
     def read(self) -> Transcript:
         """Understand all openings.
@@ -127,13 +137,13 @@ class TranscriptReader:
             Unsound: an opening that the protocol does not make at this point, or values that no
                 well-formed batch leads to.
         """
+        shape, malformed = self._shape()
         prices: dict[int, _Price] = {}
-        chunks = []
-        count = len(self._record.summary.instruments)
-        size = instruments_max(self._parameters, self._ticks)
-        for number, start in enumerate(range(0, count, size)):
-            members = tuple(range(start, min(start + size, count)))
-            chunks.append(self._price_chunk(number, members, prices))
+        chunks: list[PriceChunk] = []
+        live = [k for k, present in enumerate(self._present) if present]
+        counts = [self._count(k) for k in live]
+        for group in price_groups(self._parameters, self._ticks, counts):
+            self._price_group([live[i] for i in group], prices, chunks)
         short = {k: self._short_row(k, price) for k, price in prices.items()}
         outcomes: dict[int, Derived] = {}
         rations = [
@@ -145,7 +155,7 @@ class TranscriptReader:
             raise Unsound(f"opening {self._next}", "no further opening", got)
         listed = [mask.number for mask in self._record.masks]
         self._findings.equal("masks, in order of use", self._masks_used, listed)
-        return Transcript(tuple(chunks), tuple(rations), outcomes)
+        return Transcript(shape, malformed, tuple(chunks), tuple(rations), outcomes)
 
     def _take(
         self,
@@ -222,12 +232,46 @@ class TranscriptReader:
             raise Unsound(f"opening {index}, {purpose}", "bits", int(bits.max()))
         return index, bits
 
+    def _shape(self) -> tuple[tuple[ShapeOpening, ...], tuple[int, ...]]:
+        """The shape check of the whole batch; takes those out that it found."""
+        ring = self._parameters.order
+        everywhere = np.ones(ring.degree, dtype=np.bool_)
+
+        def take(purpose: str) -> tuple[int, Lanes]:
+            index = self._take(purpose, "order", everywhere)
+            return index, self._read(index)
+
+        reader = ShapeReader(ring.plain_modulus, take)
+        malformed = reader.read(sorted(set().union(*self._present)))
+        self._take_out(malformed)
+        return tuple(reader.openings), malformed
+
+    def _take_out(self, places: Sequence[int]) -> None:
+        for present in self._present:
+            present.difference_update(places)
+
+    def _price_group(
+        self, group: list[int], prices: dict[int, _Price], chunks: list[PriceChunk]
+    ) -> None:
+        """Comparisons of some instruments, until all intents in one are within their caps."""
+        while group:
+            chunk = self._price_chunk(len(chunks), tuple(group), prices)
+            chunks.append(chunk)
+            if not chunk.above:
+                return
+            self._take_out(chunk.above)
+            group = [k for k in group if self._present[k]]
+
     def _price_chunk(
         self, number: int, members: tuple[int, ...], prices: dict[int, _Price]
     ) -> PriceChunk:
-        layout = PriceLayout(self._parameters, self._ticks, len(members))
+        counts = tuple(map(self._count, members))
+        layout = PriceLayout(self._parameters, self._ticks, counts)
         shape = layout.shape
         lanes = self._masked(f"price lanes {number}", shape)
+        caps, above = self._cap_bits(number, layout, members)
+        if above:
+            return PriceChunk(layout, members, lanes, caps, above)
         first = 0 if self._reference is None else self._reference
         columns = [layout.offset(i) + layout.width + first for i in range(len(members))]
         no_cross, answers = self._lane_bits(f"no-cross {number}", shape, np.array(columns))
@@ -239,19 +283,38 @@ class TranscriptReader:
             for i, sign in zip(crossing, signs, strict=True):
                 prices[members[i]] = _Price(self._reference, SELL if sign else BUY)
         elif crossing:
-            starts = np.array([layout.offset(i) for i in crossing])
-            at = (starts[:, None] + np.arange(self._ticks)).reshape(-1)
-            bits, steps = self._lane_bits(f"price bits {number}", shape, at)
-            steps = steps.reshape(len(crossing), -1)
-            if (np.diff(steps, axis=1) > 0).any():
-                raise Unsound(f"opening {bits}, price bits {number}", "a step down", "a step up")
-            counts = dict(zip(crossing, map(int, steps.sum(axis=1)), strict=True))
-            ties, tied = self._tie_bits(number, layout, counts)
-            for i, count in counts.items():
+            bits, counted = self._price_bits(number, layout, crossing)
+            ties, tied = self._tie_bits(number, layout, counted)
+            for i, count in counted.items():
                 sellers_short = count == self._ticks or tied.get(i) == 1
                 price = _Price(count - 1, SELL) if sellers_short else _Price(count, BUY)
                 prices[members[i]] = price
-        return PriceChunk(layout, members, lanes, no_cross, bits, ties)
+        return PriceChunk(layout, members, lanes, caps, (), no_cross, bits, ties)
+
+    def _cap_bits(
+        self, number: int, layout: PriceLayout, members: tuple[int, ...]
+    ) -> tuple[int, tuple[int, ...]]:
+        """Opening of two bits for each intent, and the places of those with a 0."""
+        lanes = [layout.cap_lanes(i).reshape(-1) for i in range(len(members))]
+        index, bits = self._lane_bits(f"cap bits {number}", layout.shape, np.concatenate(lanes))
+        above: list[int] = []
+        for k, lane in zip(members, lanes, strict=True):
+            own, bits = bits[: lane.size].reshape(2, -1), bits[lane.size :]
+            places = self._record.summary.instruments[k].intents
+            above += [places[number] for number in np.flatnonzero(own.min(axis=0) == 0)]
+        return index, tuple(above)
+
+    def _price_bits(
+        self, number: int, layout: PriceLayout, crossing: Sequence[int]
+    ) -> tuple[int, dict[int, int]]:
+        """Number of ticks at which demand is not below supply, of each instrument."""
+        starts = np.array([layout.offset(i) for i in crossing])
+        at = (starts[:, None] + np.arange(self._ticks)).reshape(-1)
+        index, steps = self._lane_bits(f"price bits {number}", layout.shape, at)
+        steps = steps.reshape(len(crossing), -1)
+        if (np.diff(steps, axis=1) > 0).any():
+            raise Unsound(f"opening {index}, price bits {number}", "a step down", "a step up")
+        return index, dict(zip(crossing, map(int, steps.sum(axis=1)), strict=True))
 
     def _tie_bits(
         self, number: int, layout: PriceLayout, counts: dict[int, int]
