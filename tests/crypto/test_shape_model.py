@@ -189,45 +189,62 @@ def rank(matrix: Columns, t: int) -> int:
     return found
 
 
-@pytest.mark.parametrize(("t", "intents"), [(2, 3), (3, 3), (5, 2), (5, 3), (7, 2)])
-def test_one_slot_with_a_bad_term_passes_for_one_weight_in_t(t: int, intents: int) -> None:
-    weights = all_columns(t, intents).astype(np.int64)
+def all_weights(t: int, intents: int) -> Columns:
+    """Every choice of weights from 1 to t - 1, shape (intents, cases)."""
+    return all_columns(t - 1, intents).astype(np.int64) + 1
+
+
+@pytest.mark.parametrize(("t", "intents"), [(3, 3), (3, 4), (5, 2), (5, 3), (7, 2)])
+def test_one_bad_term_is_always_seen_and_more_pass_for_one_weight_in_t_less_one(
+    t: int, intents: int
+) -> None:
+    """Exactly: m bad terms cancel for ((t-1)^m + (-1)^m (t-1)) / t of their (t-1)^m weights."""
+    weights = all_weights(t, intents)
     for terms in all_columns(t, intents).astype(np.int64).T:
         passed = int((terms @ weights % t == 0).sum())
-        assert passed == (t ** (intents - 1) if terms.any() else t**intents)
+        bad = int((terms != 0).sum())
+        cancelling = ((t - 1) ** bad + (-1) ** bad * (t - 1)) // t
+        assert passed == cancelling * (t - 1) ** (intents - bad)
+        assert passed == 0 or bad != 1
+        assert passed * (t - 1) <= weights.shape[1] or bad == 0
 
 
 @pytest.mark.parametrize(("t", "intents", "slots"), [(2, 3, 2), (3, 2, 2), (3, 3, 2), (5, 2, 2)])
 def test_more_slots_pass_for_the_kernel_of_their_terms(t: int, intents: int, slots: int) -> None:
+    """Over all weights, 0 among them, 1 in t^rank passes; without 0 never more than 1 in t - 1."""
     weights = all_columns(t, intents).astype(np.int64)
+    from_one = (weights > 0).all(axis=0)
     for case in all_columns(t, intents * slots).astype(np.int64).T:
         terms = case.reshape(slots, intents)
-        passed = int((terms @ weights % t == 0).all(axis=0).sum())
-        assert passed == t ** (intents - rank(terms, t))
-        assert passed * t <= t**intents or not terms.any()
+        passed = (terms @ weights % t == 0).all(axis=0)
+        assert passed.sum() == t ** (intents - rank(terms, t))
+        assert passed[from_one].sum() * (t - 1) <= from_one.sum() or not terms.any()
 
 
 def combined(model: ShapeModel, vectors: Columns, weights: Columns) -> Columns:
-    """Weighted sums over the intents `vectors`, shape (terms, cases of weights)."""
+    """Weighted sums of the intents' terms, shape (terms, cases of weights)."""
     return np.stack([values @ weights % model.t for _, values in model.terms(vectors)])
 
 
-def test_a_batch_with_one_bad_intent_passes_for_one_weight_in_t_and_both_for_its_square() -> None:
-    model = ShapeModel(5, 6, 2)
+@pytest.mark.parametrize("t", [3, 5, 7])
+def test_a_batch_with_two_bad_intents_passes_rarely_and_both_sums_for_the_square(t: int) -> None:
+    model = ShapeModel(t, 6, 2)
     bad = model.order(BUY, 2, 1)
     bad[1] = 1
-    batch = np.concatenate([model.order(SELL, 3, 0), bad, model.order(BUY, 4, 0)], axis=1)
-    weights = all_columns(model.t, 3).astype(np.int64)
+    batch = np.concatenate([model.order(SELL, 2, 0), bad, model.order(BUY, 1, 0), bad], axis=1)
+    weights = all_weights(t, 4)
     passed = (combined(model, batch, weights) == 0).all(axis=0)
-    assert passed.sum() * model.t == weights.shape[1]
-    assert np.array_equal(passed, weights[1] == 0)
+    assert passed.sum() * (t - 1) == weights.shape[1]
+    assert np.array_equal(passed, (weights[1] + weights[3]) % t == 0)
     both = passed[:, None] & passed[None, :]
-    assert both.sum() * model.t**2 == both.size
+    assert both.sum() * (t - 1) ** 2 == both.size
+    alone = (combined(model, batch[:, :3], weights[:3]) == 0).all(axis=0)
+    assert not alone.any()
 
 
 @given(
     sizes=st.lists(st.integers(0, 4), min_size=2, max_size=5),
-    weights=st.lists(st.integers(0, 4), min_size=6, max_size=6),
+    weights=st.lists(st.integers(1, 4), min_size=6, max_size=6),
     place=st.integers(0, 15),
     change=st.integers(1, 4),
 )
@@ -246,10 +263,10 @@ def test_the_sums_are_those_of_the_bad_intents_alone(
 
 
 def test_weights_that_are_known_beforehand_stop_nobody() -> None:
-    """Three intents with dirty slots pass under both combinations, whatever the weights are."""
+    """Three intents with dirty slots pass in both sums, whatever the weights are."""
     model = ShapeModel(3, 4, 1)
     dirt = all_columns(model.t, 3).astype(np.int64)[:, 1:]
-    for weights in all_columns(model.t, 6).astype(np.int64).T:
+    for weights in all_weights(model.t, 6).T:
         passing = [d for d in dirt.T if not (weights.reshape(2, 3) @ d % model.t).any()]
         assert passing
         batch = np.concatenate([model.order(BUY, 1, 0)] * 3, axis=1)
@@ -276,10 +293,10 @@ def survivors(sums_are_zero: dict[tuple[int, int], Flags], first: int, last: int
 def test_bisection_takes_out_no_order_and_leaves_a_bad_one_in_few_cases(
     bad: tuple[int, ...],
 ) -> None:
-    """All weights of both combinations, four intents of which `bad` have one bad term each."""
+    """All weights of both sums, four intents of which `bad` have one bad term each."""
     t, intents = 3, 4
     terms = np.array([1 + k % 2 if k in bad else 0 for k in range(intents)], dtype=np.int64)
-    weights = all_columns(t, 2 * intents).astype(np.int64).reshape(2, intents, -1)
+    weights = all_weights(t, 2 * intents).reshape(2, intents, -1)
     nodes = [(0, 4), (0, 2), (2, 4), (0, 1), (1, 2), (2, 3), (3, 4)]
     zero = {
         (a, b): (np.tensordot(terms[a:b], weights[:, a:b], ([0], [1])) % t == 0).all(axis=0)
@@ -287,6 +304,7 @@ def test_bisection_takes_out_no_order_and_leaves_a_bad_one_in_few_cases(
     }
     left = survivors(zero, 0, intents)
     assert all(left[k].all() for k in range(intents) if k not in bad)
-    guilty = sum(any(a <= k < b for k in bad) for a, b in nodes)
+    shared = sum(sum(a <= k < b for k in bad) > 1 for a, b in nodes)
     missed = left[list(bad)].any(axis=0).mean()
-    assert 0 < missed <= guilty / t**2
+    assert missed <= shared / (t - 1) ** 2
+    assert (missed > 0) == (len(bad) > 1)
