@@ -4,6 +4,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from crypto.ciphertext import to_wire
 from crypto.commitment import Intent, SealedIntent, address_of, commitment, sign
 from crypto.curves import intent_vector
@@ -58,7 +61,6 @@ def seal_order(
     cap = _cap(order.size, cap)
     if not 0 <= order.limit < grid.ticks:
         raise OutOfBounds("limit tick", 0, grid.ticks - 1, order.limit)
-    material, committee = terms.material, terms.material.committee
     intent = Intent(
         account=address_of(account_key),
         instrument=instrument,
@@ -70,6 +72,41 @@ def seal_order(
         salt=secrets.token_bytes(_SECRET_BYTES),
         root_seed=secrets.token_bytes(_SECRET_BYTES),
     )
+    vector = intent_vector(
+        terms.material.order.public.ring, grid.ticks, intent.side, intent.size, intent.limit_tick
+    )
+    submission = seal_intent(intent, vector, terms, account_key, deadline_s=deadline_s, cap=cap)
+    return SealedOrder(
+        submission, OpeningFile(intent, terms.domain, terms.material.committee.epoch, grid.ticks)
+    )
+
+
+def seal_intent(
+    intent: Intent,
+    vector: npt.NDArray[np.int64],
+    terms: AuctionTerms,
+    account_key: bytes,
+    *,
+    deadline_s: int,
+    cap: Lots,
+) -> SealedSubmission:
+    """Commit to an intent, seal a slot vector, prove to know it, and sign.
+
+    That the vector is the intent's is the caller's to see to. The result is a function of the
+    arguments, but for the envelopes, which take fresh keys.
+
+    Args:
+        intent: committed to; its root seed is the only secret of the encryption.
+        vector: residues mod t of the order ring's slots, shape (degree,).
+        terms: of the interval.
+        account_key: secp256k1 private key of the intent's account, 32 bytes.
+        deadline_s: Unix seconds until which the intent may be admitted.
+        cap: public upper bound of the size.
+
+    Raises:
+        OutOfRange: wrong shape of the vector, or an entry outside [0, t).
+    """
+    material, committee = terms.material, terms.material.committee
     context = OpeningContext(
         terms.domain.chain_id,
         terms.domain.verifying_contract,
@@ -77,11 +114,9 @@ def seal_order(
         intent.interval,
         intent.instrument,
         intent.account,
-        nonce,
+        intent.nonce,
     )
-    key = material.order.public
-    vector = intent_vector(key.ring, grid.ticks, intent.side, intent.size, intent.limit_tick)
-    sealed_vector = seal_vector(key, committee, vector, intent.root_seed, context)
+    sealed_vector = seal_vector(material.order.public, committee, vector, intent.root_seed, context)
     sealed = SealedIntent(
         account=intent.account,
         instrument=intent.instrument,
@@ -89,17 +124,16 @@ def seal_order(
         commitment=commitment(intent, terms.domain),
         ciphertext_digest=sealed_vector.ciphertext.digest(),
         cap=cap,
-        nonce=nonce,
+        nonce=intent.nonce,
         deadline=deadline_s,
         key_epoch=committee.epoch,
     )
-    submission = SealedSubmission(
+    return SealedSubmission(
         sealed,
         sign(sealed.digest(terms.domain), account_key),
         to_wire(sealed_vector.ciphertext),
         seal_openings(material, sealed_vector, sealed, terms.domain),
     )
-    return SealedOrder(submission, OpeningFile(intent, terms.domain, committee.epoch, grid.ticks))
 
 
 def _cap(size: Lots, cap: Lots | None) -> Lots:

@@ -1,0 +1,1 @@
+"""Adversaries: what a malicious client can send, made to be refused."""
