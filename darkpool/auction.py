@@ -190,6 +190,7 @@ def run_auction(
     nobody else's.
 
     Raises:
+        AdmissionRefused, MarginError: of the first submission, where all were refused.
         DarkpoolError, CryptoError: the auction cannot go on; nothing settles.
     """
     watch = _Stopwatch()
@@ -271,6 +272,8 @@ def _admit(
         record.add_intent(IntentRecord(sealed, intent.signature), intent.ciphertext)
         arrived.digests.append(intent.digest)
         arrived.admitted.append(number)
+    if arrived.refusals and not arrived.admitted:
+        raise arrived.refusals[0].error
     arrived.books.gather(wait=True)
     return arrived
 

@@ -224,6 +224,14 @@ def auction(
             f"signed with the key in {CHAIN_KEY_VARIABLE} (64 hexadecimal digits), or by the node.",
         ),
     ] = None,
+    attackers: Annotated[
+        int,
+        typer.Option(
+            parser=_whole,
+            metavar="N",
+            help="Mix in N attackers, who seal what is no order or more than their cap.",
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Seal, cross and settle the orders of a file, on this machine.
@@ -250,13 +258,23 @@ def auction(
 
     from darkpool.auction import Pricing
     from darkpool.cli_output import auction_document, exact_json, output, print_auction, progress
+    from darkpool.clients import identifier
     from darkpool.venue import Places, VenueTerms, run_orders
+    from darkpool.wargames.intruders import draw_intruders
 
+    instruments = sorted({identifier(order.instrument) for order in read})
+    intruders = draw_intruders(attackers, instruments, grid)
     terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier)
     _require_apart(record, openings)
     with progress() as shown:
         result = run_orders(
-            read, terms, STANDARD, lambda: _chain(chain, key), Places(record, openings), shown
+            read,
+            terms,
+            STANDARD,
+            lambda: _chain(chain, key),
+            Places(record, openings),
+            shown,
+            intruders,
         )
     if as_json:
         typer.echo(exact_json(auction_document(result)))

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from darkpool.venue import RowFill, VenueResult
+    from darkpool.venue import NotAdmitted, RowFill, TakenOut, VenueResult
     from darkpool.verification.report import AuditReport
 
 STEPS: Final = {
@@ -25,6 +25,7 @@ STEPS: Final = {
     "admit": "Seal and admit the orders",
     "close": "Put the batch root on the chain",
     "masks": "Wait for masks",
+    "shape": "Check that all intents are orders, encrypted",
     "cross": "Cross encrypted",
     "margin": "Post and release margin",
     "settle": "Settle on the chain",
@@ -132,7 +133,25 @@ def auction_document(result: VenueResult) -> dict[str, object]:
             for fill in result.fills
         ],
         "instruments": instruments,
-        "intents": result.outcome.intents,
+        "taken_out": [
+            {
+                "intent": taken.intent,
+                "row": taken.row,
+                "attacker": taken.kind,
+                "fault": taken.fault.value,
+            }
+            for taken in result.taken_out
+        ],
+        "refused": [
+            {
+                "row": refused.row,
+                "attacker": refused.kind,
+                "code": refused.code,
+                "reason": refused.reason,
+            }
+            for refused in result.refused
+        ],
+        "intents": len(result.outcome.admitted),
         "batch_root": _hex(result.outcome.batch.root),
         "balances_root": _hex(settlement.balances_root),
         "settlement_tx": _hex(settlement.transaction.hash),
@@ -150,9 +169,13 @@ def print_auction(console: Console, result: VenueResult) -> None:
         console.print(fills_table(result.fills[:FILLS_SHOWN_MAX]))
     if len(result.fills) > FILLS_SHOWN_MAX:
         console.print(f"and {len(result.fills) - FILLS_SHOWN_MAX} more fills; --json has them all")
+    if result.refused:
+        console.print(refused_table(result.refused))
+    if result.taken_out:
+        console.print(taken_out_table(result.taken_out))
     settlement = result.outcome.settlement
     lines = {
-        "intents": str(result.outcome.intents),
+        "intents": str(len(result.outcome.admitted)),
         "batch root": _hex(result.outcome.batch.root),
         "balances root": _hex(settlement.balances_root),
         "settlement transaction": _hex(settlement.transaction.hash),
@@ -195,6 +218,28 @@ def fills_table(fills: Sequence[RowFill]) -> Table:
         # a name may look like a style or an emoji's code
         account, instrument = Text(fill.account), Text(fill.instrument)
         table.add_row(str(fill.row), account, instrument, fill.side.label, str(fill.size))
+    return table
+
+
+def taken_out_table(taken_out: Sequence[TakenOut]) -> Table:
+    """Which intents were found to be at fault."""
+    table = Table(title="Taken out: found to be at fault, unopened")
+    table.add_column("intent", justify="right")
+    table.add_column("row", justify="right")
+    for name in ("attacker", "fault"):
+        table.add_column(name)
+    for taken in taken_out:
+        row, kind = "" if taken.row is None else str(taken.row), Text(taken.kind or "")
+        table.add_row(str(taken.intent), row, kind, taken.fault.value)
+    return table
+
+
+def refused_table(refused: Sequence[NotAdmitted]) -> Table:
+    """Which submissions did not become intents, and why."""
+    table = Table("row", "attacker", "code", "reason", title="Refused")
+    for one in refused:
+        row, kind = "" if one.row is None else str(one.row), Text(one.kind or "")
+        table.add_row(row, kind, one.code, Text(one.reason))
     return table
 
 

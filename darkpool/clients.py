@@ -12,7 +12,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from random import SystemRandom
+from typing import Final, Protocol
 
 from coincurve import PrivateKey
 
@@ -37,6 +38,34 @@ from darkpool.units import (
 )
 
 INTENT_LIFETIME_S: Final = 3600
+_SEALED: Final = "sealed-"
+
+
+class Stranger(Protocol):
+    """Somebody who takes part besides the orders of the file."""
+
+    @property
+    def kind(self) -> str:
+        """What it is."""
+
+    @property
+    def fault(self) -> str:
+        """What it will be taken out for."""
+
+    @property
+    def instrument(self) -> InstrumentId:
+        """What it trades."""
+
+    @property
+    def account(self) -> AccountId:
+        """Where its collateral is."""
+
+    @property
+    def cap(self) -> Lots:
+        """Its public cap."""
+
+    def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
+        """Seal and sign."""
 
 
 class FolderExists(BadInput):
@@ -61,15 +90,25 @@ class OpeningsFolder:
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._pending = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
 
-    def add(self, intent: int, opening: OpeningFile) -> None:
-        """Write the opening of the intent at a place in the batch; only its owner may read it."""
-        path = self._pending / f"{intent}.json"
+    def add(self, submission: int, opening: OpeningFile) -> None:
+        """Write the opening of a submission; only its owner may read it."""
+        path = self._pending / f"{_SEALED}{submission}.json"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(opening.to_json())
 
-    def finish(self) -> None:
-        """Move the folder to its place."""
+    def finish(self, admitted: Sequence[int]) -> None:
+        """Name the files by the places of their intents, and move the folder to its own.
+
+        `admitted` are the submissions that became intents, by place; other openings go.
+        """
+        places = {submission: place for place, submission in enumerate(admitted)}
+        for path in list(self._pending.iterdir()):
+            place = places.get(int(path.stem.removeprefix(_SEALED)))
+            if place is None:
+                path.unlink()
+            else:
+                path.rename(self._pending / f"{place}.json")
         self._pending.rename(self._final)
 
     def abandon(self) -> None:
@@ -80,54 +119,76 @@ class OpeningsFolder:
 class LocalClients:
     """An account and its key for each account name of an order file, fresh for every run.
 
-    `orders` are sealed in their order, so that an order's place in the file is its intent's place
-    in the batch. All orders of an instrument have the same public cap, the bucket of the largest,
-    so that a cap tells nothing of its own order; only where these caps would add up to too much
-    has each order the smallest bucket that covers it.
+    Orders are sealed in their order; strangers come in between at random. All orders of an
+    instrument have the same public cap, the bucket of the largest, so that a cap tells nothing of
+    its own order; only where these caps would add up to too much has each order the smallest
+    bucket that covers it.
     """
 
-    def __init__(self, orders: Sequence[Order], openings: OpeningsFolder | None) -> None:
+    def __init__(
+        self,
+        orders: Sequence[Order],
+        openings: OpeningsFolder | None,
+        strangers: Sequence[Stranger] = (),
+    ) -> None:
         self._orders = tuple(orders)
         self._openings = openings
         self._keys: Mapping[AccountLabel, bytes] = {
             name: PrivateKey().secret for name in {order.account for order in orders}
         }
         self._common_caps = _common_caps(self._orders)
+        self.parties = _mixed(self._orders, strangers)
         self.sealing_ns = 0
 
     def deposits(self, margin: Mapping[InstrumentId, MarginTerms]) -> dict[AccountId, Cash]:
         """What each account pays in: just the initial margin of the public caps of its orders."""
         amounts: dict[AccountId, Cash] = {}
-        for order in self._orders:
-            account = account_id("0x" + address_of(self._keys[order.account]).hex())
-            needed = margin[identifier(order.instrument)].initial_margin(self._cap(order))
+        for party in self.parties:
+            if isinstance(party, Order):
+                account = account_id("0x" + address_of(self._keys[party.account]).hex())
+                cap = self._cap(party)
+            else:
+                account, cap = party.account, party.cap
+            needed = margin[instrument_of(party)].initial_margin(cap)
             amounts[account] = Cash(amounts.get(account, 0) + needed)
         return amounts
 
     def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
-        """Seal one order after the other, as they are asked for: none is held.
+        """Seal for one party after the other, as they are asked for: none is held.
 
         `sealing_ns` adds up the time that this takes.
         """
         deadline_s = SystemClock().unix_ms() // 1000 + INTENT_LIFETIME_S
-        for number, order in enumerate(self._orders):
+        for number, party in enumerate(self.parties):
             start = time.perf_counter_ns()
-            sealed = seal_order(
-                LimitOrder(order.side, order.size, order.limit),
-                identifier(order.instrument),
-                terms,
-                self._keys[order.account],
-                nonce=number,
-                deadline_s=deadline_s,
-                cap=self._cap(order),
-            )
-            if self._openings is not None:
-                self._openings.add(number, sealed.opening)
+            if isinstance(party, Order):
+                sealed = seal_order(
+                    LimitOrder(party.side, party.size, party.limit),
+                    identifier(party.instrument),
+                    terms,
+                    self._keys[party.account],
+                    nonce=number,
+                    deadline_s=deadline_s,
+                    cap=self._cap(party),
+                )
+                submission = sealed.submission
+                if self._openings is not None:
+                    self._openings.add(number, sealed.opening)
+            else:
+                submission = party.submission(terms, number, deadline_s)
             self.sealing_ns += time.perf_counter_ns() - start
-            yield sealed.submission
+            yield submission
 
     def _cap(self, order: Order) -> Lots:
         return self._common_caps.get(order.instrument) or cap_bucket(order.size)
+
+
+def _mixed(orders: Sequence[Order], strangers: Sequence[Stranger]) -> tuple[Order | Stranger, ...]:
+    """All of them: orders in their order, strangers anywhere."""
+    length, draw = len(orders) + len(strangers), SystemRandom()
+    places = dict(zip(draw.sample(range(length), len(strangers)), strangers, strict=True))
+    rest = iter(orders)
+    return tuple(places[n] if n in places else next(rest) for n in range(length))
 
 
 def _common_caps(orders: Sequence[Order]) -> dict[InstrumentName, Lots]:
@@ -142,3 +203,8 @@ def _common_caps(orders: Sequence[Order]) -> dict[InstrumentName, Lots]:
 def identifier(name: InstrumentName) -> InstrumentId:
     """The 32 bytes of an instrument; see `crypto.commitment.instrument_id`."""
     return InstrumentId(instrument_id(name))
+
+
+def instrument_of(party: Order | Stranger) -> InstrumentId:
+    """What a party trades."""
+    return identifier(party.instrument) if isinstance(party, Order) else party.instrument

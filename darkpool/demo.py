@@ -58,6 +58,8 @@ FULL_AUDIT_UNTIL_S: Final = 55
 """Seconds after the start up to which there is time for the circuits, which take about ten."""
 
 _TELLS: Final = {
+    "shape": "nothing: zero, because all intents are orders",
+    "cap bits": "nothing: one, because no size is negative or above its cap",
     "price lanes": "nothing: uniform, under a fresh mask",
     "no-cross": "one bit for each instrument: does it cross?",
     "price bits": "the price, as a step",

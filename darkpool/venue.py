@@ -36,11 +36,13 @@ from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction import AuctionOutcome, Engine, Pricing, RecordSink, mask_shapes, run_auction
-from darkpool.clients import LocalClients, OpeningsFolder, identifier
+from darkpool.books import Fault
+from darkpool.clients import LocalClients, OpeningsFolder, Stranger, identifier, instrument_of
 from darkpool.clock import SystemClock
 from darkpool.committee.factory import CommitteeSeat, MaskFactory, local_committee
 from darkpool.committee.keyper import FinalRoot
-from darkpool.errors import BadInput, OutOfBounds
+from darkpool.crossing.arrivals import Arrivals
+from darkpool.errors import BadInput, CheckFailed, OutOfBounds
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.terms import MarginTerms
 from darkpool.publishing import PublicTerms, auction_summary, balances_of, terms_digest
@@ -65,6 +67,7 @@ CONFIRMATIONS: Final = 1
 KEYPERS_MIN: Final = 3
 KEYPERS_MAX: Final = 4
 MASK_WORKERS: Final = 2
+ARRIVAL_WORKERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,33 @@ class RowFill:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOut:
+    """An intent that was found to be at fault.
+
+    Attributes:
+        intent: its place in the batch.
+        row: of its order, or None where it is no order of the file.
+        kind: what a stranger is, or None.
+        fault: what it was found to be.
+    """
+
+    intent: int
+    row: int | None
+    kind: str | None
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class NotAdmitted:
+    """A submission that was refused; fields as in `TakenOut`, `code` the reason for programs."""
+
+    row: int | None
+    kind: str | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstrumentOutcome:
     """The public result of an instrument; price and short side are None where nothing crossed."""
 
@@ -143,6 +173,8 @@ class VenueResult:
 
     Attributes:
         fills: in the order of the rows.
+        taken_out: intents at fault, in the order in which they were found.
+        refused: submissions that did not become intents.
         settlement_contract: address of the venue on its chain; with `keypers`, the addresses that
             the keypers sign with, it is what an auditor has to know of the venue.
         timings_ms: milliseconds by step, in order.
@@ -152,10 +184,20 @@ class VenueResult:
     outcome: AuctionOutcome
     instruments: tuple[InstrumentOutcome, ...]
     fills: tuple[RowFill, ...]
+    taken_out: tuple[TakenOut, ...]
+    refused: tuple[NotAdmitted, ...]
     settlement_contract: AccountId
     keypers: tuple[AccountId, ...]
     timings_ms: Mapping[str, int]
     record: Path | None
+
+
+class StrangerFilled(CheckFailed):
+    """Somebody traded who had no order."""
+
+    def __init__(self, kind: str, size: Lots) -> None:
+        super().__init__(f"attacker {kind!r}: expected no fill, got {size} lots")
+        self.kind, self.size = kind, size
 
 
 class FoldersNested(BadInput):
@@ -204,10 +246,12 @@ def run_orders(
     connect: Callable[[], Chain],
     places: Places,
     progress: Progress,
+    strangers: Sequence[Stranger] = (),
 ) -> VenueResult:
     """Run one interval's auctions on the orders of a file, from keys to settlement.
 
-    `connect` gives the chain on which the contracts are then deployed.
+    `connect` gives the chain on which the contracts are then deployed; `strangers` take part in the
+    instruments of the orders.
 
     Raises:
         BadInput: folders that exist, or nest; nothing has been done.
@@ -230,22 +274,23 @@ def run_orders(
             material, seats = _deal(parameters, terms.keypers, state)
         with watch.step("chain", progress):
             public = _deploy(terms, material, seats, chain, orders)
-        masks = stack.enter_context(_mask_factory(public, seats, orders))
+        clients = LocalClients(orders, openings, strangers)
+        masks = stack.enter_context(_mask_factory(public, seats, clients))
+        arrivals = stack.enter_context(_arrivals(material, state, len(clients.parties)))
         if record is not None:
             record.add_material(material)
-        clients = LocalClients(orders, openings)
         with watch.step("deposit", progress):
             ledger = _deposit(chain, clients.deposits(margin))
         before = balances_of(ledger)
-        engine = _engine(public, seats, chain, masks, ledger)
-        outcome = _auction(engine, public, clients, len(orders), record or _NoRecord(), progress)
+        engine = _engine(public, seats, chain, masks, arrivals, ledger)
+        outcome = _auction(engine, public, clients, record or _NoRecord(), progress)
         if record is not None:
             with watch.step("record", progress):
                 record.finish(auction_summary(public, outcome, before, balances_of(ledger)))
         if openings is not None:
-            openings.finish()
+            openings.finish(outcome.admitted)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
-    return _result(orders, public, outcome, timings, places.record)
+    return _result(clients, public, outcome, timings, places.record)
 
 
 def _deal(
@@ -279,26 +324,45 @@ def _deploy(
 
 @contextmanager
 def _mask_factory(
-    public: PublicTerms, seats: Sequence[CommitteeSeat], orders: Sequence[Order]
+    public: PublicTerms, seats: Sequence[CommitteeSeat], clients: LocalClients
 ) -> Iterator[MaskFactory]:
-    """A factory at work on all masks that the orders can need.
-
-    An error ends its processes at once instead of waiting for the masks they are at.
-    """
+    """A factory at work on all masks that the parties can need."""
     auction = public.auction
     workers = MASK_WORKERS if auction.material.parameters.secure else 1
-    counts = Counter(identifier(order.instrument) for order in orders)
+    counts = Counter(instrument_of(party) for party in clients.parties)
+    with (
+        MaskFactory(auction.material, seats, auction.domain, workers) as masks,
+        _ended_by_errors(),
+    ):
+        for shape in mask_shapes(auction, [counts[name] for name in auction.grids]):
+            with _starting_processes():
+                masks.order(shape)
+        yield masks
+
+
+@contextmanager
+def _arrivals(material: PublicMaterial, state: Path, capacity: int) -> Iterator[Arrivals]:
+    """Workers for what is computed of intents as they arrive."""
+    workers = ARRIVAL_WORKERS if material.parameters.secure else 1
+    with (
+        Arrivals(material, state / "arrivals", capacity, workers) as arrivals,
+        _ended_by_errors(),
+    ):
+        with _starting_processes():
+            arrivals.start()
+        yield arrivals
+
+
+@contextmanager
+def _ended_by_errors() -> Iterator[None]:
+    """An error ends processes that were started inside at once, whatever they are at."""
     before = set(active_children())
-    with MaskFactory(auction.material, seats, auction.domain, workers) as masks:
-        try:
-            for shape in mask_shapes(auction, [counts[name] for name in auction.grids]):
-                with _starting_processes():
-                    masks.order(shape)
-            yield masks
-        except BaseException:
-            for child in set(active_children()) - before:
-                child.terminate()
-            raise
+    try:
+        yield
+    except BaseException:
+        for child in set(active_children()) - before:
+            child.terminate()
+        raise
 
 
 @contextmanager
@@ -354,6 +418,7 @@ def _engine(
     seats: Sequence[CommitteeSeat],
     chain: Chain,
     masks: MaskFactory,
+    arrivals: Arrivals,
     ledger: MarginLedger,
 ) -> Engine:
     material = public.auction.material
@@ -362,23 +427,24 @@ def _engine(
     domain = public.auction.domain
     committee = local_committee(material, seats, domain, _final_root(chain), order, comparison)
     rules = terms_digest(public.auction, public.pricing, public.margin, public.deployment)
-    return Engine(order, comparison, committee, masks, chain, ledger, CONFIRMATIONS, rules)
+    return Engine(
+        order, comparison, committee, masks, arrivals, chain, ledger, CONFIRMATIONS, rules
+    )
 
 
 def _auction(
     engine: Engine,
     public: PublicTerms,
     clients: LocalClients,
-    orders: int,
     record: RecordSink,
     progress: Progress,
 ) -> AuctionOutcome:
-    terms = public.auction
+    terms, parties = public.auction, len(clients.parties)
     admission = Admission(terms, SystemClock(), engine.committee.keypers, AdmissionRegister())
 
     def counted() -> Iterator[SealedSubmission]:
         for number, submission in enumerate(clients.submissions(terms)):
-            progress("admit", number, orders)
+            progress("admit", number, parties)
             yield submission
 
     return run_auction(
@@ -389,7 +455,7 @@ def _auction(
         counted(),
         public.pricing,
         record,
-        lambda step: progress(step, 0, orders if step == "admit" else 0),
+        lambda step: progress(step, 0, parties if step == "admit" else 0),
     )
 
 
@@ -405,13 +471,14 @@ def _timings(
 
 
 def _result(
-    orders: Sequence[Order],
+    clients: LocalClients,
     public: PublicTerms,
     outcome: AuctionOutcome,
     timings_ms: Mapping[str, int],
     record: Path | None,
 ) -> VenueResult:
-    instruments, rows = [], {}
+    batch = [clients.parties[submission] for submission in outcome.admitted]
+    instruments, fills = [], []
     for book, cross in zip(outcome.books, outcome.crosses, strict=True):
         name = public.names[book.instrument]
         grid = public.auction.grids[book.instrument]
@@ -419,17 +486,35 @@ def _result(
         volume = Lots(0) if cross is None else cross.volume
         short_side = None if cross is None else cross.short_side
         instruments.append(InstrumentOutcome(name, price, volume, short_side))
-        rows[book.instrument] = [orders[place] for place in book.intents]
-    fills = []
+    places = {book.instrument: book.intents for book in outcome.books}
     for fill in outcome.fills:
-        order = rows[fill.instrument][fill.intent]
+        order = batch[places[fill.instrument][fill.intent]]
+        if not isinstance(order, Order):
+            raise StrangerFilled(order.kind, fill.size)
         fills.append(RowFill(order.row, order.account, order.instrument, fill.side, fill.size))
     return VenueResult(
         outcome,
         tuple(instruments),
         tuple(sorted(fills, key=lambda fill: fill.row)),
+        tuple(
+            TakenOut(rejection.place, *_named(batch[rejection.place]), rejection.fault)
+            for rejection in outcome.rejections
+        ),
+        tuple(
+            NotAdmitted(
+                *_named(clients.parties[refusal.submission]),
+                getattr(refusal.error, "code", "margin"),
+                str(refusal.error),
+            )
+            for refusal in outcome.refusals
+        ),
         public.deployment.settlement,
         public.deployment.keypers,
         timings_ms,
         record,
     )
+
+
+def _named(party: Order | Stranger) -> tuple[int | None, str | None]:
+    """Row of an order, kind of a stranger."""
+    return (party.row, None) if isinstance(party, Order) else (None, party.kind)

@@ -90,6 +90,10 @@ def _compute(place: int, index: int) -> None:
     _tools.shape[place] = shape_words(_tools.evaluator, ciphertext)
 
 
+def _ready() -> None:
+    return
+
+
 class Arrivals:
     """Hands intents to workers and gives their results back in the order in which they came.
 
@@ -106,6 +110,10 @@ class Arrivals:
         self._executor = self._started()
         self._running: dict[int, tuple[int, Future[None]]] = {}
         self.count = 0
+
+    def start(self) -> None:
+        """Start the workers now instead of with the first intent."""
+        self._executor.submit(_ready)
 
     def submit(self, ciphertext: Ciphertext, index: int) -> int:
         """Start on the next intent, number `index` of its instrument; returns its row.

@@ -1,0 +1,90 @@
+"""Attackers who mix with the orders of a file: half seal what is no order, half more than a cap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import SystemRandom
+from typing import Final
+
+import numpy as np
+from coincurve import PrivateKey
+
+from crypto.commitment import address_of
+from darkpool.admission.intent import AuctionTerms, SealedSubmission
+from darkpool.errors import OutOfBounds
+from darkpool.units import AccountId, InstrumentId, Lots, PriceGrid, account_id
+from darkpool.wargames.attacker import seal_as_attacker
+from darkpool.wargames.combined import OVER_CAP
+from darkpool.wargames.draft import TICKS_MIN
+from darkpool.wargames.malformed import MALFORMED
+
+INTRUDER_CAP: Final = Lots(10)
+INTRUDERS_MAX: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Intruder:
+    """One attacker with an account and one intent.
+
+    Attributes:
+        kind: name in `MALFORMED` or `OVER_CAP`.
+        instrument: that it attacks.
+        cap: its public cap.
+    """
+
+    kind: str
+    instrument: InstrumentId
+    cap: Lots
+    _key: bytes = field(repr=False)
+
+    @property
+    def account(self) -> AccountId:
+        """Where its collateral is."""
+        return account_id("0x" + address_of(self._key).hex())
+
+    @property
+    def fault(self) -> str:
+        """What it has to be taken out for: `shape` or `cap`."""
+        return "shape" if self.kind in MALFORMED else "cap"
+
+    def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
+        """Seal the attack; everything about it is in order but what is inside."""
+        ring, ticks = terms.material.parameters.order, terms.grids[self.instrument].ticks
+        rng = np.random.default_rng(SystemRandom().getrandbits(128))
+        if self.kind in MALFORMED:
+            vector = MALFORMED[self.kind](ring, ticks, rng)
+        else:
+            vector = OVER_CAP[self.kind](ring, ticks, self.cap, rng)
+        return seal_as_attacker(
+            vector,
+            self.instrument,
+            terms,
+            self._key,
+            nonce=nonce,
+            deadline_s=deadline_s,
+            cap=self.cap,
+        )
+
+
+def draw_intruders(
+    count: int, instruments: Sequence[InstrumentId], grid: PriceGrid
+) -> tuple[Intruder, ...]:
+    """Attackers of different kinds, as far as there are that many, on instruments in turn.
+
+    Raises:
+        OutOfBounds: more than INTRUDERS_MAX, or a grid too short for some kinds.
+    """
+    if not 0 <= count <= INTRUDERS_MAX:
+        raise OutOfBounds("attackers", 0, INTRUDERS_MAX, count)
+    if count and grid.ticks < TICKS_MIN:
+        raise OutOfBounds("ticks of a grid with attackers", TICKS_MIN, 2047, grid.ticks)
+    draw = SystemRandom()
+    kinds = [draw.sample(sorted(names), len(names)) for names in (MALFORMED, OVER_CAP)]
+    chosen = []
+    for number in range(count):
+        names = kinds[number % 2]
+        kind = names[number // 2 % len(names)]
+        instrument = instruments[number % len(instruments)]
+        chosen.append(Intruder(kind, instrument, INTRUDER_CAP, PrivateKey().secret))
+    return tuple(chosen)
