@@ -350,3 +350,22 @@ def test_minima_in_the_price_formation_tell_more_than_the_result() -> None:
             refusals.setdefault(result, set()).add(transcript[-1:])
     assert len(prices) > 2, "one would be simulatable"
     assert any(len(answers) > 1 for answers in refusals.values())
+
+
+@pytest.mark.parametrize("reference", [None, 0])
+def test_a_minimum_of_one_lot_above_the_size_tells_no_more_either(
+    monkeypatch: pytest.MonkeyPatch, reference: int | None
+) -> None:
+    """The checks at admission let it pass; the twin takes it only without its own."""
+    monkeypatch.setattr(Book, "__post_init__", lambda _book: None)
+    plain_kinds = [(side, size, 0, 0) for side, size in itertools.product(Side, (1, 2, 3))]
+    above = [(side, size, 0, size + 1) for side, size in itertools.product(Side, (0, 1, 2))]
+    whole = [(side, 2, 0, least) for side in Side for least in (1, 2)]
+    filled = 0
+    for rows in itertools.product(plain_kinds, [*plain_kinds, *above], above, [*above, *whole]):
+        result = result_of(rows, reference)
+        assert opened(rows, reference) == simulated(result, public_of(rows, reference))
+        if result is not None:
+            fills = [max(pair) for pair in zip(result.bought, result.sold, strict=True)]
+            filled += sum(fill == row[1] > 0 for fill, row in zip(fills[2:], rows[2:], strict=True))
+    assert filled > 50
