@@ -29,6 +29,25 @@ volume is min(D(m), S(m)); sellers are the short side if X(m) >= 0, else buyers.
 orders fill in full. The long side's fill in the order of their priority until the volume is used
 up; the last of them gets what is left.
 
+**Minimum execution size.** An order may carry a minimum m >= 1: it fills with m lots or more, or
+not at all. Such an *offset order* takes only from the surplus that plain orders leave at the price:
+
+- It counts in no curve, so it neither makes a book cross nor moves the price, and the fills of
+  plain orders are never smaller for its being there.
+- The surplus at the price is E = |D - S|. Marketable offset orders on the short side stand in the
+  order of their priority. With B the sizes of those before it, an order is offered E - B and takes
+  min(its size, E - B) if that offer is at least its minimum. An order that refuses keeps its place:
+  what it was offered goes to nobody behind it. On the long side offset orders get nothing.
+- What they take, F lots in all, the plain long side fills too: its volume is min(D, S) + F.
+- At a reference price offset orders may fill without any plain order opposite to the surplus; a
+  book crosses there if anything fills. A call auction has no price unless plain orders cross.
+- The surplus is *exhausted* if the sizes of the offset orders that fill add up to E or more. Then
+  the plain long side fills in full, and of the offset orders that fill the last gets what is left.
+  Else all of them fill in full, and on the plain long side the last.
+
+So at most one order of an auction is cut, and only a plain one or an offset one that accepts it.
+docs/decisions/0016 says why; the encrypted path does not carry minima yet.
+
 The principle of maximum executed volume is that of the opening auctions of Euronext and Xetra; the
 rule for equal volumes is the one that two encrypted comparisons decide.
 """
@@ -53,7 +72,9 @@ class Book:
     """The orders of one instrument in one auction, as columns of equal length.
 
     `sides` (int64) holds `Side` values; `sizes` (int64) whole lots, 0 for cover traffic; `limits`
-    (int64) ticks from 0 to `ticks` - 1. Sizes add up to less than 2**63.
+    (int64) ticks from 0 to `ticks` - 1. Sizes add up to less than 2**63. `minimums` (int64) holds
+    the lots below which an offset order does not fill, from 1 to its size (1 for cover traffic),
+    and 0 for plain orders; None if all are plain.
 
     Raises:
         InvalidBook: a column has another shape or type, or a value outside these bounds.
@@ -63,6 +84,7 @@ class Book:
     sizes: NDArray[np.int64]
     limits: NDArray[np.int64]
     ticks: int
+    minimums: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.ticks <= TICKS_MAX:
@@ -71,6 +93,12 @@ class Book:
         _check_column("sides", self.sides, orders, max(Side))
         _check_column("sizes", self.sizes, orders, _INT64_MAX // max(orders, 1))
         _check_column("limits", self.limits, orders, self.ticks - 1)
+        if self.minimums is not None:
+            _check_column("minimums", self.minimums, orders, _INT64_MAX)
+            above = np.flatnonzero(self.minimums > np.maximum(self.sizes, 1))
+            if above.size:
+                size, least = self.sizes[above[0]], self.minimums[above[0]]
+                raise InvalidBook("minimums", f"at most the size {size}", str(least))
 
     def __len__(self) -> int:
         """Return the number of orders."""
@@ -96,12 +124,14 @@ class NoCross:
 class Cross:
     """An auction that traded: `fills` (int64) has each order's filled lots, 0 for none.
 
-    On either side the fills add up to `volume`, which is at least 1.
+    On either side the fills add up to `volume`, which is at least 1. `short_side` is that of the
+    plain orders. `exhausted` says that offset orders took their whole surplus.
     """
 
     tick: Tick
     volume: Lots
     short_side: Side
+    exhausted: bool
     fills: NDArray[np.int64]
 
 
@@ -114,9 +144,10 @@ class Curves:
 
 
 def curves(book: Book) -> Curves:
-    """Add the step curves of all orders up."""
+    """Add the step curves of all plain orders up."""
     at_limit = np.zeros(2 * book.ticks, dtype=np.int64)
-    np.add.at(at_limit, book.sides * book.ticks + book.limits, book.sizes)
+    sizes = np.where(_minimums(book) == 0, book.sizes, 0)
+    np.add.at(at_limit, book.sides * book.ticks + book.limits, sizes)
     bids, asks = at_limit.reshape(2, book.ticks)
     return Curves(demand=bids[::-1].cumsum()[::-1], supply=asks.cumsum())
 
@@ -154,7 +185,7 @@ def clear_uniform(book: Book, priority: NDArray[np.int64]) -> Cross | NoCross:
         check_priority(priority, len(book))
         return NoCross()
     tick, short_side = uniform_price(at)
-    return _ration(book, priority, at, tick, short_side)
+    return _fill(book, priority, at, tick, short_side)
 
 
 def clear_reference(book: Book, reference: Tick, priority: NDArray[np.int64]) -> Cross | NoCross:
@@ -169,12 +200,8 @@ def clear_reference(book: Book, reference: Tick, priority: NDArray[np.int64]) ->
     if not 0 <= reference < book.ticks:
         raise InvalidBook("reference tick", f"0 to {book.ticks - 1}", str(reference))
     at = curves(book)
-    demand, supply = int(at.demand[reference]), int(at.supply[reference])
-    if not (demand and supply):
-        check_priority(priority, len(book))
-        return NoCross()
-    short_side = Side.SELL if demand >= supply else Side.BUY
-    return _ration(book, priority, at, reference, short_side)
+    short_side = Side.SELL if at.demand[reference] >= at.supply[reference] else Side.BUY
+    return _fill(book, priority, at, reference, short_side)
 
 
 def check_priority(priority: NDArray[np.int64], orders: int) -> None:
@@ -190,22 +217,43 @@ def check_priority(priority: NDArray[np.int64], orders: int) -> None:
         raise InvalidBook("priority", "every rank once", f"rank {int(taken.argmin())} missing")
 
 
-def _ration(
+def _fill(
     book: Book, priority: NDArray[np.int64], at: Curves, tick: Tick, short_side: Side
-) -> Cross:
+) -> Cross | NoCross:
     check_priority(priority, len(book))
     buys = book.sides == Side.BUY
     marketable = np.where(buys, book.limits >= tick, book.limits <= tick)
-    fills = np.where(marketable, book.sizes, 0)
+    lots = np.where(marketable, book.sizes, 0)
     on_long_side = buys if short_side is Side.SELL else ~buys
-    volume = int((at.supply if short_side is Side.SELL else at.demand)[tick])
+    plain = _minimums(book) == 0
 
-    queue = np.zeros(len(book), dtype=np.int64)
-    queue[priority] = np.where(on_long_side, fills, 0)
-    served_before = queue.cumsum() - queue
-    served = np.minimum(queue, np.maximum(volume - served_before, 0))
-    fills = np.where(on_long_side, served[priority], fills)
-    return Cross(tick=tick, volume=Lots(volume), short_side=short_side, fills=fills)
+    matched = min(int(at.demand[tick]), int(at.supply[tick]))
+    surplus = max(int(at.demand[tick]), int(at.supply[tick])) - matched
+    queue = np.where(plain | on_long_side, 0, lots)
+    offered = surplus - _sum_before(queue, priority)
+    takes = (queue > 0) & (offered >= _minimums(book))
+    offset = np.where(takes, np.minimum(queue, offered), 0)
+    volume = matched + int(offset.sum())
+    if volume == 0:
+        return NoCross()
+
+    queue = np.where(plain & on_long_side, lots, 0)
+    left = np.maximum(volume - _sum_before(queue, priority), 0)
+    fills = np.where(on_long_side, np.minimum(queue, left), np.where(plain, lots, offset))
+    exhausted = bool(takes.any()) and int(lots[takes].sum()) >= surplus
+    return Cross(tick, Lots(volume), short_side, exhausted, fills)
+
+
+def _sum_before(lots: NDArray[np.int64], priority: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum, for each order, the lots of all orders that come before it."""
+    queue = np.zeros_like(lots)
+    queue[priority] = lots
+    before: NDArray[np.int64] = (queue.cumsum() - queue)[priority]
+    return before
+
+
+def _minimums(book: Book) -> NDArray[np.int64]:
+    return np.zeros(len(book), dtype=np.int64) if book.minimums is None else book.minimums
 
 
 def _check_column(name: str, column: NDArray[np.int64], orders: int, highest: int) -> None:
