@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from crypto.ciphertext import Ciphertext
@@ -24,7 +23,7 @@ from crypto.revealing import Revealed
 from crypto.seal import Evaluator
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
-from darkpool.books import Book, Books, Fault, Rejection
+from darkpool.books import Book, Books, Fault
 from darkpool.committee.factory import MaskFactory
 from darkpool.committee.local import Beacon, LocalCommittee, Session
 from darkpool.crossing.arrivals import Arrivals
@@ -41,6 +40,7 @@ from darkpool.fills.priority import priority_permutation
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
+from darkpool.outcome import AuctionOutcome, Pricing, Refusal, Settlement
 from darkpool.record_schema import IntentRecord
 from darkpool.settlement.balances import (
     BalanceLeaf,
@@ -62,13 +62,6 @@ from darkpool.units import (
     Tick,
     account_id,
 )
-
-
-class Pricing(StrEnum):
-    """How the price is found."""
-
-    UNIFORM = "uniform"
-    REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,63 +95,12 @@ class RecordSink(Protocol):
         """Take an opening, in the order in which they are made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A submission that was not admitted: its number among all, and why."""
-
-    submission: int
-    error: AdmissionRefused | MarginError
-
-
 class CollateralMoved(CheckFailed):
     """Collateral that margin was reserved on left the vault before the batch was committed."""
 
     def __init__(self, account: AccountId, expected: int, got: int) -> None:
         super().__init__(f"collateral of {account}: expected {expected} in the vault, got {got}")
         self.account, self.expected, self.got = account, expected, got
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What went to the chain, and the roots it carried."""
-
-    results: tuple[InstrumentResult, ...]
-    fills_root: bytes
-    balances_root: bytes
-    leaves: tuple[BalanceLeaf, ...]
-    signatures: Mapping[int, bytes]
-    transaction: TransactionReceiptInfo
-
-
-@dataclass(frozen=True, slots=True)
-class AuctionOutcome:
-    """What an interval's auctions led to.
-
-    Attributes:
-        fills: of all instruments; `Fill.intent` counts within the instrument.
-        admitted: numbers of the submissions that became intents, by place in the batch.
-        refusals: the other submissions.
-        rejections: intents that were found to be at fault after the batch was final.
-        credited: deposits between the first look at the vault and the commitment of the batch.
-        transcripts: keypers' signatures on all openings, by keyper.
-        timings_ms: milliseconds by step; `close_to_fills` is the crossing.
-    """
-
-    results: tuple[InstrumentResult, ...]
-    crosses: tuple[EncryptedCross | None, ...]
-    fills: tuple[Fill, ...]
-    books: tuple[Book, ...]
-    admitted: tuple[int, ...]
-    refusals: tuple[Refusal, ...]
-    rejections: tuple[Rejection, ...]
-    batch: BatchRoot
-    batch_signatures: Mapping[int, bytes]
-    batch_transaction: TransactionReceiptInfo
-    settlement: Settlement
-    credited: Mapping[AccountId, Cash]
-    transcripts: Mapping[int, bytes]
-    beacon: Beacon
-    timings_ms: Mapping[str, int]
 
 
 class _Stopwatch:

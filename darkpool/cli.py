@@ -256,9 +256,9 @@ def auction(
     read = read_orders(orders, grid, InstrumentName(DEFAULT_INSTRUMENT))
     key = _chain_key()
 
-    from darkpool.auction import Pricing
     from darkpool.cli_output import auction_document, exact_json, output, print_auction, progress
     from darkpool.clients import identifier
+    from darkpool.outcome import Pricing
     from darkpool.venue import Places, VenueTerms, run_orders
     from darkpool.wargames.intruders import draw_intruders
 

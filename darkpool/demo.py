@@ -23,7 +23,6 @@ from rich.text import Text
 from crypto.ciphertext import to_wire
 from crypto.params import STANDARD
 from darkpool.admission.orders import Order
-from darkpool.auction import Pricing
 from darkpool.cli_output import (
     fills_table,
     print_audit,
@@ -35,6 +34,7 @@ from darkpool.clients import identifier
 from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
 from darkpool.errors import CheckFailed, OutOfBounds
 from darkpool.fills.priority import priority_permutation
+from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
 from darkpool.units import (

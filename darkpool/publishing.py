@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from crypto.attestation import opening_context, venue_terms_digest
 from darkpool.admission.intent import AuctionTerms
-from darkpool.auction import AuctionOutcome, Pricing
 from darkpool.crossing.encrypted import EncryptedCross
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
+from darkpool.outcome import AuctionOutcome, Pricing
 from darkpool.record_schema import (
     AuctionSummary,
     BalanceRecord,

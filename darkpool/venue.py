@@ -35,7 +35,7 @@ from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction import AuctionOutcome, Engine, Pricing, RecordSink, mask_shapes, run_auction
+from darkpool.auction import Engine, RecordSink, mask_shapes, run_auction
 from darkpool.books import Fault
 from darkpool.clients import LocalClients, OpeningsFolder, Stranger, identifier, instrument_of
 from darkpool.clock import SystemClock
@@ -45,6 +45,7 @@ from darkpool.crossing.arrivals import Arrivals
 from darkpool.errors import BadInput, CheckFailed, OutOfBounds
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.terms import MarginTerms
+from darkpool.outcome import AuctionOutcome, Pricing
 from darkpool.publishing import PublicTerms, auction_summary, balances_of, terms_digest
 from darkpool.record import RecordWriter
 from darkpool.record_schema import IntentRecord

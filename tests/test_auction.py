@@ -2,20 +2,22 @@
 
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from crypto.aggregation import AggregateSum
 from crypto.commitment import Domain
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.intent import AuctionTerms
 from darkpool.admission.orders import parse_orders
-from darkpool.auction import Book, Pricing, _check_caps
+from darkpool.auction import _check_caps
+from darkpool.books import Book
 from darkpool.chain_reader import RecordedVenue
 from darkpool.crossing.encrypted import ImplausibleOpening
 from darkpool.errors import InvalidGrid
 from darkpool.fills.fills import FilledLots
+from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
 from darkpool.units import (
@@ -44,9 +46,8 @@ def test_grids_of_one_interval_are_equally_long() -> None:
 
 
 def test_no_fill_is_above_its_cap() -> None:
-    order = TEST_INSECURE_SMALL.order
-    book = Book(InstrumentId(bytes(32)), None, AggregateSum(order))  # type: ignore[arg-type]
-    book.caps = [Lots(5), Lots(2)]
+    sealed = SimpleNamespace(caps=[Lots(5), Lots(2)])
+    book = Book(InstrumentId(bytes(32)), sealed)  # type: ignore[arg-type]
     _check_caps(book, FilledLots(np.array([5, 0]), np.array([0, 2])))
     for bought, sold in (([6, 0], [0, 2]), ([5, 0], [0, 3])):
         with pytest.raises(ImplausibleOpening):

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from darkpool.admission.orders import Order, read_orders
-from darkpool.auction import Pricing
 from darkpool.demo import plain_twin
+from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.units import InstrumentName, PriceGrid
 from darkpool.venue import VenueTerms
@@ -302,7 +302,7 @@ from decimal import Decimal
 from pathlib import Path
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.orders import read_orders
-from darkpool.auction import Pricing
+from darkpool.outcome import Pricing
 from darkpool.settlement.chain import Chain
 from darkpool.units import InstrumentName, PriceGrid
 from darkpool.venue import Places, VenueTerms, run_orders

@@ -14,11 +14,11 @@ from crypto.errors import OpeningMismatch
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.opening_file import OpeningFile
 from darkpool.admission.orders import Order, parse_orders
-from darkpool.auction import Pricing
 from darkpool.clients import FolderExists
 from darkpool.demo import GRID, TwinDiffers, generated_orders, plain_twin, verify_twin
 from darkpool.disclosure import disclose
 from darkpool.errors import InvalidOpeningFile, OutOfBounds
+from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.record_files import RecordExists
 from darkpool.settlement.chain import Chain
@@ -109,11 +109,11 @@ def test_the_record_passes_its_audit(done: Run) -> None:
 
 def test_steps_are_told_in_order(done: Run) -> None:
     names = list(dict.fromkeys(name for name, _, _ in done.steps))
-    expected = "keys chain deposit admit close masks cross margin settle record"
+    expected = "keys chain deposit admit close masks shape cross margin settle record"
     assert names == expected.split()
     assert list(done.result.timings_ms) == [
         *("keys", "chain", "deposit", "seal", "admit", "close", "masks"),
-        *("close_to_fills", "margin", "settle", "record"),
+        *("shape", "close_to_fills", "margin", "settle", "record"),
     ]
     assert min(done.result.timings_ms.values()) >= 0
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.orders import parse_orders
-from darkpool.auction import Pricing
 from darkpool.chain_reader import RecordedVenue
+from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
 from darkpool.units import InstrumentName, PriceGrid, account_bytes, account_id

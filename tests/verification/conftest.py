@@ -13,10 +13,12 @@ import pytest
 
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.orders import Order
-from darkpool.auction import Pricing
+from darkpool.clients import identifier
+from darkpool.outcome import Pricing
 from darkpool.settlement.chain import Chain
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick
 from darkpool.venue import Places, VenueTerms, run_orders
+from darkpool.wargames.intruders import draw_intruders
 
 TICKS = 16
 INTENTS = 12
@@ -88,12 +90,22 @@ def orders_of(names: str, seed: int, *, crossing: bool = True) -> list[Order]:
     return orders
 
 
-def publish(directory: Path, orders: list[Order], pricing: Pricing, keypers: int) -> Published:
+def publish(
+    directory: Path,
+    orders: list[Order],
+    pricing: Pricing,
+    keypers: int,
+    attackers: int = 0,
+) -> Published:
     chain = Chain.embedded()
     grid = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
+    instruments = sorted({identifier(order.instrument) for order in orders})
+    intruders = draw_intruders(attackers, instruments, grid)
     terms = VenueTerms(grid, pricing, keypers, margin_rate_ppm=100_003, multiplier=5)
     places = Places(record=directory)
-    run_orders(orders, terms, TEST_INSECURE_SMALL, lambda: chain, places, lambda *_: None)
+    run_orders(
+        orders, terms, TEST_INSECURE_SMALL, lambda: chain, places, lambda *_: None, intruders
+    )
     return Published(directory, chain)
 
 
@@ -113,6 +125,13 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Published:
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Published:
     directory = tmp_path_factory.mktemp("quiet") / "record"
     return publish(directory, orders_of("AB", 3, crossing=False), Pricing.UNIFORM, 4)
+
+
+@pytest.fixture(scope="session")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """Ten attackers among the orders, five of each sort."""
+    directory = tmp_path_factory.mktemp("attacked") / "record"
+    return publish(directory, orders_of("AB", 4), Pricing.UNIFORM, 4, attackers=10)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ CHECKS = [
     "transcript",
     "beacon",
     "schedule",
+    "rejections",
     "circuits",
     "results",
     "fills",
@@ -48,7 +49,7 @@ def failed(report: AuditReport) -> dict[str, str]:
     return {c.name: c.detail for c in report.checks if c.verdict is Verdict.FAILS}
 
 
-@pytest.mark.parametrize("kind", ["uniform", "reference", "quiet"])
+@pytest.mark.parametrize("kind", ["uniform", "reference", "quiet", "attacked"])
 def test_an_honest_record_passes(kind: str, request: pytest.FixtureRequest) -> None:
     published = request.getfixturevalue(kind)
     venue, committee = (
@@ -89,6 +90,8 @@ def test_the_records_of_the_tests_have_what_they_are_to_show(uniform: Any, quiet
         for entry in json.loads((uniform.directory / "openings.json").read_bytes())["openings"]
     }
     assert purposes == {
+        "shape",
+        "cap bits",
         "price lanes",
         "no-cross",
         "price bits",

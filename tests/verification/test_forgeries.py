@@ -193,7 +193,7 @@ def deny_the_cross(copy: Any) -> None:
         (drop_the_last_opening, "schedule", "got none"),
         (open_something_more, "schedule", "no further opening"),
         (swap_openings, "schedule", "long row"),
-        (shift_masked_lane, "circuits", "ciphertext of no-cross 0"),
+        (shift_masked_lane, "circuits", "ciphertext of cap bits 0"),
         (shift_short_row, "circuits", "ciphertext of ration lanes 0.0"),
         (shift_short_row, "results", "instrument A, volume"),
         (shift_zeroed_slot, "openings", "expected zero, got 1"),
@@ -207,3 +207,64 @@ def test_a_forged_record_fails_the_right_check(
     forge(copy)
     copy.reseal()
     assert says in failed(audit(copy.directory)).get(check, "holds")
+
+
+def pardon_the_guilty(copy: Any) -> None:
+    copy.change("record.json", lambda tree: tree["summary"]["rejections"].pop())
+
+
+def blame_an_innocent(copy: Any) -> None:
+    def blame(tree: Any) -> None:
+        rejections = tree["summary"]["rejections"]
+        taken = {rejection["intent"] for rejection in rejections}
+        innocent = next(k for k in range(len(taken) + 1) if k not in taken)
+        rejections[0]["intent"] = innocent
+
+    copy.change("record.json", blame)
+
+
+def change_the_fault(copy: Any) -> None:
+    def change(tree: Any) -> None:
+        tree["summary"]["rejections"][0]["reason"] = "cap"
+
+    copy.change("record.json", change)
+
+
+def hide_a_malformed_intent(copy: Any) -> None:
+    """Shift the sum that was opened so that it is zero: nobody would seem to be at fault."""
+    record, index = Record.load(copy.directory), number_of(copy, "shape 0")
+    values = record.opening(index).values
+    shift_share(copy, "shape 0", {k: -int(v) for k, v in enumerate(values) if v})
+
+
+def blame_by_a_shifted_sum(copy: Any) -> None:
+    shift_share(copy, "shape 1", {5: 1})
+
+
+def hide_a_size_above_its_cap(copy: Any) -> None:
+    record, index = Record.load(copy.directory), number_of(copy, "cap bits 0")
+    opened = record.opening(index)
+    slots_of_ones = np.flatnonzero(opened.support & (opened.values == 0))
+    shift_share(copy, "cap bits 0", {int(slot): 1 for slot in slots_of_ones})
+
+
+@pytest.mark.parametrize(
+    ("forge", "check", "says"),
+    [
+        (pardon_the_guilty, "rejections", "rejections"),
+        (blame_an_innocent, "rejections", "rejections"),
+        (change_the_fault, "rejections", "rejections"),
+        (hide_a_malformed_intent, "schedule", "shape 1"),
+        (hide_a_malformed_intent, "transcript", "signature"),
+        (blame_by_a_shifted_sum, "transcript", "signature"),
+        (hide_a_size_above_its_cap, "schedule", "no-cross 0"),
+        (hide_a_size_above_its_cap, "transcript", "signature"),
+    ],
+)
+def test_a_forged_rejection_fails_the_right_check(
+    forge: Change, check: str, says: str, attacked: Any, copy_of: Any
+) -> None:
+    copy = copy_of(attacked)
+    forge(copy)
+    copy.reseal()
+    assert says in failed(audit(copy.directory, quick=True)).get(check, "holds")

@@ -1,0 +1,75 @@
+"""What an interval's auctions led to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from crypto.commitment import BatchRoot
+from darkpool.books import Book, Rejection
+from darkpool.committee.local import Beacon
+from darkpool.crossing.encrypted import EncryptedCross
+from darkpool.errors import AdmissionRefused, MarginError
+from darkpool.fills.fills import Fill
+from darkpool.settlement.balances import BalanceLeaf, InstrumentResult
+from darkpool.settlement.evidence import TransactionReceiptInfo
+from darkpool.units import AccountId, Cash
+
+
+class Pricing(StrEnum):
+    """How the price is found."""
+
+    UNIFORM = "uniform"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A submission that was not admitted: its number among all, and why."""
+
+    submission: int
+    error: AdmissionRefused | MarginError
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What went to the chain, and the roots it carried."""
+
+    results: tuple[InstrumentResult, ...]
+    fills_root: bytes
+    balances_root: bytes
+    leaves: tuple[BalanceLeaf, ...]
+    signatures: Mapping[int, bytes]
+    transaction: TransactionReceiptInfo
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionOutcome:
+    """What an interval's auctions led to.
+
+    Attributes:
+        fills: of all instruments; `Fill.intent` counts within the instrument.
+        admitted: numbers of the submissions that became intents, by place in the batch.
+        refusals: the other submissions.
+        rejections: intents that were found to be at fault after the batch was final.
+        credited: deposits between the first look at the vault and the commitment of the batch.
+        transcripts: keypers' signatures on all openings, by keyper.
+        timings_ms: milliseconds by step; `close_to_fills` is the crossing.
+    """
+
+    results: tuple[InstrumentResult, ...]
+    crosses: tuple[EncryptedCross | None, ...]
+    fills: tuple[Fill, ...]
+    books: tuple[Book, ...]
+    admitted: tuple[int, ...]
+    refusals: tuple[Refusal, ...]
+    rejections: tuple[Rejection, ...]
+    batch: BatchRoot
+    batch_signatures: Mapping[int, bytes]
+    batch_transaction: TransactionReceiptInfo
+    settlement: Settlement
+    credited: Mapping[AccountId, Cash]
+    transcripts: Mapping[int, bytes]
+    beacon: Beacon
+    timings_ms: Mapping[str, int]
