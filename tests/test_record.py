@@ -45,6 +45,7 @@ from darkpool.record_schema import (
     OpeningsFile,
     OutcomeRecord,
     RecordFile,
+    ReferenceRecord,
     SettlementRecord,
     TransactionRecord,
     VenueRecord,
@@ -91,6 +92,10 @@ def summary_of() -> AuctionSummary:
         interval=1,
         pricing="uniform",
         grid=GridRecord("0.25", "-3", 5),
+        reporter=bytes(20),
+        references=(
+            ReferenceRecord(bytes(32), 1, -3_000_000, 250_000, 5, (1 << 64) - 1, bytes(65)),
+        ),
         committee=CommitteeRecord(4, EPOCH, 3, tuple(bytes([i]) * 20 for i in range(4))),
         venue=VenueRecord(1, bytes(20), bytes(20)),
         context=bytes(32),
