@@ -14,6 +14,15 @@ NOW_MS: Final = 1_900_000_000_000
 REPORTER: Final = Reporter(b"\x77" * 32, SimulatedClock(NOW_MS))
 
 
+def renewed(
+    terms: AuctionTerms, *, interval: Interval | None = None, domain: Domain | None = None
+) -> AuctionTerms:
+    """The same terms for another interval, or another chain or contract."""
+    interval, domain = interval or terms.interval, domain or terms.domain
+    grid = next(iter(terms.grids.values()))
+    return terms_on(grid, terms.grids, interval, domain, terms.material)
+
+
 def terms_on(
     grid: PriceGrid,
     instruments: Iterable[InstrumentId],

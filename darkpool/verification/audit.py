@@ -128,7 +128,7 @@ class _Audit:
         self._check(
             "anchor",
             "venue",
-            f"{', '.join(known)} as the auditor knows them",
+            f"as the auditor knows: {', '.join(known)}",
             lambda findings: evidence.check_anchor(self._record, self._anchor, findings),
         )
 
