@@ -162,8 +162,7 @@ class Reporter:
 class ReferenceWatch:
     """Which reference prices a keyper has accepted, by interval, under its own clock.
 
-    It accepts one set for an interval: whoever could choose among several that are fresh would
-    choose the price.
+    It accepts one set for an interval, so that no other takes its place once orders come in.
     """
 
     def __init__(self, domain: Domain, reporter: AccountId, clock: Clock) -> None:

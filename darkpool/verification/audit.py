@@ -75,7 +75,7 @@ class _Audit:
         self._check(
             "reference",
             f"{len(summary.references)} references",
-            "signed by the reporter for this interval; the grid is theirs; fresh on keypers' word",
+            "signed for this interval, gives the grid; fresh on the keypers' word",
             self._references,
         )
         self._check(
