@@ -46,5 +46,7 @@ def start(directory: Path) -> Bench:
         for own in held
     ]
     final_roots: dict[Interval, bytes] = {}
-    committee = local_committee(material, seats, DOMAIN, final_roots.get, order, comparison)
+    committee = local_committee(
+        material, seats, DOMAIN, final_roots.get, order, comparison, lambda _interval: None
+    )
     return Bench(material, order, comparison, committee, final_roots)

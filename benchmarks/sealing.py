@@ -4,6 +4,7 @@ One process, one core, rings of production, everything but the transport.
 """
 
 import gc
+import secrets
 import statistics
 import time
 from collections.abc import Callable
@@ -14,12 +15,14 @@ from benchmarks.machine import write_result
 from crypto.aggregation import AggregateSum
 from crypto.ciphertext import from_wire
 from crypto.commitment import Domain, instrument_id
-from crypto.keys import KeyperSecrets, deal
+from crypto.keys import KeyperSecrets, PublicMaterial, deal
 from crypto.opening import open_and_announce
 from crypto.params import STANDARD
 from crypto.replicated import Committee
 from darkpool.admission.intent import AuctionTerms, LimitOrder
+from darkpool.admission.reference import Reporter
 from darkpool.admission.sealing import SealedOrder, seal_order
+from darkpool.clock import SystemClock
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 
 RUNS = 60
@@ -55,11 +58,18 @@ def timed(action: Callable[[], object], runs: int) -> tuple[float, float]:
     return round(statistics.median(times_ms), 3), round(min(times_ms), 3)
 
 
+def _terms(material: PublicMaterial) -> AuctionTerms:
+    grid = PriceGrid(Decimal("0.25"), Decimal(4805), 1024)
+    domain, interval, clock = Domain(1, bytes(20)), Interval(1), SystemClock()
+    reporter = Reporter(secrets.token_bytes(32), clock)
+    signed = reporter.sign(grid, [INSTRUMENT], interval, domain)
+    return AuctionTerms.open(domain, material, interval, reporter.address, signed, clock)
+
+
 def measure(keypers: int) -> Figures:
     """Seal, check and add up with a committee of 3 or 4 keypers."""
     material, held = deal(STANDARD, Committee(keypers, 0))
-    grid = PriceGrid(Decimal("0.25"), Decimal(4805), 1024)
-    terms = AuctionTerms(Domain(1, bytes(20)), material, Interval(1), {INSTRUMENT: grid})
+    terms = _terms(material)
 
     def seal() -> SealedOrder:
         order = LimitOrder(Side.BUY, Lots(25), Tick(500))

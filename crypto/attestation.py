@@ -47,19 +47,28 @@ def share_purpose(context: bytes, sequence: int, purpose: str) -> bytes:
 
 
 def venue_terms_digest(
-    material: bytes, vault: bytes, rules: Sequence[str], margin: Sequence[tuple[bytes, int, int]]
+    material: bytes,
+    vault: bytes,
+    reporter: bytes,
+    references: Sequence[bytes],
+    rules: Sequence[str],
+    margin: Sequence[tuple[bytes, int, int]],
 ) -> bytes:
     """32 bytes over what an auction runs under.
 
     Args:
         material: digest of the public key material.
         vault: address of the vault, 20 bytes.
+        reporter: address that reference prices are signed with, 20 bytes.
+        references: digest of each signed reference price, 32 bytes.
         rules: pricing, tick size, reference price and number of ticks, in words.
         margin: instrument, rate in parts per million and multiplier, for each instrument.
     """
     flat = [field for entry in margin for field in entry]
     words = [rule.encode() for rule in rules]
-    fields = absorb(labels.VENUE_TERMS, material, vault, len(words), *words, *flat)
+    prices = absorb(b"", *references)
+    named = (material, vault, reporter, prices)
+    fields = absorb(labels.VENUE_TERMS, *named, len(words), *words, *flat)
     return hashlib.sha256(fields).digest()
 
 

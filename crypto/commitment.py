@@ -20,6 +20,7 @@ from crypto.labels import EIP712_DOMAIN_NAME, EIP712_DOMAIN_VERSION
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 SIGNATURE_BYTES = 65
 
+_NUMBERS = ("int", "uint")
 _DOMAIN_TYPE_HASH = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
@@ -125,6 +126,26 @@ class SettlementRoot(TypedMessage):
     balances_root: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ReferencePrice(TypedMessage):
+    """What an instrument costs elsewhere, for one interval, and the prices around it.
+
+    `price` may be negative; it and `tick_size` are in one unit, which the venue lays down.
+    `observed_at` is in Unix milliseconds.
+    """
+
+    ENCODE_TYPE: ClassVar[str] = (
+        "ReferencePrice(bytes32 instrument,uint64 interval,int128 price,uint64 tickSize,"
+        "uint32 ticks,uint64 observedAt)"
+    )
+    instrument: bytes
+    interval: int
+    price: int
+    tick_size: int
+    ticks: int
+    observed_at: int
+
+
 def commitment(intent: Intent, domain: Domain) -> bytes:
     """Return the 32-byte commitment to an intent: its EIP-712 digest, hidden by salt and seed.
 
@@ -213,8 +234,9 @@ def _schema(encode_type: str) -> tuple[bytes, tuple[tuple[str, str, int], ...]]:
     for declaration in encode_type.split("(")[1].rstrip(")").split(","):
         solidity, name = declaration.split(" ")
         snake_case = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name)
-        if solidity.startswith("uint"):
-            schema.append((snake_case, "uint", int(solidity.removeprefix("uint"))))
+        number = re.fullmatch("(u?int)([0-9]+)", solidity)
+        if number is not None:
+            schema.append((snake_case, number[1], int(number[2])))
         else:
             schema.append((snake_case, solidity, {"address": 20, "bytes32": 32}[solidity]))
     return keccak(encode_type.encode()), tuple(schema)
@@ -223,9 +245,10 @@ def _schema(encode_type: str) -> tuple[bytes, tuple[tuple[str, str, int], ...]]:
 def _word(name: str, kind: str, width: int, value: int | bytes) -> bytes:
     """Encode one field into 32 bytes; `width` is in bits for a number, in bytes otherwise."""
     if isinstance(value, int):
-        if kind != "uint" or not 0 <= value < 1 << width:
+        lowest, above = (-1 << width - 1, 1 << width - 1) if kind == "int" else (0, 1 << width)
+        if kind not in _NUMBERS or not lowest <= value < above:
             raise InvalidMessageField(name, f"{kind} of {width}", value)
-        return value.to_bytes(32, "big")
-    if kind == "uint" or len(value) != width:
+        return value.to_bytes(32, "big", signed=lowest < 0)
+    if kind in _NUMBERS or len(value) != width:
         raise InvalidMessageField(name, f"{kind} of {width}", value)
     return value.rjust(32, b"\0")

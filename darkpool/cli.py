@@ -168,7 +168,8 @@ def auction(
             parser=_decimal,
             metavar="PRICE",
             show_default=False,
-            help="Reference price, a multiple of the tick size; the middle of the grid.",
+            help="Reference price, a multiple of the tick size; the middle of the grid. "
+            "The venue's reporter signs it for every instrument.",
         ),
     ],
     ticks: Annotated[
@@ -326,14 +327,18 @@ def audit(
             metavar="A,B,C,D", help="Signing addresses of the keypers, known from elsewhere."
         ),
     ] = None,
+    reporter: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The reporter of reference prices, from elsewhere."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Recompute everything that the record in DIR allows, sharing no market code with the engine.
 
     Each check is a line, and a failing one names the part of the record that is at fault. Exit
-    code 0 only when none fails. Without --settlement or --keypers the venue is the one that the
-    record names; without --chain the evidence that the roots were on a chain is the keypers'
-    signatures: a chain inside `darkpool auction` is gone when that ends.
+    code 0 only when none fails. Without --settlement, --keypers or --reporter the venue is the
+    one that the record names; without --chain the evidence that the roots were on a chain is the
+    keypers' signatures: a chain inside `darkpool auction` is gone when that ends.
     """
     from darkpool.cli_output import audit_document, exact_json, output, print_audit, progress
     from darkpool.verification.audit import audit as run_audit
@@ -342,7 +347,7 @@ def audit(
         raise UnreadableFile(record, "no directory of this name")
     _require_url(chain)
     reader = None if chain is None else _reader(record, chain)
-    anchor = _anchor(settlement, keypers)
+    anchor = _anchor(settlement, keypers, reporter)
     with progress() as shown:
         report = run_audit(
             record, reader, quick=quick, anchor=anchor, progress=lambda step: shown(step, 0, 0)
@@ -355,7 +360,7 @@ def audit(
         raise typer.Exit(1)
 
 
-def _anchor(settlement: str | None, keypers: str | None) -> Anchor:
+def _anchor(settlement: str | None, keypers: str | None, reporter: str | None) -> Anchor:
     from darkpool.units import account_bytes, account_id
     from darkpool.verification.evidence import Anchor
 
@@ -365,6 +370,7 @@ def _anchor(settlement: str | None, keypers: str | None) -> Anchor:
     return Anchor(
         None if settlement is None else address(settlement),
         None if keypers is None else tuple(map(address, keypers.split(","))),
+        None if reporter is None else address(reporter),
     )
 
 

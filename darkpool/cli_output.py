@@ -157,6 +157,7 @@ def auction_document(result: VenueResult) -> dict[str, object]:
         "settlement_tx": _hex(settlement.transaction.hash),
         "settlement_contract": result.settlement_contract,
         "keypers": list(result.keypers),
+        "reporter": result.reporter,
         "timings_ms": dict(result.timings_ms),
         "record": None if result.record is None else str(result.record),
     }
@@ -181,6 +182,7 @@ def print_auction(console: Console, result: VenueResult) -> None:
         "settlement transaction": _hex(settlement.transaction.hash),
         "settlement contract": result.settlement_contract,
         "keypers": ",".join(result.keypers),
+        "reporter": result.reporter,
         "close to fills": f"{result.timings_ms['close_to_fills']} ms",
         "record": "none (--record DIR keeps one)" if result.record is None else str(result.record),
     }

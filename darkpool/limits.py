@@ -57,6 +57,16 @@ MARGIN_RATE_ONE_PPM: Final = 10**6
 CASH_MAX: Final = (1 << 128) - 1
 """An amount of money, in units of 10**-6: fits the contracts' uint256 with room for any sum."""
 
+REFERENCE_AGE_MAX_MS: Final = 60_000
+"""Age of a reference price when an auction opens on it."""
+
+REFERENCE_AGE_AT_CLOSE_MAX_MS: Final = 900_000
+"""Age of a reference price when a keyper begins to open what the closed batch leads to. Longer
+than `REFERENCE_AGE_MAX_MS` by the time in which sealed orders are admitted."""
+
+REFERENCE_AHEAD_MAX_MS: Final = 2_000
+"""How far a reference price may seem to lie in the future: clocks of two machines differ."""
+
 ORDER_FILE_MAX_BYTES: Final = 16 << 20
 """Size of an order file."""
 
@@ -82,6 +92,9 @@ _RULES: Final = {
     "ORDER_SIZE_MAX_LOTS <= CAPS_SUM_MAX_LOTS": ORDER_SIZE_MAX_LOTS <= CAPS_SUM_MAX_LOTS,
     "CAP_BUCKETS_LOTS rises from 1": (
         CAP_BUCKETS_LOTS[0] == 1 and list(CAP_BUCKETS_LOTS) == sorted(set(CAP_BUCKETS_LOTS))
+    ),
+    "REFERENCE_AGE_MAX_MS < REFERENCE_AGE_AT_CLOSE_MAX_MS": (
+        REFERENCE_AGE_MAX_MS < REFERENCE_AGE_AT_CLOSE_MAX_MS
     ),
     "PRICE_DECIMALS = CASH_DECIMALS": PRICE_DECIMALS == CASH_DECIMALS,
     "the largest notional <= CASH_MAX": (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from crypto.attestation import opening_context, venue_terms_digest
 from darkpool.admission.intent import AuctionTerms
+from darkpool.admission.reference import SignedReference
 from darkpool.crossing.encrypted import EncryptedCross
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
@@ -22,6 +23,7 @@ from darkpool.record_schema import (
     InstrumentRecord,
     MarginRecord,
     OutcomeRecord,
+    ReferenceRecord,
     RejectionRecord,
     SettlementRecord,
     TransactionRecord,
@@ -79,6 +81,10 @@ def auction_summary(
         interval=interval,
         pricing=terms.pricing.value,
         grid=_grid(next(iter(terms.auction.grids.values()))),
+        reporter=account_bytes(terms.auction.reporter),
+        references=tuple(
+            _reference(terms.auction.references[book.instrument]) for book in outcome.books
+        ),
         committee=_committee(terms),
         venue=VenueRecord(
             deployment.chain_id,
@@ -128,6 +134,8 @@ def terms_digest(
     return venue_terms_digest(
         auction.material.digest(),
         account_bytes(deployment.vault),
+        account_bytes(auction.reporter),
+        [auction.references[name].message.digest(auction.domain) for name in sorted(margin)],
         (pricing.value, grid.tick_size, grid.reference, str(grid.ticks)),
         [(name, margin[name].rate_ppm, margin[name].multiplier) for name in sorted(margin)],
     )
@@ -152,6 +160,19 @@ def _in_ledger_order(account: bytes) -> AccountId:
 
 def _grid(grid: PriceGrid) -> GridRecord:
     return GridRecord(f"{grid.tick_size:f}", f"{grid.reference:f}", grid.ticks)
+
+
+def _reference(reference: SignedReference) -> ReferenceRecord:
+    message = reference.message
+    return ReferenceRecord(
+        message.instrument,
+        message.interval,
+        message.price,
+        message.tick_size,
+        message.ticks,
+        message.observed_at,
+        reference.signature,
+    )
 
 
 def _committee(terms: PublicTerms) -> CommitteeRecord:

@@ -42,9 +42,10 @@ def _short(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Of an integer field: 0 up to and including `highest`."""
+    """Of an integer field: from `lowest` to `highest`, both included."""
 
     highest: int
+    lowest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +190,9 @@ def _dataclass(tree: object, kind: Any, part: str) -> Any:
 def _scalar(tree: object, kind: Any, rules: tuple[object, ...], part: str) -> Any:
     if kind is int:
         bound = next((r for r in rules if isinstance(r, Bound)), _INTEGER)
-        if type(tree) is not int or not 0 <= tree <= bound.highest:
-            raise MalformedRecord(part, f"an integer from 0 to {bound.highest}", repr(tree))
+        if type(tree) is not int or not bound.lowest <= tree <= bound.highest:
+            expected = f"an integer from {bound.lowest} to {bound.highest}"
+            raise MalformedRecord(part, expected, repr(tree))
         return tree
     if not isinstance(tree, str) or len(tree) > 2 * _OCTETS_MAX:
         raise MalformedRecord(part, "text", repr(tree))

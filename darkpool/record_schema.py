@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from crypto.commitment import Domain, SealedIntent
+from crypto.commitment import Domain, ReferencePrice, SealedIntent
+from darkpool.limits import PRICE_MAX_UNITS
 from darkpool.record_json import Bound, Shape, Width
 
 RECORD_VERSION: Final = 1
@@ -23,6 +24,7 @@ Signature = Annotated[bytes, Width(65)]
 Small = Annotated[int, Bound(1 << 20)]
 """Counts, indices, ticks and keyper numbers."""
 Cash = Annotated[int, Bound((1 << 128) - 1)]
+Price = Annotated[int, Bound(PRICE_MAX_UNITS, -PRICE_MAX_UNITS)]
 DecimalText = Annotated[str, Shape(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?")]
 Name = Annotated[str, Shape(r"[ -~]{1,64}")]
 Purpose = Annotated[str, Shape(r"[a-z0-9 .-]{1,64}")]
@@ -47,6 +49,33 @@ class GridRecord:
     tick_size: DecimalText
     reference: DecimalText
     ticks: Small
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRecord:
+    """A signed reference price; `price` and `tick_size` in 10**-6 units, `observed_at` in Unix ms.
+
+    The fields but the signature are those of the signed message.
+    """
+
+    instrument: Hash
+    interval: int
+    price: Price
+    tick_size: int
+    ticks: Small
+    observed_at: int
+    signature: Signature
+
+    def message(self) -> ReferencePrice:
+        """What was signed."""
+        return ReferencePrice(
+            self.instrument,
+            self.interval,
+            self.price,
+            self.tick_size,
+            self.ticks,
+            self.observed_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +190,8 @@ class AuctionSummary:
     """All of an interval's auctions that is not a ciphertext, a key or an opening.
 
     Attributes:
+        reporter: address that signs reference prices.
+        references: of every instrument, in their order; the grid is what they say.
         context: 32 bytes that openings are bound to.
         beacon_shares: 32 bytes of each virtual party, in share order.
         transcripts: signatures on all openings, by keyper number, counted from 0.
@@ -171,6 +202,8 @@ class AuctionSummary:
     interval: int
     pricing: Pricing
     grid: GridRecord
+    reporter: Address
+    references: tuple[ReferenceRecord, ...]
     committee: CommitteeRecord
     venue: VenueRecord
     context: Hash

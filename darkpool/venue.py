@@ -34,6 +34,7 @@ from crypto.seal import Evaluator
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
+from darkpool.admission.reference import ReferenceWatch, Reporter
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction import Engine, RecordSink, mask_shapes, run_auction
 from darkpool.books import Fault
@@ -178,6 +179,7 @@ class VenueResult:
         refused: submissions that did not become intents.
         settlement_contract: address of the venue on its chain; with `keypers`, the addresses that
             the keypers sign with, it is what an auditor has to know of the venue.
+        reporter: address that the reference prices are signed with.
         timings_ms: milliseconds by step, in order.
         record: where the public record is, if one was wanted.
     """
@@ -189,6 +191,7 @@ class VenueResult:
     refused: tuple[NotAdmitted, ...]
     settlement_contract: AccountId
     keypers: tuple[AccountId, ...]
+    reporter: AccountId
     timings_ms: Mapping[str, int]
     record: Path | None
 
@@ -275,6 +278,8 @@ def run_orders(
             material, seats = _deal(parameters, terms.keypers, state)
         with watch.step("chain", progress):
             public = _deploy(terms, material, seats, chain, orders)
+        references = ReferenceWatch(public.auction.domain, public.auction.reporter, SystemClock())
+        references.accept(public.auction.interval, public.auction.references)
         clients = LocalClients(orders, openings, strangers)
         masks = stack.enter_context(_mask_factory(public, seats, clients))
         arrivals = stack.enter_context(_arrivals(material, state, len(clients.parties)))
@@ -283,7 +288,7 @@ def run_orders(
         with watch.step("deposit", progress):
             ledger = _deposit(chain, clients.deposits(margin))
         before = balances_of(ledger)
-        engine = _engine(public, seats, chain, masks, arrivals, ledger)
+        engine = _engine(public, seats, chain, masks, arrivals, ledger, references)
         outcome = _auction(engine, public, clients, record or _NoRecord(), progress)
         if record is not None:
             with watch.step("record", progress):
@@ -313,12 +318,17 @@ def _deploy(
     chain: Chain,
     orders: Sequence[Order],
 ) -> PublicTerms:
-    """Deploy the contracts; from then on it is public what this venue is."""
+    """Deploy the contracts; from then on it is public what this venue is.
+
+    The venue plays its reporter as well: it signs the reference price that it was given, now.
+    """
     addresses = [account_id("0x" + address_of(seat.signing_key).hex()) for seat in seats]
     deployment = chain.deploy(addresses)
     names = {identifier(order.instrument): order.instrument for order in orders}
-    grids = dict.fromkeys(names, terms.grid)
-    auction = AuctionTerms(deployment.domain(), material, FIRST_INTERVAL, grids)
+    domain, clock = deployment.domain(), SystemClock()
+    reporter = Reporter(PrivateKey().secret, clock)
+    signed = reporter.sign(terms.grid, names, FIRST_INTERVAL, domain)
+    auction = AuctionTerms.open(domain, material, FIRST_INTERVAL, reporter.address, signed, clock)
     margin = dict.fromkeys(names, terms.margin())
     return PublicTerms(auction, terms.pricing, margin, names, deployment)
 
@@ -421,12 +431,15 @@ def _engine(
     masks: MaskFactory,
     arrivals: Arrivals,
     ledger: MarginLedger,
+    references: ReferenceWatch,
 ) -> Engine:
     material = public.auction.material
     order = Evaluator(material.order.evaluation_keys())
     comparison = Evaluator(material.comparison.evaluation_keys())
     domain = public.auction.domain
-    committee = local_committee(material, seats, domain, _final_root(chain), order, comparison)
+    committee = local_committee(
+        material, seats, domain, _final_root(chain), order, comparison, references.require
+    )
     rules = terms_digest(public.auction, public.pricing, public.margin, public.deployment)
     return Engine(
         order, comparison, committee, masks, arrivals, chain, ledger, CONFIRMATIONS, rules
@@ -511,6 +524,7 @@ def _result(
         ),
         public.deployment.settlement,
         public.deployment.keypers,
+        public.auction.reporter,
         timings_ms,
         record,
     )

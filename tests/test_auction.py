@@ -11,6 +11,7 @@ from crypto.commitment import Domain
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.intent import AuctionTerms
 from darkpool.admission.orders import parse_orders
+from darkpool.admission.reference import SignedReference
 from darkpool.auction import _check_caps
 from darkpool.books import Book
 from darkpool.chain_reader import RecordedVenue
@@ -32,6 +33,7 @@ from darkpool.units import (
 from darkpool.venue import Places, VenueTerms, run_orders
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
+from tests.reference_prices import REPORTER
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
 ORDERS = b"account,side,size,limit\nann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\n"
@@ -39,10 +41,12 @@ STRANGER = AccountId("0x" + "00" * 19 + "07")
 
 
 def test_grids_of_one_interval_are_equally_long() -> None:
-    other = PriceGrid(Decimal("0.25"), Decimal(4805), 16)
-    grids = {InstrumentId(b"\1" * 32): GRID, InstrumentId(b"\2" * 32): other}
+    other, domain = PriceGrid(Decimal("0.25"), Decimal(4805), 16), Domain(1, bytes(20))
+    references: dict[InstrumentId, SignedReference] = {}
+    for name, grid in ((b"\1" * 32, GRID), (b"\2" * 32, other)):
+        references |= REPORTER.sign(grid, [InstrumentId(name)], FIRST_INTERVAL, domain)
     with pytest.raises(InvalidGrid, match="16, 32"):
-        AuctionTerms(Domain(1, bytes(20)), None, FIRST_INTERVAL, grids)  # type: ignore[arg-type]
+        AuctionTerms(domain, None, FIRST_INTERVAL, REPORTER.address, references)  # type: ignore[arg-type]
 
 
 def test_no_fill_is_above_its_cap() -> None:

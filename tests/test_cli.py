@@ -150,7 +150,7 @@ def test_the_object_that_json_prints(killed_then_run: Run) -> None:
     assert list(document) == [
         *("price", "volume", "short_side", "fills", "instruments", "intents", "batch_root"),
         *("balances_root", "settlement_tx", "settlement_contract", "keypers"),
-        *("timings_ms", "record"),
+        *("reporter", "timings_ms", "record"),
     ]
     assert document["price"] == Decimal("4805.00")
     assert document["intents"] == 4
@@ -164,7 +164,12 @@ def anchors(record: Path) -> tuple[str, ...]:
     """The options that say what an auditor knows of the venue of a record."""
     summary = Record.load(record).summary
     keypers = ",".join(f"0x{address.hex()}" for address in summary.committee.addresses)
-    return ("--settlement", f"0x{summary.venue.settlement.hex()}", "--keypers", keypers)
+    known = {
+        "--settlement": f"0x{summary.venue.settlement.hex()}",
+        "--keypers": keypers,
+        "--reporter": f"0x{summary.reporter.hex()}",
+    }
+    return tuple(text for option in known.items() for text in option)
 
 
 def test_an_audit_passes(killed_then_run: Run) -> None:
@@ -181,11 +186,12 @@ def test_an_audit_passes(killed_then_run: Run) -> None:
 
 def test_an_audit_of_another_venue_fails(killed_then_run: Run) -> None:
     record = killed_then_run.folder / "record"
-    _, settlement, _, keypers = anchors(record)
+    _, settlement, _, keypers, _, _ = anchors(record)
     other = "0x" + "11" * 20
     for options in (
         ("--settlement", other),
         ("--keypers", ",".join([other, *keypers.split(",")[1:]])),
+        ("--reporter", other),
     ):
         done = darkpool("audit", record, "--quick", "--json", *options)
         assert done.returncode == 1

@@ -26,6 +26,7 @@ ONLY_IMPORTERS = {
 AUDITOR_IMPORTS = {
     "crypto",
     "darkpool.errors",
+    "darkpool.limits",
     "darkpool.record",
     "darkpool.record_schema",
     "darkpool.units",

@@ -30,6 +30,7 @@ def test_the_largest_sum_of_caps_is_the_last_one_below_a_quarter_of_t() -> None:
         ("ORDER_SIZE_MAX_LOTS", "16_760_833"),
         ("CAP_BUCKETS_LOTS", "(1, 5, 2)"),
         ("CAP_BUCKETS_LOTS", "(2, 5)"),
+        ("REFERENCE_AGE_MAX_MS", "900_000"),
         ("CASH_DECIMALS", "18"),
         ("CASH_MAX", "1"),
         ("DECIMAL_DIGITS_MAX", "18"),

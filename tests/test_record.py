@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -28,6 +28,7 @@ from crypto.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 from crypto.replicated import Committee
 from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed
 from crypto.ring import Words
+from darkpool.limits import PRICE_MAX_UNITS
 from darkpool.record import Record, RecordWriter
 from darkpool.record_files import RecordExists
 from darkpool.record_json import MalformedRecord, from_json, to_json
@@ -45,6 +46,7 @@ from darkpool.record_schema import (
     OpeningsFile,
     OutcomeRecord,
     RecordFile,
+    ReferenceRecord,
     SettlementRecord,
     TransactionRecord,
     VenueRecord,
@@ -91,6 +93,10 @@ def summary_of() -> AuctionSummary:
         interval=1,
         pricing="uniform",
         grid=GridRecord("0.25", "-3", 5),
+        reporter=bytes(20),
+        references=(
+            ReferenceRecord(bytes(32), 1, -3_000_000, 250_000, 5, (1 << 64) - 1, bytes(65)),
+        ),
         committee=CommitteeRecord(4, EPOCH, 3, tuple(bytes([i]) * 20 for i in range(4))),
         venue=VenueRecord(1, bytes(20), bytes(20)),
         context=bytes(32),
@@ -140,6 +146,16 @@ def parts() -> Parts:
 @pytest.fixture(scope="session")
 def written(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return parts.write(tmp_path_factory.mktemp("records") / "record")
+
+
+@pytest.mark.parametrize("price", [-PRICE_MAX_UNITS - 1, PRICE_MAX_UNITS + 1])
+def test_a_reference_price_has_bounds_on_both_sides(price: int) -> None:
+    reference = summary_of().references[0]
+    for allowed in (-PRICE_MAX_UNITS, PRICE_MAX_UNITS):
+        kept = replace(reference, price=allowed)
+        assert from_json(to_json(kept), ReferenceRecord, "reference") == kept
+    with pytest.raises(MalformedRecord, match=r"an integer from -10+ to 10+, got"):
+        from_json(to_json(replace(reference, price=price)), ReferenceRecord, "reference")
 
 
 def test_a_record_reads_back_as_it_was_written(parts: Parts, written: Path) -> None:

@@ -12,12 +12,16 @@ import pytest
 
 from crypto.errors import OpeningMismatch
 from crypto.params import TEST_INSECURE_SMALL
+from darkpool import venue
 from darkpool.admission.opening_file import OpeningFile
 from darkpool.admission.orders import Order, parse_orders
+from darkpool.admission.reference import StaleReference
 from darkpool.clients import FolderExists
+from darkpool.clock import SimulatedClock, SystemClock
 from darkpool.demo import GRID, TwinDiffers, generated_orders, plain_twin, verify_twin
 from darkpool.disclosure import disclose
 from darkpool.errors import InvalidOpeningFile, OutOfBounds
+from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AGE_MAX_MS
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.record_files import RecordExists
@@ -240,6 +244,49 @@ def test_three_keypers_and_no_margin(tmp_path: Path, pricing: Pricing) -> None:
         leaf.withdrawable or leaf.encumbered for leaf in result.outcome.settlement.leaves
     )
     assert audit(tmp_path / "record", quick=True).ok
+
+
+class PassingClock(SimulatedClock):
+    """A clock on which some time passes whenever somebody looks at it."""
+
+    def __init__(self, unix_ms: int, passes_ms: int) -> None:
+        super().__init__(unix_ms)
+        self.passes_ms = passes_ms
+
+    def unix_ms(self) -> int:
+        now_ms = super().unix_ms()
+        self.advance(self.passes_ms)
+        return now_ms
+
+
+def test_no_auction_opens_on_a_stale_reference(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = PassingClock(SystemClock().unix_ms(), REFERENCE_AGE_MAX_MS + 1)
+    monkeypatch.setattr(venue, "SystemClock", lambda: clock)
+    steps: list[str] = []
+    with pytest.raises(StaleReference):
+        run(read(ORDERS), places=Places(tmp_path / "r"), progress=lambda s, *_: steps.append(s))
+    assert steps[-1] == "chain"
+    assert not (tmp_path / "r").exists()
+
+
+def test_keypers_open_nothing_on_a_reference_that_is_too_old_by_then(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = SimulatedClock(SystemClock().unix_ms())
+    monkeypatch.setattr(venue, "SystemClock", lambda: clock)
+    steps: list[str] = []
+
+    def wait_at_close(step: str, _done: int, _total: int) -> None:
+        steps.append(step)
+        if step == "close":
+            clock.advance(REFERENCE_AGE_AT_CLOSE_MAX_MS + 1)
+
+    with pytest.raises(StaleReference):
+        run(read(ORDERS), places=Places(tmp_path / "r"), progress=wait_at_close)
+    assert steps[-1] == "close"
+    assert not (tmp_path / "r").exists()
 
 
 def test_one_order_does_not_cross() -> None:

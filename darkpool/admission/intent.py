@@ -5,13 +5,17 @@ client holds; a `SealedSubmission` is what leaves the client; an `AdmittedIntent
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import Domain, SealedIntent
 from crypto.keys import PublicMaterial
+from darkpool.admission.reference import SignedReference
+from darkpool.clock import Clock
 from darkpool.errors import InvalidGrid
-from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
+from darkpool.limits import REFERENCE_AGE_MAX_MS
+from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +26,54 @@ class AuctionTerms:
         domain: chain and contract of the settlement.
         material: public keys of the committee's epoch.
         interval: number of the auctions in their series.
-        grids: the price grid of every instrument that is traded; all have the same ticks.
+        reporter: address that reference prices are signed with.
+        references: a reference price of every instrument that is traded.
+        grids: what the references say, and nobody else; all have the same ticks.
 
     Raises:
-        InvalidGrid: grids of different lengths, which could not share a comparison.
+        WrongReference, WrongReporter: see `SignedReference.verify`.
+        InvalidGrid: a reference that gives no grid, or grids of different lengths, which could not
+            share a comparison.
     """
 
     domain: Domain
     material: PublicMaterial
     interval: Interval
-    grids: Mapping[InstrumentId, PriceGrid]
+    reporter: AccountId
+    references: Mapping[InstrumentId, SignedReference]
+    grids: Mapping[InstrumentId, PriceGrid] = field(init=False)
 
     def __post_init__(self) -> None:
-        lengths = sorted({grid.ticks for grid in self.grids.values()})
+        for instrument, reference in self.references.items():
+            reference.verify(self.domain, self.reporter, instrument, self.interval)
+        grids = {instrument: signed.grid() for instrument, signed in self.references.items()}
+        object.__setattr__(self, "grids", grids)
+        lengths = sorted({grid.ticks for grid in grids.values()})
         if len(lengths) > 1:
             raise InvalidGrid(
                 "ticks", "the same for every instrument", ", ".join(map(str, lengths))
             )
+
+    @classmethod
+    def open(
+        cls,
+        domain: Domain,
+        material: PublicMaterial,
+        interval: Interval,
+        reporter: AccountId,
+        references: Mapping[InstrumentId, SignedReference],
+        clock: Clock,
+    ) -> Self:
+        """The terms of an interval that opens now: made on fresh references, or not at all.
+
+        Raises:
+            StaleReference, ReferenceFromTheFuture: a reference that is not fresh.
+            WrongReference, WrongReporter, InvalidGrid: as the terms themselves.
+        """
+        terms = cls(domain, material, interval, reporter, references)
+        for reference in references.values():
+            reference.require_fresh(clock.unix_ms(), REFERENCE_AGE_MAX_MS)
+        return terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from crypto.commitment import Domain
 from crypto.keys import KeyperSecrets, PublicMaterial
 from crypto.lanes import LaneShape
 from crypto.seal import Evaluator
-from darkpool.committee.keyper import FinalRoot, Keyper, ShareWork
+from darkpool.committee.keyper import FinalRoot, Keyper, RequireReferences, ShareWork
 from darkpool.committee.local import AttestedMask, LocalCommittee
 from darkpool.committee.store import KeyperStore
 from darkpool.workers import end_with_parent
@@ -48,6 +48,7 @@ def local_committee(
     final_root: FinalRoot,
     order: Evaluator,
     comparison: Evaluator,
+    require_references: RequireReferences,
 ) -> LocalCommittee:
     """Start all keypers of a committee in this process."""
     work = ShareWork()
@@ -60,6 +61,7 @@ def local_committee(
             domain,
             final_root,
             work,
+            require_references,
         )
         for seat in seats
     ]
@@ -74,7 +76,16 @@ def _start(material: PublicMaterial, seats: Sequence[CommitteeSeat], domain: Dom
     end_with_parent()
     order = Evaluator(material.order.evaluation_keys())
     comparison = Evaluator(material.comparison.evaluation_keys())
-    _worker = local_committee(material, seats, domain, lambda _interval: None, order, comparison)
+    # no root is ever final here, so that no auction begins, on whatever references
+    _worker = local_committee(
+        material,
+        seats,
+        domain,
+        lambda _interval: None,
+        order,
+        comparison,
+        lambda _interval: None,
+    )
 
 
 def _prepare(shape: LaneShape) -> AttestedMask:

@@ -32,6 +32,9 @@ from darkpool.units import AccountId, Interval, account_id
 FinalRoot = Callable[[Interval], bytes | None]
 """Asks the chain: the final batch root of an interval, or None where there is none."""
 
+RequireReferences = Callable[[Interval], None]
+"""Raises `ReferenceRefused` unless this keyper accepted the reference prices of an interval."""
+
 _KEEP: Final = 64
 _KEEP_ENCRYPTIONS: Final = 8
 
@@ -104,6 +107,7 @@ class Keyper:
         domain: Domain,
         final_root: FinalRoot,
         work: ShareWork,
+        require_references: RequireReferences,
     ) -> None:
         self._secrets = secrets
         self._material = material
@@ -112,6 +116,7 @@ class Keyper:
         self._domain = domain
         self._final_root = final_root
         self._work = work
+        self._require_references = require_references
         self._open_contexts: dict[bytes, int | None] = {}
 
     @property
@@ -152,7 +157,9 @@ class Keyper:
 
         Raises:
             OpeningRefused: the chain has no final root, or another than this keyper signed.
+            ReferenceRefused: the interval's reference prices were not accepted, or are too old.
         """
+        self._require_references(interval)
         final, signed = self._final_root(interval), self._store.signed_root(interval)
         if final is None or final != signed:
             expected = "no root" if signed is None else signed.hex()

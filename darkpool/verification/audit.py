@@ -13,7 +13,7 @@ from crypto.errors import CryptoError
 from crypto.lanes import Lanes
 from darkpool.errors import DarkpoolError
 from darkpool.record import Record
-from darkpool.verification import accounts, batch, evidence, openings, outcome
+from darkpool.verification import accounts, batch, evidence, openings, outcome, reference
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
 from darkpool.verification.evidence import Anchor, ChainReader
 from darkpool.verification.report import AuditReport, Check, Findings, Verdict
@@ -40,7 +40,7 @@ def audit(
     except (CryptoError, DarkpoolError) as error:
         part = str(getattr(error, "part", "record"))
         return AuditReport((Check("form", part, Verdict.FAILS, str(error)),))
-    return _Audit(record, chain, quick, anchor or Anchor(None, None), progress).run()
+    return _Audit(record, chain, quick, anchor or Anchor(), progress).run()
 
 
 class _Audit:
@@ -70,6 +70,12 @@ class _Audit:
         self._check("files", f"{files} files", "SHA-256 as in the manifest", self._files)
         self._check("committee", "committee", "quorum and addresses", self._committee)
         self._check_anchor()
+        self._check(
+            "reference",
+            f"{len(summary.references)} references",
+            "signed for this interval, gives the grid; fresh on the keypers' word",
+            self._references,
+        )
         self._check(
             "intents", f"{intents} intents", "signatures, nonces, caps, one each", self._intents
         )
@@ -113,18 +119,21 @@ class _Audit:
         batch.check_committee(self._record, findings)
 
     def _check_anchor(self) -> None:
-        known = (self._anchor.settlement, self._anchor.keypers)
-        if known == (None, None):
+        known = self._anchor.known()
+        if not known:
             part = f"0x{self._record.summary.venue.settlement.hex()}"
-            detail = "contract and keypers are the record's own word"
+            detail = "contract, keypers and reporter are the record's own word"
             self._checks.append(Check("anchor", part, Verdict.NOT_CHECKED, detail))
             return
         self._check(
             "anchor",
             "venue",
-            "contract and keypers as the auditor knows them",
+            f"as the auditor knows: {', '.join(known)}",
             lambda findings: evidence.check_anchor(self._record, self._anchor, findings),
         )
+
+    def _references(self, findings: Findings) -> None:
+        reference.check_references(self._record, findings)
 
     def _intents(self, findings: Findings) -> None:
         batch.check_intents(self._record, findings)

@@ -103,11 +103,22 @@ def check_settlement_signatures(record: Record, findings: Findings) -> None:
 class Anchor:
     """What an auditor knows of a venue from elsewhere: 20-byte addresses, None for the unknown.
 
-    `keypers` are the committee's signing addresses in keyper order.
+    `keypers` are the committee's signing addresses in keyper order, `reporter` is the address that
+    signs reference prices.
     """
 
-    settlement: bytes | None
-    keypers: tuple[bytes, ...] | None
+    settlement: bytes | None = None
+    keypers: tuple[bytes, ...] | None = None
+    reporter: bytes | None = None
+
+    def known(self) -> list[str]:
+        """Names of what is known."""
+        parts = {
+            "contract": self.settlement,
+            "keypers": self.keypers,
+            "reporter": self.reporter,
+        }
+        return [name for name, value in parts.items() if value is not None]
 
 
 def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
@@ -117,6 +128,8 @@ def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
         findings.equal("venue, settlement", anchor.settlement, summary.venue.settlement)
     if anchor.keypers is not None:
         findings.equal("committee, addresses", anchor.keypers, summary.committee.addresses)
+    if anchor.reporter is not None:
+        findings.equal("reporter", anchor.reporter, summary.reporter)
 
 
 def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:

@@ -89,9 +89,12 @@ def _terms_digest(record: Record) -> bytes:
     summary = record.summary
     grid = summary.grid
     instruments = sorted(summary.instruments, key=lambda instrument: instrument.identifier)
+    references = sorted(summary.references, key=lambda reference: reference.instrument)
     return venue_terms_digest(
         record.material().digest(),
         summary.venue.vault,
+        summary.reporter,
+        [reference.message().digest(summary.venue.domain()) for reference in references],
         (summary.pricing, grid.tick_size, grid.reference, str(grid.ticks)),
         [(i.identifier, i.margin.rate_ppm, i.margin.multiplier) for i in instruments],
     )

@@ -15,8 +15,7 @@ from darkpool.admission.intent import AuctionTerms
 from darkpool.admission.register import AdmissionRegister
 from darkpool.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid
-
-NOW_MS = 1_900_000_000_000
+from tests.reference_prices import NOW_MS, terms_on
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def made_venue(parameters: ParameterSet, size: int) -> Venue:
     domain = Domain(31337, b"\xc0" * 20)
     names = (InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ")))
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
-    terms = AuctionTerms(domain, material, Interval(7), dict.fromkeys(names, grid))
+    terms = terms_on(grid, names, Interval(7), domain, material)
     keypers = tuple(Keyper(s, material, domain) for s in held)
     return Venue(terms, keypers, names, SimulatedClock(NOW_MS))
 

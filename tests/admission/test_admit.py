@@ -29,6 +29,7 @@ from darkpool.errors import (
     WrongSignature,
 )
 from darkpool.units import Interval, Lots, Side, Tick
+from tests.reference_prices import renewed
 
 DEADLINE_S = 1_900_000_060
 ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))
@@ -90,7 +91,7 @@ def test_one_account_may_trade_every_instrument_and_every_interval(venue: Any) -
     admission = venue.admission(register)
     admission.admit(submit(venue))
     admission.admit(submit(venue, instrument=venue.instruments[1], nonce=2))
-    later = replace(venue.terms, interval=Interval(8))
+    later = renewed(venue.terms, interval=Interval(8))
     venue.admission(register, later).admit(submit(venue, terms=later, nonce=3))
 
 
@@ -122,7 +123,7 @@ def test_a_changed_field_breaks_the_signature(venue: Any, field: str) -> None:
 def test_a_submission_for_another_chain_or_contract_is_refused(venue: Any) -> None:
     domain = venue.terms.domain
     for other in [replace(domain, chain_id=1), replace(domain, verifying_contract=bytes(20))]:
-        terms = replace(venue.terms, domain=other)
+        terms = renewed(venue.terms, domain=other)
         refused(venue.admission(), submit(venue, terms=terms), WrongSignature)
 
 
@@ -188,7 +189,7 @@ def test_a_nonce_serves_once_whatever_the_instrument_and_interval(venue: Any) ->
     venue.admission(register).admit(submit(venue))
     other = submit(venue, instrument=venue.instruments[1])
     refused(venue.admission(register), other, NonceUsed)
-    later = replace(venue.terms, interval=Interval(8))
+    later = renewed(venue.terms, interval=Interval(8))
     refused(venue.admission(register, later), submit(venue, terms=later), NonceUsed)
 
 

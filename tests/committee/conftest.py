@@ -15,7 +15,7 @@ from crypto.params import TEST_INSECURE_SMALL, ParameterSet
 from crypto.replicated import Committee
 from crypto.seal import Evaluator
 from darkpool.committee.factory import CommitteeSeat
-from darkpool.committee.keyper import Keyper, ShareWork
+from darkpool.committee.keyper import Keyper, RequireReferences, ShareWork
 from darkpool.committee.local import LocalCommittee
 from darkpool.committee.store import KeyperStore
 from darkpool.units import Interval
@@ -56,8 +56,12 @@ class House:
         self,
         seats: tuple[CommitteeSeat, ...] | None = None,
         kinds: Mapping[int, type[Keyper]] | None = None,
+        require_references: RequireReferences = lambda _interval: None,
     ) -> LocalCommittee:
-        """Start keypers; `kinds` gives some of them another class."""
+        """Start keypers; `kinds` gives some of them another class.
+
+        Unless a test says otherwise, the reference prices of every interval count as accepted.
+        """
         work = ShareWork()
         keypers = [
             (kinds or {}).get(seat.secrets.keyper, Keyper)(
@@ -68,6 +72,7 @@ class House:
                 DOMAIN,
                 lambda interval: self.final_roots.get(interval),
                 work,
+                require_references,
             )
             for seat in seats or self.seats()
         ]

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,17 @@ from crypto.lanes import LaneShape
 from crypto.masks import Draw, DrawnMask
 from crypto.packing import LANES_LEVEL
 from crypto.revealing import CoveredCiphertext, OpeningRequest, selected
+from darkpool.admission.reference import MissingReference, ReferenceWatch, StaleReference
+from darkpool.clock import SimulatedClock
 from darkpool.committee import store as store_module
 from darkpool.committee.keyper import Keyper, mask_context
 from darkpool.committee.local import LocalCommittee
 from darkpool.committee.store import Equivocation, MaskUsed, OpeningRefused
-from darkpool.units import Interval, account_bytes
+from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
+from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes
 from tests.committee.conftest import DOMAIN, House
 from tests.crypto.conftest import EPOCH
+from tests.reference_prices import NOW_MS, REPORTER
 
 
 def covered_of(house: House, value: int = 5) -> CoveredCiphertext:
@@ -156,6 +161,23 @@ def test_nothing_begins_before_the_root_is_final_and_signed(
     unsigned = committee.keypers[2]
     with pytest.raises(OpeningRefused):
         unsigned.begin_auction(interval)
+
+
+def test_nothing_begins_without_a_reference_price_that_is_fresh_enough(house: House) -> None:
+    clock = SimulatedClock(NOW_MS)
+    watch = ReferenceWatch(DOMAIN, REPORTER.address, clock)
+    committee = house.committee(require_references=watch.require)
+    interval, keyper = house.closed(committee), committee.keypers[0]
+    with pytest.raises(MissingReference):
+        keyper.begin_auction(interval)
+    with pytest.raises(MissingReference):
+        committee.begin_auction(interval, lambda _revealed: None)
+    grid, name = PriceGrid(Decimal(1), Decimal(5), 3), InstrumentId(bytes(32))
+    watch.accept(interval, REPORTER.sign(grid, [name], interval, DOMAIN))
+    keyper.begin_auction(interval)
+    clock.advance(REFERENCE_AGE_AT_CLOSE_MAX_MS + 1)
+    with pytest.raises(StaleReference):
+        keyper.begin_auction(interval)
 
 
 def test_a_keyper_signs_one_root_an_interval_also_after_a_restart(house: House) -> None:

@@ -40,6 +40,7 @@ from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 from tests.committee.conftest import DOMAIN
 from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
 from tests.crossing.test_transcript import Public, require_simulated, require_uniform
+from tests.reference_prices import terms_on
 
 BUY, SELL = Side.BUY, Side.SELL
 RING = TEST_INSECURE_SMALL.order
@@ -222,7 +223,7 @@ def traces(order: SealedOrder, lengths: Sequence[int]) -> set[bytes]:
 
 
 def terms_of(arena: Arena, interval: Interval) -> AuctionTerms:
-    return AuctionTerms(DOMAIN, arena.house.material, interval, {INSTRUMENT: GRID})
+    return terms_on(GRID, [INSTRUMENT], interval, DOMAIN, arena.house.material)
 
 
 def sealed_orders(terms: AuctionTerms) -> list[SealedOrder]:

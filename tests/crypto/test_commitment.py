@@ -13,6 +13,7 @@ from crypto.commitment import (
     BatchRoot,
     Domain,
     Intent,
+    ReferencePrice,
     SealedIntent,
     SettlementRoot,
     TypedMessage,
@@ -25,9 +26,16 @@ from crypto.commitment import (
 )
 from crypto.errors import InvalidMessageField, InvalidSignature
 
-MESSAGES: tuple[type[TypedMessage], ...] = (Intent, SealedIntent, BatchRoot, SettlementRoot)
+MESSAGES: tuple[type[TypedMessage], ...] = (
+    Intent,
+    SealedIntent,
+    BatchRoot,
+    SettlementRoot,
+    ReferencePrice,
+)
 DOMAIN = Domain(31337, bytes(range(20)))
 INTENT = Intent(b"\1" * 20, b"\2" * 32, 7, 1, 25, 100, 3, b"\4" * 32, b"\5" * 32)
+REFERENCE = ReferencePrice(b"\2" * 32, 7, -37_630_000, 10_000, 1024, 1_900_000_000_000)
 KEY = b"\7" * 32
 
 
@@ -41,6 +49,9 @@ def declared_fields(message: type[TypedMessage]) -> list[tuple[str, str]]:
 def values_of(solidity: str) -> st.SearchStrategy[int | bytes]:
     if solidity.startswith("uint"):
         return st.integers(0, 2 ** int(solidity[4:]) - 1)
+    if solidity.startswith("int"):
+        half = 2 ** (int(solidity[3:]) - 1)
+        return st.integers(-half, half - 1)
     width = {"address": 20, "bytes32": 32}[solidity]
     return st.binary(min_size=width, max_size=width)
 
@@ -54,9 +65,7 @@ def messages(draw: st.DrawFn) -> TypedMessage:
 domains = st.builds(Domain, st.integers(0, 2**256 - 1), st.binary(min_size=20, max_size=20))
 
 
-@settings(max_examples=60, deadline=None)
-@given(message=messages(), domain=domains)
-def test_digests_are_those_of_eth_account(message: TypedMessage, domain: Domain) -> None:
+def digest_of_eth_account(message: TypedMessage, domain: Domain) -> bytes:
     declared = declared_fields(type(message))
     assert [name for _, name in declared] == [
         re.sub("_(.)", lambda letter: letter[1].upper(), field.name) for field in fields(message)
@@ -74,7 +83,25 @@ def test_digests_are_those_of_eth_account(message: TypedMessage, domain: Domain)
         },
         message_data={name: v for (_, name), v in zip(declared, values, strict=True)},
     )
-    assert message.digest(domain) == bytes(_hash_eip191_message(signable))
+    return bytes(_hash_eip191_message(signable))
+
+
+@settings(max_examples=75, deadline=None)
+@given(message=messages(), domain=domains)
+def test_digests_are_those_of_eth_account(message: TypedMessage, domain: Domain) -> None:
+    assert message.digest(domain) == digest_of_eth_account(message, domain)
+
+
+@pytest.mark.parametrize("price", [-(2**127), -37_630_000, -1, 0, 1, 2**127 - 1])
+def test_signed_numbers_are_those_of_eth_account(price: int) -> None:
+    message = replace(REFERENCE, price=price)
+    assert message.digest(DOMAIN) == digest_of_eth_account(message, DOMAIN)
+
+
+@pytest.mark.parametrize("price", [-(2**127) - 1, 2**127, b"\0" * 32])
+def test_signed_numbers_that_do_not_fit_are_refused(price: Any) -> None:
+    with pytest.raises(InvalidMessageField, match="price: expected int of 128"):
+        replace(REFERENCE, price=price).digest(DOMAIN)
 
 
 @given(key=st.integers(1, SECP256K1_ORDER - 1), digest=st.binary(min_size=32, max_size=32))

@@ -21,6 +21,7 @@ CHECKS = [
     "files",
     "committee",
     "anchor",
+    "reference",
     "intents",
     "ciphertexts",
     "batch root",
@@ -52,10 +53,8 @@ def failed(report: AuditReport) -> dict[str, str]:
 @pytest.mark.parametrize("kind", ["uniform", "reference", "quiet", "attacked"])
 def test_an_honest_record_passes(kind: str, request: pytest.FixtureRequest) -> None:
     published = request.getfixturevalue(kind)
-    venue, committee = (
-        getattr(Record.load(published.directory).summary, part) for part in ("venue", "committee")
-    )
-    anchor = Anchor(venue.settlement, committee.addresses)
+    summary = Record.load(published.directory).summary
+    anchor = Anchor(summary.venue.settlement, summary.committee.addresses, summary.reporter)
     report = audit(published.directory, chain_of(published), anchor=anchor)
     assert not failed(report)
     assert report.ok
@@ -75,9 +74,16 @@ def test_what_was_not_asked_for_is_said(uniform: Any) -> None:
 def test_another_venue_is_found_by_who_knows_the_right_one(uniform: Any) -> None:
     summary = Record.load(uniform.directory).summary
     others = (*summary.committee.addresses[:3], bytes(20))
-    for anchor in (Anchor(bytes(20), None), Anchor(None, others)):
+    for anchor in (Anchor(bytes(20)), Anchor(keypers=others), Anchor(reporter=bytes(20))):
         report = audit(uniform.directory, quick=True, anchor=anchor)
         assert list(failed(report)) == ["anchor"]
+
+
+def test_an_anchor_says_what_it_covers(uniform: Any) -> None:
+    reporter = Record.load(uniform.directory).summary.reporter
+    report = audit(uniform.directory, quick=True, anchor=Anchor(reporter=reporter))
+    details = {check.name: check.detail for check in report.checks}
+    assert details["anchor"] == "as the auditor knows: reporter"
 
 
 def test_the_records_of_the_tests_have_what_they_are_to_show(uniform: Any, quiet: Any) -> None:
@@ -164,6 +170,8 @@ EXPECTED: list[tuple[str, str]] = [
     (r"record.json parameters", "form"),
     (r"record.json summary interval", "intents"),
     (r"record.json summary pricing", "form"),
+    (r"record.json summary reporter", "reference"),
+    (r"record.json summary references.*", "reference"),
     (r"record.json summary grid ticks", "margin"),
     (r"record.json summary grid.*", "margin"),
     (r"record.json summary committee size", "form"),

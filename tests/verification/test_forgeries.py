@@ -8,6 +8,7 @@ import pytest
 
 from crypto import slots
 from crypto.ciphertext import Ciphertext
+from crypto.commitment import address_of, sign
 from crypto.decryption import combine_shares
 from crypto.encryption import add_plain
 from darkpool.record import Record
@@ -179,6 +180,95 @@ def deny_the_cross(copy: Any) -> None:
     shift_share(copy, "no-cross 0", {slot: -1})
 
 
+def resign(copy: Any, change: Change, key: bytes) -> None:
+    """Change the references, and sign them again with a key of somebody."""
+
+    def sign_again(tree: Any) -> None:
+        change(tree["summary"])
+        for reference in tree["summary"]["references"]:
+            reference["signature"] = "0x" + bytes(65).hex()
+
+    copy.change("record.json", sign_again)
+    copy.reseal()
+    record = Record.load(copy.directory)
+    domain = record.summary.venue.domain()
+    signatures = [sign(r.message().digest(domain), key) for r in record.summary.references]
+
+    def put(tree: Any) -> None:
+        for reference, signature in zip(tree["summary"]["references"], signatures, strict=True):
+            reference["signature"] = "0x" + signature.hex()
+
+    copy.change("record.json", put)
+
+
+FORGERS_KEY = b"\x66" * 32
+
+
+def forge_references(copy: Any) -> None:
+    resign(copy, lambda _summary: None, FORGERS_KEY)
+
+
+def name_a_reporter(copy: Any, change: Change = lambda _summary: None) -> None:
+    """The forger is the reporter, so that only what the keypers signed speaks against it."""
+
+    def appoint(summary: Any) -> None:
+        summary["reporter"] = "0x" + address_of(FORGERS_KEY).hex()
+        change(summary)
+
+    resign(copy, appoint, FORGERS_KEY)
+
+
+def every_reference(**fields: int) -> Change:
+    def change(summary: Any) -> None:
+        for reference in summary["references"]:
+            reference.update(fields)
+
+    return change
+
+
+def use_references_of_another_interval(copy: Any) -> None:
+    name_a_reporter(copy, every_reference(interval=2))
+
+
+def move_the_reference(copy: Any) -> None:
+    name_a_reporter(copy, every_reference(price=100_250_000))
+
+
+def leave_the_multiples(copy: Any) -> None:
+    name_a_reporter(copy, every_reference(price=100_100_000))
+
+
+def observe_after_the_intents(copy: Any) -> None:
+    name_a_reporter(copy, every_reference(observed_at=4_000_000_000_000))
+
+
+def observe_one_long_before(copy: Any) -> None:
+    def change(summary: Any) -> None:
+        summary["references"][0]["observed_at"] -= 62_001
+
+    name_a_reporter(copy, change)
+
+
+def swap_references(copy: Any) -> None:
+    copy.change("record.json", lambda tree: tree["summary"]["references"].reverse())
+
+
+def drop_a_reference(copy: Any) -> None:
+    copy.change("record.json", lambda tree: tree["summary"]["references"].pop())
+
+
+def copy_a_signature(copy: Any) -> None:
+    def repeat(tree: Any) -> None:
+        first, second, *_ = tree["summary"]["references"]
+        second["signature"] = first["signature"]
+
+    copy.change("record.json", repeat)
+
+
+def shift_the_grid(copy: Any) -> None:
+    copy.change("record.json", lambda tree: tree["summary"]["grid"].update(reference="100.25"))
+
+
 @pytest.mark.parametrize(
     ("forge", "check", "says"),
     [
@@ -198,6 +288,17 @@ def deny_the_cross(copy: Any) -> None:
         (shift_short_row, "results", "instrument A, volume"),
         (shift_zeroed_slot, "openings", "expected zero, got 1"),
         (deny_the_cross, "schedule", "support of slot 0"),
+        (forge_references, "reference", "reference 0, signature: signature: signer"),
+        (name_a_reporter, "transcript", "signature of keyper 0"),
+        (use_references_of_another_interval, "reference", "interval: expected 1, got 2"),
+        (move_the_reference, "reference", "price of the grid: expected 100250000, got 100000000"),
+        (leave_the_multiples, "reference", "price: expected a multiple of 250000"),
+        (observe_after_the_intents, "reference", "intent 0, deadline: expected after"),
+        (observe_one_long_before, "reference", "times: expected within 62000 ms"),
+        (swap_references, "reference", "references, instruments"),
+        (drop_a_reference, "reference", "references, instruments"),
+        (copy_a_signature, "reference", "reference 1, signature: signature: signer"),
+        (shift_the_grid, "reference", "price of the grid: expected 100000000, got 100250000"),
     ],
 )
 def test_a_forged_record_fails_the_right_check(

@@ -1,0 +1,35 @@
+"""A reporter for the tests, whose clock stands still."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from crypto.commitment import Domain
+from crypto.keys import PublicMaterial
+from darkpool.admission.intent import AuctionTerms
+from darkpool.admission.reference import Reporter
+from darkpool.clock import SimulatedClock
+from darkpool.units import InstrumentId, Interval, PriceGrid
+
+NOW_MS: Final = 1_900_000_000_000
+REPORTER: Final = Reporter(b"\x77" * 32, SimulatedClock(NOW_MS))
+
+
+def renewed(
+    terms: AuctionTerms, *, interval: Interval | None = None, domain: Domain | None = None
+) -> AuctionTerms:
+    """The same terms for another interval, or another chain or contract."""
+    interval, domain = interval or terms.interval, domain or terms.domain
+    grid = next(iter(terms.grids.values()))
+    return terms_on(grid, terms.grids, interval, domain, terms.material)
+
+
+def terms_on(
+    grid: PriceGrid,
+    instruments: Iterable[InstrumentId],
+    interval: Interval,
+    domain: Domain,
+    material: PublicMaterial,
+) -> AuctionTerms:
+    """Terms of an interval on references that are alike."""
+    references = REPORTER.sign(grid, instruments, interval, domain)
+    return AuctionTerms(domain, material, interval, REPORTER.address, references)
