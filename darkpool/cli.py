@@ -7,7 +7,6 @@ Exit codes: 0 all is well, 1 something that has to hold does not, 2 input that c
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from concurrent.futures import BrokenExecutor
@@ -15,27 +14,28 @@ from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
-from urllib.parse import urlsplit
 
 import typer
 
 from crypto.errors import CryptoError, InsecureParameters
 from crypto.params import STANDARD, TEST_INSECURE_VARIABLE
+from darkpool.cli_input import (
+    CHAIN_KEY_VARIABLE,
+    UnreadableFile,
+    chain_key,
+    decimal,
+    read_text,
+    require_url,
+    whole,
+)
 from darkpool.errors import BadInput, DarkpoolError
-from darkpool.limits import DECIMAL_DIGITS_MAX
 
 if TYPE_CHECKING:
     from darkpool.settlement.chain import Chain
     from darkpool.verification.evidence import Anchor, ChainReader
 
-CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 DEFAULT_INSTRUMENT: Final = "default"
 
-OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
-
-_DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_WHOLE: Final = re.compile(r"-?[0-9]+")
-_KEY: Final = re.compile(r"(0x)?([0-9a-fA-F]{64})")
 
 app = typer.Typer(
     add_completion=False,
@@ -44,30 +44,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-
-class InvalidChainKey(BadInput):
-    """The environment's private key is none; its value is never shown."""
-
-    def __init__(self, got: str) -> None:
-        super().__init__(f"{CHAIN_KEY_VARIABLE}: expected 64 hexadecimal digits, got {got}")
-        self.got = got
-
-
-class InvalidChainUrl(BadInput):
-    """The address of a node is none; it is never shown, because it may hold credentials."""
-
-    def __init__(self, got: str) -> None:
-        super().__init__(f"chain: expected http:// or https:// and a host, got {got}")
-        self.got = got
-
-
-class UnreadableFile(BadInput):
-    """A file that was named cannot be read."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: expected a file that can be read, got {reason}")
-        self.path, self.reason = path, reason
 
 
 class _Stopped(BaseException):
@@ -116,21 +92,6 @@ def _fail(message: str, exit_code: int) -> NoReturn:
     sys.exit(exit_code)
 
 
-def _decimal(text: str) -> Decimal:
-    if len(text) > DECIMAL_DIGITS_MAX or not _DECIMAL.fullmatch(text):
-        raise typer.BadParameter(
-            f"expected a number in digits with at most one point, got {text!a}"
-        )
-    return Decimal(text)
-
-
-def _whole(value: str | int) -> int:
-    text = str(value)  # a default comes as the number that it is
-    if len(text) > DECIMAL_DIGITS_MAX or not _WHOLE.fullmatch(text):
-        raise typer.BadParameter(f"expected a whole number, got {text!a}")
-    return int(text)
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -152,7 +113,7 @@ def darkpool(
     """
 
 
-_Price = Annotated[Decimal, typer.Option(parser=_decimal, metavar="PRICE", show_default=False)]
+_Price = Annotated[Decimal, typer.Option(parser=decimal, metavar="PRICE", show_default=False)]
 
 
 @app.command()
@@ -160,12 +121,12 @@ def auction(
     orders: Annotated[Path, typer.Argument(metavar="ORDERS.csv", show_default=False)],
     tick: Annotated[
         Decimal,
-        typer.Option(parser=_decimal, metavar="PRICE", show_default=False, help="Tick size."),
+        typer.Option(parser=decimal, metavar="PRICE", show_default=False, help="Tick size."),
     ],
     reference: Annotated[
         Decimal,
         typer.Option(
-            parser=_decimal,
+            parser=decimal,
             metavar="PRICE",
             show_default=False,
             help="Reference price, a multiple of the tick size; the middle of the grid. "
@@ -175,7 +136,7 @@ def auction(
     ticks: Annotated[
         int,
         typer.Option(
-            parser=_whole,
+            parser=whole,
             metavar="N",
             show_default=False,
             help="Prices on the grid, 1 to 2047: the reference is number N // 2, counted from 0.",
@@ -190,20 +151,22 @@ def auction(
     keypers: Annotated[
         int,
         typer.Option(
-            parser=_whole, metavar="N", help="Committee of 3 or 4; one of them may be corrupt."
+            parser=whole,
+            metavar="N",
+            help="Committee of 3 or 4; one of them may be corrupt.",
         ),
     ] = 4,
     margin_rate: Annotated[
         int,
         typer.Option(
-            parser=_whole,
+            parser=whole,
             metavar="PPM",
             help="Initial margin, in parts per million of the notional at the grid's worst price.",
         ),
     ] = 100_000,
     multiplier: Annotated[
         int,
-        typer.Option(parser=_whole, metavar="N", help="Units of the underlying in one contract."),
+        typer.Option(parser=whole, metavar="N", help="Units of the underlying in one contract."),
     ] = 1,
     record: Annotated[
         Path | None,
@@ -228,7 +191,7 @@ def auction(
     attackers: Annotated[
         int,
         typer.Option(
-            parser=_whole,
+            parser=whole,
             metavar="N",
             help="Mix in N attackers, who seal what is no order or more than their cap.",
         ),
@@ -252,10 +215,10 @@ def auction(
     from darkpool.admission.orders import read_orders
     from darkpool.units import InstrumentName, PriceGrid
 
-    _require_url(chain)
+    require_url(chain)
     grid = PriceGrid(tick, reference, ticks)
     read = read_orders(orders, grid, InstrumentName(DEFAULT_INSTRUMENT))
-    key = _chain_key()
+    key = chain_key()
 
     from darkpool.cli_output import auction_document, exact_json, output, print_auction, progress
     from darkpool.clients import identifier
@@ -292,7 +255,7 @@ def demo(
     seed: Annotated[
         int | None,
         typer.Option(
-            parser=_whole,
+            parser=whole,
             metavar="N",
             show_default=False,
             help="Of the generated orders; keys and priority are fresh in any case.",
@@ -345,7 +308,7 @@ def audit(
 
     if not record.is_dir():
         raise UnreadableFile(record, "no directory of this name")
-    _require_url(chain)
+    require_url(chain)
     reader = None if chain is None else _reader(record, chain)
     anchor = _anchor(settlement, keypers, reporter)
     with progress() as shown:
@@ -384,13 +347,13 @@ def _reader(record: Path, url: str) -> ChainReader | None:
         venue = Record.load(record).summary.venue
     except (CryptoError, DarkpoolError):
         return None
-    return RecordedVenue(Chain.connect(url, _chain_key()), venue)
+    return RecordedVenue(Chain.connect(url, chain_key()), venue)
 
 
 @app.command(name="open")
 def open_intent(
     record: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
-    intent: Annotated[int, typer.Argument(parser=_whole, metavar="INTENT", show_default=False)],
+    intent: Annotated[int, typer.Argument(parser=whole, metavar="INTENT", show_default=False)],
     opening: Annotated[
         Path,
         typer.Option(metavar="FILE", show_default=False, help="The client's opening file."),
@@ -405,19 +368,11 @@ def open_intent(
     from darkpool.cli_output import output, print_lines, progress
     from darkpool.disclosure import disclose
 
-    text = _text(opening)
+    text = read_text(opening)
     with progress() as shown:
         shown("read", 0, 0)
         disclosed = disclose(record, intent, text)
     print_lines(output(), disclosed.lines())
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(OPENING_FILE_READ_MAX_BYTES).decode("utf-8", "replace")
-    except OSError as error:
-        raise UnreadableFile(path, str(error.strerror)) from None
 
 
 def _require_apart(record: Path | None, openings: Path | None) -> None:
@@ -431,33 +386,6 @@ def _require_apart(record: Path | None, openings: Path | None) -> None:
     except RuntimeError:  # a circle of links, up to Python 3.12
         raise UnreadableFile(record.parent, "a circle of symbolic links") from None
     places.require_apart()
-
-
-def _require_url(url: str | None) -> None:
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # half a bracket, or a port that is no number
-        usable = False
-    if not usable:
-        raise InvalidChainUrl(f"{len(url)} characters that are something else")
-
-
-def _chain_key() -> bytes | None:
-    text = os.environ.get(CHAIN_KEY_VARIABLE)
-    if text is None:
-        return None
-    match = _KEY.fullmatch(text)
-    if match is None:
-        raise InvalidChainKey(f"{len(text)} characters that are something else")
-    from crypto.commitment import SECP256K1_ORDER
-
-    key = bytes.fromhex(match[2])
-    if not 0 < int.from_bytes(key) < SECP256K1_ORDER:
-        raise InvalidChainKey("a number that is no private key of secp256k1")
-    return key
 
 
 def _chain(url: str | None, key: bytes | None) -> Chain:
