@@ -85,11 +85,16 @@ class Intent(TypedMessage):
 
 @dataclass(frozen=True, slots=True)
 class SealedIntent(TypedMessage):
-    """What the venue sees of an order. `cap` in lots, `deadline` in Unix seconds."""
+    """What the venue sees of an order. `cap` in lots, `deadline` in Unix seconds.
+
+    `others_collateral_min` in units of the collateral, 0 for none: the intent takes part only
+    beside at least so much collateral of others.
+    """
 
     ENCODE_TYPE: ClassVar[str] = (
         "SealedIntent(address account,bytes32 instrument,uint64 interval,bytes32 commitment,"
-        "bytes32 ciphertextDigest,uint64 cap,uint64 nonce,uint64 deadline,uint32 keyEpoch)"
+        "bytes32 ciphertextDigest,uint64 cap,uint64 nonce,uint64 deadline,uint32 keyEpoch,"
+        "uint128 othersCollateralMin)"
     )
     account: bytes
     instrument: bytes
@@ -100,6 +105,7 @@ class SealedIntent(TypedMessage):
     nonce: int
     deadline: int
     key_epoch: int
+    others_collateral_min: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,12 @@ class SettlementRoot(TypedMessage):
     results_root: bytes
     fills_root: bytes
     balances_root: bytes
+
+
+def field_types(message: type[TypedMessage]) -> dict[str, tuple[str, int]]:
+    """Type of each field: "uint" with its bits, or "address" or "bytes32" with its bytes."""
+    _, schema = _schema(message.ENCODE_TYPE)
+    return {name: (kind, width) for name, kind, width in schema}
 
 
 def commitment(intent: Intent, domain: Domain) -> bytes:

@@ -36,6 +36,7 @@ from darkpool.crossing.encrypted import (
 from darkpool.errors import CheckFailed
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
@@ -175,6 +176,7 @@ def run_auction(
     engine: Engine,
     terms: AuctionTerms,
     margin: Mapping[InstrumentId, MarginTerms],
+    bond: BondTerms,
     admission: Admission,
     submissions: Iterable[SealedSubmission],
     pricing: Pricing,
@@ -190,7 +192,7 @@ def run_auction(
     watch = _Stopwatch()
     with watch.step("admit"):
         progress("admit")
-        digests, books = _admit(engine, terms, margin, admission, submissions, record)
+        digests, books = _admit(engine, terms, margin, bond, admission, submissions, record)
     with watch.step("close"):
         progress("close")
         batch, batch_signatures, batch_transaction = _close(engine, terms, digests)
@@ -232,6 +234,7 @@ def _admit(
     engine: Engine,
     terms: AuctionTerms,
     margin: Mapping[InstrumentId, MarginTerms],
+    bond: BondTerms,
     admission: Admission,
     submissions: Iterable[SealedSubmission],
     record: RecordSink,
@@ -250,6 +253,7 @@ def _admit(
             InstrumentId(sealed.instrument),
         )
         auction = AuctionId(instrument, terms.interval)
+        engine.ledger.hold_bond(account, bond)
         engine.ledger.reserve(account, auction, margin[instrument], Lots(sealed.cap))
         book = books[instrument]
         book.aggregate.add(intent.ciphertext)
@@ -384,7 +388,7 @@ def _check_caps(book: Book, lots: FilledLots) -> None:
 def _apply_margin(
     ledger: MarginLedger, terms: AuctionTerms, books: Sequence[Book], fills: Sequence[Fill]
 ) -> tuple[BalanceLeaf, ...]:
-    """Post margin for fills, release the rest, and return everyone's balance."""
+    """Post margin for fills, release the rest and the bonds, and return everyone's balance."""
     filled = {(fill.instrument, fill.account) for fill in fills}
     for fill in fills:
         auction = AuctionId(fill.instrument, terms.interval)
@@ -394,6 +398,7 @@ def _apply_margin(
         for account in book.accounts:
             if (book.instrument, account) not in filled:
                 ledger.release(account, AuctionId(book.instrument, terms.interval))
+    ledger.release_bonds()
     ledger.verify_conservation()
     return tuple(_leaf(ledger, account) for account in ledger.accounts())
 

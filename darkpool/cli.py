@@ -22,7 +22,7 @@ import typer
 from crypto.errors import CryptoError, InsecureParameters
 from crypto.params import STANDARD, TEST_INSECURE_VARIABLE
 from darkpool.errors import BadInput, DarkpoolError
-from darkpool.limits import DECIMAL_DIGITS_MAX
+from darkpool.limits import DECIMAL_DIGITS_MAX, OWNERS_MIN_DEFAULT
 
 if TYPE_CHECKING:
     from darkpool.settlement.chain import Chain
@@ -204,6 +204,10 @@ def auction(
         int,
         typer.Option(parser=_whole, metavar="N", help="Units of the underlying in one contract."),
     ] = 1,
+    owners_min: Annotated[
+        int,
+        typer.Option(parser=_whole, metavar="N", help="Distinct accounts that a result needs."),
+    ] = OWNERS_MIN_DEFAULT,
     record: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep the public record in DIR, which must not exist."),
@@ -250,9 +254,10 @@ def auction(
 
     from darkpool.auction import Pricing
     from darkpool.cli_output import auction_document, exact_json, output, print_auction, progress
-    from darkpool.venue import Places, VenueTerms, run_orders
+    from darkpool.venue import Places, run_orders
+    from darkpool.venue_terms import VenueTerms
 
-    terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier)
+    terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier, owners_min)
     _require_apart(record, openings)
     with progress() as shown:
         result = run_orders(

@@ -24,6 +24,7 @@ from darkpool.admission.sealing import seal_order
 from darkpool.clock import SystemClock
 from darkpool.errors import BadInput
 from darkpool.limits import CAPS_SUM_MAX_LOTS
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.terms import MarginTerms
 from darkpool.units import (
     AccountId,
@@ -83,25 +84,30 @@ class LocalClients:
     `orders` are sealed in their order, so that an order's place in the file is its intent's place
     in the batch. All orders of an instrument have the same public cap, the bucket of the largest,
     so that a cap tells nothing of its own order; only where these caps would add up to too much
-    has each order the smallest bucket that covers it.
+    has each order the smallest bucket that covers it. No cap is below `cap_min`.
     """
 
-    def __init__(self, orders: Sequence[Order], openings: OpeningsFolder | None) -> None:
+    def __init__(
+        self, orders: Sequence[Order], openings: OpeningsFolder | None, cap_min: Lots
+    ) -> None:
         self._orders = tuple(orders)
         self._openings = openings
         self._keys: Mapping[AccountLabel, bytes] = {
             name: PrivateKey().secret for name in {order.account for order in orders}
         }
-        self._common_caps = _common_caps(self._orders)
+        self._cap_min = cap_min
+        self._common_caps = _common_caps(self._orders, cap_min)
         self.sealing_ns = 0
 
-    def deposits(self, margin: Mapping[InstrumentId, MarginTerms]) -> dict[AccountId, Cash]:
-        """What each account pays in: just the initial margin of the public caps of its orders."""
+    def deposits(
+        self, margin: Mapping[InstrumentId, MarginTerms], bond: BondTerms
+    ) -> dict[AccountId, Cash]:
+        """What each account pays in: the bond and the initial margin of its orders' public caps."""
         amounts: dict[AccountId, Cash] = {}
         for order in self._orders:
             account = account_id("0x" + address_of(self._keys[order.account]).hex())
             needed = margin[identifier(order.instrument)].initial_margin(self._cap(order))
-            amounts[account] = Cash(amounts.get(account, 0) + needed)
+            amounts[account] = Cash(amounts.get(account, bond.amount) + needed)
         return amounts
 
     def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
@@ -127,15 +133,16 @@ class LocalClients:
             yield sealed.submission
 
     def _cap(self, order: Order) -> Lots:
-        return self._common_caps.get(order.instrument) or cap_bucket(order.size)
+        common = self._common_caps.get(order.instrument)
+        return common or max(cap_bucket(order.size), self._cap_min)
 
 
-def _common_caps(orders: Sequence[Order]) -> dict[InstrumentName, Lots]:
+def _common_caps(orders: Sequence[Order], cap_min: Lots) -> dict[InstrumentName, Lots]:
     """The cap that all orders of an instrument share, where it fits for all of them."""
     sizes: dict[InstrumentName, list[Lots]] = {}
     for order in orders:
         sizes.setdefault(order.instrument, []).append(order.size)
-    caps = {name: cap_bucket(max(found)) for name, found in sizes.items()}
+    caps = {name: max(cap_bucket(max(found)), cap_min) for name, found in sizes.items()}
     return {name: cap for name, cap in caps.items() if len(sizes[name]) * cap <= CAPS_SUM_MAX_LOTS}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from crypto.attestation import opening_context, venue_terms_digest
+from crypto.attestation import opening_context, public_rules_digest, venue_terms_digest
 from darkpool.admission.intent import AuctionTerms
 from darkpool.auction import AuctionOutcome, Pricing
 from darkpool.crossing.encrypted import EncryptedCross
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
@@ -16,12 +17,15 @@ from darkpool.record_schema import (
     AuctionSummary,
     BalanceRecord,
     BatchRecord,
+    BondRecord,
     CommitteeRecord,
     FillRecord,
     GridRecord,
     InstrumentRecord,
     MarginRecord,
     OutcomeRecord,
+    OwnerRecord,
+    ParticipationRecord,
     SettlementRecord,
     TransactionRecord,
     VenueRecord,
@@ -46,6 +50,7 @@ class PublicTerms:
     auction: AuctionTerms
     pricing: Pricing
     margin: Mapping[InstrumentId, MarginTerms]
+    bond: BondTerms
     names: Mapping[InstrumentId, InstrumentName]
     deployment: Deployment
 
@@ -109,6 +114,11 @@ def auction_summary(
             _transaction(outcome.batch_transaction),
         ),
         settlement=_settlement(outcome),
+        participation=_participation(terms.auction),
+        bond=BondRecord(
+            terms.bond.amount, terms.bond.charge_ppm, account_bytes(terms.bond.treasury)
+        ),
+        rejections=(),
     )
 
 
@@ -116,6 +126,7 @@ def terms_digest(
     auction: AuctionTerms,
     pricing: Pricing,
     margin: Mapping[InstrumentId, MarginTerms],
+    bond: BondTerms,
     deployment: Deployment,
 ) -> bytes:
     """What the keypers sign that an auction ran under."""
@@ -125,6 +136,11 @@ def terms_digest(
         account_bytes(deployment.vault),
         (pricing.value, grid.tick_size, grid.reference, str(grid.ticks)),
         [(name, margin[name].rate_ppm, margin[name].multiplier) for name in sorted(margin)],
+        public_rules_digest(
+            {entry.account: entry.owner for entry in _participation(auction).owners},
+            (auction.owners_min, auction.cap_min, bond.amount, bond.charge_ppm),
+            account_bytes(bond.treasury),
+        ),
     )
 
 
@@ -147,6 +163,15 @@ def _in_ledger_order(account: bytes) -> AccountId:
 
 def _grid(grid: PriceGrid) -> GridRecord:
     return GridRecord(f"{grid.tick_size:f}", f"{grid.reference:f}", grid.ticks)
+
+
+def _participation(auction: AuctionTerms) -> ParticipationRecord:
+    owners = [
+        OwnerRecord(account_bytes(account), account_bytes(AccountId(owner)))
+        for account, owner in auction.owners.items()
+    ]
+    ascending = tuple(sorted(owners, key=lambda entry: entry.account))
+    return ParticipationRecord(ascending, auction.owners_min, auction.cap_min)
 
 
 def _committee(terms: PublicTerms) -> CommitteeRecord:

@@ -35,14 +35,14 @@ from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction import AuctionOutcome, Engine, Pricing, RecordSink, mask_shapes, run_auction
+from darkpool.auction import AuctionOutcome, Engine, RecordSink, mask_shapes, run_auction
 from darkpool.clients import LocalClients, OpeningsFolder, identifier
 from darkpool.clock import SystemClock
 from darkpool.committee.factory import CommitteeSeat, MaskFactory, local_committee
 from darkpool.committee.keyper import FinalRoot
-from darkpool.errors import BadInput, OutOfBounds
+from darkpool.errors import BadInput
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.ledger import MarginLedger
-from darkpool.margin.terms import MarginTerms
 from darkpool.publishing import PublicTerms, auction_summary, balances_of, terms_digest
 from darkpool.record import RecordWriter
 from darkpool.record_schema import IntentRecord
@@ -55,46 +55,14 @@ from darkpool.units import (
     InstrumentName,
     Interval,
     Lots,
-    PriceGrid,
     Side,
     account_id,
 )
+from darkpool.venue_terms import VenueTerms
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1
-KEYPERS_MIN: Final = 3
-KEYPERS_MAX: Final = 4
 MASK_WORKERS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class VenueTerms:
-    """What the operator lays down before the orders come.
-
-    Attributes:
-        grid: prices of every instrument.
-        keypers: size of the committee, 3 or 4.
-        margin_rate_ppm: initial margin in parts per million of the notional.
-        multiplier: units of the underlying in one contract.
-
-    Raises:
-        OutOfBounds: another number of keypers, or margin that `MarginTerms` does not have.
-    """
-
-    grid: PriceGrid
-    pricing: Pricing
-    keypers: int
-    margin_rate_ppm: int
-    multiplier: int
-
-    def __post_init__(self) -> None:
-        if not KEYPERS_MIN <= self.keypers <= KEYPERS_MAX:
-            raise OutOfBounds("keypers", KEYPERS_MIN, KEYPERS_MAX, self.keypers)
-        self.margin()
-
-    def margin(self) -> MarginTerms:
-        """Margin of every instrument."""
-        return MarginTerms.on_grid(self.grid, self.margin_rate_ppm, self.multiplier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,15 +198,19 @@ def run_orders(
             material, seats = _deal(parameters, terms.keypers, state)
         with watch.step("chain", progress):
             public = _deploy(terms, material, seats, chain, orders)
+        register = AdmissionRegister(state / "register.sqlite")
+        stack.callback(register.close)
         masks = stack.enter_context(_mask_factory(public, seats, orders))
         if record is not None:
             record.add_material(material)
-        clients = LocalClients(orders, openings)
+        clients = LocalClients(orders, openings, terms.cap_min)
         with watch.step("deposit", progress):
-            ledger = _deposit(chain, clients.deposits(margin))
+            ledger = _deposit(chain, public.bond, clients.deposits(margin, public.bond))
         before = balances_of(ledger)
         engine = _engine(public, seats, chain, masks, ledger)
-        outcome = _auction(engine, public, clients, len(orders), record or _NoRecord(), progress)
+        admission = Admission(public.auction, SystemClock(), engine.committee.keypers, register)
+        sink = record or _NoRecord()
+        outcome = _auction(engine, public, admission, clients, len(orders), sink, progress)
         if record is not None:
             with watch.step("record", progress):
                 record.finish(auction_summary(public, outcome, before, balances_of(ledger)))
@@ -272,9 +244,17 @@ def _deploy(
     deployment = chain.deploy(addresses)
     names = {identifier(order.instrument): order.instrument for order in orders}
     grids = dict.fromkeys(names, terms.grid)
-    auction = AuctionTerms(deployment.domain(), material, FIRST_INTERVAL, grids)
+    auction = AuctionTerms(
+        deployment.domain(),
+        material,
+        FIRST_INTERVAL,
+        grids,
+        owners_min=terms.owners_min,
+        cap_min=terms.cap_min,
+    )
+    bond = terms.bond_terms(deployment.operator)
     margin = dict.fromkeys(names, terms.margin())
-    return PublicTerms(auction, terms.pricing, margin, names, deployment)
+    return PublicTerms(auction, terms.pricing, margin, bond, names, deployment)
 
 
 @contextmanager
@@ -327,12 +307,15 @@ def _starting_processes() -> Iterator[None]:
         signal.raise_signal(got)
 
 
-def _deposit(chain: Chain, amounts: Mapping[AccountId, Cash]) -> MarginLedger:
-    """Pay collateral into the vault, and credit what the chain says has arrived."""
+def _deposit(chain: Chain, bond: BondTerms, amounts: Mapping[AccountId, Cash]) -> MarginLedger:
+    """Pay collateral into the vault, and credit what the chain says has arrived.
+
+    The treasury has a balance from the start: what it is paid later is never a new account's.
+    """
     chain.fund_and_deposit({account: amount for account, amount in amounts.items() if amount})
     flows = chain.flows_before(FIRST_INTERVAL)
     ledger = MarginLedger()
-    for account in amounts:
+    for account in {**amounts, bond.treasury: Cash(0)}:
         flow = flows.get(account)
         ledger.credit(account, Cash(0 if flow is None else flow.deposited - flow.withdrawn))
     return ledger
@@ -361,20 +344,22 @@ def _engine(
     comparison = Evaluator(material.comparison.evaluation_keys())
     domain = public.auction.domain
     committee = local_committee(material, seats, domain, _final_root(chain), order, comparison)
-    rules = terms_digest(public.auction, public.pricing, public.margin, public.deployment)
+    rules = terms_digest(
+        public.auction, public.pricing, public.margin, public.bond, public.deployment
+    )
     return Engine(order, comparison, committee, masks, chain, ledger, CONFIRMATIONS, rules)
 
 
 def _auction(
     engine: Engine,
     public: PublicTerms,
+    admission: Admission,
     clients: LocalClients,
     orders: int,
     record: RecordSink,
     progress: Progress,
 ) -> AuctionOutcome:
     terms = public.auction
-    admission = Admission(terms, SystemClock(), engine.committee.keypers, AdmissionRegister())
 
     def counted() -> Iterator[SealedSubmission]:
         for number, submission in enumerate(clients.submissions(terms)):
@@ -385,6 +370,7 @@ def _auction(
         engine,
         terms,
         public.margin,
+        public.bond,
         admission,
         counted(),
         public.pricing,

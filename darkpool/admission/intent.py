@@ -5,13 +5,27 @@ client holds; a `SealedSubmission` is what leaves the client; an `AdmittedIntent
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import Domain, SealedIntent
 from crypto.keys import PublicMaterial
-from darkpool.errors import InvalidGrid
-from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
+from darkpool.errors import InvalidGrid, InvalidOwners, OutOfBounds
+from darkpool.limits import CAP_BUCKETS_LOTS, INTENTS_PER_AUCTION_MAX, OWNERS_MIN_DEFAULT
+from darkpool.units import (
+    AccountId,
+    InstrumentId,
+    Interval,
+    Lots,
+    OwnerId,
+    PriceGrid,
+    Side,
+    Tick,
+    account_id,
+)
+
+CAP_MIN_DEFAULT: Final = Lots(CAP_BUCKETS_LOTS[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +37,24 @@ class AuctionTerms:
         material: public keys of the committee's epoch.
         interval: number of the auctions in their series.
         grids: the price grid of every instrument that is traded; all have the same ticks.
+        owners: whose an account is; one that is not named is its own owner. An owner has one intent
+            for each instrument, whichever account it is of.
+        owners_min: distinct owners without whom an instrument's auction opens nothing.
+        cap_min: the least public cap, a bucket.
 
     Raises:
         InvalidGrid: grids of different lengths, which could not share a comparison.
+        InvalidOwners: an account is named as an owner and has another owner itself.
+        OutOfBounds: `owners_min` below 1 or more than an auction has intents; no bucket.
     """
 
     domain: Domain
     material: PublicMaterial
     interval: Interval
     grids: Mapping[InstrumentId, PriceGrid]
+    owners: Mapping[AccountId, OwnerId] = field(default_factory=dict)
+    owners_min: int = OWNERS_MIN_DEFAULT
+    cap_min: Lots = CAP_MIN_DEFAULT
 
     def __post_init__(self) -> None:
         lengths = sorted({grid.ticks for grid in self.grids.values()})
@@ -39,6 +62,20 @@ class AuctionTerms:
             raise InvalidGrid(
                 "ticks", "the same for every instrument", ", ".join(map(str, lengths))
             )
+        for account, owner in self.owners.items():
+            above = self.owners.get(AccountId(owner), owner)
+            if above != owner:
+                raise InvalidOwners(account, "an owner that nobody else owns", f"{owner}: {above}")
+        if not 1 <= self.owners_min <= INTENTS_PER_AUCTION_MAX:
+            raise OutOfBounds("owners_min", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
+        if self.cap_min not in CAP_BUCKETS_LOTS:
+            lowest, highest = CAP_BUCKETS_LOTS[0], CAP_BUCKETS_LOTS[-1]
+            raise OutOfBounds("cap_min in lots, a bucket", lowest, highest, self.cap_min)
+
+    def owner_of(self, account: bytes) -> OwnerId:
+        """Who owns an account, given by its 20 bytes."""
+        named = account_id(f"0x{account.hex()}")
+        return self.owners.get(named, OwnerId(named))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from crypto.errors import CryptoError
 from crypto.lanes import Lanes
 from darkpool.errors import DarkpoolError
 from darkpool.record import Record
-from darkpool.verification import accounts, batch, evidence, openings, outcome
+from darkpool.verification import accounts, batch, evidence, openings, outcome, participation
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
 from darkpool.verification.evidence import Anchor, ChainReader
 from darkpool.verification.report import AuditReport, Check, Findings, Verdict
@@ -129,6 +129,7 @@ class _Audit:
     def _intents(self, findings: Findings) -> None:
         batch.check_intents(self._record, findings)
         batch.check_instruments(self._record, findings)
+        participation.check_public_rules(self._record, findings)
 
     def _ciphertexts(self, findings: Findings) -> None:
         self._aggregates = batch.check_ciphertexts(self._record, findings)

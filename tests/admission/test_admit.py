@@ -10,7 +10,7 @@ from crypto.commitment import SealedIntent, address_of, sign
 from crypto.opening import OpeningContext, SealedVector, seal_openings, seal_vector
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import LimitOrder, SealedSubmission
-from darkpool.admission.register import AdmissionRegister
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.admission.sealing import seal_order
 from darkpool.clock import SimulatedClock
 from darkpool.errors import (
@@ -28,7 +28,7 @@ from darkpool.errors import (
     WrongKeyEpoch,
     WrongSignature,
 )
-from darkpool.units import Interval, Lots, Side, Tick
+from darkpool.units import Interval, Lots, OwnerId, Side, Tick
 
 DEADLINE_S = 1_900_000_060
 ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))
@@ -86,7 +86,7 @@ def test_cover_traffic_is_admitted_like_an_order(venue: Any) -> None:
 
 
 def test_one_account_may_trade_every_instrument_and_every_interval(venue: Any) -> None:
-    register = AdmissionRegister()
+    register = AdmissionRegister(IN_MEMORY)
     admission = venue.admission(register)
     admission.admit(submit(venue))
     admission.admit(submit(venue, instrument=venue.instruments[1], nonce=2))
@@ -140,7 +140,7 @@ def test_a_deadline_is_good_through_its_second(venue: Any) -> None:
     submission = submit(venue)
     for now_ms, passes in [(1000 * DEADLINE_S, True), (1000 * DEADLINE_S + 1, False)]:
         clock = SimulatedClock(now_ms)
-        admission = Admission(venue.terms, clock, venue.keypers, AdmissionRegister())
+        admission = Admission(venue.terms, clock, venue.keypers, AdmissionRegister(IN_MEMORY))
         if passes:
             admission.admit(submission)
         else:
@@ -170,21 +170,22 @@ def test_the_caps_of_an_instrument_stay_below_a_quarter_of_the_modulus(venue: An
 
 
 def test_an_auction_takes_no_more_intents_than_it_can_rank() -> None:
-    register = AdmissionRegister()
+    register = AdmissionRegister(IN_MEMORY)
 
     def intent(account: int) -> SealedIntent:
         address = account.to_bytes(20, "big")
         return SealedIntent(address, bytes(32), 7, bytes(32), address, 1, 1, 1, 2)
 
     for account in range(5):
-        register.require_new(intent(account), 5)
-        register.record(intent(account))
+        owner = OwnerId(str(account))
+        register.require_new(intent(account), owner, 5)
+        register.record(intent(account), owner, 5)
     with pytest.raises(AuctionFull):
-        register.require_new(intent(5), 5)
+        register.require_new(intent(5), OwnerId("5"), 5)
 
 
 def test_a_nonce_serves_once_whatever_the_instrument_and_interval(venue: Any) -> None:
-    register = AdmissionRegister()
+    register = AdmissionRegister(IN_MEMORY)
     venue.admission(register).admit(submit(venue))
     other = submit(venue, instrument=venue.instruments[1])
     refused(venue.admission(register), other, NonceUsed)
@@ -360,7 +361,7 @@ def test_a_further_check_sees_proven_ciphertexts_only_and_can_refuse(venue: Any)
         if sealed.cap > 50:
             raise CapRefused("cap", "at most 50 lots", str(sealed.cap))
 
-    register = AdmissionRegister()
+    register = AdmissionRegister(IN_MEMORY)
     admission = Admission(venue.terms, venue.clock, venue.keypers, register, [check])
     refused(admission, copied(venue, submit(venue)), KnowledgeNotProven)
     assert seen == []
@@ -372,4 +373,4 @@ def test_a_further_check_sees_proven_ciphertexts_only_and_can_refuse(venue: Any)
 def test_every_reason_has_a_code_of_its_own() -> None:
     reasons = AdmissionRefused.__subclasses__()
     codes = [reason.code for reason in reasons]
-    assert len(set(codes)) == len(reasons) == 12
+    assert len(set(codes)) == len(reasons) == 15

@@ -16,7 +16,8 @@ from darkpool.admission.orders import Order
 from darkpool.auction import Pricing
 from darkpool.settlement.chain import Chain
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick
-from darkpool.venue import Places, VenueTerms, run_orders
+from darkpool.venue import Places, run_orders
+from darkpool.venue_terms import VenueTerms
 
 TICKS = 16
 INTENTS = 12
