@@ -114,7 +114,7 @@ def auction_summary(
             _transaction(outcome.batch_transaction),
         ),
         settlement=_settlement(outcome),
-        participation=_participation(terms.auction),
+        participation=participation_record(terms.auction),
         bond=BondRecord(
             terms.bond.amount, terms.bond.charge_ppm, account_bytes(terms.bond.treasury)
         ),
@@ -137,7 +137,7 @@ def terms_digest(
         (pricing.value, grid.tick_size, grid.reference, str(grid.ticks)),
         [(name, margin[name].rate_ppm, margin[name].multiplier) for name in sorted(margin)],
         public_rules_digest(
-            {entry.account: entry.owner for entry in _participation(auction).owners},
+            {entry.account: entry.owner for entry in participation_record(auction).owners},
             (auction.owners_min, auction.cap_min, bond.amount, bond.charge_ppm),
             account_bytes(bond.treasury),
         ),
@@ -165,7 +165,8 @@ def _grid(grid: PriceGrid) -> GridRecord:
     return GridRecord(f"{grid.tick_size:f}", f"{grid.reference:f}", grid.ticks)
 
 
-def _participation(auction: AuctionTerms) -> ParticipationRecord:
+def participation_record(auction: AuctionTerms) -> ParticipationRecord:
+    """Owner groups and minima of an auction's terms, as they are published and signed."""
     owners = [
         OwnerRecord(account_bytes(account), account_bytes(AccountId(owner)))
         for account, owner in auction.owners.items()

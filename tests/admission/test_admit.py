@@ -16,19 +16,24 @@ from darkpool.clock import SimulatedClock
 from darkpool.errors import (
     AdmissionRefused,
     AuctionFull,
+    CapBelowMinimum,
     CapRefused,
     CiphertextSeen,
     DeadlinePassed,
+    InvalidOwners,
     KnowledgeNotProven,
     MalformedSubmission,
     NonceUsed,
+    OutOfBounds,
     SecondIntent,
+    SecondIntentOfOwner,
     WrongAuction,
     WrongCiphertext,
     WrongKeyEpoch,
     WrongSignature,
 )
-from darkpool.units import Interval, Lots, OwnerId, Side, Tick
+from darkpool.limits import CASH_MAX
+from darkpool.units import Cash, Interval, Lots, OwnerId, Side, Tick, account_id
 
 DEADLINE_S = 1_900_000_060
 ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))
@@ -203,6 +208,51 @@ def test_a_second_intent_for_an_instrument_is_refused(venue: Any) -> None:
     admission = venue.admission()
     admission.admit(submit(venue))
     refused(admission, submit(venue, nonce=2), SecondIntent)
+
+
+def test_an_owner_s_accounts_have_one_intent_between_them(venue: Any) -> None:
+    one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
+    terms = replace(venue.terms, owners={one: OwnerId(three), two: OwnerId(three)})
+    admission = venue.admission(terms=terms)
+    admission.admit(submit(venue))
+    for account in (2, 3):
+        refused(admission, submit(venue, account), SecondIntentOfOwner)
+    admission.admit(submit(venue, 2, instrument=venue.instruments[1]))
+    refused(admission, submit(venue, nonce=2), SecondIntent)
+    admission.admit(submit(venue, 4))
+
+
+def test_an_owner_is_owned_by_nobody_else(venue: Any) -> None:
+    one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
+    with pytest.raises(InvalidOwners) as caught:
+        replace(venue.terms, owners={one: OwnerId(two), two: OwnerId(three)})
+    assert caught.value.account == one
+    replace(venue.terms, owners={one: OwnerId(two), two: OwnerId(two)})
+
+
+@pytest.mark.parametrize("changes", [{"owners_min": 0}, {"owners_min": 2049}, {"cap_min": 3}])
+def test_the_public_rules_have_bounds(venue: Any, changes: dict[str, int]) -> None:
+    with pytest.raises(OutOfBounds):
+        replace(venue.terms, **changes)
+
+
+def test_a_cap_below_the_least_is_refused_and_sealing_keeps_to_it(venue: Any) -> None:
+    terms = replace(venue.terms, cap_min=Lots(100))
+    admission = venue.admission(terms=terms)
+    error = refused(admission, submit(venue), CapBelowMinimum)
+    assert (error.expected, error.got) == ("at least 100 lots", "50 lots")
+    assert admission.admit(submit(venue, terms=terms)).sealed.cap == 100
+
+
+def test_the_minimum_of_others_collateral_is_signed(venue: Any) -> None:
+    minimum = Cash(CASH_MAX)
+    submission = submit(venue, others_collateral_min=minimum)
+    lowered = replace(submission.sealed, others_collateral_min=0)
+    refused(venue.admission(), replace(submission, sealed=lowered), WrongSignature)
+    assert venue.admission().admit(submission).sealed.others_collateral_min == minimum
+    for amount in (-1, CASH_MAX + 1):
+        with pytest.raises(OutOfBounds):
+            submit(venue, others_collateral_min=Cash(amount))
 
 
 def test_a_copied_ciphertext_is_refused_by_its_digest(venue: Any) -> None:
