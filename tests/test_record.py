@@ -337,11 +337,6 @@ EDITS: list[tuple[str, Callable[[Any], object], str]] = [
         "intents.json.intents[2].sealed.key_epoch",
     ),
     ("record.json", lambda t: t["summary"]["rejections"][1].update(intent=3), "rejections"),
-    (
-        "record.json",
-        lambda t: t["summary"]["rejections"][0].update(reason="size"),
-        "record.json.summary.rejections[0].reason",
-    ),
     ("intents.json", lambda t: t["intents"].pop(), "ciphertexts.bin"),
     ("masks.json", lambda t: t["masks"][0].update(lanes=100), "mask 9"),
     ("masks.json", lambda t: t["masks"][0].update(number=8), "manifest.json"),
