@@ -46,6 +46,23 @@ def share_purpose(context: bytes, sequence: int, purpose: str) -> bytes:
     return absorb(context, sequence, purpose.encode())
 
 
+def public_rules_digest(
+    groups: Mapping[bytes, bytes], numbers: Sequence[int], payee: bytes
+) -> bytes:
+    """32 bytes over who may take part, and what it costs to break the rules.
+
+    Args:
+        groups: owner of each account that is named, 20 bytes both.
+        numbers: least number of owners, least cap in lots, bond in units of the collateral, and
+            the part of it that is charged, in parts per million.
+        payee: the account that charges go to, 20 bytes.
+    """
+    pairs = [field for account in sorted(groups) for field in (account, groups[account])]
+    words = [number.to_bytes(32, "big") for number in numbers]
+    fields = absorb(labels.PUBLIC_RULES, len(words), *words, payee, len(groups), *pairs)
+    return hashlib.sha256(fields).digest()
+
+
 def venue_terms_digest(
     material: bytes,
     vault: bytes,
@@ -53,6 +70,7 @@ def venue_terms_digest(
     references: Sequence[bytes],
     rules: Sequence[str],
     margin: Sequence[tuple[bytes, int, int]],
+    public_rules: bytes,
 ) -> bytes:
     """32 bytes over what an auction runs under.
 
@@ -63,11 +81,12 @@ def venue_terms_digest(
         references: digest of each signed reference price, 32 bytes.
         rules: pricing, tick size, reference price and number of ticks, in words.
         margin: instrument, rate in parts per million and multiplier, for each instrument.
+        public_rules: `public_rules_digest`.
     """
     flat = [field for entry in margin for field in entry]
     words = [rule.encode() for rule in rules]
     prices = absorb(b"", *references)
-    named = (material, vault, reporter, prices)
+    named = (material, vault, reporter, prices, public_rules)
     fields = absorb(labels.VENUE_TERMS, *named, len(words), *words, *flat)
     return hashlib.sha256(fields).digest()
 

@@ -86,11 +86,16 @@ class Intent(TypedMessage):
 
 @dataclass(frozen=True, slots=True)
 class SealedIntent(TypedMessage):
-    """What the venue sees of an order. `cap` in lots, `deadline` in Unix seconds."""
+    """What the venue sees of an order. `cap` in lots, `deadline` in Unix seconds.
+
+    `others_collateral_min` in units of the collateral, 0 for none: the intent takes part only
+    beside at least so much collateral of others.
+    """
 
     ENCODE_TYPE: ClassVar[str] = (
         "SealedIntent(address account,bytes32 instrument,uint64 interval,bytes32 commitment,"
-        "bytes32 ciphertextDigest,uint64 cap,uint64 nonce,uint64 deadline,uint32 keyEpoch)"
+        "bytes32 ciphertextDigest,uint64 cap,uint64 nonce,uint64 deadline,uint32 keyEpoch,"
+        "uint128 othersCollateralMin)"
     )
     account: bytes
     instrument: bytes
@@ -101,6 +106,7 @@ class SealedIntent(TypedMessage):
     nonce: int
     deadline: int
     key_epoch: int
+    others_collateral_min: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,12 @@ class ReferencePrice(TypedMessage):
     tick_size: int
     ticks: int
     observed_at: int
+
+
+def field_types(message: type[TypedMessage]) -> dict[str, tuple[str, int]]:
+    """Type of each field: "uint" or "int" with bits, or "address" or "bytes32" with bytes."""
+    _, schema = _schema(message.ENCODE_TYPE)
+    return {name: (kind, width) for name, kind, width in schema}
 
 
 def commitment(intent: Intent, domain: Domain) -> bytes:

@@ -23,7 +23,7 @@ from crypto.revealing import Revealed
 from crypto.seal import Evaluator
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
-from darkpool.books import Book, Books, Fault
+from darkpool.books import Book, Books, Fault, Rejection
 from darkpool.committee.factory import MaskFactory
 from darkpool.committee.local import Beacon, LocalCommittee, Session
 from darkpool.crossing.arrivals import Arrivals
@@ -37,6 +37,7 @@ from darkpool.crossing.shape import ShapeCheck
 from darkpool.errors import AdmissionRefused, CheckFailed, MarginError
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
@@ -120,6 +121,7 @@ def run_auction(
     engine: Engine,
     terms: AuctionTerms,
     margin: Mapping[InstrumentId, MarginTerms],
+    bond: BondTerms,
     admission: Admission,
     submissions: Iterable[SealedSubmission],
     pricing: Pricing,
@@ -138,7 +140,7 @@ def run_auction(
     watch = _Stopwatch()
     with watch.step("admit"):
         progress("admit")
-        arrived = _admit(engine, terms, margin, admission, submissions, record)
+        arrived = _admit(engine, terms, margin, bond, admission, submissions, record)
         books = arrived.books.traded()
     with watch.step("close"):
         progress("close")
@@ -152,13 +154,19 @@ def run_auction(
     with watch.step("close_to_fills"):
         with watch.step("shape"):
             progress("shape")
+            arrived.books.participate(terms, margin)
             _check_shapes(engine, terms, arrived.books, beacon, session)
+            arrived.books.participate(terms, margin)
         progress("cross")
-        crosses = _cross(engine, terms, arrived.books, beacon, session, pricing, record)
+        crosses = _cross(engine, terms, margin, arrived.books, beacon, session, pricing, record)
         transcripts = engine.committee.sign_transcript(session, engine.terms_digest)
         fills, results = _fills(books, crosses)
     with watch.step("margin"):
         progress("margin")
+        admission.note_rejections(
+            arrived.books.sealed(rejection.place) for rejection in arrived.books.rejections
+        )
+        _charge(engine.ledger, bond, arrived.books.rejections)
         leaves = _apply_margin(engine.ledger, terms, books, fills)
     with watch.step("settle"):
         progress("settle")
@@ -171,6 +179,7 @@ def run_auction(
         admitted=tuple(arrived.admitted),
         refusals=tuple(arrived.refusals),
         rejections=tuple(arrived.books.rejections),
+        set_aside=tuple(arrived.books.set_aside),
         batch=batch,
         batch_signatures=batch_signatures,
         batch_transaction=batch_transaction,
@@ -194,6 +203,7 @@ def _admit(
     engine: Engine,
     terms: AuctionTerms,
     margin: Mapping[InstrumentId, MarginTerms],
+    bond: BondTerms,
     admission: Admission,
     submissions: Iterable[SealedSubmission],
     record: RecordSink,
@@ -206,6 +216,7 @@ def _admit(
             instrument = InstrumentId(sealed.instrument)
             auction = AuctionId(instrument, terms.interval)
             account = account_id(f"0x{sealed.account.hex()}")
+            engine.ledger.hold_bond(account, bond)
             engine.ledger.reserve(account, auction, margin[instrument], Lots(sealed.cap))
         except (AdmissionRefused, MarginError) as error:
             arrived.refusals.append(Refusal(number, error))
@@ -290,6 +301,7 @@ def _check_shapes(
 def _cross(
     engine: Engine,
     terms: AuctionTerms,
+    margin: Mapping[InstrumentId, MarginTerms],
     books: Books,
     beacon: Beacon,
     session: Session,
@@ -307,6 +319,7 @@ def _cross(
     def exclude(above: dict[int, list[int]]) -> None:
         for book, numbers in above.items():
             books.reject(Fault.CAP, [traded[book].intents[number] for number in numbers])
+        books.participate(terms, margin)
 
     crossing = EncryptedCrossing(
         terms.material.parameters,
@@ -352,10 +365,16 @@ def _check_caps(book: Book, lots: FilledLots) -> None:
             raise ImplausibleOpening("fills", f"at most the cap of {cap} lots", f"{size} lots")
 
 
+def _charge(ledger: MarginLedger, bond: BondTerms, rejections: Iterable[Rejection]) -> None:
+    """Take what each intent at fault costs from its account's bond, in batch order."""
+    for rejection in sorted(rejections, key=lambda rejection: rejection.place):
+        ledger.charge_bond(rejection.account, bond.charge(), bond.treasury)
+
+
 def _apply_margin(
     ledger: MarginLedger, terms: AuctionTerms, books: Sequence[Book], fills: Sequence[Fill]
 ) -> tuple[BalanceLeaf, ...]:
-    """Post margin for fills, release the rest, and return everyone's balance."""
+    """Post margin for fills, release the rest and the bonds, and return everyone's balance."""
     filled = {(fill.instrument, fill.account) for fill in fills}
     for fill in fills:
         auction = AuctionId(fill.instrument, terms.interval)
@@ -365,6 +384,7 @@ def _apply_margin(
         for account in book.accounts:
             if (book.instrument, account) not in filled:
                 ledger.release(account, AuctionId(book.instrument, terms.interval))
+    ledger.release_bonds()
     ledger.verify_conservation()
     return tuple(_leaf(ledger, account) for account in ledger.accounts())
 

@@ -12,10 +12,12 @@ from enum import StrEnum
 
 from crypto.commitment import SealedIntent
 from crypto.seal import Evaluator
-from darkpool.admission.intent import AdmittedIntent
+from darkpool.admission.intent import AdmittedIntent, AuctionTerms
+from darkpool.batching.participation import Candidate, SetAside, decide_participation
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.book import SealedBook
-from darkpool.units import AccountId, InstrumentId, Lots, account_id
+from darkpool.margin.terms import MarginTerms
+from darkpool.units import AccountId, Cash, InstrumentId, Lots, account_id
 
 
 class Fault(StrEnum):
@@ -58,6 +60,7 @@ class Books:
         }
         self._intents: list[tuple[SealedIntent, Book, int]] = []
         self.rejections: list[Rejection] = []
+        self.set_aside: list[SetAside] = []
 
     @property
     def count(self) -> int:
@@ -108,10 +111,34 @@ class Books:
         for place in places:
             _, book, number = self._intents[place]
             self.rejections.append(Rejection(place, book.accounts[number], fault))
-            self.set_aside([place])
+            self._take_out(place)
 
-    def set_aside(self, places: Iterable[int]) -> None:
-        """Take intents out."""
-        for place in places:
-            _, book, number = self._intents[place]
-            book.sealed.drop(number, self._arrivals.ciphertext(place))
+    def participate(self, terms: AuctionTerms, margin: Mapping[InstrumentId, MarginTerms]) -> None:
+        """Set aside, at no fault of theirs, who may not take part beside those that are left."""
+        for book in self.traded():
+            candidates = [
+                self._candidate(book.intents[number], terms, margin[book.instrument])
+                for number in sorted(book.sealed.present)
+            ]
+            decided = decide_participation(candidates, terms.owners_min)
+            self.set_aside += decided.set_aside
+            for entry in decided.set_aside:
+                self._take_out(entry.intent)
+
+    def _candidate(self, place: int, terms: AuctionTerms, margin: MarginTerms) -> Candidate:
+        sealed, _, _ = self._intents[place]
+        return Candidate(
+            place,
+            terms.owner_of(sealed.account),
+            margin.initial_margin(Lots(sealed.cap)),
+            Cash(sealed.others_collateral_min),
+        )
+
+    def sealed(self, place: int) -> SealedIntent:
+        """The public part of the intent at a place."""
+        sealed, _, _ = self._intents[place]
+        return sealed
+
+    def _take_out(self, place: int) -> None:
+        _, book, number = self._intents[place]
+        book.sealed.drop(number, self._arrivals.ciphertext(place))

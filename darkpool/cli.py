@@ -29,6 +29,7 @@ from darkpool.cli_input import (
     whole,
 )
 from darkpool.errors import BadInput, DarkpoolError
+from darkpool.limits import OWNERS_MIN_DEFAULT
 
 if TYPE_CHECKING:
     from darkpool.settlement.chain import Chain
@@ -168,6 +169,10 @@ def auction(
         int,
         typer.Option(parser=whole, metavar="N", help="Units of the underlying in one contract."),
     ] = 1,
+    owners_min: Annotated[
+        int,
+        typer.Option(parser=whole, metavar="N", help="Distinct accounts that a result needs."),
+    ] = OWNERS_MIN_DEFAULT,
     record: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep the public record in DIR, which must not exist."),
@@ -223,12 +228,13 @@ def auction(
     from darkpool.cli_output import auction_document, exact_json, output, print_auction, progress
     from darkpool.clients import identifier
     from darkpool.outcome import Pricing
-    from darkpool.venue import Places, VenueTerms, run_orders
+    from darkpool.venue import Places, run_orders
+    from darkpool.venue_terms import VenueTerms
     from darkpool.wargames.intruders import draw_intruders
 
     instruments = sorted({identifier(order.instrument) for order in read})
     intruders = draw_intruders(attackers, instruments, grid)
-    terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier)
+    terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier, owners_min)
     _require_apart(record, openings)
     with progress() as shown:
         result = run_orders(

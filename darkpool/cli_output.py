@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from darkpool.venue import NotAdmitted, RowFill, TakenOut, VenueResult
+    from darkpool.venue_result import NotAdmitted, RowFill, TakenOut, VenueResult
     from darkpool.verification.report import AuditReport
 
 STEPS: Final = {

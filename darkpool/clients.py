@@ -25,6 +25,7 @@ from darkpool.admission.sealing import seal_order
 from darkpool.clock import SystemClock
 from darkpool.errors import BadInput
 from darkpool.limits import CAPS_SUM_MAX_LOTS
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.terms import MarginTerms
 from darkpool.units import (
     AccountId,
@@ -122,13 +123,14 @@ class LocalClients:
     Orders are sealed in their order; strangers come in between at random. All orders of an
     instrument have the same public cap, the bucket of the largest, so that a cap tells nothing of
     its own order; only where these caps would add up to too much has each order the smallest
-    bucket that covers it.
+    bucket that covers it. No cap of an order is below `cap_min`.
     """
 
     def __init__(
         self,
         orders: Sequence[Order],
         openings: OpeningsFolder | None,
+        cap_min: Lots,
         strangers: Sequence[Stranger] = (),
     ) -> None:
         self._orders = tuple(orders)
@@ -136,12 +138,15 @@ class LocalClients:
         self._keys: Mapping[AccountLabel, bytes] = {
             name: PrivateKey().secret for name in {order.account for order in orders}
         }
-        self._common_caps = _common_caps(self._orders)
+        self._cap_min = cap_min
+        self._common_caps = _common_caps(self._orders, cap_min)
         self.parties = _mixed(self._orders, strangers)
         self.sealing_ns = 0
 
-    def deposits(self, margin: Mapping[InstrumentId, MarginTerms]) -> dict[AccountId, Cash]:
-        """What each account pays in: just the initial margin of the public caps of its orders."""
+    def deposits(
+        self, margin: Mapping[InstrumentId, MarginTerms], bond: BondTerms
+    ) -> dict[AccountId, Cash]:
+        """What each account pays in: the bond and the initial margin of its orders' public caps."""
         amounts: dict[AccountId, Cash] = {}
         for party in self.parties:
             if isinstance(party, Order):
@@ -150,7 +155,7 @@ class LocalClients:
             else:
                 account, cap = party.account, party.cap
             needed = margin[instrument_of(party)].initial_margin(cap)
-            amounts[account] = Cash(amounts.get(account, 0) + needed)
+            amounts[account] = Cash(amounts.get(account, bond.amount) + needed)
         return amounts
 
     def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
@@ -180,7 +185,8 @@ class LocalClients:
             yield submission
 
     def _cap(self, order: Order) -> Lots:
-        return self._common_caps.get(order.instrument) or cap_bucket(order.size)
+        common = self._common_caps.get(order.instrument)
+        return common or max(cap_bucket(order.size), self._cap_min)
 
 
 def _mixed(orders: Sequence[Order], strangers: Sequence[Stranger]) -> tuple[Order | Stranger, ...]:
@@ -191,12 +197,12 @@ def _mixed(orders: Sequence[Order], strangers: Sequence[Stranger]) -> tuple[Orde
     return tuple(places[n] if n in places else next(rest) for n in range(length))
 
 
-def _common_caps(orders: Sequence[Order]) -> dict[InstrumentName, Lots]:
+def _common_caps(orders: Sequence[Order], cap_min: Lots) -> dict[InstrumentName, Lots]:
     """The cap that all orders of an instrument share, where it fits for all of them."""
     sizes: dict[InstrumentName, list[Lots]] = {}
     for order in orders:
         sizes.setdefault(order.instrument, []).append(order.size)
-    caps = {name: cap_bucket(max(found)) for name, found in sizes.items()}
+    caps = {name: max(cap_bucket(max(found)), cap_min) for name, found in sizes.items()}
     return {name: cap for name, cap in caps.items() if len(sizes[name]) * cap <= CAPS_SUM_MAX_LOTS}
 
 

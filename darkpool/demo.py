@@ -47,7 +47,9 @@ from darkpool.units import (
     Tick,
     price_decimal,
 )
-from darkpool.venue import InstrumentOutcome, Places, RowFill, VenueResult, VenueTerms, run_orders
+from darkpool.venue import Places, run_orders
+from darkpool.venue_result import InstrumentOutcome, RowFill, VenueResult
+from darkpool.venue_terms import VenueTerms
 from darkpool.verification.audit import audit
 
 GRID: Final = PriceGrid(Decimal("0.25"), Decimal("4805.00"), 256)

@@ -142,6 +142,24 @@ class DuplicateReservation(MarginError):
         self.auction = auction
 
 
+class NoBond(MarginError):
+    """An account is to be charged that has held no bond since bonds were last released."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"bond: expected one held by {account}, got none")
+        self.account = account
+
+
+class InvalidOwners(BadInput):
+    """Groups of accounts in which it is not plain who owns what."""
+
+    def __init__(self, account: str, expected: str, got: str) -> None:
+        super().__init__(f"owner of {account}: expected {expected}, got {got}")
+        self.account = account
+        self.expected = expected
+        self.got = got
+
+
 class NotConserved(CheckFailed):
     """A quantity that has to be the same on both sides of a step is not."""
 
@@ -368,6 +386,24 @@ class SecondIntent(AdmissionRefused):
     """The account has an intent for this instrument and interval already."""
 
     code = "second-intent"
+
+
+class SecondIntentOfOwner(AdmissionRefused):
+    """Another account of the same owner has an intent for this instrument and interval already."""
+
+    code = "second-intent-of-owner"
+
+
+class CapBelowMinimum(AdmissionRefused):
+    """A public cap below the least that the terms allow."""
+
+    code = "cap-min"
+
+
+class TooManyRejections(AdmissionRefused):
+    """Too many intents of the account have failed the check of shape or cap in this key epoch."""
+
+    code = "rejections"
 
 
 class CiphertextSeen(AdmissionRefused):

@@ -31,6 +31,13 @@ CAP_BUCKETS_LOTS: Final = (
 ORDER_SIZE_MAX_LOTS: Final = CAP_BUCKETS_LOTS[-1]
 """Size of one order."""
 
+OWNERS_MIN_DEFAULT: Final = 3
+"""Distinct owners without whom an auction opens nothing, where the terms do not say otherwise."""
+
+REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX: Final = 3
+"""Intents of an account that may fail the check of shape or cap under one committee key. After so
+many it is admitted no more; those it has in one interval fail together, one for each instrument."""
+
 CAPS_SUM_MAX_LOTS: Final = (ORDER_PLAIN_MODULUS - 1) // 4
 """Sum of the public caps for one instrument in one auction: strictly below t/4, so that no sum of
 sizes and no difference of two such sums wraps, and every comparison stays in its exact range."""
@@ -53,6 +60,9 @@ CONTRACT_MULTIPLIER_MAX: Final = 10**6
 
 MARGIN_RATE_ONE_PPM: Final = 10**6
 """The whole notional, in parts per million: the largest margin rate, and its scale."""
+
+BOND_CHARGE_ONE_PPM: Final = 10**6
+"""The whole bond, in parts per million: the largest charge for one intent, and its scale."""
 
 CASH_MAX: Final = (1 << 128) - 1
 """An amount of money, in units of 10**-6: fits the contracts' uint256 with room for any sum."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crypto.commitment import BatchRoot
+from darkpool.batching.participation import SetAside
 from darkpool.books import Book, Rejection
 from darkpool.committee.local import Beacon
 from darkpool.crossing.encrypted import EncryptedCross
@@ -53,6 +54,7 @@ class AuctionOutcome:
         admitted: numbers of the submissions that became intents, by place in the batch.
         refusals: the other submissions.
         rejections: intents that were found to be at fault after the batch was final.
+        set_aside: intents that took no part at no fault of theirs.
         credited: deposits between the first look at the vault and the commitment of the batch.
         transcripts: keypers' signatures on all openings, by keyper.
         timings_ms: milliseconds by step; `close_to_fills` is the crossing.
@@ -65,6 +67,7 @@ class AuctionOutcome:
     admitted: tuple[int, ...]
     refusals: tuple[Refusal, ...]
     rejections: tuple[Rejection, ...]
+    set_aside: tuple[SetAside, ...]
     batch: BatchRoot
     batch_signatures: Mapping[int, bytes]
     batch_transaction: TransactionReceiptInfo

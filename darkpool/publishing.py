@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from crypto.attestation import opening_context, venue_terms_digest
+from crypto.attestation import opening_context, public_rules_digest, venue_terms_digest
 from darkpool.admission.intent import AuctionTerms
 from darkpool.admission.reference import SignedReference
 from darkpool.crossing.encrypted import EncryptedCross
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
@@ -17,12 +18,15 @@ from darkpool.record_schema import (
     AuctionSummary,
     BalanceRecord,
     BatchRecord,
+    BondRecord,
     CommitteeRecord,
     FillRecord,
     GridRecord,
     InstrumentRecord,
     MarginRecord,
     OutcomeRecord,
+    OwnerRecord,
+    ParticipationRecord,
     ReferenceRecord,
     RejectionRecord,
     SettlementRecord,
@@ -49,6 +53,7 @@ class PublicTerms:
     auction: AuctionTerms
     pricing: Pricing
     margin: Mapping[InstrumentId, MarginTerms]
+    bond: BondTerms
     names: Mapping[InstrumentId, InstrumentName]
     deployment: Deployment
 
@@ -83,7 +88,7 @@ def auction_summary(
         grid=_grid(next(iter(terms.auction.grids.values()))),
         reporter=account_bytes(terms.auction.reporter),
         references=tuple(
-            _reference(terms.auction.references[book.instrument]) for book in outcome.books
+            reference_record(terms.auction.references[book.instrument]) for book in outcome.books
         ),
         committee=_committee(terms),
         venue=VenueRecord(
@@ -98,7 +103,7 @@ def auction_summary(
         instruments=tuple(_instruments(terms, outcome)),
         rejections=tuple(
             RejectionRecord(rejection.place, rejection.fault.value)
-            for rejection in outcome.rejections
+            for rejection in sorted(outcome.rejections, key=lambda rejection: rejection.place)
         ),
         fills=tuple(
             FillRecord(
@@ -120,6 +125,10 @@ def auction_summary(
             _transaction(outcome.batch_transaction),
         ),
         settlement=_settlement(outcome),
+        participation=participation_record(terms.auction),
+        bond=BondRecord(
+            terms.bond.amount, terms.bond.charge_ppm, account_bytes(terms.bond.treasury)
+        ),
     )
 
 
@@ -127,6 +136,7 @@ def terms_digest(
     auction: AuctionTerms,
     pricing: Pricing,
     margin: Mapping[InstrumentId, MarginTerms],
+    bond: BondTerms,
     deployment: Deployment,
 ) -> bytes:
     """What the keypers sign that an auction ran under."""
@@ -138,6 +148,11 @@ def terms_digest(
         [auction.references[name].message.digest(auction.domain) for name in sorted(margin)],
         (pricing.value, grid.tick_size, grid.reference, str(grid.ticks)),
         [(name, margin[name].rate_ppm, margin[name].multiplier) for name in sorted(margin)],
+        public_rules_digest(
+            {entry.account: entry.owner for entry in participation_record(auction).owners},
+            (auction.owners_min, auction.cap_min, bond.amount, bond.charge_ppm),
+            account_bytes(bond.treasury),
+        ),
     )
 
 
@@ -162,7 +177,8 @@ def _grid(grid: PriceGrid) -> GridRecord:
     return GridRecord(f"{grid.tick_size:f}", f"{grid.reference:f}", grid.ticks)
 
 
-def _reference(reference: SignedReference) -> ReferenceRecord:
+def reference_record(reference: SignedReference) -> ReferenceRecord:
+    """A signed reference price as it is published."""
     message = reference.message
     return ReferenceRecord(
         message.instrument,
@@ -173,6 +189,16 @@ def _reference(reference: SignedReference) -> ReferenceRecord:
         message.observed_at,
         reference.signature,
     )
+
+
+def participation_record(auction: AuctionTerms) -> ParticipationRecord:
+    """Owner groups and minima of an auction's terms, as they are published and signed."""
+    owners = [
+        OwnerRecord(account_bytes(account), account_bytes(AccountId(owner)))
+        for account, owner in auction.owners.items()
+    ]
+    ascending = tuple(sorted(owners, key=lambda entry: entry.account))
+    return ParticipationRecord(ascending, auction.owners_min, auction.cap_min)
 
 
 def _committee(terms: PublicTerms) -> CommitteeRecord:

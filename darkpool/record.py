@@ -379,6 +379,7 @@ class Record:
             _require_below(name, n, signatures)
         for instrument in summary.instruments:
             _require_below(f"instrument {instrument.name}, intents", count, instrument.intents)
+        _require_below("rejections", count, [entry.intent for entry in summary.rejections])
         for i, fill in enumerate(summary.fills):
             _require_below(f"fill {i}, instrument", len(summary.instruments), [fill.instrument])
             members = summary.instruments[fill.instrument].intents

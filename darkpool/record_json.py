@@ -12,10 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import numpy as np
 
+from crypto.commitment import TypedMessage, field_types
 from darkpool.errors import BadInput
 
 JSON_BYTES_MAX: Final = 256 << 20
@@ -139,7 +150,12 @@ def _depth(data: bytes) -> int:
 
 @cache
 def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
+    hints = get_type_hints(kind, include_extras=True)
+    if issubclass(kind, TypedMessage):
+        for name, (unit, width) in field_types(kind).items():
+            rule = Bound((1 << width) - 1) if unit == "uint" else Width(width)
+            hints[name] = Annotated[hints[name], rule]
+    return hints
 
 
 def _typed(tree: object, kind: Any, rules: tuple[object, ...], part: str) -> Any:

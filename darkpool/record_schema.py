@@ -178,8 +178,34 @@ class SettlementRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerRecord:
+    """An account that is not its own owner, or that others have as theirs."""
+
+    account: Address
+    owner: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipationRecord:
+    """Who may take part: accounts that are not named own themselves; `cap_min` in lots."""
+
+    owners: tuple[OwnerRecord, ...]
+    owners_min: Small
+    cap_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondRecord:
+    """What accounts hold while they have intents, and the part that a bad one costs."""
+
+    amount: Cash
+    charge_ppm: Small
+    treasury: Address
+
+
+@dataclass(frozen=True, slots=True)
 class RejectionRecord:
-    """An intent, by its place in the batch, that was taken out for its own fault."""
+    """An intent that failed a check after close, by its place in the batch."""
 
     intent: Small
     reason: Literal["shape", "cap"]
@@ -195,7 +221,7 @@ class AuctionSummary:
         context: 32 bytes that openings are bound to.
         beacon_shares: 32 bytes of each virtual party, in share order.
         transcripts: signatures on all openings, by keyper number, counted from 0.
-        rejections: in the order in which they were found.
+        rejections: ascending by intent.
         before, after: collateral of every account, before reservation and after settlement.
     """
 
@@ -217,6 +243,8 @@ class AuctionSummary:
     after: tuple[BalanceRecord, ...]
     batch: BatchRecord
     settlement: SettlementRecord
+    participation: ParticipationRecord
+    bond: BondRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,10 @@ Cash = NewType("Cash", int)
 AccountId = NewType("AccountId", str)
 """The 20-byte address of an account, in EIP-55 mixed case; made by `account_id`."""
 
+OwnerId = NewType("OwnerId", str)
+"""Who stands behind accounts: an address, in EIP-55 mixed case. An account is its own owner unless
+an auction's terms say otherwise."""
+
 AccountLabel = NewType("AccountLabel", str)
 """What an order file calls an account."""
 

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Final
@@ -37,16 +36,15 @@ from darkpool.admission.orders import Order
 from darkpool.admission.reference import ReferenceWatch, Reporter
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction import Engine, RecordSink, mask_shapes, run_auction
-from darkpool.books import Fault
 from darkpool.clients import LocalClients, OpeningsFolder, Stranger, identifier, instrument_of
 from darkpool.clock import SystemClock
 from darkpool.committee.factory import CommitteeSeat, MaskFactory, local_committee
 from darkpool.committee.keyper import FinalRoot
 from darkpool.crossing.arrivals import Arrivals
-from darkpool.errors import BadInput, CheckFailed, OutOfBounds
+from darkpool.errors import BadInput
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.ledger import MarginLedger
-from darkpool.margin.terms import MarginTerms
-from darkpool.outcome import AuctionOutcome, Pricing
+from darkpool.outcome import AuctionOutcome
 from darkpool.publishing import PublicTerms, auction_summary, balances_of, terms_digest
 from darkpool.record import RecordWriter
 from darkpool.record_schema import IntentRecord
@@ -54,52 +52,17 @@ from darkpool.settlement.chain import Chain
 from darkpool.units import (
     FIRST_INTERVAL,
     AccountId,
-    AccountLabel,
     Cash,
-    InstrumentName,
     Interval,
-    Lots,
-    PriceGrid,
-    Side,
     account_id,
 )
+from darkpool.venue_result import VenueResult, venue_result
+from darkpool.venue_terms import VenueTerms
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1
-KEYPERS_MIN: Final = 3
-KEYPERS_MAX: Final = 4
 MASK_WORKERS: Final = 2
 ARRIVAL_WORKERS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class VenueTerms:
-    """What the operator lays down before the orders come.
-
-    Attributes:
-        grid: prices of every instrument.
-        keypers: size of the committee, 3 or 4.
-        margin_rate_ppm: initial margin in parts per million of the notional.
-        multiplier: units of the underlying in one contract.
-
-    Raises:
-        OutOfBounds: another number of keypers, or margin that `MarginTerms` does not have.
-    """
-
-    grid: PriceGrid
-    pricing: Pricing
-    keypers: int
-    margin_rate_ppm: int
-    multiplier: int
-
-    def __post_init__(self) -> None:
-        if not KEYPERS_MIN <= self.keypers <= KEYPERS_MAX:
-            raise OutOfBounds("keypers", KEYPERS_MIN, KEYPERS_MAX, self.keypers)
-        self.margin()
-
-    def margin(self) -> MarginTerms:
-        """Margin of every instrument."""
-        return MarginTerms.on_grid(self.grid, self.margin_rate_ppm, self.multiplier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,89 +82,6 @@ class Places:
             record, openings = self.record.resolve(), self.openings.resolve()
             if openings.is_relative_to(record) or record.is_relative_to(openings):
                 raise FoldersNested(self.record, self.openings)
-
-
-@dataclass(frozen=True, slots=True)
-class RowFill:
-    """What the order of one row of the file traded."""
-
-    row: int
-    account: AccountLabel
-    instrument: InstrumentName
-    side: Side
-    size: Lots
-
-
-@dataclass(frozen=True, slots=True)
-class TakenOut:
-    """An intent that was found to be at fault.
-
-    Attributes:
-        intent: its place in the batch.
-        row: of its order, or None where it is no order of the file.
-        kind: what a stranger is, or None.
-        fault: what it was found to be.
-    """
-
-    intent: int
-    row: int | None
-    kind: str | None
-    fault: Fault
-
-
-@dataclass(frozen=True, slots=True)
-class NotAdmitted:
-    """A submission that was refused; fields as in `TakenOut`, `code` the reason for programs."""
-
-    row: int | None
-    kind: str | None
-    code: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class InstrumentOutcome:
-    """The public result of an instrument; price and short side are None where nothing crossed."""
-
-    instrument: InstrumentName
-    price: Decimal | None
-    volume: Lots
-    short_side: Side | None
-
-
-@dataclass(frozen=True, slots=True)
-class VenueResult:
-    """What an order file led to.
-
-    Attributes:
-        fills: in the order of the rows.
-        taken_out: intents at fault, in the order in which they were found.
-        refused: submissions that did not become intents.
-        settlement_contract: address of the venue on its chain; with `keypers`, the addresses that
-            the keypers sign with, it is what an auditor has to know of the venue.
-        reporter: address that the reference prices are signed with.
-        timings_ms: milliseconds by step, in order.
-        record: where the public record is, if one was wanted.
-    """
-
-    outcome: AuctionOutcome
-    instruments: tuple[InstrumentOutcome, ...]
-    fills: tuple[RowFill, ...]
-    taken_out: tuple[TakenOut, ...]
-    refused: tuple[NotAdmitted, ...]
-    settlement_contract: AccountId
-    keypers: tuple[AccountId, ...]
-    reporter: AccountId
-    timings_ms: Mapping[str, int]
-    record: Path | None
-
-
-class StrangerFilled(CheckFailed):
-    """Somebody traded who had no order."""
-
-    def __init__(self, kind: str, size: Lots) -> None:
-        super().__init__(f"attacker {kind!r}: expected no fill, got {size} lots")
-        self.kind, self.size = kind, size
 
 
 class FoldersNested(BadInput):
@@ -280,23 +160,27 @@ def run_orders(
             public = _deploy(terms, material, seats, chain, orders)
         references = ReferenceWatch(public.auction.domain, public.auction.reporter, SystemClock())
         references.accept(public.auction.interval, public.auction.references)
-        clients = LocalClients(orders, openings, strangers)
+        register = AdmissionRegister(state / "register.sqlite")
+        stack.callback(register.close)
+        clients = LocalClients(orders, openings, terms.cap_min, strangers)
         masks = stack.enter_context(_mask_factory(public, seats, clients))
         arrivals = stack.enter_context(_arrivals(material, state, len(clients.parties)))
         if record is not None:
             record.add_material(material)
         with watch.step("deposit", progress):
-            ledger = _deposit(chain, clients.deposits(margin))
+            ledger = _deposit(chain, public.bond, clients.deposits(margin, public.bond))
         before = balances_of(ledger)
         engine = _engine(public, seats, chain, masks, arrivals, ledger, references)
-        outcome = _auction(engine, public, clients, record or _NoRecord(), progress)
+        admission = Admission(public.auction, SystemClock(), engine.committee.keypers, register)
+        sink = record or _NoRecord()
+        outcome = _auction(engine, public, admission, clients, sink, progress)
         if record is not None:
             with watch.step("record", progress):
                 record.finish(auction_summary(public, outcome, before, balances_of(ledger)))
         if openings is not None:
             openings.finish(outcome.admitted)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
-    return _result(clients, public, outcome, timings, places.record)
+    return venue_result(clients, public, outcome, timings, places.record)
 
 
 def _deal(
@@ -327,10 +211,18 @@ def _deploy(
     names = {identifier(order.instrument): order.instrument for order in orders}
     domain, clock = deployment.domain(), SystemClock()
     reporter = Reporter(PrivateKey().secret, clock)
-    signed = reporter.sign(terms.grid, names, FIRST_INTERVAL, domain)
-    auction = AuctionTerms.open(domain, material, FIRST_INTERVAL, reporter.address, signed, clock)
+    auction = AuctionTerms(
+        domain,
+        material,
+        FIRST_INTERVAL,
+        reporter.address,
+        reporter.sign(terms.grid, names, FIRST_INTERVAL, domain),
+        owners_min=terms.owners_min,
+        cap_min=terms.cap_min,
+    ).require_fresh(clock)
+    bond = terms.bond_terms(deployment.operator)
     margin = dict.fromkeys(names, terms.margin())
-    return PublicTerms(auction, terms.pricing, margin, names, deployment)
+    return PublicTerms(auction, terms.pricing, margin, bond, names, deployment)
 
 
 @contextmanager
@@ -402,12 +294,15 @@ def _starting_processes() -> Iterator[None]:
         signal.raise_signal(got)
 
 
-def _deposit(chain: Chain, amounts: Mapping[AccountId, Cash]) -> MarginLedger:
-    """Pay collateral into the vault, and credit what the chain says has arrived."""
+def _deposit(chain: Chain, bond: BondTerms, amounts: Mapping[AccountId, Cash]) -> MarginLedger:
+    """Pay collateral into the vault, and credit what the chain says has arrived.
+
+    The treasury has a balance from the start: what it is paid later is never a new account's.
+    """
     chain.fund_and_deposit({account: amount for account, amount in amounts.items() if amount})
     flows = chain.flows_before(FIRST_INTERVAL)
     ledger = MarginLedger()
-    for account in amounts:
+    for account in {**amounts, bond.treasury: Cash(0)}:
         flow = flows.get(account)
         ledger.credit(account, Cash(0 if flow is None else flow.deposited - flow.withdrawn))
     return ledger
@@ -440,7 +335,9 @@ def _engine(
     committee = local_committee(
         material, seats, domain, _final_root(chain), order, comparison, references.require
     )
-    rules = terms_digest(public.auction, public.pricing, public.margin, public.deployment)
+    rules = terms_digest(
+        public.auction, public.pricing, public.margin, public.bond, public.deployment
+    )
     return Engine(
         order, comparison, committee, masks, arrivals, chain, ledger, CONFIRMATIONS, rules
     )
@@ -449,12 +346,12 @@ def _engine(
 def _auction(
     engine: Engine,
     public: PublicTerms,
+    admission: Admission,
     clients: LocalClients,
     record: RecordSink,
     progress: Progress,
 ) -> AuctionOutcome:
     terms, parties = public.auction, len(clients.parties)
-    admission = Admission(terms, SystemClock(), engine.committee.keypers, AdmissionRegister())
 
     def counted() -> Iterator[SealedSubmission]:
         for number, submission in enumerate(clients.submissions(terms)):
@@ -465,6 +362,7 @@ def _auction(
         engine,
         terms,
         public.margin,
+        public.bond,
         admission,
         counted(),
         public.pricing,
@@ -482,54 +380,3 @@ def _timings(
     timings |= auction_ms
     timings["admit"] = auction_ms["admit"] - sealing_ms
     return timings | dict(venue_ms)
-
-
-def _result(
-    clients: LocalClients,
-    public: PublicTerms,
-    outcome: AuctionOutcome,
-    timings_ms: Mapping[str, int],
-    record: Path | None,
-) -> VenueResult:
-    batch = [clients.parties[submission] for submission in outcome.admitted]
-    instruments, fills = [], []
-    for book, cross in zip(outcome.books, outcome.crosses, strict=True):
-        name = public.names[book.instrument]
-        grid = public.auction.grids[book.instrument]
-        price = None if cross is None else grid.price_of(cross.tick)
-        volume = Lots(0) if cross is None else cross.volume
-        short_side = None if cross is None else cross.short_side
-        instruments.append(InstrumentOutcome(name, price, volume, short_side))
-    places = {book.instrument: book.intents for book in outcome.books}
-    for fill in outcome.fills:
-        order = batch[places[fill.instrument][fill.intent]]
-        if not isinstance(order, Order):
-            raise StrangerFilled(order.kind, fill.size)
-        fills.append(RowFill(order.row, order.account, order.instrument, fill.side, fill.size))
-    return VenueResult(
-        outcome,
-        tuple(instruments),
-        tuple(sorted(fills, key=lambda fill: fill.row)),
-        tuple(
-            TakenOut(rejection.place, *_named(batch[rejection.place]), rejection.fault)
-            for rejection in outcome.rejections
-        ),
-        tuple(
-            NotAdmitted(
-                *_named(clients.parties[refusal.submission]),
-                getattr(refusal.error, "code", "margin"),
-                str(refusal.error),
-            )
-            for refusal in outcome.refusals
-        ),
-        public.deployment.settlement,
-        public.deployment.keypers,
-        public.auction.reporter,
-        timings_ms,
-        record,
-    )
-
-
-def _named(party: Order | Stranger) -> tuple[int | None, str | None]:
-    """Row of an order, kind of a stranger."""
-    return (party.row, None) if isinstance(party, Order) else (None, party.kind)

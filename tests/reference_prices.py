@@ -1,6 +1,7 @@
 """A reporter for the tests, whose clock stands still."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from crypto.commitment import Domain
@@ -20,7 +21,8 @@ def renewed(
     """The same terms for another interval, or another chain or contract."""
     interval, domain = interval or terms.interval, domain or terms.domain
     grid = next(iter(terms.grids.values()))
-    return terms_on(grid, terms.grids, interval, domain, terms.material)
+    references = REPORTER.sign(grid, terms.grids, interval, domain)
+    return replace(terms, domain=domain, interval=interval, references=references)
 
 
 def terms_on(

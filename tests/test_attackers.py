@@ -16,9 +16,12 @@ from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.errors import OutOfBounds, WrongSignature
 from darkpool.fills.priority import priority_permutation
 from darkpool.outcome import Pricing
+from darkpool.record import Record
 from darkpool.settlement.chain import Chain
 from darkpool.units import InstrumentName, PriceGrid
-from darkpool.venue import Places, VenueResult, VenueTerms, run_orders
+from darkpool.venue import Places, run_orders
+from darkpool.venue_result import VenueResult
+from darkpool.venue_terms import VenueTerms
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDERS_MAX, Intruder, draw_intruders
 from darkpool.wargames.malformed import MALFORMED
@@ -78,12 +81,37 @@ def test_exactly_the_attackers_are_named_and_the_rest_trades(tmp_path: Path) -> 
     assert audit(tmp_path / "record", quick=True).ok
 
 
-def test_nothing_but_attackers(tmp_path: Path) -> None:
-    orders = orders_of("AB", 3)[:1]
-    result = run(orders, intruders(3, orders), tmp_path / "record")
-    assert len(result.taken_out) == 3
+def test_orders_that_attackers_leave_alone_are_not_opened(tmp_path: Path) -> None:
+    """Without them there are fewer owners than a result needs: no bit of a price is opened."""
+    orders = orders_of("AB", 3)[:2]
+    result = run(orders, intruders(4, orders), tmp_path / "record")
+    assert sorted(taken.fault.value for taken in result.taken_out) == ["cap", "cap"] + 2 * ["shape"]
+    reasons = [(aside.missing.value, aside.required) for aside in result.outcome.set_aside]
+    assert reasons == [("owners", 3)] * 2
     assert not result.fills
+    purposes = {entry.purpose for entry in Record.load(tmp_path / "record").openings}
+    purposes = {purpose for purpose in purposes if not purpose.startswith("shape")}
+    assert purposes == {"price lanes 0.0", "cap bits 0"}
     assert audit(tmp_path / "record").ok
+
+
+def test_attackers_pay_from_their_bonds_and_nobody_else_does(tmp_path: Path) -> None:
+    orders = orders_of("AB", 3)
+    result = run(orders, intruders(6, orders), tmp_path / "record")
+    summary = Record.load(tmp_path / "record").summary
+    intents = Record.load(tmp_path / "record").intents
+    owned = {
+        when: {b.account: b.withdrawable + b.encumbered for b in balances}
+        for when, balances in (("before", summary.before), ("after", summary.after))
+    }
+    guilty = {intents[taken.intent].sealed.account for taken in result.taken_out}
+    charge = -(-TERMS.bond * TERMS.bond_charge_ppm // 10**6)
+    for account, before in owned["before"].items():
+        paid = before - owned["after"][account]
+        if account == summary.bond.treasury:
+            assert paid == -6 * charge
+        else:
+            assert paid == (charge if account in guilty else 0)
 
 
 class Forger(Intruder):

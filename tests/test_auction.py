@@ -30,7 +30,8 @@ from darkpool.units import (
     PriceGrid,
     account_bytes,
 )
-from darkpool.venue import Places, VenueTerms, run_orders
+from darkpool.venue import Places, run_orders
+from darkpool.venue_terms import VenueTerms
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from tests.reference_prices import REPORTER

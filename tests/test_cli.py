@@ -20,7 +20,7 @@ from darkpool.demo import plain_twin
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.units import InstrumentName, PriceGrid
-from darkpool.venue import VenueTerms
+from darkpool.venue_terms import VenueTerms
 
 BINARY = Path(sys.executable).with_name("darkpool")
 ROOT = Path(__file__).resolve().parents[1]
@@ -311,7 +311,8 @@ from darkpool.admission.orders import read_orders
 from darkpool.outcome import Pricing
 from darkpool.settlement.chain import Chain
 from darkpool.units import InstrumentName, PriceGrid
-from darkpool.venue import Places, VenueTerms, run_orders
+from darkpool.venue import Places, run_orders
+from darkpool.venue_terms import VenueTerms
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

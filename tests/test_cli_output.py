@@ -11,7 +11,7 @@ from rich.console import Console
 
 from darkpool.cli_output import exact_json, fills_table, print_audit, print_lines
 from darkpool.units import AccountLabel, InstrumentName, Lots, Side
-from darkpool.venue import RowFill
+from darkpool.venue_result import RowFill
 from darkpool.verification.report import AuditReport, Check, Verdict
 
 

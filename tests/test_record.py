@@ -36,6 +36,7 @@ from darkpool.record_schema import (
     AuctionSummary,
     BalanceRecord,
     BatchRecord,
+    BondRecord,
     CommitteeRecord,
     FillRecord,
     GridRecord,
@@ -45,8 +46,11 @@ from darkpool.record_schema import (
     MasksFile,
     OpeningsFile,
     OutcomeRecord,
+    OwnerRecord,
+    ParticipationRecord,
     RecordFile,
     ReferenceRecord,
+    RejectionRecord,
     SettlementRecord,
     TransactionRecord,
     VenueRecord,
@@ -112,6 +116,9 @@ def summary_of() -> AuctionSummary:
         after=(BalanceRecord(bytes(20), 1, 2, b""),),
         batch=BatchRecord(bytes(32), 3, {0: bytes(65), 3: bytes(65)}, transaction),
         settlement=SettlementRecord(bytes(32), bytes(32), bytes(32), {}, transaction),
+        participation=ParticipationRecord((OwnerRecord(bytes(20), b"\1" * 20),), 3, 1),
+        bond=BondRecord((1 << 128) - 1, 10**6, b"\2" * 20),
+        rejections=(RejectionRecord(1, "shape"), RejectionRecord(2, "cap")),
     )
 
 
@@ -119,7 +126,9 @@ def summary_of() -> AuctionSummary:
 def parts() -> Parts:
     material, _ = deal(SMALL, Committee(4, EPOCH))
     order, comparison = SMALL.order, SMALL.comparison
-    sealed = SealedIntent(bytes(20), bytes(32), 1, bytes(32), bytes(32), 5, 6, (1 << 64) - 1, EPOCH)
+    sealed = SealedIntent(
+        bytes(20), bytes(32), 1, bytes(32), bytes(32), 5, 6, (1 << 64) - 1, EPOCH, (1 << 128) - 1
+    )
     intents = [
         (IntentRecord(sealed, bytes([i]) * 65), ciphertext(order, len(order.data_primes)))
         for i in range(3)
@@ -333,8 +342,17 @@ EDITS: list[tuple[str, Callable[[Any], object], str]] = [
         lambda t: t["summary"]["batch"]["signatures"].update({"01": "0x" + "00" * 65}),
         "record.json.summary.batch.signatures",
     ),
-    ("intents.json", lambda t: t["intents"][1]["sealed"].update(account="0x00"), "intent 1"),
-    ("intents.json", lambda t: t["intents"][2]["sealed"].update(key_epoch=1 << 32), "intent 2"),
+    (
+        "intents.json",
+        lambda t: t["intents"][1]["sealed"].update(account="0x00"),
+        "intents.json.intents[1].sealed.account",
+    ),
+    (
+        "intents.json",
+        lambda t: t["intents"][2]["sealed"].update(key_epoch=1 << 32),
+        "intents.json.intents[2].sealed.key_epoch",
+    ),
+    ("record.json", lambda t: t["summary"]["rejections"][1].update(intent=3), "rejections"),
     ("intents.json", lambda t: t["intents"].pop(), "ciphertexts.bin"),
     ("masks.json", lambda t: t["masks"][0].update(lanes=100), "mask 9"),
     ("masks.json", lambda t: t["masks"][0].update(number=8), "manifest.json"),

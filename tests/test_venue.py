@@ -3,7 +3,7 @@
 import json
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from multiprocessing import active_children
 from pathlib import Path
@@ -26,11 +26,14 @@ from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.record_files import RecordExists
 from darkpool.settlement.chain import Chain
-from darkpool.units import InstrumentName, PriceGrid, Side
-from darkpool.venue import FoldersNested, Places, Progress, VenueResult, VenueTerms, run_orders
+from darkpool.units import Cash, InstrumentName, PriceGrid, Side
+from darkpool.venue import FoldersNested, Places, Progress, run_orders
+from darkpool.venue_result import VenueResult
+from darkpool.venue_terms import VenueTerms
 from darkpool.verification.audit import audit
 
-TERMS = VenueTerms(PriceGrid(Decimal("0.25"), Decimal(4805), 32), Pricing.UNIFORM, 4, 100_000, 50)
+FEW_TICKS = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
+TERMS = VenueTerms(FEW_TICKS, Pricing.UNIFORM, 4, 100_000, 50, owners_min=1)
 HEADER = "account,side,size,limit,instrument\n"
 ORDERS = HEADER + (
     "ann,buy,5,4806,ES\n"
@@ -170,7 +173,8 @@ def test_the_state_of_the_keypers_is_gone(done: Run) -> None:
 
 def test_accounts_are_fresh_in_every_run(done: Run) -> None:
     record = Record.load(done.record)
-    accounts = {balance.account for balance in record.summary.before}
+    treasury = record.summary.bond.treasury
+    accounts = {balance.account for balance in record.summary.before} - {treasury}
     assert len(accounts) == 4
     again = run(done.orders)
     assert again.record is None
@@ -233,9 +237,24 @@ def test_terms_have_bounds(keypers: int, rate: int, multiplier: int) -> None:
         VenueTerms(TERMS.grid, Pricing.UNIFORM, keypers, rate, multiplier)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"owners_min": 0},
+        {"owners_min": 2049},
+        {"cap_min": 3},
+        {"bond": -1},
+        {"bond_charge_ppm": 1_000_001},
+    ],
+)
+def test_public_rules_have_bounds(changes: dict[str, int]) -> None:
+    with pytest.raises(OutOfBounds):
+        replace(TERMS, **changes)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("pricing", list(Pricing))
 def test_three_keypers_and_no_margin(tmp_path: Path, pricing: Pricing) -> None:
-    terms = VenueTerms(TERMS.grid, pricing, 3, 0, 1)
+    terms = VenueTerms(TERMS.grid, pricing, 3, 0, 1, owners_min=1, bond=Cash(0))
     orders = read(ORDERS, terms)
     result = run(orders, terms, Places(tmp_path / "record"))
     verify_twin(orders, terms, result)

@@ -1,6 +1,6 @@
 """The venue's side: every check that a submission passes before it takes part in an auction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from crypto.ciphertext import Ciphertext, from_wire
@@ -19,6 +19,7 @@ from darkpool.admission.intent import AdmittedIntent, AuctionTerms, SealedSubmis
 from darkpool.admission.register import AdmissionRegister
 from darkpool.clock import Clock
 from darkpool.errors import (
+    CapBelowMinimum,
     CapRefused,
     DeadlinePassed,
     KnowledgeNotProven,
@@ -118,20 +119,26 @@ class Admission:
             raise DeadlinePassed("deadline in Unix seconds", now, str(sealed.deadline))
         parameters = terms.material.parameters
         intents_max = min(INTENTS_PER_AUCTION_MAX, parameters.intents_max)
-        self._register.require_new(sealed, intents_max)
+        owner = terms.owner_of(sealed.account)
+        self._register.require_new(sealed, owner, intents_max)
         ciphertext = parse_ciphertext(submission, terms)
         accepted = prove_knowledge(terms.material.committee, self._keypers, submission, ciphertext)
         for check in self._checks:
             check(sealed, ciphertext)
-        self._register.record(sealed)
+        self._register.record(sealed, owner, intents_max)
         return AdmittedIntent(sealed, submission.signature, digest, ciphertext, accepted)
+
+    def note_rejections(self, rejected: Iterable[SealedIntent]) -> None:
+        """Remember intents that were found to be at fault; see `AdmissionRegister`."""
+        self._register.note_rejections(rejected)
 
 
 def verify_sealed_intent(submission: SealedSubmission, terms: AuctionTerms) -> bytes:
     """EIP-712 digest of a signed intent that fits the terms; keypers check the same.
 
     Raises:
-        MalformedSubmission, WrongSignature, WrongAuction, WrongKeyEpoch, CapRefused: see there.
+        MalformedSubmission, WrongSignature, WrongAuction, WrongKeyEpoch: see there.
+        CapRefused, CapBelowMinimum: see there.
     """
     sealed = submission.sealed
     try:
@@ -147,6 +154,8 @@ def verify_sealed_intent(submission: SealedSubmission, terms: AuctionTerms) -> b
         raise WrongKeyEpoch("key epoch", str(epoch), str(sealed.key_epoch))
     if sealed.cap not in CAP_BUCKETS_LOTS:
         raise CapRefused("cap", "one of the buckets", f"{sealed.cap} lots")
+    if sealed.cap < terms.cap_min:
+        raise CapBelowMinimum("cap", f"at least {terms.cap_min} lots", f"{sealed.cap} lots")
     try:
         verify_signature(digest, submission.signature, sealed.account)
     except InvalidSignature as error:

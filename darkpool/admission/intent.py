@@ -6,16 +6,33 @@ client holds; a `SealedSubmission` is what leaves the client; an `AdmittedIntent
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import Domain, SealedIntent
 from crypto.keys import PublicMaterial
 from darkpool.admission.reference import SignedReference
 from darkpool.clock import Clock
-from darkpool.errors import InvalidGrid
-from darkpool.limits import REFERENCE_AGE_MAX_MS
-from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
+from darkpool.errors import InvalidGrid, InvalidOwners, OutOfBounds
+from darkpool.limits import (
+    CAP_BUCKETS_LOTS,
+    INTENTS_PER_AUCTION_MAX,
+    OWNERS_MIN_DEFAULT,
+    REFERENCE_AGE_MAX_MS,
+)
+from darkpool.units import (
+    AccountId,
+    InstrumentId,
+    Interval,
+    Lots,
+    OwnerId,
+    PriceGrid,
+    Side,
+    Tick,
+    account_id,
+)
+
+CAP_MIN_DEFAULT: Final = Lots(CAP_BUCKETS_LOTS[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +45,18 @@ class AuctionTerms:
         interval: number of the auctions in their series.
         reporter: address that reference prices are signed with.
         references: a reference price of every instrument that is traded.
+        owners: whose an account is; one that is not named is its own owner. An owner has one intent
+            for each instrument, whichever account it is of.
+        owners_min: distinct owners without whom an instrument's auction opens nothing.
+        cap_min: the least public cap, a bucket.
         grids: what the references say, and nobody else; all have the same ticks.
 
     Raises:
         WrongReference, WrongReporter: see `SignedReference.verify`.
         InvalidGrid: a reference that gives no grid, or grids of different lengths, which could not
             share a comparison.
+        InvalidOwners: an account is named as an owner and has another owner itself.
+        OutOfBounds: `owners_min` below 1 or more than an auction has intents; no bucket.
     """
 
     domain: Domain
@@ -41,6 +64,9 @@ class AuctionTerms:
     interval: Interval
     reporter: AccountId
     references: Mapping[InstrumentId, SignedReference]
+    owners: Mapping[AccountId, OwnerId] = field(default_factory=dict)
+    owners_min: int = OWNERS_MIN_DEFAULT
+    cap_min: Lots = CAP_MIN_DEFAULT
     grids: Mapping[InstrumentId, PriceGrid] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,27 +79,30 @@ class AuctionTerms:
             raise InvalidGrid(
                 "ticks", "the same for every instrument", ", ".join(map(str, lengths))
             )
+        for account, owner in self.owners.items():
+            above = self.owners.get(AccountId(owner), owner)
+            if above != owner:
+                raise InvalidOwners(account, "an owner that nobody else owns", f"{owner}: {above}")
+        if not 1 <= self.owners_min <= INTENTS_PER_AUCTION_MAX:
+            raise OutOfBounds("owners_min", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
+        if self.cap_min not in CAP_BUCKETS_LOTS:
+            lowest, highest = CAP_BUCKETS_LOTS[0], CAP_BUCKETS_LOTS[-1]
+            raise OutOfBounds("cap_min in lots, a bucket", lowest, highest, self.cap_min)
 
-    @classmethod
-    def open(
-        cls,
-        domain: Domain,
-        material: PublicMaterial,
-        interval: Interval,
-        reporter: AccountId,
-        references: Mapping[InstrumentId, SignedReference],
-        clock: Clock,
-    ) -> Self:
-        """The terms of an interval that opens now: made on fresh references, or not at all.
+    def owner_of(self, account: bytes) -> OwnerId:
+        """Who owns an account, given by its 20 bytes."""
+        named = account_id(f"0x{account.hex()}")
+        return self.owners.get(named, OwnerId(named))
+
+    def require_fresh(self, clock: Clock) -> Self:
+        """The terms of an interval that opens now: on fresh references, or not at all.
 
         Raises:
             StaleReference, ReferenceFromTheFuture: a reference that is not fresh.
-            WrongReference, WrongReporter, InvalidGrid: as the terms themselves.
         """
-        terms = cls(domain, material, interval, reporter, references)
-        for reference in references.values():
+        for reference in self.references.values():
             reference.require_fresh(clock.unix_ms(), REFERENCE_AGE_MAX_MS)
-        return terms
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from crypto.opening import OpeningContext, seal_openings, seal_vector
 from darkpool.admission.intent import AuctionTerms, LimitOrder, SealedSubmission
 from darkpool.admission.opening_file import OpeningFile
 from darkpool.errors import OutOfBounds, WrongAuction
-from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.units import InstrumentId, Lots, cap_bucket
+from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
+from darkpool.units import Cash, InstrumentId, Lots, cap_bucket
 
 _SECRET_BYTES: Final = 32
+_NO_MINIMUM: Final = Cash(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ def seal_order(
     nonce: int,
     deadline_s: int,
     cap: Lots | None = None,
+    others_collateral_min: Cash = _NO_MINIMUM,
 ) -> SealedOrder:
     """Seal an order, with salt and root seed from the operating system's generator.
 
@@ -47,18 +49,25 @@ def seal_order(
         account_key: secp256k1 private key of the account, 32 bytes.
         nonce: never used before by the account.
         deadline_s: Unix seconds until which the intent may be admitted.
-        cap: public upper bound of the size, a bucket; the smallest that covers it if not given.
+        cap: public upper bound of the size, a bucket; the smallest that covers it and that the
+            terms allow, if not given.
             Cover traffic hides best under the cap that the client's orders usually have.
+
+        others_collateral_min: the intent takes part only if other owners have at least so much
+            collateral reserved for this instrument's auction; 0 for any. It is public.
 
     Raises:
         WrongAuction: the terms have no such instrument.
-        OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket, or
-            the grid has no such tick.
+        OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket or
+            below the least of the terms, the minimum of others' collateral is no amount, or the
+            grid has no such tick.
     """
     grid = terms.grids.get(instrument)
     if grid is None:
         raise WrongAuction("instrument", "one of the terms", instrument.hex())
-    cap = _cap(order.size, cap)
+    cap = _cap(order.size, terms.cap_min, cap)
+    if not 0 <= others_collateral_min <= CASH_MAX:
+        raise OutOfBounds("minimum of others' collateral", 0, CASH_MAX, others_collateral_min)
     if not 0 <= order.limit < grid.ticks:
         raise OutOfBounds("limit tick", 0, grid.ticks - 1, order.limit)
     intent = Intent(
@@ -75,7 +84,15 @@ def seal_order(
     vector = intent_vector(
         terms.material.order.public.ring, grid.ticks, intent.side, intent.size, intent.limit_tick
     )
-    submission = seal_intent(intent, vector, terms, account_key, deadline_s=deadline_s, cap=cap)
+    submission = seal_intent(
+        intent,
+        vector,
+        terms,
+        account_key,
+        deadline_s=deadline_s,
+        cap=cap,
+        others_collateral_min=others_collateral_min,
+    )
     return SealedOrder(
         submission, OpeningFile(intent, terms.domain, terms.material.committee.epoch, grid.ticks)
     )
@@ -89,6 +106,7 @@ def seal_intent(
     *,
     deadline_s: int,
     cap: Lots,
+    others_collateral_min: Cash = _NO_MINIMUM,
 ) -> SealedSubmission:
     """Commit to an intent, seal a slot vector, prove to know it, and sign.
 
@@ -102,6 +120,7 @@ def seal_intent(
         account_key: secp256k1 private key of the intent's account, 32 bytes.
         deadline_s: Unix seconds until which the intent may be admitted.
         cap: public upper bound of the size.
+        others_collateral_min: what other owners have to have reserved in the auction, cash units.
 
     Raises:
         OutOfRange: wrong shape of the vector, or an entry outside [0, t).
@@ -127,6 +146,7 @@ def seal_intent(
         nonce=intent.nonce,
         deadline=deadline_s,
         key_epoch=committee.epoch,
+        others_collateral_min=others_collateral_min,
     )
     return SealedSubmission(
         sealed,
@@ -136,8 +156,8 @@ def seal_intent(
     )
 
 
-def _cap(size: Lots, cap: Lots | None) -> Lots:
-    smallest = cap_bucket(size)
+def _cap(size: Lots, cap_min: Lots, cap: Lots | None) -> Lots:
+    smallest = max(cap_bucket(size), cap_min)
     if cap is None:
         return smallest
     if cap not in CAP_BUCKETS_LOTS or cap < smallest:

@@ -222,6 +222,8 @@ class EncryptedCrossing:
             bits = self._compare(f"price lanes {number}", lanes, layout.shape, bounded)
             within = self._open_lanes(f"cap bits {number}", bits, layout.shape, bounded)
             above = {k: over for k, over in zip(members, _above(caps, within), strict=True) if over}
+            if any(not books[k].present.issuperset(over) for k, over in above.items()):
+                raise ImplausibleOpening(f"cap bits {number}", "1 where nobody is left", "0")
             if not above:
                 crossing = self._crossing(number, layout, bits)
                 prices = self._prices(number, layout, bits, crossing) if crossing else {}

@@ -1,5 +1,8 @@
 """The margin ledger: collateral is reserved, then posted for what was filled, the rest released.
 
+An account that has live intents holds a bond as well, once for all of them; what is charged for
+intents that are no orders goes from it to another account, and the rest is free again.
+
 Two phases, as in TigerBeetle's two-phase transfers: a reservation holds cash for the most that an
 order could need, under a key that one order has, and ends exactly once, by posting or releasing.
 
@@ -14,11 +17,13 @@ from dataclasses import dataclass, field
 from darkpool.errors import (
     DuplicateReservation,
     InsufficientMargin,
+    NoBond,
     NotConserved,
     OutOfBounds,
     UnknownReservation,
 )
 from darkpool.limits import CASH_MAX
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.positions import Position
 from darkpool.margin.terms import MarginTerms
 from darkpool.units import AccountId, AuctionId, Cash, InstrumentId, Lots, PriceUnits, Side
@@ -26,11 +31,12 @@ from darkpool.units import AccountId, AuctionId, Cash, InstrumentId, Lots, Price
 
 @dataclass(frozen=True, slots=True)
 class Collateral:
-    """An account's cash: `free` may be withdrawn, `reserved` and `posted` may not."""
+    """An account's cash: `free` may be withdrawn, `reserved`, `posted` and `bond` may not."""
 
     free: Cash
     reserved: Cash
     posted: Cash
+    bond: Cash
 
     @property
     def withdrawable(self) -> Cash:
@@ -39,8 +45,8 @@ class Collateral:
 
     @property
     def encumbered(self) -> Cash:
-        """Cash held for orders and positions."""
-        return Cash(self.reserved + self.posted)
+        """Cash held for orders and positions, and as a bond."""
+        return Cash(self.reserved + self.posted + self.bond)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,13 @@ class Reservation:
 @dataclass(slots=True)
 class _Account:
     free: int = 0
+    bond: int | None = None
     reservations: dict[AuctionId, Reservation] = field(default_factory=dict)
     positions: dict[InstrumentId, Position] = field(default_factory=dict)
 
 
 class MarginLedger:
-    """Every account's collateral, reservations and positions.
+    """Every account's collateral, bonds, reservations and positions.
 
     An account has one order for an instrument in an auction, so account and auction are the key of
     a reservation. A method that raises has changed nothing.
@@ -144,6 +151,50 @@ class MarginLedger:
         del holder.reservations[auction]
         holder.free += reservation.amount
 
+    def hold_bond(self, account: AccountId, bond: BondTerms) -> None:
+        """Hold an account's bond; what was charged of one that is held is filled up.
+
+        Raises:
+            InsufficientMargin: the account's free cash does not cover what is missing.
+        """
+        holder = self._accounts.get(account, _Account())
+        missing = max(0, bond.amount - (holder.bond or 0))
+        if missing > holder.free:
+            raise InsufficientMargin(required=missing, available=holder.free)
+        holder.free -= missing
+        holder.bond = (holder.bond or 0) + missing
+        self._accounts[account] = holder
+
+    def charge_bond(self, account: AccountId, amount: Cash, to: AccountId) -> Cash:
+        """Move an amount from an account's bond to free cash of another account.
+
+        Returns what was moved: no more than is left of the bond.
+
+        Raises:
+            NoBond: the account holds none.
+            OutOfBounds: the amount is negative, or `to` would hold more than `CASH_MAX`.
+        """
+        holder = self._accounts.get(account)
+        if holder is None or holder.bond is None:
+            raise NoBond(account)
+        payee = self._accounts.get(to, _Account())
+        held = self.collateral(to)
+        # what goes from an account to itself adds nothing
+        highest = CASH_MAX if to == account else CASH_MAX - held.free - held.encumbered
+        moved = min(amount, holder.bond)
+        if not 0 <= moved <= highest:
+            raise OutOfBounds("charge", 0, highest, amount)
+        holder.bond -= moved
+        payee.free += moved
+        self._accounts[to] = payee
+        return Cash(moved)
+
+    def release_bonds(self) -> None:
+        """End every bond; what is left of it is free."""
+        for holder in self._accounts.values():
+            holder.free += holder.bond or 0
+            holder.bond = None
+
     def collateral(self, account: AccountId) -> Collateral:
         """Return an account's cash; an account that was never credited has none."""
         holder = self._accounts.get(account, _Account())
@@ -151,6 +202,7 @@ class MarginLedger:
             free=Cash(holder.free),
             reserved=Cash(sum(held.amount for held in holder.reservations.values())),
             posted=Cash(sum(position.posted for position in holder.positions.values())),
+            bond=Cash(holder.bond or 0),
         )
 
     def positions(self, account: AccountId) -> Mapping[InstrumentId, Position]:
@@ -161,8 +213,9 @@ class MarginLedger:
         """Check that value in equals value out, between auctions.
 
         Raises:
-            NotConserved: cash is not what was credited, an account has less than nothing, or the
-                positions of an instrument do not add up to zero in lots and in cost.
+            NotConserved: cash is not what was credited, an account or its bond has less than
+                nothing, or the positions of an instrument do not add up to zero in lots and in
+                cost.
         """
         net: dict[InstrumentId, int] = {}
         cost: dict[InstrumentId, int] = {}
@@ -171,6 +224,8 @@ class MarginLedger:
             held = self.collateral(account)
             if holder.free < 0:
                 raise NotConserved(f"free cash of {account}", 0, holder.free)
+            if held.bond < 0:
+                raise NotConserved(f"bond of {account}", 0, held.bond)
             cash += held.withdrawable + held.encumbered
             for instrument, position in holder.positions.items():
                 net[instrument] = net.get(instrument, 0) + position.net

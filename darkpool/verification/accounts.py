@@ -1,4 +1,4 @@
-"""Collateral: reserved for caps, posted for fills, released for the rest, and conserved."""
+"""Collateral: reserved for caps and bonds, posted for fills, charged for intents that are none."""
 
 from __future__ import annotations
 
@@ -62,10 +62,12 @@ def check_terms(record: Record, findings: Findings) -> None:
         findings.equal(f"{part}, worst price", max(map(abs, ends)), margin.worst_price_units)
         if margin.rate_ppm > UNITS_PER_ONE or margin.multiplier < 1:
             findings.add(part, "a rate up to the whole and a multiplier from 1", margin)
+    if record.summary.bond.charge_ppm > UNITS_PER_ONE:
+        findings.add("bond, charge", "at most the whole", record.summary.bond.charge_ppm)
 
 
 def check_collateral(record: Record, findings: Findings) -> None:
-    """Rebuild every account after the auction from before it, the caps and the fills."""
+    """Rebuild every account after the auction from before it, the caps, rejections and fills."""
     before, after = record.summary.before, record.summary.after
     for what, balances in (("before", before), ("after", after)):
         accounts = [balance.account for balance in balances]
@@ -80,6 +82,7 @@ def check_collateral(record: Record, findings: Findings) -> None:
             # nothing was settled before, so nobody has a position
             findings.equal(f"{part}, positions", _encode({}), balance.positions)
     _check_reservations(record, free, findings)
+    _charge_bonds(record, free, findings)
     _post_fills(record, free, positions)
     expected = [balance.account for balance in before]
     if expected != [balance.account for balance in after]:
@@ -96,9 +99,10 @@ def check_collateral(record: Record, findings: Findings) -> None:
 
 
 def _check_reservations(record: Record, free: dict[bytes, int], findings: Findings) -> None:
-    """All caps of an account are covered at once, before anything is filled."""
+    """The bond and all caps of an account are covered at once, before anything is filled."""
     terms = {i.identifier: i.margin for i in record.summary.instruments}
-    reserved: dict[bytes, int] = defaultdict(int)
+    bond = record.summary.bond.amount
+    reserved = {intent.sealed.account: bond for intent in record.intents}
     for intent in record.intents:
         margin = terms.get(intent.sealed.instrument)
         if margin is not None:
@@ -107,6 +111,27 @@ def _check_reservations(record: Record, free: dict[bytes, int], findings: Findin
         if account not in free or amount > free[account]:
             part = f"collateral before of 0x{account.hex()}, withdrawable"
             findings.add(part, f"at least {amount}", free.get(account, "no account"))
+
+
+def _charge_bonds(record: Record, free: dict[bytes, int], findings: Findings) -> None:
+    """What each rejected intent costs its account, as long as there is something of its bond."""
+    rejections, bond = record.summary.rejections, record.summary.bond
+    if bond.treasury not in free:
+        findings.add("bond, treasury", "an account with a balance", bond.treasury.hex())
+        return
+    places = [entry.intent for entry in rejections]
+    if places != sorted(set(places)):
+        findings.add("rejections", "intents that ascend, each once", places)
+    left: dict[bytes, int] = {}
+    for place in places:
+        account = record.intents[place].sealed.account
+        if account not in free:
+            raise Unsound(f"rejection of intent {place}", "an account with collateral", account)
+        held = left.get(account, bond.amount)
+        charge = min(held, -(-bond.amount * bond.charge_ppm // UNITS_PER_ONE))
+        left[account] = held - charge
+        free[account] -= charge
+        free[bond.treasury] += charge
 
 
 def _post_fills(record: Record, free: dict[bytes, int], positions: dict[bytes, Positions]) -> None:

@@ -13,7 +13,15 @@ from crypto.errors import CryptoError
 from crypto.lanes import Lanes
 from darkpool.errors import DarkpoolError
 from darkpool.record import Record
-from darkpool.verification import accounts, batch, evidence, openings, outcome, reference
+from darkpool.verification import (
+    accounts,
+    batch,
+    evidence,
+    openings,
+    outcome,
+    participation,
+    reference,
+)
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
 from darkpool.verification.evidence import Anchor, ChainReader
 from darkpool.verification.report import AuditReport, Check, Findings, Verdict
@@ -138,6 +146,7 @@ class _Audit:
     def _intents(self, findings: Findings) -> None:
         batch.check_intents(self._record, findings)
         batch.check_instruments(self._record, findings)
+        participation.check_public_rules(self._record, findings)
 
     def _ciphertexts(self, findings: Findings) -> None:
         batch.check_ciphertexts(self._record, findings)

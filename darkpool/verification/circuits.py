@@ -68,6 +68,7 @@ class CircuitCheck:
         self._comparison = Evaluator(inputs.material.comparison.evaluation_keys())
         self._comparator = Comparator(self._comparison)
         self._books = [AuditedBook(record, k, self._order) for k in range(len(inputs.ranks))]
+        self._present = frozenset(range(len(record.intents)))
 
     def run(self, transcript: Transcript) -> None:
         """Compare all openings of a transcript.
@@ -76,13 +77,10 @@ class CircuitCheck:
             MalformedRecord, CryptoError: a part cannot be read, or cannot be computed on.
         """
         self._shapes(transcript)
-        for place in transcript.malformed:
-            self._take_out(place)
         for chunk in transcript.price_chunks:
             self._progress("price circuits")
+            self._leave(chunk.present)
             self._price_chunk(chunk)
-            for place in chunk.above:
-                self._take_out(place)
         packed = {
             number: self._books[number].packer.pack(outcome.tick)
             for number, outcome in transcript.outcomes.items()
@@ -117,9 +115,12 @@ class CircuitCheck:
                 covered = total.covered(self._order, self._record.summary.grid.ticks)
                 self._equal(opening.index, covered.ciphertext)
 
-    def _take_out(self, place: int) -> None:
-        for book in self._books:
-            book.drop(place, self._record.ciphertext(place))
+    def _leave(self, present: frozenset[int]) -> None:
+        """Take out of the books whoever took no part any more."""
+        for place in sorted(self._present - present):
+            for book in self._books:
+                book.drop(place, self._record.ciphertext(place))
+        self._present = self._present & present
 
     def _price_chunk(self, chunk: PriceChunk) -> None:
         layout, summary = chunk.layout, self._record.summary

@@ -9,6 +9,7 @@ import numpy as np
 from crypto import slots
 from crypto.attestation import (
     OpeningEntry,
+    public_rules_digest,
     share_purpose,
     transcript_digest,
     venue_terms_digest,
@@ -97,6 +98,14 @@ def _terms_digest(record: Record) -> bytes:
         [reference.message().digest(summary.venue.domain()) for reference in references],
         (summary.pricing, grid.tick_size, grid.reference, str(grid.ticks)),
         [(i.identifier, i.margin.rate_ppm, i.margin.multiplier) for i in instruments],
+        public_rules_digest(
+            {entry.account: entry.owner for entry in summary.participation.owners},
+            (
+                *(summary.participation.owners_min, summary.participation.cap_min),
+                *(summary.bond.amount, summary.bond.charge_ppm),
+            ),
+            summary.bond.treasury,
+        ),
     )
 
 

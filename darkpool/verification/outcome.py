@@ -50,7 +50,7 @@ def check_rejections(record: Record, transcript: Transcript, findings: Findings)
     found = [(place, "shape") for place in transcript.malformed]
     found += [(place, "cap") for place in above]
     stated = [(rejection.intent, rejection.reason) for rejection in record.summary.rejections]
-    findings.equal("rejections", found, stated)
+    findings.equal("rejections", sorted(found), stated)
 
 
 def check_results(record: Record, outcomes: dict[int, Derived], findings: Findings) -> None:

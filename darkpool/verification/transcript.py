@@ -22,6 +22,7 @@ from crypto.price_lanes import PriceLayout, price_groups
 from crypto.rationing import RationLayout
 from darkpool.record import Record
 from darkpool.record_schema import Ring
+from darkpool.verification.participation import taking_part
 from darkpool.verification.report import Findings, Unsound
 from darkpool.verification.shape import ShapeOpening, ShapeReader
 
@@ -35,6 +36,7 @@ class PriceChunk:
 
     Attributes:
         members: their numbers.
+        present: places in the batch of all intents that took part then.
         lanes: numbers of the openings of masked lanes, one for each ciphertext.
         caps: number of the opening of cap bits.
         above: places in the batch of the intents above their caps; where there are any, nothing
@@ -44,6 +46,7 @@ class PriceChunk:
 
     layout: PriceLayout
     members: tuple[int, ...]
+    present: frozenset[int]
     lanes: tuple[int, ...]
     caps: int
     above: tuple[int, ...]
@@ -137,6 +140,7 @@ class TranscriptReader:
             Unsound: an opening that the protocol does not make at this point, or values that no
                 well-formed batch leads to.
         """
+        self._leave_out()
         shape, malformed = self._shape()
         prices: dict[int, _Price] = {}
         chunks: list[PriceChunk] = []
@@ -249,6 +253,15 @@ class TranscriptReader:
     def _take_out(self, places: Sequence[int]) -> None:
         for present in self._present:
             present.difference_update(places)
+        self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Whoever may not take part beside those that are left, at no fault of theirs."""
+        instruments = self._record.summary.instruments
+        for number, (instrument, present) in enumerate(
+            zip(instruments, self._present, strict=True)
+        ):
+            self._present[number] = set(taking_part(self._record, instrument, present).participants)
 
     def _price_group(
         self, group: list[int], prices: dict[int, _Price], chunks: list[PriceChunk]
@@ -268,10 +281,11 @@ class TranscriptReader:
         counts = tuple(map(self._count, members))
         layout = PriceLayout(self._parameters, self._ticks, counts)
         shape = layout.shape
+        present = frozenset().union(*self._present)
         lanes = self._masked(f"price lanes {number}", shape)
         caps, above = self._cap_bits(number, layout, members)
         if above:
-            return PriceChunk(layout, members, lanes, caps, above)
+            return PriceChunk(layout, members, present, lanes, caps, above)
         first = 0 if self._reference is None else self._reference
         columns = [layout.offset(i) + layout.width + first for i in range(len(members))]
         no_cross, answers = self._lane_bits(f"no-cross {number}", shape, np.array(columns))
@@ -289,7 +303,7 @@ class TranscriptReader:
                 sellers_short = count == self._ticks or tied.get(i) == 1
                 price = _Price(count - 1, SELL) if sellers_short else _Price(count, BUY)
                 prices[members[i]] = price
-        return PriceChunk(layout, members, lanes, caps, (), no_cross, bits, ties)
+        return PriceChunk(layout, members, present, lanes, caps, (), no_cross, bits, ties)
 
     def _cap_bits(
         self, number: int, layout: PriceLayout, members: tuple[int, ...]

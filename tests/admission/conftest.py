@@ -12,7 +12,7 @@ from crypto.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.replicated import Committee
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms
-from darkpool.admission.register import AdmissionRegister
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid
 from tests.reference_prices import NOW_MS, terms_on
@@ -50,7 +50,7 @@ class Venue:
     def admission(
         self, register: AdmissionRegister | None = None, terms: AuctionTerms | None = None
     ) -> Admission:
-        register = AdmissionRegister() if register is None else register
+        register = AdmissionRegister(IN_MEMORY) if register is None else register
         return Admission(terms or self.terms, self.clock, self.keypers, register)
 
 

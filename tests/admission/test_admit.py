@@ -10,25 +10,30 @@ from crypto.commitment import SealedIntent, address_of, sign
 from crypto.opening import OpeningContext, SealedVector, seal_openings, seal_vector
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import LimitOrder, SealedSubmission
-from darkpool.admission.register import AdmissionRegister
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.admission.sealing import seal_order
 from darkpool.clock import SimulatedClock
 from darkpool.errors import (
     AdmissionRefused,
     AuctionFull,
+    CapBelowMinimum,
     CapRefused,
     CiphertextSeen,
     DeadlinePassed,
+    InvalidOwners,
     KnowledgeNotProven,
     MalformedSubmission,
     NonceUsed,
+    OutOfBounds,
     SecondIntent,
+    SecondIntentOfOwner,
     WrongAuction,
     WrongCiphertext,
     WrongKeyEpoch,
     WrongSignature,
 )
-from darkpool.units import Interval, Lots, Side, Tick
+from darkpool.limits import CASH_MAX
+from darkpool.units import Cash, Interval, Lots, OwnerId, Side, Tick, account_id
 from tests.reference_prices import renewed
 
 DEADLINE_S = 1_900_000_060
@@ -87,7 +92,7 @@ def test_cover_traffic_is_admitted_like_an_order(venue: Any) -> None:
 
 
 def test_one_account_may_trade_every_instrument_and_every_interval(venue: Any) -> None:
-    register = AdmissionRegister()
+    register = AdmissionRegister(IN_MEMORY)
     admission = venue.admission(register)
     admission.admit(submit(venue))
     admission.admit(submit(venue, instrument=venue.instruments[1], nonce=2))
@@ -141,7 +146,7 @@ def test_a_deadline_is_good_through_its_second(venue: Any) -> None:
     submission = submit(venue)
     for now_ms, passes in [(1000 * DEADLINE_S, True), (1000 * DEADLINE_S + 1, False)]:
         clock = SimulatedClock(now_ms)
-        admission = Admission(venue.terms, clock, venue.keypers, AdmissionRegister())
+        admission = Admission(venue.terms, clock, venue.keypers, AdmissionRegister(IN_MEMORY))
         if passes:
             admission.admit(submission)
         else:
@@ -171,21 +176,22 @@ def test_the_caps_of_an_instrument_stay_below_a_quarter_of_the_modulus(venue: An
 
 
 def test_an_auction_takes_no_more_intents_than_it_can_rank() -> None:
-    register = AdmissionRegister()
+    register = AdmissionRegister(IN_MEMORY)
 
     def intent(account: int) -> SealedIntent:
         address = account.to_bytes(20, "big")
         return SealedIntent(address, bytes(32), 7, bytes(32), address, 1, 1, 1, 2)
 
     for account in range(5):
-        register.require_new(intent(account), 5)
-        register.record(intent(account))
+        owner = OwnerId(str(account))
+        register.require_new(intent(account), owner, 5)
+        register.record(intent(account), owner, 5)
     with pytest.raises(AuctionFull):
-        register.require_new(intent(5), 5)
+        register.require_new(intent(5), OwnerId("5"), 5)
 
 
 def test_a_nonce_serves_once_whatever_the_instrument_and_interval(venue: Any) -> None:
-    register = AdmissionRegister()
+    register = AdmissionRegister(IN_MEMORY)
     venue.admission(register).admit(submit(venue))
     other = submit(venue, instrument=venue.instruments[1])
     refused(venue.admission(register), other, NonceUsed)
@@ -203,6 +209,51 @@ def test_a_second_intent_for_an_instrument_is_refused(venue: Any) -> None:
     admission = venue.admission()
     admission.admit(submit(venue))
     refused(admission, submit(venue, nonce=2), SecondIntent)
+
+
+def test_an_owner_s_accounts_have_one_intent_between_them(venue: Any) -> None:
+    one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
+    terms = replace(venue.terms, owners={one: OwnerId(three), two: OwnerId(three)})
+    admission = venue.admission(terms=terms)
+    admission.admit(submit(venue))
+    for account in (2, 3):
+        refused(admission, submit(venue, account), SecondIntentOfOwner)
+    admission.admit(submit(venue, 2, instrument=venue.instruments[1]))
+    refused(admission, submit(venue, nonce=2), SecondIntent)
+    admission.admit(submit(venue, 4))
+
+
+def test_an_owner_is_owned_by_nobody_else(venue: Any) -> None:
+    one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
+    with pytest.raises(InvalidOwners) as caught:
+        replace(venue.terms, owners={one: OwnerId(two), two: OwnerId(three)})
+    assert caught.value.account == one
+    replace(venue.terms, owners={one: OwnerId(two), two: OwnerId(two)})
+
+
+@pytest.mark.parametrize("changes", [{"owners_min": 0}, {"owners_min": 2049}, {"cap_min": 3}])
+def test_the_public_rules_have_bounds(venue: Any, changes: dict[str, int]) -> None:
+    with pytest.raises(OutOfBounds):
+        replace(venue.terms, **changes)
+
+
+def test_a_cap_below_the_least_is_refused_and_sealing_keeps_to_it(venue: Any) -> None:
+    terms = replace(venue.terms, cap_min=Lots(100))
+    admission = venue.admission(terms=terms)
+    error = refused(admission, submit(venue), CapBelowMinimum)
+    assert (error.expected, error.got) == ("at least 100 lots", "50 lots")
+    assert admission.admit(submit(venue, terms=terms)).sealed.cap == 100
+
+
+def test_the_minimum_of_others_collateral_is_signed(venue: Any) -> None:
+    minimum = Cash(CASH_MAX)
+    submission = submit(venue, others_collateral_min=minimum)
+    lowered = replace(submission.sealed, others_collateral_min=0)
+    refused(venue.admission(), replace(submission, sealed=lowered), WrongSignature)
+    assert venue.admission().admit(submission).sealed.others_collateral_min == minimum
+    for amount in (-1, CASH_MAX + 1):
+        with pytest.raises(OutOfBounds):
+            submit(venue, others_collateral_min=Cash(amount))
 
 
 def test_a_copied_ciphertext_is_refused_by_its_digest(venue: Any) -> None:
@@ -361,7 +412,7 @@ def test_a_further_check_sees_proven_ciphertexts_only_and_can_refuse(venue: Any)
         if sealed.cap > 50:
             raise CapRefused("cap", "at most 50 lots", str(sealed.cap))
 
-    register = AdmissionRegister()
+    register = AdmissionRegister(IN_MEMORY)
     admission = Admission(venue.terms, venue.clock, venue.keypers, register, [check])
     refused(admission, copied(venue, submit(venue)), KnowledgeNotProven)
     assert seen == []
@@ -373,4 +424,4 @@ def test_a_further_check_sees_proven_ciphertexts_only_and_can_refuse(venue: Any)
 def test_every_reason_has_a_code_of_its_own() -> None:
     reasons = AdmissionRefused.__subclasses__()
     codes = [reason.code for reason in reasons]
-    assert len(set(codes)) == len(reasons) == 12
+    assert len(set(codes)) == len(reasons) == 15

@@ -53,7 +53,9 @@ def signed(key: bytes = KEY, domain: Domain = DOMAIN, **changes: Any) -> SignedR
 
 def open_terms(references: dict[InstrumentId, SignedReference], clock: SimulatedClock) -> object:
     material: Any = None
-    return AuctionTerms.open(DOMAIN, material, INTERVAL, REPORTER.address, references, clock)
+    return AuctionTerms(DOMAIN, material, INTERVAL, REPORTER.address, references).require_fresh(
+        clock
+    )
 
 
 def watch_accepts(references: dict[InstrumentId, SignedReference], clock: SimulatedClock) -> None:

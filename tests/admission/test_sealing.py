@@ -146,9 +146,9 @@ def test_an_opening_under_other_terms_proves_nothing(venue: Any, changes: dict[s
         verify(venue, replace(sealed.opening, **changes), sealed)
 
 
-def test_a_sell_on_another_grid_proves_nothing(venue: Any) -> None:
-    """A buy does not reach the end of the grid, a sell does."""
-    sealed = seal(venue, replace(BUY_7, side=Side.SELL))
+def test_a_buy_on_another_grid_proves_nothing(venue: Any) -> None:
+    """What a sell does not supply ends before its limit; what a buy does not, with the grid."""
+    sealed = seal(venue, BUY_7)
     verify(venue, sealed.opening, sealed)
     with pytest.raises(OpeningMismatch, match="sealed again"):
         verify(venue, replace(sealed.opening, ticks=99), sealed)

@@ -30,7 +30,7 @@ from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed, select
 from crypto.ring import Words
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, LimitOrder
-from darkpool.admission.register import AdmissionRegister
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.admission.sealing import SealedOrder, seal_order
 from darkpool.clock import SimulatedClock
 from darkpool.committee.keyper import Keyper
@@ -246,7 +246,7 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
     terms = terms_of(arena, interval)
     orders = sealed_orders(terms)
     admission = Admission(
-        terms, SimulatedClock(1_900_000_000_000), committee.keypers, AdmissionRegister()
+        terms, SimulatedClock(1_900_000_000_000), committee.keypers, AdmissionRegister(IN_MEMORY)
     )
     total, packer = AggregateSum(RING), Packer(house.order)
     for order in orders:

@@ -82,6 +82,7 @@ def sealed_intent(ciphertext: Ciphertext) -> SealedIntent:
         nonce=CONTEXT.nonce,
         deadline=2_000_000_000,
         key_epoch=CONTEXT.epoch,
+        others_collateral_min=7,
     )
 
 
@@ -116,6 +117,7 @@ def test_an_envelope_of_the_standard_ring_fits_its_bound() -> None:
         {"instrument": bytes(32)},
         {"nonce": 10},
         {"cap": 51},
+        {"others_collateral_min": 8},
         {"deadline": 1},
         {"commitment": b"\1" * 32},
     ],

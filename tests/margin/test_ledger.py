@@ -44,7 +44,10 @@ def funded(amount: int) -> MarginLedger:
 
 def cash(ledger: MarginLedger, account: AccountId) -> tuple[int, int, int]:
     held = ledger.collateral(account)
-    assert (held.withdrawable, held.encumbered) == (held.free, held.reserved + held.posted)
+    assert (held.withdrawable, held.encumbered) == (
+        held.free,
+        held.reserved + held.posted + held.bond,
+    )
     return held.free, held.reserved, held.posted
 
 

@@ -11,7 +11,8 @@ from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
 from darkpool.units import InstrumentName, PriceGrid, account_bytes, account_id
-from darkpool.venue import Places, VenueTerms, run_orders
+from darkpool.venue import Places, run_orders
+from darkpool.venue_terms import VenueTerms
 from darkpool.verification.audit import audit
 from darkpool.verification.report import AuditReport, Verdict
 

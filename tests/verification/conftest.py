@@ -17,7 +17,8 @@ from darkpool.clients import identifier
 from darkpool.outcome import Pricing
 from darkpool.settlement.chain import Chain
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick
-from darkpool.venue import Places, VenueTerms, run_orders
+from darkpool.venue import Places, run_orders
+from darkpool.venue_terms import VenueTerms
 from darkpool.wargames.intruders import draw_intruders
 
 TICKS = 16

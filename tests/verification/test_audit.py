@@ -188,6 +188,8 @@ EXPECTED: list[tuple[str, str]] = [
     # a lower margin of an instrument that did not cross covers no less
     (r"record.json summary instruments 2 margin (rate_ppm|multiplier)", "transcript"),
     (r"record.json summary instruments \d+ margin.*", "margin"),
+    (r"record.json summary participation.*", "transcript"),
+    (r"record.json summary bond.*", "transcript"),
     (r"record.json summary fills.*", "fills|form"),
     (r"record.json summary (before|after).*", "margin|form"),
     (r"record.json summary batch (root|count|signatures).*", "batch root|form"),

@@ -326,7 +326,8 @@ def blame_an_innocent(copy: Any) -> None:
 
 def change_the_fault(copy: Any) -> None:
     def change(tree: Any) -> None:
-        tree["summary"]["rejections"][0]["reason"] = "cap"
+        first = tree["summary"]["rejections"][0]
+        first["reason"] = "cap" if first["reason"] == "shape" else "shape"
 
     copy.change("record.json", change)
 

@@ -1,0 +1,83 @@
+"""The public rules: owner groups, least caps, and who takes part beside whom."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from darkpool.record import Record
+from darkpool.record_schema import InstrumentRecord
+from darkpool.units import Lots, cap_bucket
+from darkpool.verification.accounts import initial_margin
+from darkpool.verification.report import Findings
+
+
+@dataclass(frozen=True, slots=True)
+class TakingPart:
+    """Of an instrument's auction, by places in the batch.
+
+    Attributes:
+        participants: who takes part, ascending.
+        short_of_collateral: who does not, because others have reserved too little: what it asks
+            for and what there is, in cash units.
+        owners: distinct owners beside whom every minimum holds; fewer than the terms ask for, and
+            nobody takes part.
+    """
+
+    participants: tuple[int, ...]
+    short_of_collateral: Mapping[int, tuple[int, int]]
+    owners: int
+
+
+def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[int]) -> TakingPart:
+    """Who takes part of the intents at some places, all of this instrument.
+
+    Goes round after round over all that are left, and leaves out at once whoever has too little
+    beside it.
+    """
+    asked = {place: record.intents[place].sealed for place in places}
+    owners = owners_of(record)
+    owner = {p: owners.get(sealed.account, sealed.account) for p, sealed in asked.items()}
+    margin = {p: initial_margin(instrument.margin, sealed.cap) for p, sealed in asked.items()}
+    left = set(asked)
+    while True:
+        own: Counter[bytes] = Counter()
+        for place in left:
+            own[owner[place]] += margin[place]
+        beside = {place: own.total() - own[owner[place]] for place in asked}
+        holding = {p for p in left if beside[p] >= asked[p].others_collateral_min}
+        if holding == left:
+            break
+        left = holding
+    short = {p: (asked[p].others_collateral_min, beside[p]) for p in sorted(set(asked) - left)}
+    enough = len({owner[p] for p in left}) >= record.summary.participation.owners_min
+    return TakingPart(tuple(sorted(left)) if enough else (), short, len({owner[p] for p in left}))
+
+
+def owners_of(record: Record) -> dict[bytes, bytes]:
+    """Owner of every account that has one besides itself; all others own themselves."""
+    return {entry.account: entry.owner for entry in record.summary.participation.owners}
+
+
+def check_public_rules(record: Record, findings: Findings) -> None:
+    """Owner groups are plain; intents keep to the least cap, and each owner to one a book."""
+    rules, owners = record.summary.participation, owners_of(record)
+    accounts = [entry.account for entry in rules.owners]
+    if accounts != sorted(owners):
+        findings.add("owners", "accounts that ascend, each once", "others")
+    for account, owner in owners.items():
+        findings.equal(f"owner of 0x{account.hex()}, owner", owner, owners.get(owner, owner))
+    if rules.owners_min < 1:
+        findings.add("owners_min", "at least 1", rules.owners_min)
+    with findings.watch("cap_min"):
+        findings.equal("cap_min", cap_bucket(Lots(rules.cap_min)), rules.cap_min)
+    seen: set[tuple[bytes, bytes]] = set()
+    for index, intent in enumerate(record.intents):
+        sealed = intent.sealed
+        owner = owners.get(sealed.account, sealed.account)
+        if (owner, sealed.instrument) in seen:
+            findings.add(f"intent {index}, owner", "one not seen before", owner)
+        seen.add((owner, sealed.instrument))
+        if sealed.cap < rules.cap_min:
+            findings.add(f"intent {index}, cap", f"at least {rules.cap_min}", sealed.cap)

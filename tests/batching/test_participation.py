@@ -1,0 +1,169 @@
+"""Who takes part: the same as by trying out all sets, in any order, and by the auditor's code."""
+
+import random
+from itertools import combinations
+from types import SimpleNamespace
+from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkpool.batching.participation import (
+    Candidate,
+    Missing,
+    Participation,
+    SetAside,
+    decide_participation,
+)
+from darkpool.record import Record
+from darkpool.record_schema import (
+    InstrumentRecord,
+    MarginRecord,
+    OwnerRecord,
+    ParticipationRecord,
+)
+from darkpool.units import Cash, OwnerId, account_id
+from darkpool.verification.participation import taking_part
+
+
+def candidate(intent: int, owner: int, reserved: int, others_min: int) -> Candidate:
+    named = OwnerId(account_id("0x" + bytes([owner]).hex() * 20))
+    return Candidate(intent, named, Cash(reserved), Cash(others_min))
+
+
+@st.composite
+def books(draw: st.DrawFn, most: int = 7) -> list[Candidate]:
+    """Small numbers, so that minima lie close to what there is."""
+    rows = draw(
+        st.lists(st.tuples(st.integers(1, 5), st.integers(0, 6), st.integers(0, 20)), max_size=most)
+    )
+    return [candidate(place, *row) for place, row in enumerate(rows)]
+
+
+def beside(book: list[Candidate], one: Candidate) -> int:
+    return sum(other.reserved for other in book if other.owner != one.owner)
+
+
+def holding(book: list[Candidate]) -> list[Candidate]:
+    return [one for one in book if one.others_min <= beside(book, one)]
+
+
+def greatest(book: list[Candidate]) -> list[Candidate]:
+    """The one set that holds and contains all others that do, by trying all of them."""
+    sets = [
+        list(chosen)
+        for size in range(len(book) + 1)
+        for chosen in combinations(book, size)
+        if holding(list(chosen)) == list(chosen)
+    ]
+    largest = sets[-1]
+    for chosen in sets:
+        assert all(one in largest for one in chosen)
+    return largest
+
+
+@given(books(), st.integers(1, 4))
+def test_it_is_the_greatest_set_in_which_every_minimum_holds(
+    book: list[Candidate], owners_min: int
+) -> None:
+    left = greatest(book)
+    owners = len({one.owner for one in left})
+    found = decide_participation(book, owners_min)
+    aside = {entry.intent: entry for entry in found.set_aside}
+    enough = owners >= owners_min
+    assert list(found.participants) == [one.intent for one in left if enough]
+    assert sorted([*found.participants, *aside]) == [one.intent for one in book]
+    for one in book:
+        if one not in left:
+            expected = SetAside(one.intent, Missing.COLLATERAL, one.others_min, beside(left, one))
+            assert aside[one.intent] == expected
+            assert expected.available < expected.required
+        elif not enough:
+            assert aside[one.intent] == SetAside(one.intent, Missing.OWNERS, owners_min, owners)
+
+
+@given(books(most=12), st.integers(1, 4), st.randoms())
+def test_the_order_does_not_matter(
+    book: list[Candidate], owners_min: int, generator: random.Random
+) -> None:
+    expected = decide_participation(book, owners_min)
+    shuffled = generator.sample(book, len(book))
+    assert decide_participation(shuffled, owners_min) == expected
+    # one at a time, whichever comes first
+    left = list(book)
+    while failing := [one for one in left if one.others_min > beside(left, one)]:
+        left.remove(generator.choice(failing))
+    short = {e.intent for e in expected.set_aside if e.missing is Missing.COLLATERAL}
+    assert {one.intent for one in left} == {one.intent for one in book} - short
+
+
+def test_one_after_the_other_falls() -> None:
+    """Each asks for all that those before it have: without the last, nobody is left."""
+    chain = [candidate(k, k + 1, 10, 10 * k if k < 4 else 41) for k in range(5)]
+    assert decide_participation(chain, 1).participants == (0, 1, 2, 3)
+    fallen = [candidate(k, k + 1, 10, 10 * (k + 1) + 1) for k in range(5)]
+    assert decide_participation(fallen, 1).participants == ()
+
+
+def test_what_an_owner_s_other_accounts_have_counts_for_nobody_of_it() -> None:
+    book = [candidate(0, 1, 100, 51), candidate(1, 1, 100, 0), candidate(2, 2, 50, 200)]
+    found = decide_participation(book, 1)
+    assert found.participants == (1,)
+    assert [entry.available for entry in found.set_aside] == [0, 100]
+
+
+def test_two_owners_are_not_three_and_an_empty_book_has_none() -> None:
+    book = [candidate(k, 1 + k % 2, 5, 0) for k in range(4)]
+    assert decide_participation(book, 2).participants == (0, 1, 2, 3)
+    refused = decide_participation(book, 3)
+    assert refused.participants == ()
+    assert refused.set_aside[0] == SetAside(0, Missing.OWNERS, 3, 2)
+    assert decide_participation([], 3) == Participation((), ())
+
+
+def recorded(
+    rows: list[tuple[int, int, int]], groups: dict[int, int], owners_min: int
+) -> tuple[Record, InstrumentRecord]:
+    """What the auditor has of a book: account, cap and minimum of each intent; 3 units a lot."""
+    sealed = [
+        SimpleNamespace(account=bytes([account]) * 20, cap=cap, others_collateral_min=others_min)
+        for account, cap, others_min in rows
+    ]
+    owners = tuple(
+        OwnerRecord(bytes([account]) * 20, bytes([owner]) * 20)
+        for account, owner in sorted(groups.items())
+    )
+    rules = ParticipationRecord(owners, owners_min, 1)
+    instrument = InstrumentRecord("A", bytes(32), (), None, MarginRecord(1_000_000, 1, 3))
+    record = SimpleNamespace(
+        intents=[SimpleNamespace(sealed=one) for one in sealed],
+        summary=SimpleNamespace(participation=rules),
+    )
+    return cast("Record", record), instrument
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.integers(0, 90)), max_size=30),
+    st.dictionaries(st.integers(1, 9), st.integers(10, 12)),
+    st.integers(1, 5),
+    st.randoms(),
+)
+def test_the_auditor_finds_the_same(
+    rows: list[tuple[int, int, int]],
+    groups: dict[int, int],
+    owners_min: int,
+    generator: random.Random,
+) -> None:
+    places = sorted(generator.sample(range(len(rows)), generator.randrange(len(rows) + 1)))
+    record, instrument = recorded(rows, groups, owners_min)
+    book = [
+        candidate(k, groups.get(rows[k][0], rows[k][0]), 3 * rows[k][1], rows[k][2]) for k in places
+    ]
+    engine = decide_participation(book, owners_min)
+    auditor = taking_part(record, instrument, places)
+    assert auditor.participants == engine.participants
+    short = [entry for entry in engine.set_aside if entry.missing is Missing.COLLATERAL]
+    assert auditor.short_of_collateral == {e.intent: (e.required, e.available) for e in short}
+    owners = [entry for entry in engine.set_aside if entry.missing is Missing.OWNERS]
+    assert all((e.required, e.available) == (owners_min, auditor.owners) for e in owners)
+    assert bool(owners) == (0 < auditor.owners < owners_min)

@@ -1,0 +1,187 @@
+"""Owner groups, minima, bonds and charges: what the auditor holds a record to."""
+
+from dataclasses import replace
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from darkpool import publishing
+from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.margin.bond import BondTerms
+from darkpool.margin.ledger import MarginLedger
+from darkpool.margin.terms import MarginTerms
+from darkpool.outcome import Pricing
+from darkpool.record import Record
+from darkpool.record_schema import BondRecord, OwnerRecord, RejectionRecord
+from darkpool.settlement.evidence import Deployment
+from darkpool.units import (
+    AccountId,
+    Cash,
+    InstrumentId,
+    Interval,
+    Lots,
+    OwnerId,
+    PriceGrid,
+    account_bytes,
+    account_id,
+)
+from darkpool.verification import accounts, openings, participation
+from darkpool.verification.report import Findings
+from tests.reference_prices import terms_on
+
+
+def account(raw: bytes) -> AccountId:
+    return account_id("0x" + raw.hex())
+
+
+def changed_record(record: Record, **changes: Any) -> Record:
+    summary = replace(record.summary, **changes)
+    return cast("Record", SimpleNamespace(summary=summary, intents=record.intents))
+
+
+def margin_at_fault(record: Record, **changes: Any) -> str | None:
+    """The part that the check of the accounts names first, if any."""
+    findings = Findings("margin")
+    with findings.watch("margin"):
+        accounts.check_collateral(changed_record(record, **changes), findings)
+    return None if findings.clean else findings.check("", "").part
+
+
+def rules_at_fault(record: Record, **changes: Any) -> str | None:
+    rules = replace(record.summary.participation, **changes)
+    findings = Findings("intents")
+    participation.check_public_rules(changed_record(record, participation=rules), findings)
+    return None if findings.clean else findings.check("", "").part
+
+
+def rejected(record: Record, *places: int, charge_ppm: int) -> dict[str, Any]:
+    """A record's rejections, and its balances after the charges that the ledger takes."""
+    bond = replace(record.summary.bond, charge_ppm=charge_ppm)
+    terms = BondTerms(Cash(bond.amount), charge_ppm, account(bond.treasury))
+    ledger = MarginLedger()
+    for balance in record.summary.before:
+        ledger.credit(account(balance.account), Cash(bond.amount))
+        ledger.hold_bond(account(balance.account), terms)
+    for place in places:
+        sender = account(record.intents[place].sealed.account)
+        ledger.charge_bond(sender, terms.charge(), terms.treasury)
+    ledger.release_bonds()
+    after = tuple(
+        replace(
+            balance,
+            withdrawable=balance.withdrawable
+            + ledger.collateral(account(balance.account)).free
+            - bond.amount,
+        )
+        for balance in record.summary.after
+    )
+    entries = tuple(RejectionRecord(place, "shape") for place in places)
+    return {"bond": bond, "rejections": entries, "after": after}
+
+
+@pytest.mark.parametrize("charge_ppm", [0, 100_000, 333_333, 600_000, 1_000_000])
+def test_charges_are_those_of_the_ledger(uniform: Any, charge_ppm: int) -> None:
+    record = Record.load(uniform.directory)
+    changes = rejected(record, 0, 5, 12, 24, charge_ppm=charge_ppm)
+    thrice = {record.intents[k].sealed.account for k in (0, 12, 24)}
+    assert len(thrice) == 1
+    assert margin_at_fault(record, **changes) is None
+    for thief in (record.summary.bond.treasury, *thrice):
+        after = tuple(
+            replace(balance, withdrawable=balance.withdrawable + (balance.account == thief))
+            for balance in changes["after"]
+        )
+        at_fault = margin_at_fault(record, **{**changes, "after": after})
+        assert at_fault == f"collateral after of 0x{thief.hex()}, withdrawable"
+    fewer = {**changes, "rejections": changes["rejections"][2:]}
+    assert (margin_at_fault(record, **fewer) is None) == (charge_ppm == 0)
+
+
+@pytest.mark.parametrize("places", [(5, 0), (0, 0)])
+def test_rejections_ascend_and_come_once(uniform: Any, places: tuple[int, ...]) -> None:
+    record = Record.load(uniform.directory)
+    entries = tuple(RejectionRecord(place, "cap") for place in places)
+    assert margin_at_fault(record, rejections=entries) == "rejections"
+
+
+def test_the_bond_is_covered_besides_the_caps(uniform: Any) -> None:
+    record = Record.load(uniform.directory)
+    more = replace(record.summary.bond, amount=record.summary.bond.amount + 1)
+    first = record.intents[0].sealed.account
+    at_fault = margin_at_fault(record, bond=more)
+    assert at_fault == f"collateral before of 0x{first.hex()}, withdrawable"
+    nowhere = replace(record.summary.bond, treasury=bytes(20))
+    assert margin_at_fault(record, bond=nowhere) == "bond, treasury"
+
+
+def test_an_owner_with_two_intents_in_a_book_is_found(uniform: Any) -> None:
+    record = Record.load(uniform.directory)
+    one, two = sorted(intent.sealed.account for intent in record.intents[:2])
+    stranger = b"\xff" * 20
+    assert rules_at_fault(record) is None
+    assert rules_at_fault(record, owners=(OwnerRecord(one, stranger),)) is None
+    both = (OwnerRecord(one, stranger), OwnerRecord(two, stranger))
+    assert rules_at_fault(record, owners=both) == "intent 1, owner"
+    assert rules_at_fault(record, owners=(OwnerRecord(one, two),)) == "intent 1, owner"
+    for owners in (both[::-1], (both[0], both[0])):
+        assert rules_at_fault(record, owners=owners) == "owners"
+    chain = (OwnerRecord(one, two), OwnerRecord(two, stranger))
+    assert rules_at_fault(record, owners=chain) == f"owner of 0x{one.hex()}, owner"
+
+
+def test_least_caps_and_owners_are_checked(uniform: Any) -> None:
+    record = Record.load(uniform.directory)
+    cap = record.intents[0].sealed.cap
+    assert rules_at_fault(record, cap_min=cap) is None
+    above = next(bucket for bucket in CAP_BUCKETS_LOTS if bucket > cap)
+    assert rules_at_fault(record, cap_min=above) == "intent 0, cap"
+    assert rules_at_fault(record, cap_min=3) == "cap_min"
+    assert rules_at_fault(record, owners_min=0) == "owners_min"
+
+
+def test_keypers_sign_the_public_rules_that_the_auditor_reads(uniform: Any) -> None:
+    record = Record.load(uniform.directory)
+    summary, material, stated_grid = record.summary, record.material(), record.summary.grid
+    sizes = (Decimal(stated_grid.tick_size), Decimal(stated_grid.reference))
+    grid = PriceGrid(*sizes, stated_grid.ticks)
+    margin = {
+        InstrumentId(i.identifier): MarginTerms.on_grid(
+            grid, i.margin.rate_ppm, i.margin.multiplier
+        )
+        for i in summary.instruments
+    }
+    one, two, owner = (account(bytes([k]) * 20) for k in (200, 100, 255))
+    bond = BondTerms(Cash((1 << 128) - 1), 7, one)
+    terms = replace(
+        terms_on(grid, margin, Interval(1), summary.venue.domain(), material),
+        owners={one: OwnerId(owner), two: OwnerId(owner)},
+        owners_min=5,
+        cap_min=Lots(20),
+    )
+    vault = account(summary.venue.vault)
+    deployment = Deployment(1, 0, vault, vault, vault, vault, (), 3)
+    digests = set()
+    others = (
+        (replace(terms, owners={}), bond),
+        (replace(terms, owners={one: OwnerId(owner)}), bond),
+        (replace(terms, owners_min=4), bond),
+        (replace(terms, cap_min=Lots(10)), bond),
+        (terms, replace(bond, amount=Cash(3))),
+        (terms, replace(bond, charge_ppm=8)),
+        (terms, replace(bond, treasury=two)),
+    )
+    for rules, held in ((terms, bond), *others):
+        signed = publishing.terms_digest(rules, Pricing(summary.pricing), margin, held, deployment)
+        stated = replace(
+            summary,
+            reporter=account_bytes(rules.reporter),
+            references=tuple(map(publishing.reference_record, rules.references.values())),
+            participation=publishing.participation_record(rules),
+            bond=BondRecord(held.amount, held.charge_ppm, account_bytes(held.treasury)),
+        )
+        read = cast("Record", SimpleNamespace(summary=stated, material=lambda: material))
+        assert openings._terms_digest(read) == signed
+        digests.add(signed)
+    assert len(digests) == 1 + len(others)
