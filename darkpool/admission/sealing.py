@@ -10,9 +10,9 @@ from crypto.curves import intent_vector
 from crypto.opening import OpeningContext, seal_openings, seal_vector
 from darkpool.admission.intent import AuctionTerms, LimitOrder, SealedSubmission
 from darkpool.admission.opening_file import OpeningFile
-from darkpool.errors import OutOfBounds, WrongAuction
+from darkpool.errors import OutOfBounds, WrongAuction, WrongSignature
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.units import InstrumentId, Lots, cap_bucket
+from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, cap_bucket
 
 _SECRET_BYTES: Final = 32
 
@@ -35,7 +35,7 @@ def seal_order(
     deadline_s: int,
     cap: Lots | None = None,
 ) -> SealedOrder:
-    """Seal an order, with salt and root seed from the operating system's generator.
+    """Draw an intent and seal it.
 
     Args:
         order: what the client wants; size 0 for cover traffic.
@@ -48,21 +48,28 @@ def seal_order(
             Cover traffic hides best under the cap that the client's orders usually have.
 
     Raises:
-        WrongAuction: the terms have no such instrument.
-        OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket, or
-            the grid has no such tick.
+        WrongAuction, OutOfBounds: see `seal_intent`.
     """
-    grid = terms.grids.get(instrument)
-    if grid is None:
-        raise WrongAuction("instrument", "one of the terms", instrument.hex())
-    cap = _cap(order.size, cap)
-    if not 0 <= order.limit < grid.ticks:
-        raise OutOfBounds("limit tick", 0, grid.ticks - 1, order.limit)
-    material, committee = terms.material, terms.material.committee
-    intent = Intent(
-        account=address_of(account_key),
+    intent = draw_intent(order, instrument, terms.interval, address_of(account_key), nonce)
+    return seal_intent(intent, terms, account_key, deadline_s=deadline_s, cap=cap)
+
+
+def draw_intent(
+    order: LimitOrder, instrument: InstrumentId, interval: Interval, account: bytes, nonce: int
+) -> Intent:
+    """An order with all that its sealing depends on: salt and root seed come from the system.
+
+    Args:
+        order: what the client wants.
+        instrument: 32 bytes.
+        interval: of the auction.
+        account: address, 20 bytes.
+        nonce: never used before by the account.
+    """
+    return Intent(
+        account=account,
         instrument=instrument,
-        interval=terms.interval,
+        interval=interval,
         side=order.side,
         size=order.size,
         limit_tick=order.limit,
@@ -70,6 +77,42 @@ def seal_order(
         salt=secrets.token_bytes(_SECRET_BYTES),
         root_seed=secrets.token_bytes(_SECRET_BYTES),
     )
+
+
+def seal_intent(
+    intent: Intent,
+    terms: AuctionTerms,
+    account_key: bytes,
+    *,
+    deadline_s: int,
+    cap: Lots | None = None,
+) -> SealedOrder:
+    """Seal a drawn intent: the same arguments give the same bytes, but for the envelopes.
+
+    Commitment, ciphertext and signature are functions of the arguments. The envelopes hold the same
+    openings each time, under fresh randomness: whoever wants to send the same bytes again keeps
+    them.
+
+    Args:
+        intent: of the terms' interval, and of the account whose key is given.
+        terms: of the interval.
+        account_key: secp256k1 private key of the account, 32 bytes.
+        deadline_s: Unix seconds until which the intent may be admitted.
+        cap: public upper bound of the size, a bucket; the smallest that covers it if not given.
+
+    Raises:
+        WrongAuction: the terms are of another interval, or have no such instrument.
+        WrongSignature: the key is not that of the intent's account.
+        OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket, or
+            the grid has no such tick.
+    """
+    grid = _grid(intent, terms)
+    if (signer := address_of(account_key)) != intent.account:
+        raise WrongSignature("account", intent.account.hex(), signer.hex())
+    cap = _cap(Lots(intent.size), cap)
+    if not 0 <= intent.limit_tick < grid.ticks:
+        raise OutOfBounds("limit tick", 0, grid.ticks - 1, intent.limit_tick)
+    material, committee = terms.material, terms.material.committee
     context = OpeningContext(
         terms.domain.chain_id,
         terms.domain.verifying_contract,
@@ -77,7 +120,7 @@ def seal_order(
         intent.interval,
         intent.instrument,
         intent.account,
-        nonce,
+        intent.nonce,
     )
     key = material.order.public
     vector = intent_vector(key.ring, grid.ticks, intent.side, intent.size, intent.limit_tick)
@@ -89,7 +132,7 @@ def seal_order(
         commitment=commitment(intent, terms.domain),
         ciphertext_digest=sealed_vector.ciphertext.digest(),
         cap=cap,
-        nonce=nonce,
+        nonce=intent.nonce,
         deadline=deadline_s,
         key_epoch=committee.epoch,
     )
@@ -100,6 +143,15 @@ def seal_order(
         seal_openings(material, sealed_vector, sealed, terms.domain),
     )
     return SealedOrder(submission, OpeningFile(intent, terms.domain, committee.epoch, grid.ticks))
+
+
+def _grid(intent: Intent, terms: AuctionTerms) -> PriceGrid:
+    if intent.interval != terms.interval:
+        raise WrongAuction("interval", str(terms.interval), str(intent.interval))
+    grid = terms.grids.get(InstrumentId(intent.instrument))
+    if grid is None:
+        raise WrongAuction("instrument", "one of the terms", intent.instrument.hex())
+    return grid
 
 
 def _cap(size: Lots, cap: Lots | None) -> Lots:
