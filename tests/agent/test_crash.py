@@ -51,6 +51,10 @@ def lived(desk: Desk, log: Path) -> None:
         try:
             submissions = agent.submissions(desk.terms(interval), DEADLINE_S)
         except IntervalOver:
+            # Killed after the result had been applied, perhaps: apply it again.
+            known = store.intents(Interval(interval))
+            sent = {InstrumentId(p.intent.instrument) for p in known}
+            store.apply_result(Interval(interval), fills(agent, interval, sent))
             continue
         sent = set()
         for submission in submissions:
