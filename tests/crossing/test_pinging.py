@@ -1,8 +1,8 @@
 """A prober's whole view of an auction, with and without a resting block that it looks for.
 
-The prober sends small orders, knows its own, and sees every public message: submissions, openings
-with their values and their sizes in bytes, and the result. The block's place in the batch is taken
-by cover traffic in the other case, and the public result is the same in both.
+The prober sends small orders, knows its own, and sees what the auction opens, with values and sizes
+in bytes, and the result. Cover traffic takes the place of the block in the batch in the other case,
+and the public result is the same in both. Submissions themselves: tests/agent/test_guessing.py.
 """
 
 from collections.abc import Sequence
