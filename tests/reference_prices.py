@@ -16,12 +16,18 @@ REPORTER: Final = Reporter(b"\x77" * 32, SimulatedClock(NOW_MS))
 
 
 def renewed(
-    terms: AuctionTerms, *, interval: Interval | None = None, domain: Domain | None = None
+    terms: AuctionTerms,
+    *,
+    interval: Interval | None = None,
+    domain: Domain | None = None,
+    grid: PriceGrid | None = None,
+    instruments: Iterable[InstrumentId] | None = None,
 ) -> AuctionTerms:
-    """The same terms for another interval, or another chain or contract."""
+    """The same terms for another interval, chain, contract, grid, or other instruments."""
     interval, domain = interval or terms.interval, domain or terms.domain
-    grid = next(iter(terms.grids.values()))
-    references = REPORTER.sign(grid, terms.grids, interval, domain)
+    grid = grid or next(iter(terms.grids.values()))
+    names = terms.grids if instruments is None else instruments
+    references = REPORTER.sign(grid, names, interval, domain)
     return replace(terms, domain=domain, interval=interval, references=references)
 
 

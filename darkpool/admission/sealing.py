@@ -1,4 +1,4 @@
-"""The client's side: from a limit order to what leaves the client, and what it keeps."""
+"""The client's side: from an order to a sealed submission, and an opening that it alone has."""
 
 import secrets
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from crypto.curves import intent_vector
 from crypto.opening import OpeningContext, seal_openings, seal_vector
 from darkpool.admission.intent import AuctionTerms, LimitOrder, SealedSubmission
 from darkpool.admission.opening_file import OpeningFile
-from darkpool.errors import OutOfBounds, WrongAuction
+from darkpool.errors import OutOfBounds, WrongAuction, WrongSignature
 from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
-from darkpool.units import Cash, InstrumentId, Lots, cap_bucket
+from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket
 
 _SECRET_BYTES: Final = 32
 _NO_MINIMUM: Final = Cash(0)
@@ -23,7 +23,7 @@ _NO_MINIMUM: Final = Cash(0)
 
 @dataclass(frozen=True, slots=True)
 class SealedOrder:
-    """What sealing yields: `submission` goes to the venue, `opening` stays with the client."""
+    """What a client sends, and what it keeps to be able to prove later what it sent."""
 
     submission: SealedSubmission
     opening: OpeningFile
@@ -40,7 +40,7 @@ def seal_order(
     cap: Lots | None = None,
     others_collateral_min: Cash = _NO_MINIMUM,
 ) -> SealedOrder:
-    """Seal an order, with salt and root seed from the operating system's generator.
+    """Draw an intent and seal it.
 
     Args:
         order: what the client wants; size 0 for cover traffic.
@@ -50,30 +50,41 @@ def seal_order(
         nonce: never used before by the account.
         deadline_s: Unix seconds until which the intent may be admitted.
         cap: public upper bound of the size, a bucket; the smallest that covers it and that the
-            terms allow, if not given.
-            Cover traffic hides best under the cap that the client's orders usually have.
-
+            terms allow, if not given. Cover traffic hides best under the cap that the client's
+            orders usually have.
         others_collateral_min: the intent takes part only if other owners have at least so much
             collateral reserved for this instrument's auction; 0 for any. It is public.
 
     Raises:
-        WrongAuction: the terms have no such instrument.
-        OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket or
-            below the least of the terms, the minimum of others' collateral is no amount, or the
-            grid has no such tick.
+        WrongAuction, OutOfBounds: see `seal_intent`.
     """
-    grid = terms.grids.get(instrument)
-    if grid is None:
-        raise WrongAuction("instrument", "one of the terms", instrument.hex())
-    cap = _cap(order.size, terms.cap_min, cap)
-    if not 0 <= others_collateral_min <= CASH_MAX:
-        raise OutOfBounds("minimum of others' collateral", 0, CASH_MAX, others_collateral_min)
-    if not 0 <= order.limit < grid.ticks:
-        raise OutOfBounds("limit tick", 0, grid.ticks - 1, order.limit)
-    intent = Intent(
-        account=address_of(account_key),
+    intent = draw_intent(order, instrument, terms.interval, address_of(account_key), nonce)
+    return seal_intent(
+        intent,
+        terms,
+        account_key,
+        deadline_s=deadline_s,
+        cap=cap,
+        others_collateral_min=others_collateral_min,
+    )
+
+
+def draw_intent(
+    order: LimitOrder, instrument: InstrumentId, interval: Interval, account: bytes, nonce: int
+) -> Intent:
+    """An order with all that its sealing depends on: salt and root seed come from the system.
+
+    Args:
+        order: what the client wants.
+        instrument: 32 bytes.
+        interval: of the auction.
+        account: address, 20 bytes.
+        nonce: never used before by the account.
+    """
+    return Intent(
+        account=account,
         instrument=instrument,
-        interval=terms.interval,
+        interval=interval,
         side=order.side,
         size=order.size,
         limit_tick=order.limit,
@@ -81,10 +92,46 @@ def seal_order(
         salt=secrets.token_bytes(_SECRET_BYTES),
         root_seed=secrets.token_bytes(_SECRET_BYTES),
     )
-    vector = intent_vector(
-        terms.material.order.public.ring, grid.ticks, intent.side, intent.size, intent.limit_tick
-    )
-    submission = seal_intent(
+
+
+def seal_intent(
+    intent: Intent,
+    terms: AuctionTerms,
+    account_key: bytes,
+    *,
+    deadline_s: int,
+    cap: Lots | None = None,
+    others_collateral_min: Cash = _NO_MINIMUM,
+) -> SealedOrder:
+    """Seal a drawn intent: the same arguments give the same bytes, but for the envelopes.
+
+    Args:
+        intent: of the terms' interval, and of the account whose key is given.
+        terms: of the interval.
+        account_key: secp256k1 private key of the account, 32 bytes.
+        deadline_s: Unix seconds until which the intent may be admitted.
+        cap: public upper bound of the size, a bucket; the smallest that covers it and that the
+            terms allow, if not given.
+        others_collateral_min: as for `seal_order`.
+
+    Raises:
+        WrongAuction: the terms are of another interval, or have no such instrument.
+        WrongSignature: the key is not that of the intent's account.
+        OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket or
+            below the least of the terms, the minimum of others' collateral is no amount, or the
+            grid has no such tick.
+    """
+    grid = _grid(intent, terms)
+    if (signer := address_of(account_key)) != intent.account:
+        raise WrongSignature("account", intent.account.hex(), signer.hex())
+    cap = _cap(Lots(intent.size), terms.cap_min, cap)
+    if not 0 <= others_collateral_min <= CASH_MAX:
+        raise OutOfBounds("minimum of others' collateral", 0, CASH_MAX, others_collateral_min)
+    if not 0 <= intent.limit_tick < grid.ticks:
+        raise OutOfBounds("limit tick", 0, grid.ticks - 1, intent.limit_tick)
+    ring = terms.material.parameters.order
+    vector = intent_vector(ring, grid.ticks, intent.side, intent.size, intent.limit_tick)
+    submission = seal_slots(
         intent,
         vector,
         terms,
@@ -93,12 +140,11 @@ def seal_order(
         cap=cap,
         others_collateral_min=others_collateral_min,
     )
-    return SealedOrder(
-        submission, OpeningFile(intent, terms.domain, terms.material.committee.epoch, grid.ticks)
-    )
+    epoch = terms.material.committee.epoch
+    return SealedOrder(submission, OpeningFile(intent, terms.domain, epoch, grid.ticks))
 
 
-def seal_intent(
+def seal_slots(
     intent: Intent,
     vector: npt.NDArray[np.int64],
     terms: AuctionTerms,
@@ -110,8 +156,9 @@ def seal_intent(
 ) -> SealedSubmission:
     """Commit to an intent, seal a slot vector, prove to know it, and sign.
 
-    That the vector is the intent's is the caller's to see to. The result is a function of the
-    arguments, but for the envelopes, which take fresh keys.
+    That the vector is the intent's, and the terms', is the caller's to see to. Commitment,
+    ciphertext and signature are functions of the arguments. The envelopes hold the same openings
+    each time, under fresh randomness: whoever wants to send the same bytes again keeps them.
 
     Args:
         intent: committed to; its root seed is the only secret of the encryption.
@@ -120,7 +167,7 @@ def seal_intent(
         account_key: secp256k1 private key of the intent's account, 32 bytes.
         deadline_s: Unix seconds until which the intent may be admitted.
         cap: public upper bound of the size.
-        others_collateral_min: what other owners have to have reserved in the auction, cash units.
+        others_collateral_min: as for `seal_order`.
 
     Raises:
         OutOfRange: wrong shape of the vector, or an entry outside [0, t).
@@ -154,6 +201,15 @@ def seal_intent(
         to_wire(sealed_vector.ciphertext),
         seal_openings(material, sealed_vector, sealed, terms.domain),
     )
+
+
+def _grid(intent: Intent, terms: AuctionTerms) -> PriceGrid:
+    if intent.interval != terms.interval:
+        raise WrongAuction("interval", str(terms.interval), str(intent.interval))
+    grid = terms.grids.get(InstrumentId(intent.instrument))
+    if grid is None:
+        raise WrongAuction("instrument", "one of the terms", intent.instrument.hex())
+    return grid
 
 
 def _cap(size: Lots, cap_min: Lots, cap: Lots | None) -> Lots:

@@ -6,7 +6,7 @@ from typing import Final
 from crypto.commitment import Intent, address_of
 from crypto.curves import BUY
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
-from darkpool.admission.sealing import seal_intent
+from darkpool.admission.sealing import seal_slots
 from darkpool.units import InstrumentId, Lots
 from darkpool.wargames.draft import Vector
 
@@ -52,4 +52,4 @@ def seal_as_attacker(
         salt=secrets.token_bytes(_SECRET_BYTES),
         root_seed=secrets.token_bytes(_SECRET_BYTES),
     )
-    return seal_intent(intent, vector, terms, account_key, deadline_s=deadline_s, cap=cap)
+    return seal_slots(intent, vector, terms, account_key, deadline_s=deadline_s, cap=cap)

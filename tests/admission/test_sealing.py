@@ -11,8 +11,8 @@ from crypto.commitment import Domain, Intent, commitment, verify_signature
 from crypto.errors import OpeningMismatch
 from darkpool.admission.intent import LimitOrder
 from darkpool.admission.opening_file import OpeningFile, verify_opening_file
-from darkpool.admission.sealing import SealedOrder, seal_order
-from darkpool.errors import InvalidOpeningFile, OutOfBounds, WrongAuction
+from darkpool.admission.sealing import SealedOrder, seal_intent, seal_order
+from darkpool.errors import InvalidOpeningFile, OutOfBounds, WrongAuction, WrongSignature
 from darkpool.units import InstrumentId, Lots, Side, Tick
 
 KEY = b"\x01" * 32
@@ -53,6 +53,24 @@ def test_two_sealings_of_one_order_have_nothing_secret_in_common(venue: Any) -> 
     assert one.opening.intent.salt != other.opening.intent.salt
     assert one.opening.intent.root_seed != other.opening.intent.root_seed
     assert one.submission.ciphertext != other.submission.ciphertext
+
+
+def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(venue: Any) -> None:
+    one = seal(venue, cap=Lots(50))
+    again = seal_intent(
+        one.opening.intent, venue.terms, KEY, deadline_s=2_000_000_000, cap=Lots(50)
+    )
+    assert again.opening == one.opening
+    assert again.submission.envelopes != one.submission.envelopes
+    assert replace(again.submission, envelopes=one.submission.envelopes) == one.submission
+
+
+def test_an_intent_is_sealed_by_its_account_for_its_interval(venue: Any) -> None:
+    intent = seal(venue).opening.intent
+    with pytest.raises(WrongAuction, match="interval"):
+        seal_intent(replace(intent, interval=8), venue.terms, KEY, deadline_s=2_000_000_000)
+    with pytest.raises(WrongSignature, match="account"):
+        seal_intent(intent, venue.terms, b"\x02" * 32, deadline_s=2_000_000_000)
 
 
 def test_submissions_have_the_same_length_whatever_is_in_them(venue: Any) -> None:

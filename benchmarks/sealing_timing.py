@@ -1,0 +1,154 @@
+"""What the time that sealing takes tells of the order: how well classifiers guess from it.
+
+Orders and cover traffic are sealed in random order on the rings of production. Wall clock and
+processor time of each sealing, of the two before and of the one after are given to a logistic
+regression and to gradient boosting, which guess cover or order, buy or sell, small or large, under
+cross-validation. An area under the curve of 0.5 is chance. As a control the same is done to times
+to which sells add a twentieth of the median, which has to be found.
+"""
+
+import gc
+import math
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import QuantileTransformer
+from threadpoolctl import threadpool_limits
+
+from benchmarks.machine import write_result
+from crypto.commitment import Domain, address_of, instrument_id
+from crypto.keys import deal
+from crypto.params import STANDARD
+from crypto.replicated import Committee
+from darkpool.admission.intent import AuctionTerms, LimitOrder
+from darkpool.admission.reference import Reporter
+from darkpool.admission.sealing import draw_intent, seal_intent
+from darkpool.agent.orders import COVER
+from darkpool.clock import SystemClock
+from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
+
+RUNS = 3600
+WARM = 50
+FOLDS = 5
+TICKS = 1024
+CAP = Lots(10_000_000)
+INSTRUMENT = InstrumentId(instrument_id("ES"))
+
+Times = npt.NDArray[np.float64]
+Answers = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one run seals."""
+
+    real: bool
+    side: Side
+    large: bool
+
+    def order(self) -> LimitOrder:
+        """An order of this kind, at a limit anywhere on the grid."""
+        if not self.real:
+            return COVER
+        size = 9_000_000 + secrets.randbelow(1_000_000) if self.large else 1 + secrets.randbelow(9)
+        return LimitOrder(self.side, Lots(size), Tick(secrets.randbelow(TICKS)))
+
+
+def timed(kinds: Sequence[Kind]) -> Times:
+    """Nanoseconds of each sealing, wall clock and processor; shape (runs, 2)."""
+    material, _ = deal(STANDARD, Committee(4, 0))
+    grid = PriceGrid(Decimal("0.25"), Decimal(4805), TICKS)
+    domain, interval = Domain(1, bytes(20)), Interval(1)
+    reporter = Reporter(b"\1" * 32, SystemClock())
+    references = reporter.sign(grid, [INSTRUMENT], interval, domain)
+    terms = AuctionTerms(domain, material, interval, reporter.address, references)
+    key = b"\1" * 32
+    account = address_of(key)
+    times = np.empty((len(kinds), 2))
+    gc.collect()
+    gc.disable()
+    for number, kind in enumerate((*kinds[:WARM], *kinds), start=-WARM):
+        intent = draw_intent(kind.order(), INSTRUMENT, terms.interval, account, WARM + number)
+        wall, processor = time.perf_counter_ns(), time.thread_time_ns()
+        seal_intent(intent, terms, key, deadline_s=2**32, cap=CAP)
+        processor, wall = time.thread_time_ns() - processor, time.perf_counter_ns() - wall
+        if number >= 0:
+            times[number] = wall, processor
+    gc.enable()
+    return times
+
+
+def with_neighbours(times: Times) -> Times:
+    """Each run with the two before and the one after, which tell what the machine was doing."""
+    return np.hstack([np.roll(times, shift, axis=0) for shift in (0, 1, 2, -1)])
+
+
+def classifiers() -> dict[str, ClassifierMixin]:
+    """Those of the tests, on ranks: times have a long tail."""
+    regression = LogisticRegression(max_iter=500)
+    return {
+        "logistic regression": make_pipeline(QuantileTransformer(n_quantiles=200), regression),
+        "gradient boosting": HistGradientBoostingClassifier(
+            max_iter=40, max_depth=3, early_stopping=False, random_state=0
+        ),
+    }
+
+
+def areas(times: Times, answers: Answers) -> dict[str, float]:
+    """Area under the curve of each classifier, and the deviation that guessing blindly has."""
+    features = with_neighbours(times)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    positive = int(answers.sum())
+    pairs = positive * (answers.size - positive)
+    found = {"deviation_at_chance": round(math.sqrt((answers.size + FOLDS) / (12 * pairs)), 4)}
+    with threadpool_limits(1):
+        for name, classifier in classifiers().items():
+            scores = cross_val_score(classifier, features, answers, cv=folds, scoring="roc_auc")
+            found[name] = round(float(scores.mean()), 4)
+    return found
+
+
+def measure() -> dict[str, object]:
+    """Seal in random order and guess."""
+    kinds = [Kind(False, Side.BUY, False)] * 2
+    kinds += [Kind(True, side, large) for side in Side for large in (False, True)]
+    drawn = kinds * (RUNS // len(kinds))
+    secrets.SystemRandom().shuffle(drawn)
+    times = timed(drawn)
+    real = np.array([kind.real for kind in drawn])
+    sells = np.array([kind.side is Side.SELL for kind in drawn])
+    large = np.array([kind.large for kind in drawn])
+    slower = times * (1 + 0.05 * sells[:, np.newaxis])
+    return {
+        "runs": len(drawn),
+        "seal_ms": round(float(np.median(times[:, 0])) / 1e6, 3),
+        "areas": {
+            "cover or order": areas(times, ~real),
+            "buy or sell": areas(times[real], sells[real]),
+            "small or large": areas(times[real], large[real]),
+            "control: sells take 5% longer": areas(slower[real], sells[real]),
+        },
+    }
+
+
+def main() -> None:
+    """Measure; print and keep the areas."""
+    figures = measure()
+    print(f"{figures['runs']} sealings, median {figures['seal_ms']} ms")
+    for question, found in dict(figures["areas"]).items():  # type: ignore[call-overload]
+        print(f"{question}: {', '.join(f'{name} {value:.3f}' for name, value in found.items())}")
+    print(write_result("sealing_timing", figures))
+
+
+if __name__ == "__main__":
+    main()
