@@ -17,19 +17,23 @@ import numpy as np
 
 from benchmarks.committees import Bench, start
 from benchmarks.machine import write_result
-from crypto.aggregation import AggregateSum
 from crypto.curves import intent_vector
 from crypto.encryption import encrypt_slots
 from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
-from crypto.packing import Packer, PriceLayout, RationLayout
+from crypto.packing import arranged
 from crypto.params import STANDARD
+from crypto.price_lanes import PriceLayout
+from crypto.rationing import RationLayout
+from crypto.wellformed import shape_words
+from darkpool.crossing.book import SealedBook
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, SealedBook
-from darkpool.units import Interval
+from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.units import Interval, Lots
 
 INTENTS = 1000
 TICKS = 1024
+CAP = 100
 RUNS = 5
 
 
@@ -57,7 +61,7 @@ def auction(bench: Bench, interval: Interval, generator: np.random.Generator) ->
     session, _ = bench.begin(interval, INTENTS)
     begin = time.perf_counter()
     shapes = (
-        PriceLayout(STANDARD, TICKS, 1).shape,
+        PriceLayout(STANDARD, TICKS, (INTENTS,)).shape,
         RationLayout(STANDARD, (INTENTS,), (0,)).shape,
     )
     masks = [bench.committee.prepare_mask(shape) for shape in shapes]
@@ -69,27 +73,33 @@ def auction(bench: Bench, interval: Interval, generator: np.random.Generator) ->
             raise RuntimeError(f"expected a mask of {mask.mask.draw.shape}, got asked for {shape}")
         return bench.committee.consume_mask(mask, session.context)
 
-    packer, aggregate = Packer(bench.order), AggregateSum(STANDARD.order)
+    sealed_book = SealedBook(bench.order)
     arrival_s = 0.0
-    for side, size, limit in zip(book.sides, book.sizes, book.limits, strict=True):
+    columns = zip(book.sides, book.sizes, book.limits, strict=True)
+    for index, (side, size, limit) in enumerate(columns):
         vector = intent_vector(STANDARD.order, TICKS, int(side), int(size), int(limit))
         sealed = encrypt_slots(bench.material.order.public, vector, secrets.token_bytes(32))
         begin = time.perf_counter()
-        packer.add(sealed)
-        aggregate.add(sealed)
+        shape_words(bench.order, sealed)
+        sealed_book.add(sealed, arranged(bench.order, sealed, index), Lots(CAP))
         arrival_s += time.perf_counter() - begin
     crossing = EncryptedCrossing(
-        STANDARD, bench.order, bench.comparison, session, take, TICKS, None
+        STANDARD, bench.order, bench.comparison, session, take, TICKS, None, no_exclusion
     )
     ranks = generator.permutation(INTENTS)
     begin = time.perf_counter()
-    (crossed,) = crossing.cross([SealedBook(aggregate.ciphertext(), packer)], [ranks])
+    (crossed,) = crossing.cross([sealed_book], [ranks])
     crossing_s = time.perf_counter() - begin
     begin = time.perf_counter()
     twin = clear_uniform(book, ranks)
     twin_s = time.perf_counter() - begin
     require_equal(crossed, twin, book)
     return Run(masks_s, arrival_s, crossing_s, twin_s)
+
+
+def no_exclusion(above: dict[int, list[int]]) -> None:
+    """Refuse: no order of a random book is above the cap."""
+    raise RuntimeError(f"expected sizes within {CAP} lots, got {above} above")
 
 
 def require_equal(crossed: EncryptedCross | None, twin: object, book: Book) -> None:

@@ -120,18 +120,13 @@ class Arrivals:
 
         Raises:
             OutOfBounds: more intents than there are rows.
-            WorkersKeepDying: see there.
         """
         place = self.count
         if place >= self._files.capacity:
             raise OutOfBounds("intents of an interval", 0, self._files.capacity, place + 1)
         self.shape[place, WORDS - 2 :] = ciphertext.words
         self.count += 1
-        try:
-            self._running[place] = (index, self._executor.submit(_compute, place, index))
-        except BrokenExecutor:
-            self._running[place] = (index, Future())
-            self._restart()
+        self._running[place] = (index, self._handed(place, index))
         return place
 
     def finished(self, *, wait: bool) -> Iterator[int]:
@@ -167,7 +162,16 @@ class Arrivals:
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._executor = self._started()
         for place, (index, _) in self._running.items():
-            self._running[place] = (index, self._executor.submit(_compute, place, index))
+            self._running[place] = (index, self._handed(place, index))
+
+    def _handed(self, place: int, index: int) -> Future[None]:
+        """What a worker will have done; it failed already where all workers are dead."""
+        try:
+            return self._executor.submit(_compute, place, index)
+        except BrokenExecutor as error:
+            dead: Future[None] = Future()
+            dead.set_exception(error)
+            return dead
 
     def _started(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(

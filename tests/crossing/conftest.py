@@ -8,22 +8,36 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from crypto.aggregation import AggregateSum
+from crypto.ciphertext import Ciphertext
 from crypto.curves import intent_vector
 from crypto.encryption import encrypt_slots
 from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
-from crypto.packing import Packer
+from crypto.packing import arranged
 from crypto.revealing import Revealed
 from darkpool.committee.local import AttestedMask, LocalCommittee
+from darkpool.crossing.book import SealedBook
 from darkpool.crossing.clearing import Book, NoCross, clear_reference, clear_uniform
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, SealedBook
-from darkpool.units import Side, Tick
+from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.units import Lots, Side, Tick
 from tests.committee.conftest import House, built
 
 Lanes = npt.NDArray[np.int64]
 Row = tuple[int, int, int]
 """Side, size, limit."""
+
+Above = dict[int, list[int]]
+"""Numbers of intents above their caps, by book."""
+
+
+def within_caps(above: Above) -> None:
+    """What a test that does not speak of caps wants to be told: nothing."""
+    pytest.fail(f"expected all sizes within their caps, got {above}")
+
+
+def own_caps(rows: Sequence[Row]) -> list[int]:
+    """Caps that leave no room: each its order's own size, and one lot for cover."""
+    return [max(1, size) for _, size, _ in rows]
 
 
 @dataclass(repr=False)
@@ -48,15 +62,20 @@ class Arena:
         mask = replace(known.mask, draw=replace(known.mask.draw, number=number))
         return AttestedMask(mask, {k.number: k.attest_mask(mask) for k in self.committee.keypers})
 
-    def sealed(self, rows: Sequence[Row], ticks: int) -> SealedBook:
+    def ciphertexts(self, rows: Sequence[Row], ticks: int) -> list[Ciphertext]:
+        """Seal orders; a size is taken mod t, and need not be one that an order can have."""
         ring, key = self.house.parameters.order, self.house.material.order.public
-        aggregate, packer = AggregateSum(ring), Packer(self.house.order)
-        for row in rows:
-            vector = intent_vector(ring, ticks, *row)
-            ciphertext = encrypt_slots(key, vector, secrets.token_bytes(32))
-            aggregate.add(ciphertext)
-            packer.add(ciphertext)
-        return SealedBook(aggregate.ciphertext(), packer)
+        out = []
+        for side, size, limit in rows:
+            vector = intent_vector(ring, ticks, side, 1, limit) * size % ring.plain_modulus
+            out.append(encrypt_slots(key, vector, secrets.token_bytes(32)))
+        return out
+
+    def sealed(self, ciphertexts: Sequence[Ciphertext], caps: Sequence[int]) -> SealedBook:
+        book = SealedBook(self.house.order)
+        for index, (ciphertext, cap) in enumerate(zip(ciphertexts, caps, strict=True)):
+            book.add(ciphertext, arranged(self.house.order, ciphertext, index), Lots(cap))
+        return book
 
     def cross(
         self,
@@ -67,8 +86,13 @@ class Arena:
         opened: list[Revealed] | None = None,
         mask: Callable[[LaneShape], AttestedMask] | None = None,
         crossing: type[EncryptedCrossing] = EncryptedCrossing,
+        caps: Sequence[Sequence[int]] | None = None,
+        told: Callable[[Above], None] = within_caps,
     ) -> tuple[EncryptedCross | None, ...]:
-        """Seal and cross books; what is opened goes to `opened`, also when it ends early."""
+        """Seal and cross books; what is opened goes to `opened`, also when it ends early.
+
+        Caps are `own_caps` unless given. Intents above them are dropped once `told` returns.
+        """
         interval = self.house.closed(self.committee)
         opened = [] if opened is None else opened
         session = self.committee.begin_auction(interval, opened.append)
@@ -76,6 +100,16 @@ class Arena:
 
         def take_mask(shape: LaneShape) -> DrawnMask:
             return self.committee.consume_mask(draw(shape), session.context)
+
+        ciphertexts = [self.ciphertexts(rows, ticks) for rows in books]
+        limits = [own_caps(rows) for rows in books] if caps is None else caps
+        sealed = [self.sealed(*book) for book in zip(ciphertexts, limits, strict=True)]
+
+        def exclude(above: Above) -> None:
+            told(above)
+            for number, intents in above.items():
+                for intent in intents:
+                    sealed[number].drop(intent, ciphertexts[number][intent])
 
         engine = crossing(
             self.house.parameters,
@@ -85,8 +119,9 @@ class Arena:
             take_mask,
             ticks,
             None if reference is None else Tick(reference),
+            exclude,
         )
-        return engine.cross([self.sealed(rows, ticks) for rows in books], ranks)
+        return engine.cross(sealed, ranks)
 
 
 def twin(

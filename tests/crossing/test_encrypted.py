@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.curves import size_max
-from crypto.packing import PriceLayout, instruments_max
 from crypto.params import STANDARD, TEST_INSECURE_SMALL
+from crypto.price_lanes import PriceLayout, price_groups
 from crypto.revealing import Revealed
 from darkpool.crossing.encrypted import ration_groups
 from darkpool.units import Side
@@ -133,7 +133,7 @@ def test_many_books(arena: Arena, data: st.DataObject) -> None:
 
 
 def require_any_books_side_by_side(arena: Arena, data: st.DataObject) -> None:
-    """Also more than one comparison takes: four ticks leave room for 64, ticks above 63 for 2."""
+    """Also more than one comparison takes: ticks above 64 leave room for one."""
     ticks = data.draw(st.sampled_from([1, 3, 17, 64, TICKS_MAX]))
     books = data.draw(st.lists(rows_on(ticks, 6), min_size=2, max_size=5))
     seed = data.draw(st.integers(0, 2**32))
@@ -157,7 +157,8 @@ def test_many_books_side_by_side(arena: Arena, data: st.DataObject) -> None:
 
 def test_instruments_with_different_outcomes_share_a_comparison(arena: Arena) -> None:
     books = list(NAMED.values())
-    assert len(books) <= instruments_max(TEST_INSECURE_SMALL, 4)
+    counts = [len(rows) for rows in books]
+    assert price_groups(TEST_INSECURE_SMALL, 4, counts) == [range(len(books))]
     outcomes = {twin(rows, 4, in_turn(rows), None) is None for rows in books}
     assert outcomes == {False, True}
     require_twin(arena, books, 4)
@@ -171,15 +172,16 @@ def test_more_instruments_than_one_comparison_takes(arena: Arena) -> None:
         [(SELL, 3, 5)],
         [(SELL, 1, 126), (BUY, 4, 126)],
     ]
-    assert len(books) > 2 * instruments_max(TEST_INSECURE_SMALL, TICKS_MAX)
+    assert len(price_groups(TEST_INSECURE_SMALL, TICKS_MAX, [len(b) for b in books])) == 5
     require_twin(arena, books, TICKS_MAX)
     require_twin(arena, books, TICKS_MAX, reference=6)
 
 
 def test_comparisons_none_of_whose_books_crosses(arena: Arena) -> None:
-    """The first two books share a comparison that ends with its bits; the next one goes on."""
-    books = [[(BUY, 1, 0)], [(SELL, 1, 3)], [(BUY, 1, 3), (SELL, 1, 3)]]
-    require_twin(arena, books, 100)
+    """The first three books share a comparison that ends with its bits; the next one goes on."""
+    books = [[(BUY, 1, 0)], [(SELL, 1, 3)], [(BUY, 2, 0)], [(BUY, 1, 3), (SELL, 1, 3)]]
+    assert price_groups(TEST_INSECURE_SMALL, 64, [1, 1, 1, 2]) == [range(3), range(3, 4)]
+    require_twin(arena, books, 64)
 
 
 def test_as_many_intents_as_an_auction_takes_on_several_instruments(arena: Arena) -> None:
@@ -211,8 +213,8 @@ def test_results_do_not_depend_on_how_intents_were_sealed_or_masked(arena: Arena
 
 
 def test_a_full_width_comparison(arena: Arena) -> None:
-    books = [[(BUY, 2, 40), (SELL, 1, 30)], *([(SELL, 2, 3), (BUY, 1, k)] for k in range(3))]
-    assert PriceLayout(TEST_INSECURE_SMALL, 64, len(books)).shape.blocks == 1
+    books = [[(BUY, 2, 40), (SELL, 1, 30)], *([(SELL, 2, 3), (BUY, 1, k)] for k in (2, 3))]
+    assert PriceLayout(TEST_INSECURE_SMALL, 64, (2, 2, 2)).shape.blocks == 1
     require_twin(arena, books, 64)
 
 
@@ -231,7 +233,7 @@ def test_the_production_rings_cross_with_room_for_flooding(
     ranks, opened = [draw.permutation(len(rows))], list[Revealed]()
     (found,) = arena.cross([rows], 2047, ranks, reference, opened, arena.fresh)
     assert plain(found) == plain(twin(rows, 2047, ranks[0], reference))
-    assert len(opened) == (7 if reference is not None else 8)
+    assert len(opened) == (9 if reference is not None else 10)
     rings = (STANDARD.order, STANDARD.comparison)
     oracles = {ring: house.epoch.oracle(ring) for ring in rings}
     for revealed in opened:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crypto.aggregation import AggregateSum
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, Intent, SealedIntent, instrument_id
 from crypto.comparison import BITS_LEVEL, crossing_bits
@@ -24,8 +23,9 @@ from crypto.lanes import LaneShape
 from crypto.masks import Contribution, Draw
 from crypto.merkle import merkle_root
 from crypto.opening import ReencryptedOpening
-from crypto.packing import LANES_LEVEL, LaneCiphertext, Packer, PriceLayout
+from crypto.packing import LANES_LEVEL, LaneCiphertext, arranged
 from crypto.params import TEST_INSECURE_SMALL
+from crypto.price_lanes import PriceLayout
 from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed, selected
 from crypto.ring import Words
 from darkpool.admission.admit import Admission
@@ -35,10 +35,11 @@ from darkpool.admission.sealing import SealedOrder, seal_order
 from darkpool.clock import SimulatedClock
 from darkpool.committee.keyper import Keyper
 from darkpool.committee.local import AttestedMask
-from darkpool.crossing.encrypted import EncryptedCrossing, ImplausibleOpening, SealedBook
+from darkpool.crossing.book import SealedBook
+from darkpool.crossing.encrypted import EncryptedCrossing, ImplausibleOpening
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 from tests.committee.conftest import DOMAIN
-from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
+from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin, within_caps
 from tests.crossing.test_transcript import Public, require_simulated, require_uniform
 from tests.reference_prices import terms_on
 
@@ -64,17 +65,17 @@ class OpensTheLastLongLane(EncryptedCrossing):
 
 
 class OpensPricesOfBooksThatDoNotCross(EncryptedCrossing):
-    def _crossing(self, chunk: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
-        super()._crossing(chunk, layout, bits)
+    def _crossing(self, number: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
+        super()._crossing(number, layout, bits)
         return list(range(layout.instruments))
 
 
 class OpensPartialSums(EncryptedCrossing):
-    def _crossing(self, chunk: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
+    def _crossing(self, number: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
         sums = crossing_bits(self._comparison, bits, layout.width)
         keep = np.ones(sums.ring.degree, dtype=np.bool_)
         covered = selected(self._comparison, sums, keep, BITS_LEVEL)
-        values = self._session.open(f"no-cross {chunk}", covered)
+        values = self._session.open(f"no-cross {number}", covered)
         answers = layout.shape.from_first_block(values)
         return [
             i for i in range(layout.instruments) if answers[layout.offset(i) + layout.width] == 1
@@ -83,10 +84,10 @@ class OpensPartialSums(EncryptedCrossing):
 
 class OpensAllTieLanes(EncryptedCrossing):
     def _ties(
-        self, chunk: int, layout: PriceLayout, bits: Ciphertext, counts: dict[int, int]
+        self, number: int, layout: PriceLayout, bits: Ciphertext, counts: dict[int, int]
     ) -> dict[int, int]:
         lanes = np.arange(layout.ticks) + layout.lane(1, 0)
-        opened = self._open_lanes(f"tie lanes {chunk}", bits, layout.shape, lanes)
+        opened = self._open_lanes(f"tie lanes {number}", bits, layout.shape, lanes)
         return {0: int(opened[counts[0] - 1])} if 0 < counts[0] < self._ticks else {}
 
 
@@ -101,19 +102,48 @@ class OpensBothRows(EncryptedCrossing):
 
 
 class OpensLanesWithoutAMask(EncryptedCrossing):
-    def _compare(self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape) -> Ciphertext:
+    def _compare(
+        self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape, bounded: Lanes
+    ) -> Ciphertext:
         active = shape.to_order(np.ones(shape.lanes, dtype=np.int64))[0] == 1
         bare = CoveredCiphertext(lanes[0].ciphertext, active, None, None)
         self._session.open(f"{name}.0", bare)
-        raise ImplausibleOpening(name, "lanes under a mask", "bare ones")
+        raise ImplausibleOpening(name, f"a mask, also of {bounded.size} bounded lanes", "none")
 
 
+class OpensAllLanesWithTheCaps(EncryptedCrossing):
+    def _open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
+        if not purpose.startswith("cap bits"):
+            return super()._open_lanes(purpose, bits, shape, lanes)
+        every = np.arange(shape.lanes)
+        opened: Lanes = super()._open_lanes(purpose, bits, shape, every)[lanes]
+        return opened
+
+
+class OpensBareSizes(EncryptedCrossing):
+    def _price_group(self, members: list[int], books: Sequence[SealedBook]) -> dict[int, Any]:
+        sizes = books[0].packer.sizes().rows[0]
+        keep = np.ones(RING.degree, dtype=np.bool_)
+        self._session.open("sizes", selected(self._order, sizes, keep, LANES_LEVEL))
+        return super()._price_group(members, books)
+
+
+RIGHT_ALL_THE_SAME = (
+    OpensTheLastLongLane,
+    OpensPartialSums,
+    OpensAllTieLanes,
+    OpensBothRows,
+    OpensAllLanesWithTheCaps,
+    OpensBareSizes,
+)
 LEAKS: list[tuple[type[EncryptedCrossing], list[Row]]] = [
     (OpensTheLastLongLane, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
     (OpensPricesOfBooksThatDoNotCross, [(SELL, 4, 5), (BUY, 3, 2)]),
     (OpensPartialSums, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
     (OpensAllTieLanes, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
     (OpensBothRows, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
+    (OpensAllLanesWithTheCaps, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
+    (OpensBareSizes, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
     (OpensLanesWithoutAMask, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
 ]
 
@@ -127,7 +157,7 @@ def test_a_leak_is_seen(arena: Arena, leaky: type[EncryptedCrossing], rows: list
         found = arena.cross([rows], 8, public.ranks, opened=opened, crossing=leaky)
     except ImplausibleOpening:
         found = (None,)
-    if leaky in (OpensTheLastLongLane, OpensPartialSums, OpensAllTieLanes, OpensBothRows):
+    if leaky in RIGHT_ALL_THE_SAME:
         assert plain(found[0]) == plain(result), "the leak changes no result"
     with pytest.raises(AssertionError):
         require_simulated(opened, [result], public)
@@ -145,7 +175,7 @@ def test_a_mask_that_is_no_secret_is_seen(arena: Arena) -> None:
     rows: list[Row] = [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]
     opened: list[Revealed] = []
     with suppress(ImplausibleOpening):
-        arena.cross([rows], 8, [in_turn(rows)], opened=opened, mask=zero)
+        arena.cross([rows], 8, [in_turn(rows)], opened=opened, mask=zero, told=lambda _above: None)
     assert opened[0].request.purpose == "price lanes 0.0"
     with pytest.raises(AssertionError):
         require_uniform(opened[0].values.reshape(2, -1)[:, :64].reshape(-1))
@@ -248,11 +278,11 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
     admission = Admission(
         terms, SimulatedClock(1_900_000_000_000), committee.keypers, AdmissionRegister(IN_MEMORY)
     )
-    total, packer = AggregateSum(RING), Packer(house.order)
-    for order in orders:
+    book = SealedBook(house.order)
+    for index, order in enumerate(orders):
         admitted = admission.admit(order.submission)
-        total.add(admitted.ciphertext)
-        packer.add(admitted.ciphertext)
+        words = arranged(house.order, admitted.ciphertext, index)
+        book.add(admitted.ciphertext, words, Lots(admitted.sealed.cap))
     batch = BatchRoot(
         interval, merkle_root([o.submission.sealed.digest(DOMAIN) for o in orders]), len(orders)
     )
@@ -268,8 +298,8 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
         lambda shape: committee.consume_mask(committee.prepare_mask(shape), session.context),
         GRID.ticks,
         None,
+        within_caps,
     )
-    book = SealedBook(total.ciphertext(), packer)
     (found,) = crossing.cross([book], [np.arange(len(ORDERS))])
     rows = [(o.side, o.size, o.limit) for o in ORDERS]
     assert found is not None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from crypto.curves import size_max
 from crypto.lanes import LaneShape
 from crypto.params import TEST_INSECURE_SMALL
 from crypto.revealing import Revealed
@@ -23,6 +24,7 @@ from tests.crypto.conftest import chi_square_excess
 BUY, SELL = Side.BUY, Side.SELL
 ORDER_ROW, COMPARISON_ROW = 256, 512
 T = TEST_INSECURE_SMALL.order.plain_modulus
+MOST = size_max(TEST_INSECURE_SMALL.order)
 
 Results = Sequence[EncryptedCross | None]
 
@@ -34,6 +36,10 @@ class Public:
     ticks: int
     ranks: Sequence[Lanes]
     reference: int | None = None
+
+    def intents(self, books: Sequence[int]) -> list[int]:
+        """Intents of some books; of each there is a rank."""
+        return [self.ranks[k].size for k in books]
 
     @property
     def window(self) -> int:
@@ -66,12 +72,41 @@ def price_step(result: EncryptedCross) -> int:
     return result.tick + 1 if result.short_side is SELL else int(result.tick)
 
 
-def price_openings(results: Results, public: Public, chunk: int) -> Iterator[Opening]:
+def cap_columns(public: Public, books: Sequence[int]) -> Iterator[range]:
+    """Columns of each book's intents, after the prices; no book's lie in two ciphertexts."""
+    column = 2 * public.window * len(books)
+    for intents in public.intents(books):
+        if column < ORDER_ROW < column + intents:
+            column = ORDER_ROW
+        yield range(column, column + intents)
+        column += intents
+
+
+def comparisons(public: Public) -> Iterator[list[int]]:
+    """Books whose prices and caps fit into one comparison."""
+    group: list[int] = []
+    for k in range(len(public.ranks)):
+        *_, last = cap_columns(public, [*group, k])
+        if group and last.stop > COMPARISON_ROW:
+            yield group
+            group = []
+        group.append(k)
+    if group:
+        yield group
+
+
+def price_openings(
+    books: Sequence[int], results: Results, public: Public, chunk: int
+) -> Iterator[Opening]:
     ticks, window = public.ticks, public.window
-    yield from lanes_opening(f"price lanes {chunk}", 2 * window * len(results))
+    *_, last = caps = list(cap_columns(public, books))
+    yield from lanes_opening(f"price lanes {chunk}", last.stop)
+    within = [column for columns in caps for column in columns]
+    pairs = {row * COMPARISON_ROW + column: 1 for row in (0, 1) for column in within}
+    yield opening(f"cap bits {chunk}", pairs)
     at = window + (public.reference or 0)
-    starts = [2 * window * i for i in range(len(results))]
-    found = [(start, r) for start, r in zip(starts, results, strict=True) if r is not None]
+    starts = {k: 2 * window * i for i, k in enumerate(books)}
+    found = [(starts[k], r) for k in books if (r := results[k]) is not None]
     yield opening(f"no-cross {chunk}", {start + at: 1 for start, _ in found})
     if not found:
         return
@@ -138,10 +173,9 @@ def grouped(results: dict[int, EncryptedCross], public: Public) -> Iterator[list
 
 def simulated(results: Results, public: Public) -> list[Opening]:
     """The openings of an auction, from its public result alone."""
-    chunk_size = COMPARISON_ROW // (2 * public.window)
     openings: list[Opening] = []
-    for chunk, start in enumerate(range(0, len(results), chunk_size)):
-        openings += price_openings(results[start : start + chunk_size], public, chunk)
+    for chunk, books in enumerate(comparisons(public)):
+        openings += price_openings(books, results, public, chunk)
     crossed = {k: result for k, result in enumerate(results) if result is not None}
     for k, result in crossed.items():
         (row, fills), _ = sides(result)
@@ -182,10 +216,13 @@ def run(
     books: Sequence[Sequence[Row]],
     public: Public,
     mask: Callable[[LaneShape], AttestedMask] | None = None,
+    caps: Sequence[Sequence[int]] | None = None,
 ) -> Lanes:
     """Cross, compare with the twin and with the simulator; returns the uniform values."""
     opened: list[Revealed] = []
-    found = arena.cross(books, public.ticks, public.ranks, public.reference, opened, mask)
+    found = arena.cross(
+        books, public.ticks, public.ranks, public.reference, opened, mask, caps=caps
+    )
     expected = [
         twin(rows, public.ticks, ranks, public.reference)
         for rows, ranks in zip(books, public.ranks, strict=True)
@@ -207,11 +244,23 @@ def test_all_that_is_opened_follows_from_the_result(
     arena_of: Callable[[int], Arena], size: int, pricing: str
 ) -> None:
     draw, arena = np.random.default_rng(size), arena_of(size)
-    for ticks, instruments in ((1, 3), (2, 1), (3, 1), (4, 2), (5, 1), (16, 4), (127, 3)):
+    for ticks, instruments in ((1, 3), (2, 1), (3, 1), (4, 2), (5, 1), (16, 4), (32, 8), (127, 3)):
         books = [random_book(draw, ticks) for _ in range(instruments)]
         ranks = [draw.permutation(len(rows)) for rows in books]
         reference = int(draw.integers(0, ticks)) if pricing == "reference" else None
         run(arena, books, Public(ticks, ranks, reference))
+
+
+@pytest.mark.parametrize("caps", ["own", "wide"])
+def test_cap_lanes_behind_a_border_follow_from_the_number_of_intents(
+    arena: Arena, caps: str
+) -> None:
+    """Whatever the caps are: what is opened of them is two ones for each intent."""
+    books = [[(BUY, 2, 3)] * 50, [(SELL, 0, 0)] * 30, [(BUY, 2, 9), (SELL, 1, 31)] * 20]
+    limits = [[MOST] * len(rows) for rows in books] if caps == "wide" else None
+    public = Public(32, [in_turn(rows) for rows in books])
+    assert [c.start for c in cap_columns(public, range(3))] == [192, 256, 286]
+    run(arena, books, public, caps=limits)
 
 
 def test_rationing_in_several_comparisons_follows_from_the_result(arena: Arena) -> None:
@@ -226,7 +275,14 @@ def opened_from_orders(rows: Sequence[Row], ticks: int, ranks: Lanes) -> list[Op
     demand = [sum(q for s, q, m in rows if s == BUY and m >= p) for p in range(ticks)]
     supply = [sum(q for s, q, m in rows if s == SELL and m <= p) for p in range(ticks)]
     public = Public(ticks, [ranks])
-    out = list(lanes_opening("price lanes 0", 2 * public.window))
+    columns = range(2 * public.window, 2 * public.window + len(rows))
+    out = list(lanes_opening("price lanes 0", 2 * public.window + len(rows)))
+    caps = [max(1, q) for _, q, _ in rows]
+    inside = [[int(q >= 0), int(cap >= q)] for (_, q, _), cap in zip(rows, caps, strict=True)]
+    pairs = [
+        (r * COMPARISON_ROW + c, v[r]) for c, v in zip(columns, inside, strict=True) for r in (0, 1)
+    ]
+    out.append(opening("cap bits 0", dict(pairs)))
     crosses = any(d and s for d, s in zip(demand, supply, strict=True))
     out.append(opening("no-cross 0", {public.window: int(crosses)}))
     if not crosses:
@@ -324,13 +380,16 @@ def test_books_with_one_result_cannot_be_told_apart(arena: Arena, name: str) -> 
     results = [twin(rows, ticks, public.ranks[0], reference) for rows in books]
     assert plain(results[0]) == plain(results[1])
     assert (results[0] is None) == ("no cross" in name)
+    # Caps are public, so they are the same for both.
+    caps = [[max(1, one[1], other[1]) for one, other in zip(*books, strict=True)]]
     samples = [
-        np.stack([run(arena, [rows], public, arena.fresh) for _ in range(RUNS)]) for rows in books
+        np.stack([run(arena, [rows], public, arena.fresh, caps) for _ in range(RUNS)])
+        for rows in books
     ]
     for sample in samples:
         require_uniform(sample.reshape(-1))
     assert distance(*(sample.reshape(-1) for sample in samples)) < 2.4
     # The lanes of the instrument alone, where the two books differ.
-    window = public.window
-    own = np.concatenate([np.arange(2 * window), 64 + np.arange(2 * window)])
+    columns = np.arange(2 * public.window + len(books[0]))
+    own = np.concatenate([columns, 64 + columns])
     assert distance(*(sample[:, own].reshape(-1) for sample in samples)) < 2.4

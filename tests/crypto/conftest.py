@@ -129,3 +129,9 @@ def evaluator_of() -> Callable[[RingKeys], Evaluator]:
         return loaded[name]
 
     return evaluator
+
+
+@pytest.fixture(scope="session")
+def order(small: Epoch, evaluator_of: Callable[[RingKeys], Evaluator]) -> Evaluator:
+    """Evaluator of the small order ring."""
+    return evaluator_of(small.material.order)

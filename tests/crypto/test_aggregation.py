@@ -52,3 +52,34 @@ def test_a_running_sum_decrypts_to_the_sum_of_the_slots(small: Epoch) -> None:
         running.add(encrypt_slots(small.material.order.public, values, k.to_bytes(32, "big")))
         expected = (expected + values) % t
     assert np.array_equal(small.oracle(ORDER).slots(running.ciphertext()), expected)
+
+
+def test_what_is_removed_was_never_there(small: Epoch) -> None:
+    """To the byte, in any order, also a ciphertext with words that are zero or the largest."""
+    key, draw = small.material.order.public, np.random.default_rng(3)
+    values = draw.integers(0, ORDER.plain_modulus, (6, ORDER.degree))
+    terms = [encrypt_slots(key, v, k.to_bytes(32, "big")) for k, v in enumerate(values)]
+    terms += [largest(ORDER), zero(ORDER)]
+    running, expected = AggregateSum(ORDER), AggregateSum(ORDER)
+    for term in terms:
+        running.add(term)
+    for number in (6, 1, 7, 4):
+        running.remove(terms[number])
+    for number in (0, 2, 3, 5):
+        expected.add(terms[number])
+    assert running.ciphertext().digest() == expected.ciphertext().digest()
+    found = small.oracle(ORDER).slots(running.ciphertext())
+    assert np.array_equal(found, values[[0, 2, 3, 5]].sum(axis=0) % ORDER.plain_modulus)
+
+
+def test_a_removal_counts_as_a_term() -> None:
+    """Words of zero are taken out as the prime itself, the largest that is ever added."""
+    running, term = AggregateSum(COMPARISON), zero(COMPARISON)
+    room = 2**64 // max(COMPARISON.data_primes)
+    for _ in range(room):
+        running.remove(term)
+    for refused in (running.add, running.remove):
+        with pytest.raises(OutOfRange):
+            refused(term)
+    assert running.terms == room
+    assert not running.ciphertext().words.any()

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from crypto import comparison
 from crypto.comparison import (
     BITS_LEVEL,
-    SIGN,
     Comparator,
+    Flags,
     Thresholds,
     crossing_bits,
     reference_bits,
     thresholds,
 )
+from crypto.curves import size_max
 from crypto.decryption import budget_bits_min
 from crypto.encryption import encrypt_slots
 from crypto.errors import OutOfRange
@@ -32,7 +33,10 @@ Lanes = npt.NDArray[np.int64]
 EvaluatorOf = Callable[[RingKeys], Evaluator]
 RING = TEST_INSECURE_SMALL.order
 T = RING.plain_modulus
+MOST = size_max(RING)
 STEP = 1 << 24
+SMALL_PRIMES = [(53, 4), (61, 4), (113, 5), (251, 6)]
+"""The real modulus is just below four steps of its top digit; so are these."""
 
 
 def in_clear(constants: Thresholds, r: Lanes) -> Lanes:
@@ -41,34 +45,49 @@ def in_clear(constants: Thresholds, r: Lanes) -> Lanes:
     return upper.astype(np.int64) - lower.astype(np.int64) + constants.wrap
 
 
-@pytest.mark.parametrize(("t", "shift"), [(53, 4), (61, 4), (113, 5), (251, 6)])
+def all_lanes(like: Lanes, *, bounded: bool) -> Flags:
+    return np.full(like.shape, bounded)
+
+
+@pytest.mark.parametrize(("t", "shift"), SMALL_PRIMES)
 def test_sign_lanes_are_exact_for_every_mask_and_value_of_a_small_prime(
     monkeypatch: pytest.MonkeyPatch, t: int, shift: int
 ) -> None:
-    """The real modulus is just below four steps of its top digit; so are these."""
     monkeypatch.setattr(comparison, "_TOP_SHIFT", shift)
     ring = replace(RING, plain_modulus=t)
     quarter = (t - 1) // 4
     x, r = np.meshgrid(np.arange(-quarter, quarter + 1), np.arange(t), indexing="ij")
-    constants = thresholds(ring, ((x + r) % t).reshape(-1), np.zeros(x.size, dtype=np.int64))
+    opened = ((x + r) % t).reshape(-1)
+    constants = thresholds(ring, opened, all_lanes(opened, bounded=False))
     assert np.array_equal(in_clear(constants, r.reshape(-1)), (x >= 0).reshape(-1))
     assert not (constants.lower % (1 << shift)).any()
 
 
-@pytest.mark.parametrize("t", [2, 3, 17, 53, 97])
-def test_interval_lanes_are_exact_for_every_mask_value_and_height_of_a_small_prime(t: int) -> None:
+@pytest.mark.parametrize(("t", "shift"), SMALL_PRIMES)
+def test_bounded_lanes_are_exact_for_every_mask_size_and_cap_of_a_small_prime(
+    monkeypatch: pytest.MonkeyPatch, t: int, shift: int
+) -> None:
+    """Both bits are 1 under all pairs of masks where 0 <= q <= c, and under no pair elsewhere."""
+    most = t // 2 - (1 << shift)
+    monkeypatch.setattr(comparison, "_TOP_SHIFT", shift)
+    monkeypatch.setattr(comparison, "size_max", lambda _ring: most)
     ring = replace(RING, plain_modulus=t)
-    axes = np.meshgrid(np.arange(t), np.arange(t), np.arange(1, t), indexing="ij")
-    x, r, h = (axis.reshape(-1) for axis in axes)
-    constants = thresholds(ring, (x + r) % t, h)
-    assert not constants.one_digit
-    assert np.array_equal(in_clear(constants, r), x < h)
+    x, r = np.meshgrid(np.arange(t), np.arange(t), indexing="ij")
+    opened = ((x + r) % t).reshape(-1)
+    constants = thresholds(ring, opened, all_lanes(opened, bounded=True))
+    bits = in_clear(constants, r.reshape(-1)).reshape(t, t)
+    assert set(np.unique(bits)) == {0, 1}
+    always, ever = bits.min(axis=1) == 1, bits.max(axis=1) == 1
+    q, c = np.meshgrid(np.arange(t), np.arange(most + 1), indexing="ij")
+    rest = (c - q) % t
+    assert (always[q] & always[rest])[q <= c].all()
+    assert not (ever[q] & ever[rest])[q > c].any()
+    assert not (constants.lower % (1 << shift)).any()
 
 
 def require_sign_exact(opened: Lanes) -> None:
     """[0, upper - lower) mod t has a quarter on either side: right for all |x| < t/4 at once."""
-    constants = thresholds(RING, opened, np.zeros_like(opened))
-    assert constants.one_digit
+    constants = thresholds(RING, opened, all_lanes(opened, bounded=False))
     height = constants.upper - constants.lower + T * constants.wrap
     assert (4 * height >= T).all()
     assert (4 * height <= 3 * T).all()
@@ -78,18 +97,44 @@ def require_sign_exact(opened: Lanes) -> None:
     assert set(np.unique(constants.wrap)) <= {0, 1}
 
 
-def test_sign_lanes_leave_a_quarter_on_either_side_at_the_real_modulus() -> None:
+def require_bounded_exact(opened: Lanes) -> None:
+    """[0, upper - lower) mod t has all sizes and caps, and less than half of all numbers."""
+    constants = thresholds(RING, opened, all_lanes(opened, bounded=True))
+    height = constants.upper - constants.lower + T * constants.wrap
+    assert (height > MOST).all()
+    assert (2 * height <= T).all()
+    assert not (constants.lower % STEP).any()
+    assert constants.upper.max() <= T
+    assert constants.lower.max() <= 3 * STEP
+    assert set(np.unique(constants.wrap)) <= {0, 1}
+
+
+def values_near_edges() -> Lanes:
     near = np.arange(-2000, 2000)
     edges = [near % T, *((k * STEP + near) % T for k in range(5))]
     edges += [(k * T // 4 + j * STEP + near) % T for k in range(4) for j in range(4)]
-    opened = np.concatenate([*edges, np.arange(0, T, 61)])
-    require_sign_exact(opened)
+    edges += [(MOST + j * STEP + near) % T for j in range(4)]
+    return np.concatenate([*edges, np.arange(0, T, 61)])
+
+
+def test_sign_lanes_leave_a_quarter_on_either_side_at_the_real_modulus() -> None:
+    require_sign_exact(values_near_edges())
+
+
+def test_bounded_lanes_find_a_constant_at_the_real_modulus() -> None:
+    require_bounded_exact(values_near_edges())
 
 
 @pytest.mark.slow
 def test_sign_lanes_leave_a_quarter_on_either_side_at_every_opened_value() -> None:
     for start in range(0, T, 1 << 20):
         require_sign_exact(np.arange(start, min(T, start + (1 << 20))))
+
+
+@pytest.mark.slow
+def test_bounded_lanes_find_a_constant_at_every_opened_value() -> None:
+    for start in range(0, T, 1 << 20):
+        require_bounded_exact(np.arange(start, min(T, start + (1 << 20))))
 
 
 signed = st.one_of(
@@ -100,50 +145,61 @@ masks = st.one_of(
     st.sampled_from([0, 1, T - 1, T - 2, *(k * STEP + d for k in (1, 2, 3) for d in (-1, 0, 1))]),
     st.integers(0, T - 1),
 )
-residues = st.one_of(st.sampled_from([0, 1, T - 1, T // 2]), st.integers(0, T - 1))
-heights = st.one_of(st.sampled_from([1, 2, T // 4, T // 2, T - 1]), st.integers(1, T - 1))
+edges = [0, 1, 2, T - 1, T - 2, T // 2, T // 2 + 1, T // 4, MOST - 1, MOST, MOST + 1, T - MOST]
+residues = st.one_of(st.sampled_from(edges), st.integers(0, T - 1))
+caps = st.one_of(st.sampled_from([0, 1, 2, MOST - 1, MOST]), st.integers(0, MOST))
+
+
+@st.composite
+def sizes_and_caps(draw: st.DrawFn) -> tuple[int, int]:
+    """A size that a sender may have put in, often one at an end of what its cap allows."""
+    cap = draw(caps)
+    near = st.integers(-2, 2).map(lambda d: (cap + d) % T)
+    return draw(st.one_of(residues, near, st.just(T - cap).map(lambda q: q % T))), cap
 
 
 @given(st.lists(st.tuples(signed, masks), min_size=1))
 def test_sign_lanes_at_the_real_modulus(lanes: list[tuple[int, int]]) -> None:
     x, r = np.array(lanes, dtype=np.int64).T
-    constants = thresholds(RING, (x + r) % T, np.zeros_like(x))
+    constants = thresholds(RING, (x + r) % T, all_lanes(x, bounded=False))
     assert np.array_equal(in_clear(constants, r), x >= 0)
 
 
-@given(st.lists(st.tuples(residues, masks, heights), min_size=1))
-def test_interval_lanes_at_the_real_modulus(lanes: list[tuple[int, int, int]]) -> None:
-    x, r, h = np.array(lanes, dtype=np.int64).T
-    assert np.array_equal(in_clear(thresholds(RING, (x + r) % T, h), r), x < h)
-
-
-@given(masks, heights, st.sampled_from([-1, 0, 1]))
-def test_interval_lanes_turn_exactly_at_their_ends(r: int, h: int, past: int) -> None:
-    for end in (0, h):
-        x = np.array([(end + past) % T])
-        constants = thresholds(RING, (x + r) % T, np.array([h]))
-        assert in_clear(constants, np.array([r]))[0] == int(x[0] < h)
-
-
-@given(st.lists(st.tuples(signed, residues, masks, st.booleans(), heights), min_size=2))
-def test_mixed_lanes_keep_their_meaning(
-    lanes: list[tuple[int, int, int, bool, int]],
+@given(st.lists(st.tuples(sizes_and_caps(), masks, masks), min_size=1))
+def test_pairs_of_bounded_lanes_at_the_real_modulus(
+    pairs: list[tuple[tuple[int, int], int, int]],
 ) -> None:
-    small, wide, r, interval, h = (
-        np.array(column, dtype=np.int64) for column in zip(*lanes, strict=True)
-    )
-    x = np.where(interval, wide, small)
-    constants = thresholds(RING, (x + r) % T, np.where(interval, h, SIGN))
-    assert constants.one_digit == (not interval.any())
-    assert np.array_equal(in_clear(constants, r), np.where(interval, x < h, x >= 0))
+    """Whatever the size and both masks are: both bits are 1 exactly for 0 <= q <= c."""
+    q, c = np.array([pair for pair, _, _ in pairs], dtype=np.int64).T
+    masks_ = np.array([own for _, *own in pairs], dtype=np.int64).T
+    both = np.ones(q.size, dtype=np.int64)
+    for x, r in zip((q, (c - q) % T), masks_, strict=True):
+        opened = (x + r) % T
+        require_bounded_exact(opened)
+        bits = in_clear(thresholds(RING, opened, all_lanes(x, bounded=True)), r)
+        assert set(np.unique(bits)) <= {0, 1}
+        both &= bits
+    assert np.array_equal(both, q <= c)
 
 
-@pytest.mark.parametrize(
-    ("opened", "height"), [(T, 0), (-1, 0), (0, -1), (0, T), (2**40, 1), (5, 2**40)]
-)
-def test_values_and_heights_outside_the_modulus_are_refused(opened: int, height: int) -> None:
-    with pytest.raises(OutOfRange):
-        thresholds(RING, np.array([3, opened]), np.array([1, height]))
+@given(st.lists(st.tuples(signed, sizes_and_caps(), masks, st.booleans()), min_size=2))
+def test_mixed_lanes_keep_their_meaning(
+    lanes: list[tuple[int, tuple[int, int], int, bool]],
+) -> None:
+    small, r, bounded = (np.array([lane[k] for lane in lanes]) for k in (0, 2, 3))
+    q, c = np.array([lane[1] for lane in lanes], dtype=np.int64).T
+    x = np.where(bounded, q, small)
+    first = in_clear(thresholds(RING, (x + r) % T, bounded), r)
+    other = np.where(bounded, c - q, small)
+    second = in_clear(thresholds(RING, (other + r) % T, bounded), r)
+    assert np.array_equal(first & second, np.where(bounded, q <= c, small >= 0))
+
+
+@pytest.mark.parametrize("opened", [T, -1, 2**40, -(2**40)])
+@pytest.mark.parametrize("bounded", [False, True])
+def test_values_outside_the_modulus_are_refused(opened: int, bounded: bool) -> None:
+    with pytest.raises(OutOfRange, match="opened value"):
+        thresholds(RING, np.array([3, opened]), np.array([not bounded, bounded]))
 
 
 @pytest.fixture(scope="session")
@@ -177,14 +233,30 @@ def sign_values(shape: LaneShape, seed: int) -> Lanes:
     return x
 
 
-def interval_values(shape: LaneShape, seed: int) -> tuple[Lanes, Lanes]:
-    """Values of any sender, also one who lies, and their heights."""
+def sizes_within_caps(shape: LaneShape, seed: int) -> tuple[Lanes, Flags]:
+    """Values of any sender, also one who lies: sizes in row 0, caps less them in row 1.
+
+    Returns them modulo t, and which columns have a size from 0 to its cap.
+    """
     draw = np.random.default_rng(seed)
-    x, h = draw.integers(0, T, shape.lanes), draw.integers(1, T, shape.lanes)
-    h[:16:2], h[1:16:2] = 1, T - 1
-    x[:8] = [0, 0, 1, 1, T - 1, T - 1, T - 2, T - 2]
-    x[16:24], x[24:32], x[32:40] = h[16:24], h[24:32] - 1, T - h[32:40]
-    return x, h
+    q = draw.integers(0, T, shape.width)
+    c = draw.choice([1, 2, 1000, MOST - 1, MOST, *draw.integers(1, MOST, 5)], shape.width)
+    for number, offset in enumerate((0, 1, -1, 2)):
+        q[number::16] = (c[number::16] + offset) % T
+    for number, edge in enumerate(edges, 4):
+        q[number::16] = edge
+    q[16:24] = T - c[16:24]
+    return np.concatenate([q, (c - q) % T]), q <= c
+
+
+def require_bits(found: Lanes, x: Lanes, r: Lanes, bounded: Flags, within: Flags) -> None:
+    """Signs of sign lanes, whether sizes of bounded pairs are within caps; and all as in clear."""
+    expected = in_clear(thresholds(RING, (x + r) % T, bounded), r)
+    assert np.array_equal(found, expected)
+    pairs, kinds = found.reshape(2, -1), bounded.reshape(2, -1)
+    assert np.array_equal(kinds[0], kinds[1])
+    assert np.array_equal(pairs[:, kinds[0]].all(axis=0), within[kinds[0]])
+    assert np.array_equal(pairs[~kinds], x.reshape(2, -1)[~kinds] >= 0)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=name)
@@ -193,21 +265,24 @@ def test_encrypted_signs_are_exact_on_every_lane(
 ) -> None:
     mask, r = ready(shape)
     x = sign_values(shape, shape.lanes)
-    bits = comparator.compare(mask, (x + r) % T, np.zeros(shape.lanes, dtype=np.int64))
+    bits = comparator.compare(mask, (x + r) % T, all_lanes(x, bounded=False))
     assert bits.level == BITS_LEVEL
     found = shape.from_first_block(small.oracle(comparator.ring).slots(bits))
     assert np.array_equal(found, x >= 0)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=name)
-def test_encrypted_intervals_are_exact_whatever_the_sender_put_in(
+def test_encrypted_bounds_are_exact_whatever_the_sender_put_in(
     small: Epoch, ready: Ready, comparator: Comparator, shape: LaneShape
 ) -> None:
     mask, r = ready(shape)
-    x, h = interval_values(shape, shape.lanes)
-    bits = comparator.compare(mask, (x + r) % T, h)
+    x, within = sizes_within_caps(shape, shape.lanes)
+    assert set(within) == {False, True}
+    bounded = all_lanes(x, bounded=True)
+    bits = comparator.compare(mask, (x + r) % T, bounded)
+    assert bits.level == BITS_LEVEL
     found = shape.from_first_block(small.oracle(comparator.ring).slots(bits))
-    assert np.array_equal(found, x < h)
+    require_bits(found, x, r, bounded, within)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=name)
@@ -215,12 +290,12 @@ def test_encrypted_mixes_are_exact(
     small: Epoch, ready: Ready, comparator: Comparator, shape: LaneShape
 ) -> None:
     mask, r = ready(shape)
-    signs, (wide, h) = sign_values(shape, 1), interval_values(shape, 2)
-    interval = np.random.default_rng(3).integers(0, 2, shape.lanes) == 1
-    x, h = np.where(interval, wide, signs), np.where(interval, h, SIGN)
-    bits = comparator.compare(mask, (x + r) % T, h)
+    signs, (wide, within) = sign_values(shape, 1), sizes_within_caps(shape, 2)
+    bounded = np.tile(np.random.default_rng(3).integers(0, 2, shape.width) == 1, 2)
+    x = np.where(bounded, wide, signs)
+    bits = comparator.compare(mask, (x + r) % T, bounded)
     found = shape.from_first_block(small.oracle(comparator.ring).slots(bits))
-    assert np.array_equal(found, np.where(interval, x < h, x >= 0))
+    require_bits(found, x, r, bounded, within)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=name)
@@ -256,10 +331,12 @@ def test_excess_lanes_are_found(
 def test_three_keypers_compare_too(small_three: Epoch, evaluator_of: EvaluatorOf) -> None:
     shape = SHAPES[1]
     mask, r = next(masks_without_excess(small_three, evaluator_of, shape))
-    x, h = interval_values(shape, 4)
+    x, within = sizes_within_caps(shape, 4)
+    bounded = all_lanes(x, bounded=True)
     comparator = Comparator(evaluator_of(small_three.material.comparison))
-    found = small_three.oracle(comparator.ring).slots(comparator.compare(mask, (x + r) % T, h))
-    assert np.array_equal(shape.from_first_block(found), x < h)
+    bits = comparator.compare(mask, (x + r) % T, bounded)
+    found = shape.from_first_block(small_three.oracle(comparator.ring).slots(bits))
+    require_bits(found, x, r, bounded, within)
 
 
 def test_the_production_rings_compare_exactly_and_with_room_for_flooding(
@@ -269,13 +346,13 @@ def test_the_production_rings_compare_exactly_and_with_room_for_flooding(
     mask, r = next(masks_without_excess(standard, evaluator_of, shape))
     comparator = Comparator(evaluator_of(standard.material.comparison))
     oracle = standard.oracle(comparator.ring)
-    signs, (wide, heights_) = sign_values(shape, 5), interval_values(shape, 6)
-    interval = np.arange(shape.lanes) % 2 == 1
-    x, h = np.where(interval, wide, signs), np.where(interval, heights_, SIGN)
-    for values, asked in ((signs, np.zeros_like(h)), (x, h)):
-        bits = comparator.compare(mask, (values + r) % T, asked)
-        expected = np.where(asked == SIGN, values >= 0, values < asked)
-        assert np.array_equal(shape.from_first_block(oracle.slots(bits)), expected)
+    signs, (wide, within) = sign_values(shape, 5), sizes_within_caps(shape, 6)
+    mixed = np.tile(np.arange(shape.width) % 2 == 1, 2)
+    for bounded in (all_lanes(signs, bounded=False), all_lanes(signs, bounded=True), mixed):
+        x = np.where(bounded, wide, signs)
+        bits = comparator.compare(mask, (x + r) % T, bounded)
+        found = shape.from_first_block(oracle.slots(bits))
+        require_bits(found, x, r, bounded, within)
         # Selecting costs one plaintext product more, some 25 bits.
         assert oracle.budget(bits) >= budget_bits_min(comparator.ring, BITS_LEVEL) + 25
 

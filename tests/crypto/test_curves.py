@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from crypto.curves import BUY, SELL, CurveLayout, intent_vector, size_max
 from crypto.errors import OutOfRange
-from crypto.params import STANDARD, TEST_INSECURE_SMALL
+from crypto.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 
 SMALL = TEST_INSECURE_SMALL.order
 T_PLAIN = SMALL.plain_modulus
@@ -14,52 +14,61 @@ T_PLAIN = SMALL.plain_modulus
 
 def test_a_buy_in_the_standard_ring_is_the_documented_table() -> None:
     vector = intent_vector(STANDARD.order, 1024, BUY, 7, 500)
-    demand, supply = vector.reshape(2, 4096)
+    demand, unsupplied = vector.reshape(2, 4096)
     assert (demand[:501] == 7).all()
     assert not demand[501:2048].any()
     assert (demand[2048:] == 7).all()
-    assert not supply[:2047].any()
-    assert (supply[2047:4095] == STANDARD.order.plain_modulus - 7).all()
-    assert supply[4095] == 0
+    assert (unsupplied[:1024] == 7).all()
+    assert not unsupplied[1024:2048].any()
+    assert (unsupplied[2048:] == 7).all()
 
 
 def test_a_sell_in_the_standard_ring_is_the_documented_table() -> None:
     vector = intent_vector(STANDARD.order, 2047, SELL, 7, 500)
-    demand, supply = vector.reshape(2, 4096)
+    demand, unsupplied = vector.reshape(2, 4096)
     assert not demand[:2048].any()
     assert (demand[2048:] == 7).all()
-    assert not supply[:500].any()
-    assert (supply[500:2047] == 7).all()
-    assert (supply[2047:4095] == STANDARD.order.plain_modulus - 7).all()
-    assert supply[4095] == 0
+    assert (unsupplied[:500] == 7).all()
+    assert not unsupplied[500:2048].any()
+    assert (unsupplied[2048:] == 7).all()
 
 
 @given(ticks=st.integers(1, SMALL.row // 2 - 1))
 def test_the_regions_cover_every_slot_once(ticks: int) -> None:
     layout = CurveLayout(SMALL, ticks)
     count = np.zeros(SMALL.degree, dtype=np.int64)
-    for region in (layout.demand, layout.supply, layout.size, layout.negated_size, layout.empty):
+    for region in (layout.demand, layout.unsupplied, *layout.sizes, layout.empty):
         count[region] += 1
     assert (count == 1).all()
+    assert (np.diff(layout.empty) > 0).all()
+
+
+@pytest.mark.parametrize("ring", [SMALL, STANDARD.order], ids=lambda ring: str(ring.name))
+def test_the_largest_size_leaves_a_window_of_constants_below_half_the_modulus(
+    ring: RingParameters,
+) -> None:
+    """And lies below a quarter, so that differences of curves keep their signs."""
+    most = size_max(ring)
+    assert ring.plain_modulus // 2 - most == 1 << 24
+    assert 4 * most < ring.plain_modulus
+    assert most > 16_000_000
 
 
 def shape_terms(vector: npt.NDArray[np.int64], ticks: int) -> npt.NDArray[np.int64]:
-    """Everything that the homomorphic shape check requires to be zero modulo t."""
+    """Everything that the shape check requires to be zero modulo t."""
     row, half = SMALL.row, SMALL.row // 2
     rows = vector.reshape(2, row)
-    d = rows - np.roll(rows, -1, axis=1)
-    quadratic = d * (d - np.roll(rows, -half, axis=1))
+    after = np.roll(rows, -1, axis=1)
+    chain = after * (rows - after)
     return (
         np.concatenate(
             [
-                quadratic[0, :ticks],
-                quadratic[1, : ticks - 1],
-                quadratic[1, row - 1 :],
+                chain[:, : ticks - 1].reshape(-1),
+                chain[:, row - 1],
                 vector[CurveLayout(SMALL, ticks).empty],
-                d[0, half : row - 1],
-                d[1, half - 1 : row - 2],
-                [rows[0, half] + rows[1, half]],
-                [rows[0, 0] + rows[1, ticks - 1] - rows[0, half]],
+                (rows - after)[:, half : row - 1].reshape(-1),
+                [rows[0, half] - rows[1, half]],
+                [rows[0, 0] - rows[1, ticks - 1]],
             ]
         )
         % T_PLAIN
@@ -69,7 +78,7 @@ def shape_terms(vector: npt.NDArray[np.int64], ticks: int) -> npt.NDArray[np.int
 @given(
     ticks=st.integers(1, SMALL.row // 2 - 1),
     side=st.sampled_from([BUY, SELL]),
-    size=st.integers(0, 10_000),
+    size=st.one_of(st.integers(0, 10_000), st.just(size_max(SMALL))),
     data=st.data(),
 )
 def test_every_order_satisfies_the_shape_equations(
@@ -77,6 +86,8 @@ def test_every_order_satisfies_the_shape_equations(
 ) -> None:
     limit = data.draw(st.integers(0, ticks - 1))
     vector = intent_vector(SMALL, ticks, side, size, limit)
+    rows = vector.reshape(2, -1)
+    assert ((rows == 0) | (rows == size)).all()
     assert not shape_terms(vector, ticks).any()
     if size > 1:  # a step of one lot more or fewer is another order's
         slot = data.draw(st.integers(0, SMALL.degree - 1))

@@ -30,6 +30,7 @@ from crypto.revealing import (
     masked,
     reveal,
     selected,
+    selected_sum,
 )
 from crypto.ring import Words
 from crypto.seal import Evaluator
@@ -171,6 +172,41 @@ def test_what_is_selected_does_not_change_with_the_callers_array(
     covered = selected(evaluator, sealed(small, ORDER, values_of(ORDER)), keep, LANES_LEVEL)
     keep[:] = True
     assert np.array_equal(covered.support, some(ORDER))
+
+
+@pytest.mark.parametrize("ring", [ORDER, COMPARISON], ids=lambda ring: ring.name)
+def test_a_selected_sum_opens_where_any_term_has_a_weight(
+    small: Epoch, evaluator_of: EvaluatorOf, ring: RingParameters
+) -> None:
+    evaluator, t = evaluator_of(small.ring_keys(ring)), ring.plain_modulus
+    draw, slots = np.random.default_rng(6), np.arange(ring.degree)
+    values = draw.integers(0, t, (3, ring.degree))
+    weights = np.stack([slots % 5 == 2, slots % 3 == 0, slots % 15 == 12]).astype(np.int64)
+    weights[1] *= draw.integers(1, t, ring.degree)
+    weights[2] *= -1
+    terms = [(sealed(small, ring, v), w) for v, w in zip(values, weights, strict=True)]
+    covered = selected_sum(evaluator, terms, LANES_LEVEL)
+    assert covered.ciphertext.level == LANES_LEVEL
+    assert (covered.mask_number, covered.mask_part) == (None, None)
+    assert np.array_equal(covered.support, (slots % 5 == 2) | (slots % 3 == 0))
+    revealed = reveal(request_of(covered), small.committee, keypers(small))
+    expected_ = sum((v * w % t for v, w in zip(values, weights, strict=True)), np.zeros(1)) % t
+    assert np.array_equal(revealed.values, expected_)
+    assert not revealed.values[~covered.support].any()
+
+
+def test_a_selected_sum_of_one_term_is_that_term_selected(
+    small: Epoch, evaluator_of: EvaluatorOf
+) -> None:
+    evaluator, ciphertext = (
+        evaluator_of(small.material.order),
+        sealed(small, ORDER, values_of(ORDER)),
+    )
+    keep = some(ORDER)
+    one = selected_sum(evaluator, [(ciphertext, keep.astype(np.int64))], LANES_LEVEL)
+    other = selected(evaluator, ciphertext, keep, LANES_LEVEL)
+    assert one.ciphertext.digest() == other.ciphertext.digest()
+    assert np.array_equal(one.support, other.support)
 
 
 def mask_of(epoch: Epoch, evaluator_of: EvaluatorOf, shape: LaneShape) -> tuple[DrawnMask, Lanes]:

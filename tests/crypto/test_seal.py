@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.ciphertext import Ciphertext
+from crypto.encryption import encrypt_slots
 from crypto.errors import InsecureParameters, MalformedCiphertext, MalformedKey, OutOfRange
 from crypto.keys import RingKeys
 from crypto.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
@@ -337,6 +338,37 @@ def test_evaluation_is_deterministic_and_leaves_its_arguments(
     assert runs[0] == runs[1]
     assert evaluator.store(handle).digest() == fresh.digest()
     assert evaluator.level(handle) == 4
+
+
+@pytest.mark.parametrize("level", [4, 3, 2])
+def test_products_are_relinearised_from_their_words_as_seal_does_it(
+    small: Epoch, evaluator_of: EvaluatorOf, level: int
+) -> None:
+    evaluator = evaluator_of(small.material.order)
+    a, b = (evaluator.load(_ciphertext(ORDER, level, seed)) for seed in (1, 2))
+    words = evaluator.product_words(evaluator.multiply_only(a, b))
+    assert words.shape == (3, level, ORDER.degree)
+    assert (words < np.array(ORDER.data_primes[:level], dtype=np.uint64)[None, :, None]).all()
+    expected = evaluator.store(evaluator.multiply(a, b))
+    assert evaluator.relinearised(words).digest() == expected.digest()
+
+
+def test_sums_of_product_words_are_words_of_the_sum(
+    small: Epoch, evaluator_of: EvaluatorOf
+) -> None:
+    evaluator, oracle = evaluator_of(small.material.order), small.oracle(ORDER)
+    t, draw = ORDER.plain_modulus, np.random.default_rng(4)
+    values = draw.integers(0, t, (4, ORDER.degree))
+    a, b, c, d = (
+        evaluator.load(encrypt_slots(small.material.order.public, v, bytes([k]) * 32))
+        for k, v in enumerate(values)
+    )
+    first, second = (evaluator.product_words(evaluator.multiply_only(*p)) for p in ((a, b), (c, d)))
+    total = (first + np.uint64(5) * second) % np.array(ORDER.data_primes, dtype=np.uint64)[
+        None, :, None
+    ]
+    found = oracle.slots(evaluator.relinearised(total))
+    assert np.array_equal(found, (values[0] * values[1] + values[2] * values[3] % t * 5) % t)
 
 
 def test_threads_do_not_mix_their_objects() -> None:
