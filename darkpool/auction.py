@@ -15,7 +15,7 @@ from typing import Protocol
 
 from crypto.aggregation import AggregateSum
 from crypto.ciphertext import Ciphertext
-from crypto.commitment import BatchRoot, SettlementRoot
+from crypto.commitment import BatchRoot, SealedIntent, SettlementRoot
 from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
 from crypto.merkle import merkle_root
@@ -23,7 +23,14 @@ from crypto.packing import Packer, PriceLayout, RationLayout, instruments_max
 from crypto.revealing import Revealed
 from crypto.seal import Evaluator
 from darkpool.admission.admit import Admission
-from darkpool.admission.intent import AuctionTerms, SealedSubmission
+from darkpool.admission.intent import (
+    AdmittedIntent,
+    AuctionTerms,
+    CertifiedIntent,
+    ClosedBatch,
+    SealedSubmission,
+    SignedCancellation,
+)
 from darkpool.committee.factory import MaskFactory
 from darkpool.committee.local import Beacon, LocalCommittee, Session
 from darkpool.crossing.encrypted import (
@@ -39,7 +46,7 @@ from darkpool.fills.priority import priority_permutation
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
-from darkpool.record_schema import IntentRecord
+from darkpool.record_schema import CancellationRecord, IntentRecord
 from darkpool.settlement.balances import (
     BalanceLeaf,
     InstrumentResult,
@@ -88,7 +95,7 @@ class Engine:
 
 @dataclass(slots=True)
 class Book:
-    """An instrument's admitted intents, aggregated and packed as they arrive."""
+    """An instrument's admitted intents, aggregated and packed when the interval has closed."""
 
     instrument: InstrumentId
     packer: Packer
@@ -103,6 +110,9 @@ class RecordSink(Protocol):
 
     def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
         """Take an admitted intent, in batch order."""
+
+    def add_cancellation(self, cancelled: CancellationRecord) -> None:
+        """Take an intent that was taken back."""
 
     def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
         """Take a mask that is about to be used."""
@@ -176,7 +186,7 @@ def run_auction(
     terms: AuctionTerms,
     margin: Mapping[InstrumentId, MarginTerms],
     admission: Admission,
-    submissions: Iterable[SealedSubmission],
+    submissions: Iterable[SealedSubmission | SignedCancellation],
     pricing: Pricing,
     record: RecordSink,
     progress: Callable[[str], None],
@@ -190,10 +200,10 @@ def run_auction(
     watch = _Stopwatch()
     with watch.step("admit"):
         progress("admit")
-        digests, books = _admit(engine, terms, margin, admission, submissions, record)
+        closed, books = _admit(engine, terms, margin, admission, submissions, record)
     with watch.step("close"):
         progress("close")
-        batch, batch_signatures, batch_transaction = _close(engine, terms, digests)
+        batch, batch_signatures, batch_transaction = _close(engine, terms, closed)
         credited = _count_deposits(engine, terms.interval)
         session = engine.committee.begin_auction(terms.interval, record.add_opening)
         beacon = engine.committee.beacon(terms.interval, batch.root)
@@ -216,7 +226,7 @@ def run_auction(
         crosses=crosses,
         fills=fills,
         books=tuple(books),
-        intents=len(digests),
+        intents=len(closed.intents),
         batch=batch,
         batch_signatures=batch_signatures,
         batch_transaction=batch_transaction,
@@ -233,41 +243,71 @@ def _admit(
     terms: AuctionTerms,
     margin: Mapping[InstrumentId, MarginTerms],
     admission: Admission,
-    submissions: Iterable[SealedSubmission],
+    submissions: Iterable[SealedSubmission | SignedCancellation],
     record: RecordSink,
-) -> tuple[list[bytes], list[Book]]:
+) -> tuple[ClosedBatch, list[Book]]:
+    """Admit until the submissions end, which is when the interval has closed; fill the books.
+
+    Collateral is reserved before keypers certify an intent: from then on it has to take part.
+    """
+    reserved: dict[bytes, tuple[AccountId, AuctionId]] = {}
+    for submission in submissions:
+        if isinstance(submission, SignedCancellation):
+            admission.cancel(submission)
+            engine.ledger.release(*reserved.pop(submission.cancellation.intent))
+            continue
+        proven = admission.prove(submission)
+        account, auction = _place(proven.sealed)
+        engine.ledger.reserve(account, auction, margin[auction.instrument], Lots(proven.sealed.cap))
+        reserved[proven.digest] = (account, auction)
+        admission.certify(proven)
+    intents, cancellations = admission.close()
+    for digest in reserved.keys() - intents.keys():
+        engine.ledger.release(*reserved[digest])
+    for cancelled in cancellations:
+        record.add_cancellation(CancellationRecord(cancelled.cancellation, cancelled.signature))
+    certified, books = _books(engine, terms, intents, record)
+    return ClosedBatch(certified, cancellations), books
+
+
+def _books(
+    engine: Engine, terms: AuctionTerms, intents: dict[bytes, AdmittedIntent], record: RecordSink
+) -> tuple[tuple[CertifiedIntent, ...], list[Book]]:
+    """Aggregate and pack the batch by instrument, and let go of each intent on the way."""
     ring = terms.material.parameters.order
     books = {
         instrument: Book(instrument, Packer(engine.order), AggregateSum(ring))
         for instrument in terms.grids
     }
-    digests: list[bytes] = []
-    for submission in submissions:
-        intent = admission.admit(submission)
+    certified: list[CertifiedIntent] = []
+    for digest in tuple(intents):
+        intent = intents.pop(digest)
         sealed = intent.sealed
-        account, instrument = (
-            account_id(f"0x{sealed.account.hex()}"),
-            InstrumentId(sealed.instrument),
-        )
-        auction = AuctionId(instrument, terms.interval)
-        engine.ledger.reserve(account, auction, margin[instrument], Lots(sealed.cap))
-        book = books[instrument]
+        account, auction = _place(sealed)
+        book = books[auction.instrument]
         book.aggregate.add(intent.ciphertext)
         book.packer.add(intent.ciphertext)
-        book.intents.append(len(digests))
+        book.intents.append(len(certified))
         book.accounts.append(account)
         book.caps.append(Lots(sealed.cap))
-        record.add_intent(IntentRecord(sealed, intent.signature), intent.ciphertext)
-        digests.append(intent.digest)
-    return digests, [book for book in books.values() if book.intents]
+        signatures = dict(sorted(intent.certificate.signatures.items()))
+        record.add_intent(IntentRecord(sealed, intent.signature, signatures), intent.ciphertext)
+        certified.append(intent.certified())
+    return tuple(certified), [book for book in books.values() if book.intents]
+
+
+def _place(sealed: SealedIntent) -> tuple[AccountId, AuctionId]:
+    auction = AuctionId(InstrumentId(sealed.instrument), Interval(sealed.interval))
+    return account_id(f"0x{sealed.account.hex()}"), auction
 
 
 def _close(
-    engine: Engine, terms: AuctionTerms, digests: Sequence[bytes]
+    engine: Engine, terms: AuctionTerms, closed: ClosedBatch
 ) -> tuple[BatchRoot, Mapping[int, bytes], TransactionReceiptInfo]:
     """Fix the batch: keypers sign its root, the chain takes it, and it becomes final."""
+    digests = [intent.certificate.message.intent for intent in closed.intents]
     batch = BatchRoot(terms.interval, merkle_root(digests), len(digests))
-    signatures = engine.committee.sign_batch_root(batch)
+    signatures = engine.committee.sign_batch_root(batch, closed)
     ordered = [signatures[keyper] for keyper in sorted(signatures)]
     transaction = engine.chain.commit_batch(terms.interval, batch.root, batch.count, ordered)
     engine.chain.wait_final(transaction, engine.confirmations)

@@ -301,6 +301,16 @@ class NotFinalInTime(ChainError):
         self.got = got
 
 
+class WrongTerms(CheckFailed):
+    """Terms of an interval that are not those of the keyper that is to serve it."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        super().__init__(f"terms, {what}: expected {expected}, got {got}")
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
 class AdmissionRefused(BadInput):
     """A submission that takes no part in the auction; nothing of it has been kept.
 
@@ -386,6 +396,42 @@ class KnowledgeNotProven(AdmissionRefused):
     """Too few keypers could explain the ciphertext by their share openings."""
 
     code = "knowledge"
+
+
+class AuctionClosed(AdmissionRefused):
+    """An intent or a cancellation that came when the interval had closed."""
+
+    code = "closed"
+
+
+class TooManyIntents(AdmissionRefused):
+    """As many intents of one account for one instrument and interval as there may be, in turn."""
+
+    code = "too-many"
+
+
+class IntentCancelled(AdmissionRefused):
+    """The account has taken this intent back; a fresh one may take its place."""
+
+    code = "cancelled"
+
+
+class IntentUnknown(AdmissionRefused):
+    """A cancellation of an intent that is not here."""
+
+    code = "unknown"
+
+
+class NotCertified(AdmissionRefused):
+    """Too few keypers signed. Some may have, so the intent keeps its place until the close."""
+
+    code = "certificate"
+
+
+class CancellationUncertain(AdmissionRefused):
+    """Too few keypers signed a cancellation; the venue leaves the intent out all the same."""
+
+    code = "cancellation"
 
 
 class InvalidOpeningFile(BadInput):

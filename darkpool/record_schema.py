@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from crypto.commitment import Domain, SealedIntent
+from crypto.commitment import Cancellation, Domain, SealedIntent
 from darkpool.record_json import Bound, Shape, Width
 
 RECORD_VERSION: Final = 1
@@ -153,6 +153,7 @@ class AuctionSummary:
     """All of an interval's auctions that is not a ciphertext, a key or an opening.
 
     Attributes:
+        closes_ms: Unix milliseconds from which on nothing was certified or cancelled.
         context: 32 bytes that openings are bound to.
         beacon_shares: 32 bytes of each virtual party, in share order.
         transcripts: signatures on all openings, by keyper number, counted from 0.
@@ -160,6 +161,7 @@ class AuctionSummary:
     """
 
     interval: int
+    closes_ms: int
     pricing: Pricing
     grid: GridRecord
     committee: CommitteeRecord
@@ -178,9 +180,18 @@ class AuctionSummary:
 
 @dataclass(frozen=True, slots=True)
 class IntentRecord:
-    """A sealed intent and its account's signature."""
+    """A sealed intent, its account's signature, and its certificate: signatures by keyper."""
 
     sealed: SealedIntent
+    signature: Signature
+    certificate: Mapping[int, Signature]
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationRecord:
+    """An intent that was taken back, with its account's signature."""
+
+    cancellation: Cancellation
     signature: Signature
 
 
@@ -222,10 +233,11 @@ class RecordFile:
 
 @dataclass(frozen=True, slots=True)
 class IntentsFile:
-    """`intents.json`."""
+    """`intents.json`: the batch in its order, and what came in and was taken back."""
 
     version: int
     intents: tuple[IntentRecord, ...]
+    cancellations: tuple[CancellationRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)

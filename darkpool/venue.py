@@ -37,7 +37,7 @@ from darkpool.admission.orders import Order
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction import AuctionOutcome, Engine, Pricing, RecordSink, mask_shapes, run_auction
 from darkpool.clients import LocalClients, OpeningsFolder, identifier
-from darkpool.clock import SystemClock
+from darkpool.clock import Clock, SkippingClock
 from darkpool.committee.factory import CommitteeSeat, MaskFactory, local_committee
 from darkpool.committee.keyper import FinalRoot
 from darkpool.errors import BadInput, OutOfBounds
@@ -45,7 +45,7 @@ from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.terms import MarginTerms
 from darkpool.publishing import PublicTerms, auction_summary, balances_of, terms_digest
 from darkpool.record import RecordWriter
-from darkpool.record_schema import IntentRecord
+from darkpool.record_schema import CancellationRecord, IntentRecord
 from darkpool.settlement.chain import Chain
 from darkpool.units import (
     FIRST_INTERVAL,
@@ -62,6 +62,8 @@ from darkpool.units import (
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1
+INTERVAL_MS: Final = 24 * 3600 * 1000
+"""How long the interval would stay open; nobody waits, it closes when the last order is in."""
 KEYPERS_MIN: Final = 3
 KEYPERS_MAX: Final = 4
 MASK_WORKERS: Final = 2
@@ -176,6 +178,9 @@ class _NoRecord:
     def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
         """Forget it."""
 
+    def add_cancellation(self, cancelled: CancellationRecord) -> None:
+        """Forget it."""
+
     def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
         """Forget it."""
 
@@ -225,11 +230,11 @@ def run_orders(
             openings = OpeningsFolder(places.openings)
             stack.callback(openings.abandon)
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-")))
-        chain = connect()
+        chain, clock = connect(), SkippingClock()
         with watch.step("keys", progress):
             material, seats = _deal(parameters, terms.keypers, state)
         with watch.step("chain", progress):
-            public = _deploy(terms, material, seats, chain, orders)
+            public = _deploy(terms, material, seats, chain, orders, clock)
         masks = stack.enter_context(_mask_factory(public, seats, orders))
         if record is not None:
             record.add_material(material)
@@ -237,8 +242,10 @@ def run_orders(
         with watch.step("deposit", progress):
             ledger = _deposit(chain, clients.deposits(margin))
         before = balances_of(ledger)
-        engine = _engine(public, seats, chain, masks, ledger)
-        outcome = _auction(engine, public, clients, len(orders), record or _NoRecord(), progress)
+        engine = _engine(public, seats, chain, masks, ledger, clock)
+        outcome = _auction(
+            engine, public, clients, len(orders), record or _NoRecord(), progress, clock
+        )
         if record is not None:
             with watch.step("record", progress):
                 record.finish(auction_summary(public, outcome, before, balances_of(ledger)))
@@ -266,13 +273,17 @@ def _deploy(
     seats: Sequence[CommitteeSeat],
     chain: Chain,
     orders: Sequence[Order],
+    clock: Clock,
 ) -> PublicTerms:
     """Deploy the contracts; from then on it is public what this venue is."""
     addresses = [account_id("0x" + address_of(seat.signing_key).hex()) for seat in seats]
     deployment = chain.deploy(addresses)
     names = {identifier(order.instrument): order.instrument for order in orders}
     grids = dict.fromkeys(names, terms.grid)
-    auction = AuctionTerms(deployment.domain(), material, FIRST_INTERVAL, grids)
+    closes_ms = clock.unix_ms() + INTERVAL_MS
+    auction = AuctionTerms(
+        deployment.domain(), material, FIRST_INTERVAL, grids, closes_ms, deployment.keypers
+    )
     margin = dict.fromkeys(names, terms.margin())
     return PublicTerms(auction, terms.pricing, margin, names, deployment)
 
@@ -355,12 +366,15 @@ def _engine(
     chain: Chain,
     masks: MaskFactory,
     ledger: MarginLedger,
+    clock: Clock,
 ) -> Engine:
     material = public.auction.material
     order = Evaluator(material.order.evaluation_keys())
     comparison = Evaluator(material.comparison.evaluation_keys())
     domain = public.auction.domain
-    committee = local_committee(material, seats, domain, _final_root(chain), order, comparison)
+    committee = local_committee(
+        material, seats, domain, clock, _final_root(chain), order, comparison
+    )
     rules = terms_digest(public.auction, public.pricing, public.margin, public.deployment)
     return Engine(order, comparison, committee, masks, chain, ledger, CONFIRMATIONS, rules)
 
@@ -372,14 +386,16 @@ def _auction(
     orders: int,
     record: RecordSink,
     progress: Progress,
+    clock: SkippingClock,
 ) -> AuctionOutcome:
     terms = public.auction
-    admission = Admission(terms, SystemClock(), engine.committee.keypers, AdmissionRegister())
+    admission = Admission(terms, clock, engine.committee.keypers, AdmissionRegister())
 
     def counted() -> Iterator[SealedSubmission]:
         for number, submission in enumerate(clients.submissions(terms)):
             progress("admit", number, orders)
             yield submission
+        clock.skip_to(terms.closes_ms)
 
     return run_auction(
         engine,

@@ -1,17 +1,28 @@
 """The forms of an order on its way into an auction, and the terms that it is sealed under.
 
 A client wants a `LimitOrder`; `crypto.commitment.Intent` is its committed form, which only the
-client holds; a `SealedSubmission` is what leaves the client; an `AdmittedIntent` takes part.
+client holds; a `SealedSubmission` is what leaves the client; a `ProvenIntent` has passed the proof
+of knowledge; an `AdmittedIntent` has a certificate and takes part.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from crypto.certificate import IntentCertificate, SignedAnnouncement
 from crypto.ciphertext import Ciphertext
-from crypto.commitment import Domain, SealedIntent
+from crypto.commitment import Cancellation, Domain, SealedIntent, verify_signature
 from crypto.keys import PublicMaterial
 from darkpool.errors import InvalidGrid
-from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
+from darkpool.units import (
+    AccountId,
+    InstrumentId,
+    Interval,
+    Lots,
+    PriceGrid,
+    Side,
+    Tick,
+    account_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +34,8 @@ class AuctionTerms:
         material: public keys of the committee's epoch.
         interval: number of the auctions in their series.
         grids: the price grid of every instrument that is traded; all have the same ticks.
+        closes_ms: Unix milliseconds from which on nothing is certified or cancelled.
+        keypers: addresses that the keypers sign with, in keyper order.
 
     Raises:
         InvalidGrid: grids of different lengths, which could not share a comparison.
@@ -32,6 +45,8 @@ class AuctionTerms:
     material: PublicMaterial
     interval: Interval
     grids: Mapping[InstrumentId, PriceGrid]
+    closes_ms: int
+    keypers: tuple[AccountId, ...]
 
     def __post_init__(self) -> None:
         lengths = sorted({grid.ticks for grid in self.grids.values()})
@@ -39,6 +54,10 @@ class AuctionTerms:
             raise InvalidGrid(
                 "ticks", "the same for every instrument", ", ".join(map(str, lengths))
             )
+
+    def addresses(self) -> tuple[bytes, ...]:
+        """20 bytes of each keyper, in keyper order."""
+        return tuple(map(account_bytes, self.keypers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +87,38 @@ class SealedSubmission:
 
 
 @dataclass(frozen=True, slots=True)
-class AdmittedIntent:
+class SignedCancellation:
+    """An intent taken back, with its account's signature, 65 bytes."""
+
+    cancellation: Cancellation
+    signature: bytes
+
+    def verify(self, domain: Domain) -> None:
+        """Check that the account signed it.
+
+        Raises:
+            InvalidSignature: it did not.
+            InvalidMessageField: a field does not fit its type.
+        """
+        digest = self.cancellation.digest(domain)
+        verify_signature(digest, self.signature, self.cancellation.account)
+
+    def is_of(self, sealed: SealedIntent, domain: Domain) -> bool:
+        """Whether it is about this intent."""
+        return self.cancellation == Cancellation.of(sealed, domain)
+
+
+@dataclass(frozen=True, slots=True)
+class CertifiedIntent:
+    """A sealed intent that takes part, with its account's signature and its certificate."""
+
+    sealed: SealedIntent
+    signature: bytes
+    certificate: IntentCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenIntent:
     """A sealed intent whose sender has been shown to know what is in it.
 
     Attributes:
@@ -76,11 +126,47 @@ class AdmittedIntent:
         signature: the account's, 65 bytes.
         digest: EIP-712 digest of the public part.
         ciphertext: parsed and checked.
-        accepted_by: keypers that accepted the proof of knowledge, ascending.
+        announcements: what the keypers announced of their share openings.
     """
 
     sealed: SealedIntent
     signature: bytes
     digest: bytes
     ciphertext: Ciphertext
-    accepted_by: tuple[int, ...]
+    announcements: tuple[SignedAnnouncement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedIntent:
+    """A sealed intent that takes part, unless it is cancelled.
+
+    Attributes:
+        sealed: the public part.
+        signature: the account's, 65 bytes.
+        digest: EIP-712 digest of the public part.
+        ciphertext: parsed and checked.
+        certificate: a quorum of keypers checked the proof of knowledge before the close.
+    """
+
+    sealed: SealedIntent
+    signature: bytes
+    digest: bytes
+    ciphertext: Ciphertext
+    certificate: IntentCertificate
+
+    def certified(self) -> CertifiedIntent:
+        """Without the ciphertext, as keypers know it."""
+        return CertifiedIntent(self.sealed, self.signature, self.certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBatch:
+    """What is handed to the keypers with a batch root.
+
+    Attributes:
+        intents: in batch order.
+        cancellations: signed by their accounts; they say why certified intents are left out.
+    """
+
+    intents: tuple[CertifiedIntent, ...]
+    cancellations: tuple[SignedCancellation, ...]

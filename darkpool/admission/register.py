@@ -3,8 +3,15 @@
 from collections import Counter
 
 from crypto.commitment import SealedIntent
-from darkpool.errors import AuctionFull, CapRefused, CiphertextSeen, NonceUsed, SecondIntent
-from darkpool.limits import CAPS_SUM_MAX_LOTS
+from darkpool.errors import (
+    AuctionFull,
+    CapRefused,
+    CiphertextSeen,
+    NonceUsed,
+    SecondIntent,
+    TooManyIntents,
+)
+from darkpool.limits import CAPS_SUM_MAX_LOTS, INTENTS_PER_ACCOUNT_MAX
 
 
 class AdmissionRegister:
@@ -16,18 +23,25 @@ class AdmissionRegister:
         self._intents: set[tuple[bytes, bytes, int]] = set()
         self._caps_lots: Counter[tuple[bytes, int]] = Counter()
         self._counts: Counter[tuple[bytes, int]] = Counter()
+        self._turns: Counter[tuple[bytes, bytes, int]] = Counter()
 
     def require_new(self, sealed: SealedIntent, intents_max: int) -> None:
         """Check an intent against everything admitted before.
 
         Raises:
-            NonceUsed, SecondIntent, CiphertextSeen, AuctionFull, CapRefused: see there.
+            NonceUsed, SecondIntent, TooManyIntents, CiphertextSeen, AuctionFull, CapRefused: see
+                there.
         """
         auction = (sealed.instrument, sealed.interval)
         if (sealed.account, sealed.nonce) in self._nonces:
             raise NonceUsed("nonce", "one not used before", str(sealed.nonce))
         if (sealed.account, *auction) in self._intents:
             raise SecondIntent("account", "one intent for each instrument and interval", "a second")
+        if self._turns[sealed.account, *auction] >= INTENTS_PER_ACCOUNT_MAX:
+            expected = f"at most {INTENTS_PER_ACCOUNT_MAX} for each instrument and interval"
+            raise TooManyIntents(
+                "intents of the account, one after the other", expected, "one more"
+            )
         if sealed.ciphertext_digest in self._ciphertexts:
             digest = sealed.ciphertext_digest.hex()
             raise CiphertextSeen("ciphertext", "one not admitted before", digest)
@@ -43,6 +57,14 @@ class AdmissionRegister:
         auction = (sealed.instrument, sealed.interval)
         self._nonces.add((sealed.account, sealed.nonce))
         self._intents.add((sealed.account, *auction))
+        self._turns[sealed.account, *auction] += 1
         self._ciphertexts.add(sealed.ciphertext_digest)
         self._counts[auction] += 1
         self._caps_lots[auction] += sealed.cap
+
+    def cancel(self, sealed: SealedIntent) -> None:
+        """Free the place and the cap of a recorded intent; nonce and ciphertext stay used."""
+        auction = (sealed.instrument, sealed.interval)
+        self._intents.remove((sealed.account, *auction))
+        self._counts[auction] -= 1
+        self._caps_lots[auction] -= sealed.cap

@@ -18,10 +18,11 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Self
 
-from crypto.commitment import Domain
+from crypto.commitment import Domain, address_of
 from crypto.keys import KeyperSecrets, PublicMaterial
 from crypto.lanes import LaneShape
 from crypto.seal import Evaluator
+from darkpool.clock import Clock, SystemClock
 from darkpool.committee.keyper import FinalRoot, Keyper, ShareWork
 from darkpool.committee.local import AttestedMask, LocalCommittee
 from darkpool.committee.store import KeyperStore
@@ -46,12 +47,14 @@ def local_committee(
     material: PublicMaterial,
     seats: Sequence[CommitteeSeat],
     domain: Domain,
+    clock: Clock,
     final_root: FinalRoot,
     order: Evaluator,
     comparison: Evaluator,
 ) -> LocalCommittee:
     """Start all keypers of a committee in this process."""
     work = ShareWork()
+    addresses = tuple(address_of(seat.signing_key) for seat in seats)
     keypers = [
         Keyper(
             seat.secrets,
@@ -59,6 +62,8 @@ def local_committee(
             seat.signing_key,
             KeyperStore(seat.store),
             domain,
+            addresses,
+            clock,
             final_root,
             work,
         )
@@ -75,7 +80,9 @@ def _start(material: PublicMaterial, seats: Sequence[CommitteeSeat], domain: Dom
     threading.Thread(target=_end_with_parent, daemon=True).start()
     order = Evaluator(material.order.evaluation_keys())
     comparison = Evaluator(material.comparison.evaluation_keys())
-    _worker = local_committee(material, seats, domain, lambda _interval: None, order, comparison)
+    _worker = local_committee(
+        material, seats, domain, SystemClock(), lambda _interval: None, order, comparison
+    )
 
 
 def _end_with_parent() -> None:
