@@ -59,7 +59,8 @@ def measure(keypers: int) -> Figures:
     """Seal, check and add up with a committee of 3 or 4 keypers."""
     material, held = deal(STANDARD, Committee(keypers, 0))
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), 1024)
-    terms = AuctionTerms(Domain(1, bytes(20)), material, Interval(1), {INSTRUMENT: grid})
+    grids = {INSTRUMENT: grid}
+    terms = AuctionTerms(Domain(1, bytes(20)), material, Interval(1), grids, 2**40, ())
 
     def seal() -> SealedOrder:
         order = LimitOrder(Side.BUY, Lots(25), Tick(500))

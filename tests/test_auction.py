@@ -40,7 +40,7 @@ def test_grids_of_one_interval_are_equally_long() -> None:
     other = PriceGrid(Decimal("0.25"), Decimal(4805), 16)
     grids = {InstrumentId(b"\1" * 32): GRID, InstrumentId(b"\2" * 32): other}
     with pytest.raises(InvalidGrid, match="16, 32"):
-        AuctionTerms(Domain(1, bytes(20)), None, FIRST_INTERVAL, grids)  # type: ignore[arg-type]
+        AuctionTerms(Domain(1, bytes(20)), None, FIRST_INTERVAL, grids, 0, ())  # type: ignore[arg-type]
 
 
 def test_no_fill_is_above_its_cap() -> None:

@@ -92,6 +92,7 @@ def summary_of() -> AuctionSummary:
         pricing="uniform",
         grid=GridRecord("0.25", "-3", 5),
         committee=CommitteeRecord(4, EPOCH, 3, tuple(bytes([i]) * 20 for i in range(4))),
+        closes_ms=1_900_000_000_000,
         venue=VenueRecord(1, bytes(20), bytes(20)),
         context=bytes(32),
         beacon_shares=(bytes(32),) * 4,
@@ -115,7 +116,10 @@ def parts() -> Parts:
     order, comparison = SMALL.order, SMALL.comparison
     sealed = SealedIntent(bytes(20), bytes(32), 1, bytes(32), bytes(32), 5, 6, (1 << 64) - 1, EPOCH)
     intents = [
-        (IntentRecord(sealed, bytes([i]) * 65), ciphertext(order, len(order.data_primes)))
+        (
+            IntentRecord(sealed, bytes([i]) * 65, {1: bytes(65)}),
+            ciphertext(order, len(order.data_primes)),
+        )
         for i in range(3)
     ]
     shape = LaneShape(SMALL, comparison.degree // 4)

@@ -7,7 +7,7 @@ import pytest
 
 from crypto.attestation import mask_attestation_digest, opening_context, transcript_digest
 from crypto.ciphertext import Ciphertext
-from crypto.commitment import BatchRoot, SettlementRoot, verify_signature
+from crypto.commitment import SettlementRoot, verify_signature
 from crypto.encryption import encrypt_slots
 from crypto.errors import HoldersDisagree, InvalidSignature, MissingShare, WrongEpoch
 from crypto.lanes import LaneShape
@@ -15,11 +15,12 @@ from crypto.masks import Draw, DrawnMask
 from crypto.packing import LANES_LEVEL
 from crypto.revealing import CoveredCiphertext, OpeningRequest, selected
 from darkpool.committee import store as store_module
+from darkpool.committee.durable import Equivocation
 from darkpool.committee.keyper import Keyper, mask_context
 from darkpool.committee.local import LocalCommittee
-from darkpool.committee.store import Equivocation, MaskUsed, OpeningRefused
+from darkpool.committee.store import MaskUsed, OpeningRefused
 from darkpool.units import Interval, account_bytes
-from tests.committee.conftest import DOMAIN, House
+from tests.committee.conftest import DOMAIN, House, batch_of, certified
 from tests.crypto.conftest import EPOCH
 
 
@@ -145,14 +146,15 @@ def test_nothing_begins_before_the_root_is_final_and_signed(
     interval = Interval(next(house.intervals))
     with pytest.raises(OpeningRefused):
         keyper.begin_auction(interval)
-    keyper.sign_batch_root(BatchRoot(interval, b"\x05" * 32, 3))
+    root, batch = house.batch(committee, interval)
+    keyper.sign_batch_root(root, batch)
     with pytest.raises(OpeningRefused):
         keyper.begin_auction(interval)
     house.final_roots[interval] = b"\x06" * 32
     with pytest.raises(OpeningRefused):
         keyper.begin_auction(interval)
-    house.final_roots[interval] = b"\x05" * 32
-    assert keyper.begin_auction(interval) == opening_context(DOMAIN, interval, b"\x05" * 32)
+    house.final_roots[interval] = root.root
+    assert keyper.begin_auction(interval) == opening_context(DOMAIN, interval, root.root)
     unsigned = committee.keypers[2]
     with pytest.raises(OpeningRefused):
         unsigned.begin_auction(interval)
@@ -160,15 +162,22 @@ def test_nothing_begins_before_the_root_is_final_and_signed(
 
 def test_a_keyper_signs_one_root_an_interval_also_after_a_restart(house: House) -> None:
     seats = house.seats()
-    keyper = house.committee(seats).keypers[0]
-    root = BatchRoot(1, b"\x05" * 32, 3)
-    signature = keyper.sign_batch_root(root)
+    committee = house.committee(seats)
+    keyper = committee.keypers[0]
+    root, batch = house.batch(committee, Interval(1))
+    signature = keyper.sign_batch_root(root, batch)
     verify_signature(root.digest(DOMAIN), signature, bytes.fromhex(keyper.address[2:]))
+    terms = house.terms(committee, Interval(1))
+    others = [
+        batch_of(terms, [certified(terms, committee.keypers)]),
+        batch_of(terms, [*batch.intents, certified(terms, committee.keypers)]),
+        batch_of(terms, []),
+    ]
     for again in (keyper, house.committee(seats).keypers[0]):
-        assert again.sign_batch_root(root) == signature
-        for other in (replace(root, root=b"\x06" * 32), replace(root, count=4)):
+        assert again.sign_batch_root(root, batch) == signature
+        for other in others:
             with pytest.raises(Equivocation):
-                again.sign_batch_root(other)
+                again.sign_batch_root(*other)
 
 
 def test_a_keyper_signs_one_settlement_an_interval_also_after_a_restart(house: House) -> None:
