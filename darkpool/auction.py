@@ -9,28 +9,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from crypto.aggregation import AggregateSum
 from crypto.ciphertext import Ciphertext
-from crypto.commitment import BatchRoot, SealedIntent, SettlementRoot
+from crypto.commitment import BatchRoot, SettlementRoot
 from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
 from crypto.merkle import merkle_root
-from crypto.packing import Packer, PriceLayout, RationLayout, instruments_max
+from crypto.packing import PriceLayout, RationLayout, instruments_max
 from crypto.revealing import Revealed
 from crypto.seal import Evaluator
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import (
-    AdmittedIntent,
     AuctionTerms,
-    CertifiedIntent,
     ClosedBatch,
     SealedSubmission,
     SignedCancellation,
 )
+from darkpool.books import Book, fill_books, place_of
 from darkpool.committee.factory import MaskFactory
 from darkpool.committee.local import Beacon, LocalCommittee, Session
 from darkpool.crossing.encrypted import (
@@ -65,7 +63,6 @@ from darkpool.units import (
     Interval,
     Lots,
     Tick,
-    account_id,
 )
 
 
@@ -91,18 +88,6 @@ class Engine:
     ledger: MarginLedger
     confirmations: int
     terms_digest: bytes
-
-
-@dataclass(slots=True)
-class Book:
-    """An instrument's admitted intents, aggregated and packed when the interval has closed."""
-
-    instrument: InstrumentId
-    packer: Packer
-    aggregate: AggregateSum
-    intents: list[int] = field(default_factory=list)
-    accounts: list[AccountId] = field(default_factory=list)
-    caps: list[Lots] = field(default_factory=list)
 
 
 class RecordSink(Protocol):
@@ -257,7 +242,7 @@ def _admit(
             engine.ledger.release(*reserved.pop(submission.cancellation.intent))
             continue
         proven = admission.prove(submission)
-        account, auction = _place(proven.sealed)
+        account, auction = place_of(proven.sealed)
         engine.ledger.reserve(account, auction, margin[auction.instrument], Lots(proven.sealed.cap))
         reserved[proven.digest] = (account, auction)
         admission.certify(proven)
@@ -266,39 +251,8 @@ def _admit(
         engine.ledger.release(*reserved[digest])
     for cancelled in cancellations:
         record.add_cancellation(CancellationRecord(cancelled.cancellation, cancelled.signature))
-    certified, books = _books(engine, terms, intents, record)
+    certified, books = fill_books(engine.order, terms, intents, record.add_intent)
     return ClosedBatch(certified, cancellations), books
-
-
-def _books(
-    engine: Engine, terms: AuctionTerms, intents: dict[bytes, AdmittedIntent], record: RecordSink
-) -> tuple[tuple[CertifiedIntent, ...], list[Book]]:
-    """Aggregate and pack the batch by instrument, and let go of each intent on the way."""
-    ring = terms.material.parameters.order
-    books = {
-        instrument: Book(instrument, Packer(engine.order), AggregateSum(ring))
-        for instrument in terms.grids
-    }
-    certified: list[CertifiedIntent] = []
-    for digest in tuple(intents):
-        intent = intents.pop(digest)
-        sealed = intent.sealed
-        account, auction = _place(sealed)
-        book = books[auction.instrument]
-        book.aggregate.add(intent.ciphertext)
-        book.packer.add(intent.ciphertext)
-        book.intents.append(len(certified))
-        book.accounts.append(account)
-        book.caps.append(Lots(sealed.cap))
-        signatures = dict(sorted(intent.certificate.signatures.items()))
-        record.add_intent(IntentRecord(sealed, intent.signature, signatures), intent.ciphertext)
-        certified.append(intent.certified())
-    return tuple(certified), [book for book in books.values() if book.intents]
-
-
-def _place(sealed: SealedIntent) -> tuple[AccountId, AuctionId]:
-    auction = AuctionId(InstrumentId(sealed.instrument), Interval(sealed.interval))
-    return account_id(f"0x{sealed.account.hex()}"), auction
 
 
 def _close(

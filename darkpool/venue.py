@@ -62,8 +62,7 @@ from darkpool.units import (
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1
-INTERVAL_MS: Final = 24 * 3600 * 1000
-"""How long the interval would stay open; nobody waits, it closes when the last order is in."""
+INTERVAL_MS: Final = 24 * 3600 * 1000  # nobody waits: it closes when the last order is in
 KEYPERS_MIN: Final = 3
 KEYPERS_MAX: Final = 4
 MASK_WORKERS: Final = 2
@@ -368,10 +367,9 @@ def _engine(
     ledger: MarginLedger,
     clock: Clock,
 ) -> Engine:
-    material = public.auction.material
+    material, domain = public.auction.material, public.auction.domain
     order = Evaluator(material.order.evaluation_keys())
     comparison = Evaluator(material.comparison.evaluation_keys())
-    domain = public.auction.domain
     committee = local_committee(
         material, seats, domain, clock, _final_root(chain), order, comparison
     )

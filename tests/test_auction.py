@@ -11,7 +11,8 @@ from crypto.commitment import Domain
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.intent import AuctionTerms
 from darkpool.admission.orders import parse_orders
-from darkpool.auction import Book, Pricing, _check_caps
+from darkpool.auction import Pricing, _check_caps
+from darkpool.books import Book
 from darkpool.chain_reader import RecordedVenue
 from darkpool.crossing.encrypted import ImplausibleOpening
 from darkpool.errors import InvalidGrid

@@ -176,14 +176,16 @@ class Certifier:
         own: ReencryptedOpening,
         announcements: Sequence[SignedAnnouncement],
     ) -> list[OpeningAnnouncement]:
-        """Announcements that speak for the sender, of those whose keypers signed them."""
-        believed = []
+        """Announcements that speak for the sender, signed by their keypers; as many as decide."""
+        believed: dict[int, OpeningAnnouncement] = {}
+        needed = len(self._material.committee.holders(self._keyper)) // 2 + 1
         for signed in announcements:
             announced = signed.announcement
-            if announced.digests.get(self._keyper) == own.residual:
+            fits = announced.digests.get(self._keyper) == own.residual
+            if fits and announced.keyper not in believed and len(believed) < needed:
                 signed.verify(intent, self._domain, self._addresses)
-                believed.append(announced)
-        return believed
+                believed[announced.keyper] = announced
+        return list(believed.values())
 
     def _rules(self, interval: Interval) -> CertificateRules:
         return CertificateRules(
