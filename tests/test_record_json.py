@@ -3,22 +3,16 @@
 import json
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.params import TEST_INSECURE_SMALL
 from darkpool.record_json import MalformedRecord, from_json, to_json
 from darkpool.record_schema import (
     MasksFile,
     OpeningsFile,
     RecordFile,
 )
-
-EPOCH = 3
-SMALL = TEST_INSECURE_SMALL
-GENERATOR = np.random.default_rng(5)
 
 
 def test_json_is_spelled_in_one_way_only() -> None:
