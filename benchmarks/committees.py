@@ -13,6 +13,7 @@ from crypto.replicated import Committee
 from crypto.revealing import Revealed
 from crypto.seal import Evaluator
 from darkpool.admission.intent import AuctionTerms, ClosedBatch
+from darkpool.admission.reference import Reporter
 from darkpool.clock import SystemClock
 from darkpool.committee.factory import CommitteeSeat, local_committee
 from darkpool.committee.local import LocalCommittee, Session
@@ -20,6 +21,7 @@ from darkpool.units import InstrumentId, Interval, PriceGrid
 
 DOMAIN = Domain(1, bytes(20))
 INSTRUMENT = InstrumentId(instrument_id("ES-MAR"))
+GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 1024)
 CLOSED_MS = 1
 """A close that has passed."""
 
@@ -34,13 +36,22 @@ class Bench:
     committee: LocalCommittee
     final_roots: dict[Interval, bytes]
 
+    def terms(self, interval: Interval, closes_ms: int) -> AuctionTerms:
+        """Terms of an interval with one instrument, on a reference price of this moment."""
+        reporter = Reporter(secrets.token_bytes(32), SystemClock())
+        return AuctionTerms(
+            DOMAIN,
+            self.material,
+            interval,
+            reporter.address,
+            reporter.sign(GRID, [INSTRUMENT], interval, DOMAIN),
+            closes_ms,
+            self.committee.addresses,
+        )
+
     def begin(self, interval: Interval) -> tuple[Session, list[Revealed]]:
         """Make the root of an empty batch final and open its auction."""
-        grid = PriceGrid(Decimal("0.25"), Decimal(4805), 1024)
-        keypers = self.committee.addresses
-        terms = AuctionTerms(
-            DOMAIN, self.material, interval, {INSTRUMENT: grid}, CLOSED_MS, keypers
-        )
+        terms = self.terms(interval, CLOSED_MS)
         for keyper in self.committee.keypers:
             keyper.open_admission(terms)
             keyper.close_admission(interval)

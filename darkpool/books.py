@@ -113,7 +113,7 @@ class Books:
         book.rows.append(row)
         book.turns.append(row)
         self._arrived.append((intent.digest, intent.sealed))
-        self._gather(wait=False)
+        self.gather(wait=False)
 
     def close(
         self,
@@ -125,7 +125,7 @@ class Books:
         Raises:
             WorkersKeepDying: see there.
         """
-        self._gather(wait=True)
+        self.gather(wait=True)
         for book in self._by_instrument.values():
             for number in reversed(range(len(book.rows))):
                 if self._arrived[book.rows[number]][0] not in kept:
@@ -195,7 +195,7 @@ class Books:
             Cash(sealed.others_collateral_min),
         )
 
-    def _gather(self, *, wait: bool) -> None:
+    def gather(self, *, wait: bool) -> None:
         """Take over what the workers have done; with `wait`, all of it."""
         for row in self._arrivals.finished(wait=wait):
             _, sealed = self._arrived[row]
