@@ -2,19 +2,28 @@
 
 import secrets
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
-from crypto.commitment import BatchRoot, Domain
+from crypto.commitment import BatchRoot, Domain, instrument_id
 from crypto.keys import PublicMaterial, deal
+from crypto.merkle import merkle_root
 from crypto.params import STANDARD
 from crypto.replicated import Committee
 from crypto.revealing import Revealed
 from crypto.seal import Evaluator
+from darkpool.admission.intent import AuctionTerms, ClosedBatch
+from darkpool.admission.reference import Reporter
+from darkpool.clock import SystemClock
 from darkpool.committee.factory import CommitteeSeat, local_committee
 from darkpool.committee.local import LocalCommittee, Session
-from darkpool.units import Interval
+from darkpool.units import InstrumentId, Interval, PriceGrid
 
 DOMAIN = Domain(1, bytes(20))
+INSTRUMENT = InstrumentId(instrument_id("ES-MAR"))
+GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 1024)
+CLOSED_MS = 1
+"""A close that has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +36,27 @@ class Bench:
     committee: LocalCommittee
     final_roots: dict[Interval, bytes]
 
-    def begin(self, interval: Interval, intents: int) -> tuple[Session, list[Revealed]]:
-        """Make a random batch root final and open its auction."""
-        root = secrets.token_bytes(32)
-        self.committee.sign_batch_root(BatchRoot(interval, root, intents))
+    def terms(self, interval: Interval, closes_ms: int) -> AuctionTerms:
+        """Terms of an interval with one instrument, on a reference price of this moment."""
+        reporter = Reporter(secrets.token_bytes(32), SystemClock())
+        return AuctionTerms(
+            DOMAIN,
+            self.material,
+            interval,
+            reporter.address,
+            reporter.sign(GRID, [INSTRUMENT], interval, DOMAIN),
+            closes_ms,
+            self.committee.addresses,
+        )
+
+    def begin(self, interval: Interval) -> tuple[Session, list[Revealed]]:
+        """Make the root of an empty batch final and open its auction."""
+        terms = self.terms(interval, CLOSED_MS)
+        for keyper in self.committee.keypers:
+            keyper.open_admission(terms)
+            keyper.close_admission(interval)
+        root = merkle_root([])
+        self.committee.sign_batch_root(BatchRoot(interval, root, 0), ClosedBatch((), ()))
         self.final_roots[interval] = root
         opened: list[Revealed] = []
         return self.committee.begin_auction(interval, opened.append), opened
@@ -47,6 +73,13 @@ def start(directory: Path) -> Bench:
     ]
     final_roots: dict[Interval, bytes] = {}
     committee = local_committee(
-        material, seats, DOMAIN, final_roots.get, order, comparison, lambda _interval: None
+        material,
+        seats,
+        DOMAIN,
+        SystemClock(),
+        final_roots.get,
+        order,
+        comparison,
+        lambda _interval: None,
     )
     return Bench(material, order, comparison, committee, final_roots)

@@ -58,7 +58,7 @@ def random_book(generator: np.random.Generator) -> Book:
 def auction(bench: Bench, interval: Interval, generator: np.random.Generator) -> Run:
     """Seal, gather and cross one random book, and hold the result against the twin's."""
     book = random_book(generator)
-    session, _ = bench.begin(interval, INTENTS)
+    session, _ = bench.begin(interval)
     begin = time.perf_counter()
     shapes = (
         PriceLayout(STANDARD, TICKS, (INTENTS,)).shape,

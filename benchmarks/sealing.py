@@ -63,7 +63,7 @@ def _terms(material: PublicMaterial) -> AuctionTerms:
     domain, interval, clock = Domain(1, bytes(20)), Interval(1), SystemClock()
     reporter = Reporter(secrets.token_bytes(32), clock)
     signed = reporter.sign(grid, [INSTRUMENT], interval, domain)
-    return AuctionTerms.open(domain, material, interval, reporter.address, signed, clock)
+    return AuctionTerms(domain, material, interval, reporter.address, signed, 2**40, ())
 
 
 def measure(keypers: int) -> Figures:

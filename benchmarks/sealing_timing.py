@@ -71,7 +71,7 @@ def timed(kinds: Sequence[Kind]) -> Times:
     domain, interval = Domain(1, bytes(20)), Interval(1)
     reporter = Reporter(b"\1" * 32, SystemClock())
     references = reporter.sign(grid, [INSTRUMENT], interval, domain)
-    terms = AuctionTerms(domain, material, interval, reporter.address, references)
+    terms = AuctionTerms(domain, material, interval, reporter.address, references, 2**40, ())
     key = b"\1" * 32
     account = address_of(key)
     times = np.empty((len(kinds), 2))

@@ -9,7 +9,7 @@ Signatures are 65 bytes, r || s || v with v 27 or 28, and s in the lower half of
 import re
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from coincurve import PrivateKey, PublicKey
 from eth_hash.auto import keccak
@@ -107,6 +107,91 @@ class SealedIntent(TypedMessage):
     deadline: int
     key_epoch: int
     others_collateral_min: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionCertificate(TypedMessage):
+    """What a keyper signs of an intent whose proof of knowledge it has checked, before the close.
+
+    `intent` is the digest of the sealed intent; `closes_ms`, in Unix milliseconds, is the close
+    that the keyper's own clock had not reached.
+    """
+
+    ENCODE_TYPE: ClassVar[str] = (
+        "AdmissionCertificate(address account,bytes32 instrument,uint64 interval,bytes32 intent,"
+        "uint64 closesMs)"
+    )
+    account: bytes
+    instrument: bytes
+    interval: int
+    intent: bytes
+    closes_ms: int
+
+    @classmethod
+    def of(cls, sealed: SealedIntent, domain: Domain, closes_ms: int) -> Self:
+        """The certificate that a sealed intent can get.
+
+        Raises:
+            InvalidMessageField: a field of the intent does not fit its type.
+        """
+        digest = sealed.digest(domain)
+        return cls(sealed.account, sealed.instrument, sealed.interval, digest, closes_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation(TypedMessage):
+    """An account takes an intent back; `intent` is its digest, `nonce` its nonce."""
+
+    ENCODE_TYPE: ClassVar[str] = (
+        "Cancellation(address account,bytes32 instrument,uint64 interval,bytes32 intent,"
+        "uint64 nonce)"
+    )
+    account: bytes
+    instrument: bytes
+    interval: int
+    intent: bytes
+    nonce: int
+
+    @classmethod
+    def of(cls, sealed: SealedIntent, domain: Domain) -> Self:
+        """The cancellation of a sealed intent, for its account to sign.
+
+        Raises:
+            InvalidMessageField: a field of the intent does not fit its type.
+        """
+        digest = sealed.digest(domain)
+        return cls(sealed.account, sealed.instrument, sealed.interval, digest, sealed.nonce)
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationReceipt(TypedMessage):
+    """What a keyper signs of a cancellation: it will sign no batch that contains the intent.
+
+    `closes_ms`, in Unix milliseconds, is the close that its clock had not reached.
+    """
+
+    ENCODE_TYPE: ClassVar[str] = (
+        "CancellationReceipt(address account,bytes32 instrument,uint64 interval,bytes32 intent,"
+        "uint64 nonce,uint64 closesMs)"
+    )
+    account: bytes
+    instrument: bytes
+    interval: int
+    intent: bytes
+    nonce: int
+    closes_ms: int
+
+    @classmethod
+    def of(cls, cancelled: Cancellation, closes_ms: int) -> Self:
+        """The receipt that a cancellation can get."""
+        return cls(
+            cancelled.account,
+            cancelled.instrument,
+            cancelled.interval,
+            cancelled.intent,
+            cancelled.nonce,
+            closes_ms,
+        )
 
 
 @dataclass(frozen=True, slots=True)

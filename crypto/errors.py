@@ -92,6 +92,19 @@ class InvalidSignature(CryptoError):
         self.got = got
 
 
+class InvalidCertificate(CryptoError):
+    """Signatures that are no certificate: too few, of no keyper, or for something else.
+
+    `what` names the part that failed: the message, the keypers, or the signatures.
+    """
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        super().__init__(f"certificate: {what}: expected {expected}, got {got}")
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
 class InvalidMessageField(CryptoError):
     """A field of a typed message does not fit its EIP-712 type."""
 

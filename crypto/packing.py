@@ -121,6 +121,23 @@ class Packer:
         self._live[group].discard(index)
         self._sizes.pop(group, None)
 
+    def close_gap(self, number: int, words: Words | None) -> None:
+        """Forget the last intent; `words` is what `arranged` made of it for another's number.
+
+        Where `number` is its own, `words` is None.
+        """
+        index = (self.count - 1) % GROUP
+        self.drop(self.count - 1)
+        self.count -= 1
+        if index == 0:
+            self._groups.pop()
+            self._live.pop()
+        if words is not None:
+            group, index = divmod(number, GROUP)
+            self._groups[group][index] = words
+            self._live[group].add(index)
+            self._sizes.pop(group, None)
+
     def pack(self, tick: int) -> Ciphertext:
         """Slot k of row 0 = demand of intent k at `tick`, of row 1 = its supply; others zero.
 

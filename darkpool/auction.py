@@ -9,20 +9,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
-from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, SettlementRoot
 from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
 from crypto.merkle import merkle_root
 from crypto.price_lanes import PriceLayout, price_groups
 from crypto.rationing import RationLayout
-from crypto.revealing import Revealed
 from crypto.seal import Evaluator
 from darkpool.admission.admit import Admission
-from darkpool.admission.intent import AuctionTerms, SealedSubmission
+from darkpool.admission.intent import (
+    AuctionTerms,
+    ClosedBatch,
+    SealedSubmission,
+    SignedCancellation,
+)
 from darkpool.books import Book, Books, Fault, Rejection
 from darkpool.committee.factory import MaskFactory
 from darkpool.committee.local import Beacon, LocalCommittee, Session
@@ -34,15 +36,15 @@ from darkpool.crossing.encrypted import (
     ration_groups,
 )
 from darkpool.crossing.shape import ShapeCheck
-from darkpool.errors import AdmissionRefused, CheckFailed, MarginError
+from darkpool.desk import Arrived, Desk, RecordSink
+from darkpool.errors import CheckFailed
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
 from darkpool.margin.bond import BondTerms
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
-from darkpool.outcome import AuctionOutcome, Pricing, Refusal, Settlement
-from darkpool.record_schema import IntentRecord
+from darkpool.outcome import AuctionOutcome, Pricing, Settlement
 from darkpool.settlement.balances import (
     BalanceLeaf,
     InstrumentResult,
@@ -61,7 +63,6 @@ from darkpool.units import (
     Interval,
     Lots,
     Tick,
-    account_id,
 )
 
 
@@ -81,19 +82,6 @@ class Engine:
     ledger: MarginLedger
     confirmations: int
     terms_digest: bytes
-
-
-class RecordSink(Protocol):
-    """Takes what becomes public while an auction runs; `darkpool.record.RecordWriter` is one."""
-
-    def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
-        """Take an admitted intent, in batch order."""
-
-    def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
-        """Take a mask that is about to be used."""
-
-    def add_opening(self, opened: Revealed) -> None:
-        """Take an opening, in the order in which they are made."""
 
 
 class CollateralMoved(CheckFailed):
@@ -123,7 +111,7 @@ def run_auction(
     margin: Mapping[InstrumentId, MarginTerms],
     bond: BondTerms,
     admission: Admission,
-    submissions: Iterable[SealedSubmission],
+    submissions: Iterable[SealedSubmission | SignedCancellation],
     pricing: Pricing,
     record: RecordSink,
     progress: Callable[[str], None],
@@ -144,7 +132,7 @@ def run_auction(
         books = arrived.books.traded()
     with watch.step("close"):
         progress("close")
-        batch, batch_signatures, batch_transaction = _close(engine, terms, arrived.digests)
+        batch, batch_signatures, batch_transaction = _close(engine, terms, arrived.closed)
         credited = _count_deposits(engine, terms.interval)
         session = engine.committee.begin_auction(terms.interval, record.add_opening)
         beacon = engine.committee.beacon(terms.interval, batch.root)
@@ -164,7 +152,7 @@ def run_auction(
     with watch.step("margin"):
         progress("margin")
         admission.note_rejections(
-            arrived.books.sealed(rejection.place) for rejection in arrived.books.rejections
+            arrived.books.intent(rejection.place) for rejection in arrived.books.rejections
         )
         _charge(engine.ledger, bond, arrived.books.rejections)
         leaves = _apply_margin(engine.ledger, terms, books, fills)
@@ -176,8 +164,8 @@ def run_auction(
         crosses=crosses,
         fills=fills,
         books=tuple(books),
-        admitted=tuple(arrived.admitted),
-        refusals=tuple(arrived.refusals),
+        admitted=arrived.admitted,
+        refusals=arrived.refusals,
         rejections=tuple(arrived.books.rejections),
         set_aside=tuple(arrived.books.set_aside),
         batch=batch,
@@ -191,52 +179,29 @@ def run_auction(
     )
 
 
-@dataclass(slots=True)
-class _Arrived:
-    books: Books
-    digests: list[bytes] = field(default_factory=list)
-    admitted: list[int] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-
-
 def _admit(
     engine: Engine,
     terms: AuctionTerms,
     margin: Mapping[InstrumentId, MarginTerms],
     bond: BondTerms,
     admission: Admission,
-    submissions: Iterable[SealedSubmission],
+    submissions: Iterable[SealedSubmission | SignedCancellation],
     record: RecordSink,
-) -> _Arrived:
-    arrived = _Arrived(Books(engine.order, engine.arrivals, terms.grids))
+) -> Arrived:
+    """Admit until the submissions end, which is when the interval has closed."""
+    desk = Desk(engine.order, engine.arrivals, engine.ledger, terms, margin, bond, admission)
     for number, submission in enumerate(submissions):
-        try:
-            intent = admission.admit(submission)
-            sealed = intent.sealed
-            instrument = InstrumentId(sealed.instrument)
-            auction = AuctionId(instrument, terms.interval)
-            account = account_id(f"0x{sealed.account.hex()}")
-            engine.ledger.hold_bond(account, bond)
-            engine.ledger.reserve(account, auction, margin[instrument], Lots(sealed.cap))
-        except (AdmissionRefused, MarginError) as error:
-            arrived.refusals.append(Refusal(number, error))
-            continue
-        arrived.books.add(intent)
-        record.add_intent(IntentRecord(sealed, intent.signature), intent.ciphertext)
-        arrived.digests.append(intent.digest)
-        arrived.admitted.append(number)
-    if arrived.refusals and not arrived.admitted:
-        raise arrived.refusals[0].error
-    arrived.books.gather(wait=True)
-    return arrived
+        desk.take(number, submission)
+    return desk.close(record)
 
 
 def _close(
-    engine: Engine, terms: AuctionTerms, digests: Sequence[bytes]
+    engine: Engine, terms: AuctionTerms, closed: ClosedBatch
 ) -> tuple[BatchRoot, Mapping[int, bytes], TransactionReceiptInfo]:
     """Fix the batch: keypers sign its root, the chain takes it, and it becomes final."""
+    digests = [intent.certificate.message.intent for intent in closed.intents]
     batch = BatchRoot(terms.interval, merkle_root(digests), len(digests))
-    signatures = engine.committee.sign_batch_root(batch)
+    signatures = engine.committee.sign_batch_root(batch, closed)
     ordered = [signatures[keyper] for keyper in sorted(signatures)]
     transaction = engine.chain.commit_batch(terms.interval, batch.root, batch.count, ordered)
     engine.chain.wait_final(transaction, engine.confirmations)
@@ -294,7 +259,7 @@ def _check_shapes(
     """Take out what is no order."""
     ticks = next(iter(terms.grids.values())).ticks
     shapes = engine.arrivals.shape
-    check = ShapeCheck(engine.order, session, ticks, shapes, beacon.value, books.count)
+    check = ShapeCheck(engine.order, session, ticks, shapes, books.rows(), beacon.value)
     books.reject(Fault.SHAPE, check.malformed(books.members()))
 
 

@@ -319,109 +319,14 @@ class NotFinalInTime(ChainError):
         self.got = got
 
 
-class AdmissionRefused(BadInput):
-    """A submission that takes no part in the auction; nothing of it has been kept.
+class WrongTerms(CheckFailed):
+    """Terms of an interval that are not those of the keyper that is to serve it."""
 
-    `code` is the stable name of the reason, for programs.
-    """
-
-    code: ClassVar[str]
-
-    def __init__(self, what: str, expected: str, got: str) -> None:
-        super().__init__(f"submission, {what}: expected {expected}, got {got}")
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        super().__init__(f"terms, {what}: expected {expected}, got {got}")
         self.what = what
         self.expected = expected
         self.got = got
-
-
-class MalformedSubmission(AdmissionRefused):
-    """A field that does not fit its type, bytes that are no ciphertext, or wrong envelopes."""
-
-    code = "malformed"
-
-
-class WrongSignature(AdmissionRefused):
-    """The account did not sign this intent for this chain and contract."""
-
-    code = "signature"
-
-
-class WrongAuction(AdmissionRefused):
-    """An instrument that is not traded here, or another interval."""
-
-    code = "auction"
-
-
-class WrongKeyEpoch(AdmissionRefused):
-    """Sealed under keys of another epoch."""
-
-    code = "key-epoch"
-
-
-class DeadlinePassed(AdmissionRefused):
-    """The intent was not to be admitted after its deadline."""
-
-    code = "deadline"
-
-
-class CapRefused(AdmissionRefused):
-    """A public cap that is no bucket, or that leaves no room for exact sums."""
-
-    code = "cap"
-
-
-class AuctionFull(AdmissionRefused):
-    """As many intents for the instrument as one auction takes."""
-
-    code = "full"
-
-
-class NonceUsed(AdmissionRefused):
-    """An intent of the account with this nonce has been admitted before."""
-
-    code = "nonce"
-
-
-class SecondIntent(AdmissionRefused):
-    """The account has an intent for this instrument and interval already."""
-
-    code = "second-intent"
-
-
-class SecondIntentOfOwner(AdmissionRefused):
-    """Another account of the same owner has an intent for this instrument and interval already."""
-
-    code = "second-intent-of-owner"
-
-
-class CapBelowMinimum(AdmissionRefused):
-    """A public cap below the least that the terms allow."""
-
-    code = "cap-min"
-
-
-class TooManyRejections(AdmissionRefused):
-    """Too many intents of the account have failed the check of shape or cap in this key epoch."""
-
-    code = "rejections"
-
-
-class CiphertextSeen(AdmissionRefused):
-    """A ciphertext that has been admitted before."""
-
-    code = "ciphertext-seen"
-
-
-class WrongCiphertext(AdmissionRefused):
-    """A ciphertext other than the one that the intent names."""
-
-    code = "digest"
-
-
-class KnowledgeNotProven(AdmissionRefused):
-    """Too few keypers could explain the ciphertext by their share openings."""
-
-    code = "knowledge"
 
 
 class InvalidOpeningFile(BadInput):

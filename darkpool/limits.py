@@ -19,6 +19,9 @@ TICKS_MAX: Final = 2047
 INTENTS_PER_AUCTION_MAX: Final = 2048
 """Intents for one instrument in one auction: priority order has one slot each in a half-row."""
 
+INTENTS_PER_ACCOUNT_MAX: Final = 16
+"""Intents of one account for one instrument in one auction, each but the last cancelled."""
+
 INSTRUMENTS_PER_VENUE_MAX: Final = 64
 """Instruments that cross together."""
 

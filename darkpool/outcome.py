@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crypto.commitment import BatchRoot
+from darkpool.admission.errors import AdmissionRefused
 from darkpool.batching.participation import SetAside
 from darkpool.books import Book, Rejection
 from darkpool.committee.local import Beacon
 from darkpool.crossing.encrypted import EncryptedCross
-from darkpool.errors import AdmissionRefused, MarginError
+from darkpool.errors import MarginError
 from darkpool.fills.fills import Fill
 from darkpool.settlement.balances import BalanceLeaf, InstrumentResult
 from darkpool.settlement.evidence import TransactionReceiptInfo

@@ -84,6 +84,7 @@ def auction_summary(
     places = {book.instrument: number for number, book in enumerate(outcome.books)}
     return AuctionSummary(
         interval=interval,
+        closes_ms=terms.auction.closes_ms,
         pricing=terms.pricing.value,
         grid=_grid(next(iter(terms.auction.grids.values()))),
         reporter=account_bytes(terms.auction.reporter),

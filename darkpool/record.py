@@ -51,6 +51,7 @@ from darkpool.record_json import JSON_BYTES_MAX, MalformedRecord, from_json, to_
 from darkpool.record_schema import (
     RECORD_VERSION,
     AuctionSummary,
+    CancellationRecord,
     IntentRecord,
     IntentsFile,
     MaskRecord,
@@ -102,6 +103,7 @@ class RecordWriter:
         self._ciphertexts = self._pending.stream(_CIPHERTEXTS)
         self._envelope_keys: tuple[bytes, ...] = ()
         self._intents: list[IntentRecord] = []
+        self._cancellations: list[CancellationRecord] = []
         self._masks: list[MaskRecord] = []
         self._openings: list[OpeningRecord] = []
         self._complete = False
@@ -130,6 +132,10 @@ class RecordWriter:
         """Append an admitted intent, in batch order."""
         self._ciphertexts.write(to_wire(ciphertext))
         self._intents.append(intent)
+
+    def add_cancellation(self, cancelled: CancellationRecord) -> None:
+        """Append an intent that was taken back."""
+        self._cancellations.append(cancelled)
 
     def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
         """Keep a mask that is about to be used."""
@@ -171,9 +177,10 @@ class RecordWriter:
             RecordExists: the directory exists by now.
         """
         record = RecordFile(RECORD_VERSION, self._parameters.name, self._envelope_keys, summary)
+        intents = IntentsFile(RECORD_VERSION, tuple(self._intents), tuple(self._cancellations))
         parts: tuple[tuple[str, object], ...] = (
             ("record.json", record),
-            ("intents.json", IntentsFile(RECORD_VERSION, tuple(self._intents))),
+            ("intents.json", intents),
             ("masks.json", MasksFile(RECORD_VERSION, tuple(self._masks))),
             ("openings.json", OpeningsFile(RECORD_VERSION, tuple(self._openings))),
         )
@@ -217,6 +224,7 @@ class Record:
             if version != RECORD_VERSION:
                 raise MalformedRecord(name, f"version {RECORD_VERSION}", version)
         self.intents = intents.intents
+        self.cancellations = intents.cancellations
         self.masks = masks.masks
         self.openings = openings.openings
 
@@ -375,6 +383,7 @@ class Record:
             ("batch.signatures", summary.batch.signatures),
             ("settlement.signatures", summary.settlement.signatures),
             *((f"mask {mask.number}, attestations", mask.attestations) for mask in self.masks),
+            *((f"intent {i}, certificate", one.certificate) for i, one in enumerate(self.intents)),
         ):
             _require_below(name, n, signatures)
         for instrument in summary.instruments:
@@ -387,6 +396,9 @@ class Record:
         for i, intent in enumerate(self.intents):
             with _fits(f"intent {i}"):
                 intent.sealed.digest(summary.venue.domain())
+        for i, cancelled in enumerate(self.cancellations):
+            with _fits(f"cancellation {i}"):
+                cancelled.cancellation.digest(summary.venue.domain())
         for mask in self.masks:
             with _fits(f"mask {mask.number}"):
                 LaneShape(self.parameters, mask.lanes)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from crypto.commitment import Domain, ReferencePrice, SealedIntent
+from crypto.commitment import Cancellation, Domain, ReferencePrice, SealedIntent
 from darkpool.limits import PRICE_MAX_UNITS
 from darkpool.record_json import Bound, Shape, Width
 
@@ -218,6 +218,7 @@ class AuctionSummary:
     Attributes:
         reporter: address that signs reference prices.
         references: of every instrument, in their order; the grid is what they say.
+        closes_ms: Unix milliseconds from which on nothing was certified or cancelled.
         context: 32 bytes that openings are bound to.
         beacon_shares: 32 bytes of each virtual party, in share order.
         transcripts: signatures on all openings, by keyper number, counted from 0.
@@ -226,6 +227,7 @@ class AuctionSummary:
     """
 
     interval: int
+    closes_ms: int
     pricing: Pricing
     grid: GridRecord
     reporter: Address
@@ -249,9 +251,18 @@ class AuctionSummary:
 
 @dataclass(frozen=True, slots=True)
 class IntentRecord:
-    """A sealed intent and its account's signature."""
+    """A sealed intent, its account's signature, and its certificate: signatures by keyper."""
 
     sealed: SealedIntent
+    signature: Signature
+    certificate: Mapping[int, Signature]
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationRecord:
+    """An intent that was taken back, with its account's signature."""
+
+    cancellation: Cancellation
     signature: Signature
 
 
@@ -293,10 +304,11 @@ class RecordFile:
 
 @dataclass(frozen=True, slots=True)
 class IntentsFile:
-    """`intents.json`."""
+    """`intents.json`: the batch in its order, and what came in and was taken back."""
 
     version: int
     intents: tuple[IntentRecord, ...]
+    cancellations: tuple[CancellationRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)

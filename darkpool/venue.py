@@ -35,19 +35,21 @@ from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
 from darkpool.admission.reference import ReferenceWatch, Reporter
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction import Engine, RecordSink, mask_shapes, run_auction
+from darkpool.auction import Engine, mask_shapes, run_auction
 from darkpool.clients import LocalClients, OpeningsFolder, Stranger, identifier, instrument_of
-from darkpool.clock import SystemClock
+from darkpool.clock import Clock, SkippingClock
 from darkpool.committee.factory import CommitteeSeat, MaskFactory, local_committee
 from darkpool.committee.keyper import FinalRoot
 from darkpool.crossing.arrivals import Arrivals
+from darkpool.desk import RecordSink
 from darkpool.errors import BadInput
+from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.margin.bond import BondTerms
 from darkpool.margin.ledger import MarginLedger
 from darkpool.outcome import AuctionOutcome
 from darkpool.publishing import PublicTerms, auction_summary, balances_of, terms_digest
 from darkpool.record import RecordWriter
-from darkpool.record_schema import IntentRecord
+from darkpool.record_schema import CancellationRecord, IntentRecord
 from darkpool.settlement.chain import Chain
 from darkpool.units import (
     FIRST_INTERVAL,
@@ -61,6 +63,8 @@ from darkpool.venue_terms import VenueTerms
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1
+INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
+"""Nobody waits for it: an interval closes when the last order is in. References are fresh then."""
 MASK_WORKERS: Final = 2
 ARRIVAL_WORKERS: Final = 2
 
@@ -100,6 +104,9 @@ class _NoRecord:
     """Where what becomes public goes when nobody asked for a record."""
 
     def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
+        """Forget it."""
+
+    def add_cancellation(self, cancelled: CancellationRecord) -> None:
         """Forget it."""
 
     def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
@@ -153,27 +160,29 @@ def run_orders(
             openings = OpeningsFolder(places.openings)
             stack.callback(openings.abandon)
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-")))
-        chain = connect()
+        chain, clock = connect(), SkippingClock()
         with watch.step("keys", progress):
             material, seats = _deal(parameters, terms.keypers, state)
         with watch.step("chain", progress):
-            public = _deploy(terms, material, seats, chain, orders)
-        references = ReferenceWatch(public.auction.domain, public.auction.reporter, SystemClock())
+            public = _deploy(terms, material, seats, chain, orders, clock)
+        references = ReferenceWatch(public.auction.domain, public.auction.reporter, clock)
         references.accept(public.auction.interval, public.auction.references)
         register = AdmissionRegister(state / "register.sqlite")
         stack.callback(register.close)
         clients = LocalClients(orders, openings, terms.cap_min, strangers)
         masks = stack.enter_context(_mask_factory(public, seats, clients))
-        arrivals = stack.enter_context(_arrivals(material, state, len(clients.parties)))
+        arrivals = stack.enter_context(
+            _arrivals(material, state, len(clients.parties) * INTENTS_PER_ACCOUNT_MAX)
+        )
         if record is not None:
             record.add_material(material)
         with watch.step("deposit", progress):
             ledger = _deposit(chain, public.bond, clients.deposits(margin, public.bond))
         before = balances_of(ledger)
-        engine = _engine(public, seats, chain, masks, arrivals, ledger, references)
-        admission = Admission(public.auction, SystemClock(), engine.committee.keypers, register)
+        engine = _engine(public, seats, chain, masks, arrivals, ledger, references, clock)
+        admission = Admission(public.auction, clock, engine.committee.keypers, register)
         sink = record or _NoRecord()
-        outcome = _auction(engine, public, admission, clients, sink, progress)
+        outcome = _auction(engine, public, admission, clients, sink, progress, clock)
         if record is not None:
             with watch.step("record", progress):
                 record.finish(auction_summary(public, outcome, before, balances_of(ledger)))
@@ -201,6 +210,7 @@ def _deploy(
     seats: Sequence[CommitteeSeat],
     chain: Chain,
     orders: Sequence[Order],
+    clock: Clock,
 ) -> PublicTerms:
     """Deploy the contracts; from then on it is public what this venue is.
 
@@ -209,7 +219,7 @@ def _deploy(
     addresses = [account_id("0x" + address_of(seat.signing_key).hex()) for seat in seats]
     deployment = chain.deploy(addresses)
     names = {identifier(order.instrument): order.instrument for order in orders}
-    domain, clock = deployment.domain(), SystemClock()
+    domain = deployment.domain()
     reporter = Reporter(PrivateKey().secret, clock)
     auction = AuctionTerms(
         domain,
@@ -217,6 +227,8 @@ def _deploy(
         FIRST_INTERVAL,
         reporter.address,
         reporter.sign(terms.grid, names, FIRST_INTERVAL, domain),
+        clock.unix_ms() + INTERVAL_MS,
+        deployment.keypers,
         owners_min=terms.owners_min,
         cap_min=terms.cap_min,
     ).require_fresh(clock)
@@ -327,13 +339,14 @@ def _engine(
     arrivals: Arrivals,
     ledger: MarginLedger,
     references: ReferenceWatch,
+    clock: Clock,
 ) -> Engine:
-    material = public.auction.material
+    material, domain = public.auction.material, public.auction.domain
     order = Evaluator(material.order.evaluation_keys())
     comparison = Evaluator(material.comparison.evaluation_keys())
-    domain = public.auction.domain
+    final_root = _final_root(chain)
     committee = local_committee(
-        material, seats, domain, _final_root(chain), order, comparison, references.require
+        material, seats, domain, clock, final_root, order, comparison, references.require
     )
     rules = terms_digest(
         public.auction, public.pricing, public.margin, public.bond, public.deployment
@@ -350,6 +363,7 @@ def _auction(
     clients: LocalClients,
     record: RecordSink,
     progress: Progress,
+    clock: SkippingClock,
 ) -> AuctionOutcome:
     terms, parties = public.auction, len(clients.parties)
 
@@ -357,6 +371,7 @@ def _auction(
         for number, submission in enumerate(clients.submissions(terms)):
             progress("admit", number, parties)
             yield submission
+        clock.skip_to(terms.closes_ms)
 
     return run_auction(
         engine,

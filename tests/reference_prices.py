@@ -9,9 +9,10 @@ from crypto.keys import PublicMaterial
 from darkpool.admission.intent import AuctionTerms
 from darkpool.admission.reference import Reporter
 from darkpool.clock import SimulatedClock
-from darkpool.units import InstrumentId, Interval, PriceGrid
+from darkpool.units import AccountId, InstrumentId, Interval, PriceGrid
 
 NOW_MS: Final = 1_900_000_000_000
+CLOSES_MS: Final = NOW_MS + 3_600_000
 REPORTER: Final = Reporter(b"\x77" * 32, SimulatedClock(NOW_MS))
 
 
@@ -37,7 +38,10 @@ def terms_on(
     interval: Interval,
     domain: Domain,
     material: PublicMaterial,
+    closes_ms: int = CLOSES_MS,
+    keypers: tuple[AccountId, ...] = (),
 ) -> AuctionTerms:
     """Terms of an interval on references that are alike."""
     references = REPORTER.sign(grid, instruments, interval, domain)
-    return AuctionTerms(domain, material, interval, REPORTER.address, references)
+    reporter = REPORTER.address
+    return AuctionTerms(domain, material, interval, reporter, references, closes_ms, keypers)

@@ -9,11 +9,12 @@ import pytest
 
 from crypto.commitment import SealedIntent
 from crypto.params import TEST_INSECURE_SMALL
+from darkpool.admission.errors import WrongSignature
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
 from darkpool.clients import identifier
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
-from darkpool.errors import OutOfBounds, WrongSignature
+from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
 from darkpool.outcome import Pricing
 from darkpool.record import Record

@@ -47,7 +47,7 @@ def test_grids_of_one_interval_are_equally_long() -> None:
     for name, grid in ((b"\1" * 32, GRID), (b"\2" * 32, other)):
         references |= REPORTER.sign(grid, [InstrumentId(name)], FIRST_INTERVAL, domain)
     with pytest.raises(InvalidGrid, match="16, 32"):
-        AuctionTerms(domain, None, FIRST_INTERVAL, REPORTER.address, references)  # type: ignore[arg-type]
+        AuctionTerms(domain, None, FIRST_INTERVAL, REPORTER.address, references, 0, ())  # type: ignore[arg-type]
 
 
 def test_no_fill_is_above_its_cap() -> None:

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from darkpool.clock import SimulatedClock, SystemClock
+from darkpool.clock import SimulatedClock, SkippingClock, SystemClock
 from darkpool.errors import OutOfBounds
 
 
@@ -26,3 +26,14 @@ def test_time_does_not_run_backwards() -> None:
     with pytest.raises(OutOfBounds):
         clock.advance(-1)
     assert clock.unix_ms() == 1_000
+
+
+def test_a_skipping_clock_goes_on_from_where_it_was_moved_to() -> None:
+    clock, system = SkippingClock(), SystemClock()
+    assert abs(clock.unix_ms() - system.unix_ms()) < 1_000
+    before_ns, far_ms = clock.monotonic_ns(), system.unix_ms() + 3_600_000
+    clock.skip_to(far_ms)
+    assert far_ms <= clock.unix_ms() < far_ms + 1_000
+    assert clock.monotonic_ns() - before_ns >= 3_599_000_000_000
+    clock.skip_to(far_ms - 60_000)
+    assert clock.unix_ms() >= far_ms

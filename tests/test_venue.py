@@ -265,7 +265,14 @@ def test_three_keypers_and_no_margin(tmp_path: Path, pricing: Pricing) -> None:
     assert audit(tmp_path / "record", quick=True).ok
 
 
-class PassingClock(SimulatedClock):
+class StandingClock(SimulatedClock):
+    """A clock that stands still until it is moved, or skipped."""
+
+    def skip_to(self, unix_ms: int) -> None:
+        self.advance(max(0, unix_ms - SimulatedClock.unix_ms(self)))
+
+
+class PassingClock(StandingClock):
     """A clock on which some time passes whenever somebody looks at it."""
 
     def __init__(self, unix_ms: int, passes_ms: int) -> None:
@@ -282,7 +289,7 @@ def test_no_auction_opens_on_a_stale_reference(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     clock = PassingClock(SystemClock().unix_ms(), REFERENCE_AGE_MAX_MS + 1)
-    monkeypatch.setattr(venue, "SystemClock", lambda: clock)
+    monkeypatch.setattr(venue, "SkippingClock", lambda: clock)
     steps: list[str] = []
     with pytest.raises(StaleReference):
         run(read(ORDERS), places=Places(tmp_path / "r"), progress=lambda s, *_: steps.append(s))
@@ -293,8 +300,8 @@ def test_no_auction_opens_on_a_stale_reference(
 def test_keypers_open_nothing_on_a_reference_that_is_too_old_by_then(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    clock = SimulatedClock(SystemClock().unix_ms())
-    monkeypatch.setattr(venue, "SystemClock", lambda: clock)
+    clock = StandingClock(SystemClock().unix_ms())
+    monkeypatch.setattr(venue, "SkippingClock", lambda: clock)
     steps: list[str] = []
 
     def wait_at_close(step: str, _done: int, _total: int) -> None:

@@ -3,42 +3,42 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from crypto.certificate import CancellationCertificate, IntentCertificate
 from crypto.ciphertext import Ciphertext, from_wire
 from crypto.commitment import SealedIntent, verify_signature
 from crypto.envelope import ENVELOPE_BYTES_MAX
-from crypto.errors import (
-    CryptoError,
-    InvalidMessageField,
-    InvalidSignature,
-    MalformedCiphertext,
+from crypto.errors import InvalidMessageField, InvalidSignature, MalformedCiphertext
+from crypto.revealing import ask
+from darkpool.admission.certification import (
+    CertifyingKeyper,
+    certify_cancellation,
+    certify_intent,
+    prove_knowledge,
 )
-from crypto.opening import ReencryptedOpening, verify_opening
-from crypto.replicated import Committee
-from crypto.revealing import Numbered, ask
-from darkpool.admission.intent import AdmittedIntent, AuctionTerms, SealedSubmission
-from darkpool.admission.register import AdmissionRegister
-from darkpool.clock import Clock
-from darkpool.errors import (
+from darkpool.admission.errors import (
+    AuctionClosed,
     CapBelowMinimum,
     CapRefused,
     DeadlinePassed,
-    KnowledgeNotProven,
+    IntentCancelled,
+    IntentUnknown,
     MalformedSubmission,
+    NotCertified,
     WrongAuction,
     WrongCiphertext,
     WrongKeyEpoch,
     WrongSignature,
 )
+from darkpool.admission.intent import (
+    AdmittedIntent,
+    AuctionTerms,
+    ProvenIntent,
+    SealedSubmission,
+    SignedCancellation,
+)
+from darkpool.admission.register import AdmissionRegister
+from darkpool.clock import Clock
 from darkpool.limits import CAP_BUCKETS_LOTS, INTENTS_PER_AUCTION_MAX
-
-
-class OpeningKeyper(Numbered, Protocol):
-    """What admission asks of a keyper."""
-
-    def check_opening(
-        self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> ReencryptedOpening:
-        """Open the envelope and re-encrypt its shares; raise CryptoError to refuse."""
 
 
 class AdmissionCheck(Protocol):
@@ -48,55 +48,19 @@ class AdmissionCheck(Protocol):
         """Raise AdmissionRefused to refuse."""
 
 
-def prove_knowledge(
-    committee: Committee,
-    keypers: Sequence[OpeningKeyper],
-    submission: SealedSubmission,
-    ciphertext: Ciphertext,
-) -> tuple[int, ...]:
-    """Keypers that accept the proof of knowledge, ascending; at least a quorum of them.
-
-    Raises:
-        KnowledgeNotProven: fewer; tells why the others refused.
-    """
-    computed, refusals = ask(
-        keypers,
-        lambda keyper: keyper.check_opening(
-            submission.sealed, ciphertext, submission.envelopes[keyper.number]
-        ),
-    )
-    announcements = [own.announcement for own in computed.values()]
-    accepted = []
-    for i, own in computed.items():
-        try:
-            verify_opening(committee, own, announcements)
-        except CryptoError as error:
-            refusals[i] = error
-        else:
-            accepted.append(i)
-    if len(accepted) < committee.quorum:
-        reasons = "; ".join(f"keyper {i}: {refusals[i]}" for i in sorted(refusals))
-        raise KnowledgeNotProven(
-            "proof of knowledge",
-            f"at least {committee.quorum} of {committee.size} keypers to accept",
-            f"{len(accepted)}{f' ({reasons})' if reasons else ''}",
-        )
-    return tuple(sorted(accepted))
-
-
 class Admission:
-    """Admits submissions to the auctions of one interval.
+    """Admits submissions to the auctions of one interval, until it closes.
 
     `checks` run, in order, after the proof of knowledge: nothing is evaluated on a ciphertext whose
-    sender has not shown to know what is in it. A refused submission leaves no trace, so its sender
-    may mend it and send it again.
+    sender has not shown to know what is in it. A submission that is refused before keypers were
+    asked to certify it leaves no trace, so its sender may mend it and send it again.
     """
 
     def __init__(
         self,
         terms: AuctionTerms,
         clock: Clock,
-        keypers: Sequence[OpeningKeyper],
+        keypers: Sequence[CertifyingKeyper],
         register: AdmissionRegister,
         checks: Sequence[AdmissionCheck] = (),
     ) -> None:
@@ -105,42 +69,193 @@ class Admission:
         self._keypers = tuple(keypers)
         self._register = register
         self._checks = tuple(checks)
+        self._asked: dict[bytes, ProvenIntent] = {}
+        self._admitted: dict[bytes, AdmittedIntent] = {}
+        self._cancelled: dict[bytes, SignedCancellation] = {}
+        ask(self._keypers, lambda keyper: keyper.open_admission(terms))
 
     def admit(self, submission: SealedSubmission) -> AdmittedIntent:
-        """Check a submission and admit it.
+        """Check a submission and have it certified.
+
+        Raises:
+            AdmissionRefused: the first reason found, cheap ones first.
+        """
+        return self.certify(self.prove(submission))
+
+    def prove(self, submission: SealedSubmission) -> ProvenIntent:
+        """Check a submission; nothing of it is kept.
 
         Raises:
             AdmissionRefused: the first reason found, cheap ones first.
         """
         sealed, terms = submission.sealed, self._terms
-        digest = verify_sealed_intent(submission, terms)
-        if self._clock.unix_ms() > 1000 * sealed.deadline:
-            now = f"{self._clock.unix_ms() // 1000} now"
-            raise DeadlinePassed("deadline in Unix seconds", now, str(sealed.deadline))
-        parameters = terms.material.parameters
-        intents_max = min(INTENTS_PER_AUCTION_MAX, parameters.intents_max)
+        self._require_open()
+        digest = verify_sealed_intent(sealed, submission.signature, terms)
+        require_deadline(sealed, self._clock)
         owner = terms.owner_of(sealed.account)
-        self._register.require_new(sealed, owner, intents_max)
+        self._register.require_new(sealed, owner, self._intents_max())
         ciphertext = parse_ciphertext(submission, terms)
-        accepted = prove_knowledge(terms.material.committee, self._keypers, submission, ciphertext)
+        announcements = prove_knowledge(terms, self._keypers, submission, ciphertext)
         for check in self._checks:
             check(sealed, ciphertext)
-        self._register.record(sealed, owner, intents_max)
-        return AdmittedIntent(sealed, submission.signature, digest, ciphertext, accepted)
+        return ProvenIntent(sealed, submission.signature, digest, ciphertext, announcements)
+
+    def certify(self, proven: ProvenIntent) -> AdmittedIntent:
+        """Have a proven intent certified; collateral for its cap has to be reserved by now.
+
+        It may be tried again: an intent that some keypers have signed keeps its place, because the
+        missing signature may turn up in the hands of its sender.
+
+        Raises:
+            NonceUsed and so on: another intent has taken its nonce or place since it was proven.
+            NotCertified: too few keypers signed.
+        """
+        self._require_open()
+        if proven.digest in self._cancelled:
+            raise IntentCancelled("intent", "one that was not cancelled", proven.digest.hex())
+        if proven.digest not in self._asked:
+            owner = self._terms.owner_of(proven.sealed.account)
+            self._register.record(proven.sealed, owner, self._intents_max())
+            self._asked[proven.digest] = proven
+        certificate = certify_intent(self._terms, self._keypers, proven)
+        admitted = _admitted(proven, certificate)
+        self._admitted[proven.digest] = admitted
+        return admitted
+
+    def cancel(self, cancelled: SignedCancellation) -> CancellationCertificate:
+        """Leave an intent out, and free its place and its cap; nonce and ciphertext stay used.
+
+        Raises:
+            AuctionClosed: the interval has closed.
+            MalformedSubmission, WrongSignature: not a cancellation that the account signed.
+            IntentUnknown: there is no such intent here.
+            CancellationUncertain: too few keypers signed; it is left out all the same.
+        """
+        self._require_open()
+        verify_cancellation(cancelled, self._terms)
+        digest = cancelled.cancellation.intent
+        proven = self._asked.get(digest)
+        if proven is None or not cancelled.is_of(proven.sealed, self._terms.domain):
+            raise IntentUnknown("cancelled intent", "one of its account's", digest.hex())
+        if digest not in self._cancelled:
+            self._cancelled[digest] = cancelled
+            self._register.cancel(proven.sealed)
+        return certify_cancellation(self._terms, self._keypers, cancelled)
+
+    def close(self) -> tuple[dict[bytes, AdmittedIntent], tuple[SignedCancellation, ...]]:
+        """End admission, when the interval has closed: who takes part, and who was taken back.
+
+        Intents by digest, in the order of their admission. What the keypers were shown or had
+        cancelled counts, whether or not the venue knew of it. Nothing is kept of them here.
+
+        Raises:
+            NotCertified: fewer than a quorum of keypers ended certification.
+        """
+        known, failures = ask(self._keypers, self._known_of)
+        quorum = self._terms.material.committee.quorum
+        if len(known) < quorum:
+            got = "; ".join(map(str, failures.values()))
+            raise NotCertified("close", f"at least {quorum} keypers to end certification", got)
+        for recovered, cancellations in known.values():
+            self._admitted |= recovered
+            self._cancelled |= cancellations
+        intents = {d: self._admitted[d] for d in self._asked if d in self._admitted}
+        for digest in self._cancelled:
+            intents.pop(digest, None)
+        self._asked.clear()
+        self._admitted.clear()
+        return intents, tuple(self._cancelled.values())
+
+    def _known_of(
+        self, keyper: CertifyingKeyper
+    ) -> tuple[dict[bytes, AdmittedIntent], dict[bytes, SignedCancellation]]:
+        """What a keyper knows beyond the venue, of intents that came in."""
+        terms, recovered, cancellations = self._terms, {}, {}
+        known = keyper.close_admission(terms.interval)
+        quorum, addresses = terms.material.committee.quorum, terms.addresses()
+        for entry in known.intents:
+            digest = entry.sealed.digest(terms.domain)
+            if digest in self._asked and digest not in self._admitted:
+                closes_ms, domain = terms.closes_ms, terms.domain
+                entry.certificate.verify(entry.sealed, closes_ms, domain, addresses, quorum)
+                recovered[digest] = _admitted(self._asked[digest], entry.certificate)
+        for cancelled in known.cancellations:
+            digest = cancelled.cancellation.intent
+            if digest in self._asked and digest not in self._cancelled:
+                verify_cancellation(cancelled, terms)
+                if cancelled.is_of(self._asked[digest].sealed, terms.domain):
+                    cancellations[digest] = cancelled
+        return recovered, cancellations
+
+    def _intents_max(self) -> int:
+        return min(INTENTS_PER_AUCTION_MAX, self._terms.material.parameters.intents_max)
+
+    def _require_open(self) -> None:
+        require_before_close(self._terms.closes_ms, self._clock)
 
     def note_rejections(self, rejected: Iterable[SealedIntent]) -> None:
         """Remember intents that were found to be at fault; see `AdmissionRegister`."""
         self._register.note_rejections(rejected)
 
 
-def verify_sealed_intent(submission: SealedSubmission, terms: AuctionTerms) -> bytes:
+def _admitted(proven: ProvenIntent, certificate: IntentCertificate) -> AdmittedIntent:
+    return AdmittedIntent(
+        proven.sealed, proven.signature, proven.digest, proven.ciphertext, certificate
+    )
+
+
+def require_before_close(closes_ms: int, clock: Clock) -> None:
+    """Check that an interval is open.
+
+    Raises:
+        AuctionClosed: it has closed by this clock.
+    """
+    now_ms = clock.unix_ms()
+    if now_ms >= closes_ms:
+        raise AuctionClosed("time in Unix ms", f"before the close at {closes_ms}", str(now_ms))
+
+
+def require_deadline(sealed: SealedIntent, clock: Clock) -> None:
+    """Check that an intent may still be admitted.
+
+    Raises:
+        DeadlinePassed: its deadline is over.
+    """
+    now_ms = clock.unix_ms()
+    if now_ms > 1000 * sealed.deadline:
+        now = f"{now_ms // 1000} now"
+        raise DeadlinePassed("deadline in Unix seconds", now, str(sealed.deadline))
+
+
+def verify_cancellation(cancelled: SignedCancellation, terms: AuctionTerms) -> None:
+    """Check a cancellation; keypers check the same.
+
+    Raises:
+        MalformedSubmission: a field that does not fit its type.
+        WrongAuction: another interval, or an instrument that is not traded.
+        WrongSignature: the account did not sign it.
+    """
+    cancellation = cancelled.cancellation
+    if cancellation.interval != terms.interval:
+        raise WrongAuction("interval", str(terms.interval), str(cancellation.interval))
+    if cancellation.instrument not in terms.grids:
+        raise WrongAuction("instrument", "one that is traded", ascii(cancellation.instrument))
+    try:
+        cancelled.verify(terms.domain)
+    except InvalidMessageField as error:
+        raise MalformedSubmission(error.field, error.expected, ascii(error.got)) from error
+    except InvalidSignature as error:
+        what = f"signature of the cancellation, {error.what}"
+        raise WrongSignature(what, str(error.expected), str(error.got)) from error
+
+
+def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionTerms) -> bytes:
     """EIP-712 digest of a signed intent that fits the terms; keypers check the same.
 
     Raises:
         MalformedSubmission, WrongSignature, WrongAuction, WrongKeyEpoch: see there.
         CapRefused, CapBelowMinimum: see there.
     """
-    sealed = submission.sealed
     try:
         digest = sealed.digest(terms.domain)
     except InvalidMessageField as error:
@@ -157,7 +272,7 @@ def verify_sealed_intent(submission: SealedSubmission, terms: AuctionTerms) -> b
     if sealed.cap < terms.cap_min:
         raise CapBelowMinimum("cap", f"at least {terms.cap_min} lots", f"{sealed.cap} lots")
     try:
-        verify_signature(digest, submission.signature, sealed.account)
+        verify_signature(digest, signature, sealed.account)
     except InvalidSignature as error:
         what = f"signature, {error.what}"
         raise WrongSignature(what, str(error.expected), str(error.got)) from error

@@ -1,15 +1,17 @@
 """The forms of an order on its way into an auction, and the terms that it is sealed under.
 
 A client wants a `LimitOrder`; `crypto.commitment.Intent` is its committed form, which only the
-client holds; a `SealedSubmission` is what leaves the client; an `AdmittedIntent` takes part.
+client holds; a `SealedSubmission` is what leaves the client; a `ProvenIntent` has passed the proof
+of knowledge; an `AdmittedIntent` has a certificate and takes part.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from crypto.certificate import IntentCertificate, SignedAnnouncement
 from crypto.ciphertext import Ciphertext
-from crypto.commitment import Domain, SealedIntent
+from crypto.commitment import Cancellation, Domain, SealedIntent, verify_signature
 from crypto.keys import PublicMaterial
 from darkpool.admission.reference import SignedReference
 from darkpool.clock import Clock
@@ -29,6 +31,7 @@ from darkpool.units import (
     PriceGrid,
     Side,
     Tick,
+    account_bytes,
     account_id,
 )
 
@@ -45,6 +48,8 @@ class AuctionTerms:
         interval: number of the auctions in their series.
         reporter: address that reference prices are signed with.
         references: a reference price of every instrument that is traded.
+        closes_ms: Unix milliseconds from which on nothing is certified or cancelled.
+        keypers: addresses that the keypers sign with, in keyper order.
         owners: whose an account is; one that is not named is its own owner. An owner has one intent
             for each instrument, whichever account it is of.
         owners_min: distinct owners without whom an instrument's auction opens nothing.
@@ -64,6 +69,8 @@ class AuctionTerms:
     interval: Interval
     reporter: AccountId
     references: Mapping[InstrumentId, SignedReference]
+    closes_ms: int
+    keypers: tuple[AccountId, ...]
     owners: Mapping[AccountId, OwnerId] = field(default_factory=dict)
     owners_min: int = OWNERS_MIN_DEFAULT
     cap_min: Lots = CAP_MIN_DEFAULT
@@ -104,6 +111,10 @@ class AuctionTerms:
             reference.require_fresh(clock.unix_ms(), REFERENCE_AGE_MAX_MS)
         return self
 
+    def addresses(self) -> tuple[bytes, ...]:
+        """20 bytes of each keyper, in keyper order."""
+        return tuple(map(account_bytes, self.keypers))
+
 
 @dataclass(frozen=True, slots=True)
 class LimitOrder:
@@ -132,7 +143,38 @@ class SealedSubmission:
 
 
 @dataclass(frozen=True, slots=True)
-class AdmittedIntent:
+class SignedCancellation:
+    """An intent taken back, with its account's signature, 65 bytes."""
+
+    cancellation: Cancellation
+    signature: bytes
+
+    def verify(self, domain: Domain) -> None:
+        """Check that the account signed it.
+
+        Raises:
+            InvalidSignature: it did not.
+            InvalidMessageField: a field does not fit its type.
+        """
+        digest = self.cancellation.digest(domain)
+        verify_signature(digest, self.signature, self.cancellation.account)
+
+    def is_of(self, sealed: SealedIntent, domain: Domain) -> bool:
+        """Whether it is about this intent."""
+        return self.cancellation == Cancellation.of(sealed, domain)
+
+
+@dataclass(frozen=True, slots=True)
+class CertifiedIntent:
+    """A sealed intent that takes part, with its account's signature and its certificate."""
+
+    sealed: SealedIntent
+    signature: bytes
+    certificate: IntentCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenIntent:
     """A sealed intent whose sender has been shown to know what is in it.
 
     Attributes:
@@ -140,11 +182,47 @@ class AdmittedIntent:
         signature: the account's, 65 bytes.
         digest: EIP-712 digest of the public part.
         ciphertext: parsed and checked.
-        accepted_by: keypers that accepted the proof of knowledge, ascending.
+        announcements: what the keypers announced of their share openings.
     """
 
     sealed: SealedIntent
     signature: bytes
     digest: bytes
     ciphertext: Ciphertext
-    accepted_by: tuple[int, ...]
+    announcements: tuple[SignedAnnouncement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedIntent:
+    """A sealed intent that takes part, unless it is cancelled.
+
+    Attributes:
+        sealed: the public part.
+        signature: the account's, 65 bytes.
+        digest: EIP-712 digest of the public part.
+        ciphertext: parsed and checked.
+        certificate: a quorum of keypers checked the proof of knowledge before the close.
+    """
+
+    sealed: SealedIntent
+    signature: bytes
+    digest: bytes
+    ciphertext: Ciphertext
+    certificate: IntentCertificate
+
+    def certified(self) -> CertifiedIntent:
+        """Without the ciphertext, as keypers know it."""
+        return CertifiedIntent(self.sealed, self.signature, self.certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBatch:
+    """What is handed to the keypers with a batch root.
+
+    Attributes:
+        intents: in batch order.
+        cancellations: signed by their accounts; they say why certified intents are left out.
+    """
+
+    intents: tuple[CertifiedIntent, ...]
+    cancellations: tuple[SignedCancellation, ...]

@@ -13,16 +13,21 @@ from pathlib import Path
 from typing import Final
 
 from crypto.commitment import SealedIntent
-from darkpool.errors import (
+from darkpool.admission.errors import (
     AuctionFull,
     CapRefused,
     CiphertextSeen,
     NonceUsed,
     SecondIntent,
     SecondIntentOfOwner,
+    TooManyIntents,
     TooManyRejections,
 )
-from darkpool.limits import CAPS_SUM_MAX_LOTS, REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX
+from darkpool.limits import (
+    CAPS_SUM_MAX_LOTS,
+    INTENTS_PER_ACCOUNT_MAX,
+    REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX,
+)
 from darkpool.units import OwnerId
 
 IN_MEMORY: Final = Path(":memory:")
@@ -33,8 +38,11 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS intents (
     account BLOB NOT NULL, nonce BLOB NOT NULL, ciphertext BLOB NOT NULL UNIQUE,
     instrument BLOB NOT NULL, interval BLOB NOT NULL, owner TEXT NOT NULL, cap INTEGER NOT NULL,
-    PRIMARY KEY (account, nonce),
-    UNIQUE (account, instrument, interval), UNIQUE (owner, instrument, interval)) WITHOUT ROWID;
+    live INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (account, nonce)) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS one_an_account
+    ON intents (account, instrument, interval) WHERE live;
+CREATE UNIQUE INDEX IF NOT EXISTS one_an_owner ON intents (owner, instrument, interval) WHERE live;
+CREATE INDEX IF NOT EXISTS turns ON intents (account, instrument, interval);
 CREATE TABLE IF NOT EXISTS auctions (
     instrument BLOB NOT NULL, interval BLOB NOT NULL,
     intents INTEGER NOT NULL, caps INTEGER NOT NULL,
@@ -65,8 +73,8 @@ class AdmissionRegister:
         """Check an intent against everything admitted or rejected before.
 
         Raises:
-            TooManyRejections, NonceUsed, SecondIntent, SecondIntentOfOwner, CiphertextSeen,
-            AuctionFull, CapRefused: see there.
+            TooManyRejections, NonceUsed, SecondIntent, SecondIntentOfOwner, TooManyIntents,
+            CiphertextSeen, AuctionFull, CapRefused: see there.
         """
         self._require_trusted(sealed)
         self._require_once(sealed, owner)
@@ -85,12 +93,29 @@ class AdmissionRegister:
         )
         with self._transaction() as cursor:
             self.require_new(sealed, owner, intents_max)
-            cursor.execute("INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            cursor.execute("INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, 1)", row)
             cursor.execute(
                 "INSERT INTO auctions VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE"
                 " SET intents = intents + 1, caps = caps + excluded.caps",
                 (*auction, sealed.cap),
             )
+
+    def cancel(self, sealed: SealedIntent) -> None:
+        """Free the place and the cap of a recorded intent; nonce and ciphertext stay used.
+
+        It frees them once, however often it is told.
+        """
+        key = (sealed.account, _octets(sealed.nonce))
+        with self._transaction() as cursor:
+            cursor.execute(
+                "UPDATE intents SET live = 0 WHERE live AND account = ? AND nonce = ?", key
+            )
+            if cursor.rowcount:
+                cursor.execute(
+                    "UPDATE auctions SET intents = intents - 1, caps = caps - ?"
+                    " WHERE instrument = ? AND interval = ?",
+                    (sealed.cap, *_auction(sealed)),
+                )
 
     def note_rejections(self, rejected: Iterable[SealedIntent]) -> None:
         """Write down intents that failed the check of shape or cap, each once however often told.
@@ -119,11 +144,16 @@ class AdmissionRegister:
         auction = _auction(sealed)
         if self._found("account = ? AND nonce = ?", sealed.account, _octets(sealed.nonce)):
             raise NonceUsed("nonce", "one not used before", str(sealed.nonce))
-        if self._found(f"account = ? AND {_IN_AUCTION}", sealed.account, *auction):
+        if self._found(f"live AND account = ? AND {_IN_AUCTION}", sealed.account, *auction):
             raise SecondIntent("account", "one intent for each instrument and interval", "a second")
-        if self._found(f"owner = ? AND {_IN_AUCTION}", owner, *auction):
+        if self._found(f"live AND owner = ? AND {_IN_AUCTION}", owner, *auction):
             expected = "one intent for each instrument and interval, of all accounts together"
             raise SecondIntentOfOwner("owner", expected, f"a second of {owner}")
+        if self._turns(sealed.account, auction) >= INTENTS_PER_ACCOUNT_MAX:
+            expected = f"at most {INTENTS_PER_ACCOUNT_MAX} for each instrument and interval"
+            raise TooManyIntents(
+                "intents of the account, one after the other", expected, "one more"
+            )
         if self._found("ciphertext = ?", sealed.ciphertext_digest):
             digest = sealed.ciphertext_digest.hex()
             raise CiphertextSeen("ciphertext", "one not admitted before", digest)
@@ -140,6 +170,14 @@ class AdmissionRegister:
         if total > CAPS_SUM_MAX_LOTS:
             expected = f"at most {CAPS_SUM_MAX_LOTS} lots for all intents together"
             raise CapRefused("sum of caps", expected, f"{total} with this one")
+
+    def _turns(self, account: bytes, auction: tuple[bytes, bytes]) -> int:
+        """Intents of an account that were ever recorded for an auction, cancelled ones too."""
+        (count,) = self._connection.execute(
+            f"SELECT COUNT(*) FROM intents WHERE account = ? AND {_IN_AUCTION}",  # noqa: S608
+            (account, *auction),
+        ).fetchone()
+        return int(count)
 
     def _found(self, condition: str, *values: bytes | str) -> bool:
         statement = f"SELECT 1 FROM intents WHERE {condition}"  # noqa: S608 (constants alone)

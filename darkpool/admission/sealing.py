@@ -11,9 +11,10 @@ from crypto.ciphertext import to_wire
 from crypto.commitment import Intent, SealedIntent, address_of, commitment, sign
 from crypto.curves import intent_vector
 from crypto.opening import OpeningContext, seal_openings, seal_vector
+from darkpool.admission.errors import WrongAuction, WrongSignature
 from darkpool.admission.intent import AuctionTerms, LimitOrder, SealedSubmission
 from darkpool.admission.opening_file import OpeningFile
-from darkpool.errors import OutOfBounds, WrongAuction, WrongSignature
+from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
 from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket
 

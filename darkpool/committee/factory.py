@@ -16,10 +16,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
 
-from crypto.commitment import Domain
+from crypto.commitment import Domain, address_of
 from crypto.keys import KeyperSecrets, PublicMaterial
 from crypto.lanes import LaneShape
 from crypto.seal import Evaluator
+from darkpool.clock import Clock, SystemClock
 from darkpool.committee.keyper import FinalRoot, Keyper, RequireReferences, ShareWork
 from darkpool.committee.local import AttestedMask, LocalCommittee
 from darkpool.committee.store import KeyperStore
@@ -45,6 +46,7 @@ def local_committee(
     material: PublicMaterial,
     seats: Sequence[CommitteeSeat],
     domain: Domain,
+    clock: Clock,
     final_root: FinalRoot,
     order: Evaluator,
     comparison: Evaluator,
@@ -52,6 +54,7 @@ def local_committee(
 ) -> LocalCommittee:
     """Start all keypers of a committee in this process."""
     work = ShareWork()
+    addresses = tuple(address_of(seat.signing_key) for seat in seats)
     keypers = [
         Keyper(
             seat.secrets,
@@ -59,6 +62,8 @@ def local_committee(
             seat.signing_key,
             KeyperStore(seat.store),
             domain,
+            addresses,
+            clock,
             final_root,
             work,
             require_references,
@@ -81,6 +86,7 @@ def _start(material: PublicMaterial, seats: Sequence[CommitteeSeat], domain: Dom
         material,
         seats,
         domain,
+        SystemClock(),
         lambda _interval: None,
         order,
         comparison,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from crypto import labels
 from crypto.attestation import mask_attestation_digest, opening_context, transcript_digest
+from crypto.certificate import SignedAnnouncement
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, Domain, SealedIntent, SettlementRoot, address_of, sign
 from crypto.decryption import decryption_share
@@ -18,7 +19,6 @@ from crypto.masks import Contribution, Draw, DrawnMask, contribute
 from crypto.opening import (
     EncryptedShare,
     OpeningContext,
-    ReencryptedOpening,
     encrypt_share,
     open_and_announce,
 )
@@ -26,6 +26,15 @@ from crypto.replicated import share_digest
 from crypto.revealing import OpeningRequest
 from crypto.ring import Words
 from crypto.sampling import absorb, derive_seed
+from darkpool.admission.certification import CheckedOpening, KnownIntents
+from darkpool.admission.intent import (
+    AuctionTerms,
+    CertifiedIntent,
+    ClosedBatch,
+    SignedCancellation,
+)
+from darkpool.clock import Clock
+from darkpool.committee.certifying import Certifier
 from darkpool.committee.store import KeyperStore, OpeningRefused
 from darkpool.units import AccountId, Interval, account_id
 
@@ -91,6 +100,7 @@ class ShareWork:
 class Keyper:
     """A keyper of the local committee; it sees what a remote one would be sent.
 
+    `addresses` are 20 bytes of each keyper, in keyper order; the clock is its own.
     Before it answers an opening it checks epoch, number and order of the opening, that the batch
     root is final on the chain and is the one it signed, and that a mask is bound to this very
     auction; then it writes the opening down; then it computes. That the ciphertext is what the
@@ -105,6 +115,8 @@ class Keyper:
         signing_key: bytes,
         store: KeyperStore,
         domain: Domain,
+        addresses: Sequence[bytes],
+        clock: Clock,
         final_root: FinalRoot,
         work: ShareWork,
         require_references: RequireReferences,
@@ -118,6 +130,9 @@ class Keyper:
         self._work = work
         self._require_references = require_references
         self._open_contexts: dict[bytes, int | None] = {}
+        self._certifier = Certifier(
+            secrets.keyper, material, addresses, signing_key, store.admissions, domain, clock
+        )
 
     @property
     def number(self) -> int:
@@ -129,11 +144,15 @@ class Keyper:
         """Address that its signatures recover to."""
         return account_id("0x" + address_of(self._signing_key).hex())
 
+    def open_admission(self, terms: AuctionTerms) -> None:
+        """Accept intents of an interval; see `certifying.Certifier.open`."""
+        self._certifier.open(terms)
+
     def check_opening(
         self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> ReencryptedOpening:
+    ) -> CheckedOpening:
         """First step of the proof of knowledge; see `crypto.opening.open_and_announce`."""
-        return open_and_announce(
+        opening = open_and_announce(
             self._secrets,
             self._material,
             sealed,
@@ -142,15 +161,40 @@ class Keyper:
             envelope,
             self._work.encrypted_share,
         )
+        return self._certifier.announce(sealed, opening)
 
-    def sign_batch_root(self, batch: BatchRoot) -> bytes:
-        """Sign the one batch root of an interval.
+    def certify(
+        self,
+        sealed: SealedIntent,
+        signature: bytes,
+        announcements: Sequence[SignedAnnouncement],
+    ) -> bytes:
+        """Second step, and the signature under it; see `certifying.Certifier.certify`."""
+        return self._certifier.certify(sealed, signature, announcements)
+
+    def show(self, intent: CertifiedIntent) -> None:
+        """Be shown a certificate by anybody; see `certifying.Certifier.show`."""
+        self._certifier.show(intent)
+
+    def cancel(self, cancelled: SignedCancellation) -> bytes:
+        """Sign the receipt of a cancellation; see `certifying.Certifier.cancel`."""
+        return self._certifier.cancel(cancelled)
+
+    def close_admission(self, interval: Interval) -> KnownIntents:
+        """End certification, after the close; see `certifying.Certifier.close`."""
+        return self._certifier.close(interval)
+
+    def sign_batch_root(self, root: BatchRoot, batch: ClosedBatch) -> bytes:
+        """Sign the one batch root of an interval, which this keyper derives itself.
 
         Raises:
-            Equivocation: another one was signed.
+            AdmissionNotOpen: its certification has not ended.
+            BatchRefused, OmittedIntent, CancelledIntent: see `batch_check.check_batch`.
+            Equivocation: another root was signed.
         """
-        self._store.sign_root_once(Interval(batch.interval), batch.root, batch.count)
-        return sign(batch.digest(self._domain), self._signing_key)
+        self._certifier.check(root, batch)
+        self._store.sign_root_once(Interval(root.interval), root.root, root.count)
+        return sign(root.digest(self._domain), self._signing_key)
 
     def begin_auction(self, interval: Interval) -> bytes:
         """Accept openings of an interval whose batch root is final; returns their context.

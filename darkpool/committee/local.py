@@ -37,6 +37,7 @@ from crypto.revealing import (
 )
 from crypto.sampling import SEED_BYTES
 from crypto.seal import Evaluator
+from darkpool.admission.intent import ClosedBatch
 from darkpool.committee.keyper import Keyper, mask_context
 from darkpool.committee.store import MaskUsed
 from darkpool.errors import CheckFailed
@@ -145,9 +146,13 @@ class LocalCommittee:
             raise next(iter(failures.values()), missing)
         return answers
 
-    def sign_batch_root(self, batch: BatchRoot) -> dict[int, bytes]:
-        """Signatures on a batch root, by keyper; of a quorum at least."""
-        return self._ask(lambda keyper: keyper.sign_batch_root(batch))
+    def sign_batch_root(self, root: BatchRoot, batch: ClosedBatch) -> dict[int, bytes]:
+        """Signatures on a batch root, by keyper; of a quorum at least.
+
+        Raises:
+            OmittedIntent, CancelledIntent, BatchRefused: for that, too few keypers signed.
+        """
+        return self._ask(lambda keyper: keyper.sign_batch_root(root, batch))
 
     def sign_settlement(self, settlement: SettlementRoot) -> dict[int, bytes]:
         """Signatures on a settlement, by keyper; of a quorum at least."""

@@ -1,4 +1,4 @@
-"""What a keyper must never forget: roots it signed, numbers it used, what it opened.
+"""What a keyper must never forget: roots it signed, numbers it used, what it opened, certified.
 
 One SQLite file a keyper, every write synced before the caller goes on, so that a crash at any point
 leaves the promise kept: one batch root an interval for ever, a mask number never twice, no part
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from crypto.attestation import OpeningEntry
 from crypto.revealing import OpeningRequest
+from darkpool.committee.admissions import AdmissionStore
+from darkpool.committee.durable import Equivocation, open_database, transaction
 from darkpool.errors import CheckFailed
 from darkpool.limits import KEY_EPOCH_OPENINGS_MAX
 from darkpool.units import Interval
@@ -34,17 +35,6 @@ CREATE TABLE IF NOT EXISTS openings (
     CHECK ((mask IS NULL) = (part IS NULL)));
 CREATE TABLE IF NOT EXISTS transcripts (context BLOB PRIMARY KEY, digest BLOB NOT NULL);
 """
-
-
-class Equivocation(CheckFailed):
-    """A second, different statement where a keyper makes one for ever."""
-
-    def __init__(self, what: str, interval: int, expected: bytes, got: bytes) -> None:
-        super().__init__(
-            f"{what} of interval {interval}: expected {expected.hex()}, signed before; "
-            f"got {got.hex()}"
-        )
-        self.what, self.interval, self.expected, self.got = what, interval, expected, got
 
 
 class MaskUsed(CheckFailed):
@@ -67,10 +57,8 @@ class KeyperStore:
     """The durable memory of one keyper."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
+        self._connection = open_database(path, _SCHEMA)
+        self.admissions = AdmissionStore(self._connection)
 
     def close(self) -> None:
         """Release the file."""
@@ -82,7 +70,7 @@ class KeyperStore:
         Raises:
             Equivocation: another root, or count, was signed for it.
         """
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             cursor.execute(
                 "INSERT OR IGNORE INTO signed_roots VALUES (?, ?, ?)", (interval, root, intents)
             )
@@ -98,7 +86,7 @@ class KeyperStore:
         Raises:
             Equivocation: another one was signed.
         """
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             cursor.execute("INSERT OR IGNORE INTO settlements VALUES (?, ?)", (interval, digest))
             (known,) = cursor.execute(
                 "SELECT digest FROM settlements WHERE interval = ?", (interval,)
@@ -120,7 +108,7 @@ class KeyperStore:
             MaskUsed: it was issued before.
         """
         try:
-            with self._transaction() as cursor:
+            with transaction(self._connection) as cursor:
                 cursor.execute("INSERT INTO masks (epoch, number) VALUES (?, ?)", (epoch, number))
         except sqlite3.IntegrityError as error:
             raise MaskUsed(number, "a number never issued", "one issued before") from error
@@ -138,7 +126,7 @@ class KeyperStore:
         Raises:
             MaskUsed: it was not issued, is bound already, or has become another one.
         """
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             known = self._unused_mask(cursor, epoch, number)
             if known is not None and known != digest:
                 raise MaskUsed(number, known.hex(), digest.hex())
@@ -153,7 +141,7 @@ class KeyperStore:
         Raises:
             MaskUsed: it was not issued, is not finished, or is bound already.
         """
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             if self._unused_mask(cursor, epoch, number) is None:
                 raise MaskUsed(number, "a mask whose preparation is over", "one in preparation")
             cursor.execute(
@@ -207,7 +195,7 @@ class KeyperStore:
         covered, purpose = request.covered, request.purpose
         digest = covered.ciphertext.digest()
         number, part = covered.mask_number, covered.mask_part
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             if self._logged(cursor, request, digest):
                 return
             ended = cursor.execute(
@@ -260,7 +248,7 @@ class KeyperStore:
         Raises:
             OpeningRefused: it ended with another.
         """
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             cursor.execute("INSERT OR IGNORE INTO transcripts VALUES (?, ?)", (context, digest))
             (known,) = cursor.execute(
                 "SELECT digest FROM transcripts WHERE context = ?", (context,)
@@ -294,17 +282,6 @@ class KeyperStore:
             "SELECT COUNT(*) FROM openings WHERE epoch = ?", (epoch,)
         ).fetchone()
         return int(count)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        cursor = self._connection.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
-            yield cursor
-        except BaseException:
-            cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
 
 
 def _digests(written: bytes) -> dict[int, bytes]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from crypto.aggregation import AggregateSum
 from crypto.ciphertext import Ciphertext
-from crypto.packing import Packer
+from crypto.packing import Packer, arranged
 from crypto.price_lanes import SizedBook
 from crypto.ring import Words
 from crypto.seal import Evaluator
@@ -23,6 +23,7 @@ class SealedBook:
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
         self._total = AggregateSum(evaluator.ring)
         self.packer = Packer(evaluator)
         self.caps: list[Lots] = []
@@ -49,6 +50,16 @@ class SealedBook:
         self.packer.drop(number)
         self._total.remove(ciphertext)
         self.present.remove(number)
+
+    def close_gap(self, number: int, gone: Ciphertext, last: Ciphertext) -> None:
+        """Move the last intent, `last`, to the number of another, `gone`, which has never been."""
+        end = self.count - 1
+        moved = None if number == end else arranged(self._evaluator, last, number)
+        self.packer.close_gap(number, moved)
+        self._total.remove(gone)
+        self.caps[number] = self.caps[end]
+        self.caps.pop()
+        self.present.remove(end)
 
     def sized(self) -> SizedBook:
         """What price and cap lanes are made from."""

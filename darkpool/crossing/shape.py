@@ -23,9 +23,9 @@ class ShapeCheck:
     """The shape check of one batch.
 
     Args:
-        words: `crypto.wellformed.shape_words` by place in the batch.
+        words: `crypto.wellformed.shape_words` by row.
+        rows: by place in the batch.
         beacon: drawn after the batch was final.
-        intents: in the batch.
     """
 
     def __init__(
@@ -34,14 +34,15 @@ class ShapeCheck:
         session: OpeningSession,
         ticks: int,
         words: Words,
+        rows: Sequence[int],
         beacon: bytes,
-        intents: int,
     ) -> None:
         self._evaluator = evaluator
         self._session = session
         self._ticks = ticks
         self._words = words
-        self._weights = shape_weights(evaluator.ring, beacon, intents)
+        self._rows = tuple(rows)
+        self._weights = shape_weights(evaluator.ring, beacon, len(rows))
 
     def malformed(self, members: Sequence[int]) -> list[int]:
         """Places of the intents among `members`, ascending, that are no orders; ascending.
@@ -78,7 +79,8 @@ class ShapeCheck:
 
     def _sum(self, combination: int, members: Sequence[int]) -> ShapeSum:
         total = ShapeSum(self._evaluator.ring)
-        total.add(self._words, members, self._weights[combination, list(members)].tolist())
+        rows = [self._rows[member] for member in members]
+        total.add(self._words, rows, self._weights[combination, list(members)].tolist())
         return total
 
     def _covered(self, total: ShapeSum) -> CoveredCiphertext:

@@ -87,6 +87,12 @@ class _Audit:
         self._check(
             "intents", f"{intents} intents", "signatures, nonces, caps, one each", self._intents
         )
+        self._check(
+            "certificates",
+            f"{intents} intents",
+            "certified by a quorum before the close, none taken back",
+            self._certificates,
+        )
         self._check("ciphertexts", f"{intents} ciphertexts", "digests as sealed", self._ciphertexts)
         self._check("batch root", "batch", "root, count, quorum, context", self._batch_root)
         masks = len(self._record.masks)
@@ -147,6 +153,9 @@ class _Audit:
         batch.check_intents(self._record, findings)
         batch.check_instruments(self._record, findings)
         participation.check_public_rules(self._record, findings)
+
+    def _certificates(self, findings: Findings) -> None:
+        batch.check_certificates(self._record, findings)
 
     def _ciphertexts(self, findings: Findings) -> None:
         batch.check_ciphertexts(self._record, findings)

@@ -6,7 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from crypto.attestation import mask_attestation_digest, opening_context
-from crypto.commitment import BatchRoot, instrument_id, verify_signature
+from crypto.commitment import (
+    AdmissionCertificate,
+    BatchRoot,
+    Cancellation,
+    instrument_id,
+    verify_signature,
+)
 from crypto.merkle import merkle_root
 from darkpool.record import Record
 from darkpool.units import Lots, cap_bucket
@@ -36,6 +42,24 @@ def check_intents(record: Record, findings: Findings) -> None:
             seen.add((what, key))
         with findings.watch(f"{part}, cap"):
             findings.equal(f"{part}, cap", cap_bucket(Lots(sealed.cap)), sealed.cap)
+
+
+def check_certificates(record: Record, findings: Findings) -> None:
+    """Every intent was certified by a quorum before the close; none was taken back."""
+    summary, domain = record.summary, record.summary.venue.domain()
+    batch: set[Cancellation] = set()
+    for index, intent in enumerate(record.intents):
+        message = AdmissionCertificate.of(intent.sealed, domain, summary.closes_ms)
+        part = f"intent {index}, certificate"
+        check_quorum(record, part, message.digest(domain), intent.certificate, findings)
+        batch.add(Cancellation.of(intent.sealed, domain))
+    for index, cancelled in enumerate(record.cancellations):
+        part, taken_back = f"cancellation {index}", cancelled.cancellation
+        with findings.watch(f"{part}, signature"):
+            verify_signature(taken_back.digest(domain), cancelled.signature, taken_back.account)
+        findings.equal(f"{part}, interval", summary.interval, taken_back.interval)
+        if taken_back in batch:
+            findings.add(part, "an intent that is not in the batch", taken_back.intent)
 
 
 def check_instruments(record: Record, findings: Findings) -> None:

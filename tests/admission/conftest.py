@@ -1,57 +1,73 @@
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from crypto.ciphertext import Ciphertext
-from crypto.commitment import Domain, SealedIntent, instrument_id
-from crypto.keys import KeyperSecrets, PublicMaterial, deal
-from crypto.opening import ReencryptedOpening, open_and_announce
+from crypto.commitment import Domain, address_of, instrument_id
+from crypto.keys import KeyperSecrets, deal
 from crypto.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.replicated import Committee
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.clock import SimulatedClock
-from darkpool.units import InstrumentId, Interval, PriceGrid
-from tests.reference_prices import NOW_MS, terms_on
-
-
-@dataclass(frozen=True)
-class Keyper:
-    """A keyper that does nothing but check openings."""
-
-    secrets: KeyperSecrets
-    material: PublicMaterial
-    domain: Domain
-
-    @property
-    def number(self) -> int:
-        return self.secrets.keyper
-
-    def check_opening(
-        self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> ReencryptedOpening:
-        return open_and_announce(
-            self.secrets, self.material, sealed, self.domain, ciphertext, envelope
-        )
+from darkpool.clock import Clock, SimulatedClock
+from darkpool.committee.keyper import Keyper, ShareWork
+from darkpool.committee.store import KeyperStore
+from darkpool.units import InstrumentId, Interval, PriceGrid, account_id
+from tests.reference_prices import CLOSES_MS, NOW_MS, terms_on
 
 
 @dataclass(frozen=True)
 class Venue:
-    """An interval's terms and its keypers; every test admits into a register of its own."""
+    """An interval's terms; every admission has a register and keypers of its own.
+
+    What these keypers remember is gone with them.
+    """
 
     terms: AuctionTerms
-    keypers: tuple[Keyper, ...]
+    secrets: tuple[KeyperSecrets, ...]
     instruments: tuple[InstrumentId, InstrumentId]
     clock: SimulatedClock
+    work: ShareWork
+
+    def keypers(self) -> list[Keyper]:
+        """Keypers that have certified nothing yet."""
+        return [
+            Keyper(
+                own,
+                self.terms.material,
+                signing_key(own.keyper),
+                KeyperStore(Path(":memory:")),
+                self.terms.domain,
+                self.terms.addresses(),
+                self.clock,
+                lambda _interval: None,
+                self.work,
+                lambda _interval: None,
+            )
+            for own in self.secrets
+        ]
 
     def admission(
-        self, register: AdmissionRegister | None = None, terms: AuctionTerms | None = None
+        self,
+        register: AdmissionRegister | None = None,
+        terms: AuctionTerms | None = None,
+        clock: Clock | None = None,
+        keypers: Sequence[Any] | None = None,
     ) -> Admission:
-        register = AdmissionRegister(IN_MEMORY) if register is None else register
-        return Admission(terms or self.terms, self.clock, self.keypers, register)
+        return Admission(
+            terms or self.terms,
+            clock or self.clock,
+            keypers or self.keypers(),
+            AdmissionRegister(IN_MEMORY) if register is None else register,
+        )
+
+
+def signing_key(keyper: int) -> bytes:
+    return (1000 + keyper).to_bytes(32, "big")
 
 
 def made_venue(parameters: ParameterSet, size: int) -> Venue:
@@ -59,9 +75,9 @@ def made_venue(parameters: ParameterSet, size: int) -> Venue:
     domain = Domain(31337, b"\xc0" * 20)
     names = (InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ")))
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
-    terms = terms_on(grid, names, Interval(7), domain, material)
-    keypers = tuple(Keyper(s, material, domain) for s in held)
-    return Venue(terms, keypers, names, SimulatedClock(NOW_MS))
+    addresses = tuple(account_id("0x" + address_of(signing_key(i)).hex()) for i in range(size))
+    terms = terms_on(grid, names, Interval(7), domain, material, CLOSES_MS, addresses)
+    return Venue(terms, held, names, SimulatedClock(NOW_MS), ShareWork())
 
 
 @pytest.fixture(scope="session")
@@ -85,5 +101,5 @@ def standard_venue() -> Venue:
 
 @pytest.fixture
 def venue(venue_of: Callable[[int], Venue]) -> Venue:
-    """Venue of four keypers."""
-    return venue_of(4)
+    """Venue of four keypers, with a clock of its own."""
+    return replace(venue_of(4), clock=SimulatedClock(NOW_MS))

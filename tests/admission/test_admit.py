@@ -9,22 +9,16 @@ from crypto.ciphertext import Ciphertext, from_wire, to_wire
 from crypto.commitment import SealedIntent, address_of, sign
 from crypto.opening import OpeningContext, SealedVector, seal_openings, seal_vector
 from darkpool.admission.admit import Admission
-from darkpool.admission.intent import LimitOrder, SealedSubmission
-from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.admission.sealing import seal_order
-from darkpool.clock import SimulatedClock
-from darkpool.errors import (
+from darkpool.admission.errors import (
     AdmissionRefused,
     AuctionFull,
     CapBelowMinimum,
     CapRefused,
     CiphertextSeen,
     DeadlinePassed,
-    InvalidOwners,
     KnowledgeNotProven,
     MalformedSubmission,
     NonceUsed,
-    OutOfBounds,
     SecondIntent,
     SecondIntentOfOwner,
     WrongAuction,
@@ -32,6 +26,11 @@ from darkpool.errors import (
     WrongKeyEpoch,
     WrongSignature,
 )
+from darkpool.admission.intent import AdmittedIntent, LimitOrder, SealedSubmission
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
+from darkpool.admission.sealing import seal_order
+from darkpool.clock import SimulatedClock
+from darkpool.errors import InvalidOwners, OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.units import Cash, Interval, Lots, OwnerId, Side, Tick, account_id
 from tests.reference_prices import renewed
@@ -67,6 +66,12 @@ def signed(
     )
 
 
+def require_certificate(venue: Any, admitted: AdmittedIntent) -> None:
+    terms = venue.terms
+    quorum, addresses = terms.material.committee.quorum, terms.addresses()
+    admitted.certificate.verify(admitted.sealed, terms.closes_ms, terms.domain, addresses, quorum)
+
+
 @pytest.mark.parametrize("size", [3, 4])
 def test_an_honest_submission_is_admitted(venue_of: Callable[[int], Any], size: int) -> None:
     venue = venue_of(size)
@@ -74,14 +79,15 @@ def test_an_honest_submission_is_admitted(venue_of: Callable[[int], Any], size: 
     admitted = venue.admission().admit(submission)
     assert admitted.sealed == submission.sealed
     assert admitted.digest == submission.sealed.digest(venue.terms.domain)
-    assert admitted.accepted_by == tuple(range(size))
+    assert sorted(admitted.certificate.signatures) == list(range(size))
+    require_certificate(venue, admitted)
     assert to_wire(admitted.ciphertext) == submission.ciphertext
 
 
 def test_the_rings_of_production_admit_within_the_bounds_on_bytes(standard_venue: Any) -> None:
     submission = submit(standard_venue)
     admitted = standard_venue.admission().admit(submission)
-    assert admitted.accepted_by == (0, 1, 2, 3)
+    require_certificate(standard_venue, admitted)
     assert len(submission.ciphertext) <= 450 * 1024
     assert max(map(len, submission.envelopes)) <= 32 * 1024
 
@@ -146,7 +152,7 @@ def test_a_deadline_is_good_through_its_second(venue: Any) -> None:
     submission = submit(venue)
     for now_ms, passes in [(1000 * DEADLINE_S, True), (1000 * DEADLINE_S + 1, False)]:
         clock = SimulatedClock(now_ms)
-        admission = Admission(venue.terms, clock, venue.keypers, AdmissionRegister(IN_MEMORY))
+        admission = venue.admission(clock=clock)
         if passes:
             admission.admit(submission)
         else:
@@ -323,7 +329,8 @@ def test_one_keyper_without_its_envelope_does_not_keep_an_intent_out(venue: Any)
         envelopes = list(honest.envelopes)
         envelopes[keyper] = bytes(200)
         admitted = venue.admission().admit(replace(honest, envelopes=tuple(envelopes)))
-        assert admitted.accepted_by == tuple(i for i in range(4) if i != keyper)
+        assert sorted(admitted.certificate.signatures) == [i for i in range(4) if i != keyper]
+        require_certificate(venue, admitted)
 
 
 class Broken:
@@ -339,11 +346,11 @@ class Broken:
 def test_one_broken_keyper_does_not_keep_an_intent_out(venue: Any) -> None:
     honest = submit(venue)
     for number in range(4):
-        keypers = [Broken(k.number) if k.number == number else k for k in venue.keypers]
-        admitted = replace(venue, keypers=keypers).admission().admit(honest)
-        assert admitted.accepted_by == tuple(i for i in range(4) if i != number)
-    two = replace(venue, keypers=[Broken(0), Broken(1), *venue.keypers[2:]])
-    refused(two.admission(), honest, KnowledgeNotProven)
+        keypers = [Broken(k.number) if k.number == number else k for k in venue.keypers()]
+        admitted = venue.admission(keypers=keypers).admit(honest)
+        assert sorted(admitted.certificate.signatures) == [i for i in range(4) if i != number]
+    two = venue.admission(keypers=[Broken(0), Broken(1), *venue.keypers()[2:]])
+    refused(two, honest, KnowledgeNotProven)
 
 
 def test_of_three_keypers_every_one_has_to_accept(venue_of: Callable[[int], Any]) -> None:
@@ -413,7 +420,7 @@ def test_a_further_check_sees_proven_ciphertexts_only_and_can_refuse(venue: Any)
             raise CapRefused("cap", "at most 50 lots", str(sealed.cap))
 
     register = AdmissionRegister(IN_MEMORY)
-    admission = Admission(venue.terms, venue.clock, venue.keypers, register, [check])
+    admission = Admission(venue.terms, venue.clock, venue.keypers(), register, [check])
     refused(admission, copied(venue, submit(venue)), KnowledgeNotProven)
     assert seen == []
     refused(admission, submit(venue, cap=Lots(100)), CapRefused)
@@ -424,4 +431,4 @@ def test_a_further_check_sees_proven_ciphertexts_only_and_can_refuse(venue: Any)
 def test_every_reason_has_a_code_of_its_own() -> None:
     reasons = AdmissionRefused.__subclasses__()
     codes = [reason.code for reason in reasons]
-    assert len(set(codes)) == len(reasons) == 15
+    assert len(set(codes)) == len(reasons) == 21

@@ -53,9 +53,8 @@ def signed(key: bytes = KEY, domain: Domain = DOMAIN, **changes: Any) -> SignedR
 
 def open_terms(references: dict[InstrumentId, SignedReference], clock: SimulatedClock) -> object:
     material: Any = None
-    return AuctionTerms(DOMAIN, material, INTERVAL, REPORTER.address, references).require_fresh(
-        clock
-    )
+    terms = AuctionTerms(DOMAIN, material, INTERVAL, REPORTER.address, references, 0, ())
+    return terms.require_fresh(clock)
 
 
 def watch_accepts(references: dict[InstrumentId, SignedReference], clock: SimulatedClock) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from crypto.commitment import SealedIntent
-from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.errors import (
+from darkpool.admission.errors import (
     AuctionFull,
     CapRefused,
     CiphertextSeen,
@@ -20,6 +19,7 @@ from darkpool.errors import (
     SecondIntentOfOwner,
     TooManyRejections,
 )
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.limits import CAPS_SUM_MAX_LOTS, REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX
 from darkpool.units import OwnerId
 
@@ -106,7 +106,7 @@ import sys
 from pathlib import Path
 from crypto.commitment import SealedIntent
 from darkpool.admission.register import AdmissionRegister
-from darkpool.errors import AdmissionRefused
+from darkpool.admission.errors import (AdmissionRefused)
 from darkpool.units import OwnerId
 
 def intent(k):

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from crypto.ciphertext import from_wire
 from crypto.commitment import Domain, Intent, commitment, verify_signature
 from crypto.errors import OpeningMismatch
+from darkpool.admission.errors import WrongAuction, WrongSignature
 from darkpool.admission.intent import LimitOrder
 from darkpool.admission.opening_file import OpeningFile, verify_opening_file
 from darkpool.admission.sealing import SealedOrder, seal_intent, seal_order
-from darkpool.errors import InvalidOpeningFile, OutOfBounds, WrongAuction, WrongSignature
+from darkpool.errors import InvalidOpeningFile, OutOfBounds
 from darkpool.units import InstrumentId, Lots, Side, Tick
 
 KEY = b"\x01" * 32

@@ -42,7 +42,7 @@ def test_a_keyper_committee_admits_orders_and_cover(desk: Desk) -> None:
         assert {submission.sealed.instrument for submission in sent} == {ES, NQ}
         admission = desk.venue.admission(register, desk.terms(interval))
         for submission in sent:
-            assert len(admission.admit(submission).accepted_by) == 4
+            assert len(admission.admit(submission).certificate.signatures) == 4
         store.apply_result(Interval(interval), {})
 
 

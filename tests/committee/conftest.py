@@ -2,26 +2,48 @@
 
 import itertools
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crypto.commitment import BatchRoot, Domain
+from crypto.certificate import IntentCertificate
+from crypto.commitment import (
+    AdmissionCertificate,
+    BatchRoot,
+    Cancellation,
+    Domain,
+    SealedIntent,
+    address_of,
+    instrument_id,
+    sign,
+)
 from crypto.keys import PublicMaterial, deal
+from crypto.merkle import merkle_root
 from crypto.params import TEST_INSECURE_SMALL, ParameterSet
 from crypto.replicated import Committee
+from crypto.revealing import ask
 from crypto.seal import Evaluator
+from darkpool.admission.intent import (
+    AuctionTerms,
+    CertifiedIntent,
+    ClosedBatch,
+    SignedCancellation,
+)
+from darkpool.clock import Clock, SimulatedClock
 from darkpool.committee.factory import CommitteeSeat
 from darkpool.committee.keyper import Keyper, RequireReferences, ShareWork
 from darkpool.committee.local import LocalCommittee
 from darkpool.committee.store import KeyperStore
-from darkpool.units import Interval
+from darkpool.units import InstrumentId, Interval, PriceGrid
 from tests.crypto.conftest import EPOCH, Epoch
+from tests.reference_prices import NOW_MS, terms_on
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
+INSTRUMENT = InstrumentId(instrument_id("ES"))
 
 
 @dataclass(repr=False)
@@ -33,6 +55,7 @@ class House:
     comparison: Evaluator
     folder: Path
     final_roots: dict[int, bytes] = field(default_factory=dict)
+    clock: Clock = field(default_factory=lambda: SimulatedClock(NOW_MS))
     intervals: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -57,12 +80,14 @@ class House:
         seats: tuple[CommitteeSeat, ...] | None = None,
         kinds: Mapping[int, type[Keyper]] | None = None,
         require_references: RequireReferences = lambda _interval: None,
+        clock: Clock | None = None,
     ) -> LocalCommittee:
         """Start keypers; `kinds` gives some of them another class.
 
         Unless a test says otherwise, the reference prices of every interval count as accepted.
         """
-        work = ShareWork()
+        work, seats = ShareWork(), seats or self.seats()
+        addresses = tuple(address_of(seat.signing_key) for seat in seats)
         keypers = [
             (kinds or {}).get(seat.secrets.keyper, Keyper)(
                 seat.secrets,
@@ -70,20 +95,98 @@ class House:
                 seat.signing_key,
                 KeyperStore(seat.store),
                 DOMAIN,
+                addresses,
+                clock or self.clock,
                 lambda interval: self.final_roots.get(interval),
                 work,
                 require_references,
             )
-            for seat in seats or self.seats()
+            for seat in seats
         ]
         return LocalCommittee(keypers, self.material, self.order, self.comparison, DOMAIN)
 
+    def terms(
+        self, committee: LocalCommittee, interval: Interval, closes_ms: int = NOW_MS
+    ) -> AuctionTerms:
+        """Terms of an interval; without a close of its own it has closed."""
+        grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
+        return terms_on(
+            grid, [INSTRUMENT], interval, DOMAIN, self.material, closes_ms, committee.addresses
+        )
+
+    def batch(self, committee: LocalCommittee, interval: Interval) -> tuple[BatchRoot, ClosedBatch]:
+        """A batch of one certified intent of a fresh account, in an interval that has closed."""
+        terms = self.terms(committee, interval)
+        ask(committee.keypers, lambda keyper: keyper.open_admission(terms))
+        ask(committee.keypers, lambda keyper: keyper.close_admission(interval))
+        return batch_of(terms, [certified(terms, committee.keypers)])
+
     def closed(self, committee: LocalCommittee) -> Interval:
-        """An interval whose batch root all keypers signed and the chain made final."""
-        interval, root = Interval(next(self.intervals)), secrets.token_bytes(32)
-        committee.sign_batch_root(BatchRoot(interval, root, 1))
-        self.final_roots[interval] = root
+        """An interval whose batch root a quorum signed and the chain made final."""
+        interval = Interval(next(self.intervals))
+        root, batch = self.batch(committee, interval)
+        committee.sign_batch_root(root, batch)
+        self.final_roots[interval] = root.root
         return interval
+
+
+def sealed_intent(
+    terms: AuctionTerms, account_key: bytes, nonce: int = 1, **fields: Any
+) -> tuple[SealedIntent, bytes]:
+    """An intent that no ciphertext belongs to, and its account's signature."""
+    sealed = SealedIntent(
+        account=address_of(account_key),
+        instrument=INSTRUMENT,
+        interval=terms.interval,
+        commitment=secrets.token_bytes(32),
+        ciphertext_digest=secrets.token_bytes(32),
+        cap=100,
+        nonce=nonce,
+        deadline=NOW_MS // 1000 + 3600,
+        key_epoch=EPOCH,
+    )
+    sealed = replace(sealed, **fields)
+    return sealed, sign(sealed.digest(terms.domain), account_key)
+
+
+def certificate(
+    terms: AuctionTerms, keypers: Sequence[Keyper], sealed: SealedIntent
+) -> IntentCertificate:
+    """What these keypers sign of an intent, made with their keys and without their checks."""
+    message = AdmissionCertificate.of(sealed, terms.domain, terms.closes_ms)
+    digest = message.digest(terms.domain)
+    return IntentCertificate(message, {k.number: sign(digest, k._signing_key) for k in keypers})
+
+
+def certified(
+    terms: AuctionTerms,
+    keypers: Sequence[Keyper],
+    account_key: bytes | None = None,
+    nonce: int = 1,
+    **fields: Any,
+) -> CertifiedIntent:
+    """A certified intent, made with the keypers' keys and without their checks."""
+    sealed, signature = sealed_intent(
+        terms, account_key or secrets.token_bytes(32), nonce, **fields
+    )
+    return CertifiedIntent(sealed, signature, certificate(terms, keypers, sealed))
+
+
+def cancelled(terms: AuctionTerms, sealed: SealedIntent, account_key: bytes) -> SignedCancellation:
+    """An intent taken back by whoever has this key."""
+    message = replace(Cancellation.of(sealed, terms.domain), account=address_of(account_key))
+    return SignedCancellation(message, sign(message.digest(terms.domain), account_key))
+
+
+def batch_of(
+    terms: AuctionTerms,
+    intents: Sequence[CertifiedIntent],
+    cancellations: Sequence[SignedCancellation] = (),
+) -> tuple[BatchRoot, ClosedBatch]:
+    """A batch and its root."""
+    leaves = [intent.sealed.digest(terms.domain) for intent in intents]
+    root = BatchRoot(terms.interval, merkle_root(leaves), len(leaves))
+    return root, ClosedBatch(tuple(intents), tuple(cancellations))
 
 
 def built(size: int, folder: Path, parameters: ParameterSet = TEST_INSECURE_SMALL) -> House:

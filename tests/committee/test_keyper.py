@@ -8,7 +8,7 @@ import pytest
 
 from crypto.attestation import mask_attestation_digest, opening_context, transcript_digest
 from crypto.ciphertext import Ciphertext
-from crypto.commitment import BatchRoot, SettlementRoot, verify_signature
+from crypto.commitment import SettlementRoot, verify_signature
 from crypto.encryption import encrypt_slots
 from crypto.errors import HoldersDisagree, InvalidSignature, MissingShare, WrongEpoch
 from crypto.lanes import LaneShape
@@ -18,12 +18,13 @@ from crypto.revealing import CoveredCiphertext, OpeningRequest, selected
 from darkpool.admission.reference import MissingReference, ReferenceWatch, StaleReference
 from darkpool.clock import SimulatedClock
 from darkpool.committee import store as store_module
+from darkpool.committee.durable import Equivocation
 from darkpool.committee.keyper import Keyper, mask_context
 from darkpool.committee.local import LocalCommittee
-from darkpool.committee.store import Equivocation, MaskUsed, OpeningRefused
+from darkpool.committee.store import MaskUsed, OpeningRefused
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes
-from tests.committee.conftest import DOMAIN, House
+from tests.committee.conftest import DOMAIN, House, batch_of, certified
 from tests.crypto.conftest import EPOCH
 from tests.reference_prices import NOW_MS, REPORTER
 
@@ -150,14 +151,15 @@ def test_nothing_begins_before_the_root_is_final_and_signed(
     interval = Interval(next(house.intervals))
     with pytest.raises(OpeningRefused):
         keyper.begin_auction(interval)
-    keyper.sign_batch_root(BatchRoot(interval, b"\x05" * 32, 3))
+    root, batch = house.batch(committee, interval)
+    keyper.sign_batch_root(root, batch)
     with pytest.raises(OpeningRefused):
         keyper.begin_auction(interval)
     house.final_roots[interval] = b"\x06" * 32
     with pytest.raises(OpeningRefused):
         keyper.begin_auction(interval)
-    house.final_roots[interval] = b"\x05" * 32
-    assert keyper.begin_auction(interval) == opening_context(DOMAIN, interval, b"\x05" * 32)
+    house.final_roots[interval] = root.root
+    assert keyper.begin_auction(interval) == opening_context(DOMAIN, interval, root.root)
     unsigned = committee.keypers[2]
     with pytest.raises(OpeningRefused):
         unsigned.begin_auction(interval)
@@ -182,15 +184,22 @@ def test_nothing_begins_without_a_reference_price_that_is_fresh_enough(house: Ho
 
 def test_a_keyper_signs_one_root_an_interval_also_after_a_restart(house: House) -> None:
     seats = house.seats()
-    keyper = house.committee(seats).keypers[0]
-    root = BatchRoot(1, b"\x05" * 32, 3)
-    signature = keyper.sign_batch_root(root)
+    committee = house.committee(seats)
+    keyper = committee.keypers[0]
+    root, batch = house.batch(committee, Interval(1))
+    signature = keyper.sign_batch_root(root, batch)
     verify_signature(root.digest(DOMAIN), signature, bytes.fromhex(keyper.address[2:]))
+    terms = house.terms(committee, Interval(1))
+    others = [
+        batch_of(terms, [certified(terms, committee.keypers)]),
+        batch_of(terms, [*batch.intents, certified(terms, committee.keypers)]),
+        batch_of(terms, []),
+    ]
     for again in (keyper, house.committee(seats).keypers[0]):
-        assert again.sign_batch_root(root) == signature
-        for other in (replace(root, root=b"\x06" * 32), replace(root, count=4)):
+        assert again.sign_batch_root(root, batch) == signature
+        for other in others:
             with pytest.raises(Equivocation):
-                again.sign_batch_root(other)
+                again.sign_batch_root(*other)
 
 
 def test_a_keyper_signs_one_settlement_an_interval_also_after_a_restart(house: House) -> None:

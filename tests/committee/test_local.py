@@ -17,6 +17,7 @@ from crypto.packing import LANES_LEVEL
 from crypto.params import TEST_INSECURE_SMALL
 from crypto.revealing import OpeningRequest, Revealed, selected
 from crypto.ring import Words
+from darkpool.admission.intent import ClosedBatch
 from darkpool.committee.factory import MaskFactory
 from darkpool.committee.keyper import Keyper
 from darkpool.committee.local import LocalCommittee, MaskPreparationFailed
@@ -219,7 +220,7 @@ class Failing(Keyper):
     def beacon_share(self, interval: Interval, root: bytes) -> dict[int, bytes]:
         return cast("dict[int, bytes]", {0: 7, 2: b"short"})
 
-    def sign_batch_root(self, batch: BatchRoot) -> bytes:
+    def sign_batch_root(self, root: BatchRoot, batch: ClosedBatch) -> bytes:
         raise ValueError("no")
 
     def sign_transcript(self, context: bytes, terms: bytes) -> bytes:
@@ -251,7 +252,7 @@ def test_a_failing_keyper_of_three_stops_all(house_of: Callable[[int], House]) -
     house = house_of(3)
     committee = house.committee(kinds={1: Failing})
     with pytest.raises(ValueError, match="no"):
-        committee.sign_batch_root(BatchRoot(9, b"\x01" * 32, 1))
+        house.closed(committee)
 
 
 class Lying(Keyper):

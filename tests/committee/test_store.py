@@ -14,7 +14,8 @@ from crypto.ciphertext import Ciphertext
 from crypto.params import TEST_INSECURE_SMALL
 from crypto.revealing import CoveredCiphertext, OpeningRequest
 from darkpool.committee import store as store_module
-from darkpool.committee.store import Equivocation, KeyperStore, MaskUsed, OpeningRefused
+from darkpool.committee.durable import Equivocation
+from darkpool.committee.store import KeyperStore, MaskUsed, OpeningRefused
 from darkpool.units import Interval
 
 RING = TEST_INSECURE_SMALL.order

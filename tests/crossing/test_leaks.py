@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crypto.certificate import SignedAnnouncement
 from crypto.ciphertext import Ciphertext
 from crypto.commitment import BatchRoot, Intent, SealedIntent, instrument_id
 from crypto.comparison import BITS_LEVEL, crossing_bits
@@ -22,14 +23,14 @@ from crypto.encryption import encrypt_slots
 from crypto.lanes import LaneShape
 from crypto.masks import Contribution, Draw
 from crypto.merkle import merkle_root
-from crypto.opening import ReencryptedOpening
 from crypto.packing import LANES_LEVEL, LaneCiphertext, arranged
 from crypto.params import TEST_INSECURE_SMALL
 from crypto.price_lanes import PriceLayout
 from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed, selected
 from crypto.ring import Words
 from darkpool.admission.admit import Admission
-from darkpool.admission.intent import AuctionTerms, LimitOrder
+from darkpool.admission.certification import CheckedOpening
+from darkpool.admission.intent import AuctionTerms, ClosedBatch, LimitOrder
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.admission.sealing import SealedOrder, seal_order
 from darkpool.clock import SimulatedClock
@@ -37,11 +38,11 @@ from darkpool.committee.keyper import Keyper
 from darkpool.committee.local import AttestedMask
 from darkpool.crossing.book import SealedBook
 from darkpool.crossing.encrypted import EncryptedCrossing, ImplausibleOpening
-from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
+from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 from tests.committee.conftest import DOMAIN
 from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin, within_caps
 from tests.crossing.test_transcript import Public, require_simulated, require_uniform
-from tests.reference_prices import terms_on
+from tests.reference_prices import NOW_MS, terms_on
 
 BUY, SELL = Side.BUY, Side.SELL
 RING = TEST_INSECURE_SMALL.order
@@ -201,13 +202,22 @@ class Recording(Keyper):
 
     def check_opening(
         self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> ReencryptedOpening:
+    ) -> CheckedOpening:
         received.extend([pickle.dumps(sealed), ciphertext.words.tobytes(), envelope])
         return super().check_opening(sealed, ciphertext, envelope)
 
-    def sign_batch_root(self, batch: BatchRoot) -> bytes:
-        received.append(pickle.dumps(batch))
-        return super().sign_batch_root(batch)
+    def certify(
+        self,
+        sealed: SealedIntent,
+        signature: bytes,
+        announcements: Sequence[SignedAnnouncement],
+    ) -> bytes:
+        received.append(pickle.dumps((signature, announcements)))
+        return super().certify(sealed, signature, announcements)
+
+    def sign_batch_root(self, root: BatchRoot, batch: ClosedBatch) -> bytes:
+        received.append(pickle.dumps((root, batch)))
+        return super().sign_batch_root(root, batch)
 
     def contribution(self, draw: Draw, share: int) -> Contribution:
         received.append(pickle.dumps(draw))
@@ -252,8 +262,9 @@ def traces(order: SealedOrder, lengths: Sequence[int]) -> set[bytes]:
     return found
 
 
-def terms_of(arena: Arena, interval: Interval) -> AuctionTerms:
-    return terms_on(GRID, [INSTRUMENT], interval, DOMAIN, arena.house.material)
+def terms_of(arena: Arena, interval: Interval, keypers: tuple[AccountId, ...]) -> AuctionTerms:
+    material, closes_ms = arena.house.material, NOW_MS + 1
+    return terms_on(GRID, [INSTRUMENT], interval, DOMAIN, material, closes_ms, keypers)
 
 
 def sealed_orders(terms: AuctionTerms) -> list[SealedOrder]:
@@ -271,22 +282,25 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
     caplog.set_level(logging.DEBUG)
     received.clear()
     house, seats = arena.house, arena.house.seats()
-    committee = house.committee(seats, dict.fromkeys(range(4), Recording))
+    clock = SimulatedClock(NOW_MS)
+    committee = house.committee(seats, dict.fromkeys(range(4), Recording), clock=clock)
     interval = Interval(next(house.intervals))
-    terms = terms_of(arena, interval)
+    terms = terms_of(arena, interval, committee.addresses)
     orders = sealed_orders(terms)
-    admission = Admission(
-        terms, SimulatedClock(1_900_000_000_000), committee.keypers, AdmissionRegister(IN_MEMORY)
-    )
+    admission = Admission(terms, clock, committee.keypers, AdmissionRegister(IN_MEMORY))
+    for order in orders:
+        admission.admit(order.submission)
+    clock.advance(1)
+    intents, cancellations = admission.close()
     book = SealedBook(house.order)
-    for index, order in enumerate(orders):
-        admitted = admission.admit(order.submission)
+    for index, admitted in enumerate(intents.values()):
         words = arranged(house.order, admitted.ciphertext, index)
         book.add(admitted.ciphertext, words, Lots(admitted.sealed.cap))
     batch = BatchRoot(
         interval, merkle_root([o.submission.sealed.digest(DOMAIN) for o in orders]), len(orders)
     )
-    committee.sign_batch_root(batch)
+    entries = tuple(admitted.certified() for admitted in intents.values())
+    committee.sign_batch_root(batch, ClosedBatch(entries, cancellations))
     house.final_roots[interval] = batch.root
     opened: list[Revealed] = []
     session = committee.begin_auction(interval, opened.append)
@@ -326,7 +340,7 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
 
 def test_the_search_finds_what_is_there(arena: Arena) -> None:
     """Each form of a size and a limit is found in the bytes that would show it."""
-    order = sealed_orders(terms_of(arena, Interval(1)))[1]
+    order = sealed_orders(terms_of(arena, Interval(1), ()))[1]
     intent = order.opening.intent
     shown: dict[str, Any] = {
         "pickled": str(intent.size),

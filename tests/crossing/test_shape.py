@@ -48,15 +48,13 @@ def checked(
     members: Sequence[int] | None = None,
 ) -> Check:
     key, evaluator = arena.house.material.order.public, arena.house.order
-    words = np.stack(
-        [
-            shape_words(evaluator, encrypt_slots(key, vector, k.to_bytes(32, "big")))
-            for k, vector in enumerate(vectors)
-        ]
-    )
+    sealed = [encrypt_slots(key, v, k.to_bytes(32, "big")) for k, v in enumerate(vectors)]
+    # rows of results are not places in the batch
+    words = np.stack([shape_words(evaluator, ciphertext) for ciphertext in reversed(sealed)])
+    rows = range(len(vectors))[::-1]
     opened: list[Revealed] = []
     session = arena.committee.begin_auction(arena.house.closed(arena.committee), opened.append)
-    check = ShapeCheck(evaluator, session, TICKS, words, beacon, len(vectors))
+    check = ShapeCheck(evaluator, session, TICKS, words, rows, beacon)
     chosen = list(range(len(vectors)) if members is None else members)
     return Check(vectors, beacon, chosen, check.malformed(chosen), opened)
 

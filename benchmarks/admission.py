@@ -1,0 +1,255 @@
+"""Admission of sealed intents: the shape check's cost, the operator's part, and the whole.
+
+* The shape check of one intent on one core: its products on arrival, and its part of the weighted
+  sums after close.
+* The operator's part, sustained: signatures, parsing, the durable register, and what two workers
+  compute of every intent, one full interval after the other; the shape sums of each are computed
+  when it ends. Clients seal before the clock starts. The keypers' checks are not in it.
+* The whole, sealing left out: four keypers of this process check and certify as well.
+
+`--minutes N` sets how long the operator's part goes on; the result file wants 5.
+"""
+
+import argparse
+import resource
+import secrets
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from multiprocessing import active_children
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.committees import GRID, INSTRUMENT, Bench, start
+from benchmarks.machine import write_result
+from crypto.ciphertext import Ciphertext, from_wire, to_wire
+from crypto.commitment import address_of, sign
+from crypto.params import STANDARD
+from crypto.wellformed import COMBINATIONS, ShapeSum, shape_weights, shape_words
+from darkpool.admission.admit import Admission, parse_ciphertext, verify_sealed_intent
+from darkpool.admission.intent import AuctionTerms, LimitOrder, ProvenIntent, SealedSubmission
+from darkpool.admission.register import AdmissionRegister
+from darkpool.admission.sealing import seal_order
+from darkpool.books import Books
+from darkpool.clock import SystemClock
+from darkpool.crossing.arrivals import Arrivals
+from darkpool.units import Interval, Lots, Side, Tick
+
+INTENTS = 200
+SEALED = 32
+WHOLE = 60
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Submissions of many accounts, made from a few orders that were sealed for good."""
+
+    submissions: Sequence[SealedSubmission]
+
+    def of_interval(self, terms: AuctionTerms, count: int) -> list[SealedSubmission]:
+        """As many submissions, each of an account of its own and with a ciphertext of its own.
+
+        Two bits of the ciphertext differ: it costs the operator the same, and no proof could pass.
+        """
+        made = []
+        for number in range(count):
+            base = self.submissions[number % len(self.submissions)]
+            words = from_wire(base.ciphertext, STANDARD.order, 4).words.copy()
+            for prime in (0, 1):
+                words[0, prime, secrets.randbelow(STANDARD.order.degree)] ^= np.uint64(1)
+            ciphertext = Ciphertext(STANDARD.order, words % _primes())
+            key = secrets.token_bytes(32)
+            sealed = replace(
+                base.sealed,
+                account=address_of(key),
+                interval=terms.interval,
+                ciphertext_digest=ciphertext.digest(),
+            )
+            signature = sign(sealed.digest(terms.domain), key)
+            made.append(SealedSubmission(sealed, signature, to_wire(ciphertext), base.envelopes))
+        return made
+
+
+def _primes() -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    return np.array(STANDARD.order.data_primes, dtype=np.uint64)[None, :, None]
+
+
+def _terms(bench: Bench, interval: int) -> AuctionTerms:
+    return bench.terms(Interval(interval), SystemClock().unix_ms() + 3_600_000)
+
+
+def _sealed(terms: AuctionTerms, count: int) -> list[SealedSubmission]:
+    deadline_s = SystemClock().unix_ms() // 1000 + 86_400
+    orders = (LimitOrder(Side(k % 2), Lots(k % 50), Tick(500 + k % 20)) for k in range(count))
+    return [
+        seal_order(
+            order,
+            INSTRUMENT,
+            terms,
+            secrets.token_bytes(32),
+            nonce=k,
+            deadline_s=deadline_s,
+            cap=Lots(100),
+        ).submission
+        for k, order in enumerate(orders)
+    ]
+
+
+def shape_check(bench: Bench, submissions: Sequence[SealedSubmission]) -> dict[str, float]:
+    """Milliseconds of one core for each intent."""
+    ring = STANDARD.order
+    ciphertexts = [from_wire(s.ciphertext, ring, 4) for s in submissions]
+    shape_words(bench.order, ciphertexts[0])
+    times, words = [], []
+    for ciphertext in ciphertexts:
+        begin = time.perf_counter()
+        words.append(shape_words(bench.order, ciphertext))
+        times.append(time.perf_counter() - begin)
+    rows = np.stack(words)
+    weights = shape_weights(ring, secrets.token_bytes(32), len(rows))
+    begin = time.perf_counter()
+    for combination in range(COMBINATIONS):
+        total = ShapeSum(ring)
+        total.add(rows, range(len(rows)), weights[combination].tolist())
+    sums_s = time.perf_counter() - begin
+    begin = time.perf_counter()
+    total.covered(bench.order, GRID.ticks)
+    once_s = time.perf_counter() - begin
+    arrival_ms = 1000 * statistics.median(times)
+    sums_ms = 1000 * sums_s / len(rows)
+    return {
+        "on_arrival_ms": round(arrival_ms, 2),
+        "sums_after_close_ms": round(sums_ms, 2),
+        "an_intent_ms": round(arrival_ms + sums_ms, 2),
+        "once_a_sum_ms": round(1000 * once_s, 1),
+    }
+
+
+def _memory_mib() -> int:
+    """Resident memory of this process and its children that no file backs."""
+    total = 0
+    for pid in ("self", *(str(child.pid) for child in active_children())):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("RssAnon:"):
+                total += int(line.split()[1])
+    return total // 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One interval of the operator's part: seconds, and memory at its end."""
+
+    seconds: float
+    memory_mib: int
+
+
+def operators_part(bench: Bench, clients: Clients, minutes: float, state: Path) -> list[Measured]:
+    """Intervals of INTENTS intents, until they have taken so many minutes."""
+    intervals: list[Measured] = []
+    with ExitStack() as stack:
+        register = AdmissionRegister(state / "register.sqlite")
+        stack.callback(register.close)
+        while sum(i.seconds for i in intervals) < 60 * minutes:
+            number = len(intervals) + 1
+            terms = _terms(bench, number)
+            submissions = clients.of_interval(terms, INTENTS)
+            folder = state / f"interval-{number}"
+            with Arrivals(bench.material, folder, INTENTS, WORKERS) as arrivals:
+                arrivals.start()
+                begin = time.perf_counter()
+                _interval(bench, terms, register, submissions, arrivals)
+                seconds = time.perf_counter() - begin
+                intervals.append(Measured(seconds, _memory_mib()))
+            for path in folder.iterdir():
+                path.unlink()
+            rate = INTENTS / seconds
+            print(f"interval {number}: {rate:.1f} a second, {_memory_mib()} MiB", flush=True)
+    return intervals
+
+
+def _interval(
+    bench: Bench,
+    terms: AuctionTerms,
+    register: AdmissionRegister,
+    submissions: Sequence[SealedSubmission],
+    arrivals: Arrivals,
+) -> None:
+    books = Books(bench.order, arrivals, terms.grids)
+    for submission in submissions:
+        sealed = submission.sealed
+        digest = verify_sealed_intent(sealed, submission.signature, terms)
+        owner = terms.owner_of(sealed.account)
+        register.require_new(sealed, owner, INTENTS)
+        ciphertext = parse_ciphertext(submission, terms)
+        register.record(sealed, owner, INTENTS)
+        books.add(ProvenIntent(sealed, submission.signature, digest, ciphertext, ()))
+    books.gather(wait=True)
+    weights = shape_weights(STANDARD.order, secrets.token_bytes(32), INTENTS)
+    for combination in range(COMBINATIONS):
+        total = ShapeSum(STANDARD.order)
+        total.add(arrivals.shape, range(INTENTS), weights[combination].tolist())
+        total.covered(bench.order, GRID.ticks)
+
+
+def the_whole(bench: Bench, state: Path) -> float:
+    """Intents a second, with the checks and certificates of four keypers of this process."""
+    terms = _terms(bench, 1_000_000)
+    submissions = _sealed(terms, WHOLE)
+    register = AdmissionRegister(state / "whole.sqlite")
+    with Arrivals(bench.material, state / "whole", WHOLE, WORKERS) as arrivals:
+        arrivals.start()
+        books = Books(bench.order, arrivals, terms.grids)
+        admission = Admission(terms, SystemClock(), bench.committee.keypers, register)
+        begin = time.perf_counter()
+        for submission in submissions:
+            proven = admission.prove(submission)
+            books.add(proven)
+            admission.certify(proven)
+        books.gather(wait=True)
+        seconds = time.perf_counter() - begin
+    register.close()
+    return WHOLE / seconds
+
+
+def _minutes() -> Iterator[float]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    yield parser.parse_args().minutes
+
+
+def main() -> None:
+    """Measure and write the result."""
+    (minutes,) = _minutes()
+    with tempfile.TemporaryDirectory() as directory:
+        state = Path(directory)
+        bench = start(state)
+        submissions = _sealed(_terms(bench, 0), SEALED)
+        shape = shape_check(bench, submissions)
+        print(f"shape check: {shape}", flush=True)
+        whole = the_whole(bench, state)
+        print(f"the whole: {whole:.1f} a second", flush=True)
+        intervals = operators_part(bench, Clients(submissions), minutes, state)
+    rates = [INTENTS / interval.seconds for interval in intervals]
+    memory = [interval.memory_mib for interval in intervals]
+    figures = {
+        "shape_check": shape,
+        "operator": {
+            "minutes": round(sum(i.seconds for i in intervals) / 60, 1),
+            "intents_a_second": round(len(rates) * INTENTS / sum(i.seconds for i in intervals), 1),
+            "slowest_interval": round(min(rates), 1),
+            "memory_first_mib": memory[0],
+            "memory_last_mib": memory[-1],
+        },
+        "with_four_keypers": {"intents_a_second": round(whole, 1)},
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    print(f"written to {write_result('admission', figures)}")
+
+
+if __name__ == "__main__":
+    main()

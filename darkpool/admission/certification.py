@@ -1,0 +1,186 @@
+"""What the venue asks of the keypers for an intent: to check its proof, to certify, to cancel.
+
+One keyper may be corrupt: whatever it answers or raises, the others decide. What it signs is
+checked before it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from crypto.certificate import (
+    CancellationCertificate,
+    IntentCertificate,
+    SignedAnnouncement,
+)
+from crypto.ciphertext import Ciphertext
+from crypto.commitment import (
+    AdmissionCertificate,
+    CancellationReceipt,
+    SealedIntent,
+    verify_signature,
+)
+from crypto.errors import CryptoError, MalformedOpening
+from crypto.opening import ReencryptedOpening, verify_opening
+from crypto.revealing import Numbered, ask
+from darkpool.admission.errors import CancellationUncertain, KnowledgeNotProven, NotCertified
+from darkpool.admission.intent import (
+    AuctionTerms,
+    CertifiedIntent,
+    ProvenIntent,
+    SealedSubmission,
+    SignedCancellation,
+)
+from darkpool.units import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOpening:
+    """What a keyper computed of a sealed vector, and what it announces of that to the others."""
+
+    opening: ReencryptedOpening
+    announced: SignedAnnouncement
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIntents:
+    """What a keyper knows of an interval that has closed, and demands of its batch.
+
+    Attributes:
+        intents: with a certificate that it was shown.
+        cancellations: that it signed a receipt of.
+    """
+
+    intents: tuple[CertifiedIntent, ...]
+    cancellations: tuple[SignedCancellation, ...]
+
+
+class CertifyingKeyper(Numbered, Protocol):
+    """What admission asks of a keyper; each may raise CryptoError or DarkpoolError to refuse."""
+
+    def open_admission(self, terms: AuctionTerms) -> None:
+        """Accept intents for the terms' interval until its close."""
+
+    def check_opening(
+        self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
+    ) -> CheckedOpening:
+        """Open the envelope, re-encrypt its shares, and announce their digests."""
+
+    def certify(
+        self,
+        sealed: SealedIntent,
+        signature: bytes,
+        announcements: Sequence[SignedAnnouncement],
+    ) -> bytes:
+        """Sign the `AdmissionCertificate` of an intent whose opening was checked before."""
+
+    def cancel(self, cancelled: SignedCancellation) -> bytes:
+        """Sign the `CancellationReceipt` of a cancellation."""
+
+    def close_admission(self, interval: Interval) -> KnownIntents:
+        """End certification, when the interval has closed; tell what was certified, cancelled."""
+
+
+def prove_knowledge(
+    terms: AuctionTerms,
+    keypers: Sequence[CertifyingKeyper],
+    submission: SealedSubmission,
+    ciphertext: Ciphertext,
+) -> tuple[SignedAnnouncement, ...]:
+    """Announcements on which at least a quorum of keypers accepts the proof of knowledge.
+
+    Raises:
+        KnowledgeNotProven: fewer accept; tells why the others refused.
+    """
+    committee, sealed = terms.material.committee, submission.sealed
+    intent, addresses = sealed.digest(terms.domain), terms.addresses()
+
+    def check(keyper: CertifyingKeyper) -> CheckedOpening:
+        checked = keyper.check_opening(sealed, ciphertext, submission.envelopes[keyper.number])
+        announced = checked.announced.announcement
+        expected = (keyper.number, committee.shares_of(keyper.number))
+        got = (announced.keyper, tuple(sorted(announced.digests)))
+        if got != expected:
+            raise MalformedOpening("announcement, keyper and shares", expected, got)
+        checked.announced.verify(intent, terms.domain, addresses)
+        return checked
+
+    computed, refusals = ask(keypers, check)
+    announcements = [checked.announced.announcement for checked in computed.values()]
+    accepted = []
+    for i, checked in computed.items():
+        try:
+            verify_opening(committee, checked.opening, announcements)
+        except CryptoError as error:
+            refusals[i] = error
+        else:
+            accepted.append(i)
+    if len(accepted) < committee.quorum:
+        raise KnowledgeNotProven(
+            "proof of knowledge",
+            f"at least {committee.quorum} of {committee.size} keypers to accept",
+            _told(len(accepted), refusals),
+        )
+    return tuple(checked.announced for checked in computed.values())
+
+
+def certify_intent(
+    terms: AuctionTerms, keypers: Sequence[CertifyingKeyper], proven: ProvenIntent
+) -> IntentCertificate:
+    """Collect the certificate of an intent.
+
+    Raises:
+        NotCertified: fewer than a quorum signed; tells why the others refused.
+    """
+    message = AdmissionCertificate.of(proven.sealed, terms.domain, terms.closes_ms)
+    signatures, refusals = _signatures(
+        terms,
+        keypers,
+        message.digest(terms.domain),
+        lambda keyper: keyper.certify(proven.sealed, proven.signature, proven.announcements),
+    )
+    if len(signatures) < terms.material.committee.quorum:
+        expected = f"at least {terms.material.committee.quorum} keypers to sign"
+        raise NotCertified("certificate", expected, _told(len(signatures), refusals))
+    return IntentCertificate(message, signatures)
+
+
+def certify_cancellation(
+    terms: AuctionTerms, keypers: Sequence[CertifyingKeyper], cancelled: SignedCancellation
+) -> CancellationCertificate:
+    """Collect the certificate of a cancellation.
+
+    Raises:
+        CancellationUncertain: fewer than a quorum signed; tells why the others refused.
+    """
+    message = CancellationReceipt.of(cancelled.cancellation, terms.closes_ms)
+    signatures, refusals = _signatures(
+        terms, keypers, message.digest(terms.domain), lambda keyper: keyper.cancel(cancelled)
+    )
+    if len(signatures) < terms.material.committee.quorum:
+        expected = f"at least {terms.material.committee.quorum} keypers to sign"
+        raise CancellationUncertain("cancellation", expected, _told(len(signatures), refusals))
+    return CancellationCertificate(message, signatures)
+
+
+def _signatures(
+    terms: AuctionTerms,
+    keypers: Sequence[CertifyingKeyper],
+    digest: bytes,
+    question: Callable[[CertifyingKeyper], bytes],
+) -> tuple[dict[int, bytes], dict[int, Exception]]:
+    addresses = terms.addresses()
+
+    def signature(keyper: CertifyingKeyper) -> bytes:
+        signed = question(keyper)
+        verify_signature(digest, signed, addresses[keyper.number])
+        return signed
+
+    return ask(keypers, signature)
+
+
+def _told(count: int, refusals: Mapping[int, Exception]) -> str:
+    reasons = "; ".join(f"keyper {i}: {refusals[i]}" for i in sorted(refusals))
+    return f"{count}{f' ({reasons})' if reasons else ''}"

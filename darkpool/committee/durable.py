@@ -1,0 +1,43 @@
+"""Writes that are synced before the caller goes on, and the error of a broken promise."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from darkpool.errors import CheckFailed
+
+
+class Equivocation(CheckFailed):
+    """A second, different statement where a keyper makes one for ever."""
+
+    def __init__(self, what: str, interval: int, expected: bytes, got: bytes) -> None:
+        super().__init__(
+            f"{what} of interval {interval}: expected {expected.hex()}, signed before; "
+            f"got {got.hex()}"
+        )
+        self.what, self.interval, self.expected, self.got = what, interval, expected, got
+
+
+def open_database(path: Path, schema: str) -> sqlite3.Connection:
+    """Open an SQLite file whose transactions are on the disk when they return."""
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.executescript(schema)
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """All or nothing; leaving it by an exception undoes it."""
+    cursor = connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        yield cursor
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("COMMIT")

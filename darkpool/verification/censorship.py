@@ -1,0 +1,132 @@
+"""Evidence that a batch was signed without an intent that had to be in it.
+
+Its owner needs no more than its certificate and what is public. What comes out convinces anybody
+who knows the venue's contract and keypers: a quorum certified the intent before the close, a quorum
+signed a batch without it, and its account did not take it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crypto.certificate import IntentCertificate, verify_quorum
+from crypto.commitment import BatchRoot, Cancellation, Domain, SealedIntent, verify_signature
+from crypto.errors import CryptoError
+from crypto.merkle import merkle_root
+from darkpool.errors import CheckFailed
+from darkpool.record import Record
+
+
+class NoOmission(CheckFailed):
+    """Nothing that was shown proves an omission; `what` names the part that does not fit."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        super().__init__(f"evidence of an omission, {what}: expected {expected}, got {got}")
+        self.what, self.expected, self.got = what, expected, got
+
+
+@dataclass(frozen=True, slots=True)
+class VenueKeys:
+    """What has to be known of a venue from elsewhere, or the evidence proves nothing.
+
+    Attributes:
+        domain: chain and settlement contract.
+        addresses: 20 bytes of each keyper, in keyper order.
+        quorum: keypers that decide.
+    """
+
+    domain: Domain
+    addresses: Sequence[bytes]
+    quorum: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBatch:
+    """A batch root with its leaves.
+
+    Attributes:
+        leaves: digests of the sealed intents, in batch order.
+        signatures: on the root, by keyper number.
+        cancellations: with their accounts' signatures, as published with the batch.
+    """
+
+    root: BatchRoot
+    leaves: tuple[bytes, ...]
+    signatures: Mapping[int, bytes]
+    cancellations: tuple[tuple[Cancellation, bytes], ...]
+
+    @classmethod
+    def of(cls, record: Record) -> SignedBatch:
+        """The batch of a record."""
+        summary = record.summary
+        domain = summary.venue.domain()
+        return cls(
+            BatchRoot(summary.interval, summary.batch.root, summary.batch.count),
+            tuple(intent.sealed.digest(domain) for intent in record.intents),
+            summary.batch.signatures,
+            tuple((c.cancellation, c.signature) for c in record.cancellations),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """A proven omission.
+
+    Attributes:
+        intent: digest of the omitted intent.
+        signers: keypers that signed the batch root without it, ascending.
+        contradicting: those of them that also signed its certificate. Not each is at fault: what
+            other keypers signed, a keyper learns only when it is shown the certificate.
+    """
+
+    intent: bytes
+    root: BatchRoot
+    signers: tuple[int, ...]
+    contradicting: tuple[int, ...]
+
+
+def prove_omission(
+    sealed: SealedIntent, certificate: IntentCertificate, batch: SignedBatch, venue: VenueKeys
+) -> Omission:
+    """Prove that a signed batch lacks a certified intent.
+
+    Raises:
+        NoOmission: the intent is in the batch or was taken back, or a part proves nothing.
+    """
+    domain = venue.domain
+    try:
+        closes_ms = certificate.message.closes_ms
+        certificate.verify(sealed, closes_ms, domain, venue.addresses, venue.quorum)
+    except CryptoError as error:
+        raise NoOmission("certificate", "one of this intent", error) from error
+    if sealed.interval != batch.root.interval:
+        raise NoOmission("interval", sealed.interval, batch.root.interval)
+    stated, derived = (batch.root.root, batch.root.count), merkle_root(batch.leaves)
+    if stated != (derived, len(batch.leaves)):
+        raise NoOmission("leaves of the batch", "those of its root", derived.hex())
+    try:
+        digest = batch.root.digest(domain)
+        verify_quorum(digest, batch.signatures, venue.addresses, venue.quorum)
+    except CryptoError as error:
+        raise NoOmission("batch root", "one that a quorum signed", error) from error
+    intent = certificate.message.intent
+    if intent in batch.leaves:
+        raise NoOmission("batch", "one without the intent", f"place {batch.leaves.index(intent)}")
+    _require_kept(sealed, batch, domain)
+    signers = tuple(sorted(batch.signatures))
+    contradicting = tuple(i for i in signers if i in certificate.signatures)
+    return Omission(intent, batch.root, signers, contradicting)
+
+
+def _require_kept(sealed: SealedIntent, batch: SignedBatch, domain: Domain) -> None:
+    """Check that its account did not take the intent back; a false signature takes back nothing."""
+    expected = Cancellation.of(sealed, domain)
+    for cancellation, signature in batch.cancellations:
+        if cancellation != expected:
+            continue
+        try:
+            verify_signature(cancellation.digest(domain), signature, sealed.account)
+        except CryptoError:
+            continue
+        raise NoOmission("intent", "one that was not taken back", "a cancellation of its account")

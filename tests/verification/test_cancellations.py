@@ -1,0 +1,112 @@
+"""An auction in which an account takes an intent back and sends another, and its record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crypto.commitment import Cancellation, sign
+from darkpool import venue as venue_module
+from darkpool.admission.intent import AuctionTerms, LimitOrder, SealedSubmission, SignedCancellation
+from darkpool.admission.sealing import seal_order
+from darkpool.clients import LocalClients, identifier
+from darkpool.outcome import Pricing
+from darkpool.record import Record
+from darkpool.verification.audit import audit
+from tests.verification.conftest import Copy, Published, orders_of, publish
+from tests.verification.test_audit import failed
+
+
+class Changing(LocalClients):
+    """Takes its third order back, and sends the same order again under another nonce."""
+
+    def submissions(  # type: ignore[override]
+        self, terms: AuctionTerms
+    ) -> Iterator[SealedSubmission | SignedCancellation]:
+        for number, submission in enumerate(super().submissions(terms)):
+            yield submission
+            if number != 2:
+                continue
+            order, sealed = self._orders[number], submission.sealed
+            key = self._keys[order.account]
+            message = Cancellation.of(sealed, terms.domain)
+            yield SignedCancellation(message, sign(message.digest(terms.domain), key))
+            yield seal_order(
+                LimitOrder(order.side, order.size, order.limit),
+                identifier(order.instrument),
+                terms,
+                key,
+                nonce=1000,
+                deadline_s=sealed.deadline,
+                cap=self._cap(order),
+            ).submission
+        mind = self.parties[2]
+        self.parties = (*self.parties[:2], *[mind] * 3, *self.parties[3:])
+
+
+@pytest.fixture
+def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Published:
+    monkeypatch.setattr(venue_module, "LocalClients", Changing)
+    return publish(tmp_path / "record", orders_of("A", 4), Pricing.UNIFORM, 4)
+
+
+def test_a_replaced_intent_takes_part_and_the_audit_holds(changed: Published) -> None:
+    record = Record.load(changed.directory)
+    assert len(record.intents) == 12
+    (taken_back,) = record.cancellations
+    nonces = [intent.sealed.nonce for intent in record.intents]
+    assert sorted(nonces) == [0, 1, *range(3, 12), 1000]
+    assert nonces[2] == 11, "the last moves into the gap"
+    again = record.intents[nonces.index(1000)].sealed
+    assert taken_back.cancellation.account == again.account
+    assert taken_back.cancellation.nonce == 2
+    assert not failed(audit(changed.directory))
+
+
+def test_a_cancellation_is_its_accounts_and_of_no_intent_in_the_batch(
+    changed: Published, copy_of: Any
+) -> None:
+    record = Record.load(changed.directory)
+    kept = Cancellation.of(record.intents[0].sealed, record.summary.venue.domain())
+
+    def contained(tree: Any) -> None:
+        cancellation = tree["cancellations"][0]["cancellation"]
+        for name in ("account", "instrument", "intent"):
+            cancellation[name] = "0x" + getattr(kept, name).hex()
+        cancellation["nonce"] = kept.nonce
+
+    def unsigned(tree: Any) -> None:
+        tree["cancellations"][0]["signature"] = "0x" + bytes(65).hex()
+
+    def elsewhere(tree: Any) -> None:
+        tree["cancellations"][0]["cancellation"]["interval"] += 1
+
+    for change, part in (
+        (contained, "cancellation 0"),
+        (unsigned, "cancellation 0, signature"),
+        (elsewhere, "cancellation 0, interval"),
+    ):
+        copy: Copy = copy_of(changed)
+        copy.change("intents.json", change)
+        copy.reseal()
+        found = failed(audit(copy.directory, quick=True))
+        assert set(found) == {"certificates"}
+        assert part in found["certificates"]
+
+
+def test_an_intent_with_too_few_signatures_fails_the_audit(
+    changed: Published, copy_of: Any
+) -> None:
+    copy: Copy = copy_of(changed)
+
+    def shorten(tree: Any) -> None:
+        signatures = tree["intents"][4]["certificate"]
+        for keyper in ("0", "1"):
+            del signatures[keyper]
+
+    copy.change("intents.json", shorten)
+    copy.reseal()
+    found = failed(audit(copy.directory, quick=True))
+    assert set(found) == {"certificates"}
+    assert "intent 4, certificate" in found["certificates"]
