@@ -2,7 +2,9 @@
 
 Everything from the aggregated ciphertexts on, the four local keypers' decryption shares included.
 They compute each share once between them, which on machines of their own they would do at the same
-time. The plain twin crosses the same book; the ratio is the overhead of encryption.
+time. Every book is crossed with the cap check and, in the same run, without it; the shape check,
+which comes before, is timed by itself. The plain twin crosses the same book; the ratio is the
+overhead of encryption.
 """
 
 import resource
@@ -10,6 +12,7 @@ import secrets
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,18 +26,22 @@ from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
 from crypto.packing import arranged
 from crypto.params import STANDARD
-from crypto.price_lanes import PriceLayout
+from crypto.price_lanes import PriceLayout, price_lanes
 from crypto.rationing import RationLayout
-from crypto.wellformed import shape_words
+from crypto.ring import Words
+from crypto.wellformed import WORDS, shape_words
+from darkpool.committee.local import AttestedMask, Session
 from darkpool.crossing.book import SealedBook
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, TakeMask, _Price
+from darkpool.crossing.shape import ShapeCheck
 from darkpool.units import Interval, Lots
 
 INTENTS = 1000
 TICKS = 1024
 CAP = 100
 RUNS = 5
+WORDS_SHAPE = (INTENTS, WORDS, len(STANDARD.order.data_primes), STANDARD.order.degree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +50,22 @@ class Run:
 
     masks_s: float
     arrival_s: float
+    shape_s: float
     crossing_s: float
+    without_caps_s: float
     twin_s: float
+
+
+class WithoutCaps(EncryptedCrossing):
+    """A crossing that believes every size: the difference is what the cap check costs."""
+
+    def _price_group(self, members: list[int], books: Sequence[SealedBook]) -> dict[int, _Price]:
+        layout = PriceLayout(self._parameters, self._ticks, (0,) * len(members))
+        lanes = price_lanes(self._order, layout, [books[k].sized() for k in members])
+        none = np.array([], dtype=np.int64)
+        bits = self._compare("price lanes 0", lanes, layout.shape, none)
+        prices = self._prices(0, layout, bits, self._crossing(0, layout, bits))
+        return {members[i]: price for i, price in prices.items()}
 
 
 def random_book(generator: np.random.Generator) -> Book:
@@ -58,43 +79,62 @@ def random_book(generator: np.random.Generator) -> Book:
 def auction(bench: Bench, interval: Interval, generator: np.random.Generator) -> Run:
     """Seal, gather and cross one random book, and hold the result against the twin's."""
     book = random_book(generator)
-    session, _ = bench.begin(interval)
-    begin = time.perf_counter()
-    shapes = (
-        PriceLayout(STANDARD, TICKS, (INTENTS,)).shape,
-        RationLayout(STANDARD, (INTENTS,), (0,)).shape,
-    )
-    masks = [bench.committee.prepare_mask(shape) for shape in shapes]
-    masks_s = time.perf_counter() - begin
-
-    def take(shape: LaneShape) -> DrawnMask:
-        mask = masks.pop(0)
-        if mask.mask.draw.shape != shape:
-            raise RuntimeError(f"expected a mask of {mask.mask.draw.shape}, got asked for {shape}")
-        return bench.committee.consume_mask(mask, session.context)
-
-    sealed_book = SealedBook(bench.order)
+    sealed_book, words = SealedBook(bench.order), np.empty(WORDS_SHAPE, dtype=np.uint64)
     arrival_s = 0.0
     columns = zip(book.sides, book.sizes, book.limits, strict=True)
     for index, (side, size, limit) in enumerate(columns):
         vector = intent_vector(STANDARD.order, TICKS, int(side), int(size), int(limit))
         sealed = encrypt_slots(bench.material.order.public, vector, secrets.token_bytes(32))
         begin = time.perf_counter()
-        shape_words(bench.order, sealed)
+        words[index] = shape_words(bench.order, sealed)
         sealed_book.add(sealed, arranged(bench.order, sealed, index), Lots(CAP))
         arrival_s += time.perf_counter() - begin
-    crossing = EncryptedCrossing(
-        STANDARD, bench.order, bench.comparison, session, take, TICKS, None, no_exclusion
-    )
     ranks = generator.permutation(INTENTS)
-    begin = time.perf_counter()
-    (crossed,) = crossing.cross([sealed_book], [ranks])
-    crossing_s = time.perf_counter() - begin
     begin = time.perf_counter()
     twin = clear_uniform(book, ranks)
     twin_s = time.perf_counter() - begin
-    require_equal(crossed, twin, book)
-    return Run(masks_s, arrival_s, crossing_s, twin_s)
+    shape_s = _check_shapes(bench, interval, words)
+    masks_s, times = 0.0, []
+    for number, kind in enumerate((EncryptedCrossing, WithoutCaps), start=1):
+        counts = (INTENTS if kind is EncryptedCrossing else 0,)
+        begin = time.perf_counter()
+        shapes = (
+            PriceLayout(STANDARD, TICKS, counts).shape,
+            RationLayout(STANDARD, (INTENTS,), (0,)).shape,
+        )
+        masks = [bench.committee.prepare_mask(shape) for shape in shapes]
+        masks_s = masks_s or time.perf_counter() - begin
+        session, _ = bench.begin(Interval(interval + number))
+        take = _taking(bench, session, masks)
+        crossing = kind(
+            STANDARD, bench.order, bench.comparison, session, take, TICKS, None, no_exclusion
+        )
+        begin = time.perf_counter()
+        (crossed,) = crossing.cross([sealed_book], [ranks])
+        times.append(time.perf_counter() - begin)
+        require_equal(crossed, twin, book)
+    return Run(masks_s, arrival_s, shape_s, times[0], times[1], twin_s)
+
+
+def _check_shapes(bench: Bench, interval: Interval, words: Words) -> float:
+    """Seconds from the final batch to the end of its shape check."""
+    session, _ = bench.begin(interval)
+    begin = time.perf_counter()
+    rows = range(INTENTS)
+    check = ShapeCheck(bench.order, session, TICKS, words, rows, secrets.token_bytes(32))
+    if found := check.malformed(rows):
+        raise RuntimeError(f"expected orders, got malformed intents {found}")
+    return time.perf_counter() - begin
+
+
+def _taking(bench: Bench, session: Session, masks: list[AttestedMask]) -> TakeMask:
+    def take(shape: LaneShape) -> DrawnMask:
+        mask = masks.pop(0)
+        if mask.mask.draw.shape != shape:
+            raise RuntimeError(f"expected a mask of {mask.mask.draw.shape}, got asked for {shape}")
+        return bench.committee.consume_mask(mask, session.context)
+
+    return take
 
 
 def no_exclusion(above: dict[int, list[int]]) -> None:
@@ -123,17 +163,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         bench = start(Path(directory))
         for number in range(RUNS + 1):
-            run = auction(bench, Interval(number + 1), generator)
+            run = auction(bench, Interval(3 * number + 1), generator)
             print(f"{'warm-up' if number == 0 else f'run {number}'}: {run}", flush=True)
             runs.append(run)
     measured = runs[1:]
     crossing_s = statistics.median(run.crossing_s for run in measured)
+    without_s = statistics.median(run.without_caps_s for run in measured)
     twin_s = statistics.median(run.twin_s for run in measured)
     figures = {
         "intents": INTENTS,
         "ticks": TICKS,
         "keypers": 4,
         "crossing_s": round(crossing_s, 3),
+        "without_cap_check_s": round(without_s, 3),
+        "cap_check_adds_percent": round(100 * (crossing_s / without_s - 1), 1),
+        "shape_check_before_it_s": round(statistics.median(run.shape_s for run in measured), 3),
         "crossing_cold_s": round(runs[0].crossing_s, 3),
         "arrival_ms_an_intent": round(
             1e3 * statistics.median(run.arrival_s for run in measured) / INTENTS, 2

@@ -140,7 +140,7 @@ def price_lanes(
         for instrument, book in enumerate(books):
             if layout.offset(instrument) // row == number:
                 _instrument_terms(evaluator, layout, instrument, book.aggregate, terms, constant)
-            if layout.cap_offset(instrument) // row == number:
+            if layout.counts[instrument] and layout.cap_offset(instrument) // row == number:
                 start = layout.cap_offset(instrument) % row
                 columns = slice(start, start + layout.counts[instrument])
                 caps.append(_cap_lanes(evaluator, book.sizes, start))
