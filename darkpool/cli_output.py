@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from darkpool.venue_result import NotAdmitted, RowFill, TakenOut, VenueResult
+    from darkpool.venue_result import LeftOut, NotAdmitted, RowFill, TakenOut, VenueResult
     from darkpool.verification.report import AuditReport
 
 STEPS: Final = {
@@ -142,6 +142,17 @@ def auction_document(result: VenueResult) -> dict[str, object]:
             }
             for taken in result.taken_out
         ],
+        "left_out": [
+            {
+                "intent": left.intent,
+                "row": left.row,
+                "attacker": left.kind,
+                "missing": left.missing.value,
+                "required": left.required,
+                "available": left.available,
+            }
+            for left in result.left_out
+        ],
         "refused": [
             {
                 "row": refused.row,
@@ -174,6 +185,8 @@ def print_auction(console: Console, result: VenueResult) -> None:
         console.print(refused_table(result.refused))
     if result.taken_out:
         console.print(taken_out_table(result.taken_out))
+    if result.left_out:
+        console.print(left_out_table(result.left_out))
     settlement = result.outcome.settlement
     lines = {
         "intents": str(len(result.outcome.admitted)),
@@ -233,6 +246,21 @@ def taken_out_table(taken_out: Sequence[TakenOut]) -> Table:
     for taken in taken_out:
         row, kind = "" if taken.row is None else str(taken.row), Text(taken.kind or "")
         table.add_row(str(taken.intent), row, kind, taken.fault.value)
+    return table
+
+
+def left_out_table(left_out: Sequence[LeftOut]) -> Table:
+    """Which intents took no part at no fault of theirs, and what there was too little of."""
+    table = Table(title="Left out: nothing of them was opened, nothing charged")
+    table.add_column("intent", justify="right")
+    table.add_column("row", justify="right")
+    table.add_column("too few")
+    for name in ("required", "available"):
+        table.add_column(name, justify="right")
+    for left in left_out[:FILLS_SHOWN_MAX]:
+        row = "" if left.row is None else str(left.row)
+        numbers = (str(left.required), str(left.available))
+        table.add_row(str(left.intent), row, left.missing.value, *numbers)
     return table
 
 

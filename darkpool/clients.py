@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
@@ -139,7 +140,7 @@ class LocalClients:
             name: PrivateKey().secret for name in {order.account for order in orders}
         }
         self._cap_min = cap_min
-        self._common_caps = _common_caps(self._orders, cap_min)
+        self._common_caps = _common_caps(self._orders, strangers, cap_min)
         self.parties = _mixed(self._orders, strangers)
         self.sealing_ns = 0
 
@@ -197,13 +198,22 @@ def _mixed(orders: Sequence[Order], strangers: Sequence[Stranger]) -> tuple[Orde
     return tuple(places[n] if n in places else next(rest) for n in range(length))
 
 
-def _common_caps(orders: Sequence[Order], cap_min: Lots) -> dict[InstrumentName, Lots]:
+def _common_caps(
+    orders: Sequence[Order], strangers: Sequence[Stranger], cap_min: Lots
+) -> dict[InstrumentName, Lots]:
     """The cap that all orders of an instrument share, where it fits for all of them."""
     sizes: dict[InstrumentName, list[Lots]] = {}
     for order in orders:
         sizes.setdefault(order.instrument, []).append(order.size)
+    others = Counter[InstrumentId]()
+    for stranger in strangers:
+        others[stranger.instrument] += stranger.cap
     caps = {name: max(cap_bucket(max(found)), cap_min) for name, found in sizes.items()}
-    return {name: cap for name, cap in caps.items() if len(sizes[name]) * cap <= CAPS_SUM_MAX_LOTS}
+    return {
+        name: cap
+        for name, cap in caps.items()
+        if len(sizes[name]) * cap + others[identifier(name)] <= CAPS_SUM_MAX_LOTS
+    }
 
 
 def identifier(name: InstrumentName) -> InstrumentId:

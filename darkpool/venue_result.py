@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from darkpool.admission.orders import Order
+from darkpool.batching.participation import Missing
 from darkpool.books import Fault
 from darkpool.clients import LocalClients, Stranger
 from darkpool.errors import CheckFailed
@@ -45,6 +46,23 @@ class TakenOut:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An intent that took no part, at no fault of its own; fields as in `TakenOut`.
+
+    Attributes:
+        missing: what there was too little of: owners, or collateral of other owners.
+        required, available: how much of it was asked for, and there was.
+    """
+
+    intent: int
+    row: int | None
+    kind: str | None
+    missing: Missing
+    required: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
 class NotAdmitted:
     """A submission that was refused; fields as in `TakenOut`, `code` the reason for programs."""
 
@@ -71,6 +89,7 @@ class VenueResult:
     Attributes:
         fills: in the order of the rows.
         taken_out: intents at fault, in the order in which they were found.
+        left_out: intents that took no part at no fault of theirs.
         refused: submissions that did not become intents.
         settlement_contract: address of the venue on its chain; with `keypers`, the addresses that
             the keypers sign with, it is what an auditor has to know of the venue.
@@ -83,6 +102,7 @@ class VenueResult:
     instruments: tuple[InstrumentOutcome, ...]
     fills: tuple[RowFill, ...]
     taken_out: tuple[TakenOut, ...]
+    left_out: tuple[LeftOut, ...]
     refused: tuple[NotAdmitted, ...]
     settlement_contract: AccountId
     keypers: tuple[AccountId, ...]
@@ -133,6 +153,16 @@ def venue_result(
         tuple(
             TakenOut(rejection.place, *_named(batch[rejection.place]), rejection.fault)
             for rejection in outcome.rejections
+        ),
+        tuple(
+            LeftOut(
+                aside.intent,
+                *_named(batch[aside.intent]),
+                aside.missing,
+                aside.required,
+                aside.available,
+            )
+            for aside in outcome.set_aside
         ),
         tuple(
             NotAdmitted(

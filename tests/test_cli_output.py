@@ -9,9 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from darkpool.cli_output import exact_json, fills_table, print_audit, print_lines
+from darkpool.batching.participation import Missing
+from darkpool.books import Fault
+from darkpool.cli_output import (
+    exact_json,
+    fills_table,
+    left_out_table,
+    print_audit,
+    print_lines,
+    refused_table,
+    taken_out_table,
+)
 from darkpool.units import AccountLabel, InstrumentName, Lots, Side
-from darkpool.venue_result import RowFill
+from darkpool.venue_result import LeftOut, NotAdmitted, RowFill, TakenOut
 from darkpool.verification.report import AuditReport, Check, Verdict
 
 
@@ -54,6 +64,19 @@ def test_a_name_is_no_style(name: str) -> None:
     fill = RowFill(3, AccountLabel(name), InstrumentName("ES"), Side.BUY, Lots(7))
     console.print(fills_table([fill]))
     assert name in out.getvalue()
+
+
+def test_who_was_taken_out_left_out_or_refused_is_told_with_the_reason() -> None:
+    console, out = console_and_text()
+    console.print(taken_out_table([TakenOut(4, None, "[b]hump", Fault.SHAPE)]))
+    console.print(left_out_table([LeftOut(5, 2, None, Missing.OWNERS, 3, 1)]))
+    console.print(refused_table([NotAdmitted(7, None, "nonce", "expected [one], got another")]))
+    cells = [line.split("│")[1:-1] for line in out.getvalue().splitlines() if "│" in line]
+    assert [[cell.strip() for cell in row] for row in cells] == [
+        ["4", "", "[b]hump", "shape"],
+        ["5", "2", "owners", "3", "1"],
+        ["7", "", "nonce", "expected [one], got another"],
+    ]
 
 
 def test_lines_are_never_broken() -> None:
