@@ -1,0 +1,115 @@
+"""The known attacks on sealed vectors, through the door that everybody has: all are refused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crypto.ciphertext import Ciphertext, to_wire
+from crypto.commitment import sign
+from crypto.opening import OpeningContext, ShareOpenings, seal_openings, seal_vector
+from crypto.params import TEST_INSECURE_SMALL
+from crypto.seal import Evaluator
+from crypto.slots import column_element, rotation_element
+from darkpool.admission.errors import KnowledgeNotProven
+from darkpool.admission.intent import SealedSubmission
+from tests.admission.test_admit import key, mallory, parsed, refused, submit
+
+RING = TEST_INSECURE_SMALL.order
+
+
+def key_recovery() -> Ciphertext:
+    """(0, floor(q / t)), which decrypts to the secret key."""
+    scale = prod(RING.data_primes) // RING.plain_modulus
+    words = np.zeros((2, len(RING.data_primes), RING.degree), dtype=np.uint64)
+    words[1, :, 0] = [scale % prime for prime in RING.data_primes]
+    return Ciphertext(RING, words)
+
+
+def moved(venue: Any, victim: Ciphertext, element: int) -> Ciphertext:
+    evaluator = Evaluator(venue.terms.material.order.evaluation_keys())
+    return evaluator.store(evaluator.apply_galois(evaluator.load(victim), element))
+
+
+CRAFTED: dict[str, Callable[[Any, Ciphertext, Ciphertext], Ciphertext]] = {
+    "copied": lambda _venue, victim, _own: victim,
+    "re-randomised": lambda _venue, victim, own: victim.add(own),
+    "less its own": lambda _venue, victim, own: victim.subtract(own),
+    "doubled": lambda _venue, victim, _own: victim.add(victim),
+    "rotated": lambda venue, victim, _own: moved(venue, victim, rotation_element(RING.degree, 1)),
+    "rows swapped": lambda venue, victim, _own: moved(venue, victim, column_element(RING.degree)),
+    "key recovery": lambda _venue, _victim, _own: key_recovery(),
+    "key recovery, re-randomised": lambda _venue, _victim, own: key_recovery().add(own),
+}
+
+
+@pytest.mark.parametrize("size", [3, 4])
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_crafted_ciphertext_is_refused(
+    venue_of: Callable[[int], Any], size: int, name: str
+) -> None:
+    venue = venue_of(size)
+    victim, own = parsed(venue, submit(venue)), parsed(venue, submit(venue, 2))
+    crafted = CRAFTED[name](venue, victim, own)
+    refused(venue.admission(), mallory(venue, crafted), KnowledgeNotProven)
+
+
+def sealed_twice(venue: Any) -> tuple[SealedSubmission, list[tuple[ShareOpenings, ...]]]:
+    """An intent of Mallory's, and openings of its own vector and of three others."""
+    material, domain = venue.terms.material, venue.terms.domain
+    base = submit(venue, 2).sealed
+    context = OpeningContext.of(base, domain)
+    vectors = [
+        seal_vector(
+            material.order.public,
+            material.committee,
+            np.full(RING.degree, k, dtype=np.int64),
+            bytes([k]) * 32,
+            context,
+        )
+        for k in range(material.committee.size)
+    ]
+    sealed = replace(base, ciphertext_digest=vectors[0].ciphertext.digest())
+    signature = sign(sealed.digest(domain), key(2))
+    wire = to_wire(vectors[0].ciphertext)
+    envelopes = seal_openings(material, vectors[0], sealed, domain)
+    submission = SealedSubmission(sealed, signature, wire, envelopes)
+    return submission, [vector.openings for vector in vectors]
+
+
+def with_openings(
+    venue: Any, submission: SealedSubmission, openings: list[ShareOpenings]
+) -> SealedSubmission:
+    material, domain = venue.terms.material, venue.terms.domain
+    vector = seal_vector(
+        material.order.public,
+        material.committee,
+        np.zeros(RING.degree, dtype=np.int64),
+        bytes(32),
+        OpeningContext.of(submission.sealed, domain),
+    )
+    told = replace(vector, openings=tuple(openings))
+    return replace(submission, envelopes=seal_openings(material, told, submission.sealed, domain))
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_openings_that_differ_from_keyper_to_keyper_are_refused(
+    venue_of: Callable[[int], Any], size: int
+) -> None:
+    venue = venue_of(size)
+    submission, openings = sealed_twice(venue)
+    venue.admission().admit(submission)
+    each_its_own = [openings[keyper][keyper] for keyper in range(size)]
+    two_stories = [openings[keyper % 2][keyper] for keyper in range(size)]
+    for told in (each_its_own, two_stories):
+        wrong = with_openings(venue, submission, told)
+        refused(venue.admission(), wrong, KnowledgeNotProven)
+
+
+def test_openings_for_another_auction_account_or_nonce_are_refused(venue: Any) -> None:
+    mine = submit(venue, 2)
+    for theirs in (submit(venue), submit(venue, 2, nonce=77)):
+        refused(venue.admission(), replace(mine, envelopes=theirs.envelopes), KnowledgeNotProven)
