@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 
 from Crypto.PublicKey import ECC
 
@@ -26,6 +27,9 @@ from crypto.ring import Words, rns_basis
 from crypto.sampling import SEED_BYTES, absorb, derive_seed, ternary
 from crypto.seal import EvaluationKeys, dealt_keys
 from crypto.slots import column_element, rotation_element
+
+PACKING_RADIX: Final = 8
+"""Base of the two digits that an intent's place in its packing group has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +126,14 @@ def _secret_share(ring: RingParameters, seed: bytes) -> Words:
 
 
 def order_elements(ring: RingParameters) -> tuple[int, ...]:
-    """Galois elements of the order ring: power-of-two steps both ways, and the row swap."""
-    steps = [1 << k for k in range(ring.row.bit_length() - 1)]
-    rotations = {rotation_element(ring.degree, s) for step in steps for s in (step, -step)}
+    """Galois elements of the order ring: power-of-two steps both ways, the row swap, and packing's.
+
+    Packing moves every intent right by less than PACKING_RADIX squared: two of these do it.
+    """
+    powers = [1 << k for k in range(ring.row.bit_length() - 1)]
+    packing = [-digit * unit for digit in range(1, PACKING_RADIX) for unit in (1, PACKING_RADIX)]
+    steps = {*powers, *(-power for power in powers), *packing}
+    rotations = {rotation_element(ring.degree, step) for step in steps}
     return (*sorted(rotations), column_element(ring.degree))
 
 

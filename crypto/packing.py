@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from crypto.ciphertext import Ciphertext, level_basis
 from crypto.errors import OutOfRange
+from crypto.keys import PACKING_RADIX
 from crypto.params import RingParameters
 from crypto.products import coefficient_form, transformed
 from crypto.ring import Words
 from crypto.seal import Evaluator
 from crypto.slots import lift, rotation_element
 
-GROUP: Final = 64
+GROUP: Final = PACKING_RADIX**2
 """Intents that one packed group holds in neighbouring slots."""
 
 LANES_LEVEL: Final = 3
@@ -77,7 +78,11 @@ def arranged(evaluator: Evaluator, ciphertext: Ciphertext, index: int) -> Words:
 
     The ciphertext is rotated right by index mod GROUP, so that neighbours can be added up.
     """
-    handle = rotate(evaluator, evaluator.load(ciphertext), -(index % GROUP))
+    handle = evaluator.load(ciphertext)
+    high, low = divmod(index % GROUP, PACKING_RADIX)
+    for step in (high * PACKING_RADIX, low):
+        if step:
+            handle = evaluator.apply_galois(handle, rotation_element(evaluator.ring.degree, -step))
     return transformed(evaluator.store(handle))
 
 

@@ -70,8 +70,8 @@ def shape_words(evaluator: Evaluator, ciphertext: Ciphertext) -> Words:
 
 
 def sealed_in(ring: RingParameters, words: Words) -> Ciphertext:
-    """The intent's ciphertext in its `shape_words`."""
-    return Ciphertext(ring, words[WORDS - 2 :])
+    """The intent's ciphertext in its `shape_words`; a copy."""
+    return Ciphertext(ring, np.array(words[WORDS - 2 :]))
 
 
 def shape_weights(ring: RingParameters, beacon: bytes, count: int) -> Slots:

@@ -85,7 +85,7 @@ def _start(material: PublicMaterial, files: ArrivalFiles) -> None:
 def _compute(place: int, index: int) -> None:
     if _tools is None:
         raise RuntimeError("expected a started worker, got none")
-    ciphertext = sealed_in(_tools.evaluator.ring, np.array(_tools.shape[place]))
+    ciphertext = sealed_in(_tools.evaluator.ring, _tools.shape[place])
     _tools.packing[place] = arranged(_tools.evaluator, ciphertext, index)
     _tools.shape[place] = shape_words(_tools.evaluator, ciphertext)
 
@@ -155,7 +155,7 @@ class Arrivals:
 
     def ciphertext(self, place: int) -> Ciphertext:
         """The intent of a row."""
-        return sealed_in(self._files.ring, np.array(self.shape[place]))
+        return sealed_in(self._files.ring, self.shape[place])
 
     def _restart(self) -> None:
         """Start afresh on everything that is not finished."""
