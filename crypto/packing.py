@@ -112,12 +112,17 @@ class Packer:
         if index == 0:
             self._groups.append(np.zeros((GROUP, *words.shape), dtype=np.uint64))
             self._live.append(set())
+        self.count += 1
+        self.put(self.count - 1, words)
+        if index == GROUP - 1:
+            self._sizes[group] = self._group_sizes(group)
+
+    def put(self, number: int, words: Words) -> None:
+        """Put an intent into a place that was dropped, as `arranged` made it for that number."""
+        group, index = divmod(number, GROUP)
         self._groups[group][index] = words
         self._live[group].add(index)
         self._sizes.pop(group, None)
-        self.count += 1
-        if index == GROUP - 1:
-            self._sizes[group] = self._group_sizes(group)
 
     def drop(self, number: int) -> None:
         """Put nothing in the place of an intent; all others keep theirs."""
@@ -127,9 +132,9 @@ class Packer:
         self._sizes.pop(group, None)
 
     def close_gap(self, number: int, words: Words | None) -> None:
-        """Forget the last intent; `words` is what `arranged` made of it for another's number.
+        """Move the last intent to a number that was dropped, as `arranged` made it for that number.
 
-        Where `number` is its own, `words` is None.
+        Where `number` is the last, `words` is None.
         """
         index = (self.count - 1) % GROUP
         self.drop(self.count - 1)
@@ -138,10 +143,7 @@ class Packer:
             self._groups.pop()
             self._live.pop()
         if words is not None:
-            group, index = divmod(number, GROUP)
-            self._groups[group][index] = words
-            self._live[group].add(index)
-            self._sizes.pop(group, None)
+            self.put(number, words)
 
     def pack(self, tick: int) -> Ciphertext:
         """Slot k of row 0 = demand of intent k at `tick`, of row 1 = its supply; others zero.

@@ -1,8 +1,9 @@
 """The books of an interval's auctions: every intent's place, and who still takes part.
 
-Intents are worked on as they arrive. When the interval has closed, the last intents of a book move
-into the gaps that cancelled ones leave; from then on an intent has two numbers that it keeps: its
-place in the batch, counted over all instruments, and its number in its own book.
+Intents are worked on as they arrive. One that is cancelled leaves a gap, which the next that comes
+fills, or the last of its book when the interval has closed; so a book never holds more than it may,
+however often its clients think again. From the close on an intent has two numbers that it keeps:
+its place in the batch, counted over all instruments, and its number in its own book.
 """
 
 from __future__ import annotations
@@ -54,18 +55,32 @@ class Book:
     """An instrument's intents, by number.
 
     Attributes:
-        rows: of the workers' results.
-        turns: rows that the numbers were given out for; they order the batch.
+        rows: of the workers' results; None in a gap.
+        turns: when the number was first given out; they order the batch, and rise with it.
+        gaps: numbers that intents have left.
         intents: places in the batch, once the interval has closed.
         accounts: whose they are.
     """
 
     instrument: InstrumentId
     sealed: SealedBook
-    rows: list[int] = field(default_factory=list)
+    rows: list[int | None] = field(default_factory=list)
     turns: list[int] = field(default_factory=list)
+    gaps: list[int] = field(default_factory=list)
     intents: list[int] = field(default_factory=list)
     accounts: list[AccountId] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Arrived:
+    """An intent before the close; `done` when its workers' results are in the book."""
+
+    digest: bytes
+    sealed: SealedIntent
+    book: Book
+    number: int
+    done: bool = False
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +90,17 @@ class _Placed:
     sealed: SealedIntent
     book: Book
     number: int
-
-    @property
-    def row(self) -> int:
-        return self.book.rows[self.number]
+    row: int
 
 
 def place_of(sealed: SealedIntent) -> tuple[AccountId, AuctionId]:
     """Whose intent it is, and for which auction."""
     auction = AuctionId(InstrumentId(sealed.instrument), Interval(sealed.interval))
     return account_id(f"0x{sealed.account.hex()}"), auction
+
+
+def _turn_of(intent: _Arrived) -> int:
+    return intent.book.turns[intent.number]
 
 
 class Books:
@@ -97,7 +113,10 @@ class Books:
         self._by_instrument: Mapping[InstrumentId, Book] = {
             name: Book(name, SealedBook(evaluator)) for name in instruments
         }
-        self._arrived: list[tuple[bytes, SealedIntent]] = []
+        self._numbers_max = evaluator.ring.row // 2
+        self._arrived: dict[int, _Arrived] = {}
+        self._rows: dict[bytes, int] = {}
+        self._turn = 0
         self._batch: list[_Placed] = []
         self.rejections: list[Rejection] = []
         self.set_aside: list[SetAside] = []
@@ -106,14 +125,33 @@ class Books:
         """Take the next intent, and hand it to the workers.
 
         Raises:
-            OutOfBounds, WorkersKeepDying: see `Arrivals.submit`.
+            OutOfBounds, WorkersKeepDying: see `Arrivals`.
+            OutOfRange: more intents at once than an auction takes.
         """
         book = self._by_instrument[InstrumentId(intent.sealed.instrument)]
-        row = self._arrivals.submit(intent.ciphertext, len(book.rows))
-        book.rows.append(row)
-        book.turns.append(row)
-        self._arrived.append((intent.digest, intent.sealed))
+        if not book.gaps and len(book.rows) >= self._numbers_max:
+            self.gather(wait=True)
+        if book.gaps:
+            number = book.gaps.pop()
+        else:
+            number = len(book.rows)
+            book.rows.append(None)
+            book.turns.append(self._turn)
+            self._turn += 1
+        row = self._arrivals.submit(intent.ciphertext, number)
+        book.rows[number] = row
+        self._arrived[row] = _Arrived(intent.digest, intent.sealed, book, number)
+        self._rows[intent.digest] = row
         self.gather(wait=False)
+
+    def cancel(self, digest: bytes) -> None:
+        """Let an intent go, before the close; its number and its row serve others."""
+        row = self._rows.pop(digest, None)
+        if row is None:
+            return
+        self._arrived[row].gone = True
+        if self._arrived[row].done:
+            self._vacate(row)
 
     def close(
         self,
@@ -126,25 +164,23 @@ class Books:
             WorkersKeepDying: see there.
         """
         self.gather(wait=True)
+        for digest in [digest for digest in self._rows if digest not in kept]:
+            self.cancel(digest)
         for book in self._by_instrument.values():
-            for number in reversed(range(len(book.rows))):
-                if self._arrived[book.rows[number]][0] not in kept:
-                    self._close_gap(book, number)
-        numbered = [
-            (turn, book, number)
-            for book in self._by_instrument.values()
-            for number, turn in enumerate(book.turns)
-        ]
+            for number in sorted(book.gaps, reverse=True):
+                self._close_gap(book, number)
+        arrived = sorted(self._arrived.items(), key=lambda item: _turn_of(item[1]))
         certified = []
-        for _, book, number in sorted(numbered, key=lambda entry: entry[0]):
-            digest, sealed = self._arrived[book.rows[number]]
+        for row, intent in arrived:
+            book = intent.book
             book.intents.append(len(self._batch))
-            book.accounts.append(place_of(sealed)[0])
-            self._batch.append(_Placed(sealed, book, number))
-            intent = kept[digest]
-            signatures = dict(sorted(intent.certificate.signatures.items()))
-            publish(IntentRecord(sealed, intent.signature, signatures), intent.ciphertext)
-            certified.append(intent.certified())
+            book.accounts.append(place_of(intent.sealed)[0])
+            self._batch.append(_Placed(intent.sealed, book, intent.number, row))
+            admitted = kept[intent.digest]
+            signatures = dict(sorted(admitted.certificate.signatures.items()))
+            entry = IntentRecord(admitted.sealed, admitted.signature, signatures)
+            publish(entry, admitted.ciphertext)
+            certified.append(admitted.certified())
         return certified
 
     def traded(self) -> list[Book]:
@@ -196,21 +232,39 @@ class Books:
         )
 
     def gather(self, *, wait: bool) -> None:
-        """Take over what the workers have done; with `wait`, all of it."""
+        """Take over what the workers have done; with `wait`, all of it.
+
+        Raises:
+            WorkersKeepDying: see there.
+        """
         for row in self._arrivals.finished(wait=wait):
-            _, sealed = self._arrived[row]
-            book = self._by_instrument[InstrumentId(sealed.instrument)]
-            ciphertext = self._arrivals.ciphertext(row)
-            book.sealed.add(ciphertext, self._arrivals.packing[row], Lots(sealed.cap))
+            intent = self._arrived[row]
+            sealed, cap = intent.book.sealed, Lots(intent.sealed.cap)
+            ciphertext, words = self._arrivals.ciphertext(row), self._arrivals.packing[row]
+            if intent.number == sealed.count:
+                sealed.add(ciphertext, words, cap)
+            else:
+                sealed.put(intent.number, ciphertext, words, cap)
+            intent.done = True
+            if intent.gone:
+                self._vacate(row)
+
+    def _vacate(self, row: int) -> None:
+        """Leave a gap where an intent was."""
+        intent = self._arrived.pop(row)
+        intent.book.sealed.drop(intent.number, self._arrivals.ciphertext(row))
+        intent.book.rows[intent.number] = None
+        intent.book.gaps.append(intent.number)
+        self._arrivals.release(row)
 
     def _close_gap(self, book: Book, number: int) -> None:
-        """Move the last intent of a book into the place of another."""
-        last, gone = book.rows[-1], book.rows[number]
-        ciphertexts = (self._arrivals.ciphertext(gone), self._arrivals.ciphertext(last))
-        book.sealed.close_gap(number, *ciphertexts)
-        book.rows[number] = last
-        book.rows.pop()
+        """Move the last intent of a book into a gap."""
+        last = book.rows.pop()
         book.turns.pop()
+        book.sealed.close_gap(number, None if last is None else self._arrivals.ciphertext(last))
+        if last is not None:
+            book.rows[number] = last
+            self._arrived[last].number = number
 
     def _take_out(self, place: int) -> None:
         placed = self._batch[place]

@@ -105,7 +105,12 @@ class Desk:
         self._reserved[proven.digest] = (account, auction)
         self._submissions[proven.digest] = number
         self.books.add(proven)
-        self._admission.certify(proven)
+        try:
+            self._admission.certify(proven)
+        except AdmissionRefused:
+            if not self._admission.holds(proven.digest):
+                self._release(proven.digest)
+            raise
 
     def _cancel(self, cancelled: SignedCancellation) -> None:
         intent = cancelled.cancellation.intent
@@ -119,6 +124,7 @@ class Desk:
     def _release(self, intent: bytes) -> None:
         if intent in self._reserved:
             self._ledger.release(*self._reserved.pop(intent))
+            self.books.cancel(intent)
 
     def close(self, record: RecordSink) -> Arrived:
         """End admission, fix the batch and free what was reserved for others.
@@ -127,10 +133,10 @@ class Desk:
             AdmissionRefused, MarginError: of the first submission, where all were refused.
         """
         intents, cancellations = self._admission.close()
+        for digest in self._reserved.keys() - intents.keys():
+            self._release(digest)
         if self._refusals and not intents:
             raise self._refusals[0].error
-        for digest in self._reserved.keys() - intents.keys():
-            self._ledger.release(*self._reserved[digest])
         for cancelled in cancellations:
             record.add_cancellation(CancellationRecord(cancelled.cancellation, cancelled.signature))
         certified = self.books.close(intents, record.add_intent)

@@ -142,6 +142,10 @@ class Admission:
             self._register.cancel(proven.sealed)
         return certify_cancellation(self._terms, self._keypers, cancelled)
 
+    def holds(self, digest: bytes) -> bool:
+        """Whether an intent was recorded, so that it may turn out to be certified."""
+        return digest in self._asked
+
     def close(self) -> tuple[dict[bytes, AdmittedIntent], tuple[SignedCancellation, ...]]:
         """End admission, when the interval has closed: who takes part, and who was taken back.
 

@@ -109,7 +109,8 @@ class Arrivals:
         self.packing = self._files.packing()
         self._executor = self._started()
         self._running: dict[int, tuple[int, Future[None]]] = {}
-        self.count = 0
+        self._used = 0
+        self._free: list[int] = []
 
     def start(self) -> None:
         """Start the workers now instead of with the first intent."""
@@ -119,13 +120,14 @@ class Arrivals:
         """Start on the next intent, number `index` of its instrument; returns its row.
 
         Raises:
-            OutOfBounds: more intents than there are rows.
+            OutOfBounds: more intents at once than there are rows.
         """
-        place = self.count
-        if place >= self._files.capacity:
-            raise OutOfBounds("intents of an interval", 0, self._files.capacity, place + 1)
+        if not self._free and self._used >= self._files.capacity:
+            capacity = self._files.capacity
+            raise OutOfBounds("intents of an interval at once", 0, capacity, capacity + 1)
+        place = self._free.pop() if self._free else self._used
+        self._used = max(self._used, place + 1)
         self.shape[place, WORDS - 2 :] = ciphertext.words
-        self.count += 1
         self._running[place] = (index, self._handed(place, index))
         return place
 
@@ -152,6 +154,10 @@ class Arrivals:
             deaths = 0
             del self._running[place]
             yield place
+
+    def release(self, place: int) -> None:
+        """Give back the row of an intent that is done and no longer wanted."""
+        self._free.append(place)
 
     def ciphertext(self, place: int) -> Ciphertext:
         """The intent of a row."""

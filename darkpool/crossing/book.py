@@ -45,21 +45,32 @@ class SealedBook:
         self.present.add(self.count)
         self.caps.append(cap)
 
+    def put(self, number: int, ciphertext: Ciphertext, arranged_words: Words, cap: Lots) -> None:
+        """Give the number of an intent that was taken out to another."""
+        self.packer.put(number, arranged_words)
+        self._total.add(ciphertext)
+        self.present.add(number)
+        self.caps[number] = cap
+
     def drop(self, number: int, ciphertext: Ciphertext) -> None:
         """Take an intent out; all others keep their numbers."""
         self.packer.drop(number)
         self._total.remove(ciphertext)
         self.present.remove(number)
 
-    def close_gap(self, number: int, gone: Ciphertext, last: Ciphertext) -> None:
-        """Move the last intent, `last`, to the number of another, `gone`, which has never been."""
+    def close_gap(self, number: int, last: Ciphertext | None) -> None:
+        """Move the last intent to the number of one that was taken out.
+
+        Where the last number is that one's own, `last` is None.
+        """
         end = self.count - 1
-        moved = None if number == end else arranged(self._evaluator, last, number)
+        moved = None if last is None else arranged(self._evaluator, last, number)
         self.packer.close_gap(number, moved)
-        self._total.remove(gone)
         self.caps[number] = self.caps[end]
         self.caps.pop()
-        self.present.remove(end)
+        if number != end:
+            self.present.remove(end)
+            self.present.add(number)
 
     def sized(self) -> SizedBook:
         """What price and cap lanes are made from."""

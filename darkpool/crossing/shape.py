@@ -54,14 +54,14 @@ class ShapeCheck:
             return []
         with ThreadPoolExecutor(COMBINATIONS) as threads:
             sums = list(threads.map(lambda c: self._sum(c, members), range(COMBINATIONS)))
-        guilty: list[int] = []
+        guilty: set[int] = set()
         for combination, total in enumerate(sums):
             left = [member for member in members if member not in guilty]
             if not left:
                 break
             total = self._sum(combination, left) if guilty else total
             values = self._open(f"shape {combination}", self._covered(total))
-            guilty += self._search(combination, left, values)
+            guilty.update(self._search(combination, left, values))
         return sorted(guilty)
 
     def _search(self, combination: int, members: Sequence[int], values: Lanes) -> list[int]:

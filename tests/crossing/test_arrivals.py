@@ -55,7 +55,6 @@ def test_results_are_those_of_the_functions_and_come_in_order(arena: Arena, tmp_
         for ciphertext, index in submitted[7:]:
             arrivals.submit(ciphertext, index)
         assert list(arrivals.finished(wait=True)) == [7, 8, 9]
-        assert arrivals.count == len(submitted)
         require_results(arena, arrivals, submitted)
         assert not arrivals.shape[len(submitted) :].any()
 
@@ -80,9 +79,21 @@ def test_no_more_intents_are_taken_than_there_are_rows(arena: Arena, tmp_path: P
             arrivals.submit(ciphertext, index)
         with pytest.raises(OutOfBounds, match="intents of an interval"):
             arrivals.submit(*submitted[2])
-        assert arrivals.count == 2
         assert list(arrivals.finished(wait=True)) == [0, 1]
         require_results(arena, arrivals, submitted[:2])
+
+
+def test_a_row_that_is_given_back_serves_again(arena: Arena, tmp_path: Path) -> None:
+    submitted = submitted_of(arena, range(4))
+    with opened_of(arena, tmp_path, 2) as arrivals:
+        for ciphertext, index in submitted[:2]:
+            arrivals.submit(ciphertext, index)
+        assert list(arrivals.finished(wait=True)) == [0, 1]
+        for row in (1, 0):
+            arrivals.release(row)
+        assert [arrivals.submit(*one) for one in submitted[2:]] == [0, 1]
+        assert list(arrivals.finished(wait=True)) == [0, 1]
+        require_results(arena, arrivals, submitted[2:])
 
 
 def workers_of(arrivals: Arrivals) -> list[int]:
