@@ -148,9 +148,9 @@ def test_an_auction_equals_the_plain_twin(killed_then_run: Run) -> None:
 def test_the_object_that_json_prints(killed_then_run: Run) -> None:
     document = killed_then_run.document
     assert list(document) == [
-        *("price", "volume", "short_side", "fills", "instruments", "intents", "batch_root"),
-        *("balances_root", "settlement_tx", "settlement_contract", "keypers"),
-        *("reporter", "timings_ms", "record"),
+        *("price", "volume", "short_side", "fills", "instruments", "taken_out", "left_out"),
+        *("refused", "intents", "batch_root", "balances_root", "settlement_tx"),
+        *("settlement_contract", "keypers", "reporter", "timings_ms", "record"),
     ]
     assert document["price"] == Decimal("4805.00")
     assert document["intents"] == 4
