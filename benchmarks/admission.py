@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import count
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -39,9 +40,9 @@ from darkpool.clock import SystemClock
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.units import Interval, Lots, Side, Tick
 
-INTENTS = 200
+INTENTS = 1000
 SEALED = 32
-WHOLE = 60
+WHOLE = 200
 WORKERS = 2
 
 
@@ -110,18 +111,18 @@ def shape_check(bench: Bench, submissions: Sequence[SealedSubmission]) -> dict[s
         begin = time.perf_counter()
         words.append(shape_words(bench.order, ciphertext))
         times.append(time.perf_counter() - begin)
-    rows = np.stack(words)
-    weights = shape_weights(ring, secrets.token_bytes(32), len(rows))
+    rows = [k % len(words) for k in range(INTENTS)]
+    weights, stacked = shape_weights(ring, secrets.token_bytes(32), INTENTS), np.stack(words)
     begin = time.perf_counter()
     for combination in range(COMBINATIONS):
         total = ShapeSum(ring)
-        total.add(rows, range(len(rows)), weights[combination].tolist())
+        total.add(stacked, rows, weights[combination].tolist())
     sums_s = time.perf_counter() - begin
     begin = time.perf_counter()
     total.covered(bench.order, GRID.ticks)
     once_s = time.perf_counter() - begin
     arrival_ms = 1000 * statistics.median(times)
-    sums_ms = 1000 * sums_s / len(rows)
+    sums_ms = 1000 * sums_s / INTENTS
     return {
         "on_arrival_ms": round(arrival_ms, 2),
         "sums_after_close_ms": round(sums_ms, 2),
@@ -149,27 +150,27 @@ class Measured:
 
 
 def operators_part(bench: Bench, clients: Clients, minutes: float, state: Path) -> list[Measured]:
-    """Intervals of INTENTS intents, until they have taken so many minutes."""
+    """Intervals of INTENTS intents, until they have taken so many minutes; one warms up before."""
     intervals: list[Measured] = []
     with ExitStack() as stack:
         register = AdmissionRegister(state / "register.sqlite")
         stack.callback(register.close)
-        while sum(i.seconds for i in intervals) < 60 * minutes:
-            number = len(intervals) + 1
+        keys = bench.material.order
+        arrivals = stack.enter_context(Arrivals(keys, state / "arrivals", INTENTS, WORKERS))
+        for number in count(1):
             terms = _terms(bench, number)
             submissions = clients.of_interval(terms, INTENTS)
-            folder = state / f"interval-{number}"
-            with Arrivals(bench.material, folder, INTENTS, WORKERS) as arrivals:
-                arrivals.start()
-                begin = time.perf_counter()
-                _interval(bench, terms, register, submissions, arrivals)
-                seconds = time.perf_counter() - begin
-                intervals.append(Measured(seconds, _memory_mib()))
-            for path in folder.iterdir():
-                path.unlink()
+            begin = time.perf_counter()
+            _interval(bench, terms, register, submissions, arrivals)
+            seconds = time.perf_counter() - begin
+            intervals.append(Measured(seconds, _memory_mib()))
+            for row in reversed(range(INTENTS)):
+                arrivals.release(row)
             rate = INTENTS / seconds
             print(f"interval {number}: {rate:.1f} a second, {_memory_mib()} MiB", flush=True)
-    return intervals
+            if sum(interval.seconds for interval in intervals[1:]) >= 60 * minutes:
+                break
+    return intervals[1:]
 
 
 def _interval(
@@ -201,7 +202,7 @@ def the_whole(bench: Bench, state: Path) -> float:
     terms = _terms(bench, 1_000_000)
     submissions = _sealed(terms, WHOLE)
     register = AdmissionRegister(state / "whole.sqlite")
-    with Arrivals(bench.material, state / "whole", WHOLE, WORKERS) as arrivals:
+    with Arrivals(bench.material.order, state / "whole", WHOLE, WORKERS) as arrivals:
         arrivals.start()
         books = Books(bench.order, arrivals, terms.grids)
         admission = Admission(terms, SystemClock(), bench.committee.keypers, register)

@@ -94,13 +94,16 @@ class Packer:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
-        self._groups: list[Words] = []
-        self._live: list[set[int]] = []
+        self._words: list[Words | None] = []
         self._sizes: dict[int, tuple[Any, Any]] = {}
-        self.count = 0
+
+    @property
+    def count(self) -> int:
+        """Intents that were added, dropped ones too."""
+        return len(self._words)
 
     def add(self, words: Words) -> None:
-        """Add the next intent, number `count`, as `arranged` made it.
+        """Add the next intent, number `count`, as `arranged` made it; holds it, and no copy.
 
         Raises:
             OutOfRange: more intents than half a row holds.
@@ -108,42 +111,42 @@ class Packer:
         ring = self._evaluator.ring
         if self.count >= ring.row // 2:
             raise OutOfRange("intents of an auction", f"at most {ring.row // 2}", self.count + 1)
-        group, index = divmod(self.count, GROUP)
-        if index == 0:
-            self._groups.append(np.zeros((GROUP, *words.shape), dtype=np.uint64))
-            self._live.append(set())
-        self.count += 1
+        self._words.append(None)
         self.put(self.count - 1, words)
-        if index == GROUP - 1:
+        if self.count % GROUP == 0:
+            group = self.count // GROUP - 1
             self._sizes[group] = self._group_sizes(group)
 
     def put(self, number: int, words: Words) -> None:
         """Put an intent into a place that was dropped, as `arranged` made it for that number."""
-        group, index = divmod(number, GROUP)
-        self._groups[group][index] = words
-        self._live[group].add(index)
-        self._sizes.pop(group, None)
+        self._words[number] = words
+        self._sizes.pop(number // GROUP, None)
 
     def drop(self, number: int) -> None:
         """Put nothing in the place of an intent; all others keep theirs."""
-        group, index = divmod(number, GROUP)
-        self._groups[group][index] = 0
-        self._live[group].discard(index)
-        self._sizes.pop(group, None)
+        self._words[number] = None
+        self._sizes.pop(number // GROUP, None)
 
     def close_gap(self, number: int, words: Words | None) -> None:
         """Move the last intent to a number that was dropped, as `arranged` made it for that number.
 
         Where `number` is the last, `words` is None.
         """
-        index = (self.count - 1) % GROUP
         self.drop(self.count - 1)
-        self.count -= 1
-        if index == 0:
-            self._groups.pop()
-            self._live.pop()
+        self._words.pop()
         if words is not None:
             self.put(number, words)
+
+    def _groups(self) -> list[int]:
+        """Groups that any intent is left in: SEAL takes no ciphertext of zeros.
+
+        Raises:
+            OutOfRange: all intents were dropped.
+        """
+        left = sorted({n // GROUP for n, words in enumerate(self._words) if words is not None})
+        if not left:
+            raise OutOfRange("intents to pack", "at least 1", 0)
+        return left
 
     def pack(self, tick: int) -> Ciphertext:
         """Slot k of row 0 = demand of intent k at `tick`, of row 1 = its supply; others zero.
@@ -159,12 +162,13 @@ class Packer:
             one_hot[index, 0, tick + index] = 1
             one_hot[index, 1, tick + index] = -1
         weights = lift(ring, one_hot.reshape(GROUP, -1), len(ring.data_primes))
+        live = self._groups()
         total: Any = None
-        for group in reversed(range(len(self._groups))):
+        for group in reversed(range(live[-1] + 1)):
             if total is not None:
                 total = rotate(evaluator, total, -GROUP)
-            if self._live[group]:  # SEAL takes no ciphertext of zeros
-                part = self._group(weights, self._groups[group])
+            if group in live:
+                part = self._group(weights, group)
                 total = part if total is None else evaluator.add(total, part)
         sizes = evaluator.load(self.sizes().rows[1])
         total = evaluator.add(
@@ -180,10 +184,8 @@ class Packer:
         Raises:
             OutOfRange: all intents were dropped.
         """
-        if not any(self._live):
-            raise OutOfRange("intents to pack", "at least 1", 0)
-        for group, live in enumerate(self._live):
-            if live and group not in self._sizes:
+        for group in self._groups():
+            if group not in self._sizes:
                 self._sizes[group] = self._group_sizes(group)
         demand, supply = zip(*self._sizes.values(), strict=True)
         add, store = self._evaluator.add, self._evaluator.store
@@ -191,17 +193,21 @@ class Packer:
 
     def _group_sizes(self, group: int) -> tuple[Any, Any]:
         """Handles of one group's sizes in either row, at their places among all groups'."""
-        ring, words = self._evaluator.ring, self._groups[group]
         handles = []
-        for weights in _size_weights(ring):
-            packed = self._group(weights, words)
+        for weights in _size_weights(self._evaluator.ring):
+            packed = self._group(weights, group)
             handles.append(rotate(self._evaluator, packed, -GROUP * group))
         return handles[0], handles[1]
 
-    def _group(self, weights: Words, words: Words) -> Any:
+    def _group(self, weights: Words, group: int) -> Any:
         ring = self._evaluator.ring
-        basis = level_basis(ring, words.shape[2])
-        return self._evaluator.load(coefficient_form(ring, basis.weighted_sum(weights, words)))
+        levels = len(ring.data_primes)
+        totals = np.zeros((2, levels, ring.degree), dtype=np.uint64)
+        members = self._words[GROUP * group : GROUP * (group + 1)]
+        for index, words in enumerate(members):
+            if words is not None:
+                level_basis(ring, levels).multiply_add(totals, weights[index], words)
+        return self._evaluator.load(coefficient_form(ring, totals))
 
 
 @lru_cache(maxsize=2)

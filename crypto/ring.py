@@ -181,6 +181,18 @@ def _powers(root: int, prime: int, size: int) -> list[int]:
     return values
 
 
+@njit(cache=True, nogil=True)
+def _multiply_add(weights, terms, totals, primes, ratios):
+    """Totals += weights * terms, residue by residue; one weight for all components."""
+    for c in range(terms.shape[0]):
+        for k in range(terms.shape[1]):
+            prime = primes[k]
+            for i in range(terms.shape[2]):
+                x = multiply(terms[c, k, i], weights[k, i], prime, ratios[k, 0], ratios[k, 1])
+                x += totals[c, k, i]
+                totals[c, k, i] = x - prime if x >= prime else x
+
+
 @dataclass(frozen=True, slots=True)
 class RnsBasis:
     """Transform tables of Z_p[X]/(X^degree + 1) for each prime p of a basis.
@@ -245,6 +257,13 @@ class RnsBasis:
         out = np.empty(terms.shape[1:], dtype=np.uint64)
         _weighted_sum(weights, terms, out, self.primes, self.ratios)
         return out
+
+    def multiply_add(self, totals: Words, weights: Words, terms: Words) -> None:
+        """Add a plaintext-ciphertext product to `totals`, all in transform form.
+
+        Shapes: weights (L, degree), terms and totals (components, L, degree).
+        """
+        _multiply_add(weights, terms, totals, self.primes, self.ratios)
 
     def reduce_signed(self, values: npt.NDArray[np.int64]) -> Words:
         """Residues of small signed coefficients, shape (degree,) to (L, degree)."""

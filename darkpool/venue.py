@@ -260,7 +260,7 @@ def _arrivals(material: PublicMaterial, state: Path, capacity: int) -> Iterator[
     """Workers for what is computed of intents as they arrive."""
     workers = ARRIVAL_WORKERS if material.parameters.secure else 1
     with (
-        Arrivals(material, state / "arrivals", capacity, workers) as arrivals,
+        Arrivals(material.order, state / "arrivals", capacity, workers) as arrivals,
         _ended_by_errors(),
     ):
         with _starting_processes():

@@ -17,7 +17,7 @@ from typing import Final, Self
 import numpy as np
 
 from crypto.ciphertext import Ciphertext
-from crypto.keys import PublicMaterial
+from crypto.keys import RingKeys
 from crypto.packing import arranged
 from crypto.params import RingParameters
 from crypto.ring import Words
@@ -75,10 +75,10 @@ class _Tools:
 _tools: _Tools | None = None
 
 
-def _start(material: PublicMaterial, files: ArrivalFiles) -> None:
+def _start(keys: RingKeys, files: ArrivalFiles) -> None:
     global _tools
     end_with_parent()
-    evaluator = Evaluator(material.order.evaluation_keys())
+    evaluator = Evaluator(keys.evaluation_keys())
     _tools = _Tools(evaluator, files.shape(), files.packing())
 
 
@@ -97,14 +97,14 @@ def _ready() -> None:
 class Arrivals:
     """Hands intents to workers and gives their results back in the order in which they came.
 
-    Use as a context manager: leaving it ends the workers.
+    Use as a context manager: leaving it ends the workers. `keys` are those of the order ring.
     """
 
-    def __init__(self, material: PublicMaterial, folder: Path, capacity: int, workers: int) -> None:
+    def __init__(self, keys: RingKeys, folder: Path, capacity: int, workers: int) -> None:
         folder.mkdir()
-        self._material = material
+        self._keys = keys
         self._workers = workers
-        self._files = ArrivalFiles(folder, material.parameters.order, capacity)
+        self._files = ArrivalFiles(folder, keys.public.ring, capacity)
         self.shape = self._files.shape()
         self.packing = self._files.packing()
         self._executor = self._started()
@@ -181,7 +181,7 @@ class Arrivals:
 
     def _started(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self._workers, get_context("spawn"), _start, (self._material, self._files)
+            self._workers, get_context("spawn"), _start, (self._keys, self._files)
         )
 
     def __enter__(self) -> Self:

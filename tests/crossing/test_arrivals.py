@@ -26,7 +26,7 @@ WORKERS = 2
 
 
 def opened_of(arena: Arena, folder: Path, capacity: int) -> Arrivals:
-    return Arrivals(arena.house.material, folder / "arrivals", capacity, WORKERS)
+    return Arrivals(arena.house.material.order, folder / "arrivals", capacity, WORKERS)
 
 
 def require_results(arena: Arena, arrivals: Arrivals, submitted: Submitted) -> None:
