@@ -92,18 +92,36 @@ def venue_terms_digest(
 
 
 def transcript_digest(
-    domain: Domain, context: bytes, terms: bytes, keyper: int, openings: Sequence[OpeningEntry]
+    domain: Domain,
+    context: bytes,
+    terms: bytes,
+    keyper: int,
+    openings: Sequence[OpeningEntry],
+    beacon_shares: Mapping[int, bytes],
 ) -> bytes:
-    """32 bytes that a keyper signs for all openings of an auction, in order.
+    """32 bytes that a keyper signs for all openings of an auction, in order, and its beacon.
 
-    It names the shares that the keyper holds, all but its own number's: between them, a quorum of
-    signatures covers every share at least twice.
+    It names the shares that the keyper holds, all but its own number's, of the openings as of the
+    beacon: between them, a quorum of signatures covers every share at least twice.
+
+    Args:
+        terms: `venue_terms_digest`.
+        beacon_shares: 32 bytes by share number; the keyper's own may be among them.
     """
+    beacon = absorb(b"", *(beacon_shares[j] for j in sorted(beacon_shares) if j != keyper))
     entries = []
     for opening in openings:
         place = [0 if number is None else number + 1 for number in (opening.mask, opening.part)]
         shares = [opening.shares[j] for j in sorted(opening.shares) if j != keyper]
         entry = absorb(b"", opening.purpose.encode(), opening.ciphertext, *place, *shares)
         entries.append(hashlib.sha256(entry).digest())
-    fields = absorb(labels.TRANSCRIPT, domain.separator(), context, terms, keyper, *entries)
+    fields = absorb(
+        labels.TRANSCRIPT,
+        domain.separator(),
+        context,
+        terms,
+        keyper,
+        hashlib.sha256(beacon).digest(),
+        *entries,
+    )
     return hashlib.sha256(fields).digest()

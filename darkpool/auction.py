@@ -147,7 +147,7 @@ def run_auction(
             arrived.books.participate(terms, margin)
         progress("cross")
         crosses = _cross(engine, terms, margin, arrived.books, beacon, session, pricing, record)
-        transcripts = engine.committee.sign_transcript(session, engine.terms_digest)
+        transcripts = engine.committee.sign_transcript(session, engine.terms_digest, beacon)
         fills, results = _fills(books, crosses)
     with watch.step("margin"):
         progress("margin")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from crypto.attestation import opening_context, public_rules_digest, venue_terms_digest
@@ -81,16 +81,15 @@ def auction_summary(
     """
     deployment, interval = terms.deployment, terms.auction.interval
     domain = deployment.domain()
-    places = {book.instrument: number for number, book in enumerate(outcome.books)}
+    instruments = _instruments(terms, outcome)
+    places = {InstrumentId(i.identifier): number for number, i in enumerate(instruments)}
     return AuctionSummary(
         interval=interval,
         closes_ms=terms.auction.closes_ms,
         pricing=terms.pricing.value,
         grid=_grid(next(iter(terms.auction.grids.values()))),
         reporter=account_bytes(terms.auction.reporter),
-        references=tuple(
-            reference_record(terms.auction.references[book.instrument]) for book in outcome.books
-        ),
+        references=tuple(reference_record(terms.auction.references[name]) for name in places),
         committee=_committee(terms),
         venue=VenueRecord(
             deployment.chain_id,
@@ -101,7 +100,7 @@ def auction_summary(
         beacon_shares=outcome.beacon.shares,
         beacon=outcome.beacon.value,
         transcripts=dict(outcome.transcripts),
-        instruments=tuple(_instruments(terms, outcome)),
+        instruments=instruments,
         rejections=tuple(
             RejectionRecord(rejection.place, rejection.fault.value)
             for rejection in sorted(outcome.rejections, key=lambda rejection: rejection.place)
@@ -208,16 +207,24 @@ def _committee(terms: PublicTerms) -> CommitteeRecord:
     return CommitteeRecord(committee.size, committee.epoch, deployment.quorum, addresses)
 
 
-def _instruments(terms: PublicTerms, outcome: AuctionOutcome) -> Iterable[InstrumentRecord]:
-    for book, cross in zip(outcome.books, outcome.crosses, strict=True):
-        margin = terms.margin[book.instrument]
-        yield InstrumentRecord(
-            name=terms.names[book.instrument],
-            identifier=book.instrument,
-            intents=tuple(book.intents),
-            outcome=None if cross is None else _outcome(cross),
-            margin=MarginRecord(margin.rate_ppm, margin.multiplier, margin.worst_price),
-        )
+def _instruments(terms: PublicTerms, outcome: AuctionOutcome) -> tuple[InstrumentRecord, ...]:
+    """All that the keypers signed terms of, those without intents last.
+
+    Openings number the instruments that have intents.
+    """
+    traded = {
+        book.instrument: (tuple(book.intents), None if cross is None else _outcome(cross))
+        for book, cross in zip(outcome.books, outcome.crosses, strict=True)
+    }
+    without = {name: ((), None) for name in sorted(terms.margin) if name not in traded}
+    return tuple(
+        InstrumentRecord(terms.names[name], name, intents, crossed, _margin(terms.margin[name]))
+        for name, (intents, crossed) in {**traded, **without}.items()
+    )
+
+
+def _margin(margin: MarginTerms) -> MarginRecord:
+    return MarginRecord(margin.rate_ppm, margin.multiplier, margin.worst_price)
 
 
 def _outcome(cross: EncryptedCross) -> OutcomeRecord:

@@ -102,7 +102,7 @@ class InstrumentRecord:
 
     Attributes:
         identifier: 32 bytes that stand for it in signed messages.
-        intents: places in the batch of its intents, ascending.
+        intents: places in the batch of its intents, ascending; may be none.
         outcome: None where nothing crossed.
     """
 
@@ -221,6 +221,7 @@ class AuctionSummary:
         closes_ms: Unix milliseconds from which on nothing was certified or cancelled.
         context: 32 bytes that openings are bound to.
         beacon_shares: 32 bytes of each virtual party, in share order.
+        instruments: all that the terms name, those without intents last.
         transcripts: signatures on all openings, by keyper number, counted from 0.
         rejections: ascending by intent.
         before, after: collateral of every account, before reservation and after settlement.

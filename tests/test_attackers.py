@@ -1,6 +1,7 @@
 """Attackers among orders: exactly they are taken out, and the rest trades as the plain twin."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 
 from crypto.commitment import SealedIntent
 from crypto.params import TEST_INSECURE_SMALL
+from darkpool import venue as venue_module
 from darkpool.admission.errors import WrongSignature
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
-from darkpool.clients import identifier
+from darkpool.clients import LocalClients, identifier
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
@@ -135,6 +137,31 @@ def test_a_refused_submission_stops_nobody_else(tmp_path: Path) -> None:
     assert not result.taken_out
     assert len(result.outcome.admitted) == len(orders)
     require_twin_of_the_rest(orders, result)
+
+
+class ForgedInstrument(LocalClients):
+    """Signs wrongly whatever it sends for instrument B."""
+
+    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+        for made in super().submissions(terms):
+            if made.sealed.instrument == identifier(InstrumentName("B")):
+                yield replace(made, sealed=replace(made.sealed, deadline=made.sealed.deadline + 1))
+            else:
+                yield made
+
+
+def test_an_instrument_whose_submissions_are_all_refused_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venue_module, "LocalClients", ForgedInstrument)
+    orders = orders_of("ABD", 1)
+    result = run(orders, (), tmp_path / "record")
+    assert [refusal.code for refusal in result.refused] == [WrongSignature.code] * 12
+    require_twin_of_the_rest([o for o in orders if o.instrument != "B"], result)
+    record = Record.load(tmp_path / "record")
+    listed = [(i.name, len(i.intents), i.outcome is None) for i in record.summary.instruments]
+    assert listed == [("A", 12, False), ("D", 12, False), ("B", 0, True)]
+    assert audit(tmp_path / "record").ok
 
 
 def test_openings_are_named_by_the_places_of_their_intents(tmp_path: Path) -> None:

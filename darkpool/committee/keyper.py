@@ -129,7 +129,8 @@ class Keyper:
         self._final_root = final_root
         self._work = work
         self._require_references = require_references
-        self._open_contexts: dict[bytes, int | None] = {}
+        self._auctions: dict[bytes, tuple[Interval, bytes]] = {}
+        self._preparations: dict[bytes, int] = {}
         self._certifier = Certifier(
             secrets.keyper, material, addresses, signing_key, store.admissions, domain, clock
         )
@@ -210,7 +211,7 @@ class Keyper:
             got = "none" if final is None else final.hex()
             raise OpeningRefused(f"auction {interval}", f"final batch root {expected}", got)
         context = opening_context(self._domain, interval, final)
-        self._open_contexts[context] = None
+        self._auctions[context] = (interval, final)
         return context
 
     def beacon_share(self, interval: Interval, root: bytes) -> dict[int, bytes]:
@@ -221,6 +222,9 @@ class Keyper:
         """
         if self._final_root(interval) != root:
             raise OpeningRefused(f"beacon {interval}", "a final batch root", root.hex())
+        return self._beacon_share(interval, root)
+
+    def _beacon_share(self, interval: Interval, root: bytes) -> dict[int, bytes]:
         return {
             j: derive_seed(labels.BEACON, seed, interval, root)
             for j, seed in self._secrets.seeds.items()
@@ -240,7 +244,7 @@ class Keyper:
 
     def accept_preparation(self, number: int) -> None:
         """Accept the openings that the preparation of an issued mask needs, until it is used."""
-        self._open_contexts[mask_context(self._secrets.committee.epoch, number)] = number
+        self._preparations[mask_context(self._secrets.committee.epoch, number)] = number
 
     def consume_mask(self, number: int, context: bytes) -> None:
         """Bind a mask to an auction, once.
@@ -265,11 +269,14 @@ class Keyper:
         draw = mask.draw
         self._secrets.require_epoch(draw.epoch)
         self._store.finish_mask(draw.epoch, draw.number, digest, len(mask.order))
-        self._open_contexts.pop(mask_context(draw.epoch, draw.number), None)
+        self._preparations.pop(mask_context(draw.epoch, draw.number), None)
         return sign(mask_attestation_digest(self._domain, digest), self._signing_key)
 
     def sign_transcript(self, context: bytes, terms: bytes) -> bytes:
-        """Sign all that was opened in an auction, and open nothing more in it.
+        """Sign the beacon and all that was opened in an auction, and open nothing more in it.
+
+        Of the beacon it signs the shares that it holds, computed again from its own seeds: no word
+        of the operator's enters.
 
         Args:
             terms: `crypto.attestation.venue_terms_digest`.
@@ -277,12 +284,12 @@ class Keyper:
         Raises:
             OpeningRefused: the auction never began, or ended with another transcript.
         """
-        if context not in self._open_contexts:
+        if context not in self._auctions:
             raise OpeningRefused("transcript", "an auction that has begun", "another context")
-        entries = self._store.entries(context)
-        digest = transcript_digest(self._domain, context, terms, self.number, entries)
+        entries, beacon = self._store.entries(context), self._beacon_share(*self._auctions[context])
+        digest = transcript_digest(self._domain, context, terms, self.number, entries, beacon)
         self._store.close_transcript(context, digest)
-        del self._open_contexts[context]
+        del self._auctions[context]
         return sign(digest, self._signing_key)
 
     def sign_settlement(self, settlement: SettlementRoot) -> bytes:
@@ -327,9 +334,9 @@ class Keyper:
 
     def _check(self, request: OpeningRequest) -> None:
         self._secrets.require_epoch(request.epoch)
-        if request.context not in self._open_contexts:
+        preparing = self._preparations.get(request.context)
+        if preparing is None and request.context not in self._auctions:
             raise OpeningRefused(request.purpose, "an auction that has begun", "another context")
-        preparing = self._open_contexts[request.context]
         if preparing is not None:
             self._store.require_preparation(request.epoch, preparing)
         number, part = request.covered.mask_number, request.covered.mask_part

@@ -158,15 +158,20 @@ class LocalCommittee:
         """Signatures on a settlement, by keyper; of a quorum at least."""
         return self._ask(lambda keyper: keyper.sign_settlement(settlement))
 
-    def sign_transcript(self, session: Session, terms: bytes) -> dict[int, bytes]:
-        """Signatures on all that was opened in an auction, by keyper; of a quorum at least.
+    def sign_transcript(self, session: Session, terms: bytes, beacon: Beacon) -> dict[int, bytes]:
+        """Signatures on the beacon and all that was opened in an auction, by keyper.
 
-        A keyper that missed an opening signs another transcript, which does not count.
+        They are of a quorum at least. A keyper that missed an opening, or that knows another
+        beacon, signs another transcript, which does not count.
+
+        Raises:
+            InvalidSignature: for that, too few signatures count.
         """
+        shares = dict(enumerate(beacon.shares))
 
         def signature(keyper: Keyper) -> bytes:
             digest = transcript_digest(
-                self._domain, session.context, terms, keyper.number, session.entries
+                self._domain, session.context, terms, keyper.number, session.entries, shares
             )
             signed = keyper.sign_transcript(session.context, terms)
             verify_signature(digest, signed, account_bytes(keyper.address))

@@ -11,7 +11,7 @@ from darkpool.record import Record
 from darkpool.record_schema import TransactionRecord
 from darkpool.verification.accounts import balances_root
 from darkpool.verification.batch import check_quorum
-from darkpool.verification.outcome import fills_root, results_root
+from darkpool.verification.outcome import fills_root, results_root, settled_instruments
 from darkpool.verification.report import Findings
 
 
@@ -174,7 +174,7 @@ def _check_settlement(record: Record, said: ChainSettlement | None, findings: Fi
     if said is None:
         findings.add("settlement", "a settled batch", "none on the chain")
         return
-    for index, instrument in enumerate(record.summary.instruments):
+    for index, instrument in enumerate(settled_instruments(record)):
         outcome = instrument.outcome
         tick, volume = (0, 0) if outcome is None else (outcome.tick, outcome.volume)
         stated = ChainResult(instrument.identifier, outcome is not None, tick, volume)

@@ -59,13 +59,16 @@ def _check_opening(record: Record, part: str, opened: OpenedRecord, findings: Fi
 
 
 def check_transcripts(record: Record, findings: Findings) -> None:
-    """A quorum of keypers signed exactly these openings, in this order, under these terms."""
+    """A quorum of keypers signed exactly these openings, in this order, and beacon and terms."""
     summary = record.summary
     domain, terms = summary.venue.domain(), _terms_digest(record)
     entries = [_entry(record, index) for index in range(len(record.openings))]
+    beacon_shares = dict(enumerate(summary.beacon_shares))
     for keyper, signature in summary.transcripts.items():
         with findings.watch(f"transcript, signature of keyper {keyper}"):
-            digest = transcript_digest(domain, summary.context, terms, keyper, entries)
+            digest = transcript_digest(
+                domain, summary.context, terms, keyper, entries, beacon_shares
+            )
             verify_signature(digest, signature, summary.committee.addresses[keyper])
     if len(summary.transcripts) < record.committee.quorum:
         expected = f"at least {record.committee.quorum}"
@@ -110,7 +113,10 @@ def _terms_digest(record: Record) -> bytes:
 
 
 def check_beacon(record: Record, findings: Findings) -> None:
-    """The beacon is the SHA-256 of what the virtual parties sent."""
+    """The beacon is the SHA-256 of what the virtual parties sent.
+
+    That they sent it is what the keypers' signatures under the transcript say.
+    """
     shares = record.summary.beacon_shares
     expected = hashlib.sha256(b"".join(shares)).digest()
     findings.equal("beacon", expected, record.summary.beacon)

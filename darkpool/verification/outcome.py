@@ -12,7 +12,7 @@ from crypto.labels import PRIORITY
 from crypto.lanes import Lanes
 from crypto.merkle import merkle_root
 from darkpool.record import Record
-from darkpool.record_schema import FillRecord
+from darkpool.record_schema import FillRecord, InstrumentRecord
 from darkpool.verification.report import Findings
 from darkpool.verification.transcript import BUY, SELL, Derived, Transcript
 
@@ -119,10 +119,16 @@ def check_fills(record: Record, findings: Findings) -> None:
         findings.equal(f"instrument {instrument.name}, lots sold", volume, sold)
 
 
+def settled_instruments(record: Record) -> list[InstrumentRecord]:
+    """Those that a result is settled of: all that have an intent in the batch."""
+    return [instrument for instrument in record.summary.instruments if instrument.intents]
+
+
 def results_root(record: Record) -> bytes:
     """Keccak-256 of the contract ABI encoding of (bytes32, bool, uint32, uint64)[]."""
-    words = [_word(_WORD), _word(len(record.summary.instruments))]
-    for instrument in record.summary.instruments:
+    instruments = settled_instruments(record)
+    words = [_word(_WORD), _word(len(instruments))]
+    for instrument in instruments:
         outcome = instrument.outcome
         tick, volume = (0, 0) if outcome is None else (outcome.tick, outcome.volume)
         words += [instrument.identifier, _word(outcome is not None), _word(tick), _word(volume)]

@@ -20,7 +20,7 @@ from darkpool.clock import SimulatedClock
 from darkpool.committee import store as store_module
 from darkpool.committee.durable import Equivocation
 from darkpool.committee.keyper import Keyper, mask_context
-from darkpool.committee.local import LocalCommittee
+from darkpool.committee.local import Beacon, LocalCommittee
 from darkpool.committee.store import MaskUsed, OpeningRefused
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes
@@ -368,17 +368,20 @@ def test_a_keyper_does_not_show_its_secrets(keyper: Keyper) -> None:
 def test_a_signed_transcript_ends_an_auction(
     house: House, committee: LocalCommittee, keyper: Keyper
 ) -> None:
-    session = committee.begin_auction(house.closed(committee), lambda _revealed: None)
+    interval = house.closed(committee)
+    beacon = committee.beacon(interval, house.final_roots[interval])
+    shares = dict(enumerate(beacon.shares))
+    session = committee.begin_auction(interval, lambda _revealed: None)
     session.open("first", covered_of(house, 1))
     session.open("second", covered_of(house, 2))
     terms = b"\x2a" * 32
-    signatures = committee.sign_transcript(session, terms)
+    signatures = committee.sign_transcript(session, terms, beacon)
     assert sorted(signatures) == [0, 1, 2, 3]
     for number, signature in signatures.items():
-        digest = transcript_digest(DOMAIN, session.context, terms, number, session.entries)
+        digest = transcript_digest(DOMAIN, session.context, terms, number, session.entries, shares)
         verify_signature(digest, signature, account_bytes(committee.addresses[number]))
         for other in (session.entries[:1], session.entries[::-1]):
-            false = transcript_digest(DOMAIN, session.context, terms, number, other)
+            false = transcript_digest(DOMAIN, session.context, terms, number, other, shares)
             with pytest.raises(InvalidSignature):
                 verify_signature(false, signature, account_bytes(committee.addresses[number]))
     request = request_of(session.context, covered_of(house, 3), sequence=2)
@@ -387,11 +390,49 @@ def test_a_signed_transcript_ends_an_auction(
         keyper.sign_transcript(session.context, terms)
 
 
-def test_a_transcript_stays_closed_after_a_restart(house: House, committee: LocalCommittee) -> None:
-    interval = house.closed(committee)
+def test_a_keyper_signs_the_beacon_that_it_computes_itself(
+    house: House, committee: LocalCommittee
+) -> None:
+    """Every share but its own number's, whatever the operator says the beacon was."""
+    interval, terms = house.closed(committee), b"\x2a" * 32
+    root = house.final_roots[interval]
+    beacon = committee.beacon(interval, root)
     session = committee.begin_auction(interval, lambda _revealed: None)
     session.open("first", covered_of(house, 1))
-    signatures = committee.sign_transcript(session, b"\x2a" * 32)
+    invented = Beacon(tuple(bytes([j]) * 32 for j in range(4)), bytes(32))
+    with pytest.raises(InvalidSignature):
+        committee.sign_transcript(session, terms, invented)
+    committee.begin_auction(interval, lambda _revealed: None)
+    signatures = committee.sign_transcript(session, terms, beacon)
+    assert sorted(signatures) == [0, 1, 2, 3]
+    for share in range(4):
+        shares = dict(enumerate(beacon.shares)) | {share: bytes(32)}
+        covering = []
+        for number, signature in signatures.items():
+            digest = transcript_digest(
+                DOMAIN, session.context, terms, number, session.entries, shares
+            )
+            try:
+                verify_signature(digest, signature, account_bytes(committee.addresses[number]))
+            except InvalidSignature:
+                covering.append(number)
+        assert covering == [number for number in range(4) if number != share]
+
+
+def test_a_transcript_is_of_auctions_alone(keyper: Keyper) -> None:
+    number = keyper.next_mask()
+    keyper.issue_mask(number)
+    keyper.accept_preparation(number)
+    with pytest.raises(OpeningRefused):
+        keyper.sign_transcript(mask_context(EPOCH, number), bytes(32))
+
+
+def test_a_transcript_stays_closed_after_a_restart(house: House, committee: LocalCommittee) -> None:
+    interval = house.closed(committee)
+    beacon = committee.beacon(interval, house.final_roots[interval])
+    session = committee.begin_auction(interval, lambda _revealed: None)
+    session.open("first", covered_of(house, 1))
+    signatures = committee.sign_transcript(session, b"\x2a" * 32, beacon)
     for keyper in committee.keypers:
         assert keyper.begin_auction(interval) == session.context
         request = request_of(session.context, covered_of(house, 3), sequence=1)

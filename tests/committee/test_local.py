@@ -243,7 +243,7 @@ def test_one_failing_keyper_of_four_stops_nothing(house: House) -> None:
     ciphertext = encrypt_slots(house.material.order.public, values, bytes(32))
     covered = selected(house.order, ciphertext, values < 9, LANES_LEVEL)
     assert session.open("bits", covered)[:10].tolist() == [*range(9), 0]
-    assert sorted(committee.sign_transcript(session, bytes(32))) == [0, 2, 3]
+    assert sorted(committee.sign_transcript(session, bytes(32), beacon)) == [0, 2, 3]
     roots = SettlementRoot(interval, bytes(32), bytes(32), bytes(32))
     assert sorted(committee.sign_settlement(roots)) == [0, 2, 3]
 

@@ -9,13 +9,14 @@ import pytest
 from crypto.commitment import Cancellation, sign
 from darkpool import venue as venue_module
 from darkpool.admission.intent import AuctionTerms, LimitOrder, SealedSubmission, SignedCancellation
+from darkpool.admission.orders import Order
 from darkpool.admission.sealing import seal_order
 from darkpool.clients import LocalClients, identifier
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.verification.audit import audit
 from tests.verification.conftest import Copy, Published, orders_of, publish
-from tests.verification.test_audit import failed
+from tests.verification.test_audit import chain_of, failed
 
 
 class Changing(LocalClients):
@@ -43,6 +44,37 @@ class Changing(LocalClients):
             ).submission
         mind = self.parties[2]
         self.parties = (*self.parties[:2], *[mind] * 3, *self.parties[3:])
+
+
+class Leaving(LocalClients):
+    """Takes everything back that it sends for instrument A."""
+
+    def submissions(  # type: ignore[override]
+        self, terms: AuctionTerms
+    ) -> Iterator[SealedSubmission | SignedCancellation]:
+        sent = []
+        for party, submission in zip(self.parties, super().submissions(terms), strict=True):
+            yield submission
+            sent.append(party)
+            if isinstance(party, Order) and party.instrument == "A":
+                message = Cancellation.of(submission.sealed, terms.domain)
+                key = self._keys[party.account]
+                yield SignedCancellation(message, sign(message.digest(terms.domain), key))
+                sent.append(party)
+        self.parties = tuple(sent)
+
+
+def test_an_instrument_whose_intents_are_all_cancelled_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venue_module, "LocalClients", Leaving)
+    published = publish(tmp_path / "record", orders_of("AB", 1), Pricing.UNIFORM, 4)
+    record = Record.load(published.directory)
+    assert len(record.cancellations) == 12
+    listed = [(i.name, len(i.intents), i.outcome is None) for i in record.summary.instruments]
+    assert listed == [("B", 12, False), ("A", 0, True)]
+    report = audit(published.directory, chain_of(published))
+    assert report.ok, failed(report)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Forged records: whoever changes one part to fit another is found by a third."""
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +10,18 @@ import pytest
 
 from crypto import slots
 from crypto.ciphertext import Ciphertext
-from crypto.commitment import address_of, sign
+from crypto.commitment import address_of, instrument_id, sign
 from crypto.decryption import combine_shares
 from crypto.encryption import add_plain
+from crypto.errors import InvalidSignature
+from darkpool.committee.local import Beacon, LocalCommittee, Session
+from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.record_files import npy_header
+from darkpool.units import Interval
 from darkpool.verification.audit import audit
 from darkpool.verification.report import AuditReport, Verdict
+from tests.verification.conftest import orders_of, publish
 
 
 def failed(report: AuditReport) -> dict[str, str]:
@@ -269,9 +276,40 @@ def shift_the_grid(copy: Any) -> None:
     copy.change("record.json", lambda tree: tree["summary"]["grid"].update(reference="100.25"))
 
 
+INVENTED = tuple(bytes([j]) * 32 for j in range(4))
+
+
+def invent_a_beacon(copy: Any) -> None:
+    """Shares of the forger's choice, and the value that goes with them."""
+
+    def invent(tree: Any) -> None:
+        tree["summary"]["beacon_shares"] = [f"0x{share.hex()}" for share in INVENTED]
+        tree["summary"]["beacon"] = f"0x{hashlib.sha256(b''.join(INVENTED)).hexdigest()}"
+
+    copy.change("record.json", invent)
+
+
+def add_an_instrument(copy: Any) -> None:
+    def add(tree: Any) -> None:
+        summary = tree["summary"]
+        identifier = "0x" + instrument_id("Z").hex()
+        last: dict[str, Any] = {
+            "name": "Z",
+            "identifier": identifier,
+            "intents": [],
+            "outcome": None,
+        }
+        summary["instruments"].append({**summary["instruments"][0], **last})
+        summary["references"].append({**summary["references"][0], "instrument": identifier})
+
+    copy.change("record.json", add)
+
+
 @pytest.mark.parametrize(
     ("forge", "check", "says"),
     [
+        (invent_a_beacon, "transcript", "signature of keyper 3"),
+        (add_an_instrument, "transcript", "signature of keyper 0"),
         (swap_intents, "batch root", "batch, root"),
         (drop_intent, "batch root", "batch, root"),
         (use_a_mask_twice, "schedule", "a mask not used before"),
@@ -308,6 +346,39 @@ def test_a_forged_record_fails_the_right_check(
     forge(copy)
     copy.reseal()
     assert says in failed(audit(copy.directory)).get(check, "holds")
+
+
+def test_an_invented_beacon_is_found_where_it_decides_nothing(quiet: Any, copy_of: Any) -> None:
+    copy = copy_of(quiet)
+    invent_a_beacon(copy)
+    copy.reseal()
+    assert set(failed(audit(copy.directory, quick=True))) == {"transcript"}
+
+
+def constant_beacon(_committee: LocalCommittee, _interval: Interval, _root: bytes) -> Beacon:
+    return Beacon(INVENTED, hashlib.sha256(b"".join(INVENTED)).digest())
+
+
+def unchecked_signatures(
+    committee: LocalCommittee, session: Session, terms: bytes, _beacon: Beacon
+) -> dict[int, bytes]:
+    return {k.number: k.sign_transcript(session.context, terms) for k in committee.keypers}
+
+
+def test_an_operator_cannot_choose_the_beacon_of_an_auction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights and priority follow from it, so all else fits: only the keypers' word does not."""
+    orders = orders_of("A", 3)
+    monkeypatch.setattr(LocalCommittee, "beacon", constant_beacon)
+    with pytest.raises(InvalidSignature):
+        publish(tmp_path / "none", orders, Pricing.UNIFORM, 4)
+    monkeypatch.setattr(LocalCommittee, "sign_transcript", unchecked_signatures)
+    published = publish(tmp_path / "record", orders, Pricing.UNIFORM, 4)
+    assert Record.load(published.directory).summary.beacon_shares == INVENTED
+    found = failed(audit(published.directory))
+    assert set(found) == {"transcript"}
+    assert "transcript, signature of keyper 0" in found["transcript"]
 
 
 def pardon_the_guilty(copy: Any) -> None:
