@@ -40,7 +40,7 @@ from darkpool.units import Interval, Lots
 INTENTS = 1000
 TICKS = 1024
 CAP = 100
-RUNS = 5
+RUNS = 3
 WORDS_SHAPE = (INTENTS, WORDS, len(STANDARD.order.data_primes), STANDARD.order.degree)
 
 
