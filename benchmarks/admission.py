@@ -4,7 +4,8 @@
   sums after close.
 * The operator's part, sustained: signatures, parsing, the durable register, and what two workers
   compute of every intent, one full interval after the other; the shape sums of each are computed
-  when it ends. Clients seal before the clock starts. The keypers' checks are not in it.
+  when it ends. Workers' results lie in memory (/dev/shm), and are written over from interval to
+  interval. Clients seal before the clock starts. The keypers' checks are not in it.
 * The whole, sealing left out: four keypers of this process check and certify as well.
 
 `--minutes N` sets how long the operator's part goes on; the result file wants 5.
@@ -17,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
@@ -156,7 +158,8 @@ def operators_part(bench: Bench, clients: Clients, minutes: float, state: Path) 
         register = AdmissionRegister(state / "register.sqlite")
         stack.callback(register.close)
         keys = bench.material.order
-        arrivals = stack.enter_context(Arrivals(keys, state / "arrivals", INTENTS, WORKERS))
+        memory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        arrivals = stack.enter_context(Arrivals(keys, memory / "arrivals", INTENTS, WORKERS))
         for number in count(1):
             terms = _terms(bench, number)
             submissions = clients.of_interval(terms, INTENTS)
@@ -190,10 +193,16 @@ def _interval(
         register.record(sealed, owner, INTENTS)
         books.add(ProvenIntent(sealed, submission.signature, digest, ciphertext, ()))
     books.gather(wait=True)
-    weights = shape_weights(STANDARD.order, secrets.token_bytes(32), INTENTS)
-    for combination in range(COMBINATIONS):
+    weights = shape_weights(STANDARD.order, secrets.token_bytes(32), INTENTS).tolist()
+
+    def summed(combination: int) -> ShapeSum:
         total = ShapeSum(STANDARD.order)
-        total.add(arrivals.shape, range(INTENTS), weights[combination].tolist())
+        total.add(arrivals.shape, range(INTENTS), weights[combination])
+        return total
+
+    with ThreadPoolExecutor(COMBINATIONS) as threads:
+        sums = list(threads.map(summed, range(COMBINATIONS)))
+    for total in sums:
         total.covered(bench.order, GRID.ticks)
 
 
