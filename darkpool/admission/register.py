@@ -6,9 +6,7 @@ not gathered into one transaction, because each would wait for the others with i
 a fifth of a millisecond of processor time, and the proof of knowledge more than forty.
 """
 
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +21,7 @@ from darkpool.admission.errors import (
     TooManyIntents,
     TooManyRejections,
 )
+from darkpool.durable import open_database, transaction
 from darkpool.limits import (
     CAPS_SUM_MAX_LOTS,
     INTENTS_PER_ACCOUNT_MAX,
@@ -60,10 +59,7 @@ class AdmissionRegister:
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
+        self._connection = open_database(path, _SCHEMA)
 
     def close(self) -> None:
         """Release the file."""
@@ -91,7 +87,7 @@ class AdmissionRegister:
             *(sealed.account, _octets(sealed.nonce), sealed.ciphertext_digest),
             *(*auction, owner, sealed.cap),
         )
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             self.require_new(sealed, owner, intents_max)
             cursor.execute("INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, 1)", row)
             cursor.execute(
@@ -106,7 +102,7 @@ class AdmissionRegister:
         It frees them once, however often it is told.
         """
         key = (sealed.account, _octets(sealed.nonce))
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             cursor.execute(
                 "UPDATE intents SET live = 0 WHERE live AND account = ? AND nonce = ?", key
             )
@@ -123,7 +119,7 @@ class AdmissionRegister:
         All of them are on disk when this returns, or none if it is killed.
         """
         rows = [(s.account, s.key_epoch, s.ciphertext_digest) for s in rejected]
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             cursor.executemany("INSERT OR IGNORE INTO rejections VALUES (?, ?, ?)", rows)
 
     def rejections(self, account: bytes, epoch: int) -> int:
@@ -182,17 +178,6 @@ class AdmissionRegister:
     def _found(self, condition: str, *values: bytes | str) -> bool:
         statement = f"SELECT 1 FROM intents WHERE {condition}"  # noqa: S608 (constants alone)
         return self._connection.execute(statement, values).fetchone() is not None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        cursor = self._connection.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
-            yield cursor
-        except BaseException:
-            cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
 
 
 _IN_AUCTION: Final = "instrument = ? AND interval = ?"

@@ -14,8 +14,7 @@ import os
 import secrets
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +52,7 @@ from darkpool.agent.rows import (
     planned_intent,
     unpack,
 )
+from darkpool.durable import open_database, transaction
 from darkpool.units import (
     FIRST_INTERVAL,
     AccountId,
@@ -82,10 +82,7 @@ class AgentStore:
     def __init__(self, path: Path, account: AccountId, domain: Domain) -> None:
         _make_private(path)
         self.account, self.domain = account, domain
-        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(SCHEMA)
+        self._connection = open_database(path, SCHEMA)
         owner = (STORE_VERSION, account, str(domain.chain_id), domain.verifying_contract)
         self._connection.execute(
             "INSERT OR IGNORE INTO owner VALUES (0, ?, ?, ?, ?, ?)",
@@ -112,7 +109,7 @@ class AgentStore:
         """
         if order.account != self.account:
             raise ForeignStore("account of an order", self.account, order.account)
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             live = cursor.execute(
                 "SELECT number FROM orders WHERE instrument = ? AND state = 'live'",
                 (order.instrument,),
@@ -141,7 +138,7 @@ class AgentStore:
         Raises:
             UnknownOrder, OrderClosed: see there.
         """
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             live_order(cursor, self.account, number)
             cursor.execute("UPDATE orders SET state = 'cancelled' WHERE number = ?", (number,))
 
@@ -153,7 +150,7 @@ class AgentStore:
             BelowFilled: the size is below what is filled and what is sealed without a result.
             OutOfBounds: a size or limit that no order has.
         """
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             placed = live_order(cursor, self.account, number)
             old = placed.order
             new = StandingOrder(
@@ -202,7 +199,7 @@ class AgentStore:
             TermsChanged: it began under other grids or keys of another epoch.
         """
         require_within("interval", FIRST_INTERVAL, INTERVAL_MAX, terms.interval)
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             if has_begun(cursor, terms):
                 return
             expire(cursor, terms.interval - 1)
@@ -274,7 +271,7 @@ class AgentStore:
             TermsChanged: another ciphertext was sealed before.
         """
         auction = (intent.interval, intent.instrument)
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             kept, packed, filled = cursor.execute(
                 "SELECT ciphertext_digest, envelopes, filled FROM intents"
                 " WHERE interval = ? AND instrument = ?",
@@ -310,7 +307,7 @@ class AgentStore:
             ResultConflict: another result was applied before, or a fill is above what was sealed.
         """
         self.interval(interval)
-        with self._transaction() as cursor:
+        with transaction(self._connection) as cursor:
             rows = cursor.execute(
                 "SELECT instrument, size, filled, order_number FROM intents WHERE interval = ?",
                 (interval,),
@@ -327,17 +324,6 @@ class AgentStore:
                     apply_fill(cursor, interval, instrument, filled, number)
             cursor.execute("UPDATE intervals SET finished = 1 WHERE interval = ?", (interval,))
             expire(cursor, interval)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        cursor = self._connection.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
-            yield cursor
-        except BaseException:
-            cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
 
 
 def _make_private(path: Path) -> None:

@@ -10,7 +10,8 @@ from crypto.commitment import Cancellation, Domain, SealedIntent
 from darkpool.admission.certification import KnownIntents
 from darkpool.admission.errors import AuctionClosed, IntentCancelled, SecondIntent, TooManyIntents
 from darkpool.admission.intent import CertifiedIntent, SignedCancellation
-from darkpool.committee.durable import Equivocation, transaction
+from darkpool.committee.equivocation import Equivocation
+from darkpool.durable import transaction
 from darkpool.errors import CheckFailed
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.record_json import from_json, to_json

@@ -16,7 +16,8 @@ from typing import Final
 from crypto.attestation import OpeningEntry
 from crypto.revealing import OpeningRequest
 from darkpool.committee.admissions import AdmissionStore
-from darkpool.committee.durable import Equivocation, open_database, transaction
+from darkpool.committee.equivocation import Equivocation
+from darkpool.durable import open_database, transaction
 from darkpool.errors import CheckFailed
 from darkpool.limits import KEY_EPOCH_OPENINGS_MAX
 from darkpool.units import Interval

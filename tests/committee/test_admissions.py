@@ -11,7 +11,7 @@ from crypto.commitment import AdmissionCertificate, Cancellation, Domain, Sealed
 from darkpool.admission.errors import AuctionClosed, IntentCancelled, SecondIntent, TooManyIntents
 from darkpool.admission.intent import CertifiedIntent, SignedCancellation
 from darkpool.committee.admissions import AdmissionNotOpen, AdmissionStore, IntentKey
-from darkpool.committee.durable import Equivocation
+from darkpool.committee.equivocation import Equivocation
 from darkpool.committee.store import KeyperStore
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.units import Interval

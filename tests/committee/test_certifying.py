@@ -44,7 +44,7 @@ from darkpool.admission.errors import (
 from darkpool.admission.intent import AuctionTerms, CertifiedIntent
 from darkpool.clock import SimulatedClock
 from darkpool.committee.admissions import AdmissionNotOpen
-from darkpool.committee.durable import Equivocation
+from darkpool.committee.equivocation import Equivocation
 from darkpool.committee.factory import CommitteeSeat
 from darkpool.committee.keyper import Keyper
 from darkpool.committee.local import LocalCommittee

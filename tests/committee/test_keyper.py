@@ -18,7 +18,7 @@ from crypto.revealing import CoveredCiphertext, OpeningRequest, selected
 from darkpool.admission.reference import MissingReference, ReferenceWatch, StaleReference
 from darkpool.clock import SimulatedClock
 from darkpool.committee import store as store_module
-from darkpool.committee.durable import Equivocation
+from darkpool.committee.equivocation import Equivocation
 from darkpool.committee.keyper import Keyper, mask_context
 from darkpool.committee.local import Beacon, LocalCommittee
 from darkpool.committee.store import MaskUsed, OpeningRefused

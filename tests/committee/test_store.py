@@ -14,7 +14,7 @@ from crypto.ciphertext import Ciphertext
 from crypto.params import TEST_INSECURE_SMALL
 from crypto.revealing import CoveredCiphertext, OpeningRequest
 from darkpool.committee import store as store_module
-from darkpool.committee.durable import Equivocation
+from darkpool.committee.equivocation import Equivocation
 from darkpool.committee.store import KeyperStore, MaskUsed, OpeningRefused
 from darkpool.units import Interval
 

@@ -1,4 +1,4 @@
-"""Writes that are synced before the caller goes on, and the error of a broken promise."""
+"""SQLite files whose writes are on the disk before the caller goes on."""
 
 from __future__ import annotations
 
@@ -6,19 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from darkpool.errors import CheckFailed
-
-
-class Equivocation(CheckFailed):
-    """A second, different statement where a keyper makes one for ever."""
-
-    def __init__(self, what: str, interval: int, expected: bytes, got: bytes) -> None:
-        super().__init__(
-            f"{what} of interval {interval}: expected {expected.hex()}, signed before; "
-            f"got {got.hex()}"
-        )
-        self.what, self.interval, self.expected, self.got = what, interval, expected, got
 
 
 def open_database(path: Path, schema: str) -> sqlite3.Connection:
