@@ -74,9 +74,7 @@ class IntentCertificate:
             InvalidMessageField: a field does not fit its type.
         """
         expected = AdmissionCertificate.of(sealed, domain, closes_ms)
-        if self.message != expected:
-            raise InvalidCertificate("message", expected, self.message)
-        verify_quorum(self.message.digest(domain), self.signatures, addresses, quorum)
+        _verify(self, expected, domain, addresses, quorum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +102,19 @@ class CancellationCertificate:
             InvalidMessageField: a field does not fit its type.
         """
         expected = CancellationReceipt.of(cancelled, closes_ms)
-        if self.message != expected:
-            raise InvalidCertificate("message", expected, self.message)
-        verify_quorum(self.message.digest(domain), self.signatures, addresses, quorum)
+        _verify(self, expected, domain, addresses, quorum)
+
+
+def _verify(
+    certificate: IntentCertificate | CancellationCertificate,
+    expected: AdmissionCertificate | CancellationReceipt,
+    domain: Domain,
+    addresses: Sequence[bytes],
+    quorum: int,
+) -> None:
+    if certificate.message != expected:
+        raise InvalidCertificate("message", expected, certificate.message)
+    verify_quorum(expected.digest(domain), certificate.signatures, addresses, quorum)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,7 @@ fill, margin, settle, publish. Nothing is decrypted before the batch root is fin
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crypto.commitment import BatchRoot, SettlementRoot
@@ -26,6 +24,7 @@ from darkpool.admission.intent import (
     SignedCancellation,
 )
 from darkpool.books import Book, Books, Fault, Rejection
+from darkpool.clock import Stopwatch
 from darkpool.committee.factory import MaskFactory
 from darkpool.committee.local import Beacon, LocalCommittee, Session
 from darkpool.crossing.arrivals import Arrivals
@@ -92,19 +91,6 @@ class CollateralMoved(CheckFailed):
         self.account, self.expected, self.got = account, expected, got
 
 
-class _Stopwatch:
-    """Milliseconds by step, in the order in which the steps ran."""
-
-    def __init__(self) -> None:
-        self.timings_ms: dict[str, int] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter_ns()
-        yield
-        self.timings_ms[name] = (time.perf_counter_ns() - start) // 1_000_000
-
-
 def run_auction(
     engine: Engine,
     terms: AuctionTerms,
@@ -125,7 +111,7 @@ def run_auction(
         AdmissionRefused, MarginError: of the first submission, where all were refused.
         DarkpoolError, CryptoError: the auction cannot go on; nothing settles.
     """
-    watch = _Stopwatch()
+    watch = Stopwatch()
     with watch.step("admit"):
         progress("admit")
         arrived = _admit(engine, terms, margin, bond, admission, submissions, record)

@@ -28,7 +28,7 @@ from darkpool.units import (
     InstrumentId,
     Interval,
     Lots,
-    account_id,
+    account_of,
 )
 
 
@@ -96,7 +96,7 @@ class _Placed:
 def place_of(sealed: SealedIntent) -> tuple[AccountId, AuctionId]:
     """Whose intent it is, and for which auction."""
     auction = AuctionId(InstrumentId(sealed.instrument), Interval(sealed.interval))
-    return account_id(f"0x{sealed.account.hex()}"), auction
+    return account_of(sealed.account), auction
 
 
 def _turn_of(intent: _Arrived) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from darkpool.record_schema import VenueRecord
 from darkpool.settlement.chain import Chain
 from darkpool.settlement.evidence import BatchEvidence, SettlementEvidence
-from darkpool.units import AccountId, Interval, account_bytes, account_id
+from darkpool.units import Interval, account_bytes, account_of
 from darkpool.verification.evidence import ChainBatch, ChainEvidence, ChainResult, ChainSettlement
 
 
@@ -28,7 +28,7 @@ class RecordedVenue:
             ChainUnavailable: the node does not answer, or there are no contracts.
         """
         chain = self._chain
-        settlement, vault = _account(self._venue.settlement), _account(self._venue.vault)
+        settlement, vault = account_of(self._venue.settlement), account_of(self._venue.vault)
         chain.attach(chain.deployment_at(settlement, vault, 0))
         found, said = chain.deployment, chain.evidence(Interval(interval))
         return ChainEvidence(
@@ -45,10 +45,6 @@ class RecordedVenue:
                 for account, flow in chain.flows_before(Interval(interval)).items()
             },
         )
-
-
-def _account(address: bytes) -> AccountId:
-    return account_id(f"0x{address.hex()}")
 
 
 def _signers(numbers: tuple[int, ...]) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ from darkpool.units import (
     InstrumentId,
     InstrumentName,
     Lots,
-    account_id,
+    account_of,
     cap_bucket,
 )
 
@@ -151,7 +151,7 @@ class LocalClients:
         amounts: dict[AccountId, Cash] = {}
         for party in self.parties:
             if isinstance(party, Order):
-                account = account_id("0x" + address_of(self._keys[party.account]).hex())
+                account = account_of(address_of(self._keys[party.account]))
                 cap = self._cap(party)
             else:
                 account, cap = party.account, party.cap

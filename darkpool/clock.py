@@ -1,6 +1,8 @@
 """Time as something that is handed in: the system's, or a simulated one that a test moves."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from darkpool.errors import OutOfBounds
@@ -72,3 +74,17 @@ class SimulatedClock:
         if duration_ms < 0:
             raise OutOfBounds("duration in ms", 0, 2**63 - 1, duration_ms)
         self._passed_ms += duration_ms
+
+
+class Stopwatch:
+    """Milliseconds by step, in the order in which the steps ended."""
+
+    def __init__(self) -> None:
+        self.timings_ms: dict[str, int] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time what runs inside; a step that ends by an exception is not noted."""
+        start = time.perf_counter_ns()
+        yield
+        self.timings_ms[name] = (time.perf_counter_ns() - start) // 1_000_000

@@ -42,7 +42,7 @@ from darkpool.units import (
     InstrumentName,
     PriceGrid,
     account_bytes,
-    account_id,
+    account_of,
 )
 
 
@@ -166,11 +166,7 @@ def _with_deposits(
     for account, amount in late.items():
         before = known.get(account, BalanceRecord(account, 0, 0, none))
         known[account] = replace(before, withdrawable=before.withdrawable + amount)
-    return tuple(known[account] for account in sorted(known, key=_in_ledger_order))
-
-
-def _in_ledger_order(account: bytes) -> AccountId:
-    return account_id(f"0x{account.hex()}")
+    return tuple(known[account] for account in sorted(known, key=account_of))
 
 
 def _grid(grid: PriceGrid) -> GridRecord:

@@ -100,6 +100,15 @@ def account_id(text: str) -> AccountId:
     return AccountId(to_checksum_address(text))
 
 
+def account_of(address: bytes) -> AccountId:
+    """Return the account at an address of 20 bytes.
+
+    Raises:
+        InvalidAccount: other than 20 bytes.
+    """
+    return account_id(f"0x{address.hex()}")
+
+
 def account_bytes(account: AccountId) -> bytes:
     """Return the 20 bytes of an address."""
     return bytes.fromhex(account[2:])
@@ -114,6 +123,17 @@ def cap_bucket(size: Lots) -> Lots:
     if not 0 <= size <= ORDER_SIZE_MAX_LOTS:
         raise OutOfBounds("size in lots", 0, ORDER_SIZE_MAX_LOTS, size)
     return Lots(CAP_BUCKETS_LOTS[bisect_left(CAP_BUCKETS_LOTS, size)])
+
+
+def require_bucket(quantity: str, cap: Lots) -> None:
+    """Check that a public cap is one of `CAP_BUCKETS_LOTS`.
+
+    Raises:
+        OutOfBounds: it is not; names the quantity.
+    """
+    if cap not in CAP_BUCKETS_LOTS:
+        lowest, highest = CAP_BUCKETS_LOTS[0], CAP_BUCKETS_LOTS[-1]
+        raise OutOfBounds(f"{quantity} in lots, a bucket", lowest, highest, cap)
 
 
 _UNITS_PER_ONE: Final = 10**PRICE_DECIMALS

@@ -11,7 +11,6 @@ from __future__ import annotations
 import signal
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,7 +36,7 @@ from darkpool.admission.reference import ReferenceWatch, Reporter
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction import Engine, mask_shapes, run_auction
 from darkpool.clients import LocalClients, OpeningsFolder, Stranger, identifier, instrument_of
-from darkpool.clock import Clock, SkippingClock
+from darkpool.clock import Clock, SkippingClock, Stopwatch
 from darkpool.committee.factory import CommitteeSeat, MaskFactory, local_committee
 from darkpool.committee.keyper import FinalRoot
 from darkpool.crossing.arrivals import Arrivals
@@ -56,7 +55,7 @@ from darkpool.units import (
     AccountId,
     Cash,
     Interval,
-    account_id,
+    account_of,
 )
 from darkpool.venue_result import VenueResult, venue_result
 from darkpool.venue_terms import VenueTerms
@@ -116,20 +115,6 @@ class _NoRecord:
         """Forget it."""
 
 
-class _Watch:
-    """Milliseconds by step."""
-
-    def __init__(self) -> None:
-        self.timings_ms: dict[str, int] = {}
-
-    @contextmanager
-    def step(self, name: str, progress: Progress) -> Iterator[None]:
-        progress(name, 0, 0)
-        start = time.perf_counter_ns()
-        yield
-        self.timings_ms[name] = (time.perf_counter_ns() - start) // 1_000_000
-
-
 def run_orders(
     orders: Sequence[Order],
     terms: VenueTerms,
@@ -149,7 +134,7 @@ def run_orders(
         DarkpoolError, CryptoError: the auction could not go on; no folder has been made.
     """
     places.require_apart()
-    watch = _Watch()
+    watch = Stopwatch()
     margin = dict.fromkeys((identifier(order.instrument) for order in orders), terms.margin())
     with ExitStack() as stack:
         record = None
@@ -161,9 +146,11 @@ def run_orders(
             stack.callback(openings.abandon)
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-")))
         chain, clock = connect(), SkippingClock()
-        with watch.step("keys", progress):
+        with watch.step("keys"):
+            progress("keys", 0, 0)
             material, seats = _deal(parameters, terms.keypers, state)
-        with watch.step("chain", progress):
+        with watch.step("chain"):
+            progress("chain", 0, 0)
             public = _deploy(terms, material, seats, chain, orders, clock)
         references = ReferenceWatch(public.auction.domain, public.auction.reporter, clock)
         references.accept(public.auction.interval, public.auction.references)
@@ -176,7 +163,8 @@ def run_orders(
         )
         if record is not None:
             record.add_material(material)
-        with watch.step("deposit", progress):
+        with watch.step("deposit"):
+            progress("deposit", 0, 0)
             ledger = _deposit(chain, public.bond, clients.deposits(margin, public.bond))
         before = balances_of(ledger)
         engine = _engine(public, seats, chain, masks, arrivals, ledger, references, clock)
@@ -184,7 +172,8 @@ def run_orders(
         sink = record or _NoRecord()
         outcome = _auction(engine, public, admission, clients, sink, progress, clock)
         if record is not None:
-            with watch.step("record", progress):
+            with watch.step("record"):
+                progress("record", 0, 0)
                 record.finish(auction_summary(public, outcome, before, balances_of(ledger)))
         if openings is not None:
             openings.finish(outcome.admitted)
@@ -216,7 +205,7 @@ def _deploy(
 
     The venue plays its reporter as well: it signs the reference price that it was given, now.
     """
-    addresses = [account_id("0x" + address_of(seat.signing_key).hex()) for seat in seats]
+    addresses = [account_of(address_of(seat.signing_key)) for seat in seats]
     deployment = chain.deploy(addresses)
     names = {identifier(order.instrument): order.instrument for order in orders}
     domain = deployment.domain()

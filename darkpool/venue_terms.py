@@ -5,16 +5,11 @@ from typing import Final
 
 from darkpool.admission.intent import CAP_MIN_DEFAULT
 from darkpool.errors import OutOfBounds
-from darkpool.limits import (
-    CAP_BUCKETS_LOTS,
-    CASH_DECIMALS,
-    INTENTS_PER_AUCTION_MAX,
-    OWNERS_MIN_DEFAULT,
-)
+from darkpool.limits import CASH_DECIMALS, INTENTS_PER_AUCTION_MAX, OWNERS_MIN_DEFAULT
 from darkpool.margin.bond import BondTerms
 from darkpool.margin.terms import MarginTerms
 from darkpool.outcome import Pricing
-from darkpool.units import AccountId, Cash, Lots, PriceGrid
+from darkpool.units import AccountId, Cash, Lots, PriceGrid, require_bucket
 
 KEYPERS_MIN: Final = 3
 KEYPERS_MAX: Final = 4
@@ -60,9 +55,7 @@ class VenueTerms:
             raise OutOfBounds("keypers", KEYPERS_MIN, KEYPERS_MAX, self.keypers)
         if not 1 <= self.owners_min <= INTENTS_PER_AUCTION_MAX:
             raise OutOfBounds("owners", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
-        if self.cap_min not in CAP_BUCKETS_LOTS:
-            lowest, highest = CAP_BUCKETS_LOTS[0], CAP_BUCKETS_LOTS[-1]
-            raise OutOfBounds("minimum cap in lots, a bucket", lowest, highest, self.cap_min)
+        require_bucket("minimum cap", self.cap_min)
         self.margin()
         self.bond_terms(_NOBODY)
 

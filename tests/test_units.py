@@ -13,6 +13,7 @@ from darkpool.units import (
     Tick,
     account_bytes,
     account_id,
+    account_of,
     cap_bucket,
     price_decimal,
     price_units,
@@ -34,6 +35,7 @@ def test_an_address_gets_its_checksum_spelling() -> None:
     assert account_id(ADDRESS.lower()) == ADDRESS
     assert account_id("0x" + ADDRESS[2:].upper()) == ADDRESS
     assert account_bytes(account_id(ADDRESS)) == bytes.fromhex(ADDRESS[2:])
+    assert account_of(bytes.fromhex(ADDRESS[2:])) == ADDRESS
 
 
 @pytest.mark.parametrize(

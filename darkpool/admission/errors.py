@@ -6,7 +6,7 @@ from darkpool.errors import BadInput
 
 
 class AdmissionRefused(BadInput):
-    """A submission that takes no part in the auction; nothing of it has been kept.
+    """A submission that takes no part; nothing of it is kept, unless its reason says otherwise.
 
     `code` is the stable name of the reason, for programs.
     """

@@ -32,7 +32,8 @@ from darkpool.units import (
     Side,
     Tick,
     account_bytes,
-    account_id,
+    account_of,
+    require_bucket,
 )
 
 CAP_MIN_DEFAULT: Final = Lots(CAP_BUCKETS_LOTS[0])
@@ -92,13 +93,11 @@ class AuctionTerms:
                 raise InvalidOwners(account, "an owner that nobody else owns", f"{owner}: {above}")
         if not 1 <= self.owners_min <= INTENTS_PER_AUCTION_MAX:
             raise OutOfBounds("owners_min", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
-        if self.cap_min not in CAP_BUCKETS_LOTS:
-            lowest, highest = CAP_BUCKETS_LOTS[0], CAP_BUCKETS_LOTS[-1]
-            raise OutOfBounds("cap_min in lots, a bucket", lowest, highest, self.cap_min)
+        require_bucket("cap_min", self.cap_min)
 
     def owner_of(self, account: bytes) -> OwnerId:
         """Who owns an account, given by its 20 bytes."""
-        named = account_id(f"0x{account.hex()}")
+        named = account_of(account)
         return self.owners.get(named, OwnerId(named))
 
     def require_fresh(self, clock: Clock) -> Self:

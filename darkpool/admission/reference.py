@@ -28,7 +28,7 @@ from darkpool.units import (
     Interval,
     PriceGrid,
     account_bytes,
-    account_id,
+    account_of,
     price_units,
 )
 
@@ -140,7 +140,7 @@ class Reporter:
     @property
     def address(self) -> AccountId:
         """Address that its signatures recover to."""
-        return account_id("0x" + address_of(self._key).hex())
+        return account_of(address_of(self._key))
 
     def sign(
         self,

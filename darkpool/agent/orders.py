@@ -8,7 +8,7 @@ from typing import Final
 
 from darkpool.admission.intent import LimitOrder
 from darkpool.errors import InvalidAccount, InvalidOrder, OutOfBounds
-from darkpool.limits import CAP_BUCKETS_LOTS, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
+from darkpool.limits import ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.units import (
     FIRST_INTERVAL,
     AccountId,
@@ -20,6 +20,7 @@ from darkpool.units import (
     Side,
     Tick,
     account_id,
+    require_bucket,
 )
 
 INSTRUMENT_BYTES: Final = 32
@@ -75,7 +76,7 @@ class StandingOrder:
         require_within("size in lots", 1, ORDER_SIZE_MAX_LOTS, self.size)
         require_within("limit in price units", -PRICE_MAX_UNITS, PRICE_MAX_UNITS, self.limit)
         require_within("last interval", FIRST_INTERVAL, INTERVAL_MAX, self.good_until)
-        require_bucket(self.cap)
+        require_bucket("cap", self.cap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +131,3 @@ def require_within(quantity: str, lowest: int, highest: int, got: int) -> None:
     """
     if type(got) is not int or not lowest <= got <= highest:
         raise OutOfBounds(quantity, lowest, highest, got)
-
-
-def require_bucket(cap: Lots) -> None:
-    """Check that a public cap is one of the buckets.
-
-    Raises:
-        OutOfBounds: it is not.
-    """
-    if cap not in CAP_BUCKETS_LOTS:
-        raise OutOfBounds("cap in lots, a bucket", CAP_BUCKETS_LOTS[0], CAP_BUCKETS_LOTS[-1], cap)

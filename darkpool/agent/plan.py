@@ -11,8 +11,8 @@ from typing import Final
 from crypto.commitment import Intent
 from darkpool.admission.intent import AuctionTerms
 from darkpool.admission.sealing import draw_intent
-from darkpool.agent.orders import PlacedOrder, interval_order, require_bucket, require_within
-from darkpool.units import InstrumentId, Interval, Lots
+from darkpool.agent.orders import PlacedOrder, interval_order, require_within
+from darkpool.units import InstrumentId, Interval, Lots, require_bucket
 
 COVER_ONE_PPM: Final = 1_000_000
 """Every interval: the largest rate of cover traffic, and its scale."""
@@ -37,7 +37,7 @@ class CoverPolicy:
 
     def __post_init__(self) -> None:
         require_within("rate of cover traffic in ppm", 0, COVER_ONE_PPM, self.rate_ppm)
-        require_bucket(self.cap)
+        require_bucket("cap", self.cap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from darkpool.admission.intent import (
 from darkpool.clock import Clock
 from darkpool.committee.certifying import Certifier
 from darkpool.committee.store import KeyperStore, OpeningRefused
-from darkpool.units import AccountId, Interval, account_id
+from darkpool.units import AccountId, Interval, account_of
 
 FinalRoot = Callable[[Interval], bytes | None]
 """Asks the chain: the final batch root of an interval, or None where there is none."""
@@ -143,7 +143,7 @@ class Keyper:
     @property
     def address(self) -> AccountId:
         """Address that its signatures recover to."""
-        return account_id("0x" + address_of(self._signing_key).hex())
+        return account_of(address_of(self._signing_key))
 
     def open_admission(self, terms: AuctionTerms) -> None:
         """Accept intents of an interval; see `certifying.Certifier.open`."""

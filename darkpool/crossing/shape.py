@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from crypto.lanes import Lanes
-from crypto.revealing import CoveredCiphertext
 from crypto.ring import Words
 from crypto.seal import Evaluator
 from crypto.wellformed import COMBINATIONS, ShapeSum, shape_weights
@@ -60,7 +59,7 @@ class ShapeCheck:
             if not left:
                 break
             total = self._sum(combination, left) if guilty else total
-            values = self._open(f"shape {combination}", self._covered(total))
+            values = self._open(f"shape {combination}", total)
             guilty.update(self._search(combination, left, values))
         return sorted(guilty)
 
@@ -73,7 +72,7 @@ class ShapeCheck:
         middle = len(members) // 2
         first, second = members[:middle], members[middle:]
         name = f"shape {combination} from {first[0]} to {first[-1]}"
-        part = self._open(name, self._covered(self._sum(combination, first)))
+        part = self._open(name, self._sum(combination, first))
         rest = np.mod(values - part, self._evaluator.ring.plain_modulus)
         return self._search(combination, first, part) + self._search(combination, second, rest)
 
@@ -83,8 +82,5 @@ class ShapeCheck:
         total.add(self._words, rows, self._weights[combination, list(members)].tolist())
         return total
 
-    def _covered(self, total: ShapeSum) -> CoveredCiphertext:
-        return total.covered(self._evaluator, self._ticks)
-
-    def _open(self, purpose: str, covered: CoveredCiphertext) -> Lanes:
-        return self._session.open(purpose, covered)
+    def _open(self, purpose: str, total: ShapeSum) -> Lanes:
+        return self._session.open(purpose, total.covered(self._evaluator, self._ticks))

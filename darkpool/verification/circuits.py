@@ -118,8 +118,9 @@ class CircuitCheck:
     def _leave(self, present: frozenset[int]) -> None:
         """Take out of the books whoever took no part any more."""
         for place in sorted(self._present - present):
+            ciphertext = self._record.ciphertext(place)
             for book in self._books:
-                book.drop(place, self._record.ciphertext(place))
+                book.drop(place, ciphertext)
         self._present = self._present & present
 
     def _price_chunk(self, chunk: PriceChunk) -> None:

@@ -1,16 +1,11 @@
 """A client that seals whatever it likes, and does everything else as the protocol says."""
 
-import secrets
-from typing import Final
-
-from crypto.commitment import Intent, address_of
-from crypto.curves import BUY
+from crypto.commitment import address_of
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
-from darkpool.admission.sealing import seal_slots
+from darkpool.admission.sealing import draw_intent, seal_slots
+from darkpool.agent.orders import COVER
 from darkpool.units import InstrumentId, Lots
 from darkpool.wargames.draft import Vector
-
-_SECRET_BYTES: Final = 32
 
 
 def seal_as_attacker(
@@ -41,15 +36,5 @@ def seal_as_attacker(
     Raises:
         OutOfRange: wrong shape of the vector, or an entry outside [0, t).
     """
-    intent = Intent(
-        account=address_of(account_key),
-        instrument=instrument,
-        interval=terms.interval,
-        side=BUY,
-        size=0,
-        limit_tick=0,
-        nonce=nonce,
-        salt=secrets.token_bytes(_SECRET_BYTES),
-        root_seed=secrets.token_bytes(_SECRET_BYTES),
-    )
+    intent = draw_intent(COVER, instrument, terms.interval, address_of(account_key), nonce)
     return seal_slots(intent, vector, terms, account_key, deadline_s=deadline_s, cap=cap)

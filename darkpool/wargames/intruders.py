@@ -13,7 +13,8 @@ from coincurve import PrivateKey
 from crypto.commitment import address_of
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.errors import OutOfBounds
-from darkpool.units import AccountId, InstrumentId, Lots, PriceGrid, account_id
+from darkpool.limits import TICKS_MAX
+from darkpool.units import AccountId, InstrumentId, Lots, PriceGrid, account_of
 from darkpool.wargames.attacker import seal_as_attacker
 from darkpool.wargames.combined import OVER_CAP
 from darkpool.wargames.draft import TICKS_MIN
@@ -41,7 +42,7 @@ class Intruder:
     @property
     def account(self) -> AccountId:
         """Where its collateral is."""
-        return account_id("0x" + address_of(self._key).hex())
+        return account_of(address_of(self._key))
 
     @property
     def fault(self) -> str:
@@ -78,7 +79,7 @@ def draw_intruders(
     if not 0 <= count <= INTRUDERS_MAX:
         raise OutOfBounds("attackers", 0, INTRUDERS_MAX, count)
     if count and grid.ticks < TICKS_MIN:
-        raise OutOfBounds("ticks of a grid with attackers", TICKS_MIN, 2047, grid.ticks)
+        raise OutOfBounds("ticks of a grid with attackers", TICKS_MIN, TICKS_MAX, grid.ticks)
     draw = SystemRandom()
     kinds = [draw.sample(sorted(names), len(names)) for names in (MALFORMED, OVER_CAP)]
     chosen = []

@@ -1,9 +1,6 @@
 """The admission register: what it refuses, and that nothing makes it forget."""
 
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from darkpool.admission.errors import (
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.limits import CAPS_SUM_MAX_LOTS, REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX
 from darkpool.units import OwnerId
+from tests.interpreters import child
 
 ANN, BOB = OwnerId("ann"), OwnerId("bob")
 MOST = 2048
@@ -88,17 +86,6 @@ def test_an_account_that_is_rejected_too_often_is_refused_in_that_epoch(path: Pa
     assert caught.value.got == str(REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX)
     register.require_new(other(nonce=99, key_epoch=3), BOB, MOST)
     register.record(INTENT, ANN, MOST)
-
-
-def child(code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", code, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).resolve().parents[2],
-        env=dict(os.environ),
-    )
 
 
 ADMIT = """

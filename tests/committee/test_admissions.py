@@ -15,7 +15,7 @@ from darkpool.committee.equivocation import Equivocation
 from darkpool.committee.store import KeyperStore
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.units import Interval
-from tests.committee.test_store import child
+from tests.interpreters import child
 
 DOMAIN = Domain(1, bytes(20))
 INTERVAL = Interval(7)

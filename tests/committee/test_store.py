@@ -1,8 +1,5 @@
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from darkpool.committee import store as store_module
 from darkpool.committee.equivocation import Equivocation
 from darkpool.committee.store import KeyperStore, MaskUsed, OpeningRefused
 from darkpool.units import Interval
+from tests.interpreters import child
 
 RING = TEST_INSECURE_SMALL.order
 DIGEST = b"\x07" * 32
@@ -204,17 +202,6 @@ def test_a_failed_write_leaves_no_trace(path: Path, store: KeyperStore) -> None:
             (7, 1, CONTEXT)
         ]
         assert other.execute("SELECT COUNT(*) FROM openings").fetchone() == (0,)
-
-
-def child(code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", code, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).resolve().parents[2],
-        env={**os.environ, "DARKPOOL_TEST_INSECURE": "1"},
-    )
 
 
 ISSUE_THEN_DIE = """
