@@ -36,10 +36,10 @@ from darkpool.crossing.encrypted import (
 )
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.desk import Arrived, Desk, RecordSink
-from darkpool.errors import CheckFailed
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
 from darkpool.margin.bond import BondTerms
+from darkpool.margin.committed import Committed, count_committed
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import encode_positions
 from darkpool.margin.terms import MarginTerms
@@ -83,14 +83,6 @@ class Engine:
     terms_digest: bytes
 
 
-class CollateralMoved(CheckFailed):
-    """Collateral that margin was reserved on left the vault before the batch was committed."""
-
-    def __init__(self, account: AccountId, expected: int, got: int) -> None:
-        super().__init__(f"collateral of {account}: expected {expected} in the vault, got {got}")
-        self.account, self.expected, self.got = account, expected, got
-
-
 def run_auction(
     engine: Engine,
     terms: AuctionTerms,
@@ -104,8 +96,8 @@ def run_auction(
 ) -> AuctionOutcome:
     """Run the auctions of one interval.
 
-    A submission that is refused, and an intent that is found to be at fault, take no part and stop
-    nobody else's.
+    A submission that is refused, and an intent that is found to be at fault or whose account took
+    its collateral back, take no part and stop nobody else's.
 
     Raises:
         AdmissionRefused, MarginError: of the first submission, where all were refused.
@@ -119,7 +111,8 @@ def run_auction(
     with watch.step("close"):
         progress("close")
         batch, batch_signatures, batch_transaction = _close(engine, terms, arrived.closed)
-        credited = _count_deposits(engine, terms.interval)
+        committed = _count_deposits(engine, terms.interval)
+        arrived.books.set_aside_accounts(committed.short)
         session = engine.committee.begin_auction(terms.interval, record.add_opening)
         beacon = engine.committee.beacon(terms.interval, batch.root)
     with watch.step("masks"):
@@ -141,7 +134,7 @@ def run_auction(
             arrived.books.intent(rejection.place) for rejection in arrived.books.rejections
         )
         _charge(engine.ledger, bond, arrived.books.rejections)
-        leaves = _apply_margin(engine.ledger, terms, books, fills)
+        leaves = _apply_margin(engine.ledger, terms, books, fills, committed)
     with watch.step("settle"):
         progress("settle")
         settlement = _settle(engine, terms, results, fills, leaves)
@@ -158,7 +151,7 @@ def run_auction(
         batch_signatures=batch_signatures,
         batch_transaction=batch_transaction,
         settlement=settlement,
-        credited=credited,
+        net_deposits=committed.net_deposits,
         transcripts=transcripts,
         beacon=beacon,
         timings_ms=watch.timings_ms,
@@ -194,28 +187,11 @@ def _close(
     return batch, signatures, transaction
 
 
-def _count_deposits(engine: Engine, interval: Interval) -> dict[AccountId, Cash]:
-    """Book what the vault holds as of the commitment of the batch; returns what was new.
-
-    Anybody may pay in for anybody until then, and every account that has must have a balance.
-
-    Raises:
-        CollateralMoved: a deposit was taken back between reservation and commitment.
-    """
+def _count_deposits(engine: Engine, interval: Interval) -> Committed:
+    """Book what the vault holds as of the commitment of the batch, which pauses it."""
     flows = engine.chain.flows_before(interval)
-    credited = {}
-    for account in {*flows, *engine.ledger.accounts()}:
-        held = engine.ledger.collateral(account)
-        booked = held.withdrawable + held.encumbered
-        flow = flows.get(account)
-        there = 0 if flow is None else flow.deposited - flow.withdrawn
-        if there < booked:
-            raise CollateralMoved(account, booked, there)
-        if there > booked:
-            credited[account] = Cash(there - booked)
-    for account, amount in credited.items():
-        engine.ledger.credit(account, amount)
-    return credited
+    vault = {name: Cash(flow.deposited - flow.withdrawn) for name, flow in flows.items()}
+    return count_committed(engine.ledger, vault)
 
 
 def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
@@ -323,7 +299,11 @@ def _charge(ledger: MarginLedger, bond: BondTerms, rejections: Iterable[Rejectio
 
 
 def _apply_margin(
-    ledger: MarginLedger, terms: AuctionTerms, books: Sequence[Book], fills: Sequence[Fill]
+    ledger: MarginLedger,
+    terms: AuctionTerms,
+    books: Sequence[Book],
+    fills: Sequence[Fill],
+    committed: Committed,
 ) -> tuple[BalanceLeaf, ...]:
     """Post margin for fills, release the rest and the bonds, and return everyone's balance."""
     filled = {(fill.instrument, fill.account) for fill in fills}
@@ -333,7 +313,7 @@ def _apply_margin(
         ledger.post(fill.account, auction, fill.side, fill.size, price)
     for book in books:
         for account in book.accounts:
-            if (book.instrument, account) not in filled:
+            if (book.instrument, account) not in filled and account not in committed.short:
                 ledger.release(account, AuctionId(book.instrument, terms.interval))
     ledger.release_bonds()
     ledger.verify_conservation()

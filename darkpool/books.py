@@ -16,9 +16,15 @@ from crypto.ciphertext import Ciphertext
 from crypto.commitment import SealedIntent
 from crypto.seal import Evaluator
 from darkpool.admission.intent import AdmittedIntent, AuctionTerms, CertifiedIntent, ProvenIntent
-from darkpool.batching.participation import Candidate, SetAside, decide_participation
+from darkpool.batching.participation import (
+    Candidate,
+    Missing,
+    SetAside,
+    decide_participation,
+)
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.book import SealedBook
+from darkpool.margin.committed import Shortfall
 from darkpool.margin.terms import MarginTerms
 from darkpool.record_schema import IntentRecord
 from darkpool.units import (
@@ -269,3 +275,12 @@ class Books:
     def _take_out(self, place: int) -> None:
         placed = self._batch[place]
         placed.book.sealed.drop(placed.number, self._arrivals.ciphertext(placed.row))
+
+    def set_aside_accounts(self, short: Mapping[AccountId, Shortfall]) -> None:
+        """Set aside every intent of the accounts that do not cover all of theirs."""
+        for place, placed in enumerate(self._batch):
+            found = short.get(place_of(placed.sealed)[0])
+            if found is not None:
+                aside = (Missing.OWN_COLLATERAL, found.required, found.available)
+                self.set_aside.append(SetAside(place, *aside))
+                self._take_out(place)

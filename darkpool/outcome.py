@@ -56,7 +56,8 @@ class AuctionOutcome:
         refusals: the other submissions.
         rejections: intents that were found to be at fault after the batch was final.
         set_aside: intents that took no part at no fault of theirs.
-        credited: deposits between the first look at the vault and the commitment of the batch.
+        net_deposits: deposits less withdrawals between the first look at the vault and the
+            commitment of the batch.
         transcripts: keypers' signatures on all openings, by keyper.
         timings_ms: milliseconds by step; `close_to_fills` is the crossing.
     """
@@ -73,7 +74,7 @@ class AuctionOutcome:
     batch_signatures: Mapping[int, bytes]
     batch_transaction: TransactionReceiptInfo
     settlement: Settlement
-    credited: Mapping[AccountId, Cash]
+    net_deposits: Mapping[AccountId, Cash]
     transcripts: Mapping[int, bytes]
     beacon: Beacon
     timings_ms: Mapping[str, int]

@@ -116,7 +116,7 @@ def auction_summary(
             )
             for fill in outcome.fills
         ),
-        before=_with_deposits(before, outcome.credited),
+        before=_with_net_deposits(before, outcome.net_deposits),
         after=after,
         batch=BatchRecord(
             outcome.batch.root,
@@ -156,11 +156,11 @@ def terms_digest(
     )
 
 
-def _with_deposits(
-    balances: tuple[BalanceRecord, ...], credited: Mapping[AccountId, Cash]
+def _with_net_deposits(
+    balances: tuple[BalanceRecord, ...], net_deposits: Mapping[AccountId, Cash]
 ) -> tuple[BalanceRecord, ...]:
-    """Balances that count late deposits, also of accounts that had none, in the same order."""
-    late = {account_bytes(account): amount for account, amount in credited.items()}
+    """Balances as of the commitment, also of accounts that had none before, in the same order."""
+    late = {account_bytes(account): amount for account, amount in net_deposits.items()}
     none = encode_positions({})
     known = {balance.account: balance for balance in balances}
     for account, amount in late.items():

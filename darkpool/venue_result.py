@@ -50,7 +50,7 @@ class LeftOut:
     """An intent that took no part, at no fault of its own; fields as in `TakenOut`.
 
     Attributes:
-        missing: what there was too little of: owners, or collateral of other owners.
+        missing: what there was too little of: owners, collateral of other owners, or of its own.
         required, available: how much of it was asked for, and there was.
     """
 

@@ -47,6 +47,7 @@ class Missing(StrEnum):
 
     COLLATERAL = "collateral of others"
     OWNERS = "owners"
+    OWN_COLLATERAL = "collateral of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,11 @@ class SetAside:
     Attributes:
         intent: its place in the batch.
         missing: what there is too little of.
-        required: cash units that it signed, or owners that the terms ask for.
+        required: cash units that it signed, or owners that the terms ask for; or, of its own
+            collateral, the bond and the margin of all intents of its account.
         available: cash units that other owners have reserved, or owners, in the greatest set in
             which every minimum holds. The same whatever the order in which intents are set aside.
+            Of its own collateral, what its account had when the batch was committed.
     """
 
     intent: int

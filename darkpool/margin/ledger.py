@@ -96,6 +96,21 @@ class MarginLedger:
         self._accounts[account] = holder
         self._credited += amount
 
+    def debit(self, account: AccountId, amount: Cash) -> None:
+        """Take a withdrawal from an account's free cash.
+
+        Raises:
+            OutOfBounds: the amount is negative.
+            InsufficientMargin: the account's free cash does not cover it.
+        """
+        if amount < 0:
+            raise OutOfBounds("withdrawal", 0, CASH_MAX, amount)
+        holder = self._accounts.get(account, _Account())
+        if amount > holder.free:
+            raise InsufficientMargin(required=amount, available=holder.free)
+        holder.free -= amount
+        self._credited -= amount
+
     def reserve(
         self, account: AccountId, auction: AuctionId, terms: MarginTerms, cap: Lots
     ) -> Reservation:
@@ -150,6 +165,14 @@ class MarginLedger:
         holder, reservation = self._open_reservation(account, auction)
         del holder.reservations[auction]
         holder.free += reservation.amount
+
+    def release_account(self, account: AccountId) -> None:
+        """End all reservations of an account without a fill, and its bond; all of it is free."""
+        holder = self._accounts.get(account, _Account())
+        holder.free += sum(held.amount for held in holder.reservations.values())
+        holder.free += holder.bond or 0
+        holder.reservations.clear()
+        holder.bond = None
 
     def hold_bond(self, account: AccountId, bond: BondTerms) -> None:
         """Hold an account's bond; what was charged of one that is held is filled up.
@@ -213,9 +236,9 @@ class MarginLedger:
         """Check that value in equals value out, between auctions.
 
         Raises:
-            NotConserved: cash is not what was credited, an account or its bond has less than
-                nothing, or the positions of an instrument do not add up to zero in lots and in
-                cost.
+            NotConserved: cash is not what was credited less what was debited, an account or its
+                bond has less than nothing, or the positions of an instrument do not add up to zero
+                in lots and in cost.
         """
         net: dict[InstrumentId, int] = {}
         cost: dict[InstrumentId, int] = {}

@@ -81,7 +81,7 @@ def check_collateral(record: Record, findings: Findings) -> None:
         if record.summary.interval == FIRST_INTERVAL:
             # nothing was settled before, so nobody has a position
             findings.equal(f"{part}, positions", _encode({}), balance.positions)
-    _check_reservations(record, free, findings)
+    _check_covered(record, free, findings)
     _charge_bonds(record, free, findings)
     _post_fills(record, free, positions)
     expected = [balance.account for balance in before]
@@ -98,19 +98,31 @@ def check_collateral(record: Record, findings: Findings) -> None:
     _check_conservation(before, after, findings)
 
 
-def _check_reservations(record: Record, free: dict[bytes, int], findings: Findings) -> None:
-    """The bond and all caps of an account are covered at once, before anything is filled."""
+def short_accounts(record: Record) -> set[bytes]:
+    """Accounts that did not cover the bond and all their caps at once at the commitment."""
     terms = {i.identifier: i.margin for i in record.summary.instruments}
     bond = record.summary.bond.amount
-    reserved = {intent.sealed.account: bond for intent in record.intents}
+    needed = {intent.sealed.account: bond for intent in record.intents}
     for intent in record.intents:
         margin = terms.get(intent.sealed.instrument)
         if margin is not None:
-            reserved[intent.sealed.account] += initial_margin(margin, intent.sealed.cap)
-    for account, amount in reserved.items():
-        if account not in free or amount > free[account]:
-            part = f"collateral before of 0x{account.hex()}, withdrawable"
-            findings.add(part, f"at least {amount}", free.get(account, "no account"))
+            needed[intent.sealed.account] += initial_margin(margin, intent.sealed.cap)
+    free = {balance.account: balance.withdrawable for balance in record.summary.before}
+    return {account for account, amount in needed.items() if amount > free.get(account, 0)}
+
+
+def _check_covered(record: Record, free: dict[bytes, int], findings: Findings) -> None:
+    """Whoever has intents has a balance; whose it does not cover has no fill and no rejection."""
+    for account in sorted({intent.sealed.account for intent in record.intents} - free.keys()):
+        findings.add(f"collateral before of 0x{account.hex()}", "a balance", "none")
+    short, expected = short_accounts(record), "one that covers its bond and its caps"
+    for index, fill in enumerate(record.summary.fills):
+        if fill.account in short:
+            findings.add(f"fill {index}, account", expected, fill.account.hex())
+    for index, rejection in enumerate(record.summary.rejections):
+        account = record.intents[rejection.intent].sealed.account
+        if account in short:
+            findings.add(f"rejection {index}, account", expected, account.hex())
 
 
 def _charge_bonds(record: Record, free: dict[bytes, int], findings: Findings) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from darkpool.record import Record
 from darkpool.record_schema import InstrumentRecord
 from darkpool.units import Lots, cap_bucket
-from darkpool.verification.accounts import initial_margin
+from darkpool.verification.accounts import initial_margin, short_accounts
 from darkpool.verification.report import Findings
 
 
@@ -28,6 +28,12 @@ class TakingPart:
     participants: tuple[int, ...]
     short_of_collateral: Mapping[int, tuple[int, int]]
     owners: int
+
+
+def covered(record: Record) -> frozenset[int]:
+    """Places of all intents but those of accounts that do not cover what they have in the batch."""
+    short = short_accounts(record)
+    return frozenset(k for k, i in enumerate(record.intents) if i.sealed.account not in short)
 
 
 def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[int]) -> TakingPart:

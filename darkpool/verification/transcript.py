@@ -22,7 +22,7 @@ from crypto.price_lanes import PriceLayout, price_groups
 from crypto.rationing import RationLayout
 from darkpool.record import Record
 from darkpool.record_schema import Ring
-from darkpool.verification.participation import taking_part
+from darkpool.verification.participation import covered, taking_part
 from darkpool.verification.report import Findings, Unsound
 from darkpool.verification.shape import ShapeOpening, ShapeReader
 
@@ -131,7 +131,8 @@ class TranscriptReader:
         self._ticks = record.summary.grid.ticks
         fixed = record.summary.pricing == "reference"
         self._reference = self._ticks // 2 if fixed else None
-        self._present = [set(i.intents) for i in record.summary.instruments]
+        left = covered(record)
+        self._present = [set(i.intents) & left for i in record.summary.instruments]
 
     def read(self) -> Transcript:
         """Understand all openings.

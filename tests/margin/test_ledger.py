@@ -11,6 +11,7 @@ from darkpool.errors import (
     UnknownReservation,
 )
 from darkpool.limits import CASH_MAX
+from darkpool.margin.bond import BondTerms
 from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.positions import Position
 from darkpool.margin.terms import MarginTerms
@@ -124,6 +125,43 @@ def test_a_deposit_outside_its_bounds_is_refused(amount: int) -> None:
     ledger.verify_conservation()
 
 
+def test_a_withdrawal_is_from_free_cash_alone() -> None:
+    ledger = funded(100)
+    ledger.reserve(ALICE, AUCTION, TERMS, Lots(60))
+    with pytest.raises(InsufficientMargin) as caught:
+        ledger.debit(ALICE, Cash(41))
+    assert (caught.value.required, caught.value.available) == (41, 40)
+    with pytest.raises(OutOfBounds):
+        ledger.debit(ALICE, Cash(-1))
+    with pytest.raises(InsufficientMargin):
+        ledger.debit(account_id("0x" + "c3" * 20), Cash(1))
+    assert cash(ledger, ALICE) == (40, 60, 0)
+    ledger.debit(ALICE, Cash(40))
+    ledger.debit(BOB, Cash(100))
+    assert cash(ledger, ALICE) == (0, 60, 0)
+    assert cash(ledger, BOB) == (0, 0, 0)
+    assert ledger.accounts() == (ALICE, BOB)
+    ledger.verify_conservation()
+
+
+def test_everything_that_an_account_has_reserved_ends_at_once() -> None:
+    ledger = funded(100)
+    ledger.hold_bond(ALICE, BondTerms(Cash(10), 0, BOB))
+    for auction in (AUCTION, LATER):
+        ledger.reserve(ALICE, auction, TERMS, Lots(20))
+        ledger.reserve(BOB, auction, TERMS, Lots(20))
+    ledger.post(ALICE, AUCTION, Side.BUY, Lots(5), PriceUnits(9))
+    ledger.release_account(ALICE)
+    assert cash(ledger, ALICE) == (95, 0, 5)
+    assert cash(ledger, BOB) == (60, 40, 0)
+    with pytest.raises(UnknownReservation):
+        ledger.release(ALICE, LATER)
+    ledger.release_account(ALICE)
+    ledger.release_account(account_id("0x" + "c3" * 20))
+    assert cash(ledger, ALICE) == (95, 0, 5)
+    assert ledger.accounts() == (ALICE, BOB)
+
+
 def test_one_side_of_a_trade_alone_is_not_conserved() -> None:
     ledger = funded(100)
     for account in (ALICE, BOB):
@@ -153,6 +191,17 @@ class Auctions(RuleBasedStateMachine):
     def credit(self, number: int, amount: int) -> None:
         self.ledger.credit(self.accounts[number], Cash(amount))
         self.credited[self.accounts[number]] += amount
+
+    @rule(number=st.integers(0, 3), amount=st.integers(0, 1000))
+    def debit(self, number: int, amount: int) -> None:
+        account = self.accounts[number]
+        free = self.ledger.collateral(account).free
+        if amount > free:
+            with pytest.raises(InsufficientMargin):
+                self.ledger.debit(account, Cash(amount))
+        else:
+            self.ledger.debit(account, Cash(amount))
+            self.credited[account] -= amount
 
     @rule(
         number=st.integers(0, 3),
