@@ -55,7 +55,8 @@ def intruders(count: int, orders: Sequence[Order]) -> tuple[Intruder, ...]:
 def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> None:
     """Price, volume and fills are those of the orders alone, in the order of the beacon."""
     outcome = result.outcome
-    taken = {out.intent for out in (*result.taken_out, *result.left_out)}
+    taken = {taken.intent for taken in result.taken_out}
+    taken |= {left.intent for left in result.left_out}
     fills = {(f.row, f.size) for f in result.fills}
     expected: set[tuple[int, int]] = set()
     for shown, book in zip(result.instruments, outcome.books, strict=True):

@@ -14,7 +14,7 @@ from darkpool.margin.ledger import MarginLedger
 from darkpool.margin.terms import MarginTerms
 from darkpool.outcome import Pricing
 from darkpool.record import Record
-from darkpool.record_schema import BondRecord, OwnerRecord, RejectionRecord
+from darkpool.record_schema import BalanceRecord, BondRecord, OwnerRecord, RejectionRecord
 from darkpool.settlement.evidence import Deployment
 from darkpool.units import (
     AccountId,
@@ -110,8 +110,34 @@ def test_the_bond_is_covered_besides_the_caps(uniform: Any) -> None:
     record = Record.load(uniform.directory)
     more = replace(record.summary.bond, amount=record.summary.bond.amount + 1)
     assert margin_at_fault(record, bond=more) == "fill 0, account"
+    before = record.summary.before
+    absent = tuple(b for b in before if b.account != record.intents[0].sealed.account)
+    at_fault = margin_at_fault(record, before=absent)
+    assert at_fault == f"collateral before of 0x{record.intents[0].sealed.account.hex()}"
     nowhere = replace(record.summary.bond, treasury=bytes(20))
     assert margin_at_fault(record, bond=nowhere) == "bond, treasury"
+
+
+def test_nobody_who_is_short_trades_or_is_rejected(uniform: Any) -> None:
+    """To the unit: the clients of the record have exactly what their intents need."""
+    record = Record.load(uniform.directory)
+    short = record.intents[0].sealed.account
+    own = {k for k, i in enumerate(record.intents) if i.sealed.account == short}
+
+    def less(balances: tuple[BalanceRecord, ...]) -> tuple[BalanceRecord, ...]:
+        return tuple(
+            replace(b, withdrawable=b.withdrawable - (b.account == short)) for b in balances
+        )
+
+    changes: dict[str, Any] = {"before": less(record.summary.before)}
+    everybody = frozenset(range(len(record.intents)))
+    assert participation.covered(record) == everybody
+    assert participation.covered(changed_record(record, **changes)) == everybody - own
+    filled = next(k for k, fill in enumerate(record.summary.fills) if fill.account == short)
+    assert margin_at_fault(record, **changes) == f"fill {filled}, account"
+    changes["fills"] = tuple(fill for fill in record.summary.fills if fill.account != short)
+    changes["rejections"] = (RejectionRecord(min(own), "cap"),)
+    assert margin_at_fault(record, **changes) == "rejection 0, account"
 
 
 def test_an_owner_with_two_intents_in_a_book_is_found(uniform: Any) -> None:
