@@ -250,7 +250,7 @@ def taken_out_table(taken_out: Sequence[TakenOut]) -> Table:
 
 
 def left_out_table(left_out: Sequence[LeftOut]) -> Table:
-    """Which intents took no part at no fault of theirs, and what there was too little of."""
+    """Which intents took no part though nothing is wrong with them, and what was too little."""
     table = Table(title="Left out: nothing of them was opened, nothing charged")
     table.add_column("intent", justify="right")
     table.add_column("row", justify="right")

@@ -34,6 +34,7 @@ from darkpool.venue import Places, run_orders
 from darkpool.venue_result import VenueResult
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
+from darkpool.verification.report import Verdict
 from tests.test_attackers import TERMS, require_twin_of_the_rest
 from tests.verification.conftest import orders_of
 from tests.verification.test_audit import failed
@@ -228,3 +229,12 @@ def test_an_operator_that_makes_somebody_short_is_found_by_the_chain(
     assert list(found) == ["chain"]
     part = f"collateral before of {venue.account(TAKER).lower()}"
     assert part in found["chain"]
+
+
+def test_an_audit_without_a_chain_names_whoever_is_short_on_the_records_word(
+    venue: Venue, tmp_path: Path
+) -> None:
+    venue.run(orders_of("A", 3), tmp_path / "record", lambda: venue.leave_in(venue.keys[TAKER], 0))
+    (chain,) = [check for check in audit(tmp_path / "record").checks if check.name == "chain"]
+    assert chain.verdict is Verdict.NOT_CHECKED
+    assert venue.account(TAKER).lower() in chain.detail

@@ -32,17 +32,18 @@ def count_committed(ledger: MarginLedger, vault: Mapping[AccountId, Cash]) -> Co
     """Book what came and what left; whoever is short then has nothing reserved any more.
 
     Anybody may pay in for anybody until the commitment, and take its own deposit back. `vault` is
-    what each account has there; one that is not named has nothing.
+    each account's deposits less its withdrawals; of one that is not named there were none.
 
     Raises:
-        InsufficientMargin: margin of positions has left, which the vault does not pay out.
+        InsufficientMargin: margin of positions, or what was charged, has left, which the vault does
+            not pay out.
         OutOfBounds: an account would hold more than `CASH_MAX`.
     """
     net_deposits: dict[AccountId, Cash] = {}
     short: dict[AccountId, Shortfall] = {}
     for account in sorted({*vault, *ledger.accounts()}):
         held = ledger.collateral(account)
-        change = Cash(vault.get(account, 0) - held.withdrawable - held.encumbered)
+        change = Cash(vault.get(account, 0) - ledger.paid(account))
         if change == 0:
             continue
         net_deposits[account] = change

@@ -60,6 +60,7 @@ class Reservation:
 
 @dataclass(slots=True)
 class _Account:
+    paid: int = 0
     free: int = 0
     bond: int | None = None
     reservations: dict[AuctionId, Reservation] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class MarginLedger:
         if not 0 <= amount <= highest:
             raise OutOfBounds("deposit", 0, highest, amount)
         holder.free += amount
+        holder.paid += amount
         self._accounts[account] = holder
         self._credited += amount
 
@@ -109,7 +111,12 @@ class MarginLedger:
         if amount > holder.free:
             raise InsufficientMargin(required=amount, available=holder.free)
         holder.free -= amount
+        holder.paid -= amount
         self._credited -= amount
+
+    def paid(self, account: AccountId) -> int:
+        """What was credited to an account less what was debited; charges do not change it."""
+        return self._accounts.get(account, _Account()).paid
 
     def reserve(
         self, account: AccountId, auction: AuctionId, terms: MarginTerms, cap: Lots
@@ -186,7 +193,8 @@ class MarginLedger:
             raise InsufficientMargin(required=missing, available=holder.free)
         holder.free -= missing
         holder.bond = (holder.bond or 0) + missing
-        self._accounts[account] = holder
+        if account in self._accounts or missing:
+            self._accounts[account] = holder
 
     def charge_bond(self, account: AccountId, amount: Cash, to: AccountId) -> Cash:
         """Move an amount from an account's bond to free cash of another account.

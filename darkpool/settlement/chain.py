@@ -300,8 +300,8 @@ class Chain:
                     account = AccountId(event["args"]["account"])
                     side[account] = side.get(account, 0) + event["args"]["amount"]
         return {
-            account: AccountFlow(Cash(amount), Cash(withdrawn.get(account, 0)))
-            for account, amount in deposited.items()
+            account: AccountFlow(Cash(deposited.get(account, 0)), Cash(withdrawn.get(account, 0)))
+            for account in sorted({*deposited, *withdrawn})
         }
 
     def evidence(self, interval: Interval) -> IntervalEvidence:

@@ -243,6 +243,9 @@ class _Audit:
         chain = self._chain
         if chain is None:
             detail = "no chain was asked; the evidence is the keypers' signatures"
+            if short := accounts.short_accounts(self._record):
+                named = ", ".join(f"0x{account.hex()}" for account in sorted(short))
+                detail += f"; on the record's own word these lack collateral: {named}"
             self._checks.append(Check("chain", "chain", Verdict.NOT_CHECKED, detail))
             return
         self._check(

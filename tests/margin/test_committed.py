@@ -83,3 +83,22 @@ def test_a_bond_without_an_intent_leaves_with_the_deposit() -> None:
     count_committed(ledger, {CID: Cash(3)})
     assert ledger.collateral(CID).free == 3
     ledger.verify_conservation()
+
+
+def test_what_was_charged_stays_charged() -> None:
+    """A charge moves cash between accounts of the ledger; deposits and withdrawals it is not."""
+    ledger, fine = reserving(), BondTerms(Cash(10), 500_000, CID)
+    ledger.charge_bond(ANN, fine.charge(), CID)
+    vault = {ANN: Cash(100), BOB: Cash(100)}
+    assert count_committed(ledger, vault) == Committed({}, {})
+    assert ledger.collateral(CID).free == 5
+    found = count_committed(ledger, {ANN: Cash(100), BOB: Cash(100), CID: Cash(-5)})
+    assert found == Committed({CID: Cash(-5)}, {})
+    assert ledger.collateral(CID).free == 0
+    ledger.verify_conservation()
+
+
+def test_whoever_holds_nothing_has_no_balance() -> None:
+    ledger = MarginLedger()
+    ledger.hold_bond(ANN, BondTerms(Cash(0), 0, CID))
+    assert ledger.accounts() == ()
