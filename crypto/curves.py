@@ -12,6 +12,9 @@ Demand of a sell is 0 throughout; of a buy, nothing is supplied: q throughout. S
 less row 1. Written so, both rows are chains that fall at most once, from q to 0, and begin at slot
 row-1, which a rotation by one slot brings before tick 0: `crypto.wellformed` checks them at the
 price of one product. Size 0 is an order like any other: cover traffic.
+
+An *offset order* has a minimum m as well, and m - 1 instead of q at slot half of row 1, where
+nothing else is read. Cover traffic has m = 1, so a cover of either kind is zero throughout.
 """
 
 from __future__ import annotations
@@ -63,6 +66,11 @@ class CurveLayout:
         return slice(half, row), slice(row + half, 2 * row)
 
     @property
+    def minimum(self) -> int:
+        """The slot that holds the size of a plain order, and an offset order's minimum less one."""
+        return self.ring.row + self.ring.row // 2
+
+    @property
     def empty(self) -> npt.NDArray[np.int64]:
         """Slots that hold zero, ascending."""
         row, half = self.ring.row, self.ring.row // 2
@@ -76,7 +84,7 @@ def size_max(ring: RingParameters) -> int:
 
 
 def intent_vector(
-    ring: RingParameters, ticks: int, side: int, size: int, limit_tick: int
+    ring: RingParameters, ticks: int, side: int, size: int, limit_tick: int, minimum: int = 0
 ) -> npt.NDArray[np.int64]:
     """Slot vector of an order, residues mod t, shape (degree,).
 
@@ -86,6 +94,8 @@ def intent_vector(
         side: 0 to buy, 1 to sell.
         size: in lots, from 0.
         limit_tick: highest tick a buy accepts, lowest a sell does.
+        minimum: in lots, from 1 to the size (1 for cover traffic) for an offset order; 0 for a
+            plain one.
 
     Raises:
         OutOfRange: a number outside its interval.
@@ -97,6 +107,8 @@ def intent_vector(
         raise OutOfRange("size in lots", f"0 .. {size_max(ring)}", size)
     if not 0 <= limit_tick < ticks:
         raise OutOfRange("limit tick", f"0 .. {ticks - 1}", limit_tick)
+    if not 0 <= minimum <= max(size, 1):
+        raise OutOfRange("minimum in lots", f"0 .. {max(size, 1)}", minimum)
     vector = np.zeros(ring.degree, dtype=np.int64)
     for sizes in layout.sizes:
         vector[sizes] = size
@@ -105,4 +117,6 @@ def intent_vector(
         vector[layout.unsupplied] = size
     else:
         vector[layout.unsupplied][:limit_tick] = size
+    if minimum:
+        vector[layout.minimum] = minimum - 1
     return vector

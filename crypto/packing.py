@@ -25,6 +25,9 @@ from crypto.slots import lift, rotation_element
 GROUP: Final = PACKING_RADIX**2
 """Intents that one packed group holds in neighbouring slots."""
 
+_BEHIND_MINIMUM: Final = 1
+"""Slots from that of minima to the first that has the size in row 1 of every intent."""
+
 LANES_LEVEL: Final = 3
 """Level of lane ciphertexts in the order ring when they are masked."""
 
@@ -188,14 +191,35 @@ class Packer:
             if group not in self._sizes:
                 self._sizes[group] = self._group_sizes(group)
         demand, supply = zip(*self._sizes.values(), strict=True)
-        add, store = self._evaluator.add, self._evaluator.store
-        return PackedSizes((store(reduce(add, demand)), store(reduce(add, supply))))
+        evaluator = self._evaluator
+        first, second = reduce(evaluator.add, demand), reduce(evaluator.add, supply)
+        return PackedSizes(
+            (evaluator.store(first), evaluator.store(rotate(evaluator, second, _BEHIND_MINIMUM)))
+        )
+
+    def minimums(self) -> Ciphertext:
+        """Slot half + k of row 1 = minimum less one of offset order k; every other slot is zero.
+
+        Depth: one plaintext product and rotations.
+
+        Raises:
+            OutOfRange: all intents were dropped.
+        """
+        weights = _slot_weights(self._evaluator.ring, 1, 0)
+        parts = [
+            rotate(self._evaluator, self._group(weights, group), -GROUP * group)
+            for group in self._groups()
+        ]
+        return self._evaluator.store(reduce(self._evaluator.add, parts))
 
     def _group_sizes(self, group: int) -> tuple[Any, Any]:
-        """Handles of one group's sizes in either row, at their places among all groups'."""
+        """Handles of one group's sizes in either row, at their places among all groups'.
+
+        In row 1 these are one slot further right.
+        """
         handles = []
-        for weights in _size_weights(self._evaluator.ring):
-            packed = self._group(weights, group)
+        for row, behind in ((0, 0), (1, _BEHIND_MINIMUM)):
+            packed = self._group(_slot_weights(self._evaluator.ring, row, behind), group)
             handles.append(rotate(self._evaluator, packed, -GROUP * group))
         return handles[0], handles[1]
 
@@ -210,15 +234,13 @@ class Packer:
         return self._evaluator.load(coefficient_form(ring, totals))
 
 
-@lru_cache(maxsize=2)
-def _size_weights(ring: RingParameters) -> tuple[Words, Words]:
-    """Operands that pick one size slot of each intent of a group, in row 0 and in row 1.
+@lru_cache(maxsize=6)
+def _slot_weights(ring: RingParameters, row: int, behind: int) -> Words:
+    """Operands that pick slot half + `behind` of one row of each intent of a group.
 
     The size fills half a row, so that a shift by less than GROUP still leaves it there.
     """
-    places = np.zeros((2, GROUP, 2, ring.row), dtype=np.int64)
+    places = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
     for index in range(GROUP):
-        places[0, index, 0, ring.row // 2 + index] = 1
-        places[1, index, 1, ring.row // 2 + index] = 1
-    first, second = (lift(ring, p.reshape(GROUP, -1), len(ring.data_primes)) for p in places)
-    return first, second
+        places[index, row, ring.row // 2 + behind + index] = 1
+    return lift(ring, places.reshape(GROUP, -1), len(ring.data_primes))

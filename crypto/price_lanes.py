@@ -8,14 +8,17 @@ D and S demand and supply, dead lanes -1 so that their bits are 0:
 | o .. o + W - 1 | D(p) - S(p) | S(p) - D(p + 1), and -1 at p = T - 1 |
 | o + W .. o + 2 W - 1 | D(p) - 1 | S(p) - 1 |
 
-Columns of cap lanes follow, one for each intent: its size in row 0, its cap less its size in row 1.
+Columns of cap lanes follow, one for each plain intent: its size in row 0, its cap less its size in
+row 1. Then those of offset intents, instrument by instrument: the same, and behind them, with h the
+minimum less one, one for each with its size less h in row 0 and h in row 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
+from typing import Any
 
 import numpy as np
 
@@ -35,14 +38,18 @@ class PriceLayout:
 
     Attributes:
         ticks: T, of every instrument.
-        counts: intents of each instrument; as many cap lanes in either row.
+        counts: plain intents of each instrument; as many cap lanes in either row.
+        offsets: offset intents of each instrument, twice as many; none where it is empty.
     """
 
     parameters: ParameterSet
     ticks: int
     counts: tuple[int, ...]
+    offsets: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.offsets and len(self.offsets) != len(self.counts):
+            raise OutOfRange("instruments with offsets", len(self.counts), len(self.offsets))
         if not 1 <= self.ticks <= self.parameters.ticks_max:
             raise OutOfRange("ticks of a grid", f"1 .. {self.parameters.ticks_max}", self.ticks)
 
@@ -59,7 +66,7 @@ class PriceLayout:
     @property
     def columns(self) -> int:
         """Columns up to the last cap lane."""
-        return self.cap_offset(self.instruments)
+        return self._block_offset(len(self._blocks))
 
     @property
     def shape(self) -> LaneShape:
@@ -70,15 +77,29 @@ class PriceLayout:
         """First column of an instrument's price lanes."""
         return 2 * self.width * instrument
 
-    def cap_offset(self, instrument: int) -> int:
-        """First column of an instrument's cap lanes; none straddles two ciphertexts."""
+    @property
+    def _blocks(self) -> tuple[int, ...]:
+        """Columns of every block of cap lanes, in order."""
+        return self.counts + tuple(count for count in self.offsets for _ in range(2))
+
+    def _block_offset(self, block: int) -> int:
+        """First column of a block of cap lanes; none straddles two ciphertexts."""
         row, column = self.parameters.order.row, self.offset(self.instruments)
-        for index, count in enumerate(self.counts[: instrument + 1]):
+        for index, count in enumerate(self._blocks[: block + 1]):
             if column % row + count > row:
                 column = (column // row + 1) * row
-            if index < instrument:
+            if index < block:
                 column += count
         return column
+
+    def cap_offset(self, instrument: int) -> int:
+        """First column of an instrument's cap lanes."""
+        return self._block_offset(instrument)
+
+    def offset_cap_offsets(self, instrument: int) -> tuple[int, int]:
+        """First columns of the cap lanes and of the minima of an instrument's offset intents."""
+        first = self.instruments + 2 * instrument
+        return self._block_offset(first), self._block_offset(first + 1)
 
     def lane(self, row: int, column: int) -> int:
         """Number of a lane."""
@@ -86,20 +107,35 @@ class PriceLayout:
 
     def cap_lanes(self, instrument: int) -> Lanes:
         """Lane numbers of an instrument's intents, shape (2, count): size, then cap less size."""
-        start = self.cap_offset(instrument)
-        columns = np.arange(start, start + self.counts[instrument])
+        return self._both_rows(self.cap_offset(instrument), self.counts[instrument])
+
+    def offset_cap_lanes(self, instrument: int) -> Lanes:
+        """Lane numbers of an instrument's offset intents, shape (4, count).
+
+        Size, cap less size, size less h, h: the minimum less one.
+        """
+        count = self.offsets[instrument] if self.offsets else 0
+        return np.concatenate(
+            [self._both_rows(start, count) for start in self.offset_cap_offsets(instrument)]
+        )
+
+    def _both_rows(self, start: int, count: int) -> Lanes:
+        columns = np.arange(start, start + count)
         return np.stack([columns, self.shape.width + columns])
 
 
-def price_groups(parameters: ParameterSet, ticks: int, counts: Sequence[int]) -> list[range]:
+def price_groups(
+    parameters: ParameterSet, ticks: int, counts: Sequence[int], offsets: Sequence[int] = ()
+) -> list[range]:
     """Instruments, as ranges of their numbers, whose price and cap lanes share a comparison.
 
-    `counts` are the intents of each instrument.
+    `counts` are the plain intents of each instrument, `offsets` the offset ones.
     """
     groups: list[range] = []
     start = 0
     for number in range(1, len(counts) + 1):
-        grown = PriceLayout(parameters, ticks, tuple(counts[start:number]))
+        part = slice(start, number)
+        grown = PriceLayout(parameters, ticks, tuple(counts[part]), tuple(offsets[part]))
         if number - start > 1 and grown.columns > parameters.comparison.row:
             groups.append(range(start, number - 1))
             start = number - 1
@@ -109,18 +145,35 @@ def price_groups(parameters: ParameterSet, ticks: int, counts: Sequence[int]) ->
 
 
 @dataclass(frozen=True, slots=True)
+class SizedOffsets:
+    """What the cap lanes of one instrument's offset intents are made from.
+
+    Attributes:
+        sizes: from `Packer.sizes`.
+        minimums: from `Packer.minimums`.
+        caps: public caps in lots by offset intent, shape (n,).
+    """
+
+    sizes: PackedSizes
+    minimums: Ciphertext
+    caps: Lanes
+
+
+@dataclass(frozen=True, slots=True)
 class SizedBook:
     """What one instrument's lanes are made from.
 
     Attributes:
-        aggregate: sum of its intents' ciphertexts.
+        aggregate: sum of its plain intents' ciphertexts.
         sizes: from `Packer.sizes`.
-        caps: public caps in lots by intent, shape (n,).
+        caps: public caps in lots by plain intent, shape (n,).
+        offsets: its offset intents, if there are any.
     """
 
     aggregate: Ciphertext
     sizes: PackedSizes
     caps: Lanes
+    offsets: SizedOffsets | None = None
 
 
 def price_lanes(
@@ -135,32 +188,62 @@ def price_lanes(
     for number in range(layout.shape.order_ciphertexts):
         terms: list[tuple[Ciphertext, Lanes]] = []
         constant = np.zeros((2, row), dtype=np.int64)
-        caps: list[Ciphertext] = []
         support = np.zeros((2, row), dtype=np.bool_)
         for instrument, book in enumerate(books):
             if layout.offset(instrument) // row == number:
                 _instrument_terms(evaluator, layout, instrument, book.aggregate, terms, constant)
-            if layout.counts[instrument] and layout.cap_offset(instrument) // row == number:
-                start = layout.cap_offset(instrument) % row
-                columns = slice(start, start + layout.counts[instrument])
-                caps.append(_cap_lanes(evaluator, book.sizes, start))
-                constant[1, columns] = book.caps
-                support[:, columns] = True
-        if not terms and not caps:
-            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
         for _, weights in terms:
             support |= weights.reshape(2, row) != 0
-        parts = ([sum_of_products(terms)] if terms else []) + caps
+        parts = [sum_of_products(terms)] if terms else []
+        for block in _cap_blocks(layout, books):
+            if block.start // row == number:
+                start = block.start % row
+                columns = slice(start, start + block.second.size)
+                handle = rotate(evaluator, block.lanes(evaluator), row // 2 - start)
+                parts.append(evaluator.store(handle))
+                constant[1, columns] = block.second
+                support[:, columns] = True
+        if not parts:
+            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
         lanes = add_slots(reduce(Ciphertext.add, parts), constant.reshape(-1))
         support |= constant != 0
         out.append(LaneCiphertext(lane_level(evaluator, lanes), support.reshape(-1)))
     return tuple(out)
 
 
-def _cap_lanes(evaluator: Evaluator, sizes: PackedSizes, start: int) -> Ciphertext:
-    """The sizes from column `start` on: as they are in row 0, negated in row 1."""
-    signed = evaluator.subtract(evaluator.load(sizes.rows[0]), evaluator.load(sizes.rows[1]))
-    return evaluator.store(rotate(evaluator, signed, evaluator.ring.row // 2 - start))
+@dataclass(frozen=True, slots=True)
+class _CapBlock:
+    """A block of cap lanes: its first column, what is added in row 1, and the lanes without that.
+
+    `lanes` gives a handle that has them from slot half on.
+    """
+
+    start: int
+    second: Lanes
+    lanes: Callable[[Evaluator], Any]
+
+
+def _cap_blocks(layout: PriceLayout, books: Sequence[SizedBook]) -> Iterator[_CapBlock]:
+    for instrument, book in enumerate(books):
+        if layout.counts[instrument]:
+            yield _CapBlock(layout.cap_offset(instrument), book.caps, partial(_sizes, book.sizes))
+        if (offsets := book.offsets) is not None:
+            sizes, minimums = layout.offset_cap_offsets(instrument)
+            yield _CapBlock(sizes, offsets.caps, partial(_sizes, offsets.sizes))
+            yield _CapBlock(minimums, np.zeros_like(offsets.caps), partial(_minimums, offsets))
+
+
+def _sizes(sizes: PackedSizes, evaluator: Evaluator) -> Any:
+    """The sizes, as they are in row 0, negated in row 1."""
+    return evaluator.subtract(evaluator.load(sizes.rows[0]), evaluator.load(sizes.rows[1]))
+
+
+def _minimums(offsets: SizedOffsets, evaluator: Evaluator) -> Any:
+    """Sizes less minima in row 0, minima in row 1."""
+    minimums = evaluator.load(offsets.minimums)
+    across = evaluator.apply_galois(minimums, column_element(evaluator.ring.degree))
+    less = evaluator.subtract(evaluator.load(offsets.sizes.rows[0]), across)
+    return evaluator.add(less, minimums)
 
 
 def _instrument_terms(

@@ -6,13 +6,14 @@ With V' = V rotated left by one slot, a vector of `crypto.curves` makes all of t
    on which every value is 0 or the one before it;
 2. V at the empty slots T .. half-1 of both rows;
 3. V - V' at slots half .. row-2 of both rows: one size;
-4. row 0 less row 1 at one size slot: the same size;
+4. row 0 less row 1 at one size slot, behind slot half: the same size;
 5. demand at tick 0 less row 1 at tick T-1: the chains end as one side does.
 
-And nothing else does, t being prime (docs/protocol/shape.md). The products are computed as intents
-arrive. When the batch is final, a beacon weights every intent by a number modulo t; weighted sums
-over all intents, each term at slots of its own, are zero in every slot of an honest batch. One
-malformed intent is always seen; several may cancel with probability 1/(t-1) in each of two sums.
+Of an offset order, 3 leaves slot half of row 1 out: its minimum is there, and may be anything.
+Nothing else makes all of them zero, t being prime (docs/protocol/shape.md). The products are
+computed as intents arrive. When the batch is final, a beacon weights every intent by a number
+modulo t; weighted sums over all intents, each term at slots of its own, are zero in every slot of
+an honest batch. One malformed intent is always seen; several may cancel with probability 1/(t-1) in each of two sums.
 
 Weights are cut into digits, so that products are scaled by small numbers and one plaintext product
 both recombines the digits and zeroes every slot but the terms'. Depth: one product and one
@@ -51,6 +52,9 @@ TERMS_MAX: Final = 1 << 17
 
 WORDS: Final = 5
 """Polynomials of an intent's `shape_words`."""
+
+_PRODUCT: Final = 3
+"""Polynomials of the product among them, which come first."""
 
 _DIGIT_BITS: Final = 5
 _DIGITS: Final = 6
@@ -117,9 +121,16 @@ class ShapeSum:
         levels = len(ring.data_primes)
         self._basis = level_basis(ring, levels)
         self._totals = np.zeros((_DIGITS, WORDS, levels, ring.degree), dtype=np.uint64)
+        self._offset = np.zeros((_DIGITS, 2, levels, ring.degree), dtype=np.uint64)
         self.terms = 0
 
-    def add(self, words: Words, rows: Sequence[int], weights: Sequence[int]) -> None:
+    def add(
+        self,
+        words: Words,
+        rows: Sequence[int],
+        weights: Sequence[int],
+        offset: Sequence[bool] | None = None,
+    ) -> None:
         """Add intents, weighted by numbers in [1, t).
 
         Holds no lock while it computes.
@@ -127,6 +138,7 @@ class ShapeSum:
         Args:
             words: intents' `shape_words`, shape (k, WORDS, level, degree).
             rows: which of them, as many as weights.
+            offset: which of these are offset orders, as many as weights; none if not given.
 
         Raises:
             OutOfRange: other weights, or more intents than TERMS_MAX.
@@ -141,9 +153,13 @@ class ShapeSum:
         digits = np.array(weights, dtype=np.int64)[:, None] >> shifts & (1 << _DIGIT_BITS) - 1
         for start in range(0, len(weights), _REDUCE_EVERY):
             part = slice(start, start + _REDUCE_EVERY)
-            chosen = np.array(rows[part], dtype=np.int64)
-            _accumulate(words, chosen, digits[part].astype(np.uint64), self._totals)
+            chosen, scaled = np.array(rows[part], dtype=np.int64), digits[part].astype(np.uint64)
+            _accumulate(words, chosen, scaled, self._totals)
             _reduce(self._totals, self._basis.primes)
+            free = np.array(offset[part] if offset else [], dtype=np.bool_)
+            if free.any():
+                _accumulate(words[:, _PRODUCT:], chosen[free], scaled[free], self._offset)
+                _reduce(self._offset, self._basis.primes)
         self.terms += len(weights)
 
     def covered(self, evaluator: Evaluator, ticks: int) -> CoveredCiphertext:
@@ -157,20 +173,26 @@ class ShapeSum:
         layout = CurveLayout(self._ring, ticks)
         chain = _chain_slots(layout)
         terms = [
-            (evaluator.relinearised(np.ascontiguousarray(total[:3])), chain << (_DIGIT_BITS * d))
+            (
+                evaluator.relinearised(np.ascontiguousarray(total[:_PRODUCT])),
+                chain << (_DIGIT_BITS * d),
+            )
             for d, total in enumerate(self._totals)
             if total.any()  # SEAL takes no ciphertext of zeros
         ]
-        terms += _linear_terms(evaluator, layout, self._linear())
+        linear, mixed = self._linear(self._totals[:, _PRODUCT:]), bool(self._offset.any())
+        terms += _linear_terms(evaluator, layout, linear, all_level=not mixed)
+        if mixed:
+            plain = linear.subtract(self._linear(self._offset))
+            terms += _minimum_terms(evaluator, layout, plain)
         return selected_sum(evaluator, terms, LANES_LEVEL)
 
-    def _linear(self) -> Ciphertext:
-        """The weighted sum of the ciphertexts themselves."""
-        total = np.zeros(self._totals.shape[2:], dtype=np.uint64)
-        total = np.stack([total, total])
+    def _linear(self, totals: Words) -> Ciphertext:
+        """A weighted sum of ciphertexts themselves, by digit of the weights."""
+        total = np.zeros(totals.shape[1:], dtype=np.uint64)
         primes = self._basis.primes[None, :, None]
-        for digits in self._totals[::-1]:
-            total = ((total << np.uint64(_DIGIT_BITS)) + digits[3:]) % primes
+        for digits in totals[::-1]:
+            total = ((total << np.uint64(_DIGIT_BITS)) + digits) % primes
         return Ciphertext(self._ring, total)
 
 
@@ -183,9 +205,12 @@ def _chain_slots(layout: CurveLayout) -> Slots:
 
 
 def _linear_terms(
-    evaluator: Evaluator, layout: CurveLayout, total: Ciphertext
+    evaluator: Evaluator, layout: CurveLayout, total: Ciphertext, *, all_level: bool
 ) -> list[tuple[Ciphertext, Slots]]:
-    """The linear terms, at slots that the chains leave free; the last two at slot T-1."""
+    """The linear terms, at slots that the chains leave free; the last two at slot T-1.
+
+    Without `all_level` the slot of minima is left out.
+    """
     row, half, last = layout.ring.row, layout.ring.row // 2, layout.ticks - 1
     shape = (2, row)
     handle: Any = evaluator.load(total)
@@ -193,9 +218,10 @@ def _linear_terms(
     empty, sizes, rows, ends = (np.zeros(shape, dtype=np.int64) for _ in range(4))
     empty.reshape(-1)[layout.empty] = 1
     sizes[:, half : row - 1] = 1
+    sizes.reshape(-1)[layout.minimum] = int(all_level)
     rows[1, last] = 1
     ends[0, last] = 1
-    across = rotate(evaluator, evaluator.subtract(handle, swapped), half)
+    across = rotate(evaluator, evaluator.subtract(handle, swapped), half + 1)
     shifted = rotate(evaluator, handle, 1)
     start = rotate(evaluator, handle, -last)
     terms = (
@@ -206,3 +232,15 @@ def _linear_terms(
         (evaluator.store(swapped), -ends),
     )
     return [(ciphertext, weights.reshape(-1)) for ciphertext, weights in terms]
+
+
+def _minimum_terms(
+    evaluator: Evaluator, layout: CurveLayout, plain: Ciphertext
+) -> list[tuple[Ciphertext, Slots]]:
+    """Identity 3 at the slot of minima, of plain orders alone; `plain` may have no terms."""
+    if not plain.words.any():  # SEAL takes no ciphertext of zeros
+        return []
+    slot = np.zeros(layout.ring.degree, dtype=np.int64)
+    slot[layout.minimum] = 1
+    shifted = evaluator.store(rotate(evaluator, evaluator.load(plain), 1))
+    return [(plain, slot), (shifted, -slot)]

@@ -42,6 +42,8 @@ class ShapeModel:
     t: int
     row: int
     ticks: int
+    offset: bool = False
+    """Whether it is the model of offset orders, which have a minimum at slot half of row 1."""
 
     @property
     def half(self) -> int:
@@ -67,7 +69,13 @@ class ShapeModel:
         for size in range(1, self.t):
             for side in (BUY, SELL):
                 columns += [self.order(side, size, limit) for limit in range(self.ticks)]
-        return np.concatenate(columns, axis=1)
+        found = np.concatenate(columns, axis=1)
+        if not self.offset:
+            return found
+        copies = [found.copy() for _ in range(self.t)]
+        for minimum, copy in enumerate(copies):
+            copy[self.row + self.half] = minimum
+        return np.concatenate(copies, axis=1)
 
     def terms(self, vectors: Columns) -> Iterator[tuple[Term, Columns]]:
         """Every number that has to be zero modulo t, for each column."""
@@ -78,10 +86,10 @@ class ShapeModel:
                 yield Term(CHAIN, row, slot), value * (before - value) % self.t
             for slot in range(self.ticks, self.half):
                 yield Term(EMPTY, row, slot), rows[row, slot] % self.t
-            for slot in range(self.half, self.row - 1):
+            for slot in range(self.half + (self.offset and row == 1), self.row - 1):
                 yield Term(LEVEL, row, slot), (rows[row, slot] - rows[row, slot + 1]) % self.t
-        sizes = rows[0, self.half] - rows[1, self.half]
-        yield Term(EQUAL_SIZES, 0, self.half), sizes % self.t
+        sizes = rows[0, self.half + 1] - rows[1, self.half + 1]
+        yield Term(EQUAL_SIZES, 0, self.half + 1), sizes % self.t
         yield Term(ONE_SIDE, 0, 0), (rows[0, 0] - rows[1, self.ticks - 1]) % self.t
 
     def accepted(self, vectors: Columns, without: frozenset[Term] = frozenset()) -> Flags:

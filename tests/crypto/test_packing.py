@@ -94,6 +94,27 @@ def test_sizes_modulo_t_are_packed_as_they_are(small: Epoch, order: Evaluator, s
     assert np.array_equal(found, packed_values(ROW, orders, 2))
 
 
+@pytest.mark.parametrize("count", COUNTS)
+def test_minimums_are_packed_apart_from_sizes(small: Epoch, order: Evaluator, count: int) -> None:
+    draw = np.random.default_rng(count)
+    orders = [
+        (side, size + 1, limit) for side, size, limit in book_of(draw, 3, count, MOST // count - 1)
+    ]
+    minimums = [1 + int(draw.integers(0, size)) for _, size, _ in orders]
+    key = small.material.order.public
+    packer = packer_of(
+        order,
+        [
+            encrypt_slots(key, intent_vector(RING, 3, *one, minimum), k.to_bytes(32, "big"))
+            for k, (one, minimum) in enumerate(zip(orders, minimums, strict=True))
+        ],
+    )
+    require_packed(small.oracle(RING), packer, orders, [0, 1, 2])
+    expected: Lanes = np.zeros((2, ROW), dtype=np.int64)
+    expected[1, HALF : HALF + count] = [minimum - 1 for minimum in minimums]
+    assert np.array_equal(small.oracle(RING).slots(packer.minimums()).reshape(2, -1), expected)
+
+
 def test_a_packer_takes_as_many_intents_as_half_a_row(small: Epoch, order: Evaluator) -> None:
     packer, ciphertext = Packer(order), sealed(small, 1, [(BUY, 1, 0)])[0]
     words = arranged(order, ciphertext, 0)

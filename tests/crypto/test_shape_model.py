@@ -4,6 +4,7 @@ The proof for every prime and every size of ring is in docs/protocol/shape.md; h
 steps is held against all vectors of small ones.
 """
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.crypto.shape_model import (
     EMPTY,
     EQUAL_SIZES,
     IDENTITIES,
+    LEVEL,
     ONE_SIDE,
     SELL,
     Columns,
@@ -70,6 +72,28 @@ def test_of_all_vectors_exactly_the_orders_are_accepted(model: ShapeModel) -> No
     accepted = as_set(vectors[:, model.accepted(vectors)])
     assert accepted == as_set(model.orders())
     assert len(accepted) == 1 + (model.t - 1) * 2 * model.ticks
+
+
+@pytest.mark.parametrize("model", COMPLETE, ids=str)
+def test_an_offset_order_is_an_order_with_anything_at_one_slot(model: ShapeModel) -> None:
+    model = replace(model, offset=True)
+    vectors = all_columns(model.t, 2 * model.row)
+    accepted = as_set(vectors[:, model.accepted(vectors)])
+    assert accepted == as_set(model.orders())
+    assert len(accepted) == model.t * (1 + (model.t - 1) * 2 * model.ticks)
+
+
+@pytest.mark.parametrize("model", SMALL_T, ids=str)
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_without_an_identity_something_else_is_an_offset_order(
+    model: ShapeModel, identity: str
+) -> None:
+    model = replace(model, offset=True)
+    terms = frozenset(term for term in model.names() if term.identity == identity)
+    if not terms or (identity == LEVEL and model.half == 2):
+        assert identity == LEVEL
+        return
+    assert not follows_from_the_others(model, terms, all_columns(model.t, 2 * model.row))
 
 
 @pytest.mark.parametrize("model", SMALL_T, ids=str)
@@ -164,7 +188,7 @@ def test_sizes_of_the_two_rows_are_compared() -> None:
     vector = model.order(SELL, 2, 1)
     vector[model.half : model.row] = 1
     assert not model.accepted(vector).any()
-    assert model.accepted(vector, frozenset([Term(EQUAL_SIZES, 0, model.half)])).all()
+    assert model.accepted(vector, frozenset([Term(EQUAL_SIZES, 0, model.half + 1)])).all()
 
 
 # The random combination: intent k's terms, times r_k, are added up slot by slot.

@@ -38,10 +38,15 @@ class Checker:
         seed = self._seed.to_bytes(32, "big")
         return encrypt_slots(self._epoch.material.order.public, vector, seed)
 
-    def opened(self, vectors: Sequence[Slots], weights: Sequence[int]) -> Slots:
+    def opened(
+        self,
+        vectors: Sequence[Slots],
+        weights: Sequence[int],
+        offset: Sequence[bool] | None = None,
+    ) -> Slots:
         total = ShapeSum(self._epoch.parameters.order)
         words = [shape_words(self._evaluator, self.encrypted(vector)) for vector in vectors]
-        total.add(np.stack(words), range(len(words)), weights)
+        total.add(np.stack(words), range(len(words)), weights, offset)
         covered = total.covered(self._evaluator, self._ticks)
         values = self._oracle.slots(covered.ciphertext)
         assert not values[~covered.support].any()
@@ -53,10 +58,16 @@ def checker_of(small: Epoch, evaluator_of: EvaluatorOf) -> Callable[[int], Check
     return lambda ticks: Checker(small, evaluator_of(small.material.order), ticks)
 
 
-def expected(vectors: Sequence[Slots], weights: Sequence[int], ticks: int) -> Slots:
+def expected(
+    vectors: Sequence[Slots],
+    weights: Sequence[int],
+    ticks: int,
+    offset: Sequence[bool] | None = None,
+) -> Slots:
     """The weighted terms at their slots, from the definition in the module's text."""
     total = np.zeros((2, ROW), dtype=object)
-    for vector, weight in zip(vectors, weights, strict=True):
+    frees = [False] * len(vectors) if offset is None else offset
+    for vector, weight, free in zip(vectors, weights, frees, strict=True):
         rows = vector.reshape(2, ROW).astype(object)
         after = np.roll(rows, -1, axis=1)
         terms = np.zeros((2, ROW), dtype=object)
@@ -64,22 +75,50 @@ def expected(vectors: Sequence[Slots], weights: Sequence[int], ticks: int) -> Sl
             terms[:, i] = after[:, i] * (rows[:, i] - after[:, i])
         terms[:, ticks:HALF] = rows[:, ticks:HALF]
         terms[:, HALF : ROW - 1] = (rows - after)[:, HALF : ROW - 1]
-        terms[1, ticks - 1] = rows[1, ticks - 1 + HALF] - rows[0, ticks - 1 + HALF]
+        if free:
+            terms[1, HALF] = 0
+        terms[1, ticks - 1] = rows[1, ticks + HALF] - rows[0, ticks + HALF]
         terms[0, ticks - 1] = rows[0, 0] - rows[1, ticks - 1]
         total = (total + weight * terms) % T
     return total.reshape(-1).astype(np.int64)
 
 
 @pytest.mark.parametrize("ticks", TICKS)
+@pytest.mark.parametrize("offset", [(False,) * 3, (True, False, False), (True,) * 3], ids=str)
 def test_the_opened_sum_is_that_of_the_weighted_terms(
-    checker_of: Callable[[int], Checker], ticks: int
+    checker_of: Callable[[int], Checker], ticks: int, offset: tuple[bool, ...]
 ) -> None:
     random = np.random.default_rng(ticks)
     vectors = [random.integers(0, T, 2 * ROW) for _ in range(3)]
     weights = [1, T - 1, 12_345_678]
-    opened = checker_of(ticks).opened(vectors, weights)
-    assert np.array_equal(opened, expected(vectors, weights, ticks))
+    opened = checker_of(ticks).opened(vectors, weights, offset)
+    assert np.array_equal(opened, expected(vectors, weights, ticks, offset))
     assert opened.any()
+
+
+@pytest.mark.parametrize("ticks", TICKS)
+def test_offset_orders_pass_beside_plain_ones_and_plain_ones_with_a_minimum_do_not(
+    checker_of: Callable[[int], Checker], ticks: int
+) -> None:
+    cases = [(0, 1), (1, 1), (9, 0), (9, 1), (9, 9), (size_max(RING), size_max(RING)), (5, 0)]
+    vectors = [
+        intent_vector(RING, ticks, k % 2, size, k % ticks, minimum)
+        for k, (size, minimum) in enumerate(cases)
+    ]
+    offset = [minimum > 0 for _, minimum in cases]
+    weights = shape_weights(RING, b"beacon", len(vectors))[0].tolist()
+    assert not checker_of(ticks).opened(vectors, weights, offset).any()
+    for k in (1, 4):
+        lying = [free and number != k for number, free in enumerate(offset)]
+        seen = np.flatnonzero(checker_of(ticks).opened(vectors, weights, lying))
+        assert seen.tolist() == [CurveLayout(RING, ticks).minimum]
+
+
+@pytest.mark.parametrize("minimum", [-1, 2, 6])
+def test_no_honest_client_seals_a_minimum_that_is_none(minimum: int) -> None:
+    size = 5 if minimum != 2 else 0
+    with pytest.raises(OutOfRange):
+        intent_vector(RING, 4, BUY, size, 2, minimum)
 
 
 @pytest.mark.parametrize("ticks", TICKS)
