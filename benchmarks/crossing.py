@@ -33,7 +33,8 @@ from crypto.wellformed import WORDS, shape_words
 from darkpool.committee.local import AttestedMask, Session
 from darkpool.crossing.book import SealedBook
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, TakeMask, _Price
+from darkpool.crossing.comparing import TakeMask
+from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, _Price
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.units import Interval, Lots
 

@@ -75,6 +75,11 @@ class PackedSizes:
 
     rows: tuple[Ciphertext, Ciphertext]
 
+    def add(self, other: PackedSizes) -> PackedSizes:
+        """Sizes of two packers that have no number in common."""
+        first, second = (a.add(b) for a, b in zip(self.rows, other.rows, strict=True))
+        return PackedSizes((first, second))
+
 
 def arranged(evaluator: Evaluator, ciphertext: Ciphertext, index: int) -> Words:
     """What a packer keeps of intent number `index`, transform form, shape (2, level, degree).
@@ -116,9 +121,17 @@ class Packer:
             raise OutOfRange("intents of an auction", f"at most {ring.row // 2}", self.count + 1)
         self._words.append(None)
         self.put(self.count - 1, words)
-        if self.count % GROUP == 0:
-            group = self.count // GROUP - 1
+        self._pack_full_group()
+
+    def _pack_full_group(self) -> None:
+        group, last = divmod(self.count - 1, GROUP)
+        if last == GROUP - 1 and group in self._groups(somebody=False):
             self._sizes[group] = self._group_sizes(group)
+
+    def skip(self) -> None:
+        """Leave the next number, `count`, to another packer."""
+        self._words.append(None)
+        self._pack_full_group()
 
     def put(self, number: int, words: Words) -> None:
         """Put an intent into a place that was dropped, as `arranged` made it for that number."""
@@ -140,14 +153,14 @@ class Packer:
         if words is not None:
             self.put(number, words)
 
-    def _groups(self) -> list[int]:
+    def _groups(self, *, somebody: bool = True) -> list[int]:
         """Groups that any intent is left in: SEAL takes no ciphertext of zeros.
 
         Raises:
-            OutOfRange: all intents were dropped.
+            OutOfRange: with `somebody`, all intents were dropped.
         """
         left = sorted({n // GROUP for n, words in enumerate(self._words) if words is not None})
-        if not left:
+        if somebody and not left:
             raise OutOfRange("intents to pack", "at least 1", 0)
         return left
 

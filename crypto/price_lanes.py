@@ -8,9 +8,9 @@ D and S demand and supply, dead lanes -1 so that their bits are 0:
 | o .. o + W - 1 | D(p) - S(p) | S(p) - D(p + 1), and -1 at p = T - 1 |
 | o + W .. o + 2 W - 1 | D(p) - 1 | S(p) - 1 |
 
-Columns of cap lanes follow, one for each plain intent: its size in row 0, its cap less its size in
-row 1. Then those of offset intents, instrument by instrument: the same, and behind them, with h the
-minimum less one, one for each with its size less h in row 0 and h in row 1.
+Columns of cap lanes follow, one for each intent: its size in row 0, its cap less its size in row 1.
+Then, of instruments that have offset orders, one more for each intent: with h the minimum less one,
+its size less h in row 0 and h in row 1. Of a plain intent, h is 0.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ class PriceLayout:
 
     Attributes:
         ticks: T, of every instrument.
-        counts: plain intents of each instrument; as many cap lanes in either row.
-        offsets: offset intents of each instrument, twice as many; none where it is empty.
+        counts: intents of each instrument; as many cap lanes in either row.
+        offsets: which instruments have offset orders, and so as many lanes of minima; none if it is
+            empty.
     """
 
     parameters: ParameterSet
     ticks: int
     counts: tuple[int, ...]
-    offsets: tuple[int, ...] = ()
+    offsets: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         if self.offsets and len(self.offsets) != len(self.counts):
@@ -80,7 +81,9 @@ class PriceLayout:
     @property
     def _blocks(self) -> tuple[int, ...]:
         """Columns of every block of cap lanes, in order."""
-        return self.counts + tuple(count for count in self.offsets for _ in range(2))
+        flags = self.offsets or (False,) * self.instruments
+        pairs = zip(self.counts, flags, strict=True)
+        return self.counts + tuple(count if flag else 0 for count, flag in pairs)
 
     def _block_offset(self, block: int) -> int:
         """First column of a block of cap lanes; none straddles two ciphertexts."""
@@ -96,40 +99,33 @@ class PriceLayout:
         """First column of an instrument's cap lanes."""
         return self._block_offset(instrument)
 
-    def offset_cap_offsets(self, instrument: int) -> tuple[int, int]:
-        """First columns of the cap lanes and of the minima of an instrument's offset intents."""
-        first = self.instruments + 2 * instrument
-        return self._block_offset(first), self._block_offset(first + 1)
+    def minimum_offset(self, instrument: int) -> int:
+        """First column of an instrument's lanes of minima."""
+        return self._block_offset(self.instruments + instrument)
 
     def lane(self, row: int, column: int) -> int:
         """Number of a lane."""
         return row * self.shape.width + column
 
     def cap_lanes(self, instrument: int) -> Lanes:
-        """Lane numbers of an instrument's intents, shape (2, count): size, then cap less size."""
-        return self._both_rows(self.cap_offset(instrument), self.counts[instrument])
+        """Lane numbers of an instrument's intents, shape (2, count): size, then cap less size.
 
-    def offset_cap_lanes(self, instrument: int) -> Lanes:
-        """Lane numbers of an instrument's offset intents, shape (4, count).
-
-        Size, cap less size, size less h, h: the minimum less one.
+        With offset orders, shape (4, count): also the size less h, and h.
         """
-        count = self.offsets[instrument] if self.offsets else 0
-        return np.concatenate(
-            [self._both_rows(start, count) for start in self.offset_cap_offsets(instrument)]
-        )
-
-    def _both_rows(self, start: int, count: int) -> Lanes:
-        columns = np.arange(start, start + count)
-        return np.stack([columns, self.shape.width + columns])
+        starts = [self.cap_offset(instrument)]
+        if self.offsets and self.offsets[instrument]:
+            starts.append(self.minimum_offset(instrument))
+        columns = np.add.outer(starts, np.arange(self.counts[instrument]))
+        both_rows = np.stack([columns, self.shape.width + columns], axis=1)
+        return both_rows.reshape(2 * len(starts), -1)
 
 
 def price_groups(
-    parameters: ParameterSet, ticks: int, counts: Sequence[int], offsets: Sequence[int] = ()
+    parameters: ParameterSet, ticks: int, counts: Sequence[int], offsets: Sequence[bool] = ()
 ) -> list[range]:
     """Instruments, as ranges of their numbers, whose price and cap lanes share a comparison.
 
-    `counts` are the plain intents of each instrument, `offsets` the offset ones.
+    `counts` are the intents of each instrument, `offsets` whether it has offset orders.
     """
     groups: list[range] = []
     start = 0
@@ -145,35 +141,20 @@ def price_groups(
 
 
 @dataclass(frozen=True, slots=True)
-class SizedOffsets:
-    """What the cap lanes of one instrument's offset intents are made from.
-
-    Attributes:
-        sizes: from `Packer.sizes`.
-        minimums: from `Packer.minimums`.
-        caps: public caps in lots by offset intent, shape (n,).
-    """
-
-    sizes: PackedSizes
-    minimums: Ciphertext
-    caps: Lanes
-
-
-@dataclass(frozen=True, slots=True)
 class SizedBook:
     """What one instrument's lanes are made from.
 
     Attributes:
         aggregate: sum of its plain intents' ciphertexts.
-        sizes: from `Packer.sizes`.
-        caps: public caps in lots by plain intent, shape (n,).
-        offsets: its offset intents, if there are any.
+        sizes: from `Packer.sizes`, of all its intents.
+        caps: public caps in lots by intent, shape (n,).
+        minimums: from `Packer.minimums`, of its offset orders, if there are any.
     """
 
     aggregate: Ciphertext
     sizes: PackedSizes
     caps: Lanes
-    offsets: SizedOffsets | None = None
+    minimums: Ciphertext | None = None
 
 
 def price_lanes(
@@ -226,11 +207,12 @@ class _CapBlock:
 def _cap_blocks(layout: PriceLayout, books: Sequence[SizedBook]) -> Iterator[_CapBlock]:
     for instrument, book in enumerate(books):
         if layout.counts[instrument]:
-            yield _CapBlock(layout.cap_offset(instrument), book.caps, partial(_sizes, book.sizes))
-        if (offsets := book.offsets) is not None:
-            sizes, minimums = layout.offset_cap_offsets(instrument)
-            yield _CapBlock(sizes, offsets.caps, partial(_sizes, offsets.sizes))
-            yield _CapBlock(minimums, np.zeros_like(offsets.caps), partial(_minimums, offsets))
+            start = layout.cap_offset(instrument)
+            yield _CapBlock(start, book.caps, partial(_sizes, book.sizes))
+        if book.minimums is not None:
+            start = layout.minimum_offset(instrument)
+            lanes = partial(_minimums, book.sizes, book.minimums)
+            yield _CapBlock(start, np.zeros_like(book.caps), lanes)
 
 
 def _sizes(sizes: PackedSizes, evaluator: Evaluator) -> Any:
@@ -238,12 +220,12 @@ def _sizes(sizes: PackedSizes, evaluator: Evaluator) -> Any:
     return evaluator.subtract(evaluator.load(sizes.rows[0]), evaluator.load(sizes.rows[1]))
 
 
-def _minimums(offsets: SizedOffsets, evaluator: Evaluator) -> Any:
-    """Sizes less minima in row 0, minima in row 1."""
-    minimums = evaluator.load(offsets.minimums)
-    across = evaluator.apply_galois(minimums, column_element(evaluator.ring.degree))
-    less = evaluator.subtract(evaluator.load(offsets.sizes.rows[0]), across)
-    return evaluator.add(less, minimums)
+def _minimums(sizes: PackedSizes, minimums: Ciphertext, evaluator: Evaluator) -> Any:
+    """Sizes less h in row 0, h in row 1, where `minimums` has it."""
+    handle = evaluator.load(minimums)
+    across = evaluator.apply_galois(handle, column_element(evaluator.ring.degree))
+    less = evaluator.subtract(evaluator.load(sizes.rows[0]), across)
+    return evaluator.add(less, handle)
 
 
 def _instrument_terms(

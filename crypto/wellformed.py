@@ -13,7 +13,8 @@ Of an offset order, 3 leaves slot half of row 1 out: its minimum is there, and m
 Nothing else makes all of them zero, t being prime (docs/protocol/shape.md). The products are
 computed as intents arrive. When the batch is final, a beacon weights every intent by a number
 modulo t; weighted sums over all intents, each term at slots of its own, are zero in every slot of
-an honest batch. One malformed intent is always seen; several may cancel with probability 1/(t-1) in each of two sums.
+an honest batch. One malformed intent is always seen; several may cancel with probability 1/(t-1)
+in each of two sums.
 
 Weights are cut into digits, so that products are scaled by small numbers and one plaintext product
 both recombines the digits and zeroes every slot but the terms'. Depth: one product and one

@@ -28,12 +28,8 @@ from darkpool.clock import Stopwatch
 from darkpool.committee.factory import MaskFactory
 from darkpool.committee.local import Beacon, LocalCommittee, Session
 from darkpool.crossing.arrivals import Arrivals
-from darkpool.crossing.encrypted import (
-    EncryptedCross,
-    EncryptedCrossing,
-    ImplausibleOpening,
-    ration_groups,
-)
+from darkpool.crossing.comparing import ImplausibleOpening
+from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, ration_groups
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.desk import Arrived, Desk, RecordSink
 from darkpool.fills.fills import Fill, FilledLots, collect_fills

@@ -15,7 +15,7 @@ from darkpool.admission.reference import SignedReference
 from darkpool.auction import _check_caps
 from darkpool.books import Book
 from darkpool.chain_reader import RecordedVenue
-from darkpool.crossing.encrypted import ImplausibleOpening
+from darkpool.crossing.comparing import ImplausibleOpening
 from darkpool.errors import InvalidGrid
 from darkpool.fills.fills import FilledLots
 from darkpool.outcome import Pricing

@@ -17,7 +17,8 @@ class SealedBook:
     """The intents of one instrument, by number in the order of their arrival.
 
     Attributes:
-        packer: the intents, ready to be packed.
+        plain: its plain intents, ready to be packed.
+        offset: its offset orders, ready to be packed; every number is in one of the two.
         caps: public cap by intent.
         present: numbers of the intents that take part.
     """
@@ -25,8 +26,10 @@ class SealedBook:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._total = AggregateSum(evaluator.ring)
-        self.packer = Packer(evaluator)
+        self.plain = Packer(evaluator)
+        self.offset = Packer(evaluator)
         self.caps: list[Lots] = []
+        self._offsets: list[bool] = []
         self.present: set[int] = set()
 
     @property
@@ -34,28 +37,58 @@ class SealedBook:
         """Intents that arrived."""
         return len(self.caps)
 
-    def add(self, ciphertext: Ciphertext, arranged: Words, cap: Lots) -> None:
+    @property
+    def has_plain(self) -> bool:
+        """Whether a plain intent takes part; without one nothing crosses."""
+        return any(not self._offsets[number] for number in self.present)
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether an offset order takes part."""
+        return any(self._offsets[number] for number in self.present)
+
+    def add(
+        self, ciphertext: Ciphertext, arranged: Words, cap: Lots, *, offset: bool = False
+    ) -> None:
         """Add the next intent; `arranged` is what `crypto.packing.arranged` made of it.
 
         Raises:
             OutOfRange: more intents than an auction takes.
         """
-        self.packer.add(arranged)
-        self._total.add(ciphertext)
-        self.present.add(self.count)
+        own, other = (self.offset, self.plain) if offset else (self.plain, self.offset)
+        own.add(arranged)
+        other.skip()
         self.caps.append(cap)
+        self._offsets.append(offset)
+        self._joined(self.count - 1, ciphertext)
 
-    def put(self, number: int, ciphertext: Ciphertext, arranged_words: Words, cap: Lots) -> None:
+    def put(
+        self,
+        number: int,
+        ciphertext: Ciphertext,
+        arranged_words: Words,
+        cap: Lots,
+        *,
+        offset: bool = False,
+    ) -> None:
         """Give the number of an intent that was taken out to another."""
-        self.packer.put(number, arranged_words)
-        self._total.add(ciphertext)
-        self.present.add(number)
+        (self.offset if offset else self.plain).put(number, arranged_words)
         self.caps[number] = cap
+        self._offsets[number] = offset
+        self._joined(number, ciphertext)
+
+    def _joined(self, number: int, ciphertext: Ciphertext) -> None:
+        if not self._offsets[number]:
+            self._total.add(ciphertext)
+        self.present.add(number)
 
     def drop(self, number: int, ciphertext: Ciphertext) -> None:
         """Take an intent out; all others keep their numbers."""
-        self.packer.drop(number)
-        self._total.remove(ciphertext)
+        if self._offsets[number]:
+            self.offset.drop(number)
+        else:
+            self.plain.drop(number)
+            self._total.remove(ciphertext)
         self.present.remove(number)
 
     def close_gap(self, number: int, last: Ciphertext | None) -> None:
@@ -65,14 +98,25 @@ class SealedBook:
         """
         end = self.count - 1
         moved = None if last is None else arranged(self._evaluator, last, number)
-        self.packer.close_gap(number, moved)
-        self.caps[number] = self.caps[end]
+        offset = self._offsets[end]
+        self.plain.close_gap(number, None if offset else moved)
+        self.offset.close_gap(number, moved if offset else None)
+        self.caps[number], self._offsets[number] = self.caps[end], offset
         self.caps.pop()
+        self._offsets.pop()
         if number != end:
             self.present.remove(end)
             self.present.add(number)
 
     def sized(self) -> SizedBook:
-        """What price and cap lanes are made from."""
+        """What price and cap lanes are made from.
+
+        Raises:
+            OutOfRange: no plain intent takes part.
+        """
         caps = np.array(self.caps, dtype=np.int64)
-        return SizedBook(self._total.ciphertext(), self.packer.sizes(), caps)
+        total, sizes = self._total.ciphertext(), self.plain.sizes()
+        if not self.has_offsets:
+            return SizedBook(total, sizes, caps)
+        minimums = self.offset.minimums()
+        return SizedBook(total, sizes.add(self.offset.sizes()), caps, minimums)

@@ -3,35 +3,41 @@
 The twin is `darkpool.crossing.clearing`; results are equal on every book. What is opened, in order:
 
 1. `price lanes`: D - S, the tie lanes, D - 1 and S - 1, every intent's size and its cap less its
-   size, under a fresh mask (uniform);
-2. `cap bits`: two for each intent, 1 where its size is neither negative nor above its cap; intents
-   with a 0 are taken out, and the comparison is made again without them under a fresh mask;
-3. `no-cross`: one bit an instrument, [best bid >= best ask]; where it is 0, nothing more, ever;
+   size, and of offset orders their minima, under a fresh mask (uniform);
+2. `cap bits`: 1 where a size is neither negative nor above its cap, and a minimum not above its
+   size; intents with a 0 are taken out, and the comparison is made again without them under a fresh
+   mask;
+3. `no-cross`: one bit an instrument, [best bid >= best ask]; where it is 0, nothing more, ever,
+   unless there are offset orders at a reference price;
 4. `price bits`: the signs of D - S, a step down at the price, which the public result implies;
 5. `tie lanes`: which of the two ticks at the step trades more, one bit;
-6. `short row`: the fills of the short side, whose sum is the volume;
-7. `ration lanes`: volume - 1 - prefix sums in priority order, under a fresh mask (uniform);
-8. `ration bits`: a step in priority order that names the last intent filled;
-9. `long row`: the fills before it; its own is the rest, so that its size stays unknown.
+6. `offset lanes`, `offset bits`, `exhausted`: who of the offset orders fills, and whether they use
+   the surplus up (`darkpool.crossing.offsets`);
+7. `short row`: the fills of the short side, whose sum is the volume of plain orders alone;
+8. `offset row`: the fills of offset orders; the last's is the rest if the surplus is used up, and
+   then the long side fills in full, and its row is opened instead of the next two;
+9. `ration lanes`: volume - 1 - prefix sums in priority order, under a fresh mask (uniform);
+10. `ration bits`: a step in priority order that names the last intent filled;
+11. `long row`: the fills before it; its own is the rest, so that its size stays unknown.
 
-Instruments share the comparisons of steps 1 to 5 and 7 to 8.
+Instruments share the comparisons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
 from crypto.ciphertext import Ciphertext
-from crypto.comparison import BITS_LEVEL, Comparator, crossing_bits, reference_bits
-from crypto.lanes import Lanes, LaneShape
-from crypto.masks import DrawnMask
-from crypto.packing import LANES_LEVEL, LaneCiphertext, power_of_two
+from crypto.comparison import BITS_LEVEL, crossing_bits, reference_bits
+from crypto.lanes import Lanes
+from crypto.offset_lanes import OffsetBook
+from crypto.packing import power_of_two
 from crypto.params import ParameterSet
 from crypto.price_lanes import PriceLayout, price_groups, price_lanes
 from crypto.rationing import (
@@ -41,31 +47,12 @@ from crypto.rationing import (
     priority_matrix,
     ration_lanes,
 )
-from crypto.revealing import CoveredCiphertext, masked, selected
+from crypto.revealing import selected
 from crypto.seal import Evaluator
 from darkpool.crossing.book import SealedBook
-from darkpool.errors import CheckFailed
+from darkpool.crossing.comparing import ImplausibleOpening, OpeningSession, TakeMask
+from darkpool.crossing.offsets import OffsetCrossing, Taking, with_last
 from darkpool.units import Lots, Side, Tick
-
-
-class ImplausibleOpening(CheckFailed):
-    """Opened values that no well-formed batch leads to."""
-
-    def __init__(self, purpose: str, expected: str, got: str) -> None:
-        super().__init__(f"opening {purpose!r}: expected {expected}, got {got}")
-        self.purpose, self.expected, self.got = purpose, expected, got
-
-
-class OpeningSession(Protocol):
-    """What crossing needs of the committee."""
-
-    def open(self, purpose: str, covered: CoveredCiphertext) -> Lanes:
-        """Open a covered ciphertext; slots in [0, t), shape (degree,)."""
-
-
-TakeMask = Callable[[LaneShape], DrawnMask]
-"""Gives a mask of a shape, bound durably to this auction and never given before."""
-
 
 Exclude = Callable[[dict[int, list[int]]], None]
 """Takes out intents that are above their caps, by book, and whoever takes no part without them."""
@@ -75,20 +62,52 @@ Exclude = Callable[[dict[int, list[int]]], None]
 class EncryptedCross:
     """Price, volume and fills of an instrument that crossed.
 
-    `bought` and `sold` are lots by intent, int64 of shape (n,).
+    `bought` and `sold` are lots by intent, int64 of shape (n,). `exhausted` says that offset orders
+    took the whole surplus.
     """
 
     tick: Tick
     volume: Lots
     short_side: Side
+    exhausted: bool
     bought: Lanes
     sold: Lanes
 
 
 @dataclass(frozen=True, slots=True)
 class _Price:
+    """A price; without a short side where plain orders do not cross at a reference price."""
+
     tick: Tick
+    short_side: Side | None
+
+
+@dataclass(slots=True)
+class _Sides:
+    """What the two sides of a book fill: lots by intent, shape (row slots,)."""
+
+    number: int
     short_side: Side
+    short: Lanes
+    long: Lanes
+    exhausted: bool = False
+
+    @property
+    def long_row(self) -> int:
+        """The row of the packed long side."""
+        return 1 - int(self.short_side)
+
+    @property
+    def volume(self) -> int:
+        """Lots of the short side."""
+        return int(self.short.sum())
+
+    def outcome(self, tick: Tick, count: int) -> EncryptedCross:
+        """The result, once both sides are known."""
+        rows = (self.short[:count], self.long[:count])
+        bought, sold = rows if self.short_side is Side.BUY else rows[::-1]
+        volume = Lots(self.volume)
+        return EncryptedCross(tick, volume, self.short_side, self.exhausted, bought, sold)
 
 
 class _Matrices:
@@ -116,7 +135,7 @@ class _Matrices:
         self._executor.shutdown(cancel_futures=True)
 
 
-class EncryptedCrossing:
+class EncryptedCrossing(OffsetCrossing):
     """One auction's crossing.
 
     Args:
@@ -135,12 +154,7 @@ class EncryptedCrossing:
         reference: Tick | None,
         exclude: Exclude,
     ) -> None:
-        self._parameters = parameters
-        self._order = order
-        self._comparison = comparison
-        self._comparator = Comparator(comparison)
-        self._session = session
-        self._take_mask = take_mask
+        super().__init__(parameters, order, comparison, session, take_mask)
         self._ticks = ticks
         self._reference = reference
         self._exclude = exclude
@@ -164,50 +178,61 @@ class EncryptedCrossing:
     def _cross(
         self, books: Sequence[SealedBook], priorities: Sequence[Lanes], matrices: _Matrices
     ) -> tuple[EncryptedCross | None, ...]:
-        prices: dict[int, _Price] = {}
-        present = [k for k, book in enumerate(books) if book.present]
+        found: dict[int, _Price] = {}
+        present = [k for k, book in enumerate(books) if book.has_plain]
         counts = [books[k].count for k in present]
-        for group in price_groups(self._parameters, self._ticks, counts):
-            prices |= self._price_group([present[i] for i in group], books)
-        packed = {k: books[k].packer.pack(price.tick) for k, price in prices.items()}
-        short = {k: self._short_row(k, price, books[k], packed[k]) for k, price in prices.items()}
-        long: dict[int, Lanes] = {}
-        for chunk, ration in enumerate(
-            ration_groups(self._parameters, [book.count for book in books], prices)
-        ):
-            long |= self._ration_chunk(
-                chunk, ration, books, prices, packed, short, priorities, matrices
-            )
+        offsets = [books[k].has_offsets for k in present]
+        for group in price_groups(self._parameters, self._ticks, counts, offsets):
+            found |= self._price_group([present[i] for i in group], books)
+        packed = {k: books[k].plain.pack(price.tick) for k, price in found.items()}
+        prefixes, offset = self._offset_books(books, found, packed, matrices)
+        takings = self._takings(offset, priorities)
+        every = {
+            k: self._short_side(k, price, takings.get(k), packed[k], books[k].count)
+            for k, price in found.items()
+        }
+        short = {k: sides for k, sides in every.items() if sides is not None}
+        for k, taking in takings.items():
+            self._offset_fills(taking, short[k], packed[k], offset[k], books[k].count)
+        rationed = [k for k, sides in short.items() if not sides.exhausted]
+        counts = [book.count for book in books]
+        for chunk, ration in enumerate(ration_groups(self._parameters, counts, rationed)):
+            self._ration_chunk(chunk, ration, books, short, packed, prefixes, priorities, matrices)
         return tuple(
-            _outcome(prices[k], short[k], long[k], book.count) if k in prices else None
+            short[k].outcome(found[k].tick, book.count) if k in short else None
             for k, book in enumerate(books)
         )
 
-    def _compare(
-        self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape, bounded: Lanes
-    ) -> Ciphertext:
-        """Encrypted bits of all lanes; `bounded` has the numbers of those that are bounded."""
-        mask = self._take_mask(shape)
-        opened = np.stack(
-            [
-                self._session.open(f"{name}.{part}", masked(self._order, lane, mask, part))
-                for part, lane in enumerate(lanes)
-            ]
-        )
-        flags = np.zeros(shape.lanes, dtype=np.bool_)
-        flags[bounded] = True
-        return self._comparator.compare(mask, shape.from_order(opened), flags)
+    def _offset_books(
+        self,
+        books: Sequence[SealedBook],
+        found: Mapping[int, _Price],
+        packed: Mapping[int, Ciphertext],
+        matrices: _Matrices,
+    ) -> tuple[dict[int, Ciphertext], dict[int, OffsetBook]]:
+        """Prefix sums of plain orders, and what offset lanes are made from, where there are any."""
+        numbers = [k for k in found if books[k].has_offsets]
+        prefixes, offset = {}, {}
+        for k, following in zip_longest(numbers, numbers[1:]):
+            matrix = matrices.take(k, following)
+            own = books[k].offset.pack(found[k].tick)
+            prefixes[k] = prefix_sums(self._order, packed[k], matrix)
+            before = prefix_sums(self._order, own, matrix)
+            offset[k] = OffsetBook(packed[k], own, before, books[k].offset.minimums())
+        return prefixes, offset
 
-    def _open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
-        """Open the bits of some lanes, given by number; returns them in that order."""
-        flags = np.zeros(shape.lanes, dtype=np.int64)
-        flags[lanes] = 1
-        keep = shape.first_block(flags) == 1
-        values = self._session.open(purpose, selected(self._comparison, bits, keep, BITS_LEVEL))
-        opened = shape.from_first_block(values)[lanes]
-        if opened.size and opened.max() > 1:
-            raise ImplausibleOpening(purpose, "bits", str(int(opened.max())))
-        return opened
+    def _offset_fills(
+        self, taking: Taking, sides: _Sides, packed: Ciphertext, offset: OffsetBook, count: int
+    ) -> None:
+        """Add what offset orders fill; and the long side's fills, if they leave it nothing."""
+        lots = self._offset_row(sides.number, taking, offset.offset)
+        if taking.exhausted:
+            purpose = f"long row {sides.number}"
+            sides.exhausted = True
+            sides.long = self._open_row(purpose, packed, sides.long_row, np.arange(count))
+            surplus = int(sides.long.sum()) - sides.volume
+            lots = with_last(sides.number, taking, lots, surplus)
+        sides.short = sides.short + lots
 
     def _price_group(self, members: list[int], books: Sequence[SealedBook]) -> dict[int, _Price]:
         """Prices of the books that cross, found once all their intents are within their caps."""
@@ -215,7 +240,8 @@ class EncryptedCrossing:
             number = self._comparisons
             self._comparisons += 1
             counts = tuple(books[k].count for k in members)
-            layout = PriceLayout(self._parameters, self._ticks, counts)
+            offsets = tuple(books[k].has_offsets for k in members)
+            layout = PriceLayout(self._parameters, self._ticks, counts, offsets)
             lanes = price_lanes(self._order, layout, [books[k].sized() for k in members])
             caps = [layout.cap_lanes(i) for i in range(len(members))]
             bounded = np.concatenate([lane.reshape(-1) for lane in caps])
@@ -227,9 +253,12 @@ class EncryptedCrossing:
             if not above:
                 crossing = self._crossing(number, layout, bits)
                 prices = self._prices(number, layout, bits, crossing) if crossing else {}
-                return {members[i]: price for i, price in prices.items()}
+                if self._reference is not None:
+                    open_ended = [i for i, offset in enumerate(offsets) if offset]
+                    prices = {i: _Price(self._reference, None) for i in open_ended} | prices
+                return {members[i]: price for i, price in sorted(prices.items())}
             self._exclude(above)
-            members = [k for k in members if books[k].present]
+            members = [k for k in members if books[k].has_plain]
         return {}
 
     def _crossing(self, number: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
@@ -286,39 +315,44 @@ class EncryptedCrossing:
             return _Price(Tick(count - 1), Side.SELL)
         return _Price(Tick(count), Side.BUY)
 
-    def _short_row(self, number: int, price: _Price, book: SealedBook, packed: Ciphertext) -> Lanes:
-        row = 0 if price.short_side is Side.BUY else 1
-        return self._open_row(f"short row {number}", packed, row, np.arange(book.count))
+    def _short_side(
+        self, number: int, price: _Price, taking: Taking | None, packed: Ciphertext, count: int
+    ) -> _Sides | None:
+        """The short side's plain fills; none are opened where plain orders do not cross.
 
-    def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
-        """Open some slots of one row; other intents show 0. Shape (row slots,)."""
-        ring = self._parameters.order
-        keep = np.zeros((2, ring.row), dtype=np.bool_)
-        keep[row, slots] = True
-        covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)
-        rows = self._session.open(purpose, covered).reshape(2, ring.row)
-        values: Lanes = rows[row]
-        return values
+        None where nothing fills.
+        """
+        none = np.zeros(self._parameters.order.row, dtype=np.int64)
+        side = price.short_side
+        if side is None:
+            return None if taking is None else _Sides(number, taking.side, none, none)
+        if taking is not None and taking.side is not side:
+            raise ImplausibleOpening(
+                f"offset bits of {number}", "fills on the short side", "on the other"
+            )
+        short = self._open_row(f"short row {number}", packed, int(side), np.arange(count))
+        return _Sides(number, side, short, none)
 
     def _ration_chunk(
         self,
         chunk: int,
         group: Sequence[int],
         books: Sequence[SealedBook],
-        prices: dict[int, _Price],
-        packed: dict[int, Ciphertext],
-        short: dict[int, Lanes],
+        sides: Mapping[int, _Sides],
+        packed: Mapping[int, Ciphertext],
+        prefixes: Mapping[int, Ciphertext],
         priorities: Sequence[Lanes],
         matrices: _Matrices,
-    ) -> dict[int, Lanes]:
-        rows = tuple(1 if prices[k].short_side is Side.BUY else 0 for k in group)
+    ) -> None:
+        rows = tuple(sides[k].long_row for k in group)
         layout = RationLayout(self._parameters, tuple(books[k].count for k in group), rows)
-        volumes = [int(short[k].sum()) for k in group]
-        prefixes = [
-            prefix_sums(self._order, packed[k], matrices.take(k, following))
-            for k, following in zip_longest(group, group[1:])
-        ]
-        lanes = ration_lanes(self._order, layout, prefixes, volumes)
+        missing = [k for k in group if k not in prefixes]
+        sums = dict(prefixes) | {
+            k: prefix_sums(self._order, packed[k], matrices.take(k, following))
+            for k, following in zip_longest(missing, missing[1:])
+        }
+        volumes = [sides[k].volume for k in group]
+        lanes = ration_lanes(self._order, layout, [sums[k] for k in group], volumes)
         none = np.array([], dtype=np.int64)
         bits = self._compare(f"ration lanes {chunk}", lanes, layout.shape, none)
         members = [layout.lanes(i) for i in range(len(group))]
@@ -326,10 +360,10 @@ class EncryptedCrossing:
             f"ration bits {chunk}", bits, layout.shape, np.concatenate(members)
         )
         filled = np.split(opened, np.cumsum([m.size for m in members])[:-1])
-        return {
-            k: self._long_row(k, rows[i], packed[k], filled[i], priorities[k], volumes[i])
-            for i, k in enumerate(group)
-        }
+        for i, k in enumerate(group):
+            sides[k].long = self._long_row(
+                k, rows[i], packed[k], filled[i], priorities[k], volumes[i]
+            )
 
     def _long_row(
         self,
@@ -358,14 +392,10 @@ class EncryptedCrossing:
 def _above(caps: Sequence[Lanes], within: Lanes) -> list[list[int]]:
     """Numbers of the intents, for each book, of which a cap lane's bit is 0."""
     ends = np.cumsum([lanes.size for lanes in caps])[:-1]
-    pairs = [bits.reshape(2, -1) for bits in np.split(within, ends)]
-    return [np.flatnonzero((pair == 0).any(axis=0)).tolist() for pair in pairs]
-
-
-def _outcome(price: _Price, short: Lanes, long: Lanes, count: int) -> EncryptedCross:
-    bought, sold = (short, long) if price.short_side is Side.BUY else (long, short)
-    volume = Lots(int(short.sum()))
-    return EncryptedCross(price.tick, volume, price.short_side, bought[:count], sold[:count])
+    every = [
+        bits.reshape(lanes.shape) for lanes, bits in zip(caps, np.split(within, ends), strict=True)
+    ]
+    return [np.flatnonzero((bits == 0).any(axis=0)).tolist() for bits in every]
 
 
 def ration_groups(

@@ -15,7 +15,7 @@ from crypto.lanes import Lanes
 from crypto.ring import Words
 from crypto.seal import Evaluator
 from crypto.wellformed import COMBINATIONS, ShapeSum, shape_weights
-from darkpool.crossing.encrypted import OpeningSession
+from darkpool.crossing.comparing import OpeningSession
 
 
 class ShapeCheck:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from crypto.ciphertext import Ciphertext
-from crypto.curves import intent_vector
+from crypto.curves import CurveLayout, intent_vector
 from crypto.encryption import encrypt_slots
 from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
@@ -23,8 +23,8 @@ from darkpool.units import Lots, Side, Tick
 from tests.committee.conftest import House, built
 
 Lanes = npt.NDArray[np.int64]
-Row = tuple[int, int, int]
-"""Side, size, limit."""
+Row = tuple[int, int, int] | tuple[int, int, int, int]
+"""Side, size, limit, and the minimum of an offset order; 0 or none for a plain one."""
 
 Above = dict[int, list[int]]
 """Numbers of intents above their caps, by book."""
@@ -37,7 +37,11 @@ def within_caps(above: Above) -> None:
 
 def own_caps(rows: Sequence[Row]) -> list[int]:
     """Caps that leave no room: each its order's own size, and one lot for cover."""
-    return [max(1, size) for _, size, _ in rows]
+    return [max(1, size) for _, size, *_ in rows]
+
+
+def minimum_of(row: Row) -> int:
+    return row[3] if len(row) == 4 else 0
 
 
 @dataclass(repr=False)
@@ -66,15 +70,22 @@ class Arena:
         """Seal orders; a size is taken mod t, and need not be one that an order can have."""
         ring, key = self.house.parameters.order, self.house.material.order.public
         out = []
-        for side, size, limit in rows:
+        for row in rows:
+            side, size, limit, *_ = row
             vector = intent_vector(ring, ticks, side, 1, limit) * size % ring.plain_modulus
+            if minimum_of(row):
+                layout = CurveLayout(ring, ticks)
+                vector[layout.minimum] = (minimum_of(row) - 1) % ring.plain_modulus
             out.append(encrypt_slots(key, vector, secrets.token_bytes(32)))
         return out
 
-    def sealed(self, ciphertexts: Sequence[Ciphertext], caps: Sequence[int]) -> SealedBook:
+    def sealed(
+        self, ciphertexts: Sequence[Ciphertext], caps: Sequence[int], rows: Sequence[Row]
+    ) -> SealedBook:
         book = SealedBook(self.house.order)
         for index, (ciphertext, cap) in enumerate(zip(ciphertexts, caps, strict=True)):
-            book.add(ciphertext, arranged(self.house.order, ciphertext, index), Lots(cap))
+            words = arranged(self.house.order, ciphertext, index)
+            book.add(ciphertext, words, Lots(cap), offset=minimum_of(rows[index]) > 0)
         return book
 
     def cross(
@@ -103,7 +114,7 @@ class Arena:
 
         ciphertexts = [self.ciphertexts(rows, ticks) for rows in books]
         limits = [own_caps(rows) for rows in books] if caps is None else caps
-        sealed = [self.sealed(*book) for book in zip(ciphertexts, limits, strict=True)]
+        sealed = [self.sealed(*book) for book in zip(ciphertexts, limits, books, strict=True)]
 
         def exclude(above: Above) -> None:
             told(above)
@@ -128,8 +139,9 @@ def twin(
     rows: Sequence[Row], ticks: int, ranks: Lanes, reference: int | None
 ) -> EncryptedCross | None:
     """The result of the plain twin, in the form of the encrypted one."""
-    columns = np.array(rows, dtype=np.int64).reshape(-1, 3)
-    book = Book(columns[:, 0], columns[:, 1], columns[:, 2], ticks)
+    whole = [(*row[:3], minimum_of(row)) for row in rows]
+    columns = np.array(whole, dtype=np.int64).reshape(-1, 4)
+    book = Book(columns[:, 0], columns[:, 1], columns[:, 2], ticks, columns[:, 3])
     if reference is None:
         result = clear_uniform(book, ranks)
     else:
@@ -138,7 +150,9 @@ def twin(
         return None
     buys = book.sides == Side.BUY
     bought, sold = np.where(buys, result.fills, 0), np.where(buys, 0, result.fills)
-    return EncryptedCross(result.tick, result.volume, result.short_side, bought, sold)
+    return EncryptedCross(
+        result.tick, result.volume, result.short_side, result.exhausted, bought, sold
+    )
 
 
 def in_turn(rows: Sequence[Row]) -> Lanes:
@@ -150,7 +164,7 @@ def plain(result: EncryptedCross | None) -> object:
     if result is None:
         return None
     fills = (result.bought.tolist(), result.sold.tolist())
-    return (result.tick, result.volume, result.short_side, *fills)
+    return (result.tick, result.volume, result.short_side, result.exhausted, *fills)
 
 
 @pytest.fixture(scope="session")

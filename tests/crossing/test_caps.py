@@ -12,7 +12,8 @@ from crypto.curves import size_max
 from crypto.params import TEST_INSECURE_SMALL
 from crypto.price_lanes import PriceLayout
 from crypto.revealing import Revealed
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, ImplausibleOpening
+from darkpool.crossing.comparing import ImplausibleOpening
+from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
 from darkpool.units import Side
 from tests.crossing.conftest import Above, Arena, Lanes, Row, in_turn, plain, twin
 

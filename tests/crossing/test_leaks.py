@@ -37,7 +37,8 @@ from darkpool.clock import SimulatedClock
 from darkpool.committee.keyper import Keyper
 from darkpool.committee.local import AttestedMask
 from darkpool.crossing.book import SealedBook
-from darkpool.crossing.encrypted import EncryptedCrossing, ImplausibleOpening
+from darkpool.crossing.comparing import ImplausibleOpening
+from darkpool.crossing.encrypted import EncryptedCrossing
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 from tests.committee.conftest import DOMAIN
 from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin, within_caps
@@ -123,7 +124,7 @@ class OpensAllLanesWithTheCaps(EncryptedCrossing):
 
 class OpensBareSizes(EncryptedCrossing):
     def _price_group(self, members: list[int], books: Sequence[SealedBook]) -> dict[int, Any]:
-        sizes = books[0].packer.sizes().rows[0]
+        sizes = books[0].plain.sizes().rows[0]
         keep = np.ones(RING.degree, dtype=np.bool_)
         self._session.open("sizes", selected(self._order, sizes, keep, LANES_LEVEL))
         return super()._price_group(members, books)

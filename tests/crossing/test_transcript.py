@@ -272,12 +272,12 @@ def test_rationing_in_several_comparisons_follows_from_the_result(arena: Arena) 
 
 
 def opened_from_orders(rows: Sequence[Row], ticks: int, ranks: Lanes) -> list[Opening]:
-    demand = [sum(q for s, q, m in rows if s == BUY and m >= p) for p in range(ticks)]
-    supply = [sum(q for s, q, m in rows if s == SELL and m <= p) for p in range(ticks)]
+    demand = [sum(q for s, q, m, *_ in rows if s == BUY and m >= p) for p in range(ticks)]
+    supply = [sum(q for s, q, m, *_ in rows if s == SELL and m <= p) for p in range(ticks)]
     public = Public(ticks, [ranks])
     columns = range(2 * public.window, 2 * public.window + len(rows))
     out = list(lanes_opening("price lanes 0", 2 * public.window + len(rows)))
-    caps = [max(1, q) for _, q, _ in rows]
+    caps = [max(1, q) for _, q, _, *_ in rows]
     inside = [[int(q >= 0), int(cap >= q)] for (_, q, _), cap in zip(rows, caps, strict=True)]
     pairs = [
         (r * COMPARISON_ROW + c, v[r]) for c, v in zip(columns, inside, strict=True) for r in (0, 1)
@@ -297,7 +297,7 @@ def opened_from_orders(rows: Sequence[Row], ticks: int, ranks: Lanes) -> list[Op
     tick = c - 1 if tie else c
     at = [
         [q if s == BUY and m >= tick else 0, q if s == SELL and m <= tick else 0]
-        for s, q, m in rows
+        for s, q, m, *_ in rows
     ]
     short, long = (1, 0) if tie else (0, 1)
     out.append(opening("short row 0", {short * ORDER_ROW + k: v[short] for k, v in enumerate(at)}))

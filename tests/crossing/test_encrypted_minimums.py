@@ -1,0 +1,100 @@
+"""Encrypted crossings of books with offset orders equal the plain twin, openings and all."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crypto.curves import size_max
+from crypto.params import TEST_INSECURE_SMALL
+from darkpool.units import Side
+from tests.crossing.conftest import Arena, Row
+from tests.crossing.test_encrypted import require_twin
+
+BUY, SELL = Side.BUY, Side.SELL
+MOST = size_max(TEST_INSECURE_SMALL.order)
+TICKS_MAX = TEST_INSECURE_SMALL.ticks_max
+
+# Books on four ticks; the outcome of each is in the name.
+NAMED: dict[str, Sequence[Row]] = {
+    "offset orders alone": [(BUY, 5, 3, 1), (SELL, 5, 0, 1)],
+    "plain orders on one side": [(BUY, 5, 3), (SELL, 5, 0, 1)],
+    "cover of both kinds": [(BUY, 0, 3), (SELL, 0, 0, 1), (BUY, 0, 2, 1), (SELL, 0, 1)],
+    "no surplus": [(BUY, 5, 3), (SELL, 5, 0), (SELL, 2, 0, 1), (BUY, 2, 3, 1)],
+    "surplus used up exactly": [(BUY, 5, 3), (SELL, 3, 0), (SELL, 2, 0, 2)],
+    "the offset order is cut": [(BUY, 5, 3), (SELL, 3, 0), (SELL, 9, 0, 2)],
+    "the offset order refuses": [(BUY, 5, 3), (SELL, 3, 0), (SELL, 9, 0, 3)],
+    "surplus left": [(BUY, 9, 3), (SELL, 3, 0), (SELL, 2, 0, 1)],
+    "surplus left for two": [
+        (BUY, 9, 3),
+        (BUY, 4, 3),
+        (SELL, 3, 0),
+        (SELL, 2, 0, 1),
+        (SELL, 2, 1, 2),
+    ],
+    "one that refuses blocks": [(BUY, 6, 3), (SELL, 3, 0), (SELL, 9, 0, 9), (SELL, 1, 0, 1)],
+    "the second is cut": [(BUY, 9, 3), (SELL, 3, 0), (SELL, 4, 0, 4), (SELL, 4, 0, 2)],
+    "the second refuses": [(BUY, 9, 3), (SELL, 3, 0), (SELL, 4, 0, 4), (SELL, 4, 0, 3)],
+    "offset buyers": [(SELL, 9, 0), (SELL, 2, 1), (BUY, 3, 3), (BUY, 4, 3, 2), (BUY, 7, 2, 1)],
+    "not marketable": [(BUY, 9, 3), (SELL, 3, 0), (BUY, 4, 0, 1), (SELL, 4, 3, 1)],
+    "on the long side": [(BUY, 9, 3), (SELL, 3, 0), (BUY, 4, 3, 1)],
+    "largest": [(BUY, MOST // 2, 3), (SELL, 1, 0), (SELL, MOST // 2 - 1, 0, MOST // 2 - 1)],
+    "plain alone": [(BUY, 5, 3), (BUY, 5, 3), (SELL, 7, 0)],
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_books(arena: Arena, name: str) -> None:
+    require_twin(arena, [NAMED[name]], 4)
+
+
+@pytest.mark.parametrize("tick", range(4))
+def test_named_books_at_a_reference_price(arena: Arena, tick: int) -> None:
+    """All of them at once."""
+    require_twin(arena, list(NAMED.values()), 4, reference=tick)
+
+
+def test_books_with_and_without_offset_orders_share_comparisons(arena: Arena) -> None:
+    require_twin(arena, list(NAMED.values()), 4)
+
+
+def test_priority_decides_who_is_offered_what(arena: Arena) -> None:
+    rows = NAMED["the second is cut"]
+    for seed in range(3):
+        require_twin(arena, [rows], 4, [np.random.default_rng(seed).permutation(len(rows))])
+
+
+def rows_on(ticks: int, most: int) -> st.SearchStrategy[list[Row]]:
+    def with_minimum(row: tuple[Side, int, int]) -> st.SearchStrategy[Row]:
+        return st.one_of(
+            st.just((*row, 0)),
+            st.integers(1, max(1, row[1])).map(lambda minimum: (*row, minimum)),
+        )
+
+    sizes = st.one_of(st.integers(0, 6), st.sampled_from([1, MOST // 12]))
+    row = st.tuples(st.sampled_from(Side), sizes, st.integers(0, ticks - 1))
+    return st.lists(row.flatmap(with_minimum), min_size=1, max_size=most)
+
+
+def require_any_books(arena: Arena, data: st.DataObject) -> None:
+    ticks = data.draw(st.one_of(st.integers(1, 6), st.integers(1, TICKS_MAX)))
+    books = data.draw(st.lists(rows_on(ticks, 12), min_size=1, max_size=3))
+    seed = data.draw(st.integers(0, 2**32))
+    ranks = [np.random.default_rng(seed).permutation(len(rows)) for rows in books]
+    reference = data.draw(st.one_of(st.none(), st.integers(0, ticks - 1)))
+    require_twin(arena, books, ticks, ranks, reference)
+
+
+@given(st.data())
+@settings(max_examples=15)
+def test_any_books(arena: Arena, data: st.DataObject) -> None:
+    require_any_books(arena, data)
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=400)
+def test_many_books(arena: Arena, data: st.DataObject) -> None:
+    require_any_books(arena, data)
