@@ -122,7 +122,8 @@ def _check_shapes(bench: Bench, interval: Interval, words: Words) -> float:
     session, _ = bench.begin(interval)
     begin = time.perf_counter()
     rows = range(INTENTS)
-    check = ShapeCheck(bench.order, session, TICKS, words, rows, secrets.token_bytes(32))
+    beacon = secrets.token_bytes(32)
+    check = ShapeCheck(bench.order, session, TICKS, words, rows, [False] * INTENTS, beacon)
     if found := check.malformed(rows):
         raise RuntimeError(f"expected orders, got malformed intents {found}")
     return time.perf_counter() - begin

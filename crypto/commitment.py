@@ -66,12 +66,12 @@ class Intent(TypedMessage):
     """An order in the clear; only its owner holds it. `size` in lots, `limit_tick` on the grid.
 
     `side` is 0 for buy and 1 for sell; `salt` and `root_seed` are 32 bytes from the operating
-    system's generator.
+    system's generator. `minimum` is the least fill of an offset order in lots, 0 for a plain one.
     """
 
     ENCODE_TYPE: ClassVar[str] = (
         "Intent(address account,bytes32 instrument,uint64 interval,uint8 side,uint64 size,"
-        "uint32 limitTick,uint64 nonce,bytes32 salt,bytes32 rootSeed)"
+        "uint32 limitTick,uint64 nonce,bytes32 salt,bytes32 rootSeed,uint64 minimum)"
     )
     account: bytes
     instrument: bytes
@@ -82,6 +82,7 @@ class Intent(TypedMessage):
     nonce: int
     salt: bytes = field(repr=False)
     root_seed: bytes = field(repr=False)
+    minimum: int = field(default=0, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,14 @@ class SealedIntent(TypedMessage):
     """What the venue sees of an order. `cap` in lots, `deadline` in Unix seconds.
 
     `others_collateral_min` in units of the collateral, 0 for none: the intent takes part only
-    beside at least so much collateral of others.
+    beside at least so much collateral of others. `offset` tells an offset order, which has a
+    minimum, from a plain one.
     """
 
     ENCODE_TYPE: ClassVar[str] = (
         "SealedIntent(address account,bytes32 instrument,uint64 interval,bytes32 commitment,"
         "bytes32 ciphertextDigest,uint64 cap,uint64 nonce,uint64 deadline,uint32 keyEpoch,"
-        "uint128 othersCollateralMin)"
+        "uint128 othersCollateralMin,bool offset)"
     )
     account: bytes
     instrument: bytes
@@ -107,6 +109,7 @@ class SealedIntent(TypedMessage):
     deadline: int
     key_epoch: int
     others_collateral_min: int = 0
+    offset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +337,8 @@ def _schema(encode_type: str) -> tuple[bytes, tuple[tuple[str, str, int], ...]]:
         number = re.fullmatch("(u?int)([0-9]+)", solidity)
         if number is not None:
             schema.append((snake_case, number[1], int(number[2])))
+        elif solidity == "bool":
+            schema.append((snake_case, "uint", 1))
         else:
             schema.append((snake_case, solidity, {"address": 20, "bytes32": 32}[solidity]))
     return keccak(encode_type.encode()), tuple(schema)

@@ -13,6 +13,7 @@ from crypto.commitment import BatchRoot, SettlementRoot
 from crypto.lanes import LaneShape
 from crypto.masks import DrawnMask
 from crypto.merkle import merkle_root
+from crypto.offset_lanes import OffsetLayout, offset_groups
 from crypto.price_lanes import PriceLayout, price_groups
 from crypto.rationing import RationLayout
 from crypto.seal import Evaluator
@@ -191,19 +192,29 @@ def _count_deposits(engine: Engine, interval: Interval) -> Committed:
 
 
 def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
-    engine.masks.require(mask_shapes(terms, [book.sealed.count for book in books]))
+    counts = [book.sealed.count for book in books]
+    engine.masks.require(mask_shapes(terms, counts, [book.sealed.has_offsets for book in books]))
 
 
-def mask_shapes(terms: AuctionTerms, counts: Sequence[int]) -> list[LaneShape]:
+def mask_shapes(
+    terms: AuctionTerms, counts: Sequence[int], offsets: Sequence[bool]
+) -> list[LaneShape]:
     """Shapes of the masks that an interval needs when every instrument crosses.
 
-    `counts` are the intents of each instrument.
+    `counts` are the intents of each instrument, `offsets` whether it has offset orders.
     """
     parameters = terms.material.parameters
     ticks = next(iter(terms.grids.values())).ticks
     shapes = [
-        PriceLayout(parameters, ticks, tuple(counts[k] for k in group)).shape
-        for group in price_groups(parameters, ticks, counts)
+        PriceLayout(
+            parameters, ticks, tuple(counts[k] for k in group), tuple(offsets[k] for k in group)
+        ).shape
+        for group in price_groups(parameters, ticks, counts, offsets)
+    ]
+    asked = {k: counts[k] for k, offset in enumerate(offsets) if offset}
+    shapes += [
+        OffsetLayout(parameters, tuple(counts[k] for k in members)).shape
+        for members in offset_groups(parameters, asked)
     ]
     for group in ration_groups(parameters, counts, range(len(counts))):
         rows = (0,) * len(group)
@@ -217,7 +228,9 @@ def _check_shapes(
     """Take out what is no order."""
     ticks = next(iter(terms.grids.values())).ticks
     shapes = engine.arrivals.shape
-    check = ShapeCheck(engine.order, session, ticks, shapes, books.rows(), beacon.value)
+    check = ShapeCheck(
+        engine.order, session, ticks, shapes, books.rows(), books.offsets(), beacon.value
+    )
     books.reject(Fault.SHAPE, check.malformed(books.members()))
 
 

@@ -205,6 +205,10 @@ class Books:
         """Row of the workers' results, by place in the batch."""
         return [placed.row for placed in self._batch]
 
+    def offsets(self) -> list[bool]:
+        """Which intents are offset orders, by place in the batch."""
+        return [placed.sealed.offset for placed in self._batch]
+
     def intent(self, place: int) -> SealedIntent:
         """The public part of the intent at a place."""
         return self._batch[place].sealed
@@ -245,12 +249,12 @@ class Books:
         """
         for row in self._arrivals.finished(wait=wait):
             intent = self._arrived[row]
-            sealed, cap = intent.book.sealed, Lots(intent.sealed.cap)
+            sealed, cap, offset = intent.book.sealed, Lots(intent.sealed.cap), intent.sealed.offset
             ciphertext, words = self._arrivals.ciphertext(row), self._arrivals.packing[row]
             if intent.number == sealed.count:
-                sealed.add(ciphertext, words, cap)
+                sealed.add(ciphertext, words, cap, offset=offset)
             else:
-                sealed.put(intent.number, ciphertext, words, cap)
+                sealed.put(intent.number, ciphertext, words, cap, offset=offset)
             intent.done = True
             if intent.gone:
                 self._vacate(row)

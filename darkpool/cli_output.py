@@ -113,6 +113,7 @@ def auction_document(result: VenueResult) -> dict[str, object]:
             "price": instrument.price,
             "volume": instrument.volume,
             "short_side": None if instrument.short_side is None else instrument.short_side.label,
+            "exhausted": instrument.exhausted,
         }
         for instrument in result.instruments
     ]

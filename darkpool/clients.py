@@ -66,6 +66,10 @@ class Stranger(Protocol):
     def cap(self) -> Lots:
         """Its public cap."""
 
+    @property
+    def offset(self) -> bool:
+        """Whether it sends what says that it is an offset order."""
+
     def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal and sign."""
 
@@ -169,7 +173,7 @@ class LocalClients:
             start = time.perf_counter_ns()
             if isinstance(party, Order):
                 sealed = seal_order(
-                    LimitOrder(party.side, party.size, party.limit),
+                    LimitOrder(party.side, party.size, party.limit, party.minimum),
                     identifier(party.instrument),
                     terms,
                     self._keys[party.account],
@@ -224,3 +228,8 @@ def identifier(name: InstrumentName) -> InstrumentId:
 def instrument_of(party: Order | Stranger) -> InstrumentId:
     """What a party trades."""
     return identifier(party.instrument) if isinstance(party, Order) else party.instrument
+
+
+def is_offset(party: Order | Stranger) -> bool:
+    """Whether a party sends an offset order."""
+    return party.minimum > 0 if isinstance(party, Order) else party.offset

@@ -120,10 +120,14 @@ def plain_twin(
         else:
             cross = clear_reference(book, terms.grid.reference_tick, priority)
         if not isinstance(cross, Cross):
-            outcomes.append(InstrumentOutcome(instrument, None, Lots(0), None))
+            outcomes.append(InstrumentOutcome(instrument, None, Lots(0), None, exhausted=False))
             continue
         price = terms.grid.price_of(cross.tick)
-        outcomes.append(InstrumentOutcome(instrument, price, cross.volume, cross.short_side))
+        outcomes.append(
+            InstrumentOutcome(
+                instrument, price, cross.volume, cross.short_side, exhausted=cross.exhausted
+            )
+        )
         for order, lots in zip(mine, cross.fills.tolist(), strict=True):
             if lots:
                 fills.append(RowFill(order.row, order.account, instrument, order.side, Lots(lots)))

@@ -16,7 +16,10 @@ from darkpool.units import PriceGrid, Side, Tick
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """An order that was proven to be what a sealed intent holds; `filled` lots of it traded."""
+    """An order that was proven to be what a sealed intent holds; `filled` lots of it traded.
+
+    `minimum` is that of an offset order, 0 for a plain one.
+    """
 
     intent: int
     account: str
@@ -24,6 +27,7 @@ class Disclosure:
     side: Side
     size: int
     limit: Decimal
+    minimum: int
     filled: int
 
     def lines(self) -> dict[str, str]:
@@ -31,7 +35,8 @@ class Disclosure:
         return {
             "intent": f"{self.intent}: commitment, ciphertext and signature agree with the opening",
             "account": self.account,
-            "order": f"{self.side.label} {self.size} of {self.instrument} at {self.limit:f}",
+            "order": f"{self.side.label} {self.size} of {self.instrument} at {self.limit:f}"
+            + (f", {self.minimum} or more" if self.minimum else ""),
             "filled": f"{self.filled} of {self.size}",
         }
 
@@ -64,6 +69,7 @@ def disclose(directory: Path, intent: int, opening_text: str) -> Disclosure:
         Side(order.side),
         order.size,
         grid.price_of(Tick(order.limit_tick)),
+        order.minimum,
         filled,
     )
 

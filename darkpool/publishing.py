@@ -224,7 +224,7 @@ def _margin(margin: MarginTerms) -> MarginRecord:
 
 
 def _outcome(cross: EncryptedCross) -> OutcomeRecord:
-    return OutcomeRecord(cross.tick, cross.volume, int(cross.short_side))
+    return OutcomeRecord(cross.tick, cross.volume, int(cross.short_side), cross.exhausted)
 
 
 def _settlement(outcome: AuctionOutcome) -> SettlementRecord:

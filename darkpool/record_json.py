@@ -210,6 +210,10 @@ def _scalar(tree: object, kind: Any, rules: tuple[object, ...], part: str) -> An
             expected = f"an integer from {bound.lowest} to {bound.highest}"
             raise MalformedRecord(part, expected, repr(tree))
         return tree
+    if kind is bool:
+        if not isinstance(tree, bool):
+            raise MalformedRecord(part, "true or false", repr(tree))
+        return tree
     if not isinstance(tree, str) or len(tree) > 2 * _OCTETS_MAX:
         raise MalformedRecord(part, "text", repr(tree))
     if kind is bytes:

@@ -80,11 +80,15 @@ class ReferenceRecord:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRecord:
-    """Of an instrument that crossed; `short_side` is 0 for buyers and 1 for sellers."""
+    """Of an instrument that crossed; `short_side` is 0 for buyers and 1 for sellers.
+
+    `exhausted` says that offset orders took the whole surplus of plain orders.
+    """
 
     tick: Small
     volume: int
     short_side: Annotated[int, Bound(1)]
+    exhausted: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,14 @@ from darkpool.admission.orders import Order
 from darkpool.admission.reference import ReferenceWatch, Reporter
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction import Engine, mask_shapes, run_auction
-from darkpool.clients import LocalClients, OpeningsFolder, Stranger, identifier, instrument_of
+from darkpool.clients import (
+    LocalClients,
+    OpeningsFolder,
+    Stranger,
+    identifier,
+    instrument_of,
+    is_offset,
+)
 from darkpool.clock import Clock, SkippingClock, Stopwatch
 from darkpool.committee.factory import CommitteeSeat, MaskFactory, local_committee
 from darkpool.committee.keyper import FinalRoot
@@ -234,11 +241,13 @@ def _mask_factory(
     auction = public.auction
     workers = MASK_WORKERS if auction.material.parameters.secure else 1
     counts = Counter(instrument_of(party) for party in clients.parties)
+    offsets = {instrument_of(party) for party in clients.parties if is_offset(party)}
     with (
         MaskFactory(auction.material, seats, auction.domain, workers) as masks,
         _ended_by_errors(),
     ):
-        for shape in mask_shapes(auction, [counts[name] for name in auction.grids]):
+        sizes = [counts[name] for name in auction.grids]
+        for shape in mask_shapes(auction, sizes, [name in offsets for name in auction.grids]):
             with _starting_processes():
                 masks.order(shape)
         yield masks

@@ -74,12 +74,16 @@ class NotAdmitted:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentOutcome:
-    """The public result of an instrument; price and short side are None where nothing crossed."""
+    """The public result of an instrument; price and short side are None where nothing crossed.
+
+    `exhausted` says that offset orders took the whole surplus.
+    """
 
     instrument: InstrumentName
     price: Decimal | None
     volume: Lots
     short_side: Side | None
+    exhausted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,8 @@ def venue_result(
         price = None if cross is None else grid.price_of(cross.tick)
         volume = Lots(0) if cross is None else cross.volume
         short_side = None if cross is None else cross.short_side
-        instruments.append(InstrumentOutcome(name, price, volume, short_side))
+        exhausted = cross is not None and cross.exhausted
+        instruments.append(InstrumentOutcome(name, price, volume, short_side, exhausted))
     places = {book.instrument: book.intents for book in outcome.books}
     for fill in outcome.fills:
         order = batch[places[fill.instrument][fill.intent]]

@@ -106,7 +106,9 @@ def summary_of() -> AuctionSummary:
         beacon=bytes(32),
         transcripts={1: bytes(65)},
         instruments=(
-            InstrumentRecord("ES H4", bytes(32), (0, 1), OutcomeRecord(2, 10, 1), margin),
+            InstrumentRecord(
+                "ES H4", bytes(32), (0, 1), OutcomeRecord(2, 10, 1, exhausted=False), margin
+            ),
             InstrumentRecord("X", bytes(32), (2,), None, margin),
         ),
         fills=(FillRecord(0, 1, bytes(20), 0, 10, 2),),

@@ -37,6 +37,7 @@ from darkpool.units import (
 )
 
 CAP_MIN_DEFAULT: Final = Lots(CAP_BUCKETS_LOTS[0])
+_PLAIN: Final = Lots(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,17 @@ class AuctionTerms:
 
 @dataclass(frozen=True, slots=True)
 class LimitOrder:
-    """What a client wants: up to `size` at `limit` or better. Size 0 is cover traffic."""
+    """What a client wants: up to `size` at `limit` or better. Size 0 is cover traffic.
+
+    With a `minimum` it is an offset order: it takes from the surplus of plain orders alone, and
+    fills with so many lots or not at all. It is from 1 to the size, 1 for cover traffic; 0 for a
+    plain order.
+    """
 
     side: Side
     size: Lots
     limit: Tick
+    minimum: Lots = _PLAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ _BITS: Final = {
     "size": 64,
     "limit_tick": 32,
     "nonce": 64,
+    "minimum": 64,
 }
 _OUTER: Final = ("version", "chain_id", "verifying_contract", "key_epoch", "ticks")
 _INTENT: Final = tuple(Intent.__slots__)
@@ -105,6 +106,7 @@ def verify_opening_file(
         ("interval", sealed.interval, intent.interval),
         ("nonce", sealed.nonce, intent.nonce),
         ("key epoch", sealed.key_epoch, opening.key_epoch),
+        ("offset", int(sealed.offset), int(intent.minimum > 0)),
         ("key epoch of the keys", committee.epoch, opening.key_epoch),
         ("commitment", sealed.commitment, commitment(intent, opening.domain)),
         ("digest of the ciphertext", sealed.ciphertext_digest, ciphertext.digest()),
@@ -115,7 +117,14 @@ def verify_opening_file(
     key = material.order.public
     context = OpeningContext.of(sealed, opening.domain)
     try:
-        vector = intent_vector(key.ring, opening.ticks, intent.side, intent.size, intent.limit_tick)
+        vector = intent_vector(
+            key.ring,
+            opening.ticks,
+            intent.side,
+            intent.size,
+            intent.limit_tick,
+            intent.minimum,
+        )
         reopen(key, committee, vector, intent.root_seed, context, ciphertext)
     except OpeningMismatch:
         raise

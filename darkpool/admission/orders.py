@@ -1,14 +1,15 @@
 """Order files: the strict reader of the CSV that an auction starts from.
 
 A file is UTF-8 text in the CSV of RFC 4180 with one header line: `account`, `side`, `size`, `limit`
-and optionally `instrument`, in any order. One row is one order:
+and optionally `instrument` and `minimum`, in any order. One row is one order:
 
 - `account`: a name of 1 to 64 printable characters; it may appear once for each instrument;
 - `side`: `buy` or `sell`;
 - `size`: whole lots, written with digits alone;
 - `limit`: a price on the tick grid, written with digits, at most one point, and a leading minus if
   it is negative;
-- `instrument`: a name of 1 to 32 letters, digits and `._/-`.
+- `instrument`: a name of 1 to 32 letters, digits and `._/-`;
+- `minimum`: whole lots from 1 to the size, for an offset order; empty for a plain one.
 
 A limit beyond the grid on the aggressive side (a buy above the highest price, a sell below the
 lowest) becomes the grid's last price on that side: the order trades at no worse a price than it
@@ -50,19 +51,24 @@ from darkpool.units import (
 )
 
 _COLUMNS: Final = ("account", "side", "size", "limit")
-_OPTIONAL_COLUMN: Final = "instrument"
+_INSTRUMENT_COLUMN: Final = "instrument"
+_MINIMUM_COLUMN: Final = "minimum"
 _SIDES: Final = {side.label: side for side in Side}
 _SIZE: Final = re.compile(r"[0-9]+")
 _LIMIT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _INSTRUMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _QUOTED_MAX_CHARACTERS: Final = 60
+_PLAIN: Final = Lots(0)
 
 _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order of a file: `row` counts from 0, the header line not included."""
+    """One order of a file: `row` counts from 0, the header line not included.
+
+    `minimum` is that of an offset order, 0 for a plain one.
+    """
 
     row: int
     account: AccountLabel
@@ -70,6 +76,7 @@ class Order:
     side: Side
     size: Lots
     limit: Tick
+    minimum: Lots = _PLAIN
 
 
 def read_orders(
@@ -185,9 +192,9 @@ class _Reading:
         side = self._field(row, "side", _side, fields["side"])
         size = self._field(row, "size", _size, fields["size"])
         instrument: InstrumentName | None = self._default_instrument
-        if _OPTIONAL_COLUMN in fields:
-            text = fields[_OPTIONAL_COLUMN]
-            instrument = self._field(row, _OPTIONAL_COLUMN, self._instrument, text)
+        if _INSTRUMENT_COLUMN in fields:
+            text = fields[_INSTRUMENT_COLUMN]
+            instrument = self._field(row, _INSTRUMENT_COLUMN, self._instrument, text)
         price = self._field(row, "limit", _price, fields["limit"])
         if account is None or instrument is None or not self._first(row, account, instrument):
             return
@@ -197,10 +204,14 @@ class _Reading:
             limit = self._field(
                 row, "limit", lambda text: _limit(price, text, side, grid), fields["limit"]
             )
-        if side is None or size is None or limit is None:
+        minimum: Lots | None = _PLAIN
+        if size is not None and _MINIMUM_COLUMN in fields:
+            text = fields[_MINIMUM_COLUMN]
+            minimum = self._field(row, _MINIMUM_COLUMN, lambda text: _minimum(text, size), text)
+        if side is None or size is None or limit is None or minimum is None:
             return
         if self._fits(row, size, instrument):
-            self.orders.append(Order(row, account, instrument, side, size, limit))
+            self.orders.append(Order(row, account, instrument, side, size, limit, minimum))
 
     def _instrument(self, text: str) -> InstrumentName:
         if len(text) > INSTRUMENT_NAME_MAX_CHARACTERS or not _INSTRUMENT.fullmatch(text):
@@ -215,7 +226,7 @@ class _Reading:
         """Note a second order of an account, and orders or instruments beyond the limits."""
         if instrument not in self._rows and len(self._rows) == INSTRUMENTS_PER_VENUE_MAX:
             expected = f"at most {INSTRUMENTS_PER_VENUE_MAX} instruments"
-            self._note(InvalidOrder(row, _OPTIONAL_COLUMN, expected, f"one more, {instrument}"))
+            self._note(InvalidOrder(row, _INSTRUMENT_COLUMN, expected, f"one more, {instrument}"))
             return False
         rows = self._rows.setdefault(instrument, {})
         if account in rows:
@@ -270,10 +281,11 @@ def _records(text: str) -> Iterator[list[str]]:
 
 
 def _check_header(header: list[str], *, optional_missing: bool) -> None:
-    required = {*_COLUMNS, _OPTIONAL_COLUMN} if optional_missing else set(_COLUMNS)
+    required = {*_COLUMNS, _INSTRUMENT_COLUMN} if optional_missing else set(_COLUMNS)
+    known = {*_COLUMNS, _INSTRUMENT_COLUMN, _MINIMUM_COLUMN}
     unique = len(set(header)) == len(header)
-    if not unique or not required <= set(header) <= {*_COLUMNS, _OPTIONAL_COLUMN}:
-        suffix = f" and {_OPTIONAL_COLUMN}" if optional_missing else ""
+    if not unique or not required <= set(header) <= known:
+        suffix = f" and {_INSTRUMENT_COLUMN}" if optional_missing else ""
         expected = f"a header line with the columns {', '.join(_COLUMNS)}{suffix}"
         raise InvalidOrder(None, None, expected, _quoted(",".join(header)))
 
@@ -311,6 +323,16 @@ def _size(text: str) -> Lots:
     if not 1 <= size <= ORDER_SIZE_MAX_LOTS:
         raise _Refused(f"1 to {ORDER_SIZE_MAX_LOTS} lots", _quoted(text))
     return Lots(size)
+
+
+def _minimum(text: str, size: Lots) -> Lots:
+    if text == "":
+        return _PLAIN
+    if len(text) > DECIMAL_DIGITS_MAX or not _SIZE.fullmatch(text):
+        raise _Refused("a whole number of lots, in digits, or nothing", _quoted(text))
+    if not 1 <= int(text) <= size:
+        raise _Refused(f"1 to the size of {size} lots", _quoted(text))
+    return Lots(int(text))
 
 
 def _price(text: str) -> Decimal:

@@ -92,6 +92,7 @@ def draw_intent(
         nonce=nonce,
         salt=secrets.token_bytes(_SECRET_BYTES),
         root_seed=secrets.token_bytes(_SECRET_BYTES),
+        minimum=order.minimum,
     )
 
 
@@ -119,8 +120,8 @@ def seal_intent(
         WrongAuction: the terms are of another interval, or have no such instrument.
         WrongSignature: the key is not that of the intent's account.
         OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket or
-            below the least of the terms, the minimum of others' collateral is no amount, or the
-            grid has no such tick.
+            below the least of the terms, the minimum is above the size, the minimum of others'
+            collateral is no amount, or the grid has no such tick.
     """
     grid = _grid(intent, terms)
     if (signer := address_of(account_key)) != intent.account:
@@ -130,8 +131,16 @@ def seal_intent(
         raise OutOfBounds("minimum of others' collateral", 0, CASH_MAX, others_collateral_min)
     if not 0 <= intent.limit_tick < grid.ticks:
         raise OutOfBounds("limit tick", 0, grid.ticks - 1, intent.limit_tick)
-    ring = terms.material.parameters.order
-    vector = intent_vector(ring, grid.ticks, intent.side, intent.size, intent.limit_tick)
+    if not 0 <= intent.minimum <= max(intent.size, 1):
+        raise OutOfBounds("minimum in lots", 0, max(intent.size, 1), intent.minimum)
+    vector = intent_vector(
+        terms.material.parameters.order,
+        grid.ticks,
+        intent.side,
+        intent.size,
+        intent.limit_tick,
+        intent.minimum,
+    )
     submission = seal_slots(
         intent,
         vector,
@@ -195,6 +204,7 @@ def seal_slots(
         deadline=deadline_s,
         key_epoch=committee.epoch,
         others_collateral_min=others_collateral_min,
+        offset=intent.minimum > 0,
     )
     return SealedSubmission(
         sealed,

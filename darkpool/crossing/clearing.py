@@ -46,7 +46,7 @@ not at all. Such an *offset order* takes only from the surplus that plain orders
   Else all of them fill in full, and on the plain long side the last.
 
 So at most one order of an auction is cut, and only a plain one or an offset one that accepts it.
-docs/decisions/0016 says why; the encrypted path does not carry minima yet.
+docs/decisions/0016 says why.
 
 The principle of maximum executed volume is that of the opening auctions of Euronext and Xetra; the
 rule for equal volumes is the one that two encrypted comparisons decide.
@@ -112,6 +112,7 @@ class Book:
             sizes=np.array([order.size for order in orders], dtype=np.int64),
             limits=np.array([order.limit for order in orders], dtype=np.int64),
             ticks=ticks,
+            minimums=np.array([order.minimum for order in orders], dtype=np.int64),
         )
 
 

@@ -13,7 +13,11 @@ from darkpool.record import Record
 
 
 class AuditedBook:
-    """One instrument of a record; places in the batch that are not of it change nothing."""
+    """One instrument of a record; places in the batch that are not of it change nothing.
+
+    Attributes:
+        plain, offset: its plain intents and its offset orders, under the numbers of all.
+    """
 
     def __init__(self, record: Record, number: int, evaluator: Evaluator) -> None:
         places = record.summary.instruments[number].intents
@@ -21,21 +25,40 @@ class AuditedBook:
         self._numbers = {place: k for k, place in enumerate(places)}
         caps = [record.intents[place].sealed.cap for place in places]
         self._caps = np.array(caps, dtype=np.int64)
+        self._offsets = [record.intents[place].sealed.offset for place in places]
         self._total = AggregateSum(evaluator.ring)
-        self.packer = Packer(evaluator)
+        self._here: set[int] = set()
+        self.plain = Packer(evaluator)
+        self.offset = Packer(evaluator)
 
     def add(self, place: int, ciphertext: Ciphertext) -> None:
         """Take the intent of a place, in ascending order."""
-        if place in self._numbers:
+        number = self._numbers.get(place)
+        if number is None:
+            return
+        words, offset = arranged(self._evaluator, ciphertext, number), self._offsets[number]
+        own, other = (self.offset, self.plain) if offset else (self.plain, self.offset)
+        own.add(words)
+        other.skip()
+        self._here.add(number)
+        if not offset:
             self._total.add(ciphertext)
-            self.packer.add(arranged(self._evaluator, ciphertext, self.packer.count))
 
     def drop(self, place: int, ciphertext: Ciphertext) -> None:
         """Take an intent out; all others keep their numbers."""
-        if place in self._numbers:
+        number = self._numbers.get(place)
+        if number is None:
+            return
+        self._here.remove(number)
+        if self._offsets[number]:
+            self.offset.drop(number)
+        else:
+            self.plain.drop(number)
             self._total.remove(ciphertext)
-            self.packer.drop(self._numbers[place])
 
     def sized(self) -> SizedBook:
         """What price and cap lanes are made from."""
-        return SizedBook(self._total.ciphertext(), self.packer.sizes(), self._caps)
+        total, sizes = self._total.ciphertext(), self.plain.sizes()
+        if not any(self._offsets[number] for number in self._here):
+            return SizedBook(total, sizes, self._caps)
+        return SizedBook(total, sizes.add(self.offset.sizes()), self._caps, self.offset.minimums())

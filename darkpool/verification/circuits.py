@@ -17,6 +17,7 @@ from crypto.ciphertext import Ciphertext
 from crypto.comparison import BITS_LEVEL, Comparator, crossing_bits, reference_bits
 from crypto.keys import PublicMaterial
 from crypto.lanes import Lanes, LaneShape
+from crypto.offset_lanes import OffsetBook, offset_bits, offset_lanes
 from crypto.packing import LANES_LEVEL, LaneCiphertext
 from crypto.price_lanes import price_lanes
 from crypto.rationing import prefix_sums, priority_matrix, ration_lanes
@@ -26,7 +27,7 @@ from crypto.wellformed import ShapeSum, shape_weights, shape_words
 from darkpool.record import OpenedRecord, Record
 from darkpool.verification.books import AuditedBook
 from darkpool.verification.report import Findings
-from darkpool.verification.transcript import PriceChunk, RationChunk, Transcript
+from darkpool.verification.transcript import OffsetChunk, PriceChunk, RationChunk, Transcript
 
 SUMS_MAX: Final = 64
 """Sums of a shape check that are computed at once; every such round reads all intents."""
@@ -81,14 +82,20 @@ class CircuitCheck:
             self._progress("price circuits")
             self._leave(chunk.present)
             self._price_chunk(chunk)
-        packed = {
-            number: self._books[number].packer.pack(outcome.tick)
-            for number, outcome in transcript.outcomes.items()
-        }
+        packed = {k: self._books[k].plain.pack(tick) for k, tick in transcript.ticks.items()}
+        offset: dict[int, OffsetBook] = {}
+        for offsets in transcript.offset_chunks:
+            self._progress("offset circuits")
+            for k in offsets.members:
+                offset[k] = self._offset_book(k, transcript.ticks[k], packed[k])
+            self._offset_chunk(offsets, offset)
         for number, outcome in transcript.outcomes.items():
-            self._selected(self._order, packed[number], outcome.short_opening, LANES_LEVEL)
-            if outcome.long_opening is not None:
-                self._selected(self._order, packed[number], outcome.long_opening, LANES_LEVEL)
+            for index in (outcome.short_opening, outcome.long_opening):
+                if index is not None:
+                    self._selected(self._order, packed[number], index, LANES_LEVEL)
+            if outcome.offset_opening is not None:
+                own = offset[number].offset
+                self._selected(self._order, own, outcome.offset_opening, LANES_LEVEL)
         for ration in transcript.ration_chunks:
             self._progress("rationing circuits")
             self._ration_chunk(ration, packed)
@@ -104,13 +111,15 @@ class CircuitCheck:
             for place in range(intents):
                 self._progress(f"shape of intent {place}")
                 ciphertext = self._record.ciphertext(place)
+                sealed = self._record.intents[place].sealed
                 if start == 0:
                     for book in self._books:
                         book.add(place, ciphertext)
                 words = shape_words(self._order, ciphertext)[None]
                 for opening, total in zip(part, sums, strict=True):
                     if place in opening.members:
-                        total.add(words, [0], [int(weights[opening.combination, place])])
+                        weight = int(weights[opening.combination, place])
+                        total.add(words, [0], [weight], [sealed.offset])
             for opening, total in zip(part, sums, strict=True):
                 covered = total.covered(self._order, self._record.summary.grid.ticks)
                 self._equal(opening.index, covered.ciphertext)
@@ -139,6 +148,22 @@ class CircuitCheck:
         for index in (chunk.bits, chunk.ties):
             if index is not None:
                 self._selected(self._comparison, bits, index, BITS_LEVEL)
+
+    def _offset_book(self, number: int, tick: int, packed: Ciphertext) -> OffsetBook:
+        book, ranks = self._books[number], self._inputs.ranks[number]
+        own = book.offset.pack(tick)
+        matrix = priority_matrix(self._record.parameters.order, ranks)
+        before = prefix_sums(self._order, own, matrix)
+        return OffsetBook(packed, own, before, book.offset.minimums())
+
+    def _offset_chunk(self, chunk: OffsetChunk, books: Mapping[int, OffsetBook]) -> None:
+        lanes = offset_lanes(self._order, chunk.layout, [books[k] for k in chunk.members])
+        none = np.array([], dtype=np.int64)
+        bits = self._compare(lanes, chunk.layout.shape, chunk.lanes, none)
+        filling = offset_bits(self._comparison, chunk.layout, bits)
+        self._selected(self._comparison, filling, chunk.bits, BITS_LEVEL)
+        if chunk.exhausted is not None:
+            self._selected(self._comparison, bits, chunk.exhausted, BITS_LEVEL)
 
     def _ration_chunk(self, chunk: RationChunk, packed: Mapping[int, Ciphertext]) -> None:
         ring = self._record.parameters.order

@@ -54,7 +54,7 @@ def check_rejections(record: Record, transcript: Transcript, findings: Findings)
 
 
 def check_results(record: Record, outcomes: dict[int, Derived], findings: Findings) -> None:
-    """Price, volume and short side of every instrument are those that were opened."""
+    """Price, volume, short side and surplus of every instrument are those that were opened."""
     for number, instrument in enumerate(record.summary.instruments):
         part, derived = f"instrument {instrument.name}", outcomes.get(number)
         stated = instrument.outcome
@@ -65,6 +65,7 @@ def check_results(record: Record, outcomes: dict[int, Derived], findings: Findin
         findings.equal(f"{part}, price tick", derived.tick, stated.tick)
         findings.equal(f"{part}, volume", derived.volume, stated.volume)
         findings.equal(f"{part}, short side", derived.short_side, stated.short_side)
+        findings.equal(f"{part}, exhausted", derived.exhausted, stated.exhausted)
 
 
 def check_opened_fills(record: Record, outcomes: dict[int, Derived], findings: Findings) -> None:

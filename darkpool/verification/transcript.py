@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from crypto.comparison import BITS_LEVEL
 from crypto.lanes import Lanes, LaneShape
+from crypto.offset_lanes import USED_UP, OffsetLayout, offset_groups
 from crypto.packing import LANES_LEVEL, power_of_two
 from crypto.price_lanes import PriceLayout, price_groups
 from crypto.rationing import RationLayout
@@ -56,6 +57,20 @@ class PriceChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class OffsetChunk:
+    """Instruments whose offset orders were compared together; fields as in `PriceChunk`.
+
+    `exhausted` is None where nobody fills.
+    """
+
+    layout: OffsetLayout
+    members: tuple[int, ...]
+    lanes: tuple[int, ...]
+    bits: int
+    exhausted: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RationChunk:
     """Instruments whose long sides were rationed in one comparison; fields as in `PriceChunk`."""
 
@@ -71,16 +86,20 @@ class Derived:
     """What the openings say of an instrument that crossed.
 
     Attributes:
+        exhausted: offset orders took the whole surplus.
         bought, sold: lots by intent, shape (n,).
-        short_opening, long_opening: numbers of the openings of the two rows.
+        short_opening, offset_opening, long_opening: numbers of the openings of rows, None where
+            the protocol has none.
     """
 
     tick: int
     short_side: int
     volume: int
+    exhausted: bool
     bought: Lanes
     sold: Lanes
-    short_opening: int
+    short_opening: int | None
+    offset_opening: int | None
     long_opening: int | None
 
 
@@ -90,20 +109,51 @@ class Transcript:
 
     Attributes:
         malformed: places in the batch of the intents that the shape check took out.
+        ticks: of the instruments that were packed, by number; some of them may not cross.
         outcomes: by number of the instrument.
     """
 
     shape_openings: tuple[ShapeOpening, ...]
     malformed: tuple[int, ...]
     price_chunks: tuple[PriceChunk, ...]
+    ticks: dict[int, int]
+    offset_chunks: tuple[OffsetChunk, ...]
     ration_chunks: tuple[RationChunk, ...]
     outcomes: dict[int, Derived]
 
 
 @dataclass(frozen=True, slots=True)
 class _Price:
+    """A price; without a short side where plain orders do not cross at a reference price."""
+
     tick: int
-    short_side: int
+    short_side: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """Offset orders that fill, by number, in priority; and whether they use the surplus up."""
+
+    side: int
+    numbers: Lanes
+    exhausted: bool
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What is known of both sides of an instrument; lots by intent, shape (n,)."""
+
+    side: int
+    short: Lanes
+    long: Lanes
+    short_opening: int | None = None
+    offset_opening: int | None = None
+    long_opening: int | None = None
+    exhausted: bool = False
+
+    @property
+    def volume(self) -> int:
+        return int(self.short.sum())
 
 
 class TranscriptReader:
@@ -145,22 +195,45 @@ class TranscriptReader:
         shape, malformed = self._shape()
         prices: dict[int, _Price] = {}
         chunks: list[PriceChunk] = []
-        live = [k for k, present in enumerate(self._present) if present]
+        live = [k for k in range(len(self._present)) if self._has(k, offset=False)]
         counts = [self._count(k) for k in live]
-        for group in price_groups(self._parameters, self._ticks, counts):
+        offsets = [self._has(k, offset=True) for k in live]
+        for group in price_groups(self._parameters, self._ticks, counts, offsets):
             self._price_group([live[i] for i in group], prices, chunks)
-        short = {k: self._short_row(k, price) for k, price in prices.items()}
-        outcomes: dict[int, Derived] = {}
-        rations = [
-            self._ration_chunk(number, members, prices, short, outcomes)
-            for number, members in enumerate(self._ration_groups(list(prices)))
+        prices = dict(sorted(prices.items()))
+        takings: dict[int, _Taking] = {}
+        asked = {k: self._count(k) for k in prices if self._has(k, offset=True)}
+        compared = [
+            self._offset_chunk(number, tuple(members), takings)
+            for number, members in enumerate(offset_groups(self._parameters, asked))
         ]
+        rows = {
+            k: found
+            for k, price in prices.items()
+            if (found := self._short_row(k, price, takings.get(k))) is not None
+        }
+        for k, taking in takings.items():
+            self._offset_row(k, taking, rows[k])
+        rationed = [k for k, found in rows.items() if not found.exhausted]
+        rations = [
+            self._ration_chunk(number, members, rows)
+            for number, members in enumerate(self._ration_groups(rationed))
+        ]
+        outcomes = {k: _derived(prices[k].tick, found) for k, found in rows.items()}
         if self._next != len(self._record.openings):
             got = self._record.openings[self._next].purpose
             raise Unsound(f"opening {self._next}", "no further opening", got)
         listed = [mask.number for mask in self._record.masks]
         self._findings.equal("masks, in order of use", self._masks_used, listed)
-        return Transcript(shape, malformed, tuple(chunks), tuple(rations), outcomes)
+        ticks = {k: price.tick for k, price in prices.items()}
+        return Transcript(
+            shape, malformed, tuple(chunks), ticks, tuple(compared), tuple(rations), outcomes
+        )
+
+    def _has(self, number: int, *, offset: bool) -> bool:
+        """Whether an intent of that kind takes part in an instrument."""
+        intents = self._record.intents
+        return any(intents[place].sealed.offset == offset for place in self._present[number])
 
     def _take(
         self,
@@ -274,13 +347,14 @@ class TranscriptReader:
             if not chunk.above:
                 return
             self._take_out(chunk.above)
-            group = [k for k in group if self._present[k]]
+            group = [k for k in group if self._has(k, offset=False)]
 
     def _price_chunk(
         self, number: int, members: tuple[int, ...], prices: dict[int, _Price]
     ) -> PriceChunk:
         counts = tuple(map(self._count, members))
-        layout = PriceLayout(self._parameters, self._ticks, counts)
+        offsets = tuple(self._has(k, offset=True) for k in members)
+        layout = PriceLayout(self._parameters, self._ticks, counts, offsets)
         shape = layout.shape
         present = frozenset().union(*self._present)
         lanes = self._masked(f"price lanes {number}", shape)
@@ -304,17 +378,22 @@ class TranscriptReader:
                 sellers_short = count == self._ticks or tied.get(i) == 1
                 price = _Price(count - 1, SELL) if sellers_short else _Price(count, BUY)
                 prices[members[i]] = price
+        if self._reference is not None:
+            for k, offset in zip(members, offsets, strict=True):
+                if offset:
+                    prices.setdefault(k, _Price(self._reference, None))
         return PriceChunk(layout, members, present, lanes, caps, (), no_cross, bits, ties)
 
     def _cap_bits(
         self, number: int, layout: PriceLayout, members: tuple[int, ...]
     ) -> tuple[int, tuple[int, ...]]:
-        """Opening of two bits for each intent, and the places of those with a 0."""
-        lanes = [layout.cap_lanes(i).reshape(-1) for i in range(len(members))]
-        index, bits = self._lane_bits(f"cap bits {number}", layout.shape, np.concatenate(lanes))
+        """Opening of the bits of each intent's bounds, and the places of those with a 0."""
+        lanes = [layout.cap_lanes(i) for i in range(len(members))]
+        every = np.concatenate([lane.reshape(-1) for lane in lanes])
+        index, bits = self._lane_bits(f"cap bits {number}", layout.shape, every)
         above: list[int] = []
         for k, lane in zip(members, lanes, strict=True):
-            own, bits = bits[: lane.size].reshape(2, -1), bits[lane.size :]
+            own, bits = bits[: lane.size].reshape(lane.shape), bits[lane.size :]
             places = self._record.summary.instruments[k].intents
             above += [places[number] for number in np.flatnonzero(own.min(axis=0) == 0)]
         return index, tuple(above)
@@ -351,13 +430,65 @@ class TranscriptReader:
         lots = self._read(index).reshape(2, width)[row]
         return index, np.where(support[row], lots, 0)[:count]
 
-    def _short_row(self, number: int, price: _Price) -> tuple[int, Lanes]:
-        count = self._count(number)
-        row = 0 if price.short_side == BUY else 1
-        index, lots = self._row(f"short row {number}", row, np.arange(count), count)
+    def _offset_chunk(
+        self, number: int, members: tuple[int, ...], takings: dict[int, _Taking]
+    ) -> OffsetChunk:
+        """Which offset orders fill, and whether the last of them uses the surplus up."""
+        layout = OffsetLayout(self._parameters, tuple(map(self._count, members)))
+        lanes = self._masked(f"offset lanes {number}", layout.shape)
+        places = [layout.lanes(i, 0) for i in range(len(members))]
+        every = np.concatenate([place.reshape(-1) for place in places])
+        bits, opened = self._lane_bits(f"offset bits {number}", layout.shape, every)
+        filling: dict[int, tuple[int, Lanes]] = {}
+        for i, (k, place) in enumerate(zip(members, places, strict=True)):
+            own, opened = opened[: place.size].reshape(place.shape), opened[place.size :]
+            sides = np.flatnonzero(own.any(axis=1))
+            if sides.size > 1:
+                part = f"opening {bits}, offset bits of instrument {k}"
+                raise Unsound(part, "fills on one side", "fills on both")
+            if sides.size:
+                numbers = np.flatnonzero(own[sides[0]])
+                filling[i] = int(sides[0]), numbers[np.argsort(self._ranks[k][numbers])]
+        if not filling:
+            return OffsetChunk(layout, members, lanes, bits, None)
+        at = [layout.lanes(i, USED_UP)[side, own[-1]] for i, (side, own) in filling.items()]
+        last, answers = self._lane_bits(f"exhausted {number}", layout.shape, np.array(at))
+        for (i, (side, numbers)), answer in zip(filling.items(), answers, strict=True):
+            takings[members[i]] = _Taking(side, numbers, bool(answer))
+        return OffsetChunk(layout, members, lanes, bits, last)
+
+    def _short_row(self, number: int, price: _Price, taking: _Taking | None) -> _Rows | None:
+        """Plain fills of the short side; not opened where plain orders do not cross."""
+        count, side = self._count(number), price.short_side
+        none = np.zeros(count, dtype=np.int64)
+        if side is None:
+            return None if taking is None else _Rows(taking.side, none, none)
+        if taking is not None and taking.side != side:
+            part = f"offset bits of instrument {number}"
+            raise Unsound(part, "fills on the short side", "fills on the other")
+        index, lots = self._row(f"short row {number}", side, np.arange(count), count)
         if not lots.any():
             raise Unsound(f"opening {index}, short row {number}", "a volume above 0", 0)
-        return index, lots
+        return _Rows(side, lots, none, index)
+
+    def _offset_row(self, number: int, taking: _Taking, rows: _Rows) -> None:
+        """Fills of offset orders; if they use the surplus up, of the whole long side too."""
+        count = self._count(number)
+        lots = np.zeros(count, dtype=np.int64)
+        shown = taking.numbers[:-1] if taking.exhausted else taking.numbers
+        if shown.size:
+            rows.offset_opening, lots = self._row(f"offset row {number}", taking.side, shown, count)
+        if taking.exhausted:
+            rows.exhausted = True
+            rows.long_opening, rows.long = self._row(
+                f"long row {number}", 1 - rows.side, np.arange(count), count
+            )
+            rest = int(rows.long.sum()) - rows.volume - int(lots.sum())
+            if rest <= 0:
+                part = f"opening {rows.long_opening}, long row {number}"
+                raise Unsound(part, "more lots than other orders fill", rest)
+            lots[taking.numbers[-1]] = rest
+        rows.short = rows.short + lots
 
     def _ration_groups(self, crossing: Sequence[int]) -> Iterator[tuple[int, ...]]:
         """Instruments that cross, grouped as their rationing lanes fill half a row of columns."""
@@ -372,33 +503,19 @@ class TranscriptReader:
             yield group
 
     def _ration_chunk(
-        self,
-        number: int,
-        members: tuple[int, ...],
-        prices: dict[int, _Price],
-        short: dict[int, tuple[int, Lanes]],
-        outcomes: dict[int, Derived],
+        self, number: int, members: tuple[int, ...], rows: dict[int, _Rows]
     ) -> RationChunk:
-        rows = tuple(1 if prices[k].short_side == BUY else 0 for k in members)
-        layout = RationLayout(self._parameters, tuple(map(self._count, members)), rows)
-        volumes = tuple(int(short[k][1].sum()) for k in members)
+        long_rows = tuple(1 - rows[k].side for k in members)
+        layout = RationLayout(self._parameters, tuple(map(self._count, members)), long_rows)
+        volumes = tuple(rows[k].volume for k in members)
         lanes = self._masked(f"ration lanes {number}", layout.shape)
         places = [layout.lanes(i) for i in range(len(members))]
         purpose = f"ration bits {number}"
         bits, opened = self._lane_bits(purpose, layout.shape, np.concatenate(places))
         filled = np.split(opened, np.cumsum([place.size for place in places])[:-1])
         for i, k in enumerate(members):
-            long_opening, lots = self._long_row(k, rows[i], filled[i], volumes[i], bits)
-            short_opening, short_lots = short[k]
-            bought, sold = (short_lots, lots) if rows[i] else (lots, short_lots)
-            outcomes[k] = Derived(
-                prices[k].tick,
-                prices[k].short_side,
-                volumes[i],
-                bought,
-                sold,
-                short_opening,
-                long_opening,
+            rows[k].long_opening, rows[k].long = self._long_row(
+                k, long_rows[i], filled[i], volumes[i], bits
             )
         return RationChunk(layout, members, volumes, lanes, bits)
 
@@ -423,3 +540,18 @@ class TranscriptReader:
 
     def _count(self, number: int) -> int:
         return len(self._record.summary.instruments[number].intents)
+
+
+def _derived(tick: int, rows: _Rows) -> Derived:
+    bought, sold = (rows.short, rows.long) if rows.side == BUY else (rows.long, rows.short)
+    return Derived(
+        tick,
+        rows.side,
+        rows.volume,
+        rows.exhausted,
+        bought,
+        sold,
+        rows.short_opening,
+        rows.offset_opening,
+        rows.long_opening,
+    )

@@ -1,5 +1,7 @@
 """A client that seals whatever it likes, and does everything else as the protocol says."""
 
+from dataclasses import replace
+
 from crypto.commitment import address_of
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.sealing import draw_intent, seal_slots
@@ -17,6 +19,7 @@ def seal_as_attacker(
     nonce: int,
     deadline_s: int,
     cap: Lots,
+    offset: bool = False,
 ) -> SealedSubmission:
     """Seal a raw slot vector in place of an order.
 
@@ -32,9 +35,11 @@ def seal_as_attacker(
         nonce: never used before by the account.
         deadline_s: Unix seconds until which the intent may be admitted.
         cap: as stated, in lots; not checked.
+        offset: whether it says that it is an offset order.
 
     Raises:
         OutOfRange: wrong shape of the vector, or an entry outside [0, t).
     """
-    intent = draw_intent(COVER, instrument, terms.interval, address_of(account_key), nonce)
+    cover = replace(COVER, minimum=Lots(int(offset)))
+    intent = draw_intent(cover, instrument, terms.interval, address_of(account_key), nonce)
     return seal_slots(intent, vector, terms, account_key, deadline_s=deadline_s, cap=cap)

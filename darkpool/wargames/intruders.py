@@ -1,4 +1,4 @@
-"""Attackers who mix with the orders of a file: half seal what is no order, half more than a cap."""
+"""Attackers who mix with the orders of a file: half seal what is no order, half out of bounds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from darkpool.wargames.attacker import seal_as_attacker
 from darkpool.wargames.combined import OVER_CAP
 from darkpool.wargames.draft import TICKS_MIN
 from darkpool.wargames.malformed import MALFORMED
+from darkpool.wargames.minimums import NO_MINIMUM
 
 INTRUDER_CAP: Final = Lots(10)
 INTRUDERS_MAX: Final = 256
+_OUT_OF_BOUNDS: Final = {**OVER_CAP, **NO_MINIMUM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Intruder:
     """One attacker with an account and one intent.
 
     Attributes:
-        kind: name in `MALFORMED` or `OVER_CAP`.
+        kind: name in `MALFORMED`, `OVER_CAP` or `NO_MINIMUM`.
         instrument: that it attacks.
         cap: its public cap.
     """
@@ -49,6 +51,11 @@ class Intruder:
         """What it has to be taken out for: `shape` or `cap`."""
         return "shape" if self.kind in MALFORMED else "cap"
 
+    @property
+    def offset(self) -> bool:
+        """Whether it says that it is an offset order."""
+        return self.kind in NO_MINIMUM
+
     def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal the attack; everything about it is in order but what is inside."""
         ring, ticks = terms.material.parameters.order, terms.grids[self.instrument].ticks
@@ -56,7 +63,7 @@ class Intruder:
         if self.kind in MALFORMED:
             vector = MALFORMED[self.kind](ring, ticks, rng)
         else:
-            vector = OVER_CAP[self.kind](ring, ticks, self.cap, rng)
+            vector = _OUT_OF_BOUNDS[self.kind](ring, ticks, self.cap, rng)
         return seal_as_attacker(
             vector,
             self.instrument,
@@ -65,6 +72,7 @@ class Intruder:
             nonce=nonce,
             deadline_s=deadline_s,
             cap=self.cap,
+            offset=self.offset,
         )
 
 
@@ -81,7 +89,7 @@ def draw_intruders(
     if count and grid.ticks < TICKS_MIN:
         raise OutOfBounds("ticks of a grid with attackers", TICKS_MIN, TICKS_MAX, grid.ticks)
     draw = SystemRandom()
-    kinds = [draw.sample(sorted(names), len(names)) for names in (MALFORMED, OVER_CAP)]
+    kinds = [draw.sample(sorted(names), len(names)) for names in (MALFORMED, _OUT_OF_BOUNDS)]
     chosen = []
     for number in range(count):
         names = kinds[number % 2]

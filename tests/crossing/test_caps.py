@@ -49,7 +49,7 @@ class Auction:
         found = {
             k: [
                 i
-                for i, ((_, size, _), cap) in enumerate(zip(rows, caps, strict=True))
+                for i, ((_, size, *_), cap) in enumerate(zip(rows, caps, strict=True))
                 if size % T > cap
             ]
             for k, (rows, caps) in enumerate(zip(self.books, self.caps, strict=True))
@@ -60,7 +60,7 @@ class Auction:
         """The books with nothing in the place of whoever is above a cap."""
         above = self.above()
         return [
-            [(s, 0 if i in above.get(k, []) else q, m) for i, (s, q, m) in enumerate(rows)]
+            [(s, 0 if i in above.get(k, []) else q, m) for i, (s, q, m, *_) in enumerate(rows)]
             for k, rows in enumerate(self.books)
         ]
 

@@ -54,7 +54,7 @@ def checked(
     rows = range(len(vectors))[::-1]
     opened: list[Revealed] = []
     session = arena.committee.begin_auction(arena.house.closed(arena.committee), opened.append)
-    check = ShapeCheck(evaluator, session, TICKS, words, rows, beacon)
+    check = ShapeCheck(evaluator, session, TICKS, words, rows, [False] * len(rows), beacon)
     chosen = list(range(len(vectors)) if members is None else members)
     return Check(vectors, beacon, chosen, check.malformed(chosen), opened)
 

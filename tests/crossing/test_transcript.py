@@ -278,7 +278,7 @@ def opened_from_orders(rows: Sequence[Row], ticks: int, ranks: Lanes) -> list[Op
     columns = range(2 * public.window, 2 * public.window + len(rows))
     out = list(lanes_opening("price lanes 0", 2 * public.window + len(rows)))
     caps = [max(1, q) for _, q, _, *_ in rows]
-    inside = [[int(q >= 0), int(cap >= q)] for (_, q, _), cap in zip(rows, caps, strict=True)]
+    inside = [[int(q >= 0), int(cap >= q)] for (_, q, *_), cap in zip(rows, caps, strict=True)]
     pairs = [
         (r * COMPARISON_ROW + c, v[r]) for c, v in zip(columns, inside, strict=True) for r in (0, 1)
     ]

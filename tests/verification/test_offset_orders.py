@@ -1,0 +1,120 @@
+"""Whole auctions with offset orders, their records, and attackers whose minimum is none."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coincurve import PrivateKey
+
+from crypto.commitment import instrument_id
+from crypto.params import TEST_INSECURE_SMALL
+from darkpool.admission.orders import Order
+from darkpool.demo import plain_twin
+from darkpool.outcome import Pricing
+from darkpool.record import Record
+from darkpool.settlement.chain import Chain
+from darkpool.units import InstrumentId, Lots, Side, Tick
+from darkpool.venue import Places, run_orders
+from darkpool.venue_result import VenueResult
+from darkpool.verification.audit import audit
+from darkpool.wargames.intruders import INTRUDER_CAP, Intruder
+from darkpool.wargames.minimums import NO_MINIMUM
+from tests.test_attackers import TERMS, require_twin_of_the_rest, run
+from tests.verification.conftest import Copy, Published, orders_of
+from tests.verification.test_audit import failed
+
+
+def with_minima(names: str, seed: int) -> list[Order]:
+    """Every third order has a minimum, of one lot, half its size or all of it."""
+    return [
+        replace(order, minimum=Lots((1, -(-order.size // 2), order.size)[order.row // 3 % 3]))
+        if order.row % 3 == 1
+        else order
+        for order in orders_of(names, seed)
+    ]
+
+
+def surplus(exhausted: bool) -> list[Order]:
+    """Plain buyers want 20 lots, plain sellers offer 8; two offset sellers would fill the rest."""
+    base = orders_of("A", 1)[:6]
+    wanted = [(Side.BUY, 9, 0), (Side.BUY, 11, 0), (Side.SELL, 8, 0), (Side.SELL, 4, 4)]
+    wanted += [(Side.SELL, 30 if exhausted else 5, 5), (Side.BUY, 3, 3)]
+    return [
+        replace(order, side=side, size=Lots(size), limit=Tick(5), minimum=Lots(minimum))
+        for order, (side, size, minimum) in zip(base, wanted, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("pricing", Pricing)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_result_is_the_plain_twins_and_the_audit_holds(
+    tmp_path: Path, pricing: Pricing, seed: int
+) -> None:
+    orders, terms = with_minima("AB", seed), replace(TERMS, pricing=pricing)
+    places = Places(record=tmp_path / "record")
+    result = run_orders(orders, terms, TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None)
+    instruments, fills = plain_twin(orders, terms, result.outcome.beacon.value)
+    assert {i.instrument: i for i in result.instruments} == {i.instrument: i for i in instruments}
+    assert result.fills == fills
+    report = audit(tmp_path / "record")
+    assert report.ok, failed(report)
+
+
+@pytest.fixture(params=[False, True], ids=["surplus left", "surplus used up"])
+def filled(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[VenueResult, Published, bool]:
+    directory = tmp_path / "record"
+    result = run(surplus(request.param), (), directory)
+    return result, Published(directory, Chain.embedded()), request.param
+
+
+def test_offset_orders_fill_from_the_surplus_and_a_forged_record_is_found(
+    filled: tuple[VenueResult, Published, bool], copy_of: Any
+) -> None:
+    result, published, exhausted = filled
+    require_twin_of_the_rest(surplus(exhausted), result)
+    (only,) = result.instruments
+    assert only.exhausted == exhausted
+    filling = {fill.row for fill in result.fills}
+    assert filling & {3, 4}
+    assert 5 not in filling
+    assert not failed(audit(published.directory))
+
+    def claim(tree: Any) -> None:
+        tree["summary"]["instruments"][0]["outcome"]["exhausted"] ^= True
+
+    copy: Copy = copy_of(published)
+    copy.change("record.json", claim)
+    copy.reseal()
+    assert "exhausted" in failed(audit(copy.directory, quick=True))["results"]
+
+    def kind(tree: Any) -> None:
+        tree["intents"][0]["sealed"]["offset"] ^= True
+
+    copy = copy_of(published)
+    copy.change("intents.json", kind)
+    copy.reseal()
+    assert "intents" in failed(audit(copy.directory, quick=True))
+
+
+def test_what_is_opened_of_offset_orders_are_their_fills(
+    filled: tuple[VenueResult, Published, bool],
+) -> None:
+    result, published, exhausted = filled
+    record = Record.load(published.directory)
+    purposes = [entry.purpose for entry in record.openings if "lanes" not in entry.purpose]
+    offset = [purpose for purpose in purposes if purpose.startswith(("offset", "exhausted"))]
+    shown = len([fill for fill in result.fills if fill.row in (3, 4)]) - exhausted
+    assert offset == ["offset bits 0", "exhausted 0"] + ["offset row 0"] * (shown > 0)
+    assert ("ration bits 0" in purposes) != exhausted
+
+
+@pytest.mark.parametrize("kind", NO_MINIMUM)
+def test_a_minimum_that_is_none_is_named_and_the_rest_trades(tmp_path: Path, kind: str) -> None:
+    orders = with_minima("A", 3)
+    instrument = InstrumentId(instrument_id("A"))
+    attackers = [Intruder(kind, instrument, INTRUDER_CAP, PrivateKey().secret) for _ in range(2)]
+    result = run(orders, attackers, tmp_path / "record")
+    assert [(taken.kind, taken.fault.value) for taken in result.taken_out] == [(kind, "cap")] * 2
+    require_twin_of_the_rest(orders, result)
+    assert audit(tmp_path / "record").ok
