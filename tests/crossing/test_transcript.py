@@ -18,7 +18,7 @@ from crypto.revealing import Revealed
 from darkpool.committee.local import AttestedMask
 from darkpool.crossing.encrypted import EncryptedCross
 from darkpool.units import Side
-from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
+from tests.crossing.conftest import Arena, Lanes, Row, in_turn, minimum_of, plain, twin
 from tests.crypto.conftest import chi_square_excess
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -36,6 +36,13 @@ class Public:
     ticks: int
     ranks: Sequence[Lanes]
     reference: int | None = None
+    offsets: Sequence[Sequence[bool]] | None = None
+
+    def offset(self, book: int) -> Lanes:
+        """1 for the offset orders of a book."""
+        count = self.ranks[book].size
+        flags = [False] * count if self.offsets is None else self.offsets[book]
+        return np.array(flags, dtype=np.int64)
 
     def intents(self, books: Sequence[int]) -> list[int]:
         """Intents of some books; of each there is a rank."""
@@ -73,9 +80,13 @@ def price_step(result: EncryptedCross) -> int:
 
 
 def cap_columns(public: Public, books: Sequence[int]) -> Iterator[range]:
-    """Columns of each book's intents, after the prices; no book's lie in two ciphertexts."""
+    """Columns of each book's intents, after the prices; no book's lie in two ciphertexts.
+
+    Then as many for each book with offset orders.
+    """
     column = 2 * public.window * len(books)
-    for intents in public.intents(books):
+    minima = [k for k in books if public.offset(k).any()]
+    for intents in public.intents([*books, *minima]):
         if column < ORDER_ROW < column + intents:
             column = ORDER_ROW
         yield range(column, column + intents)
@@ -86,6 +97,8 @@ def comparisons(public: Public) -> Iterator[list[int]]:
     """Books whose prices and caps fit into one comparison."""
     group: list[int] = []
     for k in range(len(public.ranks)):
+        if public.offset(k).all():
+            continue
         *_, last = cap_columns(public, [*group, k])
         if group and last.stop > COMPARISON_ROW:
             yield group
@@ -106,7 +119,11 @@ def price_openings(
     yield opening(f"cap bits {chunk}", pairs)
     at = window + (public.reference or 0)
     starts = {k: 2 * window * i for i, k in enumerate(books)}
-    found = [(starts[k], r) for k in books if (r := results[k]) is not None]
+    found = [
+        (starts[k], r)
+        for k in books
+        if (r := results[k]) is not None and plain_fills(r, public.offset(k)).any()
+    ]
     yield opening(f"no-cross {chunk}", {start + at: 1 for start, _ in found})
     if not found:
         return
@@ -129,6 +146,72 @@ def sides(result: EncryptedCross) -> tuple[tuple[int, Lanes], tuple[int, Lanes]]
     """Row and fills of the short side, then of the long side."""
     buyers, sellers = (0, result.bought), (1, result.sold)
     return (buyers, sellers) if result.short_side is BUY else (sellers, buyers)
+
+
+def plain_fills(result: EncryptedCross, offset: Lanes) -> Lanes:
+    """Fills of plain orders on the short side: there are some if plain orders cross."""
+    (_, fills), _ = sides(result)
+    filled: Lanes = fills * (1 - offset)
+    return filled
+
+
+def taking(result: EncryptedCross, offset: Lanes, ranks: Lanes) -> list[int]:
+    """Offset orders that fill, in priority."""
+    (_, fills), _ = sides(result)
+    numbers = np.flatnonzero((fills * offset) > 0)
+    return sorted(numbers.tolist(), key=lambda number: int(ranks[number]))
+
+
+def offset_openings(results: Results, public: Public) -> Iterator[Opening]:
+    """Of books with offset orders whose plain orders cross, or that have a reference price."""
+    asked = [
+        k
+        for k, result in enumerate(results)
+        if public.offset(k).any()
+        and not public.offset(k).all()
+        and (
+            public.reference is not None
+            or (result is not None and plain_fills(result, public.offset(k)).any())
+        )
+    ]
+    groups: list[list[int]] = []
+    for k in asked:
+        if not groups or 4 * sum(public.intents([*groups[-1], k])) > COMPARISON_ROW:
+            groups.append([])
+        groups[-1].append(k)
+    for chunk, group in enumerate(groups):
+        columns = 4 * sum(public.intents(group))
+        yield from lanes_opening(f"offset lanes {chunk}", columns)
+        quarter = next(w for w in (64, 128, 256, 512) if w >= columns) // 4
+        start = 0
+        bits: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for k in group:
+            result = results[k]
+            if result is not None and (
+                numbers := taking(result, public.offset(k), public.ranks[k])
+            ):
+                (row, _), _ = sides(result)
+                base = row * COMPARISON_ROW + start
+                bits |= {base + number: 1 for number in numbers}
+                last[base + 2 * quarter + numbers[-1]] = int(result.exhausted)
+            start += public.ranks[k].size
+        yield opening(f"offset bits {chunk}", bits)
+        if last:
+            yield opening(f"exhausted {chunk}", last)
+
+
+def offset_rows(result: EncryptedCross, public: Public, k: int) -> Iterator[Opening]:
+    """Fills of offset orders, and of the long side where nothing is left for anybody."""
+    (row, fills), (long, other) = sides(result)
+    numbers = taking(result, public.offset(k), public.ranks[k])
+    shown = numbers[:-1] if result.exhausted else numbers
+    if shown:
+        values = {row * ORDER_ROW + number: int(fills[number]) for number in shown}
+        yield opening(f"offset row {k}", values)
+    if result.exhausted:
+        values = {long * ORDER_ROW + i: int(lots) for i, lots in enumerate(other)}
+        yield opening(f"long row {k}", values)
 
 
 def last_rank(result: EncryptedCross, ranks: Lanes) -> int:
@@ -177,12 +260,18 @@ def simulated(results: Results, public: Public) -> list[Opening]:
     for chunk, books in enumerate(comparisons(public)):
         openings += price_openings(books, results, public, chunk)
     crossed = {k: result for k, result in enumerate(results) if result is not None}
+    openings += offset_openings(results, public)
     for k, result in crossed.items():
-        (row, fills), _ = sides(result)
+        (row, _), _ = sides(result)
+        fills = plain_fills(result, public.offset(k))
         values = {row * ORDER_ROW + i: int(lots) for i, lots in enumerate(fills)}
-        openings.append(opening(f"short row {k}", values))
-    for chunk, group in enumerate(grouped(crossed, public)):
-        openings += ration_openings(group, crossed, public, chunk)
+        if fills.any():
+            openings.append(opening(f"short row {k}", values))
+    for k, result in crossed.items():
+        openings += offset_rows(result, public, k)
+    rationed = {k: result for k, result in crossed.items() if not result.exhausted}
+    for chunk, group in enumerate(grouped(rationed, public)):
+        openings += ration_openings(group, rationed, public, chunk)
     return openings
 
 
@@ -231,6 +320,14 @@ def run(
     return require_simulated(opened, expected, public)
 
 
+def with_minima(draw: np.random.Generator, rows: list[Row]) -> list[Row]:
+    """About half of them with a minimum."""
+    return [
+        (*row[:3], int(draw.integers(1, max(row[1], 1) + 1)) * int(draw.integers(0, 2)))
+        for row in rows
+    ]
+
+
 def random_book(draw: np.random.Generator, ticks: int) -> list[Row]:
     return [
         (int(draw.integers(0, 2)), int(draw.integers(0, 6)), int(draw.integers(0, ticks)))
@@ -249,6 +346,19 @@ def test_all_that_is_opened_follows_from_the_result(
         ranks = [draw.permutation(len(rows)) for rows in books]
         reference = int(draw.integers(0, ticks)) if pricing == "reference" else None
         run(arena, books, Public(ticks, ranks, reference))
+
+
+@pytest.mark.parametrize("pricing", ["uniform", "reference"])
+def test_all_that_is_opened_of_offset_orders_follows_from_the_result(
+    arena: Arena, pricing: str
+) -> None:
+    draw = np.random.default_rng(8)
+    for ticks, instruments in ((1, 3), (2, 6), (3, 6), (4, 4), (16, 4), (32, 5), (127, 3)):
+        books = [with_minima(draw, random_book(draw, ticks)) for _ in range(instruments)]
+        ranks = [draw.permutation(len(rows)) for rows in books]
+        reference = int(draw.integers(0, ticks)) if pricing == "reference" else None
+        offsets = [[minimum_of(row) > 0 for row in rows] for rows in books]
+        run(arena, books, Public(ticks, ranks, reference, offsets))
 
 
 @pytest.mark.parametrize("caps", ["own", "wide"])
