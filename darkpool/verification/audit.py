@@ -25,7 +25,8 @@ from darkpool.verification import (
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
 from darkpool.verification.evidence import Anchor, ChainReader
 from darkpool.verification.report import AuditReport, Check, Findings, Verdict
-from darkpool.verification.transcript import Transcript, TranscriptReader
+from darkpool.verification.steps import Transcript
+from darkpool.verification.transcript import TranscriptReader
 
 
 def audit(

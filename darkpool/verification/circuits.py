@@ -27,7 +27,7 @@ from crypto.wellformed import ShapeSum, shape_weights, shape_words
 from darkpool.record import OpenedRecord, Record
 from darkpool.verification.books import AuditedBook
 from darkpool.verification.report import Findings
-from darkpool.verification.transcript import OffsetChunk, PriceChunk, RationChunk, Transcript
+from darkpool.verification.steps import OffsetChunk, PriceChunk, RationChunk, Transcript
 
 SUMS_MAX: Final = 64
 """Sums of a shape check that are computed at once; every such round reads all intents."""

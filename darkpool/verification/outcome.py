@@ -14,7 +14,7 @@ from crypto.merkle import merkle_root
 from darkpool.record import Record
 from darkpool.record_schema import FillRecord, InstrumentRecord
 from darkpool.verification.report import Findings
-from darkpool.verification.transcript import BUY, SELL, Derived, Transcript
+from darkpool.verification.steps import BUY, SELL, Derived, Transcript
 
 _WORD = 32
 

@@ -10,7 +10,6 @@ the circuit gives, `darkpool.verification.circuits` finds out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,134 +25,17 @@ from darkpool.record_schema import Ring
 from darkpool.verification.participation import covered, taking_part
 from darkpool.verification.report import Findings, Unsound
 from darkpool.verification.shape import ShapeOpening, ShapeReader
-
-BUY = 0
-SELL = 1
-
-
-@dataclass(frozen=True, slots=True)
-class PriceChunk:
-    """Instruments whose prices were looked for in one comparison.
-
-    Attributes:
-        members: their numbers.
-        present: places in the batch of all intents that took part then.
-        lanes: numbers of the openings of masked lanes, one for each ciphertext.
-        caps: number of the opening of cap bits.
-        above: places in the batch of the intents above their caps; where there are any, nothing
-            else was opened.
-        no_cross, bits, ties: numbers of the other openings, None where the protocol has none.
-    """
-
-    layout: PriceLayout
-    members: tuple[int, ...]
-    present: frozenset[int]
-    lanes: tuple[int, ...]
-    caps: int
-    above: tuple[int, ...]
-    no_cross: int | None = None
-    bits: int | None = None
-    ties: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OffsetChunk:
-    """Instruments whose offset orders were compared together; fields as in `PriceChunk`.
-
-    `exhausted` is None where nobody fills.
-    """
-
-    layout: OffsetLayout
-    members: tuple[int, ...]
-    lanes: tuple[int, ...]
-    bits: int
-    exhausted: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class RationChunk:
-    """Instruments whose long sides were rationed in one comparison; fields as in `PriceChunk`."""
-
-    layout: RationLayout
-    members: tuple[int, ...]
-    volumes: tuple[int, ...]
-    lanes: tuple[int, ...]
-    bits: int
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """What the openings say of an instrument that crossed.
-
-    Attributes:
-        exhausted: offset orders took the whole surplus.
-        bought, sold: lots by intent, shape (n,).
-        short_opening, offset_opening, long_opening: numbers of the openings of rows, None where
-            the protocol has none.
-    """
-
-    tick: int
-    short_side: int
-    volume: int
-    exhausted: bool
-    bought: Lanes
-    sold: Lanes
-    short_opening: int | None
-    offset_opening: int | None
-    long_opening: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """The openings of an interval, understood.
-
-    Attributes:
-        malformed: places in the batch of the intents that the shape check took out.
-        ticks: of the instruments that were packed, by number; some of them may not cross.
-        outcomes: by number of the instrument.
-    """
-
-    shape_openings: tuple[ShapeOpening, ...]
-    malformed: tuple[int, ...]
-    price_chunks: tuple[PriceChunk, ...]
-    ticks: dict[int, int]
-    offset_chunks: tuple[OffsetChunk, ...]
-    ration_chunks: tuple[RationChunk, ...]
-    outcomes: dict[int, Derived]
-
-
-@dataclass(frozen=True, slots=True)
-class _Price:
-    """A price; without a short side where plain orders do not cross at a reference price."""
-
-    tick: int
-    short_side: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Taking:
-    """Offset orders that fill, by number, in priority; and whether they use the surplus up."""
-
-    side: int
-    numbers: Lanes
-    exhausted: bool
-
-
-@dataclass(slots=True)
-class _Rows:
-    """What is known of both sides of an instrument; lots by intent, shape (n,)."""
-
-    side: int
-    short: Lanes
-    long: Lanes
-    short_opening: int | None = None
-    offset_opening: int | None = None
-    long_opening: int | None = None
-    exhausted: bool = False
-
-    @property
-    def volume(self) -> int:
-        return int(self.short.sum())
+from darkpool.verification.steps import (
+    BUY,
+    SELL,
+    OffsetChunk,
+    Price,
+    PriceChunk,
+    RationChunk,
+    Rows,
+    Taking,
+    Transcript,
+)
 
 
 class TranscriptReader:
@@ -193,7 +75,7 @@ class TranscriptReader:
         """
         self._leave_out()
         shape, malformed = self._shape()
-        prices: dict[int, _Price] = {}
+        prices: dict[int, Price] = {}
         chunks: list[PriceChunk] = []
         live = [k for k in range(len(self._present)) if self._has(k, offset=False)]
         counts = [self._count(k) for k in live]
@@ -201,7 +83,7 @@ class TranscriptReader:
         for group in price_groups(self._parameters, self._ticks, counts, offsets):
             self._price_group([live[i] for i in group], prices, chunks)
         prices = dict(sorted(prices.items()))
-        takings: dict[int, _Taking] = {}
+        takings: dict[int, Taking] = {}
         asked = {k: self._count(k) for k in prices if self._has(k, offset=True)}
         compared = [
             self._offset_chunk(number, tuple(members), takings)
@@ -219,7 +101,7 @@ class TranscriptReader:
             self._ration_chunk(number, members, rows)
             for number, members in enumerate(self._ration_groups(rationed))
         ]
-        outcomes = {k: _derived(prices[k].tick, found) for k, found in rows.items()}
+        outcomes = {k: found.derived(prices[k].tick) for k, found in rows.items()}
         if self._next != len(self._record.openings):
             got = self._record.openings[self._next].purpose
             raise Unsound(f"opening {self._next}", "no further opening", got)
@@ -338,7 +220,7 @@ class TranscriptReader:
             self._present[number] = set(taking_part(self._record, instrument, present).participants)
 
     def _price_group(
-        self, group: list[int], prices: dict[int, _Price], chunks: list[PriceChunk]
+        self, group: list[int], prices: dict[int, Price], chunks: list[PriceChunk]
     ) -> None:
         """Comparisons of some instruments, until all intents in one are within their caps."""
         while group:
@@ -350,7 +232,7 @@ class TranscriptReader:
             group = [k for k in group if self._has(k, offset=False)]
 
     def _price_chunk(
-        self, number: int, members: tuple[int, ...], prices: dict[int, _Price]
+        self, number: int, members: tuple[int, ...], prices: dict[int, Price]
     ) -> PriceChunk:
         counts = tuple(map(self._count, members))
         offsets = tuple(self._has(k, offset=True) for k in members)
@@ -370,18 +252,18 @@ class TranscriptReader:
             at = np.array([layout.offset(i) + self._reference for i in crossing])
             bits, signs = self._lane_bits(f"price bits {number}", shape, at)
             for i, sign in zip(crossing, signs, strict=True):
-                prices[members[i]] = _Price(self._reference, SELL if sign else BUY)
+                prices[members[i]] = Price(self._reference, SELL if sign else BUY)
         elif crossing:
             bits, counted = self._price_bits(number, layout, crossing)
             ties, tied = self._tie_bits(number, layout, counted)
             for i, count in counted.items():
                 sellers_short = count == self._ticks or tied.get(i) == 1
-                price = _Price(count - 1, SELL) if sellers_short else _Price(count, BUY)
+                price = Price(count - 1, SELL) if sellers_short else Price(count, BUY)
                 prices[members[i]] = price
         if self._reference is not None:
             for k, offset in zip(members, offsets, strict=True):
                 if offset:
-                    prices.setdefault(k, _Price(self._reference, None))
+                    prices.setdefault(k, Price(self._reference, None))
         return PriceChunk(layout, members, present, lanes, caps, (), no_cross, bits, ties)
 
     def _cap_bits(
@@ -431,7 +313,7 @@ class TranscriptReader:
         return index, np.where(support[row], lots, 0)[:count]
 
     def _offset_chunk(
-        self, number: int, members: tuple[int, ...], takings: dict[int, _Taking]
+        self, number: int, members: tuple[int, ...], takings: dict[int, Taking]
     ) -> OffsetChunk:
         """Which offset orders fill, and whether the last of them uses the surplus up."""
         layout = OffsetLayout(self._parameters, tuple(map(self._count, members)))
@@ -454,24 +336,24 @@ class TranscriptReader:
         at = [layout.lanes(i, USED_UP)[side, own[-1]] for i, (side, own) in filling.items()]
         last, answers = self._lane_bits(f"exhausted {number}", layout.shape, np.array(at))
         for (i, (side, numbers)), answer in zip(filling.items(), answers, strict=True):
-            takings[members[i]] = _Taking(side, numbers, bool(answer))
+            takings[members[i]] = Taking(side, numbers, bool(answer))
         return OffsetChunk(layout, members, lanes, bits, last)
 
-    def _short_row(self, number: int, price: _Price, taking: _Taking | None) -> _Rows | None:
+    def _short_row(self, number: int, price: Price, taking: Taking | None) -> Rows | None:
         """Plain fills of the short side; not opened where plain orders do not cross."""
         count, side = self._count(number), price.short_side
         none = np.zeros(count, dtype=np.int64)
         if side is None:
-            return None if taking is None else _Rows(taking.side, none, none)
+            return None if taking is None else Rows(taking.side, none, none)
         if taking is not None and taking.side != side:
             part = f"offset bits of instrument {number}"
             raise Unsound(part, "fills on the short side", "fills on the other")
         index, lots = self._row(f"short row {number}", side, np.arange(count), count)
         if not lots.any():
             raise Unsound(f"opening {index}, short row {number}", "a volume above 0", 0)
-        return _Rows(side, lots, none, index)
+        return Rows(side, lots, none, index)
 
-    def _offset_row(self, number: int, taking: _Taking, rows: _Rows) -> None:
+    def _offset_row(self, number: int, taking: Taking, rows: Rows) -> None:
         """Fills of offset orders; if they use the surplus up, of the whole long side too."""
         count = self._count(number)
         lots = np.zeros(count, dtype=np.int64)
@@ -503,7 +385,7 @@ class TranscriptReader:
             yield group
 
     def _ration_chunk(
-        self, number: int, members: tuple[int, ...], rows: dict[int, _Rows]
+        self, number: int, members: tuple[int, ...], rows: dict[int, Rows]
     ) -> RationChunk:
         long_rows = tuple(1 - rows[k].side for k in members)
         layout = RationLayout(self._parameters, tuple(map(self._count, members)), long_rows)
@@ -540,18 +422,3 @@ class TranscriptReader:
 
     def _count(self, number: int) -> int:
         return len(self._record.summary.instruments[number].intents)
-
-
-def _derived(tick: int, rows: _Rows) -> Derived:
-    bought, sold = (rows.short, rows.long) if rows.side == BUY else (rows.long, rows.short)
-    return Derived(
-        tick,
-        rows.side,
-        rows.volume,
-        rows.exhausted,
-        bought,
-        sold,
-        rows.short_opening,
-        rows.offset_opening,
-        rows.long_opening,
-    )

@@ -202,6 +202,7 @@ DOCUMENT = {
         "nonce": 1,
         "salt": "0x" + "22" * 32,
         "root_seed": "0x" + "33" * 32,
+        "minimum": 3,
     },
 }
 

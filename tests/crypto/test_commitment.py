@@ -52,6 +52,8 @@ def values_of(solidity: str) -> st.SearchStrategy[int | bytes]:
     if solidity.startswith("int"):
         half = 2 ** (int(solidity[3:]) - 1)
         return st.integers(-half, half - 1)
+    if solidity == "bool":
+        return st.booleans()
     width = {"address": 20, "bytes32": 32}[solidity]
     return st.binary(min_size=width, max_size=width)
 

@@ -146,7 +146,9 @@ def leaves(tree: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | 
 
 def changed(value: Any) -> list[Any]:
     """Other values of the same type."""
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool):
+        return [not value]
+    if value is None:
         return [0]
     if isinstance(value, int):
         return [value + 1, *([value - 1] if value else [])]
