@@ -205,9 +205,10 @@ def auction(
 ) -> None:
     """Seal, cross and settle the orders of a file, on this machine.
 
-    ORDERS.csv has the columns account, side, size, limit and optionally instrument, one order a
-    row: side buy or sell, size in whole lots (1 to 10000000), limit a price on the tick grid. An
-    account has at most one order for each instrument.
+    ORDERS.csv has the columns account, side, size, limit and optionally instrument and minimum, one
+    order a row: side buy or sell, size in whole lots (1 to 10000000), limit a price on the tick
+    grid. An account has at most one order for each instrument. An order with a minimum fills with
+    so many lots or not at all, from what other orders leave over.
 
     Limits beyond the grid are clamped on the aggressive side: a buy above the highest price
     becomes a buy at the highest, a sell below the lowest a sell at the lowest, so neither trades

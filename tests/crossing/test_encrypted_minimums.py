@@ -1,6 +1,7 @@
 """Encrypted crossings of books with offset orders equal the plain twin, openings and all."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.curves import size_max
-from crypto.params import TEST_INSECURE_SMALL
+from crypto.params import STANDARD, TEST_INSECURE_SMALL
+from crypto.revealing import Revealed
 from darkpool.units import Side
-from tests.crossing.conftest import Arena, Row
+from tests.committee.conftest import built
+from tests.crossing.conftest import Arena, Row, plain, twin
 from tests.crossing.test_encrypted import require_twin
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -98,3 +101,38 @@ def test_any_books(arena: Arena, data: st.DataObject) -> None:
 @settings(max_examples=400)
 def test_many_books(arena: Arena, data: st.DataObject) -> None:
     require_any_books(arena, data)
+
+
+def largest_book(offset_most: int) -> list[Row]:
+    """As many intents as an auction takes: buyers want more than sellers offer, a third offset."""
+    draw, most = np.random.default_rng(offset_most), size_max(STANDARD.order) // 2048
+    rows: list[Row] = []
+    for number in range(STANDARD.intents_max):
+        limit, size = int(draw.integers(900, 1100)), int(draw.integers(1, most))
+        if number % 3 == 0:
+            rows.append((BUY, size, limit + 150))
+        elif number % 3 == 1:
+            rows.append((SELL, 1 + size // 4, limit - 150))
+        else:
+            size = 1 + size % offset_most
+            rows.append((SELL, size, limit - 150, int(draw.integers(1, size + 1))))
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset_most", [100, 8000], ids=["surplus left", "surplus used up"])
+def test_the_production_rings_have_room_for_flooding(tmp_path: Path, offset_most: int) -> None:
+    """Every opened ciphertext has the budget that the flooding argument asks for."""
+    house = built(4, tmp_path, STANDARD)
+    arena, rows = Arena(house, house.committee()), largest_book(offset_most)
+    ranks, opened = [np.random.default_rng(7).permutation(len(rows))], list[Revealed]()
+    (found,) = arena.cross([rows], 2047, ranks, None, opened, arena.fresh)
+    assert plain(found) == plain(twin(rows, 2047, ranks[0], None))
+    assert found is not None
+    assert found.exhausted == (offset_most == 8000)
+    rings = (STANDARD.order, STANDARD.comparison)
+    oracles = {ring: house.epoch.oracle(ring) for ring in rings}
+    for revealed in opened:
+        ciphertext = revealed.request.covered.ciphertext
+        before = oracles[ciphertext.ring].budget(ciphertext)
+        assert before >= revealed.budget_before_bits, revealed.request.purpose
