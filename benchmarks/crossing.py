@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,9 @@ from benchmarks.committees import Bench, start
 from benchmarks.machine import write_result
 from crypto.curves import intent_vector
 from crypto.encryption import encrypt_slots
-from crypto.lanes import LaneShape
+from crypto.lanes import Lanes, LaneShape
 from crypto.masks import DrawnMask
+from crypto.offset_lanes import OffsetLayout
 from crypto.packing import arranged
 from crypto.params import STANDARD
 from crypto.price_lanes import PriceLayout, price_lanes
@@ -54,6 +55,7 @@ class Run:
     shape_s: float
     crossing_s: float
     without_caps_s: float
+    with_offsets_s: float
     twin_s: float
 
 
@@ -77,44 +79,78 @@ def random_book(generator: np.random.Generator) -> Book:
     return Book(sides, generator.integers(1, 100, INTENTS), limits.astype(np.int64), TICKS)
 
 
-def auction(bench: Bench, interval: Interval, generator: np.random.Generator) -> Run:
-    """Seal, gather and cross one random book, and hold the result against the twin's."""
-    book = random_book(generator)
+def with_minima(book: Book, generator: np.random.Generator) -> Book:
+    """The same orders, about a third of them with a minimum of up to their size."""
+    offset = generator.integers(0, 3, INTENTS) == 0
+    return replace(book, minimums=np.where(offset, generator.integers(1, book.sizes + 1), 0))
+
+
+def _sealed(bench: Bench, book: Book) -> tuple[SealedBook, Words, float]:
+    """Seal a book and do what is done on arrival; with the seconds of the latter."""
     sealed_book, words = SealedBook(bench.order), np.empty(WORDS_SHAPE, dtype=np.uint64)
+    minimums = np.zeros(INTENTS, dtype=np.int64) if book.minimums is None else book.minimums
     arrival_s = 0.0
-    columns = zip(book.sides, book.sizes, book.limits, strict=True)
-    for index, (side, size, limit) in enumerate(columns):
-        vector = intent_vector(STANDARD.order, TICKS, int(side), int(size), int(limit))
+    columns = np.stack([book.sides, book.sizes, book.limits, minimums], axis=1).tolist()
+    for index, order in enumerate(columns):
+        vector = intent_vector(STANDARD.order, TICKS, *order)
         sealed = encrypt_slots(bench.material.order.public, vector, secrets.token_bytes(32))
         begin = time.perf_counter()
         words[index] = shape_words(bench.order, sealed)
-        sealed_book.add(sealed, arranged(bench.order, sealed, index), Lots(CAP))
+        moved = arranged(bench.order, sealed, index)
+        sealed_book.add(sealed, moved, Lots(CAP), offset=order[3] > 0)
         arrival_s += time.perf_counter() - begin
+    return sealed_book, words, arrival_s
+
+
+def _crossed(
+    bench: Bench,
+    interval: Interval,
+    kind: type[EncryptedCrossing],
+    sealed: SealedBook,
+    book: Book,
+    ranks: Lanes,
+) -> tuple[float, float]:
+    """Seconds of the masks and of a crossing, whose result is held against the twin's."""
+    counts, offsets = (0 if kind is WithoutCaps else INTENTS,), (sealed.has_offsets,)
+    begin = time.perf_counter()
+    shapes = [PriceLayout(STANDARD, TICKS, counts, offsets).shape]
+    shapes += [OffsetLayout(STANDARD, (INTENTS,)).shape] * sealed.has_offsets
+    shapes.append(RationLayout(STANDARD, (INTENTS,), (0,)).shape)
+    masks = [bench.committee.prepare_mask(shape) for shape in shapes]
+    masks_s = time.perf_counter() - begin
+    session, _ = bench.begin(interval)
+    take = _taking(bench, session, masks)
+    crossing = kind(
+        STANDARD, bench.order, bench.comparison, session, take, TICKS, None, no_exclusion
+    )
+    begin = time.perf_counter()
+    (crossed,) = crossing.cross([sealed], [ranks])
+    seconds = time.perf_counter() - begin
+    require_equal(crossed, clear_uniform(book, ranks), book)
+    return masks_s, seconds
+
+
+def auction(bench: Bench, interval: Interval, generator: np.random.Generator) -> Run:
+    """Seal, gather and cross one random book, and hold the result against the twin's."""
+    book = random_book(generator)
+    sealed, words, arrival_s = _sealed(bench, book)
     ranks = generator.permutation(INTENTS)
     begin = time.perf_counter()
-    twin = clear_uniform(book, ranks)
+    clear_uniform(book, ranks)
     twin_s = time.perf_counter() - begin
     shape_s = _check_shapes(bench, interval, words)
-    masks_s, times = 0.0, []
-    for number, kind in enumerate((EncryptedCrossing, WithoutCaps), start=1):
-        counts = (INTENTS if kind is EncryptedCrossing else 0,)
-        begin = time.perf_counter()
-        shapes = (
-            PriceLayout(STANDARD, TICKS, counts).shape,
-            RationLayout(STANDARD, (INTENTS,), (0,)).shape,
-        )
-        masks = [bench.committee.prepare_mask(shape) for shape in shapes]
-        masks_s = masks_s or time.perf_counter() - begin
-        session, _ = bench.begin(Interval(interval + number))
-        take = _taking(bench, session, masks)
-        crossing = kind(
-            STANDARD, bench.order, bench.comparison, session, take, TICKS, None, no_exclusion
-        )
-        begin = time.perf_counter()
-        (crossed,) = crossing.cross([sealed_book], [ranks])
-        times.append(time.perf_counter() - begin)
-        require_equal(crossed, twin, book)
-    return Run(masks_s, arrival_s, shape_s, times[0], times[1], twin_s)
+    mixed = with_minima(book, generator)
+    runs = (
+        (EncryptedCrossing, sealed, book),
+        (WithoutCaps, sealed, book),
+        (EncryptedCrossing, _sealed(bench, mixed)[0], mixed),
+    )
+    times = [
+        _crossed(bench, Interval(interval + number), *run, ranks)
+        for number, run in enumerate(runs, start=1)
+    ]
+    masks_s, (crossing_s, without_s, offsets_s) = times[0][0], [taken for _, taken in times]
+    return Run(masks_s, arrival_s, shape_s, crossing_s, without_s, offsets_s, twin_s)
 
 
 def _check_shapes(bench: Bench, interval: Interval, words: Words) -> float:
@@ -165,12 +201,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         bench = start(Path(directory))
         for number in range(RUNS + 1):
-            run = auction(bench, Interval(3 * number + 1), generator)
+            run = auction(bench, Interval(4 * number + 1), generator)
             print(f"{'warm-up' if number == 0 else f'run {number}'}: {run}", flush=True)
             runs.append(run)
     measured = runs[1:]
     crossing_s = statistics.median(run.crossing_s for run in measured)
     without_s = statistics.median(run.without_caps_s for run in measured)
+    offsets_s = statistics.median(run.with_offsets_s for run in measured)
     twin_s = statistics.median(run.twin_s for run in measured)
     figures = {
         "intents": INTENTS,
@@ -179,6 +216,8 @@ def main() -> None:
         "crossing_s": round(crossing_s, 3),
         "without_cap_check_s": round(without_s, 3),
         "cap_check_adds_percent": round(100 * (crossing_s / without_s - 1), 1),
+        "with_offset_orders_s": round(offsets_s, 3),
+        "offset_orders_add_percent": round(100 * (offsets_s / crossing_s - 1), 1),
         "shape_check_before_it_s": round(statistics.median(run.shape_s for run in measured), 3),
         "crossing_cold_s": round(runs[0].crossing_s, 3),
         "arrival_ms_an_intent": round(
