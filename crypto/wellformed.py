@@ -25,6 +25,7 @@ plaintext product.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -186,7 +187,10 @@ class ShapeSum:
         if mixed:
             plain = linear.subtract(self._linear(self._offset))
             terms += _minimum_terms(evaluator, layout, plain)
-        return selected_sum(evaluator, terms, LANES_LEVEL)
+        covered = selected_sum(evaluator, terms, LANES_LEVEL)
+        # which slots may be other than zero must not depend on whose terms are in the sum
+        everywhere = np.ones(self._ring.degree, dtype=np.bool_)
+        return replace(covered, support=everywhere)
 
     def _linear(self, totals: Words) -> Ciphertext:
         """A weighted sum of ciphertexts themselves, by digit of the weights."""

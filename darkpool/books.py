@@ -239,6 +239,7 @@ class Books:
             terms.owner_of(sealed.account),
             margin.initial_margin(Lots(sealed.cap)),
             Cash(sealed.others_collateral_min),
+            sealed.offset,
         )
 
     def gather(self, *, wait: bool) -> None:

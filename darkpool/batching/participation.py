@@ -11,6 +11,9 @@ F(U) = U, and U is the greatest of them. Now take away, one at a time and in any
 that fails beside those left. No intent of U ever fails: while all of U is left, it has beside it at
 least what it has in U. What is left at the end stays whole, so it is part of U as well: it is U.
 
+Only plain orders count for others: they make the price, and whoever hides among others hides in
+their curves. What an offset order has reserved is therefore taken as nothing, and it is no owner.
+
 The minimum of owners is asked of U alone: fewer than that, and nobody takes part. A set that stays
 whole and has enough owners is part of U, so U then has enough too: this result is also the
 greatest.
@@ -34,12 +37,19 @@ class Candidate:
         owner: whose it is.
         reserved: margin that is held for its cap, the bond not counted.
         others_min: signed minimum of what other owners have reserved in the auction.
+        offset: whether it is an offset order.
     """
 
     intent: int
     owner: OwnerId
     reserved: Cash
     others_min: Cash
+    offset: bool = False
+
+    @property
+    def counted(self) -> int:
+        """What it has reserved as far as others may count on it."""
+        return 0 if self.offset else self.reserved
 
 
 class Missing(StrEnum):
@@ -92,7 +102,7 @@ def decide_participation(candidates: Sequence[Candidate], owners_min: int) -> Pa
     Takes time n log n in the number of candidates, however long the chain of those that fall.
     """
     owned = _by_owner(candidates)
-    total: int = sum(candidate.reserved for candidate in candidates)
+    total = sum(candidate.counted for candidate in candidates)
     # An intent holds if its minimum and what its own owner has reserved are at most the total.
     heap = [(-_needed(own), owner) for owner, own in owned.items()]
     heapify(heap)
@@ -101,8 +111,8 @@ def decide_participation(candidates: Sequence[Candidate], owners_min: int) -> Pa
         _, owner = heappop(heap)
         own = owned[owner]
         last = own.left.pop()
-        own.reserved -= last.reserved
-        total -= last.reserved
+        own.reserved -= last.counted
+        total -= last.counted
         fallen.append(last)
         if own.left:
             heappush(heap, (-_needed(own), owner))
@@ -111,7 +121,7 @@ def decide_participation(candidates: Sequence[Candidate], owners_min: int) -> Pa
         for c in fallen
     ]
     participants = [c.intent for own in owned.values() for c in own.left]
-    owners = len(heap)
+    owners = sum(any(not c.offset for c in own.left) for own in owned.values())
     if owners < owners_min:
         aside += [SetAside(i, Missing.OWNERS, owners_min, owners) for i in participants]
         participants = []
@@ -125,7 +135,7 @@ def _by_owner(candidates: Sequence[Candidate]) -> dict[OwnerId, _Owned]:
     for candidate in sorted(candidates, key=lambda candidate: candidate.others_min):
         grouped[candidate.owner].append(candidate)
     return {
-        owner: _Owned(own, sum(candidate.reserved for candidate in own))
+        owner: _Owned(own, sum(candidate.counted for candidate in own))
         for owner, own in grouped.items()
     }
 

@@ -21,8 +21,8 @@ class TakingPart:
         participants: who takes part, ascending.
         short_of_collateral: who does not, because others have reserved too little: what it asks
             for and what there is, in cash units.
-        owners: distinct owners beside whom every minimum holds; fewer than the terms ask for, and
-            nobody takes part.
+        owners: distinct owners of plain intents beside whom every minimum holds; fewer than the
+            terms ask for, and nobody takes part.
     """
 
     participants: tuple[int, ...]
@@ -45,7 +45,11 @@ def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[i
     asked = {place: record.intents[place].sealed for place in places}
     owners = owners_of(record)
     owner = {p: owners.get(sealed.account, sealed.account) for p, sealed in asked.items()}
-    margin = {p: initial_margin(instrument.margin, sealed.cap) for p, sealed in asked.items()}
+    # offset orders make no price, so they are nobody's company
+    margin = {
+        p: 0 if sealed.offset else initial_margin(instrument.margin, sealed.cap)
+        for p, sealed in asked.items()
+    }
     left = set(asked)
     while True:
         own: Counter[bytes] = Counter()
@@ -57,8 +61,9 @@ def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[i
             break
         left = holding
     short = {p: (asked[p].others_collateral_min, beside[p]) for p in sorted(set(asked) - left)}
-    enough = len({owner[p] for p in left}) >= record.summary.participation.owners_min
-    return TakingPart(tuple(sorted(left)) if enough else (), short, len({owner[p] for p in left}))
+    count = len({owner[p] for p in left if not asked[p].offset})
+    enough = count >= record.summary.participation.owners_min
+    return TakingPart(tuple(sorted(left)) if enough else (), short, count)
 
 
 def owners_of(record: Record) -> dict[bytes, bytes]:

@@ -26,22 +26,28 @@ from darkpool.units import Cash, OwnerId, account_id
 from darkpool.verification.participation import taking_part
 
 
-def candidate(intent: int, owner: int, reserved: int, others_min: int) -> Candidate:
+def candidate(
+    intent: int, owner: int, reserved: int, others_min: int, offset: bool = False
+) -> Candidate:
     named = OwnerId(account_id("0x" + bytes([owner]).hex() * 20))
-    return Candidate(intent, named, Cash(reserved), Cash(others_min))
+    return Candidate(intent, named, Cash(reserved), Cash(others_min), offset)
 
 
 @st.composite
 def books(draw: st.DrawFn, most: int = 7) -> list[Candidate]:
     """Small numbers, so that minima lie close to what there is."""
     rows = draw(
-        st.lists(st.tuples(st.integers(1, 5), st.integers(0, 6), st.integers(0, 20)), max_size=most)
+        st.lists(
+            st.tuples(st.integers(1, 5), st.integers(0, 6), st.integers(0, 20), st.booleans()),
+            max_size=most,
+        )
     )
     return [candidate(place, *row) for place, row in enumerate(rows)]
 
 
 def beside(book: list[Candidate], one: Candidate) -> int:
-    return sum(other.reserved for other in book if other.owner != one.owner)
+    plain = [other for other in book if not other.offset]
+    return sum(other.reserved for other in plain if other.owner != one.owner)
 
 
 def holding(book: list[Candidate]) -> list[Candidate]:
@@ -67,7 +73,7 @@ def test_it_is_the_greatest_set_in_which_every_minimum_holds(
     book: list[Candidate], owners_min: int
 ) -> None:
     left = greatest(book)
-    owners = len({one.owner for one in left})
+    owners = len({one.owner for one in left if not one.offset})
     found = decide_participation(book, owners_min)
     aside = {entry.intent: entry for entry in found.set_aside}
     enough = owners >= owners_min
@@ -121,13 +127,26 @@ def test_two_owners_are_not_three_and_an_empty_book_has_none() -> None:
     assert decide_participation([], 3) == Participation((), ())
 
 
+def test_offset_orders_are_nobodys_company() -> None:
+    """They make no price, so a plain order would stand alone in the curves."""
+    book = [candidate(0, 1, 9, 0), candidate(1, 2, 9, 0), candidate(2, 3, 9, 0, offset=True)]
+    assert decide_participation(book, 2).participants == (0, 1, 2)
+    assert decide_participation(book, 3).set_aside[0] == SetAside(0, Missing.OWNERS, 3, 2)
+    asking = [candidate(0, 1, 9, 10), *book[1:]]
+    (aside,) = decide_participation(asking, 1).set_aside
+    assert aside == SetAside(0, Missing.COLLATERAL, 10, 9)
+    assert decide_participation(book[2:], 1).participants == ()
+
+
 def recorded(
-    rows: list[tuple[int, int, int]], groups: dict[int, int], owners_min: int
+    rows: list[tuple[int, int, int, bool]], groups: dict[int, int], owners_min: int
 ) -> tuple[Record, InstrumentRecord]:
     """What the auditor has of a book: account, cap and minimum of each intent; 3 units a lot."""
     sealed = [
-        SimpleNamespace(account=bytes([account]) * 20, cap=cap, others_collateral_min=others_min)
-        for account, cap, others_min in rows
+        SimpleNamespace(
+            account=bytes([account]) * 20, cap=cap, others_collateral_min=others_min, offset=offset
+        )
+        for account, cap, others_min, offset in rows
     ]
     owners = tuple(
         OwnerRecord(bytes([account]) * 20, bytes([owner]) * 20)
@@ -143,13 +162,16 @@ def recorded(
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.integers(0, 90)), max_size=30),
+    st.lists(
+        st.tuples(st.integers(1, 9), st.integers(0, 9), st.integers(0, 90), st.booleans()),
+        max_size=30,
+    ),
     st.dictionaries(st.integers(1, 9), st.integers(10, 12)),
     st.integers(1, 5),
     st.randoms(),
 )
 def test_the_auditor_finds_the_same(
-    rows: list[tuple[int, int, int]],
+    rows: list[tuple[int, int, int, bool]],
     groups: dict[int, int],
     owners_min: int,
     generator: random.Random,
@@ -157,7 +179,8 @@ def test_the_auditor_finds_the_same(
     places = sorted(generator.sample(range(len(rows)), generator.randrange(len(rows) + 1)))
     record, instrument = recorded(rows, groups, owners_min)
     book = [
-        candidate(k, groups.get(rows[k][0], rows[k][0]), 3 * rows[k][1], rows[k][2]) for k in places
+        candidate(k, groups.get(rows[k][0], rows[k][0]), 3 * rows[k][1], *rows[k][2:])
+        for k in places
     ]
     engine = decide_participation(book, owners_min)
     auditor = taking_part(record, instrument, places)
@@ -166,4 +189,4 @@ def test_the_auditor_finds_the_same(
     assert auditor.short_of_collateral == {e.intent: (e.required, e.available) for e in short}
     owners = [entry for entry in engine.set_aside if entry.missing is Missing.OWNERS]
     assert all((e.required, e.available) == (owners_min, auditor.owners) for e in owners)
-    assert bool(owners) == (0 < auditor.owners < owners_min)
+    assert bool(owners) == (len(short) < len(places) and auditor.owners < owners_min)

@@ -118,3 +118,34 @@ def test_a_minimum_that_is_none_is_named_and_the_rest_trades(tmp_path: Path, kin
     assert [(taken.kind, taken.fault.value) for taken in result.taken_out] == [(kind, "cap")] * 2
     require_twin_of_the_rest(orders, result)
     assert audit(tmp_path / "record").ok
+
+
+def test_an_auction_of_offset_orders_alone_opens_no_price_and_its_record_holds(
+    tmp_path: Path,
+) -> None:
+    orders = [replace(order, minimum=Lots(1)) for order in orders_of("A", 2)]
+    result = run(orders, (), tmp_path / "record")
+    assert not result.fills
+    assert {left.missing.value for left in result.left_out} == {"owners"}
+    assert not failed(audit(tmp_path / "record"))
+
+
+class Disguised(Intruder):
+    """Seals what is no order, and says that it is an offset order."""
+
+    @property
+    def offset(self) -> bool:
+        return True
+
+
+def test_a_malformed_offset_order_is_named_among_orders_of_both_kinds(tmp_path: Path) -> None:
+    """The search opens sums over offset orders alone."""
+    orders, instrument = with_minima("A", 3), InstrumentId(instrument_id("A"))
+    attackers = [
+        Disguised(kind, instrument, INTRUDER_CAP, PrivateKey().secret) for kind in ("hump", "gap")
+    ]
+    result = run(orders, attackers, tmp_path / "record")
+    named = sorted((str(taken.kind), taken.fault.value) for taken in result.taken_out)
+    assert named == [("gap", "shape"), ("hump", "shape")]
+    require_twin_of_the_rest(orders, result)
+    assert not failed(audit(tmp_path / "record"))
