@@ -42,7 +42,8 @@ from darkpool.crossing.encrypted import EncryptedCrossing
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 from tests.committee.conftest import DOMAIN
 from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin, within_caps
-from tests.crossing.test_transcript import Public, require_simulated, require_uniform
+from tests.crossing.simulator import Public
+from tests.crossing.test_transcript import require_simulated, require_uniform
 from tests.reference_prices import NOW_MS, terms_on
 
 BUY, SELL = Side.BUY, Side.SELL

@@ -14,7 +14,8 @@ from crypto.ciphertext import to_wire
 from crypto.revealing import Revealed
 from darkpool.units import Side
 from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
-from tests.crossing.test_transcript import Public, distance, require_simulated, require_uniform
+from tests.crossing.simulator import Public
+from tests.crossing.test_transcript import distance, require_simulated, require_uniform
 
 BUY, SELL = Side.BUY, Side.SELL
 RUNS = 4
