@@ -124,8 +124,9 @@ class Packer:
         self._pack_full_group()
 
     def _pack_full_group(self) -> None:
-        group, last = divmod(self.count - 1, GROUP)
-        if last == GROUP - 1 and group in self._groups(somebody=False):
+        full = self.count % GROUP == 0
+        if full and any(words is not None for words in self._words[-GROUP:]):
+            group = self.count // GROUP - 1
             self._sizes[group] = self._group_sizes(group)
 
     def skip(self) -> None:
@@ -153,14 +154,14 @@ class Packer:
         if words is not None:
             self.put(number, words)
 
-    def _groups(self, *, somebody: bool = True) -> list[int]:
+    def _groups(self) -> list[int]:
         """Groups that any intent is left in: SEAL takes no ciphertext of zeros.
 
         Raises:
-            OutOfRange: with `somebody`, all intents were dropped.
+            OutOfRange: all intents were dropped.
         """
         left = sorted({n // GROUP for n, words in enumerate(self._words) if words is not None})
-        if somebody and not left:
+        if not left:
             raise OutOfRange("intents to pack", "at least 1", 0)
         return left
 

@@ -34,7 +34,7 @@ from typing import Self
 import numpy as np
 
 from crypto.ciphertext import Ciphertext
-from crypto.comparison import BITS_LEVEL, crossing_bits, reference_bits
+from crypto.comparison import crossing_bits, reference_bits
 from crypto.lanes import Lanes
 from crypto.offset_lanes import OffsetBook
 from crypto.packing import power_of_two
@@ -47,7 +47,6 @@ from crypto.rationing import (
     priority_matrix,
     ration_lanes,
 )
-from crypto.revealing import selected
 from crypto.seal import Evaluator
 from darkpool.crossing.book import SealedBook
 from darkpool.crossing.comparing import ImplausibleOpening, OpeningSession, TakeMask
@@ -266,17 +265,11 @@ class EncryptedCrossing(OffsetCrossing):
         purpose, shape = f"no-cross {number}", layout.shape
         first = 0 if self._reference is None else self._reference
         columns = [layout.offset(i) + layout.width + first for i in range(layout.instruments)]
-        flags = np.zeros(shape.lanes, dtype=np.int64)
-        flags[columns] = 1
-        keep = shape.first_block(flags) == 1
         if self._reference is None:
             sums = crossing_bits(self._comparison, bits, layout.width)
         else:
             sums = reference_bits(self._comparison, bits)
-        values = self._session.open(purpose, selected(self._comparison, sums, keep, BITS_LEVEL))
-        answers = shape.from_first_block(values)[columns]
-        if answers.max() > 1:
-            raise ImplausibleOpening(purpose, "bits", str(int(answers.max())))
+        answers = self._open_lanes(purpose, sums, shape, np.array(columns))
         return [i for i, answer in enumerate(answers) if answer]
 
     def _prices(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from crypto.ciphertext import Ciphertext
-from crypto.comparison import BITS_LEVEL
 from crypto.lanes import Lanes
 from crypto.offset_lanes import (
     USED_UP,
@@ -18,7 +17,6 @@ from crypto.offset_lanes import (
     offset_groups,
     offset_lanes,
 )
-from crypto.revealing import selected
 from darkpool.crossing.comparing import ImplausibleOpening, LaneComparing
 from darkpool.units import Side
 
@@ -90,22 +88,17 @@ class OffsetCrossing(LaneComparing):
         """Side and numbers, in priority, of the offset orders that fill."""
         purpose, shape = f"offset bits {number}", layout.shape
         lanes = [layout.lanes(i, 0) for i in range(len(priorities))]
-        flags = np.zeros(shape.lanes, dtype=np.int64)
-        flags[np.concatenate(lanes, axis=1)] = 1
-        keep = shape.first_block(flags) == 1
         both = offset_bits(self._comparison, layout, bits)
-        values = self._session.open(purpose, selected(self._comparison, both, keep, BITS_LEVEL))
-        opened = shape.from_first_block(values)
-        if opened.max() > 1:
-            raise ImplausibleOpening(purpose, "bits", str(int(opened.max())))
+        opened = self._open_lanes(purpose, both, shape, np.concatenate(lanes, axis=1))
+        parts = np.split(opened, np.cumsum(layout.counts)[:-1], axis=1)
         found = {}
-        for i, (lane, ranks) in enumerate(zip(lanes, priorities, strict=True)):
-            sides = np.flatnonzero(opened[lane].any(axis=1))
+        for i, (part, ranks) in enumerate(zip(parts, priorities, strict=True)):
+            sides = np.flatnonzero(part.any(axis=1))
             if sides.size > 1:
                 raise ImplausibleOpening(purpose, "fills on one side", "fills on both")
             if sides.size:
                 side = Side(int(sides[0]))
-                numbers = np.flatnonzero(opened[lane[side]])
+                numbers = np.flatnonzero(part[side])
                 found[i] = (side, numbers[np.argsort(ranks[numbers])])
         return found
 
