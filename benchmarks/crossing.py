@@ -111,10 +111,10 @@ def _crossed(
     ranks: Lanes,
 ) -> tuple[float, float]:
     """Seconds of the masks and of a crossing, whose result is held against the twin's."""
-    counts, offsets = (0 if kind is WithoutCaps else INTENTS,), (sealed.has_offsets,)
+    counts, offsets = (0 if kind is WithoutCaps else INTENTS,), (sealed.intents.has_offsets,)
     begin = time.perf_counter()
     shapes = [PriceLayout(STANDARD, TICKS, counts, offsets).shape]
-    shapes += [OffsetLayout(STANDARD, (INTENTS,)).shape] * sealed.has_offsets
+    shapes += [OffsetLayout(STANDARD, (INTENTS,)).shape] * sealed.intents.has_offsets
     shapes.append(RationLayout(STANDARD, (INTENTS,), (0,)).shape)
     masks = [bench.committee.prepare_mask(shape) for shape in shapes]
     masks_s = time.perf_counter() - begin

@@ -97,13 +97,16 @@ def arranged(evaluator: Evaluator, ciphertext: Ciphertext, index: int) -> Words:
 class Packer:
     """Gathers intents on arrival so that one slot of each can be packed fast after close.
 
-    Sizes are packed while intents arrive, group by group. Memory: one ciphertext an intent.
+    Sizes, and minima if asked for, are packed while intents arrive, group by group. Memory: one
+    ciphertext an intent.
     """
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: Evaluator, *, with_minimums: bool = False) -> None:
         self._evaluator = evaluator
         self._words: list[Words | None] = []
         self._sizes: dict[int, tuple[Any, Any]] = {}
+        self._with_minimums = with_minimums
+        self._minimums: dict[int, Any] = {}
 
     @property
     def count(self) -> int:
@@ -128,6 +131,8 @@ class Packer:
         if full and any(words is not None for words in self._words[-GROUP:]):
             group = self.count // GROUP - 1
             self._sizes[group] = self._group_sizes(group)
+            if self._with_minimums:
+                self._minimums[group] = self._group_minimums(group)
 
     def skip(self) -> None:
         """Leave the next number, `count`, to another packer."""
@@ -137,12 +142,16 @@ class Packer:
     def put(self, number: int, words: Words) -> None:
         """Put an intent into a place that was dropped, as `arranged` made it for that number."""
         self._words[number] = words
-        self._sizes.pop(number // GROUP, None)
+        self._forget(number // GROUP)
 
     def drop(self, number: int) -> None:
         """Put nothing in the place of an intent; all others keep theirs."""
         self._words[number] = None
-        self._sizes.pop(number // GROUP, None)
+        self._forget(number // GROUP)
+
+    def _forget(self, group: int) -> None:
+        self._sizes.pop(group, None)
+        self._minimums.pop(group, None)
 
     def close_gap(self, number: int, words: Words | None) -> None:
         """Move the last intent to a number that was dropped, as `arranged` made it for that number.
@@ -219,12 +228,15 @@ class Packer:
         Raises:
             OutOfRange: all intents were dropped.
         """
-        weights = _slot_weights(self._evaluator.ring, 1, 0)
-        parts = [
-            rotate(self._evaluator, self._group(weights, group), -GROUP * group)
-            for group in self._groups()
-        ]
-        return self._evaluator.store(reduce(self._evaluator.add, parts))
+        for group in self._groups():
+            if group not in self._minimums:
+                self._minimums[group] = self._group_minimums(group)
+        return self._evaluator.store(reduce(self._evaluator.add, self._minimums.values()))
+
+    def _group_minimums(self, group: int) -> Any:
+        """Handle of one group's minima, at their places among all groups'."""
+        packed = self._group(_slot_weights(self._evaluator.ring, 1, 0), group)
+        return rotate(self._evaluator, packed, -GROUP * group)
 
     def _group_sizes(self, group: int) -> tuple[Any, Any]:
         """Handles of one group's sizes in either row, at their places among all groups'.

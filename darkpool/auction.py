@@ -193,7 +193,9 @@ def _count_deposits(engine: Engine, interval: Interval) -> Committed:
 
 def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
     counts = [book.sealed.count for book in books]
-    engine.masks.require(mask_shapes(terms, counts, [book.sealed.has_offsets for book in books]))
+    engine.masks.require(
+        mask_shapes(terms, counts, [book.sealed.intents.has_offsets for book in books])
+    )
 
 
 def mask_shapes(

@@ -198,7 +198,7 @@ class Books:
         return [
             place
             for place, placed in enumerate(self._batch)
-            if placed.number in placed.book.sealed.present
+            if placed.number in placed.book.sealed.intents.present
         ]
 
     def rows(self) -> list[int]:
@@ -225,7 +225,7 @@ class Books:
         for book in self.traded():
             candidates = [
                 self._candidate(book.intents[number], terms, margin[book.instrument])
-                for number in sorted(book.sealed.present)
+                for number in sorted(book.sealed.intents.present)
             ]
             decided = decide_participation(candidates, terms.owners_min)
             self.set_aside += decided.set_aside

@@ -178,12 +178,12 @@ class EncryptedCrossing(OffsetCrossing):
         self, books: Sequence[SealedBook], priorities: Sequence[Lanes], matrices: _Matrices
     ) -> tuple[EncryptedCross | None, ...]:
         found: dict[int, _Price] = {}
-        present = [k for k, book in enumerate(books) if book.has_plain]
+        present = [k for k, book in enumerate(books) if book.intents.has_plain]
         counts = [books[k].count for k in present]
-        offsets = [books[k].has_offsets for k in present]
+        offsets = [books[k].intents.has_offsets for k in present]
         for group in price_groups(self._parameters, self._ticks, counts, offsets):
             found |= self._price_group([present[i] for i in group], books)
-        packed = {k: books[k].plain.pack(price.tick) for k, price in found.items()}
+        packed = {k: books[k].intents.plain.pack(price.tick) for k, price in found.items()}
         prefixes, offset = self._offset_books(books, found, packed, matrices)
         takings = self._takings(offset, priorities)
         every = {
@@ -210,14 +210,14 @@ class EncryptedCrossing(OffsetCrossing):
         matrices: _Matrices,
     ) -> tuple[dict[int, Ciphertext], dict[int, OffsetBook]]:
         """Prefix sums of plain orders, and what offset lanes are made from, where there are any."""
-        numbers = [k for k in found if books[k].has_offsets]
+        numbers = [k for k in found if books[k].intents.has_offsets]
         prefixes, offset = {}, {}
         for k, following in zip_longest(numbers, numbers[1:]):
             matrix = matrices.take(k, following)
-            own = books[k].offset.pack(found[k].tick)
+            own = books[k].intents.offset.pack(found[k].tick)
             prefixes[k] = prefix_sums(self._order, packed[k], matrix)
             before = prefix_sums(self._order, own, matrix)
-            offset[k] = OffsetBook(packed[k], own, before, books[k].offset.minimums())
+            offset[k] = OffsetBook(packed[k], own, before, books[k].intents.offset.minimums())
         return prefixes, offset
 
     def _offset_fills(
@@ -239,7 +239,7 @@ class EncryptedCrossing(OffsetCrossing):
             number = self._comparisons
             self._comparisons += 1
             counts = tuple(books[k].count for k in members)
-            offsets = tuple(books[k].has_offsets for k in members)
+            offsets = tuple(books[k].intents.has_offsets for k in members)
             layout = PriceLayout(self._parameters, self._ticks, counts, offsets)
             lanes = price_lanes(self._order, layout, [books[k].sized() for k in members])
             caps = [layout.cap_lanes(i) for i in range(len(members))]
@@ -247,7 +247,7 @@ class EncryptedCrossing(OffsetCrossing):
             bits = self._compare(f"price lanes {number}", lanes, layout.shape, bounded)
             within = self._open_lanes(f"cap bits {number}", bits, layout.shape, bounded)
             above = {k: over for k, over in zip(members, _above(caps, within), strict=True) if over}
-            if any(not books[k].present.issuperset(over) for k, over in above.items()):
+            if any(not books[k].intents.present.issuperset(over) for k, over in above.items()):
                 raise ImplausibleOpening(f"cap bits {number}", "1 where nobody is left", "0")
             if not above:
                 crossing = self._crossing(number, layout, bits)
@@ -257,7 +257,7 @@ class EncryptedCrossing(OffsetCrossing):
                     prices = {i: _Price(self._reference, None) for i in open_ended} | prices
                 return {members[i]: price for i, price in sorted(prices.items())}
             self._exclude(above)
-            members = [k for k in members if books[k].has_plain]
+            members = [k for k in members if books[k].intents.has_plain]
         return {}
 
     def _crossing(self, number: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from crypto.aggregation import AggregateSum
 from crypto.ciphertext import Ciphertext
-from crypto.packing import Packer, arranged
+from crypto.gathering import GatheredIntents
+from crypto.packing import arranged
 from crypto.price_lanes import SizedBook
 from crypto.seal import Evaluator
 from darkpool.record import Record
@@ -16,49 +16,31 @@ class AuditedBook:
     """One instrument of a record; places in the batch that are not of it change nothing.
 
     Attributes:
-        plain, offset: its plain intents and its offset orders, under the numbers of all.
+        intents: the ciphertexts, plain intents and offset orders.
     """
 
     def __init__(self, record: Record, number: int, evaluator: Evaluator) -> None:
         places = record.summary.instruments[number].intents
         self._evaluator = evaluator
         self._numbers = {place: k for k, place in enumerate(places)}
-        caps = [record.intents[place].sealed.cap for place in places]
-        self._caps = np.array(caps, dtype=np.int64)
-        self._offsets = [record.intents[place].sealed.offset for place in places]
-        self._total = AggregateSum(evaluator.ring)
-        self._here: set[int] = set()
-        self.plain = Packer(evaluator)
-        self.offset = Packer(evaluator)
+        sealed = [record.intents[place].sealed for place in places]
+        self._caps = np.array([intent.cap for intent in sealed], dtype=np.int64)
+        self._offsets = [intent.offset for intent in sealed]
+        self.intents = GatheredIntents(evaluator)
 
     def add(self, place: int, ciphertext: Ciphertext) -> None:
         """Take the intent of a place, in ascending order."""
         number = self._numbers.get(place)
-        if number is None:
-            return
-        words, offset = arranged(self._evaluator, ciphertext, number), self._offsets[number]
-        own, other = (self.offset, self.plain) if offset else (self.plain, self.offset)
-        own.add(words)
-        other.skip()
-        self._here.add(number)
-        if not offset:
-            self._total.add(ciphertext)
+        if number is not None:
+            words = arranged(self._evaluator, ciphertext, number)
+            self.intents.add(ciphertext, words, offset=self._offsets[number])
 
     def drop(self, place: int, ciphertext: Ciphertext) -> None:
         """Take an intent out; all others keep their numbers."""
         number = self._numbers.get(place)
-        if number is None:
-            return
-        self._here.remove(number)
-        if self._offsets[number]:
-            self.offset.drop(number)
-        else:
-            self.plain.drop(number)
-            self._total.remove(ciphertext)
+        if number is not None:
+            self.intents.drop(number, ciphertext)
 
     def sized(self) -> SizedBook:
         """What price and cap lanes are made from."""
-        total, sizes = self._total.ciphertext(), self.plain.sizes()
-        if not any(self._offsets[number] for number in self._here):
-            return SizedBook(total, sizes, self._caps)
-        return SizedBook(total, sizes.add(self.offset.sizes()), self._caps, self.offset.minimums())
+        return self.intents.sized(self._caps)

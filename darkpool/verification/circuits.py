@@ -82,7 +82,9 @@ class CircuitCheck:
             self._progress("price circuits")
             self._leave(chunk.present)
             self._price_chunk(chunk)
-        packed = {k: self._books[k].plain.pack(tick) for k, tick in transcript.ticks.items()}
+        packed = {
+            k: self._books[k].intents.plain.pack(tick) for k, tick in transcript.ticks.items()
+        }
         offset: dict[int, OffsetBook] = {}
         for offsets in transcript.offset_chunks:
             self._progress("offset circuits")
@@ -151,10 +153,10 @@ class CircuitCheck:
 
     def _offset_book(self, number: int, tick: int, packed: Ciphertext) -> OffsetBook:
         book, ranks = self._books[number], self._inputs.ranks[number]
-        own = book.offset.pack(tick)
+        own = book.intents.offset.pack(tick)
         matrix = priority_matrix(self._record.parameters.order, ranks)
         before = prefix_sums(self._order, own, matrix)
-        return OffsetBook(packed, own, before, book.offset.minimums())
+        return OffsetBook(packed, own, before, book.intents.offset.minimums())
 
     def _offset_chunk(self, chunk: OffsetChunk, books: Mapping[int, OffsetBook]) -> None:
         lanes = offset_lanes(self._order, chunk.layout, [books[k] for k in chunk.members])

@@ -125,7 +125,7 @@ class OpensAllLanesWithTheCaps(EncryptedCrossing):
 
 class OpensBareSizes(EncryptedCrossing):
     def _price_group(self, members: list[int], books: Sequence[SealedBook]) -> dict[int, Any]:
-        sizes = books[0].plain.sizes().rows[0]
+        sizes = books[0].intents.plain.sizes().rows[0]
         keep = np.ones(RING.degree, dtype=np.bool_)
         self._session.open("sizes", selected(self._order, sizes, keep, LANES_LEVEL))
         return super()._price_group(members, books)
