@@ -66,7 +66,7 @@ class InvalidOption(BadInput):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OptionValues:
-    """Values of options, each of shape (n,), for one unit of the underlying.
+    """Values of options, each of the arguments' common shape, for one unit of the underlying.
 
     Attributes:
         price: in the currency of the strike.
@@ -99,9 +99,9 @@ def black_76(
 ) -> OptionValues:
     """Value options on a forward or future.
 
-    Arguments are broadcast to one shape (n,); `rate` discounts, continuously compounded. Without
-    volatility or time left the option is worth its exercise; delta is 1/2 where that is undecided,
-    and what has no limit there (gamma, vega and beyond) is given as zero.
+    Arguments are broadcast to one shape, of at least one dimension; `rate` discounts, continuously
+    compounded. Without volatility or time left the option is worth its exercise; delta is 1/2 where
+    that is undecided, and what has no limit there (gamma, vega and beyond) is given as zero.
 
     Errors are relative, against exact arithmetic: 1e-12 of the price, 1e-12 of each sensitivity's
     largest term, as long as results are normal numbers.
@@ -154,9 +154,10 @@ def _checked(is_call: npt.ArrayLike, *numbers: npt.ArrayLike) -> tuple[npt.NDArr
 
 
 def _valued(*market: npt.NDArray[np.bool_], rho_of_spot: bool) -> OptionValues:
+    shape = market[0].shape
     out = np.empty((8, market[0].size), dtype=np.float64)
-    _value_all(*market, rho_of_spot, out)
-    return OptionValues(*out)
+    _value_all(*(array.reshape(-1) for array in market), rho_of_spot, out)
+    return OptionValues(*(row.reshape(shape) for row in out))
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,82 @@
+"""Files of the margin engine, checked field by field before anything is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from darkpool.errors import BadInput
+
+_PROBLEMS_MAX: Final = 20
+_GOT_MAX_CHARACTERS: Final = 60
+
+PPM: Final = 1_000_000
+"""The whole of something, in parts per million."""
+
+Share = Annotated[int, Field(strict=True, ge=0, le=PPM)]
+"""A part of a whole, in parts per million."""
+Multiple = Annotated[int, Field(strict=True, ge=0, le=100 * PPM)]
+"""A multiple of something, in parts per million; 1,000,000 is once."""
+Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9._/-]{1,32}$")]
+
+
+class Form(BaseModel):
+    """Base of what a file holds: nothing unknown, nothing changed afterwards, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where, what was expected there, and what came."""
+
+    path: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: expected {self.expected}, got {self.got}"
+
+
+class InvalidFile(BadInput):
+    """A file of the margin engine with everything that is wrong in it."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        shown = [f"  {problem}" for problem in problems[:_PROBLEMS_MAX]]
+        more = ["  and more"] if len(problems) > _PROBLEMS_MAX else []
+        super().__init__("\n".join([f"{source}: cannot be used", *shown, *more]))
+        self.source = source
+        self.problems = tuple(problems)
+
+
+_Form = TypeVar("_Form", bound=Form)
+
+
+def validated(form: type[_Form], source: str, data: Any) -> _Form:
+    """Make a form of parsed data.
+
+    Raises:
+        InvalidFile: names every field at fault.
+    """
+    try:
+        return form.model_validate(data)
+    except ValidationError as error:
+        raise InvalidFile(source, [_problem(dict(found)) for found in error.errors()]) from None
+
+
+def _problem(found: dict[str, Any]) -> Problem:
+    path = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]
+    ).lstrip(".")
+    got = "nothing" if found["type"] == "missing" else repr(found["input"])
+    return Problem(path or "file", _expected(found["msg"]), got[:_GOT_MAX_CHARACTERS])
+
+
+def _expected(message: str) -> str:
+    """Pydantic's sentence, as what comes after "expected"."""
+    text = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    known = {"Field required": "a value", "Extra inputs are not permitted": "no such field"}
+    return known.get(text, text[:1].lower() + text[1:])
