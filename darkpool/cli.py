@@ -28,6 +28,7 @@ from darkpool.cli_input import (
     require_url,
     whole,
 )
+from darkpool.cli_margin import margin
 from darkpool.errors import BadInput, DarkpoolError
 from darkpool.limits import OWNERS_MIN_DEFAULT
 
@@ -355,6 +356,9 @@ def _reader(record: Path, url: str) -> ChainReader | None:
     except (CryptoError, DarkpoolError):
         return None
     return RecordedVenue(Chain.connect(url, chain_key()), venue)
+
+
+app.command()(margin)
 
 
 @app.command(name="open")

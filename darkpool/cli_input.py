@@ -84,6 +84,25 @@ def read_text(path: Path) -> str:
         raise UnreadableFile(path, str(error.strerror)) from None
 
 
+def read_whole(path: Path, bytes_max: int) -> str:
+    """A text file in UTF-8.
+
+    Raises:
+        UnreadableFile: it cannot be read, is longer than `bytes_max`, or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(bytes_max + 1)
+    except OSError as error:
+        raise UnreadableFile(path, str(error.strerror)) from None
+    if len(data) > bytes_max:
+        raise UnreadableFile(path, f"more than {bytes_max} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise UnreadableFile(path, "bytes that are not UTF-8") from None
+
+
 def require_url(url: str | None) -> None:
     """Check the address of a node, if one was given.
 
