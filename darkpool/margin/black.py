@@ -219,16 +219,17 @@ def _value_all(is_call, underlying, strike, volatility, years, rate, carry, rho_
             d1, d2 = (first, second) if forward <= strike[i] else (-second, -first)
             price += max(intrinsic, 0.0)
             density = weight / forward
+            per_root, per_volatility = 1.0 / root, 1.0 / volatility[i]
             tail = density * mills_ratio(abs(d1)) if density > 0.0 else 0.0
             if is_call[i]:
                 delta = tail if d1 < 0.0 else 1.0 - tail
             else:
                 delta = tail - 1.0 if d1 < 0.0 else -tail
             vega = weight * root
-            gamma = density / (forward * total)
-            vanna = -density * d2 / volatility[i]
-            volga = vega * d1 * d2 / volatility[i]
-            decay = 0.5 * weight * volatility[i] / root
+            gamma = density * per_root * per_volatility / forward
+            vanna = -density * d2 * per_volatility
+            volga = vega * d1 * d2 * per_volatility
+            decay = 0.5 * weight * volatility[i] * per_root
         price *= discount
         delta *= discount * growth
         spot_delta = underlying[i] * delta

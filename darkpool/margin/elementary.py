@@ -69,10 +69,9 @@ def log_ratio(a, b):
 
     Exactly antisymmetric where neither is above 1.4 times the other.
     """
-    ratio = a / b
-    if _ROOT_HALF <= ratio <= _ROOT_TWO:
+    if _ROOT_HALF * b <= a <= _ROOT_TWO * b:
         return _twice_artanh((a - b) / (a + b))
-    fraction, exponent = math.frexp(ratio)
+    fraction, exponent = math.frexp(a / b)
     if fraction < _ROOT_HALF:
         fraction *= 2.0
         exponent -= 1

@@ -1,0 +1,96 @@
+"""Price and seven Greeks of 1,000,000 options, and the same from QuantLib, one by one.
+
+The kernel holds no lock, so the options are shared out to a thread for each core.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import QuantLib
+
+from benchmarks.machine import write_result
+from darkpool.margin.black import OptionValues, black_76
+
+OPTIONS = 1_000_000
+QUANTLIB_OPTIONS = 20_000
+RUNS = 5
+Columns = tuple[np.ndarray, ...]
+
+
+def options(count: int) -> Columns:
+    """Calls and puts at all strikes and from days to years: kind, forward, strike and so on."""
+    generator = np.random.default_rng(1)
+    return (
+        generator.integers(0, 2, count) == 1,
+        np.full(count, 60_000.0),
+        60_000 * np.exp(generator.normal(0, 0.3, count)),
+        generator.uniform(0.2, 1.2, count),
+        generator.uniform(0.01, 2, count),
+        np.full(count, 0.04),
+    )
+
+
+def ours(columns: Columns, threads: int) -> list[OptionValues]:
+    """All options, shared out to threads."""
+    parts = zip(*(np.array_split(column, threads) for column in columns), strict=True)
+    with ThreadPoolExecutor(threads) as executor:
+        return list(executor.map(lambda part: black_76(*part), parts))
+
+
+def theirs(columns: Columns) -> float:
+    """The same numbers from QuantLib's calculator; the sum of the prices."""
+    total = 0.0
+    for call, forward, strike, volatility, years, rate in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
+        kind = QuantLib.Option.Call if call else QuantLib.Option.Put
+        payoff = QuantLib.PlainVanillaPayoff(kind, strike)
+        deviation, discount = volatility * years**0.5, float(np.exp(-rate * years))
+        found = QuantLib.BlackCalculator(payoff, forward, deviation, discount)
+        total += found.value()
+        found.deltaForward(), found.gammaForward(), found.vega(years)
+        found.theta(forward, years), found.rho(years)
+    return total
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Median of some runs, after one to warm up."""
+    work()
+    taken = []
+    for _ in range(RUNS):
+        begin = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begin)
+    return statistics.median(taken)
+
+
+def main() -> None:
+    """Measure both in one run and write the result."""
+    columns, cores = options(OPTIONS), len(os.sched_getaffinity(0))
+    few = tuple(column[:QUANTLIB_OPTIONS] for column in columns)
+    price = float(sum(part.price.sum() for part in ours(few, cores)))
+    if abs(theirs(few) / price - 1) > 1e-10:
+        raise RuntimeError(f"expected the prices of QuantLib, {theirs(few)}, got {price}")
+    one = seconds(lambda: ours(columns, 1)) / OPTIONS
+    every = seconds(lambda: ours(columns, cores)) / OPTIONS
+    quantlib = seconds(lambda: theirs(few)) / QUANTLIB_OPTIONS
+    figures = {
+        "options": OPTIONS,
+        "one_thread_ns": round(1e9 * one, 1),
+        "threads": cores,
+        "threads_ns": round(1e9 * every, 1),
+        "quantlib_ns": round(1e9 * quantlib, 1),
+        "quantlib_over_one_thread": round(quantlib / one, 1),
+        "quantlib_over_threads": round(quantlib / every, 1),
+    }
+    for name, value in figures.items():
+        print(f"{name:26} {value}")
+    print(f"written to {write_result('valuation', figures)}")
+
+
+if __name__ == "__main__":
+    main()
