@@ -22,7 +22,7 @@ from tests.agent.samples import (
 
 QUESTIONS = ("cover", "side", "size")
 AREA_MAX = 0.55
-DEVIATIONS_MIN = 4.2
+DEVIATIONS_MIN = 3.8
 FOUND = 0.9
 
 
@@ -38,8 +38,8 @@ def areas(samples: Samples, question: str) -> tuple[dict[tuple[str, str], float]
 
 
 def test_nobody_guesses_from_the_bytes_of_a_few_hundred(desk: Desk) -> None:
-    """240 submissions: the bound is 4.5 deviations above chance, 0.68 to 0.71."""
-    samples = sampled(desk, 240, seed=1)
+    """480 submissions: the bound is 4.5 deviations above chance, 0.68 to 0.71."""
+    samples = sampled(desk, 480, seed=1)
     for question in QUESTIONS:
         found, deviation = areas(samples, question)
         assert len(found) == 6
@@ -49,13 +49,14 @@ def test_nobody_guesses_from_the_bytes_of_a_few_hundred(desk: Desk) -> None:
 
 @pytest.mark.slow
 def test_nobody_guesses_from_the_bytes_of_thousands(desk: Desk) -> None:
-    """3,600 submissions: 0.55 is 4.2 deviations or more from chance.
+    """6,000 submissions: 0.55 is 3.8 deviations or more from chance.
 
-    1,200 against 1,200, for side and size, deviate by sqrt(2405 / (12 * 1200 * 1200)) = 0.0118, and
-    1,200 cover against 2,400 orders by 0.0102. So 0.55 is above chance by 4.2 and 4.9 deviations,
-    and one of all 18 areas exceeds it by chance in fewer than one of 5,000 runs.
+    Half is held out. 1,000 against 1,000, for side and size, deviate by 0.0129, which is
+    sqrt(2001 / (12 * 1000 * 1000)), and 1,000 cover against 2,000 orders by 0.0112. So 0.55 is
+    above chance by 3.9 and 4.5 deviations, and one of all 18 areas exceeds it by chance in fewer
+    than one of 1,000 runs.
     """
-    samples = sampled(desk, 3600, seed=2)
+    samples = sampled(desk, 6000, seed=2)
     for question in QUESTIONS:
         found, deviation = areas(samples, question)
         assert (AREA_MAX - 0.5) / deviation > DEVIATIONS_MIN
@@ -89,7 +90,7 @@ def test_a_byte_or_bit_that_depends_on_the_order_is_found(
     features: str,
     change: Callable[[SealedSubmission, Secret], SealedSubmission],
 ) -> None:
-    samples = sampled(desk, 600, seed=3, change=change)
+    samples = sampled(desk, 1200, seed=3, change=change)
     rows, answers = samples.answers(question)
     for name, classifier in classifiers().items():
         area = area_under_curve(classifier, samples.features[features][rows], answers)
