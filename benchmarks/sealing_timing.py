@@ -3,8 +3,8 @@
 Orders and cover traffic are sealed in random order on the rings of production. Wall clock and
 processor time of each sealing, of the two before and of the one after are given to a logistic
 regression and to gradient boosting, which learn from half of them and guess for the other half:
-cover or order, buy or sell, small or large. An area under the curve of 0.5 is chance. As a control the same is done to times
-to which sells add a twentieth of the median, which has to be found.
+cover or order, buy or sell, small or large. An area under the curve of 0.5 is chance. As a control
+the same is done to times to which sells add a twentieth of the median, which has to be found.
 """
 
 import gc
