@@ -144,8 +144,8 @@ def main() -> None:
     alone = [contracts[place] for place in np.flatnonzero(few[0].net)]
     own = PortfolioMargin(terms, lot_risk(terms, now, alone))
     mine = Holdings(Cash(10**12), Cash(0), few[0].net[few[0].net != 0])
-    value = int(own.value_of_lots()[0])
-    grid = PriceUnits(value * 98 // 100), PriceUnits(value * 102 // 100)
+    worth = int(own.value_of_lots()[0])
+    grid = PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100)
     intent = LiveIntent(0, Lots(10**7), *grid, 1)
     if not largest_cap(own, mine, intent):
         raise RuntimeError("expected room for an intent, got none")
