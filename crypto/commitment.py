@@ -240,6 +240,19 @@ class ReferencePrice(TypedMessage):
     observed_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class PriceReport(TypedMessage):
+    """One number of a market, as one reporter sees it; `feed` says which and in what unit.
+
+    `observed_at` is in Unix milliseconds.
+    """
+
+    ENCODE_TYPE: ClassVar[str] = "PriceReport(bytes32 feed,int128 value,uint64 observedAt)"
+    feed: bytes
+    value: int
+    observed_at: int
+
+
 def field_types(message: type[TypedMessage]) -> dict[str, tuple[str, int]]:
     """Type of each field: "uint" or "int" with bits, or "address" or "bytes32" with bytes."""
     _, schema = _schema(message.ENCODE_TYPE)

@@ -1,0 +1,243 @@
+"""Prices from several reporters: each signs what it sees, and the median of a quorum counts.
+
+A number that jumps by more than it may is disputed: it is not taken over until it has stayed there
+for a while, or has come back. A number that nobody renews is stale. Both halt new risk, and nothing
+else: the last number that was taken over still values positions, so that they can be closed.
+
+Times are handed in, never taken from a clock, so that the same reports give the same numbers again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from eth_hash.auto import keccak
+
+from crypto.commitment import Domain, PriceReport, address_of, recover_address, sign
+from crypto.errors import InvalidMessageField, InvalidSignature
+from darkpool.errors import BadInput, OutOfBounds
+from darkpool.limits import REFERENCE_AHEAD_MAX_MS
+from darkpool.margin.validation import PPM
+from darkpool.units import AccountId, account_of
+
+REPORTERS_MAX: Final = 31
+
+
+class ReportRefused(BadInput):
+    """A report that changes nothing."""
+
+    def __init__(self, what: str, expected: str, got: str) -> None:
+        super().__init__(f"price report, {what}: expected {expected}, got {got}")
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
+class UnknownReporter(ReportRefused):
+    """Nobody who may report has signed this, for this chain and contract."""
+
+
+class UnknownFeed(ReportRefused):
+    """A report of a number that the market does not have."""
+
+
+class StaleReport(ReportRefused):
+    """A report that is older than it may be, or than one that its reporter gave before."""
+
+
+class ReportFromTheFuture(ReportRefused):
+    """A report that was observed later than now, by more than clocks may differ."""
+
+
+class ImpossibleValue(ReportRefused):
+    """A number that its feed cannot have."""
+
+
+class Halt(StrEnum):
+    """Why no new risk may be taken on a number."""
+
+    UNKNOWN = "too few reports yet"
+    STALE = "too few fresh reports"
+    DISPUTED = "it jumped by more than it may"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTerms:
+    """Who reports, and when a number counts.
+
+    Attributes:
+        reporters: addresses; `quorum` of them, more than half, have to have reported. Fewer than
+            half of a quorum cannot take the median beyond what the others say.
+        age_max_ms: age of a report that counts.
+        step_max_ppm: largest step from one number to the next, in parts per million of the first.
+        settle_ms: how long a larger step has to last until it is believed.
+
+    Raises:
+        OutOfBounds: no such quorum, or a bound below 1.
+    """
+
+    reporters: tuple[AccountId, ...]
+    quorum: int
+    age_max_ms: int
+    step_max_ppm: int
+    settle_ms: int
+
+    def __post_init__(self) -> None:
+        count = len(set(self.reporters))
+        if not 1 <= count == len(self.reporters) <= REPORTERS_MAX:
+            raise OutOfBounds("distinct reporters", 1, REPORTERS_MAX, count)
+        if not count // 2 + 1 <= self.quorum <= count:
+            raise OutOfBounds("quorum of reporters", count // 2 + 1, count, self.quorum)
+        for name in ("age_max_ms", "step_max_ppm", "settle_ms"):
+            if getattr(self, name) < 1:
+                raise OutOfBounds(name, 1, 2**63 - 1, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReport:
+    """A report and its reporter's signature, 65 bytes."""
+
+    message: PriceReport
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """What a feed says: the last number taken over, if any, and why it may not bear new risk."""
+
+    value: int | None
+    halt: Halt | None
+
+
+@dataclass(slots=True)
+class _Feed:
+    lowest: int
+    highest: int
+    reports: dict[AccountId, PriceReport] = field(default_factory=dict)
+    value: int | None = None
+    disputed_from_ms: int | None = None
+
+
+def feed_id(name: str) -> bytes:
+    """The 32 bytes that stand for a feed in reports: keccak256 of its name in UTF-8."""
+    return keccak(name.encode())
+
+
+def sign_report(
+    feed: str, value: int, observed_ms: int, domain: Domain, key: bytes
+) -> SignedReport:
+    """Sign what a reporter sees, with its key of 32 bytes.
+
+    Raises:
+        InvalidMessageField: a value that is no int128, or a negative time.
+    """
+    message = PriceReport(feed_id(feed), value, observed_ms)
+    return SignedReport(message, sign(message.digest(domain), key))
+
+
+def reporter_address(key: bytes) -> AccountId:
+    """The address that signatures of a key recover to."""
+    return account_of(address_of(key))
+
+
+class PriceFeeds:
+    """All numbers of a market.
+
+    Args:
+        bounds: lowest and highest value of each feed, by name.
+    """
+
+    def __init__(
+        self, domain: Domain, terms: FeedTerms, bounds: Mapping[str, tuple[int, int]]
+    ) -> None:
+        self._domain = domain
+        self._terms = terms
+        self._feeds = {feed_id(name): _Feed(*bound) for name, bound in bounds.items()}
+        self._names = {name: self._feeds[feed_id(name)] for name in bounds}
+
+    def accept(self, report: SignedReport, now_ms: int) -> None:
+        """Take a report; `now_ms`, in Unix milliseconds, may not run backwards.
+
+        Raises:
+            ReportRefused: one of its kinds; nothing has changed.
+        """
+        message = report.message
+        feed = self._feeds.get(message.feed)
+        if feed is None:
+            raise UnknownFeed("feed", "one of the market", f"0x{message.feed.hex()}")
+        reporter = self._signer(report)
+        self._require_timely(message, feed.reports.get(reporter), now_ms)
+        if not feed.lowest <= message.value <= feed.highest:
+            bounds = f"{feed.lowest} to {feed.highest}"
+            raise ImpossibleValue("value", bounds, str(message.value))
+        feed.reports[reporter] = message
+        self._update(feed, now_ms)
+
+    def _signer(self, report: SignedReport) -> AccountId:
+        try:
+            digest = report.message.digest(self._domain)
+            signer = account_of(recover_address(digest, report.signature))
+        except (InvalidMessageField, InvalidSignature) as error:
+            raise UnknownReporter("signature", "a reporter's", str(error)) from error
+        if signer not in self._terms.reporters:
+            raise UnknownReporter("signer", "one of the reporters", signer)
+        return signer
+
+    def _require_timely(
+        self, message: PriceReport, before: PriceReport | None, now_ms: int
+    ) -> None:
+        oldest = now_ms - self._terms.age_max_ms
+        if before is not None:
+            oldest = max(oldest, before.observed_at + 1)
+        if message.observed_at < oldest:
+            raise StaleReport("time", f"{oldest} or later", str(message.observed_at))
+        latest = now_ms + REFERENCE_AHEAD_MAX_MS
+        if message.observed_at > latest:
+            raise ReportFromTheFuture("time", f"{latest} or earlier", str(message.observed_at))
+
+    def _update(self, feed: _Feed, now_ms: int) -> None:
+        """Take the median over, unless it is too far off and has not been there for long."""
+        median = self._median(feed, now_ms)
+        if median is None:
+            return
+        step = self._terms.step_max_ppm
+        if feed.value is not None and abs(median - feed.value) * PPM > abs(feed.value) * step:
+            if feed.disputed_from_ms is None:
+                feed.disputed_from_ms = now_ms
+            if now_ms - feed.disputed_from_ms < self._terms.settle_ms:
+                return
+        feed.value = median
+        feed.disputed_from_ms = None
+
+    def _median(self, feed: _Feed, now_ms: int) -> int | None:
+        """The lower median of the fresh reports, None if they are too few."""
+        oldest = now_ms - self._terms.age_max_ms
+        values = sorted(r.value for r in feed.reports.values() if r.observed_at >= oldest)
+        return None if len(values) < self._terms.quorum else values[(len(values) - 1) // 2]
+
+    def number(self, name: str, now_ms: int) -> Number:
+        """What a feed says at a time.
+
+        Raises:
+            UnknownFeed: there is no feed of this name.
+        """
+        feed = self._names.get(name)
+        if feed is None:
+            raise UnknownFeed("feed", "one of the market", ascii(name))
+        if feed.value is None:
+            return Number(None, Halt.UNKNOWN)
+        if self._median(feed, now_ms) is None:
+            return Number(feed.value, Halt.STALE)
+        return Number(feed.value, Halt.DISPUTED if feed.disputed_from_ms is not None else None)
+
+    def halted(self, names: Iterable[str], now_ms: int) -> dict[str, Halt]:
+        """Which of some feeds may not bear new risk, and why.
+
+        Raises:
+            UnknownFeed: see `number`.
+        """
+        found = {name: self.number(name, now_ms).halt for name in names}
+        return {name: halt for name, halt in found.items() if halt is not None}
