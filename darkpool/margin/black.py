@@ -149,8 +149,14 @@ def _checked(is_call: npt.ArrayLike, *numbers: npt.ArrayLike) -> tuple[npt.NDArr
             index = int(np.flatnonzero(~within.reshape(-1))[0])
             got = repr(float(array.reshape(-1)[index]))
             raise InvalidOption(field, index, f"{lowest:g} to {highest:g}", got)
-    shaped = np.broadcast_arrays(np.asarray(is_call, dtype=np.bool_), *arrays)
-    return tuple(np.ascontiguousarray(np.atleast_1d(array)) for array in shaped)
+    every = [np.atleast_1d(array) for array in (np.asarray(is_call, dtype=np.bool_), *arrays)]
+    shape = np.broadcast_shapes(*(array.shape for array in every))
+    return tuple(
+        np.ascontiguousarray(array)
+        if array.shape == shape
+        else np.broadcast_to(array, shape).copy()
+        for array in every
+    )
 
 
 def _valued(*market: npt.NDArray[np.bool_], rho_of_spot: bool) -> OptionValues:

@@ -1,0 +1,356 @@
+"""Lives of accounts: they trade, pay funding, expire, default; no unit is ever lost."""
+
+import json
+from collections import Counter
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from darkpool.errors import (
+    DuplicateReservation,
+    InsufficientMargin,
+    MarginError,
+    OutOfBounds,
+    UnknownReservation,
+)
+from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.margin.accounts import (
+    BAD_DEBT,
+    INSURANCE_FUND,
+    PortfolioAccounts,
+    UnknownContract,
+    final_value,
+    funding_for_a_unit,
+)
+from darkpool.margin.caps import surplus
+from darkpool.margin.contracts import Contract
+from darkpool.margin.market import read_market
+from darkpool.margin.portfolio import PortfolioMargin
+from darkpool.margin.scenarios import lot_risk
+from darkpool.units import (
+    AccountId,
+    AuctionId,
+    Cash,
+    InstrumentId,
+    InstrumentName,
+    Interval,
+    Lots,
+    PriceUnits,
+    Side,
+)
+from tests.margin.houses import MARKET, specification
+
+SPECIFICATION = specification()
+CONTRACTS = tuple(SPECIFICATION.contracts.values())
+ALICE, BOB, CAROL = (AccountId(name) for name in ("alice", "bob", "carol"))
+PEOPLE = (ALICE, BOB, CAROL)
+ONE = 10**6
+
+
+def named(name: str) -> Contract:
+    return SPECIFICATION.contracts[InstrumentName(name)]
+
+
+PERP, FUTURE = named("BTC-PERP"), named("BTC-MAR")
+CALL, PUT = named("BTC-MAR-60000-C"), named("BTC-MAR-60000-P")
+
+
+@lru_cache(maxsize=64)
+def margin_at(share_percent: int) -> PortfolioMargin:
+    """Margin with all prices at a share of those of the houses."""
+    data: Any = json.loads(MARKET)
+    for underlying in data["underlyings"]:
+        for holder in (underlying, *underlying["expiries"]):
+            for field in ("index", "perpetual", "forward"):
+                if field in holder:
+                    price = Fraction(holder[field]) * share_percent / 100
+                    holder[field] = f"{float(price):.6f}"
+        for expiry in underlying["expiries"]:
+            expiry["strikes"], expiry["volatilities"] = expiry["strikes"][1:2], ["0.6"]
+    market = read_market("moved.json", json.dumps(data))
+    return PortfolioMargin(SPECIFICATION, lot_risk(SPECIFICATION, market, CONTRACTS))
+
+
+NOW = margin_at(100)
+
+
+def auction(contract: Contract, interval: int) -> AuctionId:
+    return AuctionId(contract.identifier, Interval(interval))
+
+
+def grid(contract: Contract, margin: PortfolioMargin = NOW) -> tuple[PriceUnits, PriceUnits]:
+    worth = int(margin.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
+    return PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100 + 1)
+
+
+def house(*cash: int) -> PortfolioAccounts:
+    accounts = PortfolioAccounts(SPECIFICATION)
+    for account, amount in zip(PEOPLE, cash, strict=False):
+        accounts.deposit(account, Cash(amount * ONE))
+    return accounts
+
+
+def traded(
+    accounts: PortfolioAccounts,
+    contract: Contract,
+    buyer: AccountId,
+    seller: AccountId,
+    lots: int,
+    price: int,
+    interval: int = 1,
+    margin: PortfolioMargin = NOW,
+) -> None:
+    key, cap = auction(contract, interval), Lots(lots)
+    for account in (buyer, seller):
+        accounts.reserve(account, key, cap, grid(contract, margin), margin)
+    accounts.fill(buyer, key, Side.BUY, Lots(lots), PriceUnits(price))
+    accounts.fill(seller, key, Side.SELL, Lots(lots), PriceUnits(price))
+    accounts.verify_conservation()
+
+
+def test_variation_is_paid_by_the_other_side() -> None:
+    accounts = house(100_000, 100_000)
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    accounts.settle_variation(FUTURE.identifier, PriceUnits(61_500 * ONE))
+    assert accounts.cash(ALICE) == 101_000 * ONE
+    assert accounts.cash(BOB) == 99_000 * ONE
+    assert accounts.holdings(ALICE).cost == 2 * 61_500 * ONE
+    accounts.verify_conservation()
+
+
+@pytest.mark.parametrize(
+    ("contract", "price", "gain"), [(CALL, 65_000, 5_000), (CALL, 59_000, 0), (PUT, 59_000, 1_000)]
+)
+def test_options_expire_in_cash(contract: Contract, price: int, gain: int) -> None:
+    accounts = house(100_000, 100_000)
+    premium = grid(contract)[0]
+    traded(accounts, contract, ALICE, BOB, 1, premium)
+    accounts.expire(contract.identifier, PriceUnits(price * ONE))
+    assert accounts.cash(ALICE) == 100_000 * ONE + gain * ONE - premium
+    assert accounts.cash(ALICE) + accounts.cash(BOB) == 200_000 * ONE
+    assert not accounts.holdings(ALICE).net.any()
+    accounts.verify_conservation()
+
+
+def test_longs_pay_funding_to_shorts() -> None:
+    accounts = house(100_000, 100_000)
+    traded(accounts, PERP, ALICE, BOB, 2, 60_000 * ONE)
+    accounts.pay_funding(PERP.identifier, PriceUnits(7))
+    assert accounts.cash(ALICE) == 100_000 * ONE - 14
+    assert accounts.cash(BOB) == 100_000 * ONE + 14
+    accounts.verify_conservation()
+
+
+@pytest.mark.parametrize(
+    ("mark", "index", "paid"),
+    [(100_100, 100_000, 33), (99_900, 100_000, -33), (200_000, 100_000, 250), (1, 10**5, -250)],
+)
+def test_funding_is_a_share_of_a_bounded_premium(mark: int, index: int, paid: int) -> None:
+    assert funding_for_a_unit(PriceUnits(mark), PriceUnits(index), 7_500, 3) == paid
+
+
+def test_final_values() -> None:
+    assert final_value(FUTURE, PriceUnits(5)) == 5
+    assert final_value(CALL, PriceUnits(60_001 * ONE)) == ONE
+    assert final_value(PUT, PriceUnits(60_001 * ONE)) == 0
+
+
+def test_what_stands_against_cash_is_not_withdrawn() -> None:
+    accounts = house(100_000, 100_000)
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    free = accounts.withdrawable(ALICE, NOW)
+    assert free == 100_000 * ONE - NOW.requirement(accounts.holdings(ALICE).net).initial
+    with pytest.raises(InsufficientMargin):
+        accounts.withdraw(ALICE, Cash(free + 1), NOW)
+    accounts.withdraw(ALICE, free, NOW)
+    assert accounts.withdrawable(ALICE, NOW) == 0
+    # a gain that is not settled is not paid out
+    assert accounts.withdrawable(BOB, margin_at(80)) <= 100_000 * ONE
+    accounts.verify_conservation()
+
+
+def test_refusals_change_nothing() -> None:
+    accounts = house(100_000)
+    key = auction(FUTURE, 1)
+    accounts.reserve(ALICE, key, Lots(5), grid(FUTURE), NOW)
+    with pytest.raises(DuplicateReservation):
+        accounts.reserve(ALICE, key, Lots(5), grid(FUTURE), NOW)
+    with pytest.raises(InsufficientMargin):
+        accounts.reserve(ALICE, auction(FUTURE, 2), Lots(50), grid(FUTURE), NOW)
+    with pytest.raises(OutOfBounds):
+        accounts.reserve(ALICE, auction(FUTURE, 2), Lots(-1), grid(FUTURE), NOW)
+    unknown = AuctionId(InstrumentId(b"\x01" * 32), Interval(1))
+    with pytest.raises(UnknownContract):
+        accounts.reserve(ALICE, unknown, Lots(1), grid(FUTURE), NOW)
+    for size, price in ((0, 61_000), (6, 61_000), (5, 1), (5, 10**6)):
+        with pytest.raises(OutOfBounds):
+            accounts.fill(ALICE, key, Side.BUY, Lots(size), PriceUnits(price * ONE))
+    with pytest.raises(UnknownReservation):
+        accounts.release(BOB, key)
+    with pytest.raises(UnknownContract):
+        accounts.pay_funding(FUTURE.identifier, PriceUnits(1))
+    with pytest.raises(UnknownContract):
+        accounts.expire(PERP.identifier, PriceUnits(1))
+    accounts.release(ALICE, key)
+    assert accounts.withdrawable(ALICE, NOW) == 100_000 * ONE
+
+
+def test_what_cannot_be_paid_is_a_named_debt() -> None:
+    accounts = house(30_000, 100_000)
+    accounts.deposit(INSURANCE_FUND, Cash(1_000 * ONE))
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    accounts.expire(FUTURE.identifier, PriceUnits(40_000 * ONE))
+    assert accounts.cash(ALICE) == -12_000 * ONE
+    assert accounts.cover_debts() == 11_000 * ONE
+    assert accounts.cash(ALICE) == accounts.cash(INSURANCE_FUND) == 0
+    assert accounts.cash(BAD_DEBT) == -11_000 * ONE
+    accounts.verify_conservation()
+
+
+def test_the_fund_takes_over_all_of_an_account() -> None:
+    accounts = house(30_000, 100_000)
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    before = accounts.holdings(ALICE)
+    accounts.take_over(ALICE)
+    after = accounts.holdings(INSURANCE_FUND)
+    assert (after.cash, after.cost) == (before.cash, before.cost)
+    assert (after.net == before.net).all()
+    assert not accounts.holdings(ALICE).net.any()
+    accounts.verify_conservation()
+    with pytest.raises(OutOfBounds):
+        accounts.take_over(INSURANCE_FUND)
+
+
+def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:
+    accounts = house(30_000, 60_000, 500_000)
+    traded(accounts, FUTURE, ALICE, BOB, 1, 61_000 * ONE)
+    traded(accounts, FUTURE, ALICE, CAROL, 1, 61_000 * ONE, interval=2)
+    crash = margin_at(70)
+    order = accounts.deleveraging_order(FUTURE.identifier, Side.SELL, crash)
+    assert order == (BOB, CAROL)
+    price = accounts.bankruptcy_price(ALICE, FUTURE.identifier, crash)
+    assert price == 46_000 * ONE
+    closed = accounts.deleverage(ALICE, FUTURE.identifier, price, crash)
+    assert closed == {BOB: 1, CAROL: 1}
+    accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
+    assert [accounts.cash(one) for one in PEOPLE] == [0, 75_000 * ONE, 515_000 * ONE]
+    accounts.verify_conservation()
+
+
+class Life:
+    """A random life of three accounts and the fund, from a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = np.random.default_rng(seed)
+        self.accounts = house(*self.draw.integers(0, 300_000, 3).tolist())
+        self.accounts.deposit(INSURANCE_FUND, Cash(int(self.draw.integers(0, 10**10))))
+        self.share = 100
+        self.interval = 0
+        self.seen: Counter[str] = Counter()
+
+    @property
+    def margin(self) -> PortfolioMargin:
+        return margin_at(self.share)
+
+    def number(self, low: int, high: int) -> int:
+        return int(self.draw.integers(low, high + 1))
+
+    def auction(self) -> None:
+        """All may trade within caps; afterwards all that passed before still pass."""
+        self.interval += 1
+        contract = CONTRACTS[self.number(0, len(CONTRACTS) - 1)]
+        key, prices = auction(contract, self.interval), grid(contract, self.margin)
+        taken = []
+        for account in PEOPLE:
+            cap = Lots(CAP_BUCKETS_LOTS[self.number(0, 8)])
+            try:
+                self.accounts.reserve(account, key, cap, prices, self.margin)
+            except MarginError:
+                continue
+            taken.append((account, cap))
+        price = PriceUnits(self.number(*prices))
+        if len(taken) >= 2 and self.number(0, 3):
+            (buyer, first), (seller, second) = taken.pop(), taken.pop(0)
+            size = Lots(self.number(1, min(first, second)))
+            self.accounts.fill(buyer, key, Side.BUY, size, price)
+            self.accounts.fill(seller, key, Side.SELL, size, price)
+            self.seen["trades"] += 1
+            for account in (buyer, seller):
+                assert surplus(self.margin, self.accounts.holdings(account)) >= 0
+        for account, _ in taken:
+            self.accounts.release(account, key)
+
+    def move(self) -> None:
+        self.share = min(160, max(50, self.share + 5 * self.number(-3, 3)))
+
+    def settle(self) -> None:
+        for contract in CONTRACTS:
+            self.accounts.settle_variation(contract.identifier, grid(contract, self.margin)[0])
+        self.seen["debts"] += self.accounts.cover_debts() > 0
+
+    def fund(self) -> None:
+        self.accounts.pay_funding(PERP.identifier, PriceUnits(self.number(-(10**8), 10**8)))
+
+    def expire(self) -> None:
+        dated = [contract for contract in CONTRACTS if contract.expiry_ms is not None]
+        contract = dated[self.number(0, len(dated) - 1)]
+        price = PriceUnits(self.number(1, 10**11))
+        self.accounts.expire(contract.identifier, price)
+
+    def withdraw(self) -> None:
+        account = PEOPLE[self.number(0, 2)]
+        free = self.accounts.withdrawable(account, self.margin)
+        self.accounts.withdraw(account, Cash(self.number(0, free)), self.margin)
+
+    def liquidate(self) -> None:
+        """Whoever is below maintenance margin is deleveraged, or taken over."""
+        for account in PEOPLE:
+            held = self.accounts.holdings(account)
+            equity = held.cash - held.cost + self.margin.value(held.net)
+            if equity >= self.margin.requirement(held.net).maintenance:
+                continue
+            self.seen["liquidations"] += 1
+            if self.number(0, 1):
+                self.accounts.take_over(account)
+                continue
+            for place in np.flatnonzero(held.net).tolist():
+                contract = CONTRACTS[place].identifier
+                price = self.accounts.bankruptcy_price(account, contract, self.margin)
+                closed = self.accounts.deleverage(account, contract, price, self.margin)
+                self.seen["deleveraged"] += len(closed)
+
+    def run(self, steps: int) -> None:
+        acts = [self.auction] * 4 + [self.move] * 2
+        acts += [self.settle, self.fund, self.expire, self.withdraw, self.liquidate]
+        for _ in range(steps):
+            acts[self.number(0, len(acts) - 1)]()
+            self.accounts.verify_conservation()
+        for contract in CONTRACTS:
+            close = self.accounts.expire
+            if contract.expiry_ms is None:
+                close = self.accounts.settle_variation
+            close(contract.identifier, PriceUnits(self.number(1, 10**11)))
+        self.accounts.verify_conservation()
+
+
+def lived(seeds: range, steps: int) -> Counter[str]:
+    seen: Counter[str] = Counter()
+    for seed in seeds:
+        life = Life(seed)
+        life.run(steps)
+        seen += life.seen
+    return seen
+
+
+def test_no_unit_is_lost_in_some_lives() -> None:
+    seen = lived(range(200), 40)
+    assert seen["trades"] >= 300
+    assert min(seen["debts"], seen["liquidations"], seen["deleveraged"]) >= 3, seen
+
+
+@pytest.mark.slow
+def test_no_unit_is_lost_in_ten_thousand_lives() -> None:
+    assert lived(range(1_000, 11_000), 40)["trades"] > 10_000
