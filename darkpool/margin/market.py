@@ -5,7 +5,6 @@ Prices are exact; volatilities are decimal text, so that everybody reads the sam
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +13,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
+from pydantic_core import from_json
 
 from darkpool.errors import BadInput, DarkpoolError
 from darkpool.limits import PRICE_DECIMALS
@@ -240,6 +240,6 @@ def parsed_json(source: str, text: str) -> Any:
         InvalidFile: it is none, or nested too deep.
     """
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return from_json(text)
+    except ValueError as error:
         raise InvalidFile(source, [Problem("file", "JSON", str(error)[:100])]) from None
