@@ -31,6 +31,7 @@ contracts: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) build dist
+	find crypto darkpool -name '*.nb[ic]' -delete
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -23,7 +23,7 @@ from darkpool.errors import (
     OutOfBounds,
     UnknownReservation,
 )
-from darkpool.limits import CASH_MAX
+from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS
 from darkpool.margin.caps import Holdings, LiveIntent, surplus
 from darkpool.margin.contracts import Contract, Kind, Specification
 from darkpool.margin.portfolio import PortfolioMargin
@@ -67,16 +67,32 @@ class UnknownContract(BadInput):
 
 @dataclass(slots=True)
 class _Account:
+    """`cost` is since the last settlement of variation, `entry` what open lots cost when taken."""
+
     cash: int = 0
     net: dict[int, int] = field(default_factory=dict)
     cost: dict[int, int] = field(default_factory=dict)
+    entry: dict[int, int] = field(default_factory=dict)
     live: dict[AuctionId, LiveIntent] = field(default_factory=dict)
 
+    @property
+    def is_flat(self) -> bool:
+        return not any(self.net.values()) and not any(self.cost.values())
+
     def trade(self, place: int, lots: int, cost: int) -> None:
-        self.net[place] = self.net.get(place, 0) + lots
+        before = self.net.get(place, 0)
+        after, entry = before + lots, self.entry.get(place, 0)
+        if before * lots >= 0:
+            entry += cost
+        elif before * after >= 0:
+            entry = entry * after // before
+        else:
+            entry = cost * after // lots
+        self.net[place], self.entry[place] = after, entry
         self.cost[place] = self.cost.get(place, 0) + cost
 
     def close(self, place: int) -> tuple[int, int]:
+        self.entry.pop(place, None)
         return self.net.pop(place, 0), self.cost.pop(place, 0)
 
 
@@ -91,6 +107,7 @@ class PortfolioAccounts:
         self._contracts: tuple[Contract, ...] = tuple(specification.contracts.values())
         self._places = {c.identifier: place for place, c in enumerate(self._contracts)}
         self._accounts: dict[AccountId, _Account] = {own: _Account() for own in _OWN}
+        self._expired: set[int] = set()
         self._paid_in = 0
 
     def accounts(self) -> tuple[AccountId, ...]:
@@ -137,7 +154,13 @@ class PortfolioAccounts:
             self._paid_in -= amount
 
     def withdrawable(self, account: AccountId, margin: PortfolioMargin) -> Cash:
-        """What nothing stands against: gains that are not settled are not paid out."""
+        """What nothing stands against: gains that are not settled are not paid out.
+
+        Nothing at all while somebody owes more than the insurance fund has: whoever came first
+        would be paid with what is others'. `share_bad_debt` ends that.
+        """
+        if self._uncovered() > 0:
+            return Cash(0)
         live = tuple(self._accounts.get(account, _Account()).live.values())
         free = surplus(margin, self.holdings(account), live)
         return Cash(max(0, min(self.cash(account), free)))
@@ -161,9 +184,11 @@ class PortfolioAccounts:
         found = self._accounts.get(account, _Account())
         if auction in found.live:
             raise DuplicateReservation(account, auction)
-        if cap < 0:
-            raise OutOfBounds("cap", 0, CASH_MAX, cap)
-        place = self._place(auction.instrument)
+        if not 0 <= cap <= ORDER_SIZE_MAX_LOTS:
+            raise OutOfBounds("cap", 0, ORDER_SIZE_MAX_LOTS, cap)
+        if prices[0] > prices[1]:
+            raise OutOfBounds("lowest price", 0, prices[1], prices[0])
+        place = self._open_place(auction.instrument)
         intent = LiveIntent(place, cap, *prices, self._contracts[place].multiplier)
         left = surplus(margin, self.holdings(account), [*found.live.values(), intent])
         if left < 0:
@@ -219,28 +244,35 @@ class PortfolioAccounts:
         Raises:
             UnknownContract: no contract of the specification.
         """
-        place = self._place(instrument)
+        place = self._open_place(instrument)
         value = price * self._contracts[place].multiplier
         for found in self._accounts.values():
-            lots, cost = found.close(place)
-            found.cash += lots * value - cost
+            lots = found.net.get(place, 0)
+            found.cash += lots * value - found.cost.get(place, 0)
             if lots:
-                found.trade(place, lots, lots * value)
+                found.cost[place] = lots * value
+            else:
+                found.close(place)
 
     def expire(self, instrument: InstrumentId, price: PriceUnits) -> None:
         """Settle all positions of a dated contract in cash, at its final settlement price.
 
+        Live intents for it end, and nothing can be done with it any more.
+
         Raises:
             UnknownContract: no dated contract of the specification.
         """
-        place = self._place(instrument)
+        place = self._open_place(instrument)
         contract = self._contracts[place]
         if contract.kind is Kind.PERPETUAL:
             raise UnknownContract("a dated contract", contract.name)
+        self._expired.add(place)
         value = final_value(contract, price) * contract.multiplier
         for found in self._accounts.values():
             lots, cost = found.close(place)
             found.cash += lots * value - cost
+            for auction in [a for a, intent in found.live.items() if intent.contract == place]:
+                del found.live[auction]
 
     def take_over(self, account: AccountId) -> None:
         """Move all that an account has, and owes, to the insurance fund; live intents end.
@@ -261,7 +293,7 @@ class PortfolioAccounts:
         found.live.clear()
 
     def cover_debts(self) -> Cash:
-        """Pay what accounts without positions owe; returns what the insurance fund could not pay.
+        """Pay what accounts owe that hold nothing; returns what the insurance fund could not pay.
 
         The fund pays what its cash covers, and the rest is booked as bad debt.
         """
@@ -269,7 +301,7 @@ class PortfolioAccounts:
         fund, bad = self._accounts[INSURANCE_FUND], self._accounts[BAD_DEBT]
         for account in self.accounts():
             found = self._accounts[account]
-            if account in _OWN or found.cash >= 0 or found.net:
+            if account in _OWN or found.cash >= 0 or not found.is_flat:
                 continue
             paid = min(-found.cash, max(0, fund.cash))
             fund.cash -= paid
@@ -278,13 +310,43 @@ class PortfolioAccounts:
             found.cash = 0
         return Cash(unpaid)
 
+    def share_bad_debt(self) -> Cash:
+        """Take bad debt from all who have cash, by how much they have; returns what was taken.
+
+        Shares are rounded down, and what is missing then, less than a unit for each, is taken by a
+        unit from the first accounts, in ascending order.
+        """
+        bad = self._accounts[BAD_DEBT]
+        holders = [
+            found
+            for account in self.accounts()
+            if account not in _OWN and (found := self._accounts[account]).cash > 0
+        ]
+        total = sum(found.cash for found in holders)
+        owed = min(-bad.cash, total)
+        if owed <= 0:
+            return Cash(0)
+        shares = [found.cash * owed // total for found in holders]
+        missing = owed - sum(shares)
+        for index, (found, share) in enumerate(zip(holders, shares, strict=True)):
+            found.cash -= share + (index < missing)
+        bad.cash += owed
+        return Cash(owed)
+
+    def _uncovered(self) -> int:
+        """What is owed beyond the cash of the insurance fund."""
+        owed = sum(max(0, -found.cash) for found in self._accounts.values())
+        return owed - max(0, self._accounts[INSURANCE_FUND].cash)
+
     def bankruptcy_price(
         self, account: AccountId, instrument: InstrumentId, margin: PortfolioMargin
     ) -> PriceUnits:
         """The price at which closing a position leaves an account nothing.
 
-        What its other positions are worth counts. Rounded so that what is left is less than a price
-        unit of the position, and nothing is owed.
+        What the account is short of, or has left, is shared out over its positions by their value,
+        so that nobody pays for a loss on a contract in which it has no part. If each is closed at
+        the price that the account has for it then, nothing is owed, and what is left is less than a
+        price unit of each.
 
         Raises:
             UnknownContract: no position in such a contract.
@@ -294,18 +356,22 @@ class PortfolioAccounts:
         units = int(held.net[place]) * self._contracts[place].multiplier
         if units == 0:
             raise UnknownContract("one that the account holds", self._contracts[place].name)
-        others = held.net.copy()
-        others[place] = 0
-        needed = held.cost - held.cash - margin.value(others)
-        return PriceUnits(-(-needed // units) if units > 0 else -needed // -units)
+        only = np.zeros_like(held.net)
+        only[place] = held.net[place]
+        own, every = margin.value(only), margin.value(np.abs(held.net))
+        equity = held.cash - held.cost + margin.value(held.net)
+        # of the value of positions, what this one may fall by until its share of equity is gone
+        left = own - equity * margin.value(np.abs(only)) // max(1, every)
+        return PriceUnits(-(-left // units) if units > 0 else -left // -units)
 
     def deleveraging_order(
         self, instrument: InstrumentId, side: Side, margin: PortfolioMargin
     ) -> tuple[AccountId, ...]:
         """Who is closed out first of those that hold a side of a contract: the published ranking.
 
-        By gain on the contract relative to what it cost, times the value of all positions relative
-        to equity; both as fractions, exactly, and by account where they are equal.
+        By gain on the contract relative to what its lots cost when they were taken, times the value
+        of all positions relative to equity; both as fractions, exactly, and by account where they
+        are equal.
         """
         place = self._place(instrument)
         ranked = []
@@ -319,7 +385,7 @@ class PortfolioAccounts:
         held = self.holdings(account)
         only = np.zeros_like(held.net)
         only[place] = held.net[place]
-        cost = self._accounts[account].cost.get(place, 0)
+        cost = self._accounts[account].entry.get(place, 0)
         gain = Fraction(margin.value(only) - cost, max(1, abs(cost)))
         equity = held.cash - held.cost + margin.value(held.net)
         leverage = Fraction(margin.value(np.abs(held.net)), max(1, equity))
@@ -361,8 +427,10 @@ class PortfolioAccounts:
         """Check that cash is what was paid in, and that each contract adds up to zero.
 
         Raises:
-            NotConserved: it is not.
+            NotConserved: it is not, or more was paid out than in.
         """
+        if self._paid_in < 0:
+            raise NotConserved("cash paid in", 0, self._paid_in)
         cash = sum(found.cash for found in self._accounts.values())
         if cash != self._paid_in:
             raise NotConserved("cash", self._paid_in, cash)
@@ -378,6 +446,12 @@ class PortfolioAccounts:
         place = self._places.get(instrument)
         if place is None:
             raise UnknownContract("one of the specification", f"0x{instrument.hex()}")
+        return place
+
+    def _open_place(self, instrument: InstrumentId) -> int:
+        place = self._place(instrument)
+        if place in self._expired:
+            raise UnknownContract("one that has not expired", self._contracts[place].name)
         return place
 
     def _live(self, account: AccountId, auction: AuctionId) -> tuple[_Account, LiveIntent]:

@@ -8,6 +8,7 @@ cash units for a price unit.
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ from darkpool.errors import DarkpoolError
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX
 from darkpool.margin.validation import (
     PPM,
+    DecimalText,
     Form,
     InvalidFile,
     Multiple,
@@ -38,6 +40,8 @@ from darkpool.units import InstrumentId, InstrumentName, PriceUnits, price_units
 _MULTIPLIER = Annotated[int, Field(strict=True, ge=1, le=CONTRACT_MULTIPLIER_MAX)]
 _CASH = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 SPECIFICATION_VERSION: Final = 1
+_PART: Final = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
+_LONG_KEY: Final = re.compile(rf"(?:{_PART}\.[ \t]*){{8}}")
 
 
 class Kind(StrEnum):
@@ -62,7 +66,7 @@ class ContractForm(Form):
     underlying: Name
     multiplier: _MULTIPLIER
     expiry: AwareDatetime | None = None
-    strike: Annotated[str, Field(strict=True)] | None = None
+    strike: DecimalText | None = None
 
     @model_validator(mode="after")
     def _has_what_its_kind_has(self) -> Self:
@@ -214,8 +218,11 @@ def read_specification(source: str, text: str) -> Specification:
     Raises:
         InvalidFile: no TOML, or not a specification; names every field at fault.
     """
+    if _LONG_KEY.search(text):
+        # the parser needs memory for the square of a key's parts
+        raise InvalidFile(source, [Problem("file", "keys of few parts", "a key of many")])
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidFile(source, [Problem("file", "TOML", str(error))]) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidFile(source, [Problem("file", "TOML", str(error)[:100])]) from None
     return Specification(validated(SpecificationForm, source, data))

@@ -21,10 +21,10 @@ import numpy as np
 from numba import njit
 
 _PARTS: Final = 32
-_LOWEST_EXPONENT: Final = -1074
+_LOWEST_EXPONENT: Final = -1022
 _HIGHEST_EXPONENT: Final = 1023
-EXPONENT_MIN: Final = -745.0
-"""Below it the exponential is zero."""
+EXPONENT_MIN: Final = -708.0
+"""Below it the exponential is taken to be zero: results are normal numbers or none."""
 EXPONENT_MAX: Final = 709.0
 """Above it the exponential is taken to be infinite."""
 
@@ -51,7 +51,7 @@ _POWERS: Final = np.array(
 
 @njit(cache=True, nogil=True)
 def exponential(x):
-    """e to the power of x; relative error below 2**-52 where the result is a normal number."""
+    """e to the power of x; relative error below 2**-52 from `EXPONENT_MIN` to `EXPONENT_MAX`."""
     if x < EXPONENT_MIN:
         return 0.0
     if x > EXPONENT_MAX:

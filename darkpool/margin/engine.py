@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from darkpool.errors import OutOfBounds
 from darkpool.margin.caps import Holdings
 from darkpool.margin.contracts import Contract, Specification
-from darkpool.margin.market import Market
+from darkpool.margin.market import Market, NoPrice
+from darkpool.margin.portfolio import EXPOSURE_MAX
 from darkpool.margin.revaluation import COUNT, combine, value_segments
 from darkpool.margin.scenarios import Integers, lot_risk
 from darkpool.units import AccountId, Cash
-
-EXPOSURE_MAX: Final = 2**58
-"""What all positions of an account could change by or are worth, in cash units: nothing wraps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,8 @@ class RiskEngine:
         accounts: what each holds; `net` is by contract of the specification, in its order.
 
     Raises:
-        NoPrice: the market lacks a price of a contract of the specification.
+        NoPrice: the market lacks a price of a contract of the specification, or a position is in
+            one that has expired and is not settled.
         OutOfBounds: a lot, or an account's positions, larger than margin is computed for.
     """
 
@@ -57,10 +55,13 @@ class RiskEngine:
         self._names = list(specification.underlyings)
         self._accounts = list(accounts)
         self._cash = [holdings.cash - holdings.cost for holdings in accounts.values()]
-        self._arrange(np.stack([holdings.net for holdings in accounts.values()]))
+        nets = [holdings.net for holdings in accounts.values()]
+        none = np.zeros((0, len(self._contracts)), dtype=np.int64)
+        self._arrange(np.stack(nets) if nets else none)
         self._lay_down_terms()
         contracts = len(self._contracts)
         self._risk = np.zeros((4, contracts), dtype=np.int64)
+        self._largest = np.zeros(contracts, dtype=np.int64)
         self._changes = np.zeros((2, contracts, COUNT), dtype=np.int64)
         self._sums = np.zeros((self._underlyings.size, 4), dtype=np.int64)
         self._losses = np.zeros((self._underlyings.size, COUNT), dtype=np.int64)
@@ -69,7 +70,7 @@ class RiskEngine:
 
     def _arrange(self, net: Integers) -> None:
         """Positions by account, underlying and expiry; segments; whose they are."""
-        keys = [(c.underlying, c.expiry_ms or 0) for c in self._contracts]
+        keys = [(c.underlying, c.expiry_ms is None, c.expiry_ms or 0) for c in self._contracts]
         numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
         self._expiries = np.array([numbers[key] for key in keys])
         of_contract = np.array([self._names.index(c.underlying) for c in self._contracts])
@@ -108,17 +109,24 @@ class RiskEngine:
             OutOfBounds: see the class.
         """
         names = self._names if underlyings is None else list(underlyings)
+        for name in names:
+            if name not in self._names:
+                raise NoPrice(name, "an underlying of the specification")
         moved = np.array([self._names.index(name) for name in names], dtype=np.int64)
         places = np.flatnonzero(np.isin(self._of_contract, moved))
         contracts: Sequence[Contract] = [self._contracts[place] for place in places]
         found = lot_risk(self._specification, market, contracts)
-        risk, changes = self._risk.copy(), self._changes.copy()
+        held = np.isin(places, self._held)
+        for place in places[held & found.expired].tolist():
+            raise NoPrice(self._contracts[place].name, "its final settlement")
+        risk, changes, largest = self._risk.copy(), self._changes.copy(), self._largest.copy()
+        largest[places] = found.largest
         options = np.array([contract.kind.is_option for contract in contracts], dtype=np.bool_)
         rows = found.value_low, found.value_high, found.delta, found.underlying * options
         risk[:, places] = np.stack(rows)
         changes[0, places], changes[1, places] = found.change_low, found.change_high
-        self._require_bounded(risk, changes)
-        self._risk, self._changes = risk, changes
+        self._require_bounded(largest)
+        self._risk, self._changes, self._largest = risk, changes, largest
         segments = np.flatnonzero(np.isin(self._underlyings, moved))
         value_segments(
             segments,
@@ -144,9 +152,8 @@ class RiskEngine:
             self._out,
         )
 
-    def _require_bounded(self, risk: Integers, changes: Integers) -> None:
+    def _require_bounded(self, largest: Integers) -> None:
         """Check in floats, whose error is far below the room that is left."""
-        largest = np.maximum(np.abs(risk).max(axis=0), np.abs(changes).max(axis=(0, 2)))
         each = np.abs(self._lots).astype(np.float64) * largest[self._held]
         segments = np.add.reduceat(each, self._positions_from[:-1]) if each.size else each
         exposure = np.bincount(self._owners, segments, len(self._accounts))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
@@ -18,10 +19,10 @@ from pydantic_core import from_json
 from darkpool.errors import BadInput, DarkpoolError
 from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.black import VOLATILITY_HIGHEST
-from darkpool.margin.contracts import Contract, Kind, unix_ms
+from darkpool.margin.contracts import Contract, unix_ms
 from darkpool.margin.elementary import log_ratio
 from darkpool.margin.surface import YEAR_MS, Smile, VolatilitySurface
-from darkpool.margin.validation import Form, InvalidFile, Name, Problem, validated
+from darkpool.margin.validation import DecimalText, Form, InvalidFile, Name, Problem, validated
 from darkpool.units import PriceUnits, price_units
 
 MARKET_VERSION: Final = 1
@@ -29,7 +30,7 @@ PRICE_MAX: Final = 10**9
 """Highest price of an underlying: in price units it is still exact as a binary64 number."""
 
 _UNITS_PER_ONE: Final = 10**PRICE_DECIMALS
-_DecimalText = Annotated[str, Field(strict=True, pattern=r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,12})?$")]
+_LONGEST: Final = timedelta(days=36_500)
 _Rate = Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
 
 
@@ -49,10 +50,10 @@ class ExpiryForm(Form):
     """
 
     expiry: AwareDatetime
-    forward: _DecimalText
+    forward: DecimalText
     rate: _Rate = 0
-    strikes: tuple[_DecimalText, ...] = ()
-    volatilities: tuple[_DecimalText, ...] = ()
+    strikes: tuple[DecimalText, ...] = ()
+    volatilities: tuple[DecimalText, ...] = ()
 
     @model_validator(mode="after")
     def _is_a_smile(self) -> Self:
@@ -71,8 +72,8 @@ class UnderlyingPrices(Form):
     """What is known of an underlying; `perpetual` is the mark of its perpetual swaps."""
 
     name: Name
-    index: _DecimalText
-    perpetual: _DecimalText | None = None
+    index: DecimalText
+    perpetual: DecimalText | None = None
     expiries: tuple[ExpiryForm, ...] = ()
 
     @model_validator(mode="after")
@@ -100,6 +101,8 @@ class MarketForm(Form):
         for underlying in self.underlyings:
             if any(expiry.expiry <= self.time for expiry in underlying.expiries):
                 raise ValueError(f"expiries of {underlying.name} after the time of the market")
+            if any(expiry.expiry - self.time > _LONGEST for expiry in underlying.expiries):
+                raise ValueError(f"expiries of {underlying.name} within {_LONGEST.days} days")
         return self
 
 
@@ -213,9 +216,13 @@ class Market:
         underlying = self._underlyings.get(contract.underlying)
         if underlying is None:
             raise NoPrice(contract.name, f"prices of {contract.underlying}")
-        if contract.kind is not Kind.PERPETUAL and self.years_left(contract) <= 0:
+        if self.has_expired(contract):
             raise NoPrice(contract.name, "a time before its expiry")
         return underlying
+
+    def has_expired(self, contract: Contract) -> bool:
+        """Whether a contract's expiry is not later than the market."""
+        return contract.expiry_ms is not None and contract.expiry_ms <= self.time_ms
 
     def years_left(self, contract: Contract, later_ms: int = 0) -> float:
         """Time to a dated contract's expiry, or to `later_ms` before it; not below 0."""

@@ -23,12 +23,13 @@ import numpy as np
 
 from darkpool.errors import OutOfBounds
 from darkpool.margin.contracts import Specification
+from darkpool.margin.market import NoPrice
 from darkpool.margin.scenarios import SCENARIOS, TAIL, Integers, LotRisk
 from darkpool.margin.validation import PPM
 from darkpool.units import Cash
 
-EXPOSURE_MAX: Final = 2**62
-"""Sum of the largest changes of all positions, in cash units: no sum of losses wraps."""
+EXPOSURE_MAX: Final = 2**58
+"""What all positions of an account could change by or are worth, in cash units: nothing wraps."""
 
 _PRECISE: Final = PPM * PPM
 _Key = TypeVar("_Key")
@@ -86,9 +87,6 @@ class PortfolioMargin:
         grouped = {name for group in specification.form.groups for name in group.underlyings}
         self._alone = [name for name in self._members if name not in grouped]
         self._options = np.array([c.kind.is_option for c in lots.contracts], dtype=np.bool_)
-        self._largest = np.maximum(np.abs(lots.change_low), np.abs(lots.change_high)).max(
-            axis=1, initial=0
-        )
 
     def changes(self, net: Integers) -> Integers:
         """Gain of each position in each scenario, cash units, (contracts, scenarios).
@@ -97,8 +95,11 @@ class PortfolioMargin:
 
         Raises:
             OutOfBounds: the positions could change by more than `EXPOSURE_MAX`.
+            NoPrice: a position in a contract that has expired and is not settled.
         """
-        pairs = zip(net.tolist(), self._largest.tolist(), strict=True)
+        for place in np.flatnonzero(self._lots.expired & (net != 0)).tolist():
+            raise NoPrice(self._lots.contracts[place].name, "its final settlement")
+        pairs = zip(net.tolist(), self._lots.largest.tolist(), strict=True)
         exposure = sum(abs(lots) * change for lots, change in pairs)
         if exposure > EXPOSURE_MAX:
             raise OutOfBounds("exposure of a portfolio", 0, EXPOSURE_MAX, exposure)
@@ -112,7 +113,7 @@ class PortfolioMargin:
         needed for two sets of positions is then at most the sum of one as it is and one so.
 
         Raises:
-            OutOfBounds: see `changes`.
+            OutOfBounds, NoPrice: see `changes`.
         """
         changes = self.changes(net)
         losses = {name: -changes[members].sum(axis=0) for name, members in self._members.items()}

@@ -69,18 +69,19 @@ class FeedTerms:
     """Who reports, and when a number counts.
 
     Attributes:
-        reporters: addresses; `quorum` of them, more than half, have to have reported. Fewer than
-            half of a quorum cannot take the median beyond what the others say.
+        reporters: addresses.
+        false_max: how many of them may be false or silent. A number needs fresh reports of twice as
+            many and one more, whose median then lies between two honest ones.
         age_max_ms: age of a report that counts.
-        step_max_ppm: largest step from one number to the next, in parts per million of the first.
+        step_max_ppm: how far a number may move within `age_max_ms`, in parts per million.
         settle_ms: how long a larger step has to last until it is believed.
 
     Raises:
-        OutOfBounds: no such quorum, or a bound below 1.
+        OutOfBounds: too few reporters, or a bound below 1.
     """
 
     reporters: tuple[AccountId, ...]
-    quorum: int
+    false_max: int
     age_max_ms: int
     step_max_ppm: int
     settle_ms: int
@@ -89,11 +90,25 @@ class FeedTerms:
         count = len(set(self.reporters))
         if not 1 <= count == len(self.reporters) <= REPORTERS_MAX:
             raise OutOfBounds("distinct reporters", 1, REPORTERS_MAX, count)
-        if not count // 2 + 1 <= self.quorum <= count:
-            raise OutOfBounds("quorum of reporters", count // 2 + 1, count, self.quorum)
+        if not 0 <= self.false_max <= (count - 1) // 3:
+            raise OutOfBounds("false reporters", 0, (count - 1) // 3, self.false_max)
         for name in ("age_max_ms", "step_max_ppm", "settle_ms"):
             if getattr(self, name) < 1:
                 raise OutOfBounds(name, 1, 2**63 - 1, getattr(self, name))
+
+    @property
+    def quorum(self) -> int:
+        """Reports that a number needs."""
+        return 2 * self.false_max + 1
+
+
+@dataclass(frozen=True, slots=True)
+class FeedBounds:
+    """What a number may be: `lowest` to `highest`; it may always move by `step_min`."""
+
+    lowest: int
+    highest: int
+    step_min: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +127,24 @@ class Number:
     halt: Halt | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Dispute:
+    """Where a number jumped to, and since when it has been there."""
+
+    level: int
+    from_ms: int
+
+
 @dataclass(slots=True)
 class _Feed:
-    lowest: int
-    highest: int
+    """`anchor` is the number, and its time, that steps are measured from."""
+
+    bounds: FeedBounds
     reports: dict[AccountId, PriceReport] = field(default_factory=dict)
     value: int | None = None
-    disputed_from_ms: int | None = None
+    anchor: tuple[int, int] = (0, 0)
+    seen_ms: int = 0
+    dispute: _Dispute | None = None
 
 
 def feed_id(name: str) -> bytes:
@@ -147,15 +173,13 @@ class PriceFeeds:
     """All numbers of a market.
 
     Args:
-        bounds: lowest and highest value of each feed, by name.
+        bounds: of each feed, by name.
     """
 
-    def __init__(
-        self, domain: Domain, terms: FeedTerms, bounds: Mapping[str, tuple[int, int]]
-    ) -> None:
+    def __init__(self, domain: Domain, terms: FeedTerms, bounds: Mapping[str, FeedBounds]) -> None:
         self._domain = domain
         self._terms = terms
-        self._feeds = {feed_id(name): _Feed(*bound) for name, bound in bounds.items()}
+        self._feeds = {feed_id(name): _Feed(bound) for name, bound in bounds.items()}
         self._names = {name: self._feeds[feed_id(name)] for name in bounds}
 
     def accept(self, report: SignedReport, now_ms: int) -> None:
@@ -170,8 +194,8 @@ class PriceFeeds:
             raise UnknownFeed("feed", "one of the market", f"0x{message.feed.hex()}")
         reporter = self._signer(report)
         self._require_timely(message, feed.reports.get(reporter), now_ms)
-        if not feed.lowest <= message.value <= feed.highest:
-            bounds = f"{feed.lowest} to {feed.highest}"
+        if not feed.bounds.lowest <= message.value <= feed.bounds.highest:
+            bounds = f"{feed.bounds.lowest} to {feed.bounds.highest}"
             raise ImpossibleValue("value", bounds, str(message.value))
         feed.reports[reporter] = message
         self._update(feed, now_ms)
@@ -203,14 +227,24 @@ class PriceFeeds:
         median = self._median(feed, now_ms)
         if median is None:
             return
-        step = self._terms.step_max_ppm
-        if feed.value is not None and abs(median - feed.value) * PPM > abs(feed.value) * step:
-            if feed.disputed_from_ms is None:
-                feed.disputed_from_ms = now_ms
-            if now_ms - feed.disputed_from_ms < self._terms.settle_ms:
+        silent = now_ms - feed.seen_ms > self._terms.age_max_ms
+        feed.seen_ms = now_ms
+        level, from_ms = feed.anchor
+        if feed.value is None or self._is_step(feed, level, median):
+            dispute = feed.dispute
+            if dispute is None or silent or self._is_step(feed, dispute.level, median):
+                dispute = feed.dispute = _Dispute(median, now_ms)
+            if feed.value is not None and now_ms - dispute.from_ms < self._terms.settle_ms:
                 return
-        feed.value = median
-        feed.disputed_from_ms = None
+            feed.anchor = median, now_ms
+        elif now_ms - from_ms >= self._terms.age_max_ms:
+            feed.anchor = median, now_ms
+        feed.value, feed.dispute = median, None
+
+    def _is_step(self, feed: _Feed, first: int, second: int) -> bool:
+        """Whether two numbers are further apart than one may move."""
+        share = abs(first) * self._terms.step_max_ppm
+        return abs(second - first) * PPM > max(share, feed.bounds.step_min * PPM)
 
     def _median(self, feed: _Feed, now_ms: int) -> int | None:
         """The lower median of the fresh reports, None if they are too few."""
@@ -231,7 +265,7 @@ class PriceFeeds:
             return Number(None, Halt.UNKNOWN)
         if self._median(feed, now_ms) is None:
             return Number(feed.value, Halt.STALE)
-        return Number(feed.value, Halt.DISPUTED if feed.disputed_from_ms is not None else None)
+        return Number(feed.value, Halt.DISPUTED if feed.dispute is not None else None)
 
     def halted(self, names: Iterable[str], now_ms: int) -> dict[str, Halt]:
         """Which of some feeds may not bear new risk, and why.

@@ -8,6 +8,7 @@ size, which `darkpool.margin.caps` relies on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,7 +27,10 @@ from darkpool.margin.validation import PPM
 Integers = npt.NDArray[np.int64]
 
 LOT_VALUE_MAX: Final = 2**53
-"""Value of the underlying of one lot, in cash units."""
+"""Value of the underlying of one lot, and of its strike, in cash units."""
+
+LOT_CHANGE_MAX: Final = 2**57
+"""What a lot may be worth or change by in a scenario, in cash units."""
 
 _UNITS: Final = 10**PRICE_DECIMALS
 _THIRTY_DAYS_YEARS: Final = 30 * 86_400_000 / YEAR_MS
@@ -75,6 +79,9 @@ class LotRisk:
         change_low, change_high: change of the value, (contracts, scenarios).
         delta: gain for a move of the underlying by its whole price, (contracts,).
         underlying: value of its underlying, rounded up, (contracts,).
+        expired: whether the market is later than its expiry, bool (contracts,); then all is zero,
+            and a position that is not settled yet has no margin.
+        largest: the most of all of these in absolute terms, (contracts,).
     """
 
     contracts: tuple[Contract, ...]
@@ -84,6 +91,8 @@ class LotRisk:
     change_high: Integers
     delta: Integers
     underlying: Integers
+    expired: npt.NDArray[np.bool_]
+    largest: Integers
 
 
 def lot_risk(
@@ -93,41 +102,59 @@ def lot_risk(
 
     Raises:
         NoPrice: the market lacks what a contract's value follows from.
-        OutOfBounds: the underlying of a lot is worth more than `LOT_VALUE_MAX`.
+        OutOfBounds: underlying or strike of a lot are worth more than `LOT_VALUE_MAX`, or the lot
+            itself more than `LOT_CHANGE_MAX`.
     """
     count = len(contracts)
-    low = np.empty((2, count, 1 + len(SCENARIOS)), dtype=np.int64)
-    delta = np.empty(count, dtype=np.int64)
-    underlying = np.empty(count, dtype=np.int64)
-    options = [i for i, contract in enumerate(contracts) if contract.kind.is_option]
-    for i, contract in enumerate(contracts):
+    low = np.zeros((2, count, 1 + len(SCENARIOS)), dtype=np.int64)
+    delta = np.zeros(count, dtype=np.int64)
+    underlying = np.zeros(count, dtype=np.int64)
+    expired = np.array([market.has_expired(contract) for contract in contracts], dtype=np.bool_)
+    live = [(i, contract) for i, contract in enumerate(contracts) if not expired[i]]
+    options = [i for i, contract in live if contract.kind.is_option]
+    for i, contract in live:
         price = market.of(contract).forward(contract).price
         underlying[i] = _lot_value(contract, price)
         if not contract.kind.is_option:
             low[:, i, 0] = delta[i] = price
             low[:, i, 1:] = _moved(price, specification.underlyings[contract.underlying])
     if options:
-        prices, deltas = _option_values(specification, market, [contracts[i] for i in options])
+        chosen = [contracts[i] for i in options]
+        prices, deltas = _option_values(specification, market, chosen)
+        _require_bounded(chosen, np.column_stack([np.abs(prices), np.abs(deltas)]))
         low[0, options], low[1, options] = np.floor(prices), np.ceil(prices)
         delta[options] = np.rint(deltas)
     multipliers = np.array([contract.multiplier for contract in contracts], dtype=np.int64)
     down, up = low * multipliers[:, None]
+    changes = down[:, 1:] - up[:, :1], up[:, 1:] - down[:, :1]
+    each = [down[:, :1], up[:, :1], *changes, (delta * multipliers)[:, None], underlying[:, None]]
     return LotRisk(
         tuple(contracts),
         value_low=down[:, 0],
         value_high=up[:, 0],
-        change_low=down[:, 1:] - up[:, :1],
-        change_high=up[:, 1:] - down[:, :1],
+        change_low=changes[0],
+        change_high=changes[1],
         delta=delta * multipliers,
         underlying=underlying,
+        expired=expired,
+        largest=np.abs(np.concatenate(each, axis=1)).max(axis=1, initial=0),
     )
 
 
+def _require_bounded(options: Sequence[Contract], amounts: Floats) -> None:
+    """Check options' amounts in price units, (options, amounts), before they become integers."""
+    for option, largest in zip(options, amounts.max(axis=1).tolist(), strict=True):
+        value = largest * option.multiplier
+        if not value <= LOT_CHANGE_MAX:
+            got = LOT_CHANGE_MAX + 1 if math.isinf(value) or math.isnan(value) else int(value)
+            raise OutOfBounds(f"value of a lot of {option.name}", 0, LOT_CHANGE_MAX, got)
+
+
 def _lot_value(contract: Contract, price: int) -> int:
-    value = price * contract.multiplier
-    if value > LOT_VALUE_MAX:
-        raise OutOfBounds(f"value of a lot of {contract.name}", 0, LOT_VALUE_MAX, value)
-    return value
+    largest = max(price, contract.strike or 0) * contract.multiplier
+    if largest > LOT_VALUE_MAX:
+        raise OutOfBounds(f"value of a lot of {contract.name}", 0, LOT_VALUE_MAX, largest)
+    return price * contract.multiplier
 
 
 def _moved(price: int, terms: UnderlyingForm) -> Integers:

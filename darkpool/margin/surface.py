@@ -1,4 +1,4 @@
-"""The volatility surface of an underlying: total variance, interpolated, without arbitrage.
+"""The volatility surface of an underlying: total variance, interpolated between quotes.
 
 Total variance w = volatility^2 * time, at log-moneyness k = ln(strike / forward), is linear in k
 between the strikes of an expiry and linear in time between expiries at the same k; volatility is

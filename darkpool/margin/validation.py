@@ -20,6 +20,8 @@ Share = Annotated[int, Field(strict=True, ge=0, le=PPM)]
 """A part of a whole, in parts per million."""
 Multiple = Annotated[int, Field(strict=True, ge=0, le=100 * PPM)]
 """A multiple of something, in parts per million; 1,000,000 is once."""
+DecimalText = Annotated[str, Field(strict=True, pattern=r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,12})?$")]
+"""A number that is not negative, in digits with at most one point."""
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9._/-]{1,32}$")]
 
 

@@ -210,6 +210,56 @@ def test_what_cannot_be_paid_is_a_named_debt() -> None:
     accounts.verify_conservation()
 
 
+def test_nobody_withdraws_while_a_debt_is_uncovered() -> None:
+    accounts = house(30_000, 100_000, 50_001)
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    accounts.expire(FUTURE.identifier, PriceUnits(40_000 * ONE))
+    assert accounts.withdrawable(BOB, NOW) == accounts.withdrawable(CAROL, NOW) == 0
+    with pytest.raises(InsufficientMargin):
+        accounts.withdraw(CAROL, Cash(1), NOW)
+    assert accounts.cover_debts() == 12_000 * ONE
+    assert accounts.withdrawable(BOB, NOW) == 0
+    assert accounts.share_bad_debt() == 12_000 * ONE
+    assert accounts.cash(BAD_DEBT) == 0
+    for one in PEOPLE:
+        accounts.withdraw(one, accounts.withdrawable(one, NOW), NOW)
+        assert accounts.cash(one) == 0
+    accounts.verify_conservation()
+
+
+def test_what_has_expired_is_gone() -> None:
+    accounts = house(100_000, 100_000)
+    accounts.reserve(ALICE, auction(FUTURE, 1), Lots(1), grid(FUTURE), NOW)
+    accounts.expire(FUTURE.identifier, PriceUnits(61_000 * ONE))
+    assert accounts.withdrawable(ALICE, NOW) == 100_000 * ONE
+    with pytest.raises(UnknownReservation):
+        accounts.fill(ALICE, auction(FUTURE, 1), Side.BUY, Lots(1), PriceUnits(61_000 * ONE))
+    with pytest.raises(UnknownContract):
+        accounts.reserve(ALICE, auction(FUTURE, 2), Lots(1), grid(FUTURE), NOW)
+    with pytest.raises(UnknownContract):
+        accounts.expire(FUTURE.identifier, PriceUnits(50_000 * ONE))
+    with pytest.raises(UnknownContract):
+        accounts.settle_variation(FUTURE.identifier, PriceUnits(50_000 * ONE))
+
+
+def test_a_loss_elsewhere_ruins_no_counterparty() -> None:
+    """Closing out pays for a shortfall by the value of positions, not by the first to be closed."""
+    accounts = house(60_000, 500_000, 15_000)
+    ether = named("ETH-PERP")
+    traded(accounts, FUTURE, ALICE, BOB, 3, 61_000 * ONE)
+    traded(accounts, ether, CAROL, ALICE, 1, 3_000 * ONE)
+    half = margin_at(50)
+    for contract in (FUTURE, ether):
+        price = accounts.bankruptcy_price(ALICE, contract.identifier, half)
+        mark = int(half.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
+        assert abs(price - mark) < mark // 2
+        accounts.deleverage(ALICE, contract.identifier, PriceUnits(price), half)
+    accounts.settle_variation(FUTURE.identifier, PriceUnits(1))
+    accounts.settle_variation(ether.identifier, PriceUnits(1))
+    assert 0 <= accounts.cash(ALICE) < 100
+    accounts.verify_conservation()
+
+
 def test_the_fund_takes_over_all_of_an_account() -> None:
     accounts = house(30_000, 100_000)
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
@@ -233,6 +283,8 @@ def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:
     assert order == (BOB, CAROL)
     price = accounts.bankruptcy_price(ALICE, FUTURE.identifier, crash)
     assert price == 46_000 * ONE
+    accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
+    assert accounts.deleveraging_order(FUTURE.identifier, Side.SELL, crash) == (BOB, CAROL)
     closed = accounts.deleverage(ALICE, FUTURE.identifier, price, crash)
     assert closed == {BOB: 1, CAROL: 1}
     accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
@@ -249,6 +301,7 @@ class Life:
         self.accounts.deposit(INSURANCE_FUND, Cash(int(self.draw.integers(0, 10**10))))
         self.share = 100
         self.interval = 0
+        self.expired: list[Contract] = []
         self.seen: Counter[str] = Counter()
 
     @property
@@ -262,6 +315,8 @@ class Life:
         """All may trade within caps; afterwards all that passed before still pass."""
         self.interval += 1
         contract = CONTRACTS[self.number(0, len(CONTRACTS) - 1)]
+        if contract in self.expired:
+            return
         key, prices = auction(contract, self.interval), grid(contract, self.margin)
         taken = []
         for account in PEOPLE:
@@ -288,8 +343,11 @@ class Life:
 
     def settle(self) -> None:
         for contract in CONTRACTS:
-            self.accounts.settle_variation(contract.identifier, grid(contract, self.margin)[0])
+            if contract not in self.expired:
+                self.accounts.settle_variation(contract.identifier, grid(contract, self.margin)[0])
         self.seen["debts"] += self.accounts.cover_debts() > 0
+        if self.number(0, 1):
+            self.accounts.share_bad_debt()
 
     def fund(self) -> None:
         self.accounts.pay_funding(PERP.identifier, PriceUnits(self.number(-(10**8), 10**8)))
@@ -297,6 +355,9 @@ class Life:
     def expire(self) -> None:
         dated = [contract for contract in CONTRACTS if contract.expiry_ms is not None]
         contract = dated[self.number(0, len(dated) - 1)]
+        if contract in self.expired:
+            return
+        self.expired.append(contract)
         price = PriceUnits(self.number(1, 10**11))
         self.accounts.expire(contract.identifier, price)
 
@@ -329,6 +390,8 @@ class Life:
             acts[self.number(0, len(acts) - 1)]()
             self.accounts.verify_conservation()
         for contract in CONTRACTS:
+            if contract in self.expired:
+                continue
             close = self.accounts.expire
             if contract.expiry_ms is None:
                 close = self.accounts.settle_variation

@@ -116,7 +116,9 @@ def test_greeks_are_the_derivatives_of_the_exact_price(market: tuple[Any, ...]) 
             )
             sign = -1 if field == "theta" else 1
             error = abs(one(ours, field) - sign * derivative)
-            assert error <= 1e-12 * sizes[field], (field, one(ours, field), derivative)
+            # the forward is rounded, which counts for more the less it moves
+            bound = 1e-12 + 1e-15 / deviation
+            assert error <= bound * sizes[field], (field, one(ours, field), derivative)
 
 
 @given(

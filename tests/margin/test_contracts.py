@@ -57,9 +57,11 @@ def test_the_digest_is_of_the_content() -> None:
             "greater than or equal",
         ),
         ('strike = "60000"', "strike = 60000", "contracts[3].strike", "a valid string"),
-        ('strike = "60000"', 'strike = "6e4x"', "contracts[3]", "a decimal number"),
+        ('strike = "60000"', 'strike = "6e4x"', "contracts[3].strike", "pattern"),
         ('strike = "60000"', 'strike = "0.0000001"', "contracts[3]", "a decimal number"),
-        ('strike = "60000"', 'strike = "-1"', "contracts[3]", "a strike above zero"),
+        ('strike = "60000"', 'strike = "-1"', "contracts[3].strike", "pattern"),
+        ('strike = "60000"', 'strike = "0"', "contracts[3]", "a strike above zero"),
+        ('strike = "60000"', 'strike = "1e-100000000"', "contracts[3].strike", "pattern"),
         ('strike = "60000"\n', "", "contracts[3]", "a strike for an option"),
         ("expiry = 2027-03-26T08:00:00Z\n", "", "contracts[1]", "an expiry, but for a perpetual"),
         ("2027-03-26T08:00:00Z", "2027-03-26T08:00:00", "contracts[1].expiry", "timezone"),
@@ -85,6 +87,14 @@ def test_every_problem_is_told_up_to_a_limit() -> None:
         read(broken)
     assert len(caught.value.problems) > 30
     assert str(caught.value).endswith("and more")
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5000, "version = " + "1" * 5000, "a." * 50_000 + "a = 1", "'a'." * 99]
+)
+def test_what_would_exhaust_a_parser_is_refused(text: str) -> None:
+    with pytest.raises(InvalidFile):
+        read(text)
 
 
 @given(st.text(max_size=200))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from darkpool.errors import OutOfBounds
 from darkpool.margin.caps import Holdings
-from darkpool.margin.engine import EXPOSURE_MAX, RiskEngine
+from darkpool.margin.engine import RiskEngine
 from darkpool.margin.market import Market, NoPrice, read_market
-from darkpool.margin.portfolio import PortfolioMargin
+from darkpool.margin.portfolio import EXPOSURE_MAX, PortfolioMargin
 from darkpool.margin.scenarios import Integers, lot_risk
 from darkpool.units import AccountId, Cash
 from tests.margin.houses import MARKET, market, specification

@@ -114,7 +114,10 @@ def test_what_has_expired_has_no_price() -> None:
     past = SPECIFICATION.replace("2027-03-26", "2025-03-26")
     expired = read_specification("past.toml", past).contracts[InstrumentName("BTC-MAR")]
     with pytest.raises(NoPrice, match="before its expiry"):
-        lot_risk(specification(), market(), [expired])
+        market().of(expired)
+    worth = lot_risk(specification(), market(), [expired])
+    assert worth.expired.all()
+    assert not worth.largest.any()
 
 
 @given(st.text(max_size=100))
