@@ -9,7 +9,6 @@ cannot pay stands in an account of its own, `BAD_DEBT`, below zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
@@ -24,36 +23,16 @@ from darkpool.errors import (
     UnknownReservation,
 )
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS
+from darkpool.margin.account import Account
 from darkpool.margin.caps import Holdings, LiveIntent, surplus
 from darkpool.margin.contracts import Contract, Kind, Specification
+from darkpool.margin.payoffs import final_value
 from darkpool.margin.portfolio import PortfolioMargin
-from darkpool.margin.validation import PPM
 from darkpool.units import AccountId, AuctionId, Cash, InstrumentId, Lots, PriceUnits, Side
 
 INSURANCE_FUND: Final = AccountId("insurance fund")
 BAD_DEBT: Final = AccountId("bad debt")
 _OWN: Final = (INSURANCE_FUND, BAD_DEBT)
-
-
-def final_value(contract: Contract, price: PriceUnits) -> PriceUnits:
-    """What a unit of a dated contract pays at a final settlement price: an option its exercise."""
-    if contract.strike is None:
-        return price
-    gain = price - contract.strike if contract.kind is Kind.CALL else contract.strike - price
-    return PriceUnits(max(0, gain))
-
-
-def funding_for_a_unit(
-    mark: PriceUnits, index: PriceUnits, cap_ppm: int, intervals_per_day: int
-) -> PriceUnits:
-    """What a unit of underlying pays in a funding interval: the premium of a day, shared out.
-
-    The premium is the mark less the index, bounded by a part of the index, rounded towards zero.
-    """
-    bound = index * cap_ppm // PPM
-    premium = max(-bound, min(bound, mark - index))
-    share = abs(premium) // intervals_per_day
-    return PriceUnits(share if premium > 0 else -share)
 
 
 class UnknownContract(BadInput):
@@ -63,37 +42,6 @@ class UnknownContract(BadInput):
         super().__init__(f"contract: expected {expected}, got {got}")
         self.expected = expected
         self.got = got
-
-
-@dataclass(slots=True)
-class _Account:
-    """`cost` is since the last settlement of variation, `entry` what open lots cost when taken."""
-
-    cash: int = 0
-    net: dict[int, int] = field(default_factory=dict)
-    cost: dict[int, int] = field(default_factory=dict)
-    entry: dict[int, int] = field(default_factory=dict)
-    live: dict[AuctionId, LiveIntent] = field(default_factory=dict)
-
-    @property
-    def is_flat(self) -> bool:
-        return not any(self.net.values()) and not any(self.cost.values())
-
-    def trade(self, place: int, lots: int, cost: int) -> None:
-        before = self.net.get(place, 0)
-        after, entry = before + lots, self.entry.get(place, 0)
-        if before * lots >= 0:
-            entry += cost
-        elif before * after >= 0:
-            entry = entry * after // before
-        else:
-            entry = cost * after // lots
-        self.net[place], self.entry[place] = after, entry
-        self.cost[place] = self.cost.get(place, 0) + cost
-
-    def close(self, place: int) -> tuple[int, int]:
-        self.entry.pop(place, None)
-        return self.net.pop(place, 0), self.cost.pop(place, 0)
 
 
 class PortfolioAccounts:
@@ -106,7 +54,7 @@ class PortfolioAccounts:
     def __init__(self, specification: Specification) -> None:
         self._contracts: tuple[Contract, ...] = tuple(specification.contracts.values())
         self._places = {c.identifier: place for place, c in enumerate(self._contracts)}
-        self._accounts: dict[AccountId, _Account] = {own: _Account() for own in _OWN}
+        self._accounts: dict[AccountId, Account] = {own: Account() for own in _OWN}
         self._expired: set[int] = set()
         self._paid_in = 0
 
@@ -116,11 +64,11 @@ class PortfolioAccounts:
 
     def cash(self, account: AccountId) -> Cash:
         """Cash, before what open positions have gained."""
-        return Cash(self._accounts.get(account, _Account()).cash)
+        return Cash(self._accounts.get(account, Account()).cash)
 
     def holdings(self, account: AccountId) -> Holdings:
         """Cash, cost and lots by contract of the specification."""
-        found = self._accounts.get(account, _Account())
+        found = self._accounts.get(account, Account())
         net = np.zeros(len(self._contracts), dtype=np.int64)
         for place, lots in found.net.items():
             net[place] = lots
@@ -134,7 +82,7 @@ class PortfolioAccounts:
         """
         if not 0 <= amount <= CASH_MAX - self._paid_in:
             raise OutOfBounds("deposit", 0, CASH_MAX - self._paid_in, amount)
-        self._accounts.setdefault(account, _Account()).cash += amount
+        self._accounts.setdefault(account, Account()).cash += amount
         self._paid_in += amount
 
     def withdraw(self, account: AccountId, amount: Cash, margin: PortfolioMargin) -> None:
@@ -161,7 +109,7 @@ class PortfolioAccounts:
         """
         if self._uncovered() > 0:
             return Cash(0)
-        live = tuple(self._accounts.get(account, _Account()).live.values())
+        live = tuple(self._accounts.get(account, Account()).live.values())
         free = surplus(margin, self.holdings(account), live)
         return Cash(max(0, min(self.cash(account), free)))
 
@@ -181,7 +129,7 @@ class PortfolioAccounts:
             OutOfBounds: a negative cap, or positions beyond what margin is computed for.
             InsufficientMargin: initial margin would not be covered in the worst case.
         """
-        found = self._accounts.get(account, _Account())
+        found = self._accounts.get(account, Account())
         if auction in found.live:
             raise DuplicateReservation(account, auction)
         if not 0 <= cap <= ORDER_SIZE_MAX_LOTS:
@@ -406,7 +354,7 @@ class PortfolioAccounts:
             UnknownContract: no contract of the specification.
         """
         place = self._place(instrument)
-        found = self._accounts.get(account, _Account())
+        found = self._accounts.get(account, Account())
         left = found.net.get(place, 0)
         opposite = Side.SELL if left > 0 else Side.BUY
         closed: dict[AccountId, Lots] = {}
@@ -454,7 +402,7 @@ class PortfolioAccounts:
             raise UnknownContract("one that has not expired", self._contracts[place].name)
         return place
 
-    def _live(self, account: AccountId, auction: AuctionId) -> tuple[_Account, LiveIntent]:
+    def _live(self, account: AccountId, auction: AuctionId) -> tuple[Account, LiveIntent]:
         found = self._accounts.get(account)
         if found is None or auction not in found.live:
             raise UnknownReservation(account, auction)

@@ -22,12 +22,11 @@ from darkpool.margin.accounts import (
     INSURANCE_FUND,
     PortfolioAccounts,
     UnknownContract,
-    final_value,
-    funding_for_a_unit,
 )
 from darkpool.margin.caps import surplus
 from darkpool.margin.contracts import Contract
 from darkpool.margin.market import read_market
+from darkpool.margin.payoffs import final_value, funding_for_a_unit
 from darkpool.margin.portfolio import PortfolioMargin
 from darkpool.margin.scenarios import lot_risk
 from darkpool.units import (

@@ -1,0 +1,49 @@
+"""One account under portfolio margin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from darkpool.margin.caps import LiveIntent
+from darkpool.units import AuctionId
+
+
+@dataclass(slots=True)
+class Account:
+    """Cash, and by the place of a contract in its specification what is held of it.
+
+    Attributes:
+        net: lots bought less lots sold.
+        cost: what they cost since variation was settled last.
+        entry: what the open lots cost when they were taken, which ranks gains and moves no money.
+        live: intents that may still fill, by auction.
+    """
+
+    cash: int = 0
+    net: dict[int, int] = field(default_factory=dict)
+    cost: dict[int, int] = field(default_factory=dict)
+    entry: dict[int, int] = field(default_factory=dict)
+    live: dict[AuctionId, LiveIntent] = field(default_factory=dict)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is held, and nothing that was held is unsettled."""
+        return not any(self.net.values()) and not any(self.cost.values())
+
+    def trade(self, place: int, lots: int, cost: int) -> None:
+        """Add lots that were bought or, below zero, sold, and what they cost in cash units."""
+        before = self.net.get(place, 0)
+        after, entry = before + lots, self.entry.get(place, 0)
+        if before * lots >= 0:
+            entry += cost
+        elif before * after >= 0:
+            entry = entry * after // before
+        else:
+            entry = cost * after // lots
+        self.net[place], self.entry[place] = after, entry
+        self.cost[place] = self.cost.get(place, 0) + cost
+
+    def close(self, place: int) -> tuple[int, int]:
+        """Take a position out; returns its lots and its cost."""
+        self.entry.pop(place, None)
+        return self.net.pop(place, 0), self.cost.pop(place, 0)
