@@ -79,7 +79,7 @@ def test_concentration_that_is_charged_in_full_is_enough(first: Integers, second
     assert together <= ENGINE.requirement(first).initial + rest
 
 
-@given(portfolios, st.integers(1, 50))
+@given(portfolios, st.integers(1, 10))
 def test_twice_the_portfolio_needs_at_least_twice(net: Integers, times: int) -> None:
     once, more = ENGINE.requirement(net), ENGINE.requirement(net * times)
     assert more.maintenance >= times * (once.maintenance - 1)
