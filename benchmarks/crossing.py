@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.committees import Bench, start
-from benchmarks.machine import write_result
+from benchmarks.machine import show_result
 from crypto.curves import intent_vector
 from crypto.encryption import encrypt_slots
 from crypto.lanes import Lanes, LaneShape
@@ -228,9 +228,7 @@ def main() -> None:
         "overhead_of_encryption": round(crossing_s / twin_s),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-    for name, value in figures.items():
-        print(f"{name:24} {value}")
-    print(f"written to {write_result('crossing', figures)}")
+    show_result("crossing", figures)
 
 
 if __name__ == "__main__":

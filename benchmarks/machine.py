@@ -1,10 +1,12 @@
-"""What a figure was measured on, and where it is kept."""
+"""How a figure is measured, on what, and where it is kept."""
 
 import json
 import os
 import platform
+import statistics
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +42,25 @@ def write_result(name: str, figures: Mapping[str, object]) -> Path:
     }
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def show_result(name: str, figures: Mapping[str, object]) -> None:
+    """Print the figures of a benchmark, a line each, and write them as `write_result` does."""
+    width = max(map(len, figures))
+    for figure, value in figures.items():
+        print(f"{figure:{width}} {value}")
+    print(f"written to {write_result(name, figures)}")
+
+
+def median_seconds(work: Callable[[], object], runs: int = 5) -> float:
+    """Median of some runs of a piece of work, after one to warm up."""
+    work()
+    taken = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begin)
+    return statistics.median(taken)
 
 
 def _processor() -> str:

@@ -6,13 +6,10 @@ one account at a time, and the largest cap of an intent of an account with 50 po
 
 import json
 import resource
-import statistics
-import time
-from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.machine import write_result
+from benchmarks.machine import median_seconds, show_result
 from darkpool.margin.caps import Holdings, LiveIntent, largest_cap
 from darkpool.margin.contracts import Specification, SpecificationForm
 from darkpool.margin.engine import RiskEngine
@@ -25,7 +22,6 @@ ACCOUNTS = 10_000
 POSITIONS = 50
 UNDERLYINGS = 20
 SINGLE_ACCOUNTS = 200
-RUNS = 5
 EXPIRIES = ("2027-01-29", "2027-03-26", "2027-06-25", "2027-12-31")
 STRIKES = (60, 70, 80, 85, 90, 95, 100, 110, 120, 130, 150)
 
@@ -105,17 +101,6 @@ def accounts(contracts: int) -> dict[AccountId, Holdings]:
     return found
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Median of some runs, after one to warm up."""
-    work()
-    taken = []
-    for _ in range(RUNS):
-        begin = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
-
-
 def require_equal(engine: RiskEngine, single: PortfolioMargin, held: list[Holdings]) -> None:
     """Check a sample of the engine's accounts one by one."""
     for index, holdings in enumerate(held):
@@ -139,8 +124,8 @@ def main() -> None:
         engine.reprice(ticks[0], ["U0"])
         ticks.reverse()
 
-    full_s, tick_s = seconds(lambda: engine.reprice(now)), seconds(tick)
-    one_s = seconds(lambda: [single.requirement(h.net) for h in few]) / SINGLE_ACCOUNTS
+    full_s, tick_s = median_seconds(lambda: engine.reprice(now)), median_seconds(tick)
+    one_s = median_seconds(lambda: [single.requirement(h.net) for h in few]) / SINGLE_ACCOUNTS
     alone = [contracts[place] for place in np.flatnonzero(few[0].net)]
     own = PortfolioMargin(terms, lot_risk(terms, now, alone))
     mine = Holdings(Cash(10**12), Cash(0), few[0].net[few[0].net != 0])
@@ -158,15 +143,13 @@ def main() -> None:
         "tick_of_one_underlying_ms": round(1e3 * tick_s, 1),
         "one_account_alone_us": round(1e6 * one_s, 1),
         "alone_over_full": round(one_s * ACCOUNTS / full_s, 1),
-        "cap_ms": round(1e3 * seconds(lambda: largest_cap(own, mine, intent)), 2),
+        "cap_ms": round(1e3 * median_seconds(lambda: largest_cap(own, mine, intent)), 2),
         "cap_with_three_live_intents_ms": round(
-            1e3 * seconds(lambda: largest_cap(own, mine, intent, [intent] * 3)), 2
+            1e3 * median_seconds(lambda: largest_cap(own, mine, intent, [intent] * 3)), 2
         ),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-    for name, value in figures.items():
-        print(f"{name:32} {value}")
-    print(f"written to {write_result('risk', figures)}")
+    show_result("risk", figures)
 
 
 if __name__ == "__main__":

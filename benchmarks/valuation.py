@@ -4,20 +4,16 @@ The kernel holds no lock, so the options are shared out to a thread for each cor
 """
 
 import os
-import statistics
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import QuantLib
 
-from benchmarks.machine import write_result
+from benchmarks.machine import median_seconds, show_result
 from darkpool.margin.black import OptionValues, black_76
 
 OPTIONS = 1_000_000
 QUANTLIB_OPTIONS = 20_000
-RUNS = 5
 Columns = tuple[np.ndarray, ...]
 
 
@@ -57,17 +53,6 @@ def theirs(columns: Columns) -> float:
     return total
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Median of some runs, after one to warm up."""
-    work()
-    taken = []
-    for _ in range(RUNS):
-        begin = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
-
-
 def main() -> None:
     """Measure both in one run and write the result."""
     columns, cores = options(OPTIONS), len(os.sched_getaffinity(0))
@@ -75,9 +60,9 @@ def main() -> None:
     price = float(sum(part.price.sum() for part in ours(few, cores)))
     if abs(theirs(few) / price - 1) > 1e-10:
         raise RuntimeError(f"expected the prices of QuantLib, {theirs(few)}, got {price}")
-    one = seconds(lambda: ours(columns, 1)) / OPTIONS
-    every = seconds(lambda: ours(columns, cores)) / OPTIONS
-    quantlib = seconds(lambda: theirs(few)) / QUANTLIB_OPTIONS
+    one = median_seconds(lambda: ours(columns, 1)) / OPTIONS
+    every = median_seconds(lambda: ours(columns, cores)) / OPTIONS
+    quantlib = median_seconds(lambda: theirs(few)) / QUANTLIB_OPTIONS
     figures = {
         "options": OPTIONS,
         "one_thread_ns": round(1e9 * one, 1),
@@ -87,9 +72,7 @@ def main() -> None:
         "quantlib_over_one_thread": round(quantlib / one, 1),
         "quantlib_over_threads": round(quantlib / every, 1),
     }
-    for name, value in figures.items():
-        print(f"{name:26} {value}")
-    print(f"written to {write_result('valuation', figures)}")
+    show_result("valuation", figures)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "margin"
+from tests.margin.houses import EXAMPLES
+
 MARKET = ("--market", str(EXAMPLES / "market.json"))
 PORTFOLIO = str(EXAMPLES / "portfolio.json")
 

@@ -16,7 +16,6 @@ from darkpool.margin.market import parsed_json
 from darkpool.margin.validation import Form, InvalidFile, Name, Problem, validated
 from darkpool.units import Cash, InstrumentName
 
-PORTFOLIO_VERSION: Final = 1
 LOTS_MAX: Final = 10**12
 """Lots of one position."""
 

@@ -24,7 +24,7 @@ from darkpool.errors import (
 )
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS
 from darkpool.margin.account import Account
-from darkpool.margin.caps import Holdings, LiveIntent, surplus
+from darkpool.margin.caps import Holdings, LiveIntent, equity, surplus
 from darkpool.margin.contracts import Contract, Kind, Specification
 from darkpool.margin.payoffs import final_value
 from darkpool.margin.portfolio import PortfolioMargin
@@ -304,12 +304,10 @@ class PortfolioAccounts:
         units = int(held.net[place]) * self._contracts[place].multiplier
         if units == 0:
             raise UnknownContract("one that the account holds", self._contracts[place].name)
-        only = np.zeros_like(held.net)
-        only[place] = held.net[place]
-        own, every = margin.value(only), margin.value(np.abs(held.net))
-        equity = held.cash - held.cost + margin.value(held.net)
+        lots = int(held.net[place])
+        size, every = margin.value_of(place, abs(lots)), margin.value(np.abs(held.net))
         # of the value of positions, what this one may fall by until its share of equity is gone
-        left = own - equity * margin.value(np.abs(only)) // max(1, every)
+        left = margin.value_of(place, lots) - equity(margin, held) * size // max(1, every)
         return PriceUnits(-(-left // units) if units > 0 else -left // -units)
 
     def deleveraging_order(
@@ -331,12 +329,10 @@ class PortfolioAccounts:
 
     def _rank(self, account: AccountId, place: int, margin: PortfolioMargin) -> Fraction:
         held = self.holdings(account)
-        only = np.zeros_like(held.net)
-        only[place] = held.net[place]
         cost = self._accounts[account].entry.get(place, 0)
-        gain = Fraction(margin.value(only) - cost, max(1, abs(cost)))
-        equity = held.cash - held.cost + margin.value(held.net)
-        leverage = Fraction(margin.value(np.abs(held.net)), max(1, equity))
+        value = margin.value_of(place, int(held.net[place]))
+        gain = Fraction(value - cost, max(1, abs(cost)))
+        leverage = Fraction(margin.value(np.abs(held.net)), max(1, equity(margin, held)))
         return gain * leverage if gain > 0 else gain / max(leverage, Fraction(1))
 
     def deleverage(

@@ -67,6 +67,11 @@ class Holdings:
     net: Integers
 
 
+def equity(margin: PortfolioMargin, holdings: Holdings) -> Cash:
+    """Cash less what positions cost and plus what they are worth."""
+    return Cash(holdings.cash - holdings.cost + margin.value(holdings.net))
+
+
 def surplus(margin: PortfolioMargin, holdings: Holdings, live: Sequence[LiveIntent] = ()) -> int:
     """Equity less initial margin in the worst case of the live intents, cash units.
 
@@ -97,8 +102,8 @@ def _at_corner(
     for intent, sign in zip(live, signs, strict=True):
         net[intent.contract] += sign * intent.cap
         cost += intent.cost(sign * intent.cap)
-    equity = holdings.cash - cost + margin.value(net)
-    return equity - margin.requirement(net).initial
+    filled = Holdings(holdings.cash, Cash(cost), net)
+    return equity(margin, filled) - margin.requirement(net).initial
 
 
 def largest_cap(

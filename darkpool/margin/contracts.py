@@ -39,7 +39,6 @@ from darkpool.units import InstrumentId, InstrumentName, PriceUnits, price_units
 
 _MULTIPLIER = Annotated[int, Field(strict=True, ge=1, le=CONTRACT_MULTIPLIER_MAX)]
 _CASH = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
-SPECIFICATION_VERSION: Final = 1
 _PART: Final = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
 _LONG_KEY: Final = re.compile(rf"(?:{_PART}\.[ \t]*){{8}}")
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -19,13 +18,12 @@ from pydantic_core import from_json
 from darkpool.errors import BadInput, DarkpoolError
 from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.black import VOLATILITY_HIGHEST
-from darkpool.margin.contracts import Contract, unix_ms
+from darkpool.margin.contracts import Contract, Kind, unix_ms
 from darkpool.margin.elementary import log_ratio
 from darkpool.margin.surface import YEAR_MS, Smile, VolatilitySurface
-from darkpool.margin.validation import DecimalText, Form, InvalidFile, Name, Problem, validated
+from darkpool.margin.validation import PPM, DecimalText, Form, InvalidFile, Name, Problem, validated
 from darkpool.units import PriceUnits, price_units
 
-MARKET_VERSION: Final = 1
 PRICE_MAX: Final = 10**9
 """Highest price of an underlying: in price units it is still exact as a binary64 number."""
 
@@ -182,30 +180,28 @@ def _smile(form: ExpiryForm) -> Smile:
 class Market:
     """All prices at one time.
 
+    Attributes:
+        time_ms: Unix milliseconds.
+        underlyings: by name.
+
     Raises:
         InvalidFile: a surface has arbitrage.
     """
 
     def __init__(self, source: str, form: MarketForm) -> None:
-        self.form = form
         self.time_ms = unix_ms(form.time)
-        self._underlyings = {
+        self.underlyings: Mapping[str, UnderlyingMarket] = {
             underlying.name: UnderlyingMarket(underlying, self.time_ms)
             for underlying in form.underlyings
         }
         problems = [
             Problem(f"underlyings[{index}].{problem.path}", problem.expected, problem.got)
-            for index, underlying in enumerate(self._underlyings.values())
+            for index, underlying in enumerate(self.underlyings.values())
             if underlying.surface is not None
             for problem in underlying.surface.arbitrage()
         ]
         if problems:
             raise InvalidFile(source, problems)
-
-    @cached_property
-    def underlyings(self) -> Mapping[str, UnderlyingMarket]:
-        """By name."""
-        return self._underlyings
 
     def of(self, contract: Contract) -> UnderlyingMarket:
         """The market of a contract's underlying.
@@ -213,12 +209,29 @@ class Market:
         Raises:
             NoPrice: it has none, or the contract has expired.
         """
-        underlying = self._underlyings.get(contract.underlying)
+        underlying = self.underlyings.get(contract.underlying)
         if underlying is None:
             raise NoPrice(contract.name, f"prices of {contract.underlying}")
         if self.has_expired(contract):
             raise NoPrice(contract.name, "a time before its expiry")
         return underlying
+
+    def option(self, contract: Contract) -> tuple[bool, float, float, float, float, float]:
+        """What `black_76` takes for an option, in its order; prices in the currency.
+
+        Raises:
+            NoPrice: see `of` and `UnderlyingMarket`.
+        """
+        prices = self.of(contract)
+        forward = prices.forward(contract)
+        return (
+            contract.kind is Kind.CALL,
+            forward.price / _UNITS_PER_ONE,
+            (contract.strike or 0) / _UNITS_PER_ONE,
+            prices.volatility(contract),
+            self.years_left(contract),
+            forward.rate_ppm / PPM,
+        )
 
     def has_expired(self, contract: Contract) -> bool:
         """Whether a contract's expiry is not later than the market."""

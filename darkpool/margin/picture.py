@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.black import Floats, black_76
-from darkpool.margin.contracts import Contract, Kind
+from darkpool.margin.contracts import Contract
 from darkpool.margin.market import Market
 from darkpool.margin.scenarios import Integers
-from darkpool.margin.validation import PPM
 
 _UNITS: Final = 10**PRICE_DECIMALS
 PRICE_MOVES: Final = np.linspace(-0.4, 0.4, 81)
@@ -36,14 +35,10 @@ def profit(market: Market, contracts: Sequence[Contract], net: Integers, underly
 
 
 def _gain(market: Market, contract: Contract) -> Floats:
-    prices = market.of(contract)
-    found = prices.forward(contract)
-    forward = found.price / _UNITS
     if not contract.kind.is_option:
+        forward = market.of(contract).forward(contract).price / _UNITS
         return np.tile(forward * PRICE_MOVES, (VOLATILITY_MOVES.size, 1))
-    kind, strike = contract.kind is Kind.CALL, (contract.strike or 0) / _UNITS
-    rest = market.years_left(contract), found.rate_ppm / PPM
-    volatility = prices.volatility(contract)
+    kind, forward, strike, volatility, *rest = market.option(contract)
     moved = (
         forward * (1 + PRICE_MOVES[None, :]),
         strike,

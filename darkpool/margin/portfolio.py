@@ -151,10 +151,16 @@ class PortfolioMargin:
         """What a lot of each contract is worth to whoever holds it, (contracts,)."""
         return self._lots.value_low
 
+    def value_of(self, place: int, lots: int) -> Cash:
+        """What a position in the contract at a place is worth: rounded down if long, up if not."""
+        prices = self._lots.value_low if lots > 0 else self._lots.value_high
+        return Cash(lots * int(prices[place]))
+
     def value(self, net: Integers) -> Cash:
-        """What positions are worth: long ones rounded down, short ones up."""
-        prices = np.where(net > 0, self._lots.value_low, self._lots.value_high)
-        return Cash(sum(n * p for n, p in zip(net.tolist(), prices.tolist(), strict=True)))
+        """What positions are worth together, each as `value_of`."""
+        held = np.flatnonzero(net).tolist()
+        values: list[int] = [self.value_of(place, int(net[place])) for place in held]
+        return Cash(sum(values))
 
     def _weighted(self, underlying: str, losses: Integers) -> list[int]:
         """Losses in 10**-6 cash units; of those in the tail, the part that counts."""

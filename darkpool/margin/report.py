@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.black import black_76
-from darkpool.margin.caps import Holdings
-from darkpool.margin.contracts import Contract, Kind, Specification
+from darkpool.margin.caps import Holdings, equity
+from darkpool.margin.contracts import Contract, Specification
 from darkpool.margin.market import Market
 from darkpool.margin.portfolio import PortfolioMargin, Requirement
 from darkpool.margin.scenarios import SCENARIOS, Integers, lot_risk
-from darkpool.margin.validation import PPM
 from darkpool.units import Cash
 
 _DAYS_PER_YEAR = 365
@@ -95,13 +93,12 @@ def margin_report(
     }
     lines = []
     for index, contract in enumerate(contracts):
-        only = np.zeros_like(holdings.net)
-        only[index] = holdings.net[index]
+        lots = int(holdings.net[index])
         worst = requirement.own[contract.underlying].scenario
         change = 0 if worst is None else int(changes[index, worst])
-        lines.append(PositionLine(contract, int(only[index]), margin.value(only), Cash(change)))
+        lines.append(PositionLine(contract, lots, margin.value_of(index, lots), Cash(change)))
     return MarginReport(
-        equity=Cash(holdings.cash - holdings.cost + margin.value(holdings.net)),
+        equity=equity(margin, holdings),
         requirement=requirement,
         positions=tuple(lines),
         gains=gains,
@@ -147,16 +144,7 @@ def _greeks_of(market: Market, contract: Contract) -> np.ndarray[tuple[int], np.
     """Of one unit of the underlying, in the units of `Greeks`."""
     if not contract.kind.is_option:
         return np.array([1.0, 0, 0, 0, 0, 0])
-    prices = market.of(contract)
-    forward = prices.forward(contract)
-    values = black_76(
-        contract.kind is Kind.CALL,
-        forward.price / 10**PRICE_DECIMALS,
-        (contract.strike or 0) / 10**PRICE_DECIMALS,
-        prices.volatility(contract),
-        market.years_left(contract),
-        forward.rate_ppm / PPM,
-    )
+    values = black_76(*market.option(contract))
     return np.array(
         [
             values.delta[0],

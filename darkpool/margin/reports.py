@@ -180,7 +180,6 @@ class PriceFeeds:
         self._domain = domain
         self._terms = terms
         self._feeds = {feed_id(name): _Feed(bound) for name, bound in bounds.items()}
-        self._names = {name: self._feeds[feed_id(name)] for name in bounds}
 
     def accept(self, report: SignedReport, now_ms: int) -> None:
         """Take a report; `now_ms`, in Unix milliseconds, may not run backwards.
@@ -258,7 +257,7 @@ class PriceFeeds:
         Raises:
             UnknownFeed: there is no feed of this name.
         """
-        feed = self._names.get(name)
+        feed = self._feeds.get(feed_id(name))
         if feed is None:
             raise UnknownFeed("feed", "one of the market", ascii(name))
         if feed.value is None:

@@ -106,7 +106,7 @@ def lot_risk(
             itself more than `LOT_CHANGE_MAX`.
     """
     count = len(contracts)
-    low = np.zeros((2, count, 1 + len(SCENARIOS)), dtype=np.int64)
+    rounded = np.zeros((2, count, 1 + len(SCENARIOS)), dtype=np.int64)
     delta = np.zeros(count, dtype=np.int64)
     underlying = np.zeros(count, dtype=np.int64)
     expired = np.array([market.has_expired(contract) for contract in contracts], dtype=np.bool_)
@@ -116,16 +116,16 @@ def lot_risk(
         price = market.of(contract).forward(contract).price
         underlying[i] = _lot_value(contract, price)
         if not contract.kind.is_option:
-            low[:, i, 0] = delta[i] = price
-            low[:, i, 1:] = _moved(price, specification.underlyings[contract.underlying])
+            rounded[:, i, 0] = delta[i] = price
+            rounded[:, i, 1:] = _moved(price, specification.underlyings[contract.underlying])
     if options:
         chosen = [contracts[i] for i in options]
         prices, deltas = _option_values(specification, market, chosen)
         _require_bounded(chosen, np.column_stack([np.abs(prices), np.abs(deltas)]))
-        low[0, options], low[1, options] = np.floor(prices), np.ceil(prices)
+        rounded[0, options], rounded[1, options] = np.floor(prices), np.ceil(prices)
         delta[options] = np.rint(deltas)
     multipliers = np.array([contract.multiplier for contract in contracts], dtype=np.int64)
-    down, up = low * multipliers[:, None]
+    down, up = rounded * multipliers[:, None]
     changes = down[:, 1:] - up[:, :1], up[:, 1:] - down[:, :1]
     each = [down[:, :1], up[:, :1], *changes, (delta * multipliers)[:, None], underlying[:, None]]
     return LotRisk(

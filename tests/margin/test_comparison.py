@@ -1,18 +1,15 @@
 """The table of docs/margin.md that compares five portfolios, computed again."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from darkpool.margin.contracts import Contract, read_specification
-from darkpool.margin.market import read_market
+from darkpool.margin.contracts import Contract
 from darkpool.margin.portfolio import PortfolioMargin
 from darkpool.margin.scenarios import lot_risk
 from darkpool.units import InstrumentName
+from tests.margin.houses import EXAMPLES, market, specification
 from tests.margin.others import Others
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 PORTFOLIOS = {
     "outright": {"BTC-PERP": 10},
     "calendar": {"BTC-MAR": -10, "BTC-JUN": 10},
@@ -25,7 +22,7 @@ PORTFOLIOS = {
 def rows() -> dict[str, list[str]]:
     """The table's cells by the name of the portfolio."""
     found = {}
-    for line in (DOCS / "margin.md").read_text(encoding="utf-8").splitlines():
+    for line in (EXAMPLES.parent / "margin.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split("|")]
         if cells[0].split(":")[0] in PORTFOLIOS and len(cells) == 7:
             found[cells[0].split(":")[0]] = cells[1:]
@@ -38,17 +35,14 @@ def shown(amount: float | None) -> str:
 
 @pytest.mark.parametrize("name", PORTFOLIOS)
 def test_the_table_is_what_the_rules_give(name: str) -> None:
-    text = (DOCS / "margin" / "contracts.toml").read_text(encoding="utf-8")
-    specification = read_specification("contracts.toml", text)
-    text = (DOCS / "margin" / "market.json").read_text(encoding="utf-8")
-    market = read_market("market.json", text)
+    terms, prices = specification(), market()
     held: dict[Contract, int] = {
-        specification.contracts[InstrumentName(contract)]: lots
+        terms.contracts[InstrumentName(contract)]: lots
         for contract, lots in PORTFOLIOS[name].items()
     }
-    ours = PortfolioMargin(specification, lot_risk(specification, market, tuple(held)))
+    ours = PortfolioMargin(terms, lot_risk(terms, prices, tuple(held)))
     required = ours.requirement(np.array(list(held.values())))
-    others = Others(specification, market)
+    others = Others(terms, prices)
     derive = others.derive(held) or (None, None)
     cells = [required.maintenance / 1e6, required.initial / 1e6]
     cells += [others.span(held), others.tims(held), *derive]
