@@ -42,7 +42,7 @@ def specification() -> Specification:
     }
     contracts: list[dict[str, object]] = []
     for name in names:
-        common = {"underlying": name, "multiplier": 1}
+        common = {"underlying": name, "multiplier": 1, "tick_size": "0.01"}
         contracts.append({"name": f"{name}-PERP", "kind": "perpetual", **common})
         for number, date in enumerate(EXPIRIES):
             dated = {"expiry": f"{date}T08:00:00Z", **common}

@@ -68,8 +68,8 @@ def venue_terms_digest(
     vault: bytes,
     reporter: bytes,
     references: Sequence[bytes],
-    rules: Sequence[str],
-    margin: Sequence[tuple[bytes, int, int]],
+    pricing: str,
+    margin: bytes,
     public_rules: bytes,
 ) -> bytes:
     """32 bytes over what an auction runs under.
@@ -78,16 +78,14 @@ def venue_terms_digest(
         material: digest of the public key material.
         vault: address of the vault, 20 bytes.
         reporter: address that reference prices are signed with, 20 bytes.
-        references: digest of each signed reference price, 32 bytes.
-        rules: pricing, tick size, reference price and number of ticks, in words.
-        margin: instrument, rate in parts per million and multiplier, for each instrument.
+        references: digest of each signed reference price, 32 bytes; they lay down the grids.
+        pricing: how the price is found, in a word.
+        margin: digest of contracts, prices and risk arrays that margin follows from, 32 bytes.
         public_rules: `public_rules_digest`.
     """
-    flat = [field for entry in margin for field in entry]
-    words = [rule.encode() for rule in rules]
     prices = absorb(b"", *references)
-    named = (material, vault, reporter, prices, public_rules)
-    fields = absorb(labels.VENUE_TERMS, *named, len(words), *words, *flat)
+    named = (material, vault, reporter, prices, pricing.encode(), margin, public_rules)
+    fields = absorb(labels.VENUE_TERMS, *named)
     return hashlib.sha256(fields).digest()
 
 

@@ -33,14 +33,15 @@ from darkpool.crossing.comparing import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, ration_groups
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.desk import Arrived, Desk, RecordSink
+from darkpool.errors import InsufficientMargin
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
+from darkpool.margin.accounts import PortfolioAccounts
+from darkpool.margin.balances import Balance, balances_of
 from darkpool.margin.bond import BondTerms
 from darkpool.margin.committed import Committed, count_committed
-from darkpool.margin.ledger import MarginLedger
-from darkpool.margin.positions import encode_positions
-from darkpool.margin.terms import MarginTerms
-from darkpool.outcome import AuctionOutcome, Pricing, Settlement
+from darkpool.margin.intents import IntentMargin
+from darkpool.outcome import AuctionOutcome, MarginChange, Pricing, Settlement
 from darkpool.settlement.balances import (
     BalanceLeaf,
     InstrumentResult,
@@ -55,7 +56,6 @@ from darkpool.units import (
     AccountId,
     AuctionId,
     Cash,
-    InstrumentId,
     Interval,
     Lots,
     Tick,
@@ -75,7 +75,7 @@ class Engine:
     masks: MaskFactory
     arrivals: Arrivals
     chain: Chain
-    ledger: MarginLedger
+    accounts: PortfolioAccounts
     confirmations: int
     terms_digest: bytes
 
@@ -83,7 +83,7 @@ class Engine:
 def run_auction(
     engine: Engine,
     terms: AuctionTerms,
-    margin: Mapping[InstrumentId, MarginTerms],
+    margin: IntentMargin,
     bond: BondTerms,
     admission: Admission,
     submissions: Iterable[SealedSubmission | SignedCancellation],
@@ -108,7 +108,8 @@ def run_auction(
     with watch.step("close"):
         progress("close")
         batch, batch_signatures, batch_transaction = _close(engine, terms, arrived.closed)
-        committed = _count_deposits(engine, terms.interval)
+        committed = _count_deposits(engine, terms.interval, margin)
+        before = balances_of(engine.accounts, margin.portfolio)
         arrived.books.set_aside_accounts(committed.short)
         session = engine.committee.begin_auction(terms.interval, record.add_opening)
         beacon = engine.committee.beacon(terms.interval, batch.root)
@@ -130,11 +131,12 @@ def run_auction(
         admission.note_rejections(
             arrived.books.intent(rejection.place) for rejection in arrived.books.rejections
         )
-        _charge(engine.ledger, bond, arrived.books.rejections)
-        leaves = _apply_margin(engine.ledger, terms, books, fills, committed)
+        _charge(engine.accounts, bond, arrived.books.rejections)
+        margins = _apply_margin(engine.accounts, terms, margin, books, fills, committed)
+        after = balances_of(engine.accounts, margin.portfolio)
     with watch.step("settle"):
         progress("settle")
-        settlement = _settle(engine, terms, results, fills, leaves)
+        settlement = _settle(engine, terms, results, fills, after)
     return AuctionOutcome(
         results=results,
         crosses=crosses,
@@ -148,7 +150,9 @@ def run_auction(
         batch_signatures=batch_signatures,
         batch_transaction=batch_transaction,
         settlement=settlement,
-        net_deposits=committed.net_deposits,
+        before=before,
+        after=after,
+        margins=margins,
         transcripts=transcripts,
         beacon=beacon,
         timings_ms=watch.timings_ms,
@@ -158,14 +162,14 @@ def run_auction(
 def _admit(
     engine: Engine,
     terms: AuctionTerms,
-    margin: Mapping[InstrumentId, MarginTerms],
+    margin: IntentMargin,
     bond: BondTerms,
     admission: Admission,
     submissions: Iterable[SealedSubmission | SignedCancellation],
     record: RecordSink,
 ) -> Arrived:
     """Admit until the submissions end, which is when the interval has closed."""
-    desk = Desk(engine.order, engine.arrivals, engine.ledger, terms, margin, bond, admission)
+    desk = Desk(engine.order, engine.arrivals, engine.accounts, terms, margin, bond, admission)
     for number, submission in enumerate(submissions):
         desk.take(number, submission)
     return desk.close(record)
@@ -184,11 +188,11 @@ def _close(
     return batch, signatures, transaction
 
 
-def _count_deposits(engine: Engine, interval: Interval) -> Committed:
+def _count_deposits(engine: Engine, interval: Interval, margin: IntentMargin) -> Committed:
     """Book what the vault holds as of the commitment of the batch, which pauses it."""
     flows = engine.chain.flows_before(interval)
     vault = {name: Cash(flow.deposited - flow.withdrawn) for name, flow in flows.items()}
-    return count_committed(engine.ledger, vault)
+    return count_committed(engine.accounts, vault, margin.portfolio)
 
 
 def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
@@ -239,7 +243,7 @@ def _check_shapes(
 def _cross(
     engine: Engine,
     terms: AuctionTerms,
-    margin: Mapping[InstrumentId, MarginTerms],
+    margin: IntentMargin,
     books: Books,
     beacon: Beacon,
     session: Session,
@@ -303,38 +307,54 @@ def _check_caps(book: Book, lots: FilledLots) -> None:
             raise ImplausibleOpening("fills", f"at most the cap of {cap} lots", f"{size} lots")
 
 
-def _charge(ledger: MarginLedger, bond: BondTerms, rejections: Iterable[Rejection]) -> None:
+def _charge(accounts: PortfolioAccounts, bond: BondTerms, rejections: Iterable[Rejection]) -> None:
     """Take what each intent at fault costs from its account's bond, in batch order."""
     for rejection in sorted(rejections, key=lambda rejection: rejection.place):
-        ledger.charge_bond(rejection.account, bond.charge(), bond.treasury)
+        accounts.charge_bond(rejection.account, bond.charge(), bond.treasury)
 
 
 def _apply_margin(
-    ledger: MarginLedger,
+    accounts: PortfolioAccounts,
     terms: AuctionTerms,
+    margin: IntentMargin,
     books: Sequence[Book],
     fills: Sequence[Fill],
     committed: Committed,
-) -> tuple[BalanceLeaf, ...]:
-    """Post margin for fills, release the rest and the bonds, and return everyone's balance."""
+) -> dict[AccountId, MarginChange]:
+    """Book fills, release the other intents and the bonds; returns what changed for who traded."""
     filled = {(fill.instrument, fill.account) for fill in fills}
+    traders = sorted({fill.account for fill in fills})
+    before = {account: _initial_margin(accounts, account, margin) for account in traders}
     for fill in fills:
         auction = AuctionId(fill.instrument, terms.interval)
         price = terms.grids[fill.instrument].units_of(fill.tick)
-        ledger.post(fill.account, auction, fill.side, fill.size, price)
+        accounts.fill(fill.account, auction, fill.side, fill.size, price)
     for book in books:
         for account in book.accounts:
             if (book.instrument, account) not in filled and account not in committed.short:
-                ledger.release(account, AuctionId(book.instrument, terms.interval))
-    ledger.release_bonds()
-    ledger.verify_conservation()
-    return tuple(_leaf(ledger, account) for account in ledger.accounts())
+                accounts.release(account, AuctionId(book.instrument, terms.interval))
+    accounts.release_bonds()
+    accounts.verify_conservation()
+    return {account: _change(accounts, account, before[account], margin) for account in traders}
 
 
-def _leaf(ledger: MarginLedger, account: AccountId) -> BalanceLeaf:
-    held = ledger.collateral(account)
-    encoded = encode_positions(ledger.positions(account))
-    return BalanceLeaf(account, held.withdrawable, held.encumbered, positions_root(encoded))
+def _initial_margin(accounts: PortfolioAccounts, account: AccountId, margin: IntentMargin) -> Cash:
+    return margin.portfolio.requirement(accounts.holdings(account).net).initial
+
+
+def _change(
+    accounts: PortfolioAccounts, account: AccountId, before: Cash, margin: IntentMargin
+) -> MarginChange:
+    """What a trader needs now, and has.
+
+    Raises:
+        InsufficientMargin: less than it needs, which its reservations do not let happen.
+    """
+    after = _initial_margin(accounts, account, margin)
+    equity = Cash(accounts.surplus(account, margin.portfolio) + after)
+    if equity < after:
+        raise InsufficientMargin(after, equity)
+    return MarginChange(before, after, equity)
 
 
 def _settle(
@@ -342,8 +362,12 @@ def _settle(
     terms: AuctionTerms,
     results: Sequence[InstrumentResult],
     fills: Sequence[Fill],
-    leaves: Sequence[BalanceLeaf],
+    balances: Sequence[Balance],
 ) -> Settlement:
+    leaves = tuple(
+        BalanceLeaf(b.account, b.withdrawable, b.encumbered, positions_root(b.positions))
+        for b in balances
+    )
     roots = SettlementRoot(
         terms.interval, results_root(results), fills_root(fills), balances_root(leaves)
     )
@@ -357,7 +381,7 @@ def _settle(
         tuple(results),
         roots.fills_root,
         roots.balances_root,
-        tuple(leaves),
+        leaves,
         signatures,
         transaction,
     )

@@ -25,7 +25,7 @@ from darkpool.batching.participation import (
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.book import SealedBook
 from darkpool.margin.committed import Shortfall
-from darkpool.margin.terms import MarginTerms
+from darkpool.margin.intents import IntentMargin
 from darkpool.record_schema import IntentRecord
 from darkpool.units import (
     AccountId,
@@ -220,11 +220,11 @@ class Books:
             self.rejections.append(Rejection(place, account, fault))
             self._take_out(place)
 
-    def participate(self, terms: AuctionTerms, margin: Mapping[InstrumentId, MarginTerms]) -> None:
+    def participate(self, terms: AuctionTerms, margin: IntentMargin) -> None:
         """Set aside, at no fault of theirs, who may not take part beside those that are left."""
         for book in self.traded():
             candidates = [
-                self._candidate(book.intents[number], terms, margin[book.instrument])
+                self._candidate(book.intents[number], terms, margin)
                 for number in sorted(book.sealed.intents.present)
             ]
             decided = decide_participation(candidates, terms.owners_min)
@@ -232,12 +232,12 @@ class Books:
             for entry in decided.set_aside:
                 self._take_out(entry.intent)
 
-    def _candidate(self, place: int, terms: AuctionTerms, margin: MarginTerms) -> Candidate:
+    def _candidate(self, place: int, terms: AuctionTerms, margin: IntentMargin) -> Candidate:
         sealed = self.intent(place)
         return Candidate(
             place,
             terms.owner_of(sealed.account),
-            margin.initial_margin(Lots(sealed.cap)),
+            margin.alone(InstrumentId(sealed.instrument), Lots(sealed.cap)),
             Cash(sealed.others_collateral_min),
             sealed.offset,
         )

@@ -24,6 +24,7 @@ from darkpool.cli_input import (
     UnreadableFile,
     chain_key,
     decimal,
+    listing_of,
     read_text,
     require_url,
     whole,
@@ -121,20 +122,6 @@ _Price = Annotated[Decimal, typer.Option(parser=decimal, metavar="PRICE", show_d
 @app.command()
 def auction(
     orders: Annotated[Path, typer.Argument(metavar="ORDERS.csv", show_default=False)],
-    tick: Annotated[
-        Decimal,
-        typer.Option(parser=decimal, metavar="PRICE", show_default=False, help="Tick size."),
-    ],
-    reference: Annotated[
-        Decimal,
-        typer.Option(
-            parser=decimal,
-            metavar="PRICE",
-            show_default=False,
-            help="Reference price, a multiple of the tick size; the middle of the grid. "
-            "The venue's reporter signs it for every instrument.",
-        ),
-    ],
     ticks: Annotated[
         int,
         typer.Option(
@@ -144,6 +131,34 @@ def auction(
             help="Prices on the grid, 1 to 2047: the reference is number N // 2, counted from 0.",
         ),
     ],
+    tick: Annotated[
+        Decimal | None,
+        typer.Option(parser=decimal, metavar="PRICE", show_default=False, help="Tick size."),
+    ] = None,
+    reference: Annotated[
+        Decimal | None,
+        typer.Option(
+            parser=decimal,
+            metavar="PRICE",
+            show_default=False,
+            help="Reference price, a multiple of the tick size; the middle of the grid. "
+            "The venue's reporter signs it for every instrument.",
+        ),
+    ] = None,
+    contracts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SPEC.toml",
+            help="Contracts and risk parameters; else contracts.toml beside MARKET.json.",
+        ),
+    ] = None,
+    market: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MARKET.json",
+            help="Trade contracts, at these prices; instead of --tick and --reference.",
+        ),
+    ] = None,
     pricing: Annotated[
         Literal["uniform", "reference"],
         typer.Option(
@@ -163,12 +178,16 @@ def auction(
         typer.Option(
             parser=whole,
             metavar="PPM",
-            help="Initial margin, in parts per million of the notional at the grid's worst price.",
+            help="Initial margin in parts per million of the value, where there is no SPEC.toml.",
         ),
     ] = 100_000,
     multiplier: Annotated[
         int,
-        typer.Option(parser=whole, metavar="N", help="Units of the underlying in one contract."),
+        typer.Option(
+            parser=whole,
+            metavar="N",
+            help="Units of the underlying in one contract, where there is no SPEC.toml.",
+        ),
     ] = 1,
     owners_min: Annotated[
         int,
@@ -216,15 +235,21 @@ def auction(
     at a worse price than it asked for. On the passive side, a buy below the lowest price or a sell
     above the highest could never trade and is refused.
 
+    With --market an instrument is a contract of SPEC.toml, each with a grid of its
+    own around its value, and an account's contracts are margined together. Otherwise all
+    instruments have one grid, and margin is a part of the value of each.
+
     Prices are in the quote currency with at most six decimals; cash is counted in millionths of
     it. Rows are counted from 0, the header line not included.
     """
     from darkpool.admission.orders import read_orders
-    from darkpool.units import InstrumentName, PriceGrid
+    from darkpool.listing import ContractListing
+    from darkpool.units import InstrumentName
 
     require_url(chain)
-    grid = PriceGrid(tick, reference, ticks)
-    read = read_orders(orders, grid, InstrumentName(DEFAULT_INSTRUMENT))
+    listing = listing_of(tick, reference, ticks, (margin_rate, multiplier), contracts, market)
+    grids = listing.grids if isinstance(listing, ContractListing) else listing.grid
+    read = read_orders(orders, grids, InstrumentName(DEFAULT_INSTRUMENT))
     key = chain_key()
 
     from darkpool.cli_output import auction_document, exact_json, output, print_auction, progress
@@ -235,8 +260,8 @@ def auction(
     from darkpool.wargames.intruders import draw_intruders
 
     instruments = sorted({identifier(order.instrument) for order in read})
-    intruders = draw_intruders(attackers, instruments, grid)
-    terms = VenueTerms(grid, Pricing(pricing), keypers, margin_rate, multiplier, owners_min)
+    intruders = draw_intruders(attackers, instruments, ticks)
+    terms = VenueTerms(listing, Pricing(pricing), keypers, owners_min)
     _require_apart(record, openings)
     with progress() as shown:
         result = run_orders(

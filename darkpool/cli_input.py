@@ -6,7 +6,7 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import typer
@@ -14,8 +14,13 @@ import typer
 from darkpool.errors import BadInput
 from darkpool.limits import DECIMAL_DIGITS_MAX
 
+if TYPE_CHECKING:
+    from darkpool.listing import ContractListing, OutrightListing
+
 CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
+CONTRACTS_NAME: Final = "contracts.toml"
+MARGIN_FILE_MAX_BYTES: Final = 16 << 20
 
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WHOLE: Final = re.compile(r"-?[0-9]+")
@@ -35,6 +40,15 @@ class InvalidChainUrl(BadInput):
 
     def __init__(self, got: str) -> None:
         super().__init__(f"chain: expected http:// or https:// and a host, got {got}")
+        self.got = got
+
+
+class InvalidListing(BadInput):
+    """Options that do not say what is traded, or say it twice."""
+
+    def __init__(self, got: str) -> None:
+        expected = "--tick and --reference, or --market"
+        super().__init__(f"what is traded: expected {expected}, got {got}")
         self.got = got
 
 
@@ -101,6 +115,47 @@ def read_whole(path: Path, bytes_max: int) -> str:
         return data.decode()
     except UnicodeDecodeError:
         raise UnreadableFile(path, "bytes that are not UTF-8") from None
+
+
+def contracts_beside(market: Path) -> Path:
+    """Where the specification of a market is, if nobody says otherwise."""
+    return market.parent / CONTRACTS_NAME
+
+
+def listing_of(
+    tick: Decimal | None,
+    reference: Decimal | None,
+    ticks: int,
+    outright: tuple[int, int],
+    contracts: Path | None,
+    market: Path | None,
+) -> OutrightListing | ContractListing:
+    """What is traded: contracts of a specification, or outright instruments at one price.
+
+    `outright` are the margin rate and the multiplier of the latter.
+
+    Raises:
+        InvalidListing: neither of the two, or both.
+        BadInput: files that cannot be used, or no such grid.
+    """
+    from darkpool.listing import ContractListing, OutrightListing
+    from darkpool.units import PriceGrid
+
+    given = {"--tick": tick, "--reference": reference, "--contracts": contracts, "--market": market}
+    named = [name for name, value in given.items() if value is not None]
+    if tick is not None and reference is not None and named == ["--tick", "--reference"]:
+        return OutrightListing(PriceGrid(tick, reference, ticks), *outright)
+    if market is None or tick is not None or reference is not None:
+        raise InvalidListing(" and ".join(named) or "nothing")
+
+    from darkpool.margin.contracts import read_specification
+    from darkpool.margin.market import Market, read_market_form
+
+    source = contracts or contracts_beside(market)
+    specification = read_specification(str(source), read_whole(source, MARGIN_FILE_MAX_BYTES))
+    form = read_market_form(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
+    Market(str(market), form)
+    return ContractListing(specification, form, ticks)
 
 
 def require_url(url: str | None) -> None:

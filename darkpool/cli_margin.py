@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from darkpool.cli_input import read_whole, whole
+from darkpool.cli_input import (
+    CONTRACTS_NAME,
+    MARGIN_FILE_MAX_BYTES,
+    contracts_beside,
+    read_whole,
+    whole,
+)
 from darkpool.errors import BadInput
 
 if TYPE_CHECKING:
@@ -16,9 +22,6 @@ if TYPE_CHECKING:
     from darkpool.margin.caps import Holdings
     from darkpool.margin.contracts import Contract, Specification
     from darkpool.margin.market import Market
-
-_CONTRACTS_NAME: Final = "contracts.toml"
-_FILE_MAX_BYTES: Final = 16 << 20
 
 
 class InvalidAddition(BadInput):
@@ -57,7 +60,7 @@ def margin(
         typer.Option(
             metavar="FILE",
             show_default=False,
-            help=f"Contracts and risk parameters; else {_CONTRACTS_NAME} beside the market file.",
+            help=f"Contracts and risk parameters; else {CONTRACTS_NAME} beside the market file.",
         ),
     ] = None,
     add: Annotated[
@@ -87,10 +90,10 @@ def margin(
     from darkpool.margin.report import added_at_value, margin_report
     from darkpool.margin_output import margin_document, print_margin
 
-    source = contracts or market.parent / _CONTRACTS_NAME
-    specification = read_specification(str(source), read_whole(source, _FILE_MAX_BYTES))
-    prices = read_market(str(market), read_whole(market, _FILE_MAX_BYTES))
-    text = read_whole(portfolio, _FILE_MAX_BYTES)
+    source = contracts or contracts_beside(market)
+    specification = read_specification(str(source), read_whole(source, MARGIN_FILE_MAX_BYTES))
+    prices = read_market(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
+    text = read_whole(portfolio, MARGIN_FILE_MAX_BYTES)
     held = read_portfolio(str(portfolio), text, specification)
     report = margin_report(specification, prices, *held)
     after = None

@@ -14,8 +14,17 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from darkpool.units import PriceUnits, price_decimal
+
 if TYPE_CHECKING:
-    from darkpool.venue_result import LeftOut, NotAdmitted, RowFill, TakenOut, VenueResult
+    from darkpool.venue_result import (
+        AccountMargin,
+        LeftOut,
+        NotAdmitted,
+        RowFill,
+        TakenOut,
+        VenueResult,
+    )
     from darkpool.verification.report import AuditReport
 
 STEPS: Final = {
@@ -27,7 +36,7 @@ STEPS: Final = {
     "masks": "Wait for masks",
     "shape": "Check that all intents are orders, encrypted",
     "cross": "Cross encrypted",
-    "margin": "Post and release margin",
+    "margin": "Book fills and check margin",
     "settle": "Settle on the chain",
     "record": "Make the record durable",
     "read": "Read the record",
@@ -133,6 +142,15 @@ def auction_document(result: VenueResult) -> dict[str, object]:
             }
             for fill in result.fills
         ],
+        "margins": [
+            {
+                "account": margin.account,
+                "before": price_decimal(PriceUnits(margin.before)),
+                "after": price_decimal(PriceUnits(margin.after)),
+                "equity": price_decimal(PriceUnits(margin.equity)),
+            }
+            for margin in result.margins
+        ],
         "instruments": instruments,
         "taken_out": [
             {
@@ -182,6 +200,11 @@ def print_auction(console: Console, result: VenueResult) -> None:
         console.print(fills_table(result.fills[:FILLS_SHOWN_MAX]))
     if len(result.fills) > FILLS_SHOWN_MAX:
         console.print(f"and {len(result.fills) - FILLS_SHOWN_MAX} more fills; --json has them all")
+    if result.margins:
+        console.print(margins_table(result.margins[:FILLS_SHOWN_MAX]))
+    if len(result.margins) > FILLS_SHOWN_MAX:
+        more = len(result.margins) - FILLS_SHOWN_MAX
+        console.print(f"and {more} more accounts; --json has them all")
     if result.refused:
         console.print(refused_table(result.refused))
     if result.taken_out:
@@ -234,6 +257,18 @@ def fills_table(fills: Sequence[RowFill]) -> Table:
         # a name may look like a style or an emoji's code
         account, instrument = Text(fill.account), Text(fill.instrument)
         table.add_row(str(fill.row), account, instrument, fill.side.label, str(fill.size))
+    return table
+
+
+def margins_table(margins: Sequence[AccountMargin]) -> Table:
+    """What the positions of those who traded need, before and after, and their equity."""
+    table = Table("account", title="Initial margin of who traded")
+    for name in ("before", "after", "equity"):
+        table.add_column(name, justify="right")
+    for one in margins:
+        amounts = (one.before, one.after, one.equity)
+        cells = [f"{price_decimal(PriceUnits(amount)):,f}" for amount in amounts]
+        table.add_row(Text(one.account), *cells)
     return table
 
 

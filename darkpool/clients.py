@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
@@ -27,7 +27,8 @@ from darkpool.clock import SystemClock
 from darkpool.errors import BadInput
 from darkpool.limits import CAPS_SUM_MAX_LOTS
 from darkpool.margin.bond import BondTerms
-from darkpool.margin.terms import MarginTerms
+from darkpool.margin.caps import LiveIntent, in_order
+from darkpool.margin.intents import IntentMargin
 from darkpool.units import (
     AccountId,
     AccountLabel,
@@ -148,20 +149,24 @@ class LocalClients:
         self.parties = _mixed(self._orders, strangers)
         self.sealing_ns = 0
 
-    def deposits(
-        self, margin: Mapping[InstrumentId, MarginTerms], bond: BondTerms
-    ) -> dict[AccountId, Cash]:
-        """What each account pays in: the bond and the initial margin of its orders' public caps."""
-        amounts: dict[AccountId, Cash] = {}
+    def deposits(self, margin: IntentMargin, bond: BondTerms) -> dict[AccountId, Cash]:
+        """What each account pays in: the bond, and what its orders' public caps need together.
+
+        Raises:
+            BeyondMargin: caps of which margin cannot be computed.
+        """
+        live: dict[AccountId, list[LiveIntent]] = defaultdict(list)
         for party in self.parties:
             if isinstance(party, Order):
                 account = account_of(address_of(self._keys[party.account]))
                 cap = self._cap(party)
             else:
                 account, cap = party.account, party.cap
-            needed = margin[instrument_of(party)].initial_margin(cap)
-            amounts[account] = Cash(amounts.get(account, bond.amount) + needed)
-        return amounts
+            live[account].append(margin.intent(instrument_of(party), cap))
+        return {
+            account: Cash(bond.amount + margin.together(in_order(intents)))
+            for account, intents in live.items()
+        }
 
     def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
         """Seal for one party after the other, as they are asked for: none is held.

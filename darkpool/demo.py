@@ -34,6 +34,7 @@ from darkpool.clients import identifier
 from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
 from darkpool.errors import CheckFailed, OutOfBounds
 from darkpool.fills.priority import priority_permutation
+from darkpool.listing import OutrightListing
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
@@ -73,7 +74,7 @@ _TELLS: Final = {
 }
 _SIZE_MAX_LOTS: Final = 40
 _SPREAD_TICKS: Final = 12
-_TERMS: Final = VenueTerms(GRID, Pricing.UNIFORM, 4, 100_000, 50)
+_TERMS: Final = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
 
 
 class TwinDiffers(CheckFailed):
@@ -110,19 +111,21 @@ def plain_twin(
     orders: Sequence[Order], terms: VenueTerms, beacon: bytes
 ) -> tuple[tuple[InstrumentOutcome, ...], tuple[RowFill, ...]]:
     """What the same orders give in the clear: every instrument's result, and fills by row."""
+    grids = terms.listing.of(order.instrument for order in orders).grids
     outcomes, fills = [], []
     for instrument in dict.fromkeys(order.instrument for order in orders):
         mine = [order for order in orders if order.instrument == instrument]
-        book = Book.from_orders(mine, terms.grid.ticks)
+        grid = grids[instrument]
+        book = Book.from_orders(mine, grid.ticks)
         priority = priority_permutation(beacon, identifier(instrument), len(mine))
         if terms.pricing is Pricing.UNIFORM:
             cross = clear_uniform(book, priority)
         else:
-            cross = clear_reference(book, terms.grid.reference_tick, priority)
+            cross = clear_reference(book, grid.reference_tick, priority)
         if not isinstance(cross, Cross):
             outcomes.append(InstrumentOutcome(instrument, None, Lots(0), None, exhausted=False))
             continue
-        price = terms.grid.price_of(cross.tick)
+        price = grid.price_of(cross.tick)
         outcomes.append(
             InstrumentOutcome(
                 instrument, price, cross.volume, cross.short_side, exhausted=cross.exhausted
@@ -243,13 +246,13 @@ def _tell_result(console: Console, result: VenueResult) -> None:
 
 def _tell_margin(console: Console, record: Record) -> None:
     summary = record.summary
-    _title(console, "Margin: reserved at admission for the cap, posted for fills, the rest free")
-    table = Table("", "free", "posted", title="All accounts together")
+    _title(console, "Margin: covered at admission for the cap, held for positions, the rest free")
+    table = Table("", "free", "held", title="All accounts together")
     for name, balances in (("deposited", summary.before), ("settled", summary.after)):
         free = sum(balance.withdrawable for balance in balances)
-        posted = sum(balance.encumbered for balance in balances)
+        held = sum(balance.encumbered for balance in balances)
         table.add_row(
-            name, f"{price_decimal(PriceUnits(free)):,f}", f"{price_decimal(PriceUnits(posted)):,f}"
+            name, f"{price_decimal(PriceUnits(free)):,f}", f"{price_decimal(PriceUnits(held)):,f}"
         )
     console.print(table)
 

@@ -21,12 +21,12 @@ from darkpool.admission.intent import (
 from darkpool.books import Books, place_of
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.errors import MarginError
+from darkpool.margin.accounts import PortfolioAccounts
 from darkpool.margin.bond import BondTerms
-from darkpool.margin.ledger import MarginLedger
-from darkpool.margin.terms import MarginTerms
+from darkpool.margin.intents import IntentMargin
 from darkpool.outcome import Refusal
 from darkpool.record_schema import CancellationRecord, IntentRecord
-from darkpool.units import AccountId, AuctionId, InstrumentId, Lots
+from darkpool.units import AccountId, AuctionId, Lots
 
 
 class RecordSink(Protocol):
@@ -71,13 +71,13 @@ class Desk:
         self,
         order: Evaluator,
         arrivals: Arrivals,
-        ledger: MarginLedger,
+        accounts: PortfolioAccounts,
         terms: AuctionTerms,
-        margin: Mapping[InstrumentId, MarginTerms],
+        margin: IntentMargin,
         bond: BondTerms,
         admission: Admission,
     ) -> None:
-        self._ledger = ledger
+        self._accounts = accounts
         self._margin = margin
         self._bond = bond
         self._admission = admission
@@ -99,9 +99,10 @@ class Desk:
     def _admit(self, number: int, submission: SealedSubmission) -> None:
         proven = self._admission.prove(submission)
         account, auction = place_of(proven.sealed)
-        self._ledger.hold_bond(account, self._bond)
-        cap = Lots(proven.sealed.cap)
-        self._ledger.reserve(account, auction, self._margin[auction.instrument], cap)
+        self._margin.require_open(auction.instrument)
+        margin, prices = self._margin.portfolio, self._margin.prices(auction.instrument)
+        self._accounts.hold_bond(account, self._bond, margin)
+        self._accounts.reserve(account, auction, Lots(proven.sealed.cap), prices, margin)
         self._reserved[proven.digest] = (account, auction)
         self._submissions[proven.digest] = number
         self.books.add(proven)
@@ -123,7 +124,7 @@ class Desk:
 
     def _release(self, intent: bytes) -> None:
         if intent in self._reserved:
-            self._ledger.release(*self._reserved.pop(intent))
+            self._accounts.release(*self._reserved.pop(intent))
             self.books.cancel(intent)
 
     def close(self, record: RecordSink) -> Arrived:

@@ -11,7 +11,7 @@ from darkpool.admission.opening_file import OpeningFile, verify_opening_file
 from darkpool.errors import OutOfBounds
 from darkpool.record import Record
 from darkpool.record_schema import AuctionSummary
-from darkpool.units import PriceGrid, Side, Tick
+from darkpool.units import PriceGrid, Side, Tick, shortest_decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,7 @@ def disclose(directory: Path, intent: int, opening_text: str) -> Disclosure:
     verify_signature(sealed.digest(summary.venue.domain()), entry.signature, sealed.account)
     verify_opening_file(opening, sealed, record.ciphertext(intent), record.material())
     order = opening.intent
-    grid = PriceGrid(
-        Decimal(summary.grid.tick_size), Decimal(summary.grid.reference), summary.grid.ticks
-    )
-    name, filled = _traded(summary, intent)
+    name, filled, grid = _traded(summary, intent)
     return Disclosure(
         intent,
         f"0x{sealed.account.hex()}",
@@ -74,11 +71,17 @@ def disclose(directory: Path, intent: int, opening_text: str) -> Disclosure:
     )
 
 
-def _traded(summary: AuctionSummary, intent: int) -> tuple[str, int]:
-    """Name of an intent's instrument, and the lots that it traded."""
+def _traded(summary: AuctionSummary, intent: int) -> tuple[str, int, PriceGrid]:
+    """Name of an intent's instrument, the lots that it traded, and the instrument's grid."""
     for number, instrument in enumerate(summary.instruments):
         if intent in instrument.intents:
+            reference = summary.references[number]
+            grid = PriceGrid(
+                shortest_decimal(reference.tick_size),
+                shortest_decimal(reference.price),
+                reference.ticks,
+            )
             place = instrument.intents.index(intent)
             fills = [f for f in summary.fills if (f.instrument, f.intent) == (number, place)]
-            return instrument.name, sum(fill.size for fill in fills)
+            return instrument.name, sum(fill.size for fill in fills), grid
     raise OutOfBounds("intent of an instrument", 0, len(summary.instruments) - 1, intent)

@@ -6,7 +6,7 @@ expected and what came.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -120,6 +120,26 @@ class InsufficientMargin(MarginError):
         super().__init__(f"margin: required {required}, available {available}")
         self.required = required
         self.available = available
+
+
+class BeyondMargin(MarginError, BadInput):
+    """Positions, or what an intent could make of them, too large to compute margin of."""
+
+    def __init__(self, quantity: str, highest: int, got: int) -> None:
+        super().__init__(f"margin, {quantity}: expected at most {highest}, got {got}")
+        self.quantity = quantity
+        self.highest = highest
+        self.got = got
+
+
+class TradingHalted(MarginError):
+    """An intent that would add risk on a number that nobody may rely on now."""
+
+    def __init__(self, underlying: str, halts: Mapping[str, str]) -> None:
+        shown = ", ".join(f"{name}: {halt}" for name, halt in halts.items())
+        super().__init__(f"prices of {underlying}: expected none that is halted, got {shown}")
+        self.underlying = underlying
+        self.halts = dict(halts)
 
 
 class UnknownReservation(MarginError):

@@ -14,6 +14,7 @@ from darkpool.committee.local import Beacon
 from darkpool.crossing.encrypted import EncryptedCross
 from darkpool.errors import MarginError
 from darkpool.fills.fills import Fill
+from darkpool.margin.balances import Balance
 from darkpool.settlement.balances import BalanceLeaf, InstrumentResult
 from darkpool.settlement.evidence import TransactionReceiptInfo
 from darkpool.units import AccountId, Cash
@@ -47,6 +48,18 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginChange:
+    """Initial margin of a trader's positions before and after its fills, and its equity then.
+
+    In cash units, at the prices of the interval.
+    """
+
+    before: Cash
+    after: Cash
+    equity: Cash
+
+
+@dataclass(frozen=True, slots=True)
 class AuctionOutcome:
     """What an interval's auctions led to.
 
@@ -56,8 +69,9 @@ class AuctionOutcome:
         refusals: the other submissions.
         rejections: intents that were found to be at fault after the batch was final.
         set_aside: intents that took no part at no fault of theirs.
-        net_deposits: deposits less withdrawals between the first look at the vault and the
-            commitment of the batch.
+        before: balances as of the commitment of the batch.
+        after: as they were settled.
+        margins: of every account that traded.
         transcripts: keypers' signatures on all openings, by keyper.
         timings_ms: milliseconds by step; `close_to_fills` is the crossing.
     """
@@ -74,7 +88,9 @@ class AuctionOutcome:
     batch_signatures: Mapping[int, bytes]
     batch_transaction: TransactionReceiptInfo
     settlement: Settlement
-    net_deposits: Mapping[AccountId, Cash]
+    before: tuple[Balance, ...]
+    after: tuple[Balance, ...]
+    margins: Mapping[AccountId, MarginChange]
     transcripts: Mapping[int, bytes]
     beacon: Beacon
     timings_ms: Mapping[str, int]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crypto.attestation import opening_context, public_rules_digest, venue_terms_digest
 from darkpool.admission.intent import AuctionTerms
 from darkpool.admission.reference import SignedReference
 from darkpool.crossing.encrypted import EncryptedCross
+from darkpool.margin.balances import Balance
 from darkpool.margin.bond import BondTerms
-from darkpool.margin.ledger import MarginLedger
-from darkpool.margin.positions import encode_positions
-from darkpool.margin.terms import MarginTerms
+from darkpool.margin.intents import IntentMargin
 from darkpool.outcome import AuctionOutcome, Pricing
 from darkpool.record_schema import (
     AuctionSummary,
@@ -21,9 +19,7 @@ from darkpool.record_schema import (
     BondRecord,
     CommitteeRecord,
     FillRecord,
-    GridRecord,
     InstrumentRecord,
-    MarginRecord,
     OutcomeRecord,
     OwnerRecord,
     ParticipationRecord,
@@ -37,48 +33,24 @@ from darkpool.settlement.balances import results_root
 from darkpool.settlement.evidence import Deployment, TransactionReceiptInfo
 from darkpool.units import (
     AccountId,
-    Cash,
     InstrumentId,
-    InstrumentName,
-    PriceGrid,
     account_bytes,
-    account_of,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class PublicTerms:
-    """What everybody knows before an interval opens; instruments by the names that people use."""
+    """What everybody knows before an interval opens."""
 
     auction: AuctionTerms
     pricing: Pricing
-    margin: Mapping[InstrumentId, MarginTerms]
+    margin: IntentMargin
     bond: BondTerms
-    names: Mapping[InstrumentId, InstrumentName]
     deployment: Deployment
 
 
-def balances_of(ledger: MarginLedger) -> tuple[BalanceRecord, ...]:
-    """Everyone's collateral and positions as they stand now, in the ledger's order."""
-    records = []
-    for account in ledger.accounts():
-        held = ledger.collateral(account)
-        positions = encode_positions(ledger.positions(account))
-        address = account_bytes(account)
-        records.append(BalanceRecord(address, held.withdrawable, held.encumbered, positions))
-    return tuple(records)
-
-
-def auction_summary(
-    terms: PublicTerms,
-    outcome: AuctionOutcome,
-    before: tuple[BalanceRecord, ...],
-    after: tuple[BalanceRecord, ...],
-) -> AuctionSummary:
-    """All of an interval's auctions that is not a ciphertext, a key or an opening.
-
-    `before` and `after` are `balances_of` the ledger before admission and after settlement.
-    """
+def auction_summary(terms: PublicTerms, outcome: AuctionOutcome) -> AuctionSummary:
+    """All of an interval's auctions that is not a ciphertext, a key or an opening."""
     deployment, interval = terms.deployment, terms.auction.interval
     domain = deployment.domain()
     instruments = _instruments(terms, outcome)
@@ -87,7 +59,7 @@ def auction_summary(
         interval=interval,
         closes_ms=terms.auction.closes_ms,
         pricing=terms.pricing.value,
-        grid=_grid(next(iter(terms.auction.grids.values()))),
+        ticks=next(iter(terms.auction.grids.values())).ticks,
         reporter=account_bytes(terms.auction.reporter),
         references=tuple(reference_record(terms.auction.references[name]) for name in places),
         committee=_committee(terms),
@@ -116,8 +88,8 @@ def auction_summary(
             )
             for fill in outcome.fills
         ),
-        before=_with_net_deposits(before, outcome.net_deposits),
-        after=after,
+        before=_balances(outcome.before),
+        after=_balances(outcome.after),
         batch=BatchRecord(
             outcome.batch.root,
             outcome.batch.count,
@@ -135,19 +107,18 @@ def auction_summary(
 def terms_digest(
     auction: AuctionTerms,
     pricing: Pricing,
-    margin: Mapping[InstrumentId, MarginTerms],
+    margin: IntentMargin,
     bond: BondTerms,
     deployment: Deployment,
 ) -> bytes:
     """What the keypers sign that an auction ran under."""
-    grid = _grid(next(iter(auction.grids.values())))
     return venue_terms_digest(
         auction.material.digest(),
         account_bytes(deployment.vault),
         account_bytes(auction.reporter),
-        [auction.references[name].message.digest(auction.domain) for name in sorted(margin)],
-        (pricing.value, grid.tick_size, grid.reference, str(grid.ticks)),
-        [(name, margin[name].rate_ppm, margin[name].multiplier) for name in sorted(margin)],
+        [signed.message.digest(auction.domain) for _, signed in sorted(auction.references.items())],
+        pricing.value,
+        margin.inputs.digest(),
         public_rules_digest(
             {entry.account: entry.owner for entry in participation_record(auction).owners},
             (auction.owners_min, auction.cap_min, bond.amount, bond.charge_ppm),
@@ -156,21 +127,11 @@ def terms_digest(
     )
 
 
-def _with_net_deposits(
-    balances: tuple[BalanceRecord, ...], net_deposits: Mapping[AccountId, Cash]
-) -> tuple[BalanceRecord, ...]:
-    """Balances as of the commitment, also of accounts that had none before, in the same order."""
-    late = {account_bytes(account): amount for account, amount in net_deposits.items()}
-    none = encode_positions({})
-    known = {balance.account: balance for balance in balances}
-    for account, amount in late.items():
-        before = known.get(account, BalanceRecord(account, 0, 0, none))
-        known[account] = replace(before, withdrawable=before.withdrawable + amount)
-    return tuple(known[account] for account in sorted(known, key=account_of))
-
-
-def _grid(grid: PriceGrid) -> GridRecord:
-    return GridRecord(f"{grid.tick_size:f}", f"{grid.reference:f}", grid.ticks)
+def _balances(balances: tuple[Balance, ...]) -> tuple[BalanceRecord, ...]:
+    return tuple(
+        BalanceRecord(account_bytes(b.account), b.withdrawable, b.encumbered, b.positions)
+        for b in balances
+    )
 
 
 def reference_record(reference: SignedReference) -> ReferenceRecord:
@@ -212,15 +173,12 @@ def _instruments(terms: PublicTerms, outcome: AuctionOutcome) -> tuple[Instrumen
         book.instrument: (tuple(book.intents), None if cross is None else _outcome(cross))
         for book, cross in zip(outcome.books, outcome.crosses, strict=True)
     }
-    without = {name: ((), None) for name in sorted(terms.margin) if name not in traded}
+    names = terms.margin.names
+    without = {name: ((), None) for name in sorted(names) if name not in traded}
     return tuple(
-        InstrumentRecord(terms.names[name], name, intents, crossed, _margin(terms.margin[name]))
+        InstrumentRecord(names[name], name, intents, crossed)
         for name, (intents, crossed) in {**traded, **without}.items()
     )
-
-
-def _margin(margin: MarginTerms) -> MarginRecord:
-    return MarginRecord(margin.rate_ppm, margin.multiplier, margin.worst_price)
 
 
 def _outcome(cross: EncryptedCross) -> OutcomeRecord:

@@ -5,6 +5,9 @@ A record is a folder of these files, all named in `manifest.json` with their SHA
 | file | what |
 | --- | --- |
 | `record.json` | terms, results, fills, collateral, signatures, evidence of the chain |
+| `contracts.json` | specification: contracts and risk parameters |
+| `market.json` | prices that margin is computed at, with the signed reports they come from |
+| `risk.json` | what a unit of each contract is worth now, and in each scenario of margin |
 | `intents.json` | sealed intents and their accounts' signatures, in batch order |
 | `ciphertexts.bin` | their ciphertexts in wire form, one after the other, in the same order |
 | `material/*` | public, relinearisation and Galois keys of the epoch |
@@ -16,45 +19,47 @@ A record is a folder of these files, all named in `manifest.json` with their SHA
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from crypto.ciphertext import Ciphertext, from_wire, level_primes, to_wire, wire_size
+from crypto.ciphertext import Ciphertext, from_wire, level_primes, wire_size
 from crypto.encryption import PublicKey
 from crypto.errors import CryptoError
 from crypto.keys import PublicMaterial, RingKeys, comparison_elements, order_elements
 from crypto.lanes import DIGIT_VALUES, LaneShape
 from crypto.masks import TABLE_LEVEL, Draw, DrawnMask
-from crypto.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet, RingParameters
+from crypto.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 from crypto.replicated import Committee
-from crypto.revealing import Revealed
 from crypto.ring import Words
 from darkpool.record_files import (
+    CIPHERTEXTS,
     MANIFEST,
     MANIFEST_VERSION,
+    MARGIN_FILES,
     Manifest,
-    PendingDirectory,
     file_digest,
     files_of,
     read_bytes,
     read_npy,
     read_whole,
 )
-from darkpool.record_json import JSON_BYTES_MAX, MalformedRecord, from_json, to_json
+from darkpool.record_json import JSON_BYTES_MAX, MalformedRecord, from_json
+from darkpool.record_margin import (
+    MARGIN_VERSION,
+    MarginInputs,
+    MarketRecord,
+    RiskArraysFile,
+    SpecificationRecord,
+)
 from darkpool.record_schema import (
     RECORD_VERSION,
-    AuctionSummary,
-    CancellationRecord,
-    IntentRecord,
     IntentsFile,
-    MaskRecord,
     MasksFile,
     OpeningRecord,
     OpeningsFile,
@@ -65,7 +70,6 @@ from darkpool.record_schema import (
 KEY_BYTES_MAX: Final = 1 << 30
 PARAMETER_SETS: Final = {p.name: p for p in (STANDARD, TEST_INSECURE_SMALL)}
 
-_CIPHERTEXTS: Final = "ciphertexts.bin"
 _KEY_FILES: Final = ("public.npy", "relinearisation.seal", "galois.seal")
 _MASK_FILES: Final = ("order.bin", "tables.npy")
 _OPENING_FILES: Final = ("ciphertext.bin", "shares.npy", "values.npy", "support.npy")
@@ -88,111 +92,6 @@ class OpenedRecord:
     support: npt.NDArray[np.bool_]
     shares: tuple[Words, ...]
     values: npt.NDArray[np.int64]
-
-
-class RecordWriter:
-    """Writes a record as the auction goes along; leaving it by an exception removes everything.
-
-    Raises:
-        RecordExists: the directory exists.
-    """
-
-    def __init__(self, directory: Path, parameters: ParameterSet) -> None:
-        self._parameters = parameters
-        self._pending = PendingDirectory(directory)
-        self._ciphertexts = self._pending.stream(_CIPHERTEXTS)
-        self._envelope_keys: tuple[bytes, ...] = ()
-        self._intents: list[IntentRecord] = []
-        self._cancellations: list[CancellationRecord] = []
-        self._masks: list[MaskRecord] = []
-        self._openings: list[OpeningRecord] = []
-        self._complete = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if not self._complete:
-            self.abandon()
-
-    def add_material(self, material: PublicMaterial) -> None:
-        """Keep the public keys of the epoch."""
-        self._envelope_keys = material.envelope_keys
-        for ring, keys in (("order", material.order), ("comparison", material.comparison)):
-            self._pending.write_npy(f"material/{ring}-public.npy", keys.public.words, "<u8")
-            self._pending.write(f"material/{ring}-relinearisation.seal", [keys.relinearisation])
-            self._pending.write(f"material/{ring}-galois.seal", [keys.galois])
-
-    def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
-        """Append an admitted intent, in batch order."""
-        self._ciphertexts.write(to_wire(ciphertext))
-        self._intents.append(intent)
-
-    def add_cancellation(self, cancelled: CancellationRecord) -> None:
-        """Append an intent that was taken back."""
-        self._cancellations.append(cancelled)
-
-    def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
-        """Keep a mask that is about to be used."""
-        number, shape = mask.draw.number, mask.draw.shape
-        self._pending.write(f"masks/{number}-order.bin", map(to_wire, mask.order))
-        self._pending.write_npy(f"masks/{number}-tables.npy", mask.tables, "<u8")
-        self._masks.append(MaskRecord(number, shape.lanes, dict(sorted(attestations.items()))))
-
-    def add_opening(self, opened: Revealed) -> None:
-        """Append an opening, in the order in which they are made."""
-        request = opened.request
-        ciphertext = request.covered.ciphertext
-        ring: Ring = "order" if ciphertext.ring == self._parameters.order else "comparison"
-        stem = f"openings/{len(self._openings)}"
-        self._pending.write(f"{stem}-ciphertext.bin", [to_wire(ciphertext)])
-        self._pending.write_npy(f"{stem}-shares.npy", np.stack(opened.shares), "<u8")
-        self._pending.write_npy(f"{stem}-values.npy", opened.values, "<i8")
-        self._pending.write_npy(f"{stem}-support.npy", request.covered.support, "|u1")
-        self._openings.append(
-            OpeningRecord(
-                context=request.context,
-                epoch=request.epoch,
-                sequence=request.sequence,
-                purpose=request.purpose,
-                ring=ring,
-                level=ciphertext.level,
-                mask_number=request.covered.mask_number,
-                mask_part=request.covered.mask_part,
-                budget_before_bits=opened.budget_before_bits,
-                budget_after_bits=opened.budget_after_bits,
-                liars=opened.liars,
-            )
-        )
-
-    def finish(self, summary: AuctionSummary) -> Path:
-        """Write the rest, make all of it durable and move it to its place; returns the place.
-
-        Raises:
-            RecordExists: the directory exists by now.
-        """
-        record = RecordFile(RECORD_VERSION, self._parameters.name, self._envelope_keys, summary)
-        intents = IntentsFile(RECORD_VERSION, tuple(self._intents), tuple(self._cancellations))
-        parts: tuple[tuple[str, object], ...] = (
-            ("record.json", record),
-            ("intents.json", intents),
-            ("masks.json", MasksFile(RECORD_VERSION, tuple(self._masks))),
-            ("openings.json", OpeningsFile(RECORD_VERSION, tuple(self._openings))),
-        )
-        for name, part in parts:
-            self._pending.write(name, [to_json(part)])
-        place = self._pending.complete()
-        self._complete = True
-        return place
-
-    def abandon(self) -> None:
-        """Remove what was written; nothing ever stood at the record's place."""
-        self._pending.abandon()
 
 
 class Record:
@@ -223,6 +122,14 @@ class Record:
         ):
             if version != RECORD_VERSION:
                 raise MalformedRecord(name, f"version {RECORD_VERSION}", version)
+        self.margin = MarginInputs(
+            _load(directory, "contracts.json", SpecificationRecord),
+            _load(directory, "market.json", MarketRecord),
+            _load(directory, "risk.json", RiskArraysFile),
+        )
+        for name, version in zip(MARGIN_FILES, self.margin.versions(), strict=True):
+            if version != MARGIN_VERSION:
+                raise MalformedRecord(name, f"version {MARGIN_VERSION}", version)
         self.intents = intents.intents
         self.cancellations = intents.cancellations
         self.masks = masks.masks
@@ -265,7 +172,7 @@ class Record:
         """
         ring, part = self.parameters.order, f"ciphertext {index}"
         size = wire_size(ring, len(ring.data_primes))
-        data = read_bytes(self._directory / _CIPHERTEXTS, part, size, index * size)
+        data = read_bytes(self._directory / CIPHERTEXTS, part, size, index * size)
         return _ciphertexts(part, data, ring, 1)[0]
 
     def material(self) -> PublicMaterial:
@@ -351,7 +258,7 @@ class Record:
         self.manifest.require_names()
         named = {*self.manifest.files, MANIFEST}
         expected = {MANIFEST, "record.json", "intents.json", "masks.json", "openings.json"}
-        expected |= {_CIPHERTEXTS}
+        expected |= {CIPHERTEXTS, *MARGIN_FILES}
         for name in ("order", "comparison"):
             expected |= {f"material/{name}-{kind}" for kind in _KEY_FILES}
         for mask in self.masks:
@@ -365,9 +272,9 @@ class Record:
                 raise MalformedRecord(what, "exactly its files", f"{difference} {kind}")
         ring = self.parameters.order
         size = len(self.intents) * wire_size(ring, len(ring.data_primes))
-        got = (self._directory / _CIPHERTEXTS).stat().st_size
+        got = (self._directory / CIPHERTEXTS).stat().st_size
         if got != size:
-            raise MalformedRecord(_CIPHERTEXTS, f"{size} bytes", got)
+            raise MalformedRecord(CIPHERTEXTS, f"{size} bytes", got)
 
     def _require_form(self) -> None:
         """Check what numbers mean: places, keypers, sizes of committee and grid."""
@@ -378,7 +285,8 @@ class Record:
         _require("committee.addresses", n, len(summary.committee.addresses))
         _require("beacon_shares", n, len(summary.beacon_shares))
         _require("envelope_keys", n, len(self._envelope_keys))
-        _require_below("grid.ticks", self.parameters.ticks_max + 1, [summary.grid.ticks])
+        _require_below("ticks", self.parameters.ticks_max + 1, [summary.ticks])
+        _require("references", len(summary.instruments), len(summary.references))
         for name, signatures in (
             ("batch.signatures", summary.batch.signatures),
             ("settlement.signatures", summary.settlement.signatures),

@@ -26,6 +26,8 @@ from darkpool.record_json import MalformedRecord, to_json
 
 MANIFEST: Final = "manifest.json"
 MANIFEST_VERSION: Final = 1
+CIPHERTEXTS: Final = "ciphertexts.bin"
+MARGIN_FILES: Final = ("contracts.json", "market.json", "risk.json")
 
 _NAME: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?:/[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)?")
 

@@ -43,18 +43,10 @@ class CommitteeRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class GridRecord:
-    """The price grid: decimal numbers as text; tick `ticks // 2` has the reference price."""
-
-    tick_size: DecimalText
-    reference: DecimalText
-    ticks: Small
-
-
-@dataclass(frozen=True, slots=True)
 class ReferenceRecord:
     """A signed reference price; `price` and `tick_size` in 10**-6 units, `observed_at` in Unix ms.
 
+    It lays down its instrument's price grid: tick k has `price` + (k - `ticks` // 2) `tick_size`.
     The fields but the signature are those of the signed message.
     """
 
@@ -92,19 +84,11 @@ class OutcomeRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class MarginRecord:
-    """Initial margin: rate of the notional at the worst price of the grid, in 10**-6 units."""
-
-    rate_ppm: Small
-    multiplier: Small
-    worst_price_units: int
-
-
-@dataclass(frozen=True, slots=True)
 class InstrumentRecord:
     """One instrument's auction.
 
     Attributes:
+        name: of its contract in the specification.
         identifier: 32 bytes that stand for it in signed messages.
         intents: places in the batch of its intents, ascending; may be none.
         outcome: None where nothing crossed.
@@ -114,7 +98,6 @@ class InstrumentRecord:
     identifier: Hash
     intents: tuple[Small, ...]
     outcome: OutcomeRecord | None
-    margin: MarginRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +114,11 @@ class FillRecord:
 
 @dataclass(frozen=True, slots=True)
 class BalanceRecord:
-    """An account's collateral in cash units, and its positions as the ledger encodes them."""
+    """An account's collateral in cash units, and its positions as they are encoded for the root.
+
+    `withdrawable` is what nothing stands against, `encumbered` the rest of its cash; gains and
+    losses since variation was settled last are in neither.
+    """
 
     account: Address
     withdrawable: Cash
@@ -221,8 +208,9 @@ class AuctionSummary:
 
     Attributes:
         reporter: address that signs reference prices.
-        references: of every instrument, in their order; the grid is what they say.
+        references: of every instrument, in their order; the grids are what they say.
         closes_ms: Unix milliseconds from which on nothing was certified or cancelled.
+        ticks: prices on the grid of each instrument.
         context: 32 bytes that openings are bound to.
         beacon_shares: 32 bytes of each virtual party, in share order.
         instruments: all that the terms name, those without intents last.
@@ -234,7 +222,7 @@ class AuctionSummary:
     interval: int
     closes_ms: int
     pricing: Pricing
-    grid: GridRecord
+    ticks: Small
     reporter: Address
     references: tuple[ReferenceRecord, ...]
     committee: CommitteeRecord

@@ -170,6 +170,14 @@ def price_decimal(units: PriceUnits) -> Decimal:
     return Decimal(units).scaleb(-PRICE_DECIMALS)
 
 
+def shortest_decimal(units: int) -> Decimal:
+    """The same with as few decimals as it has."""
+    places = PRICE_DECIMALS
+    while places and units % 10 == 0:
+        units, places = units // 10, places - 1
+    return Decimal(units).scaleb(-places)
+
+
 @dataclass(frozen=True, slots=True)
 class PriceGrid:
     """The only prices there are: `ticks` of them, `tick_size` apart, around a reference.

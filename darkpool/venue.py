@@ -32,7 +32,7 @@ from crypto.seal import Evaluator
 from darkpool.admission.admit import Admission
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
-from darkpool.admission.reference import ReferenceWatch, Reporter
+from darkpool.admission.reference import ReferenceWatch, Reporter, SignedReference
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction import Engine, mask_shapes, run_auction
 from darkpool.clients import (
@@ -50,17 +50,21 @@ from darkpool.crossing.arrivals import Arrivals
 from darkpool.desk import RecordSink
 from darkpool.errors import BadInput
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
+from darkpool.listing import Listed
+from darkpool.margin.accounts import PortfolioAccounts
 from darkpool.margin.bond import BondTerms
-from darkpool.margin.ledger import MarginLedger
+from darkpool.margin.intents import IntentMargin
 from darkpool.outcome import AuctionOutcome
-from darkpool.publishing import PublicTerms, auction_summary, balances_of, terms_digest
-from darkpool.record import RecordWriter
+from darkpool.publishing import PublicTerms, auction_summary, terms_digest
 from darkpool.record_schema import CancellationRecord, IntentRecord
+from darkpool.record_writer import RecordWriter
+from darkpool.reporting import reported
 from darkpool.settlement.chain import Chain
 from darkpool.units import (
     FIRST_INTERVAL,
     AccountId,
     Cash,
+    InstrumentId,
     Interval,
     account_of,
 )
@@ -142,7 +146,7 @@ def run_orders(
     """
     places.require_apart()
     watch = Stopwatch()
-    margin = dict.fromkeys((identifier(order.instrument) for order in orders), terms.margin())
+    listed = terms.listing.of(order.instrument for order in orders)
     with ExitStack() as stack:
         record = None
         if places.record is not None:
@@ -158,7 +162,7 @@ def run_orders(
             material, seats = _deal(parameters, terms.keypers, state)
         with watch.step("chain"):
             progress("chain", 0, 0)
-            public = _deploy(terms, material, seats, chain, orders, clock)
+            public = _deploy(terms, listed, material, seats, chain, clock)
         references = ReferenceWatch(public.auction.domain, public.auction.reporter, clock)
         references.accept(public.auction.interval, public.auction.references)
         register = AdmissionRegister(state / "register.sqlite")
@@ -170,18 +174,19 @@ def run_orders(
         )
         if record is not None:
             record.add_material(material)
+            record.add_margin(public.margin.inputs)
         with watch.step("deposit"):
             progress("deposit", 0, 0)
-            ledger = _deposit(chain, public.bond, clients.deposits(margin, public.bond))
-        before = balances_of(ledger)
-        engine = _engine(public, seats, chain, masks, arrivals, ledger, references, clock)
+            amounts = clients.deposits(public.margin, public.bond)
+            accounts = _deposit(chain, public.bond, amounts, listed)
+        engine = _engine(public, seats, chain, masks, arrivals, accounts, references, clock)
         admission = Admission(public.auction, clock, engine.committee.keypers, register)
         sink = record or _NoRecord()
         outcome = _auction(engine, public, admission, clients, sink, progress, clock)
         if record is not None:
             with watch.step("record"):
                 progress("record", 0, 0)
-                record.finish(auction_summary(public, outcome, before, balances_of(ledger)))
+                record.finish(auction_summary(public, outcome))
         if openings is not None:
             openings.finish(outcome.admitted)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
@@ -202,35 +207,39 @@ def _deal(
 
 def _deploy(
     terms: VenueTerms,
+    listed: Listed,
     material: PublicMaterial,
     seats: Sequence[CommitteeSeat],
     chain: Chain,
-    orders: Sequence[Order],
     clock: Clock,
 ) -> PublicTerms:
     """Deploy the contracts; from then on it is public what this venue is.
 
-    The venue plays its reporter as well: it signs the reference price that it was given, now.
+    The venue plays its reporters as well: they sign the prices that they were given, now.
     """
     addresses = [account_of(address_of(seat.signing_key)) for seat in seats]
     deployment = chain.deploy(addresses)
-    names = {identifier(order.instrument): order.instrument for order in orders}
+    grids = {identifier(name): grid for name, grid in listed.grids.items()}
     domain = deployment.domain()
+    market, halted = reported(listed.market, domain, clock)
+    margin = IntentMargin(listed.specification, market, grids, halted)
     reporter = Reporter(PrivateKey().secret, clock)
+    references: dict[InstrumentId, SignedReference] = {}
+    for name, grid in grids.items():
+        references |= reporter.sign(grid, [name], FIRST_INTERVAL, domain)
     auction = AuctionTerms(
         domain,
         material,
         FIRST_INTERVAL,
         reporter.address,
-        reporter.sign(terms.grid, names, FIRST_INTERVAL, domain),
+        references,
         clock.unix_ms() + INTERVAL_MS,
         deployment.keypers,
         owners_min=terms.owners_min,
         cap_min=terms.cap_min,
     ).require_fresh(clock)
     bond = terms.bond_terms(deployment.operator)
-    margin = dict.fromkeys(names, terms.margin())
-    return PublicTerms(auction, terms.pricing, margin, bond, names, deployment)
+    return PublicTerms(auction, terms.pricing, margin, bond, deployment)
 
 
 @contextmanager
@@ -304,18 +313,20 @@ def _starting_processes() -> Iterator[None]:
         signal.raise_signal(got)
 
 
-def _deposit(chain: Chain, bond: BondTerms, amounts: Mapping[AccountId, Cash]) -> MarginLedger:
+def _deposit(
+    chain: Chain, bond: BondTerms, amounts: Mapping[AccountId, Cash], listed: Listed
+) -> PortfolioAccounts:
     """Pay collateral into the vault, and credit what the chain says has arrived.
 
     The treasury has a balance from the start: what it is paid later is never a new account's.
     """
     chain.fund_and_deposit({account: amount for account, amount in amounts.items() if amount})
     flows = chain.flows_before(FIRST_INTERVAL)
-    ledger = MarginLedger()
+    accounts = PortfolioAccounts(listed.specification)
     for account in {**amounts, bond.treasury: Cash(0)}:
         flow = flows.get(account)
-        ledger.credit(account, Cash(0 if flow is None else flow.deposited - flow.withdrawn))
-    return ledger
+        accounts.deposit(account, Cash(0 if flow is None else flow.deposited - flow.withdrawn))
+    return accounts
 
 
 def _final_root(chain: Chain) -> FinalRoot:
@@ -335,7 +346,7 @@ def _engine(
     chain: Chain,
     masks: MaskFactory,
     arrivals: Arrivals,
-    ledger: MarginLedger,
+    accounts: PortfolioAccounts,
     references: ReferenceWatch,
     clock: Clock,
 ) -> Engine:
@@ -350,7 +361,7 @@ def _engine(
         public.auction, public.pricing, public.margin, public.bond, public.deployment
     )
     return Engine(
-        order, comparison, committee, masks, arrivals, chain, ledger, CONFIRMATIONS, rules
+        order, comparison, committee, masks, arrivals, chain, accounts, CONFIRMATIONS, rules
     )
 
 

@@ -14,7 +14,7 @@ from darkpool.clients import LocalClients, Stranger
 from darkpool.errors import CheckFailed
 from darkpool.outcome import AuctionOutcome
 from darkpool.publishing import PublicTerms
-from darkpool.units import AccountId, AccountLabel, InstrumentName, Lots, Side
+from darkpool.units import AccountId, AccountLabel, Cash, InstrumentName, Lots, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,22 @@ class InstrumentOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountMargin:
+    """Initial margin of an account that traded, before and after, and its equity; cash units."""
+
+    account: AccountLabel
+    before: Cash
+    after: Cash
+    equity: Cash
+
+
+@dataclass(frozen=True, slots=True)
 class VenueResult:
     """What an order file led to.
 
     Attributes:
         fills: in the order of the rows.
+        margins: of every account that traded, by name.
         taken_out: intents at fault, in the order in which they were found.
         left_out: intents that took no part at no fault of theirs.
         refused: submissions that did not become intents.
@@ -105,6 +116,7 @@ class VenueResult:
     outcome: AuctionOutcome
     instruments: tuple[InstrumentOutcome, ...]
     fills: tuple[RowFill, ...]
+    margins: tuple[AccountMargin, ...]
     taken_out: tuple[TakenOut, ...]
     left_out: tuple[LeftOut, ...]
     refused: tuple[NotAdmitted, ...]
@@ -138,7 +150,7 @@ def venue_result(
     batch = [clients.parties[submission] for submission in outcome.admitted]
     instruments, fills = [], []
     for book, cross in zip(outcome.books, outcome.crosses, strict=True):
-        name = public.names[book.instrument]
+        name = public.margin.names[book.instrument]
         grid = public.auction.grids[book.instrument]
         price = None if cross is None else grid.price_of(cross.tick)
         volume = Lots(0) if cross is None else cross.volume
@@ -146,15 +158,21 @@ def venue_result(
         exhausted = cross is not None and cross.exhausted
         instruments.append(InstrumentOutcome(name, price, volume, short_side, exhausted))
     places = {book.instrument: book.intents for book in outcome.books}
+    labels: dict[AccountId, AccountLabel] = {}
     for fill in outcome.fills:
         order = batch[places[fill.instrument][fill.intent]]
         if not isinstance(order, Order):
             raise StrangerFilled(order.kind, fill.size)
+        labels[fill.account] = order.account
         fills.append(RowFill(order.row, order.account, order.instrument, fill.side, fill.size))
     return VenueResult(
         outcome,
         tuple(instruments),
         tuple(sorted(fills, key=lambda fill: fill.row)),
+        tuple(
+            AccountMargin(labels[account], change.before, change.after, change.equity)
+            for account, change in sorted(outcome.margins.items(), key=lambda item: labels[item[0]])
+        ),
         tuple(
             TakenOut(rejection.place, *_named(batch[rejection.place]), rejection.fault)
             for rejection in outcome.rejections

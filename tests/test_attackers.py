@@ -18,6 +18,7 @@ from darkpool.clients import LocalClients, identifier
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
+from darkpool.listing import OutrightListing
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
@@ -31,7 +32,7 @@ from darkpool.wargames.malformed import MALFORMED
 from tests.verification.conftest import TICKS, orders_of
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
-TERMS = VenueTerms(GRID, Pricing.UNIFORM, 4, 100_000, 50)
+TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
 
 
 def run(
@@ -49,7 +50,7 @@ def run(
 
 
 def intruders(count: int, orders: Sequence[Order]) -> tuple[Intruder, ...]:
-    return draw_intruders(count, sorted({identifier(o.instrument) for o in orders}), GRID)
+    return draw_intruders(count, sorted({identifier(o.instrument) for o in orders}), TICKS)
 
 
 def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> None:
@@ -189,7 +190,7 @@ def test_openings_are_named_by_the_places_of_their_intents(tmp_path: Path) -> No
 
 def test_attackers_are_of_many_kinds_and_of_both_sorts() -> None:
     instrument = identifier(InstrumentName("ES"))
-    drawn = draw_intruders(40, [instrument], GRID)
+    drawn = draw_intruders(40, [instrument], TICKS)
     assert sum(one.kind in MALFORMED for one in drawn) == 20
     assert len({one.kind for one in drawn if one.kind in MALFORMED}) == 20
     assert len({one.account for one in drawn}) == 40
@@ -199,8 +200,7 @@ def test_attackers_are_of_many_kinds_and_of_both_sorts() -> None:
 def test_more_attackers_than_a_run_takes_are_refused() -> None:
     instrument = identifier(InstrumentName("ES"))
     with pytest.raises(OutOfBounds, match="attackers"):
-        draw_intruders(INTRUDERS_MAX + 1, [instrument], GRID)
+        draw_intruders(INTRUDERS_MAX + 1, [instrument], TICKS)
     with pytest.raises(OutOfBounds, match="ticks"):
-        draw_intruders(1, [instrument], PriceGrid(Decimal(1), Decimal(5), 2))
-    short = PriceGrid(Decimal(1), Decimal(5), 2)
-    assert draw_intruders(0, [instrument], short) == ()
+        draw_intruders(1, [instrument], 2)
+    assert draw_intruders(0, [instrument], 2) == ()

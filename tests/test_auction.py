@@ -18,6 +18,7 @@ from darkpool.chain_reader import RecordedVenue
 from darkpool.crossing.comparing import ImplausibleOpening
 from darkpool.errors import InvalidGrid
 from darkpool.fills.fills import FilledLots
+from darkpool.listing import OutrightListing
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
@@ -67,7 +68,7 @@ def test_a_late_deposit_of_anybody_has_a_balance(tmp_path: Path) -> None:
             chain.fund_and_deposit({STRANGER: 1000})
 
     orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
-    terms = VenueTerms(GRID, Pricing.UNIFORM, 4, 100_000, 50)
+    terms = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
     places = Places(record=tmp_path / "record")
     run_orders(orders, terms, TEST_INSECURE_SMALL, lambda: chain, places, pay_late)
     summary = Record.load(tmp_path / "record").summary

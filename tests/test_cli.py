@@ -17,6 +17,7 @@ import pytest
 
 from darkpool.admission.orders import Order, read_orders
 from darkpool.demo import plain_twin
+from darkpool.listing import OutrightListing
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.units import InstrumentName, PriceGrid
@@ -128,7 +129,7 @@ def orders_of(path: Path, grid: PriceGrid) -> list[Order]:
 
 
 def require_twin(path: Path, grid: PriceGrid, document: dict[str, Any], record: Path) -> None:
-    terms = VenueTerms(grid, Pricing.UNIFORM, 4, 100_000, 1)
+    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM, 4)
     beacon = Record.load(record).summary.beacon
     (outcome,), fills = plain_twin(orders_of(path, grid), terms, beacon)
     assert (document["price"], document["volume"]) == (outcome.price, outcome.volume)
@@ -218,11 +219,11 @@ def test_an_audit_names_what_fails(killed_then_run: Run, tmp_path: Path) -> None
             target = copy / path.relative_to(record)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.hardlink_to(path)
-    data = (copy / "record.json").read_bytes()
-    (copy / "record.json").unlink()
+    data = (copy / "contracts.json").read_bytes()
+    (copy / "contracts.json").unlink()
     changed = data.replace(b'"multiplier": 1,', b'"multiplier": 2,')
     assert changed != data
-    (copy / "record.json").write_bytes(changed)
+    (copy / "contracts.json").write_bytes(changed)
     done = darkpool("audit", copy, "--quick", "--json")
     assert done.returncode == 1
     report = json.loads(done.stdout)
@@ -308,6 +309,7 @@ from decimal import Decimal
 from pathlib import Path
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.orders import read_orders
+from darkpool.listing import OutrightListing
 from darkpool.outcome import Pricing
 from darkpool.settlement.chain import Chain
 from darkpool.units import InstrumentName, PriceGrid
@@ -318,7 +320,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), 64)
     orders = read_orders(folder / "orders.csv", grid, InstrumentName("default"))
-    terms = VenueTerms(grid, Pricing.UNIFORM, 4, 100_000, 1)
+    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM, 4)
     places = Places(folder / "record", folder / "openings")
     run_orders(orders, terms, TEST_INSECURE_SMALL, Chain.embedded, places, lambda *step: None)
 """

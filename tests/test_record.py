@@ -29,9 +29,23 @@ from crypto.replicated import Committee
 from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed
 from crypto.ring import Words
 from darkpool.limits import PRICE_MAX_UNITS
-from darkpool.record import Record, RecordWriter
+from darkpool.record import Record
 from darkpool.record_files import RecordExists
 from darkpool.record_json import MalformedRecord, from_json, to_json
+from darkpool.record_margin import (
+    ContractRecord,
+    ExpiryRecord,
+    GroupRecord,
+    MarginInputs,
+    MarketRecord,
+    QuoteRecord,
+    QuotesRecord,
+    ReportRecord,
+    RiskArrayRecord,
+    RiskArraysFile,
+    SpecificationRecord,
+    UnderlyingRecord,
+)
 from darkpool.record_schema import (
     AuctionSummary,
     BalanceRecord,
@@ -39,10 +53,8 @@ from darkpool.record_schema import (
     BondRecord,
     CommitteeRecord,
     FillRecord,
-    GridRecord,
     InstrumentRecord,
     IntentRecord,
-    MarginRecord,
     OutcomeRecord,
     OwnerRecord,
     ParticipationRecord,
@@ -52,6 +64,7 @@ from darkpool.record_schema import (
     TransactionRecord,
     VenueRecord,
 )
+from darkpool.record_writer import RecordWriter
 
 EPOCH = 3
 SMALL = TEST_INSECURE_SMALL
@@ -80,6 +93,7 @@ class Parts:
     def write(self, directory: Path) -> Path:
         with RecordWriter(directory, SMALL) as writer:
             writer.add_material(self.material)
+            writer.add_margin(MARGIN)
             for intent, sealed in self.intents:
                 writer.add_intent(intent, sealed)
             writer.add_mask(self.mask, {2: bytes(65), 0: bytes(65)})
@@ -87,17 +101,45 @@ class Parts:
             return writer.finish(self.summary)
 
 
+QUOTE = QuoteRecord(-7, (ReportRecord(-7, 5, bytes(65)),))
+MARGIN = MarginInputs(
+    SpecificationRecord(
+        1,
+        "all",
+        10**6,
+        0,
+        (UnderlyingRecord("U", 1, 10**6, 2, 3, 4, 5, 6, (1 << 63) - 1, 7),),
+        (GroupRecord("both", ("U", "V"), 500_000),),
+        (ContractRecord("ES H4", "call", "U", 5, 250_000, 1_900_000_000_000, 60_000_000),),
+    ),
+    MarketRecord(
+        1,
+        1_800_000_000_000,
+        (bytes(20),),
+        0,
+        60_000,
+        (
+            QuotesRecord("U", QUOTE, None, ()),
+            QuotesRecord(
+                "V", QUOTE, QUOTE, (ExpiryRecord(1_900_000_000_000, QUOTE, QUOTE, (1,), (QUOTE,)),)
+            ),
+        ),
+    ),
+    RiskArraysFile(1, (RiskArrayRecord((-1, 10**18), (0, 1), -(10**18)),)),
+)
+
+
 def summary_of() -> AuctionSummary:
     transaction = TransactionRecord(bytes(32), 7)
-    margin = MarginRecord(100_000, 5, 99_000_000)
     return AuctionSummary(
         interval=1,
         pricing="uniform",
-        grid=GridRecord("0.25", "-3", 5),
+        ticks=5,
         reporter=bytes(20),
         references=(
             ReferenceRecord(bytes(32), 1, -3_000_000, 250_000, 5, (1 << 64) - 1, bytes(65)),
-        ),
+        )
+        * 2,
         committee=CommitteeRecord(4, EPOCH, 3, tuple(bytes([i]) * 20 for i in range(4))),
         closes_ms=1_900_000_000_000,
         venue=VenueRecord(1, bytes(20), bytes(20)),
@@ -106,10 +148,8 @@ def summary_of() -> AuctionSummary:
         beacon=bytes(32),
         transcripts={1: bytes(65)},
         instruments=(
-            InstrumentRecord(
-                "ES H4", bytes(32), (0, 1), OutcomeRecord(2, 10, 1, exhausted=False), margin
-            ),
-            InstrumentRecord("X", bytes(32), (2,), None, margin),
+            InstrumentRecord("ES H4", bytes(32), (0, 1), OutcomeRecord(2, 10, 1, exhausted=False)),
+            InstrumentRecord("X", bytes(32), (2,), None),
         ),
         fills=(FillRecord(0, 1, bytes(20), 0, 10, 2),),
         before=(BalanceRecord(bytes(20), 1 << 127, 0, b"\1"),),
@@ -232,7 +272,7 @@ KILLED = """
     from crypto.params import TEST_INSECURE_SMALL
     from crypto.replicated import Committee
     from darkpool import record_files
-    from darkpool.record import RecordWriter
+    from darkpool.record_writer import RecordWriter
 
     writes = int(sys.argv[2])
     def dying(self, name, chunks, write=record_files.PendingDirectory.write):
@@ -298,6 +338,7 @@ def test_a_record_of_another_form_is_refused(change: Change, part: str, copy: Pa
     assert caught.value.part == part
 
 
+CONTRACT = "contracts.json.contracts[0]."
 EDITS: list[tuple[str, Callable[[Any], object], str]] = [
     ("record.json", lambda t: t.update(version=2), "record.json"),
     ("record.json", lambda t: t.update(version=True), "record.json.version"),
@@ -319,12 +360,24 @@ EDITS: list[tuple[str, Callable[[Any], object], str]] = [
         lambda t: t["summary"].update(beacon="0X" + "0" * 64),
         "record.json.summary.beacon",
     ),
-    ("record.json", lambda t: t["summary"]["grid"].update(ticks=0xFFFF), "grid.ticks"),
+    ("record.json", lambda t: t["summary"].update(ticks=0xFFFF), "ticks"),
+    ("record.json", lambda t: t["summary"]["references"].pop(), "references"),
     (
         "record.json",
-        lambda t: t["summary"]["grid"].update(tick_size="1e3"),
-        "record.json.summary.grid.tick_size",
+        lambda t: t["summary"]["references"][0].update(tick_size="1e3"),
+        "record.json.summary.references[0].tick_size",
     ),
+    ("contracts.json", lambda t: t.update(version=2), "contracts.json"),
+    ("contracts.json", lambda t: t["contracts"][0].update(kind="swap"), CONTRACT + "kind"),
+    ("contracts.json", lambda t: t["contracts"][0].pop("tick_size"), CONTRACT[:-1]),
+    ("market.json", lambda t: t.update(version=2), "market.json"),
+    (
+        "market.json",
+        lambda t: t["underlyings"][0]["index"]["reports"][0].update(signature="0x00"),
+        "market.json.underlyings[0].index.reports[0].signature",
+    ),
+    ("risk.json", lambda t: t.update(version=0), "risk.json"),
+    ("risk.json", lambda t: t["contracts"][0]["low"].append("1"), "risk.json.contracts[0].low[2]"),
     ("record.json", lambda t: t["summary"]["committee"].update(size=5), "committee"),
     ("record.json", lambda t: t["summary"]["committee"]["addresses"].pop(), "committee.addresses"),
     ("record.json", lambda t: t["summary"]["beacon_shares"].pop(), "beacon_shares"),

@@ -16,7 +16,7 @@ from darkpool.chain_reader import RecordedVenue
 from darkpool.clients import LocalClients
 from darkpool.margin.bond import BondTerms
 from darkpool.margin.committed import Shortfall
-from darkpool.margin.terms import MarginTerms
+from darkpool.margin.intents import IntentMargin
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
 from darkpool.settlement.evidence import AccountFlow
@@ -24,7 +24,6 @@ from darkpool.units import (
     AccountId,
     AccountLabel,
     Cash,
-    InstrumentId,
     Interval,
     Tick,
     account_bytes,
@@ -89,9 +88,7 @@ def venue(monkeypatch: pytest.MonkeyPatch) -> Venue:
     class Known(LocalClients):
         """Clients whose keys the test knows, and who pay in a little more than they need."""
 
-        def deposits(
-            self, margin: Mapping[InstrumentId, MarginTerms], bond: BondTerms
-        ) -> dict[AccountId, Cash]:
+        def deposits(self, margin: IntentMargin, bond: BondTerms) -> dict[AccountId, Cash]:
             made.keys |= self._keys
             paid = super().deposits(margin, bond)
             made.paid |= {account: Cash(amount + SPARE) for account, amount in paid.items()}

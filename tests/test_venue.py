@@ -20,8 +20,9 @@ from darkpool.clients import FolderExists
 from darkpool.clock import SimulatedClock, SystemClock
 from darkpool.demo import GRID, TwinDiffers, generated_orders, plain_twin, verify_twin
 from darkpool.disclosure import disclose
-from darkpool.errors import InvalidOpeningFile, OutOfBounds
+from darkpool.errors import BeyondMargin, InvalidOpeningFile, OutOfBounds
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AGE_MAX_MS
+from darkpool.listing import OutrightListing
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.record_files import RecordExists
@@ -33,7 +34,7 @@ from darkpool.venue_terms import VenueTerms
 from darkpool.verification.audit import audit
 
 FEW_TICKS = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
-TERMS = VenueTerms(FEW_TICKS, Pricing.UNIFORM, 4, 100_000, 50, owners_min=1)
+TERMS = VenueTerms(OutrightListing(FEW_TICKS, 100_000, 50), Pricing.UNIFORM, 4, owners_min=1)
 HEADER = "account,side,size,limit,instrument\n"
 ORDERS = HEADER + (
     "ann,buy,5,4806,ES\n"
@@ -45,8 +46,8 @@ ORDERS = HEADER + (
 )
 
 
-def read(text: str, terms: VenueTerms = TERMS) -> list[Order]:
-    return parse_orders(text.encode(), "orders", terms.grid, InstrumentName("ES"))
+def read(text: str) -> list[Order]:
+    return parse_orders(text.encode(), "orders", FEW_TICKS, InstrumentName("ES"))
 
 
 def silent(_step: str, _done: int, _total: int) -> None:
@@ -130,7 +131,7 @@ def test_every_opening_opens_its_own_intent_and_no_other(done: Run) -> None:
         text = (done.openings / f"{order.row}.json").read_text()
         disclosed = disclose(done.record, order.row, text)
         assert (disclosed.side, disclosed.size) == (order.side, order.size)
-        assert disclosed.limit == TERMS.grid.price_of(order.limit)
+        assert disclosed.limit == FEW_TICKS.price_of(order.limit)
         assert disclosed.instrument == order.instrument
         filled = [fill.size for fill in done.result.fills if fill.row == order.row]
         assert disclosed.filled == sum(filled)
@@ -234,7 +235,7 @@ def test_whatever_ends_a_run_leaves_nothing(done: Run, tmp_path: Path, last: str
 )
 def test_terms_have_bounds(keypers: int, rate: int, multiplier: int) -> None:
     with pytest.raises(OutOfBounds):
-        VenueTerms(TERMS.grid, Pricing.UNIFORM, keypers, rate, multiplier)
+        VenueTerms(OutrightListing(FEW_TICKS, rate, multiplier), Pricing.UNIFORM, keypers)
 
 
 @pytest.mark.parametrize(
@@ -254,14 +255,14 @@ def test_public_rules_have_bounds(changes: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("pricing", list(Pricing))
 def test_three_keypers_and_no_margin(tmp_path: Path, pricing: Pricing) -> None:
-    terms = VenueTerms(TERMS.grid, pricing, 3, 0, 1, owners_min=1, bond=Cash(0))
-    orders = read(ORDERS, terms)
+    terms = VenueTerms(OutrightListing(FEW_TICKS, 0, 1), pricing, 3, owners_min=1, bond=Cash(0))
+    orders = read(ORDERS)
     result = run(orders, terms, Places(tmp_path / "record"))
     verify_twin(orders, terms, result)
     assert len(result.keypers) == 3
-    assert not any(
-        leaf.withdrawable or leaf.encumbered for leaf in result.outcome.settlement.leaves
-    )
+    if pricing is Pricing.REFERENCE:
+        assert not any(leaf.encumbered for leaf in result.outcome.settlement.leaves)
+    assert all(one.before == one.after == 0 <= one.equity for one in result.margins)
     assert audit(tmp_path / "record", quick=True).ok
 
 
@@ -315,8 +316,15 @@ def test_keypers_open_nothing_on_a_reference_that_is_too_old_by_then(
     assert not (tmp_path / "r").exists()
 
 
-def test_one_order_does_not_cross() -> None:
+def test_an_order_beyond_what_margin_is_computed_for_is_refused() -> None:
     orders = read(HEADER + "ann,sell,10000000,4805,ES\n")
+    with pytest.raises(BeyondMargin, match="exposure") as caught:
+        run(orders)
+    assert caught.value.exit_code == 2
+
+
+def test_one_order_does_not_cross() -> None:
+    orders = read(HEADER + "ann,sell,1000000,4805,ES\n")
     result = run(orders)
     assert plain_twin(orders, TERMS, result.outcome.beacon.value) == (result.instruments, ())
     assert result.instruments[0].price is None

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from crypto.commitment import Domain, ReferencePrice, address_of, sign, verify_signature
 from crypto.errors import InvalidMessageField, InvalidSignature
 from darkpool.clock import Clock
 from darkpool.errors import BadInput
 from darkpool.limits import (
-    PRICE_DECIMALS,
     REFERENCE_AGE_AT_CLOSE_MAX_MS,
     REFERENCE_AGE_MAX_MS,
     REFERENCE_AHEAD_MAX_MS,
@@ -30,6 +28,7 @@ from darkpool.units import (
     account_bytes,
     account_of,
     price_units,
+    shortest_decimal,
 )
 
 
@@ -127,7 +126,9 @@ class SignedReference:
             InvalidGrid: the price is no multiple of the tick size, or there is no such grid.
         """
         message = self.message
-        return PriceGrid(_decimal(message.tick_size), _decimal(message.price), message.ticks)
+        return PriceGrid(
+            shortest_decimal(message.tick_size), shortest_decimal(message.price), message.ticks
+        )
 
 
 class Reporter:
@@ -202,11 +203,3 @@ class ReferenceWatch:
             raise MissingReference(f"interval {interval}", "references accepted before", "none")
         for reference in accepted.values():
             reference.require_fresh(self._clock.unix_ms(), REFERENCE_AGE_AT_CLOSE_MAX_MS)
-
-
-def _decimal(units: int) -> Decimal:
-    """The number of price units, with as few decimals as it has."""
-    places = PRICE_DECIMALS
-    while places and units % 10 == 0:
-        units, places = units // 10, places - 1
-    return Decimal(units).scaleb(-places)

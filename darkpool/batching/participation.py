@@ -35,7 +35,7 @@ class Candidate:
     Attributes:
         intent: its place in the batch; every candidate has one of its own.
         owner: whose it is.
-        reserved: margin that is held for its cap, the bond not counted.
+        reserved: margin that its cap needs by itself, the bond not counted.
         others_min: signed minimum of what other owners have reserved in the auction.
         offset: whether it is an offset order.
     """

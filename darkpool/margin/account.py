@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from darkpool.margin.caps import LiveIntent
+from darkpool.margin.caps import LiveIntent, in_order
 from darkpool.units import AuctionId
 
 
@@ -17,6 +17,8 @@ class Account:
         cost: what they cost since variation was settled last.
         entry: what the open lots cost when they were taken, which ranks gains and moves no money.
         live: intents that may still fill, by auction.
+        paid: deposits less withdrawals.
+        bond: cash that is held besides, None while there is no bond.
     """
 
     cash: int = 0
@@ -24,11 +26,17 @@ class Account:
     cost: dict[int, int] = field(default_factory=dict)
     entry: dict[int, int] = field(default_factory=dict)
     live: dict[AuctionId, LiveIntent] = field(default_factory=dict)
+    paid: int = 0
+    bond: int | None = None
 
     @property
     def is_flat(self) -> bool:
         """Whether nothing is held, and nothing that was held is unsettled."""
         return not any(self.net.values()) and not any(self.cost.values())
+
+    def intents(self) -> list[LiveIntent]:
+        """Live intents in the order in which margin is computed for them."""
+        return in_order(self.live.values())
 
     def trade(self, place: int, lots: int, cost: int) -> None:
         """Add lots that were bought or, below zero, sold, and what they cost in cash units."""

@@ -19,7 +19,7 @@ against the account, add up to no less together.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
@@ -56,6 +56,11 @@ class LiveIntent:
     def cost(self, lots: int) -> int:
         """What a fill costs at its worst price, cash units; negative lots are sold."""
         return lots * (self.highest if lots > 0 else self.lowest) * self.multiplier
+
+
+def in_order(live: Iterable[LiveIntent]) -> list[LiveIntent]:
+    """Live intents by contract, then by cap: which of many are combined is the same for all."""
+    return sorted(live, key=lambda intent: (intent.contract, intent.cap))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from darkpool.margin.ledger import MarginLedger
+from darkpool.margin.accounts import PortfolioAccounts
+from darkpool.margin.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash
 
 
@@ -20,7 +21,7 @@ class Committed:
     """What was booked.
 
     Attributes:
-        net_deposits: deposits less withdrawals since the ledger last looked, where there are any.
+        net_deposits: deposits less withdrawals since the accounts last looked, where there are any.
         short: accounts that do not cover their bond and the margin of all their intents.
     """
 
@@ -28,7 +29,9 @@ class Committed:
     short: Mapping[AccountId, Shortfall]
 
 
-def count_committed(ledger: MarginLedger, vault: Mapping[AccountId, Cash]) -> Committed:
+def count_committed(
+    accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash], margin: PortfolioMargin
+) -> Committed:
     """Book what came and what left; whoever is short then has nothing reserved any more.
 
     Anybody may pay in for anybody until the commitment, and take its own deposit back. `vault` is
@@ -37,23 +40,22 @@ def count_committed(ledger: MarginLedger, vault: Mapping[AccountId, Cash]) -> Co
     Raises:
         InsufficientMargin: margin of positions, or what was charged, has left, which the vault does
             not pay out.
-        OutOfBounds: an account would hold more than `CASH_MAX`.
+        OutOfBounds: more cash than `CASH_MAX`.
     """
     net_deposits: dict[AccountId, Cash] = {}
     short: dict[AccountId, Shortfall] = {}
-    for account in sorted({*vault, *ledger.accounts()}):
-        held = ledger.collateral(account)
-        change = Cash(vault.get(account, 0) - ledger.paid(account))
+    for account in sorted({*vault, *accounts.accounts()}):
+        change = Cash(vault.get(account, 0) - accounts.paid(account))
         if change == 0:
             continue
         net_deposits[account] = change
         if change > 0:
-            ledger.credit(account, change)
+            accounts.deposit(account, change)
             continue
-        required = Cash(held.reserved + held.bond)
-        available = Cash(held.free + required + change)
-        if available < required:
-            ledger.release_account(account)
-            short[account] = Shortfall(required, available)
-        ledger.debit(account, Cash(-change))
+        required, available = accounts.required(account, margin)
+        left = Cash(available + change)
+        if left < required:
+            accounts.release_account(account)
+            short[account] = Shortfall(required, left)
+        accounts.withdraw(account, Cash(-change), margin)
     return Committed(net_deposits, short)

@@ -1,13 +1,13 @@
 """What can be traded, and the risk parameters that margin is computed by: the specification.
 
-A specification is a TOML file, of a version, and one hash stands for all of it. Everything that is
+A specification is a TOML file, of a version, and is published whole with every auction; the hash
+that keypers sign with the terms covers it. Everything that is
 cash-settled has one multiplier: a contract on `multiplier` units of its underlying gains that many
 cash units for a price unit.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
 from collections import Counter
@@ -35,6 +35,13 @@ from darkpool.margin.validation import (
     Share,
     validated,
 )
+from darkpool.record_margin import (
+    MARGIN_VERSION,
+    ContractRecord,
+    GroupRecord,
+    SpecificationRecord,
+    UnderlyingRecord,
+)
 from darkpool.units import InstrumentId, InstrumentName, PriceUnits, price_units
 
 _MULTIPLIER = Annotated[int, Field(strict=True, ge=1, le=CONTRACT_MULTIPLIER_MAX)]
@@ -58,12 +65,16 @@ class Kind(StrEnum):
 
 
 class ContractForm(Form):
-    """A contract of the specification file; `expiry` and `strike` where its kind has them."""
+    """A contract of the specification file; `expiry` and `strike` where its kind has them.
+
+    Prices are multiples of `tick_size`.
+    """
 
     name: Name
     kind: Kind
     underlying: Name
     multiplier: _MULTIPLIER
+    tick_size: DecimalText
     expiry: AwareDatetime | None = None
     strike: DecimalText | None = None
 
@@ -73,16 +84,18 @@ class ContractForm(Form):
             raise ValueError("an expiry, but for a perpetual swap")
         if (self.strike is None) == self.kind.is_option:
             raise ValueError("a strike for an option and for nothing else")
-        if self.strike is not None and _strike(self.strike) <= 0:
+        if self.strike is not None and _price(self.strike, "strike") <= 0:
             raise ValueError("a strike above zero")
+        if _price(self.tick_size, "tick size") <= 0:
+            raise ValueError("a tick size above zero")
         return self
 
 
-def _strike(text: str) -> PriceUnits:
+def _price(text: str, what: str) -> PriceUnits:
     try:
         return price_units(Decimal(text))
     except (ArithmeticError, DarkpoolError):
-        raise ValueError("a decimal number of at most six decimals as strike") from None
+        raise ValueError(f"a decimal number of at most six decimals as {what}") from None
 
 
 class UnderlyingForm(Form):
@@ -101,7 +114,7 @@ class UnderlyingForm(Form):
     """
 
     name: Name
-    price_range: Annotated[int, Field(strict=True, gt=0, lt=PPM)]
+    price_range: Share
     tail_multiple: Annotated[int, Field(strict=True, ge=PPM, le=10 * PPM)]
     tail_weight: Share
     volatility_up: Multiple
@@ -165,6 +178,7 @@ class Contract:
     kind: Kind
     underlying: str
     multiplier: int
+    tick_size: PriceUnits
     expiry_ms: int | None
     strike: PriceUnits | None
 
@@ -181,7 +195,7 @@ class Specification:
         form: the file's content.
         contracts: by name.
         underlyings: by name.
-        digest: SHA-256 of the content in one canonical writing.
+        record: the same as it is published.
     """
 
     def __init__(self, form: SpecificationForm) -> None:
@@ -193,16 +207,37 @@ class Specification:
                 contract.kind,
                 contract.underlying,
                 contract.multiplier,
+                _price(contract.tick_size, "tick size"),
                 None if contract.expiry is None else unix_ms(contract.expiry),
-                None if contract.strike is None else _strike(contract.strike),
+                None if contract.strike is None else _price(contract.strike, "strike"),
             )
             for contract in form.contracts
         }
 
     @cached_property
-    def digest(self) -> bytes:
-        """The 32 bytes that stand for this specification."""
-        return hashlib.sha256(self.form.model_dump_json().encode()).digest()
+    def record(self) -> SpecificationRecord:
+        """What is published of it."""
+        form = self.form
+        return SpecificationRecord(
+            MARGIN_VERSION,
+            form.name,
+            form.initial,
+            form.horizon_ms,
+            tuple(UnderlyingRecord(**u.model_dump()) for u in form.underlyings),
+            tuple(GroupRecord(**group.model_dump()) for group in form.groups),
+            tuple(
+                ContractRecord(
+                    c.name,
+                    c.kind.value,
+                    c.underlying,
+                    c.multiplier,
+                    c.tick_size,
+                    c.expiry_ms,
+                    c.strike,
+                )
+                for c in self.contracts.values()
+            ),
+        )
 
 
 def unix_ms(moment: datetime) -> int:

@@ -250,7 +250,16 @@ def read_market(source: str, text: str) -> Market:
     Raises:
         InvalidFile: no JSON, not a market, or a surface with arbitrage; names what is at fault.
     """
-    return Market(source, validated(MarketForm, source, parsed_json(source, text)))
+    return Market(source, read_market_form(source, text))
+
+
+def read_market_form(source: str, text: str) -> MarketForm:
+    """Read a market file as it stands, its surfaces unchecked.
+
+    Raises:
+        InvalidFile: no JSON, or not a market; names what is at fault.
+    """
+    return validated(MarketForm, source, parsed_json(source, text))
 
 
 def parsed_json(source: str, text: str) -> Any:

@@ -137,11 +137,15 @@ class _Dispute:
 
 @dataclass(slots=True)
 class _Feed:
-    """`anchor` is the number, and its time, that steps are measured from."""
+    """`anchor` is the number, and its time, that steps are measured from.
+
+    `taken` are the reports whose median the number is.
+    """
 
     bounds: FeedBounds
-    reports: dict[AccountId, PriceReport] = field(default_factory=dict)
+    reports: dict[AccountId, SignedReport] = field(default_factory=dict)
     value: int | None = None
+    taken: tuple[SignedReport, ...] = ()
     anchor: tuple[int, int] = (0, 0)
     seen_ms: int = 0
     dispute: _Dispute | None = None
@@ -196,7 +200,7 @@ class PriceFeeds:
         if not feed.bounds.lowest <= message.value <= feed.bounds.highest:
             bounds = f"{feed.bounds.lowest} to {feed.bounds.highest}"
             raise ImpossibleValue("value", bounds, str(message.value))
-        feed.reports[reporter] = message
+        feed.reports[reporter] = report
         self._update(feed, now_ms)
 
     def _signer(self, report: SignedReport) -> AccountId:
@@ -210,11 +214,11 @@ class PriceFeeds:
         return signer
 
     def _require_timely(
-        self, message: PriceReport, before: PriceReport | None, now_ms: int
+        self, message: PriceReport, before: SignedReport | None, now_ms: int
     ) -> None:
         oldest = now_ms - self._terms.age_max_ms
         if before is not None:
-            oldest = max(oldest, before.observed_at + 1)
+            oldest = max(oldest, before.message.observed_at + 1)
         if message.observed_at < oldest:
             raise StaleReport("time", f"{oldest} or later", str(message.observed_at))
         latest = now_ms + REFERENCE_AHEAD_MAX_MS
@@ -239,6 +243,7 @@ class PriceFeeds:
         elif now_ms - from_ms >= self._terms.age_max_ms:
             feed.anchor = median, now_ms
         feed.value, feed.dispute = median, None
+        feed.taken = tuple(self._fresh(feed, now_ms))
 
     def _is_step(self, feed: _Feed, first: int, second: int) -> bool:
         """Whether two numbers are further apart than one may move."""
@@ -247,9 +252,23 @@ class PriceFeeds:
 
     def _median(self, feed: _Feed, now_ms: int) -> int | None:
         """The lower median of the fresh reports, None if they are too few."""
-        oldest = now_ms - self._terms.age_max_ms
-        values = sorted(r.value for r in feed.reports.values() if r.observed_at >= oldest)
+        values = sorted(report.message.value for report in self._fresh(feed, now_ms))
         return None if len(values) < self._terms.quorum else values[(len(values) - 1) // 2]
+
+    def _fresh(self, feed: _Feed, now_ms: int) -> list[SignedReport]:
+        oldest = now_ms - self._terms.age_max_ms
+        return [r for r in feed.reports.values() if r.message.observed_at >= oldest]
+
+    def taken(self, name: str) -> tuple[int, tuple[SignedReport, ...]]:
+        """The number that was taken over last, and the reports whose lower median it is.
+
+        Raises:
+            UnknownFeed: there is no feed of this name, or nothing of it has been taken over.
+        """
+        feed = self._feeds.get(feed_id(name))
+        if feed is None or feed.value is None:
+            raise UnknownFeed("feed", "one with a number", ascii(name))
+        return feed.value, feed.taken
 
     def number(self, name: str, now_ms: int) -> Number:
         """What a feed says at a time.

@@ -23,6 +23,7 @@ from darkpool.margin.contracts import Contract, Kind, Specification, UnderlyingF
 from darkpool.margin.market import Market
 from darkpool.margin.surface import YEAR_MS
 from darkpool.margin.validation import PPM
+from darkpool.record_margin import MARGIN_VERSION, RiskArrayRecord, RiskArraysFile
 
 Integers = npt.NDArray[np.int64]
 
@@ -82,6 +83,9 @@ class LotRisk:
         expired: whether the market is later than its expiry, bool (contracts,); then all is zero,
             and a position that is not settled yet has no margin.
         largest: the most of all of these in absolute terms, (contracts,).
+        low, high: value of a unit of the contract in price units, rounded down and up: now, and in
+            each scenario, (contracts, 1 + scenarios).
+        unit_delta: `delta` of a unit, in price units, (contracts,).
     """
 
     contracts: tuple[Contract, ...]
@@ -93,6 +97,15 @@ class LotRisk:
     underlying: Integers
     expired: npt.NDArray[np.bool_]
     largest: Integers
+    low: Integers
+    high: Integers
+    unit_delta: Integers
+
+    def record(self) -> RiskArraysFile:
+        """What is published of it."""
+        rows = zip(self.low.tolist(), self.high.tolist(), self.unit_delta.tolist(), strict=True)
+        arrays = tuple(RiskArrayRecord(tuple(low), tuple(up), delta) for low, up, delta in rows)
+        return RiskArraysFile(MARGIN_VERSION, arrays)
 
 
 def lot_risk(
@@ -138,6 +151,9 @@ def lot_risk(
         underlying=underlying,
         expired=expired,
         largest=np.abs(np.concatenate(each, axis=1)).max(axis=1, initial=0),
+        low=rounded[0],
+        high=rounded[1],
+        unit_delta=delta,
     )
 
 

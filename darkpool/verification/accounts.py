@@ -1,19 +1,19 @@
-"""Collateral: reserved for caps and bonds, posted for fills, charged for intents that are none."""
+"""Collateral: it covers caps and bonds, is charged for what is no intent, and moves by fills."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, field
 
 from eth_hash.auto import keccak
 
 from crypto.merkle import merkle_root
 from darkpool.record import Record
-from darkpool.record_schema import BalanceRecord, MarginRecord
+from darkpool.record_schema import BalanceRecord
 from darkpool.units import FIRST_INTERVAL
 from darkpool.verification.report import Findings, Unsound
+from darkpool.verification.requirement import LiveIntent, MarginModel
 
 POSITIONS_VERSION = 1
 UNITS_PER_ONE = 10**6
@@ -23,45 +23,89 @@ _ENTRY = 4 * _WORD
 
 @dataclass(slots=True)
 class Position:
-    """Lots bought less lots sold, their cost in cash units, and the margin that is held."""
+    """Lots bought less lots sold, what they cost, and what the open ones cost when taken."""
 
     net: int = 0
     cost: int = 0
-    posted: int = 0
+    entry: int = 0
+
+    def trade(self, lots: int, cost: int) -> None:
+        """Add a fill; lots that close others leave the rest of their entry in proportion."""
+        after = self.net + lots
+        if self.net * lots >= 0:
+            self.entry += cost
+        elif self.net * after >= 0:
+            self.entry = self.entry * after // self.net
+        else:
+            self.entry = cost * after // lots
+        self.net = after
+        self.cost += cost
 
 
 Positions = dict[bytes, Position]
 
 
-def price_units(record: Record, tick: int) -> Fraction:
-    """Price of a tick in units of 10**-6; a whole number on a proper grid."""
-    grid = record.summary.grid
-    offset = tick - grid.ticks // 2
-    return (Fraction(grid.reference) + offset * Fraction(grid.tick_size)) * UNITS_PER_ONE
+@dataclass(slots=True)
+class Account:
+    """Cash with all that stands against it, and positions by instrument."""
+
+    cash: int
+    positions: Positions = field(default_factory=dict)
 
 
-def initial_margin(terms: MarginRecord, lots: int) -> int:
-    """Margin in cash units, rounded up."""
-    notional = terms.worst_price_units * terms.multiplier * lots
-    return -(-notional * terms.rate_ppm // UNITS_PER_ONE)
+def price_units(record: Record, instrument: int, tick: int) -> int:
+    """Price of a tick of an instrument's grid, in units of 10**-6."""
+    reference = record.summary.references[instrument]
+    return reference.price + (tick - reference.ticks // 2) * reference.tick_size
+
+
+def live_intent(record: Record, model: MarginModel, instrument: int, cap: int) -> LiveIntent:
+    """What is public of an intent for an instrument, for margin."""
+    contract = record.summary.instruments[instrument]
+    place = model.places.get(contract.identifier)
+    if place is None:
+        raise Unsound(f"instrument {contract.name}", "a contract of the specification", "none")
+    ends = [price_units(record, instrument, tick) for tick in (0, record.summary.ticks - 1)]
+    return LiveIntent(place, cap, *ends)
+
+
+def surplus(model: MarginModel, account: Account, live: Sequence[LiveIntent] = ()) -> int:
+    """Equity less initial margin in the worst case of live intents, in cash units."""
+    net: dict[int, int] = {}
+    for instrument, position in account.positions.items():
+        place = model.places.get(instrument)
+        if place is None:
+            part = f"position in 0x{instrument.hex()}"
+            raise Unsound(part, "a contract of the specification", "none")
+        net[place] = position.net
+    cost = sum(position.cost for position in account.positions.values())
+    return model.surplus(account.cash, cost, net, live)
+
+
+def accounts_of(when: str, balances: Sequence[BalanceRecord]) -> dict[bytes, Account]:
+    """Accounts as balances tell them."""
+    return {
+        balance.account: Account(
+            balance.withdrawable + balance.encumbered, _positions(when, balance)
+        )
+        for balance in balances
+    }
 
 
 def check_terms(record: Record, findings: Findings) -> None:
-    """The grid is one, and margins are at its worst price."""
-    grid = record.summary.grid
-    if grid.ticks < 1 or Fraction(grid.tick_size) <= 0:
-        findings.add("grid", "at least one tick, of a size above 0", (grid.ticks, grid.tick_size))
-        return
-    ends = [price_units(record, tick) for tick in (0, grid.ticks - 1)]
-    if any(end.denominator != 1 for end in ends):
-        findings.add("grid", "prices of at most six decimals", [str(end) for end in ends])
-    if (Fraction(grid.reference) / Fraction(grid.tick_size)).denominator != 1:
-        findings.add("grid, reference", f"a multiple of {grid.tick_size}", grid.reference)
-    for instrument in record.summary.instruments:
-        part, margin = f"instrument {instrument.name}, margin", instrument.margin
-        findings.equal(f"{part}, worst price", max(map(abs, ends)), margin.worst_price_units)
-        if margin.rate_ppm > UNITS_PER_ONE or margin.multiplier < 1:
-            findings.add(part, "a rate up to the whole and a multiplier from 1", margin)
+    """What is traded are contracts that have not expired, on grids; bonds are a part at most."""
+    model = MarginModel(record.margin)
+    contracts = record.margin.specification.contracts
+    for number, instrument in enumerate(record.summary.instruments):
+        part = f"instrument {instrument.name}"
+        with findings.watch(part):
+            place = live_intent(record, model, number, 1).place
+            findings.equal(f"{part}, name", contracts[place].name, instrument.name)
+            expiry_ms = contracts[place].expiry_ms
+            if expiry_ms is not None and expiry_ms <= record.margin.market.time_ms:
+                findings.add(f"{part}, expiry", "after the time of the market", expiry_ms)
+    if record.summary.ticks < 1:
+        findings.add("ticks", "at least one", record.summary.ticks)
     if record.summary.bond.charge_ppm > UNITS_PER_ONE:
         findings.add("bond, charge", "at most the whole", record.summary.bond.charge_ppm)
 
@@ -70,65 +114,85 @@ def check_collateral(record: Record, findings: Findings) -> None:
     """Rebuild every account after the auction from before it, the caps, rejections and fills."""
     before, after = record.summary.before, record.summary.after
     for what, balances in (("before", before), ("after", after)):
-        accounts = [balance.account for balance in balances]
-        findings.equal(f"collateral {what}, accounts", len(set(accounts)), len(accounts))
-    free = {balance.account: balance.withdrawable for balance in before}
-    positions = {balance.account: _positions("before", balance) for balance in before}
+        names = [balance.account for balance in balances]
+        findings.equal(f"collateral {what}, accounts", len(set(names)), len(names))
+    model, accounts = MarginModel(record.margin), accounts_of("before", before)
     for balance in before:
-        held = sum(position.posted for position in positions[balance.account].values())
-        part = f"collateral before of 0x{balance.account.hex()}"
-        findings.equal(f"{part}, encumbered", held, balance.encumbered)
+        _check_balance("before", balance, accounts[balance.account], model, findings)
         if record.summary.interval == FIRST_INTERVAL:
             # nothing was settled before, so nobody has a position
-            findings.equal(f"{part}, positions", _encode({}), balance.positions)
-    _check_covered(record, free, findings)
-    _charge_bonds(record, free, findings)
-    _post_fills(record, free, positions)
-    expected = [balance.account for balance in before]
-    if expected != [balance.account for balance in after]:
+            part = f"collateral before of 0x{balance.account.hex()}, positions"
+            findings.equal(part, _encode({}), balance.positions)
+    _check_covered(record, accounts, findings)
+    _charge_bonds(record, accounts, findings)
+    _book_fills(record, accounts)
+    _check_traders(record, accounts, model, findings)
+    if [balance.account for balance in before] != [balance.account for balance in after]:
         findings.add("collateral after, accounts", "those before, in their order", "others")
     for balance in after:
-        if balance.account not in free:
-            continue
-        part, owned = f"collateral after of 0x{balance.account.hex()}", positions[balance.account]
-        findings.equal(f"{part}, withdrawable", free[balance.account], balance.withdrawable)
-        posted = sum(position.posted for position in owned.values())
-        findings.equal(f"{part}, encumbered", posted, balance.encumbered)
-        findings.equal(f"{part}, positions", _encode(owned), balance.positions)
+        if balance.account in accounts:
+            _check_balance("after", balance, accounts[balance.account], model, findings)
     _check_conservation(before, after, findings)
+
+
+def _check_balance(
+    when: str, balance: BalanceRecord, account: Account, model: MarginModel, findings: Findings
+) -> None:
+    """Cash and positions, and what initial margin leaves of the cash."""
+    part = f"collateral {when} of 0x{balance.account.hex()}"
+    free = max(0, min(account.cash, surplus(model, account)))
+    findings.equal(f"{part}, withdrawable", free, balance.withdrawable)
+    findings.equal(f"{part}, encumbered", account.cash - free, balance.encumbered)
+    findings.equal(f"{part}, positions", _encode(account.positions), balance.positions)
+
+
+def _check_traders(
+    record: Record, accounts: dict[bytes, Account], model: MarginModel, findings: Findings
+) -> None:
+    """Whoever traded has initial margin for what it holds then."""
+    for name in sorted({fill.account for fill in record.summary.fills}):
+        left = surplus(model, accounts[name])
+        if left < 0:
+            part = f"collateral after of 0x{name.hex()}, equity less initial margin"
+            findings.add(part, "at least 0", left)
 
 
 def short_accounts(record: Record) -> set[bytes]:
     """Accounts that did not cover the bond and all their caps at once at the commitment."""
-    terms = {i.identifier: i.margin for i in record.summary.instruments}
-    bond = record.summary.bond.amount
-    needed = {intent.sealed.account: bond for intent in record.intents}
+    model = MarginModel(record.margin)
+    numbers = {i.identifier: k for k, i in enumerate(record.summary.instruments)}
+    live: dict[bytes, list[LiveIntent]] = defaultdict(list)
     for intent in record.intents:
-        margin = terms.get(intent.sealed.instrument)
-        if margin is not None:
-            needed[intent.sealed.account] += initial_margin(margin, intent.sealed.cap)
-    free = {balance.account: balance.withdrawable for balance in record.summary.before}
-    return {account for account, amount in needed.items() if amount > free.get(account, 0)}
+        number, own = numbers.get(intent.sealed.instrument), live[intent.sealed.account]
+        if number is not None:
+            own.append(live_intent(record, model, number, intent.sealed.cap))
+    accounts = accounts_of("before", record.summary.before)
+    bond, nobody = record.summary.bond.amount, Account(0)
+    return {
+        name
+        for name, intents in live.items()
+        if surplus(model, accounts.get(name, nobody), intents) < bond
+    }
 
 
-def _check_covered(record: Record, free: dict[bytes, int], findings: Findings) -> None:
+def _check_covered(record: Record, accounts: dict[bytes, Account], findings: Findings) -> None:
     """Whoever has intents has a balance; whose it does not cover has no fill and no rejection."""
-    for account in sorted({intent.sealed.account for intent in record.intents} - free.keys()):
-        findings.add(f"collateral before of 0x{account.hex()}", "a balance", "none")
+    for name in sorted({intent.sealed.account for intent in record.intents} - accounts.keys()):
+        findings.add(f"collateral before of 0x{name.hex()}", "a balance", "none")
     short, expected = short_accounts(record), "one that covers its bond and its caps"
     for index, fill in enumerate(record.summary.fills):
         if fill.account in short:
             findings.add(f"fill {index}, account", expected, fill.account.hex())
     for index, rejection in enumerate(record.summary.rejections):
-        account = record.intents[rejection.intent].sealed.account
-        if account in short:
-            findings.add(f"rejection {index}, account", expected, account.hex())
+        name = record.intents[rejection.intent].sealed.account
+        if name in short:
+            findings.add(f"rejection {index}, account", expected, name.hex())
 
 
-def _charge_bonds(record: Record, free: dict[bytes, int], findings: Findings) -> None:
+def _charge_bonds(record: Record, accounts: dict[bytes, Account], findings: Findings) -> None:
     """What each rejected intent costs its account, as long as there is something of its bond."""
     rejections, bond = record.summary.rejections, record.summary.bond
-    if bond.treasury not in free:
+    if bond.treasury not in accounts:
         findings.add("bond, treasury", "an account with a balance", bond.treasury.hex())
         return
     places = [entry.intent for entry in rejections]
@@ -136,32 +200,30 @@ def _charge_bonds(record: Record, free: dict[bytes, int], findings: Findings) ->
         findings.add("rejections", "intents that ascend, each once", places)
     left: dict[bytes, int] = {}
     for place in places:
-        account = record.intents[place].sealed.account
-        if account not in free:
-            raise Unsound(f"rejection of intent {place}", "an account with collateral", account)
-        held = left.get(account, bond.amount)
+        name = record.intents[place].sealed.account
+        if name not in accounts:
+            raise Unsound(f"rejection of intent {place}", "an account with collateral", name)
+        held = left.get(name, bond.amount)
         charge = min(held, -(-bond.amount * bond.charge_ppm // UNITS_PER_ONE))
-        left[account] = held - charge
-        free[account] -= charge
-        free[bond.treasury] += charge
+        left[name] = held - charge
+        accounts[name].cash -= charge
+        accounts[bond.treasury].cash += charge
 
 
-def _post_fills(record: Record, free: dict[bytes, int], positions: dict[bytes, Positions]) -> None:
-    """What is reserved for the rest of a cap is free again, so only fills change anything."""
+def _book_fills(record: Record, accounts: dict[bytes, Account]) -> None:
+    """What covers the rest of a cap is free again, so only fills change anything."""
+    multipliers = {c.name: c.multiplier for c in record.margin.specification.contracts}
     for index, fill in enumerate(record.summary.fills):
-        if fill.account not in free:
+        if fill.account not in accounts:
             raise Unsound(f"fill {index}", "an account with collateral", fill.account.hex())
         instrument = record.summary.instruments[fill.instrument]
-        margin = initial_margin(instrument.margin, fill.size)
-        free[fill.account] -= margin
-        held = positions[fill.account].setdefault(instrument.identifier, Position())
-        signed = -fill.size if fill.side else fill.size
-        price = price_units(record, fill.tick)
-        if price.denominator != 1:
-            raise Unsound("grid", "prices of at most six decimals", str(price))
-        held.net += signed
-        held.cost += signed * price.numerator * instrument.margin.multiplier
-        held.posted += margin
+        multiplier = multipliers.get(instrument.name)
+        if multiplier is None:
+            raise Unsound(f"fill {index}", "a contract of the specification", instrument.name)
+        held = accounts[fill.account].positions
+        lots = -fill.size if fill.side else fill.size
+        price = price_units(record, fill.instrument, fill.tick)
+        held.setdefault(instrument.identifier, Position()).trade(lots, lots * price * multiplier)
 
 
 def _check_conservation(
@@ -194,7 +256,7 @@ def balances_root(balances: Sequence[BalanceRecord]) -> bytes:
 
 
 def _positions(when: str, balance: BalanceRecord) -> Positions:
-    """Read an account's positions: a version byte, then instrument, net, cost and posted each.
+    """Read an account's positions: a version byte, then instrument, net, cost and entry each.
 
     Raises:
         Unsound: other lengths or version, or instruments that do not ascend.
@@ -207,9 +269,7 @@ def _positions(when: str, balance: BalanceRecord) -> Positions:
     for start in range(1, len(data), _ENTRY):
         words = [data[start + k : start + k + _WORD] for k in range(0, _ENTRY, _WORD)]
         found[words[0]] = Position(
-            int.from_bytes(words[1], "big", signed=True),
-            int.from_bytes(words[2], "big", signed=True),
-            int.from_bytes(words[3], "big"),
+            *(int.from_bytes(word, "big", signed=True) for word in words[1:])
         )
     if _encode(found) != data:
         raise Unsound(part, "ascending instruments, none empty", "another encoding")
@@ -221,10 +281,10 @@ def _encode(positions: Positions) -> bytes:
     for instrument, position in sorted(positions.items()):
         if position == Position():
             continue
+        numbers = (position.net, position.cost, position.entry)
         try:
             parts.append(instrument)
-            parts += [n.to_bytes(_WORD, "big", signed=True) for n in (position.net, position.cost)]
-            parts.append(position.posted.to_bytes(_WORD, "big"))
+            parts += [number.to_bytes(_WORD, "big", signed=True) for number in numbers]
         except OverflowError as error:
             raise Unsound("positions", "numbers of 32 bytes", position) from error
     return b"".join(parts)

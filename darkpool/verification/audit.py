@@ -20,7 +20,9 @@ from darkpool.verification import (
     openings,
     outcome,
     participation,
+    prices,
     reference,
+    valuation,
 )
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
 from darkpool.verification.evidence import Anchor, ChainReader
@@ -85,6 +87,13 @@ class _Audit:
             "signed for this interval, gives the grid; fresh on the keypers' word",
             self._references,
         )
+        contracts = len(self._record.margin.specification.contracts)
+        self._check(
+            "prices",
+            f"{contracts} contracts",
+            "medians of signed reports; values and risk arrays follow",
+            self._prices,
+        )
         self._check(
             "intents", f"{intents} intents", "signatures, nonces, caps, one each", self._intents
         )
@@ -111,7 +120,12 @@ class _Audit:
         self._check("results", f"{count} instruments", "as opened", self._results)
         fills = len(summary.fills)
         self._check("fills", f"{fills} fills", "as opened, within caps, conserved", self._fills)
-        self._check("margin", f"{len(summary.after)} accounts", "rebuilt", self._margin)
+        self._check(
+            "margin",
+            f"{len(summary.after)} accounts",
+            "caps covered, traders above initial margin, balances rebuilt",
+            self._margin,
+        )
         self._check("roots", "settlement", "results, fills, balances", self._roots)
         self._check("settlement", "settlement", "signed by a quorum", self._settlement)
         self._ask_chain()
@@ -149,6 +163,12 @@ class _Audit:
 
     def _references(self, findings: Findings) -> None:
         reference.check_references(self._record, findings)
+
+    def _prices(self, findings: Findings) -> None:
+        inputs = self._record.margin
+        prices.check_specification(inputs, findings)
+        prices.check_market(inputs, self._record.summary.venue.domain(), findings)
+        valuation.check_risk_arrays(inputs, findings)
 
     def _intents(self, findings: Findings) -> None:
         batch.check_intents(self._record, findings)
@@ -244,7 +264,10 @@ class _Audit:
         chain = self._chain
         if chain is None:
             detail = "no chain was asked; the evidence is the keypers' signatures"
-            if short := accounts.short_accounts(self._record):
+            short: set[bytes] = set()
+            with Findings("chain").watch("margin"):
+                short = accounts.short_accounts(self._record)
+            if short:
                 named = ", ".join(f"0x{account.hex()}" for account in sorted(short))
                 detail += f"; on the record's own word these lack collateral: {named}"
             self._checks.append(Check("chain", "chain", Verdict.NOT_CHECKED, detail))

@@ -123,7 +123,7 @@ class CircuitCheck:
                         weight = int(weights[opening.combination, place])
                         total.add(words, [0], [weight], [sealed.offset])
             for opening, total in zip(part, sums, strict=True):
-                covered = total.covered(self._order, self._record.summary.grid.ticks)
+                covered = total.covered(self._order, self._record.summary.ticks)
                 self._equal(opening.index, covered.ciphertext)
 
     def _leave(self, present: frozenset[int]) -> None:

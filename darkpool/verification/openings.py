@@ -91,16 +91,14 @@ def _entry(record: Record, index: int) -> OpeningEntry:
 
 def _terms_digest(record: Record) -> bytes:
     summary = record.summary
-    grid = summary.grid
-    instruments = sorted(summary.instruments, key=lambda instrument: instrument.identifier)
     references = sorted(summary.references, key=lambda reference: reference.instrument)
     return venue_terms_digest(
         record.material().digest(),
         summary.venue.vault,
         summary.reporter,
         [reference.message().digest(summary.venue.domain()) for reference in references],
-        (summary.pricing, grid.tick_size, grid.reference, str(grid.ticks)),
-        [(i.identifier, i.margin.rate_ppm, i.margin.multiplier) for i in instruments],
+        summary.pricing,
+        record.margin.digest(),
         public_rules_digest(
             {entry.account: entry.owner for entry in summary.participation.owners},
             (

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from darkpool.record import Record
 from darkpool.record_schema import InstrumentRecord
 from darkpool.units import Lots, cap_bucket
-from darkpool.verification.accounts import initial_margin, short_accounts
+from darkpool.verification.accounts import live_intent, short_accounts
 from darkpool.verification.report import Findings
+from darkpool.verification.requirement import MarginModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,9 @@ def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[i
     asked = {place: record.intents[place].sealed for place in places}
     owners = owners_of(record)
     owner = {p: owners.get(sealed.account, sealed.account) for p, sealed in asked.items()}
+    needs = _needs(record, instrument, {sealed.cap for sealed in asked.values()})
     # offset orders make no price, so they are nobody's company
-    margin = {
-        p: 0 if sealed.offset else initial_margin(instrument.margin, sealed.cap)
-        for p, sealed in asked.items()
-    }
+    margin = {p: 0 if sealed.offset else needs[sealed.cap] for p, sealed in asked.items()}
     left = set(asked)
     while True:
         own: Counter[bytes] = Counter()
@@ -64,6 +63,13 @@ def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[i
     count = len({owner[p] for p in left if not asked[p].offset})
     enough = count >= record.summary.participation.owners_min
     return TakingPart(tuple(sorted(left)) if enough else (), short, count)
+
+
+def _needs(record: Record, instrument: InstrumentRecord, caps: Iterable[int]) -> dict[int, int]:
+    """What an intent needs by itself, by its cap."""
+    model = MarginModel(record.margin)
+    number = record.summary.instruments.index(instrument)
+    return {cap: model.alone(live_intent(record, model, number, cap)) for cap in caps}
 
 
 def owners_of(record: Record) -> dict[bytes, bytes]:

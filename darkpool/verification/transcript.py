@@ -60,7 +60,7 @@ class TranscriptReader:
         self._findings = findings
         self._next = 0
         self._masks_used: list[int] = []
-        self._ticks = record.summary.grid.ticks
+        self._ticks = record.summary.ticks
         fixed = record.summary.pricing == "reference"
         self._reference = self._ticks // 2 if fixed else None
         left = covered(record)

@@ -14,7 +14,7 @@ from crypto.commitment import address_of
 from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.errors import OutOfBounds
 from darkpool.limits import TICKS_MAX
-from darkpool.units import AccountId, InstrumentId, Lots, PriceGrid, account_of
+from darkpool.units import AccountId, InstrumentId, Lots, account_of
 from darkpool.wargames.attacker import seal_as_attacker
 from darkpool.wargames.combined import OVER_CAP
 from darkpool.wargames.draft import TICKS_MIN
@@ -77,17 +77,17 @@ class Intruder:
 
 
 def draw_intruders(
-    count: int, instruments: Sequence[InstrumentId], grid: PriceGrid
+    count: int, instruments: Sequence[InstrumentId], ticks: int
 ) -> tuple[Intruder, ...]:
     """Attackers of different kinds, as far as there are that many, on instruments in turn.
 
     Raises:
-        OutOfBounds: more than INTRUDERS_MAX, or a grid too short for some kinds.
+        OutOfBounds: more than INTRUDERS_MAX, or too few ticks for some kinds.
     """
     if not 0 <= count <= INTRUDERS_MAX:
         raise OutOfBounds("attackers", 0, INTRUDERS_MAX, count)
-    if count and grid.ticks < TICKS_MIN:
-        raise OutOfBounds("ticks of a grid with attackers", TICKS_MIN, TICKS_MAX, grid.ticks)
+    if count and ticks < TICKS_MIN:
+        raise OutOfBounds("ticks of a grid with attackers", TICKS_MIN, TICKS_MAX, ticks)
     draw = SystemRandom()
     kinds = [draw.sample(sorted(names), len(names)) for names in (MALFORMED, _OUT_OF_BOUNDS)]
     chosen = []

@@ -1,6 +1,7 @@
 """Who takes part: the same as by trying out all sets, in any order, and by the auditor's code."""
 
 import random
+from decimal import Decimal
 from itertools import combinations
 from types import SimpleNamespace
 from typing import cast
@@ -8,6 +9,7 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto.commitment import instrument_id
 from darkpool.batching.participation import (
     Candidate,
     Missing,
@@ -15,15 +17,16 @@ from darkpool.batching.participation import (
     SetAside,
     decide_participation,
 )
+from darkpool.listing import OutrightListing
 from darkpool.record import Record
 from darkpool.record_schema import (
     InstrumentRecord,
-    MarginRecord,
     OwnerRecord,
     ParticipationRecord,
 )
-from darkpool.units import Cash, OwnerId, account_id
+from darkpool.units import Cash, OwnerId, PriceGrid, account_id
 from darkpool.verification.participation import taking_part
+from tests.intent_margin import intent_margin
 
 
 def candidate(
@@ -138,6 +141,10 @@ def test_offset_orders_are_nobodys_company() -> None:
     assert decide_participation(book[2:], 1).participants == ()
 
 
+THREE = PriceGrid(Decimal("0.000003"), Decimal("0.000003"), 1)
+INPUTS = intent_margin(OutrightListing(THREE, 1_000_000, 1), ["A"]).inputs
+
+
 def recorded(
     rows: list[tuple[int, int, int, bool]], groups: dict[int, int], owners_min: int
 ) -> tuple[Record, InstrumentRecord]:
@@ -153,10 +160,14 @@ def recorded(
         for account, owner in sorted(groups.items())
     )
     rules = ParticipationRecord(owners, owners_min, 1)
-    instrument = InstrumentRecord("A", bytes(32), (), None, MarginRecord(1_000_000, 1, 3))
+    instrument = InstrumentRecord("A", instrument_id("A"), (), None)
+    reference = SimpleNamespace(price=3, tick_size=3, ticks=1)
     record = SimpleNamespace(
         intents=[SimpleNamespace(sealed=one) for one in sealed],
-        summary=SimpleNamespace(participation=rules),
+        summary=SimpleNamespace(
+            participation=rules, instruments=(instrument,), references=(reference,), ticks=1
+        ),
+        margin=INPUTS,
     )
     return cast("Record", record), instrument
 

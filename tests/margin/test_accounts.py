@@ -25,6 +25,14 @@ from darkpool.margin.accounts import (
 )
 from darkpool.margin.caps import surplus
 from darkpool.margin.contracts import Contract
+from darkpool.margin.defaults import (
+    bankruptcy_price,
+    cover_debts,
+    deleverage,
+    deleveraging_order,
+    share_bad_debt,
+    take_over,
+)
 from darkpool.margin.market import read_market
 from darkpool.margin.payoffs import final_value, funding_for_a_unit
 from darkpool.margin.portfolio import PortfolioMargin
@@ -203,7 +211,7 @@ def test_what_cannot_be_paid_is_a_named_debt() -> None:
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
     accounts.expire(FUTURE.identifier, PriceUnits(40_000 * ONE))
     assert accounts.cash(ALICE) == -12_000 * ONE
-    assert accounts.cover_debts() == 11_000 * ONE
+    assert cover_debts(accounts) == 11_000 * ONE
     assert accounts.cash(ALICE) == accounts.cash(INSURANCE_FUND) == 0
     assert accounts.cash(BAD_DEBT) == -11_000 * ONE
     accounts.verify_conservation()
@@ -216,9 +224,9 @@ def test_nobody_withdraws_while_a_debt_is_uncovered() -> None:
     assert accounts.withdrawable(BOB, NOW) == accounts.withdrawable(CAROL, NOW) == 0
     with pytest.raises(InsufficientMargin):
         accounts.withdraw(CAROL, Cash(1), NOW)
-    assert accounts.cover_debts() == 12_000 * ONE
+    assert cover_debts(accounts) == 12_000 * ONE
     assert accounts.withdrawable(BOB, NOW) == 0
-    assert accounts.share_bad_debt() == 12_000 * ONE
+    assert share_bad_debt(accounts) == 12_000 * ONE
     assert accounts.cash(BAD_DEBT) == 0
     for one in PEOPLE:
         accounts.withdraw(one, accounts.withdrawable(one, NOW), NOW)
@@ -249,10 +257,10 @@ def test_a_loss_elsewhere_ruins_no_counterparty() -> None:
     traded(accounts, ether, CAROL, ALICE, 1, 3_000 * ONE)
     half = margin_at(50)
     for contract in (FUTURE, ether):
-        price = accounts.bankruptcy_price(ALICE, contract.identifier, half)
+        price = bankruptcy_price(accounts, ALICE, contract.identifier, half)
         mark = int(half.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
         assert abs(price - mark) < mark // 2
-        accounts.deleverage(ALICE, contract.identifier, PriceUnits(price), half)
+        deleverage(accounts, ALICE, contract.identifier, Lots(3), price, half)
     accounts.settle_variation(FUTURE.identifier, PriceUnits(1))
     accounts.settle_variation(ether.identifier, PriceUnits(1))
     assert 0 <= accounts.cash(ALICE) < 100
@@ -263,14 +271,14 @@ def test_the_fund_takes_over_all_of_an_account() -> None:
     accounts = house(30_000, 100_000)
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
     before = accounts.holdings(ALICE)
-    accounts.take_over(ALICE)
+    take_over(accounts, ALICE)
     after = accounts.holdings(INSURANCE_FUND)
     assert (after.cash, after.cost) == (before.cash, before.cost)
     assert (after.net == before.net).all()
     assert not accounts.holdings(ALICE).net.any()
     accounts.verify_conservation()
     with pytest.raises(OutOfBounds):
-        accounts.take_over(INSURANCE_FUND)
+        take_over(accounts, INSURANCE_FUND)
 
 
 def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:
@@ -278,13 +286,13 @@ def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:
     traded(accounts, FUTURE, ALICE, BOB, 1, 61_000 * ONE)
     traded(accounts, FUTURE, ALICE, CAROL, 1, 61_000 * ONE, interval=2)
     crash = margin_at(70)
-    order = accounts.deleveraging_order(FUTURE.identifier, Side.SELL, crash)
+    order = deleveraging_order(accounts, FUTURE.identifier, Side.SELL, crash)
     assert order == (BOB, CAROL)
-    price = accounts.bankruptcy_price(ALICE, FUTURE.identifier, crash)
+    price = bankruptcy_price(accounts, ALICE, FUTURE.identifier, crash)
     assert price == 46_000 * ONE
     accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
-    assert accounts.deleveraging_order(FUTURE.identifier, Side.SELL, crash) == (BOB, CAROL)
-    closed = accounts.deleverage(ALICE, FUTURE.identifier, price, crash)
+    assert deleveraging_order(accounts, FUTURE.identifier, Side.SELL, crash) == (BOB, CAROL)
+    closed = deleverage(accounts, ALICE, FUTURE.identifier, Lots(2), price, crash)
     assert closed == {BOB: 1, CAROL: 1}
     accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
     assert [accounts.cash(one) for one in PEOPLE] == [0, 75_000 * ONE, 515_000 * ONE]
@@ -344,9 +352,9 @@ class Life:
         for contract in CONTRACTS:
             if contract not in self.expired:
                 self.accounts.settle_variation(contract.identifier, grid(contract, self.margin)[0])
-        self.seen["debts"] += self.accounts.cover_debts() > 0
+        self.seen["debts"] += cover_debts(self.accounts) > 0
         if self.number(0, 1):
-            self.accounts.share_bad_debt()
+            share_bad_debt(self.accounts)
 
     def fund(self) -> None:
         self.accounts.pay_funding(PERP.identifier, PriceUnits(self.number(-(10**8), 10**8)))
@@ -374,12 +382,12 @@ class Life:
                 continue
             self.seen["liquidations"] += 1
             if self.number(0, 1):
-                self.accounts.take_over(account)
+                take_over(self.accounts, account)
                 continue
             for place in np.flatnonzero(held.net).tolist():
-                contract = CONTRACTS[place].identifier
-                price = self.accounts.bankruptcy_price(account, contract, self.margin)
-                closed = self.accounts.deleverage(account, contract, price, self.margin)
+                contract, lots = CONTRACTS[place].identifier, Lots(abs(int(held.net[place])))
+                price = bankruptcy_price(self.accounts, account, contract, self.margin)
+                closed = deleverage(self.accounts, account, contract, lots, price, self.margin)
                 self.seen["deleveraged"] += len(closed)
 
     def run(self, steps: int) -> None:

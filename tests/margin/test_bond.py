@@ -5,115 +5,114 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.errors import InsufficientMargin, NoBond, OutOfBounds
+from darkpool.errors import InsufficientMargin, MarginError, NoBond, OutOfBounds
 from darkpool.limits import CASH_MAX
+from darkpool.margin.accounts import PortfolioAccounts
 from darkpool.margin.bond import BondTerms
-from darkpool.margin.ledger import Collateral, MarginLedger
-from darkpool.margin.terms import MarginTerms
-from darkpool.units import AccountId, AuctionId, Cash, InstrumentId, Interval, Lots, PriceUnits
+from darkpool.units import AccountId, Cash, Lots, Side
+from tests.margin.one_unit import ANN, AUCTIONS, BOB, CID, MARGIN, ONE, funded
 
-ANN, BOB, TREASURY = (AccountId(f"0x{digit * 40}") for digit in "123")
-BOND = BondTerms(Cash(100), 250_001, TREASURY)
+BOND = BondTerms(Cash(100), 250_001, CID)
 
 
-def funded(amount: int = 150) -> MarginLedger:
-    ledger = MarginLedger()
-    for account in (ANN, BOB):
-        ledger.credit(account, Cash(amount))
-    return ledger
-
-
-def held(free: int, bond: int) -> Collateral:
-    return Collateral(Cash(free), Cash(0), Cash(0), Cash(bond))
+def held(accounts: PortfolioAccounts, account: AccountId) -> tuple[int, int | None]:
+    """What could be withdrawn, and the bond."""
+    return accounts.withdrawable(account, MARGIN), accounts.entries[account].bond
 
 
 def test_a_bond_is_held_once_and_is_free_in_the_end() -> None:
-    ledger = funded()
+    accounts = funded(150)
     for _ in range(3):
-        ledger.hold_bond(ANN, BOND)
-        assert ledger.collateral(ANN) == held(50, 100)
-    assert ledger.collateral(ANN).encumbered == 100
-    ledger.verify_conservation()
-    ledger.release_bonds()
-    ledger.release_bonds()
-    assert ledger.collateral(ANN) == held(150, 0)
+        accounts.hold_bond(ANN, BOND, MARGIN)
+        assert held(accounts, ANN) == (50, 100)
+    assert accounts.cash(ANN) == 150
+    accounts.verify_conservation()
+    accounts.release_bonds()
+    accounts.release_bonds()
+    assert held(accounts, ANN) == (150, None)
 
 
 def test_bond_and_margin_are_covered_together() -> None:
-    ledger = funded()
-    auction = AuctionId(InstrumentId(bytes(32)), Interval(1))
-    terms = MarginTerms(1_000_000, 1, PriceUnits(1))
-    ledger.reserve(ANN, auction, terms, Lots(51))
+    accounts = funded(150)
+    accounts.reserve(ANN, AUCTIONS[0], Lots(51), (ONE, ONE), MARGIN)
     with pytest.raises(InsufficientMargin) as caught:
-        ledger.hold_bond(ANN, BOND)
+        accounts.hold_bond(ANN, BOND, MARGIN)
     assert (caught.value.required, caught.value.available) == (100, 99)
-    assert ledger.collateral(ANN).bond == 0
-    ledger.hold_bond(BOB, BOND)
-    with pytest.raises(InsufficientMargin):
-        ledger.reserve(BOB, auction, terms, Lots(51))
+    assert accounts.entries[ANN].bond is None
+    accounts.hold_bond(BOB, BOND, MARGIN)
+    with pytest.raises(InsufficientMargin) as caught:
+        accounts.reserve(BOB, AUCTIONS[0], Lots(51), (ONE, ONE), MARGIN)
+    assert (caught.value.required, caught.value.available) == (51, 50)
+    accounts.reserve(BOB, AUCTIONS[0], Lots(50), (ONE, ONE), MARGIN)
+    assert accounts.required(BOB, MARGIN) == (150, 150)
 
 
 def test_a_charge_is_rounded_up_and_goes_to_the_treasury() -> None:
-    ledger = funded()
-    ledger.hold_bond(ANN, BOND)
+    accounts = funded(150)
+    accounts.hold_bond(ANN, BOND, MARGIN)
     assert BOND.charge() == 26
-    assert ledger.charge_bond(ANN, BOND.charge(), TREASURY) == 26
-    assert ledger.collateral(ANN) == held(50, 74)
-    assert ledger.collateral(TREASURY) == held(26, 0)
-    assert ledger.collateral(BOB) == held(150, 0)
-    ledger.verify_conservation()
+    assert accounts.charge_bond(ANN, BOND.charge(), CID) == 26
+    assert held(accounts, ANN) == (50, 74)
+    assert held(accounts, CID) == (26, None)
+    assert held(accounts, BOB) == (150, None)
+    accounts.verify_conservation()
 
 
 def test_a_charge_takes_no_more_than_there_is_and_then_the_bond_has_to_be_filled_up() -> None:
-    ledger = funded()
-    ledger.hold_bond(ANN, BOND)
-    assert ledger.charge_bond(ANN, Cash(80), TREASURY) == 80
-    assert ledger.charge_bond(ANN, Cash(80), TREASURY) == 20
-    assert ledger.charge_bond(ANN, Cash(80), TREASURY) == 0
-    assert ledger.collateral(ANN) == held(50, 0)
+    accounts = funded(150)
+    accounts.hold_bond(ANN, BOND, MARGIN)
+    assert accounts.charge_bond(ANN, Cash(80), CID) == 80
+    assert accounts.charge_bond(ANN, Cash(80), CID) == 20
+    assert accounts.charge_bond(ANN, Cash(80), CID) == 0
+    assert held(accounts, ANN) == (50, 0)
     with pytest.raises(InsufficientMargin) as caught:
-        ledger.hold_bond(ANN, BOND)
+        accounts.hold_bond(ANN, BOND, MARGIN)
     assert (caught.value.required, caught.value.available) == (100, 50)
-    ledger.credit(ANN, Cash(50))
-    ledger.hold_bond(ANN, BOND)
-    assert ledger.collateral(ANN) == held(0, 100)
-    ledger.verify_conservation()
+    accounts.deposit(ANN, Cash(50))
+    accounts.hold_bond(ANN, BOND, MARGIN)
+    assert held(accounts, ANN) == (0, 100)
+    accounts.verify_conservation()
 
 
 def test_who_holds_no_bond_is_not_charged() -> None:
-    ledger = funded()
+    accounts = funded(150)
     with pytest.raises(NoBond):
-        ledger.charge_bond(ANN, Cash(1), TREASURY)
-    ledger.hold_bond(ANN, BOND)
+        accounts.charge_bond(ANN, Cash(1), CID)
+    accounts.hold_bond(ANN, BOND, MARGIN)
     with pytest.raises(OutOfBounds):
-        ledger.charge_bond(ANN, Cash(-1), TREASURY)
-    ledger.release_bonds()
+        accounts.charge_bond(ANN, Cash(-1), CID)
+    accounts.release_bonds()
     with pytest.raises(NoBond):
-        ledger.charge_bond(ANN, Cash(1), TREASURY)
-    assert ledger.collateral(ANN) == held(150, 0)
+        accounts.charge_bond(ANN, Cash(1), CID)
+    assert held(accounts, ANN) == (150, None)
 
 
 def test_a_treasury_that_trades_is_charged_like_others_and_paid_it() -> None:
-    ledger = funded()
-    ledger.hold_bond(ANN, BOND)
-    assert ledger.charge_bond(ANN, Cash(30), ANN) == 30
-    assert ledger.collateral(ANN) == held(80, 70)
-    ledger.verify_conservation()
+    accounts = funded(150)
+    accounts.hold_bond(ANN, BOND, MARGIN)
+    assert accounts.charge_bond(ANN, Cash(30), ANN) == 30
+    assert held(accounts, ANN) == (80, 70)
+    accounts.verify_conservation()
 
 
-def test_a_treasury_can_hold_no_more_than_there_is_money() -> None:
-    ledger = funded()
-    ledger.credit(TREASURY, Cash(CASH_MAX - 5))
-    ledger.hold_bond(ANN, BOND)
-    with pytest.raises(OutOfBounds):
-        ledger.charge_bond(ANN, Cash(6), TREASURY)
-    assert ledger.collateral(ANN) == held(50, 100)
-    assert ledger.charge_bond(ANN, Cash(5), TREASURY) == 5
+def test_everything_that_an_account_has_reserved_ends_at_once() -> None:
+    accounts = funded(150)
+    for account in (ANN, BOB):
+        accounts.hold_bond(account, BondTerms(Cash(10), 0, CID), MARGIN)
+        for auction in AUCTIONS:
+            accounts.reserve(account, auction, Lots(20), (ONE, ONE), MARGIN)
+    accounts.fill(ANN, AUCTIONS[0], Side.BUY, Lots(5), ONE)
+    accounts.release_account(ANN)
+    assert held(accounts, ANN) == (145, None)
+    assert held(accounts, BOB) == (100, 10)
+    accounts.release_account(ANN)
+    accounts.release_account(CID)
+    assert CID not in accounts.accounts()
 
 
 @given(st.integers(0, CASH_MAX), st.integers(0, 1_000_000))
 def test_the_charge_is_the_exact_part_rounded_against_the_account(amount: int, ppm: int) -> None:
-    charge = BondTerms(Cash(amount), ppm, TREASURY).charge()
+    charge = BondTerms(Cash(amount), ppm, CID).charge()
     assert charge == ceil(Fraction(amount) * ppm / 1_000_000)
     assert charge <= amount
 
@@ -121,29 +120,44 @@ def test_the_charge_is_the_exact_part_rounded_against_the_account(amount: int, p
 @pytest.mark.parametrize(("amount", "ppm"), [(-1, 0), (CASH_MAX + 1, 0), (1, -1), (1, 1_000_001)])
 def test_terms_have_bounds(amount: int, ppm: int) -> None:
     with pytest.raises(OutOfBounds):
-        BondTerms(Cash(amount), ppm, TREASURY)
+        BondTerms(Cash(amount), ppm, CID)
 
 
-STEPS = st.tuples(st.sampled_from("hcr"), st.sampled_from([ANN, BOB]), st.integers(0, 120))
+STEPS = st.tuples(
+    st.sampled_from(["hold", "charge", "end", "reserve", "release", "trade"]),
+    st.sampled_from([ANN, BOB]),
+    st.integers(0, 120),
+)
 
 
 @given(st.lists(STEPS, max_size=30))
-def test_cash_is_conserved_to_the_unit(steps: list[tuple[str, AccountId, int]]) -> None:
-    ledger = funded()
+def test_cash_is_conserved_and_caps_and_bonds_are_covered(
+    steps: list[tuple[str, AccountId, int]],
+) -> None:
+    accounts, auction = funded(150), AUCTIONS[0]
     for kind, account, amount in steps:
         try:
-            if kind == "h":
-                ledger.hold_bond(account, BOND)
-            elif kind == "c":
-                ledger.charge_bond(account, Cash(amount), TREASURY)
-            else:
-                ledger.release_bonds()
-        except (InsufficientMargin, NoBond):
+            if kind == "hold":
+                accounts.hold_bond(account, BOND, MARGIN)
+            elif kind == "charge":
+                accounts.charge_bond(account, Cash(amount), CID)
+            elif kind == "end":
+                accounts.release_bonds()
+            elif kind == "reserve":
+                accounts.reserve(account, auction, Lots(amount), (ONE, ONE), MARGIN)
+            elif kind == "release":
+                accounts.release(account, auction)
+            elif all(accounts.entries[one].live for one in (ANN, BOB)):
+                lots = min(
+                    live.cap for one in (ANN, BOB) for live in accounts.entries[one].intents()
+                )
+                for one, side in ((ANN, Side.BUY), (BOB, Side.SELL)):
+                    accounts.fill(one, auction, side, Lots(lots), ONE)
+        except (MarginError, OutOfBounds):
             pass
-        ledger.verify_conservation()
-        total = sum(
-            ledger.collateral(a).withdrawable + ledger.collateral(a).encumbered
-            for a in (ANN, BOB, TREASURY)
-        )
-        assert total == 300
-        assert ledger.collateral(account).bond <= BOND.amount
+        accounts.verify_conservation()
+        assert sum(accounts.cash(one) for one in (ANN, BOB, CID)) == 300
+        for one in (ANN, BOB):
+            required, available = accounts.required(one, MARGIN)
+            assert required <= available
+            assert (accounts.entries[one].bond or 0) <= BOND.amount

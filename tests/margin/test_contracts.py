@@ -10,6 +10,7 @@ from crypto.commitment import instrument_id
 from darkpool.errors import BadInput
 from darkpool.margin.contracts import Kind, Specification, read_specification
 from darkpool.margin.validation import InvalidFile
+from darkpool.record_json import to_json
 from tests.margin.houses import SPECIFICATION, specification
 
 
@@ -27,11 +28,10 @@ def test_contracts_are_read() -> None:
     assert (perpetual.expiry_ms, perpetual.strike, perpetual.multiplier) == (None, None, 10)
 
 
-def test_the_digest_is_of_the_content() -> None:
+def test_what_is_published_is_the_content() -> None:
     commented = read("# a comment\n" + SPECIFICATION.replace("150_000", "150000"))
     changed = read(SPECIFICATION.replace("150_000", "150_001"))
-    assert commented.digest == specification().digest != changed.digest
-    assert len(commented.digest) == 32
+    assert to_json(commented.record) == to_json(specification().record) != to_json(changed.record)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_the_digest_is_of_the_content() -> None:
         ("initial = 1_300_000", "initial = nan", "initial", "a valid integer"),
         (
             "price_range = 150_000",
-            "price_range = 0",
+            "price_range = 1_000_001",
             "underlyings[0].price_range",
-            "greater than 0",
+            "less than or equal",
         ),
         ("basis = 5_000", "bases = 5_000", "underlyings[0].bases", "no such field"),
         ('kind = "call"', 'kind = "swaption"', "contracts[3].kind", "'future', 'perpetual'"),

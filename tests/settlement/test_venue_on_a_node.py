@@ -7,6 +7,7 @@ from pathlib import Path
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.orders import parse_orders
 from darkpool.chain_reader import RecordedVenue
+from darkpool.listing import OutrightListing
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
@@ -17,7 +18,7 @@ from darkpool.verification.audit import audit
 from darkpool.verification.report import AuditReport, Verdict
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 16)
-TERMS = VenueTerms(GRID, Pricing.UNIFORM, 4, 100_000, 50)
+TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
 ORDERS = b"account,side,size,limit\nann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\n"
 
 

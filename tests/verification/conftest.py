@@ -14,6 +14,7 @@ import pytest
 from crypto.params import TEST_INSECURE_SMALL
 from darkpool.admission.orders import Order
 from darkpool.clients import identifier
+from darkpool.listing import OutrightListing
 from darkpool.outcome import Pricing
 from darkpool.settlement.chain import Chain
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick
@@ -101,8 +102,8 @@ def publish(
     chain = Chain.embedded()
     grid = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
     instruments = sorted({identifier(order.instrument) for order in orders})
-    intruders = draw_intruders(attackers, instruments, grid)
-    terms = VenueTerms(grid, pricing, keypers, margin_rate_ppm=100_003, multiplier=5)
+    intruders = draw_intruders(attackers, instruments, TICKS)
+    terms = VenueTerms(OutrightListing(grid, 100_003, 5), pricing, keypers)
     places = Places(record=directory)
     run_orders(
         orders, terms, TEST_INSECURE_SMALL, lambda: chain, places, lambda *_: None, intruders

@@ -9,9 +9,8 @@ import pytest
 
 from darkpool import publishing
 from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.listing import OutrightListing
 from darkpool.margin.bond import BondTerms
-from darkpool.margin.ledger import MarginLedger
-from darkpool.margin.terms import MarginTerms
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.record_schema import BalanceRecord, BondRecord, OwnerRecord, RejectionRecord
@@ -19,7 +18,6 @@ from darkpool.settlement.evidence import Deployment
 from darkpool.units import (
     AccountId,
     Cash,
-    InstrumentId,
     Interval,
     Lots,
     OwnerId,
@@ -29,6 +27,9 @@ from darkpool.units import (
 )
 from darkpool.verification import accounts, openings, participation
 from darkpool.verification.report import Findings
+from darkpool.verification.requirement import MarginModel
+from tests.intent_margin import intent_margin
+from tests.margin.one_unit import MARGIN, funded
 from tests.reference_prices import terms_on
 
 
@@ -38,7 +39,9 @@ def account(raw: bytes) -> AccountId:
 
 def changed_record(record: Record, **changes: Any) -> Record:
     summary = replace(record.summary, **changes)
-    return cast("Record", SimpleNamespace(summary=summary, intents=record.intents))
+    return cast(
+        "Record", SimpleNamespace(summary=summary, intents=record.intents, margin=record.margin)
+    )
 
 
 def margin_at_fault(record: Record, **changes: Any) -> str | None:
@@ -57,32 +60,29 @@ def rules_at_fault(record: Record, **changes: Any) -> str | None:
 
 
 def rejected(record: Record, *places: int, charge_ppm: int) -> dict[str, Any]:
-    """A record's rejections, and its balances after the charges that the ledger takes."""
+    """A record's rejections, and its balances after the charges that the accounts take."""
     bond = replace(record.summary.bond, charge_ppm=charge_ppm)
     terms = BondTerms(Cash(bond.amount), charge_ppm, account(bond.treasury))
-    ledger = MarginLedger()
+    charged = funded(0)
     for balance in record.summary.before:
-        ledger.credit(account(balance.account), Cash(bond.amount))
-        ledger.hold_bond(account(balance.account), terms)
+        charged.deposit(account(balance.account), Cash(bond.amount))
+        charged.hold_bond(account(balance.account), terms, MARGIN)
     for place in places:
         sender = account(record.intents[place].sealed.account)
-        ledger.charge_bond(sender, terms.charge(), terms.treasury)
-    ledger.release_bonds()
-    after = tuple(
-        replace(
-            balance,
-            withdrawable=balance.withdrawable
-            + ledger.collateral(account(balance.account)).free
-            - bond.amount,
-        )
-        for balance in record.summary.after
-    )
+        charged.charge_bond(sender, terms.charge(), terms.treasury)
+    charged.release_bonds()
+    model, after = MarginModel(record.margin), []
+    for name, owned in accounts.accounts_of("after", record.summary.after).items():
+        owned.cash += charged.cash(account(name)) - bond.amount
+        free = max(0, min(owned.cash, accounts.surplus(model, owned)))
+        positions = accounts._encode(owned.positions)
+        after.append(BalanceRecord(name, free, owned.cash - free, positions))
     entries = tuple(RejectionRecord(place, "shape") for place in places)
-    return {"bond": bond, "rejections": entries, "after": after}
+    return {"bond": bond, "rejections": entries, "after": tuple(after)}
 
 
 @pytest.mark.parametrize("charge_ppm", [0, 100_000, 333_333, 600_000, 1_000_000])
-def test_charges_are_those_of_the_ledger(uniform: Any, charge_ppm: int) -> None:
+def test_charges_are_those_of_the_accounts(uniform: Any, charge_ppm: int) -> None:
     record = Record.load(uniform.directory)
     changes = rejected(record, 0, 5, 12, 24, charge_ppm=charge_ppm)
     thrice = {record.intents[k].sealed.account for k in (0, 12, 24)}
@@ -167,19 +167,14 @@ def test_least_caps_and_owners_are_checked(uniform: Any) -> None:
 
 def test_keypers_sign_the_public_rules_that_the_auditor_reads(uniform: Any) -> None:
     record = Record.load(uniform.directory)
-    summary, material, stated_grid = record.summary, record.material(), record.summary.grid
-    sizes = (Decimal(stated_grid.tick_size), Decimal(stated_grid.reference))
-    grid = PriceGrid(*sizes, stated_grid.ticks)
-    margin = {
-        InstrumentId(i.identifier): MarginTerms.on_grid(
-            grid, i.margin.rate_ppm, i.margin.multiplier
-        )
-        for i in summary.instruments
-    }
+    summary, material = record.summary, record.material()
+    names = [instrument.name for instrument in summary.instruments]
+    grid = PriceGrid(Decimal("0.25"), Decimal(100), summary.ticks)
+    margin = intent_margin(OutrightListing(grid, 100_003, 5), names, summary.venue.domain())
     one, two, owner = (account(bytes([k]) * 20) for k in (200, 100, 255))
     bond = BondTerms(Cash((1 << 128) - 1), 7, one)
     terms = replace(
-        terms_on(grid, margin, Interval(1), summary.venue.domain(), material),
+        terms_on(grid, margin.names, Interval(1), summary.venue.domain(), material),
         owners={one: OwnerId(owner), two: OwnerId(owner)},
         owners_min=5,
         cap_min=Lots(20),
@@ -205,7 +200,10 @@ def test_keypers_sign_the_public_rules_that_the_auditor_reads(uniform: Any) -> N
             participation=publishing.participation_record(rules),
             bond=BondRecord(held.amount, held.charge_ppm, account_bytes(held.treasury)),
         )
-        read = cast("Record", SimpleNamespace(summary=stated, material=lambda: material))
+        read = cast(
+            "Record",
+            SimpleNamespace(summary=stated, material=lambda: material, margin=margin.inputs),
+        )
         assert openings._terms_digest(read) == signed
         digests.add(signed)
     assert len(digests) == 1 + len(others)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from darkpool.fills.fills import Fill
 from darkpool.fills.priority import priority_permutation
+from darkpool.margin.account import Account
 from darkpool.margin.positions import Position, encode_positions
-from darkpool.margin.terms import MarginTerms
 from darkpool.record import Record
-from darkpool.record_schema import BalanceRecord, GridRecord, MarginRecord
+from darkpool.record_schema import BalanceRecord
 from darkpool.settlement import balances
 from darkpool.units import (
     AccountId,
@@ -24,13 +24,13 @@ from darkpool.units import (
     InstrumentId,
     Lots,
     PriceGrid,
-    PriceUnits,
     Side,
     Tick,
     account_id,
 )
 from darkpool.verification import accounts, outcome
 from darkpool.verification.report import Findings, Unsound, Verdict
+from darkpool.verification.requirement import MarginModel
 
 SIGNED = st.integers(-(2**200), 2**200)
 
@@ -46,27 +46,31 @@ def test_priority(beacon: bytes, intents: int) -> None:
     assert np.array_equal(outcome.priority_ranks(beacon, instrument, intents), expected)
 
 
-@given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**18), st.integers(0, 10**7))
-def test_initial_margin(rate: int, multiplier: int, worst: int, lots: int) -> None:
-    terms = MarginTerms(rate, multiplier, PriceUnits(worst))
-    margin = accounts.initial_margin(MarginRecord(rate, multiplier, worst), lots)
-    assert margin == terms.initial_margin(Lots(lots))
-
-
 @given(st.integers(1, 10**6), st.integers(-1000, 1000), st.integers(1, 2047), st.data())
 def test_prices(step: int, reference: int, ticks: int, data: st.DataObject) -> None:
     size = Decimal(step).scaleb(-6)
     grid = PriceGrid(size, reference * size, ticks)
-    stated = GridRecord(f"{grid.tick_size:f}", f"{grid.reference:f}", ticks)
-    record = cast("Record", SimpleNamespace(summary=SimpleNamespace(grid=stated)))
+    signed = SimpleNamespace(price=step * reference, tick_size=step, ticks=ticks)
+    record = cast("Record", SimpleNamespace(summary=SimpleNamespace(references=(signed,))))
     tick = data.draw(st.integers(0, ticks - 1))
-    assert accounts.price_units(record, tick) == grid.units_of(Tick(tick))
+    assert accounts.price_units(record, 0, tick) == grid.units_of(Tick(tick))
+
+
+@given(st.lists(st.tuples(st.integers(-50, 50).filter(bool), st.integers(1, 100)), max_size=12))
+def test_trades(trades: list[tuple[int, int]]) -> None:
+    """Lots, cost and entry after any trades, and after they were closed in part."""
+    engine, auditor = Account(), accounts.Position()
+    for lots, price in trades:
+        engine.trade(0, lots, lots * price)
+        auditor.trade(lots, lots * price)
+        held = (engine.net[0], engine.cost[0], engine.entry[0])
+        assert held == (auditor.net, auditor.cost, auditor.entry)
 
 
 @given(
     st.dictionaries(
         st.binary(min_size=32, max_size=32),
-        st.tuples(SIGNED, SIGNED, st.integers(0, 2**200)),
+        st.tuples(SIGNED, SIGNED, SIGNED),
         max_size=5,
     )
 )
@@ -74,7 +78,7 @@ def test_positions(positions: dict[bytes, tuple[int, int, int]]) -> None:
     held = {InstrumentId(i): Position(n, Cash(c), Cash(p)) for i, (n, c, p) in positions.items()}
     encoded = encode_positions(held)
     read = accounts._positions("before", BalanceRecord(bytes(20), 0, 0, encoded))
-    assert {i: (p.net, p.cost, p.posted) for i, p in read.items()} == {
+    assert {i: (p.net, p.cost, p.entry) for i, p in read.items()} == {
         i: value for i, value in positions.items() if value != (0, 0, 0)
     }
     assert accounts._encode(read) == encoded
@@ -126,7 +130,9 @@ def test_roots(kind: str, request: pytest.FixtureRequest) -> None:
 
 
 def margin_findings(record: Record, **changes: Any) -> Findings:
-    changed = SimpleNamespace(summary=replace(record.summary, **changes), intents=record.intents)
+    changed = SimpleNamespace(
+        summary=replace(record.summary, **changes), intents=record.intents, margin=record.margin
+    )
     findings = Findings("margin")
     with findings.watch("margin"):
         accounts.check_collateral(cast("Record", changed), findings)
@@ -142,23 +148,41 @@ def test_collateral_that_does_not_cover_the_caps(uniform: Any) -> None:
     assert check.part == "fill 0, account", "who is short may be in the batch, but not trade"
 
 
+def settled(model: MarginModel, name: bytes, owned: accounts.Account) -> BalanceRecord:
+    free = max(0, min(owned.cash, accounts.surplus(model, owned)))
+    return BalanceRecord(name, free, owned.cash - free, accounts._encode(owned.positions))
+
+
 def test_positions_carry_over_from_the_auction_before(uniform: Any) -> None:
     """The balances after one auction are good balances before the next."""
     record = Record.load(uniform.directory)
-    rich = tuple(replace(b, withdrawable=10**15) for b in record.summary.after)
-    after = []
-    paid = {b.account: 0 for b in rich}
-    held = {b.account: accounts._positions("after", b) for b in rich}
-    accounts._post_fills(record, paid, held)
-    for balance in rich:
-        posted = sum(position.posted for position in held[balance.account].values())
-        free = balance.withdrawable + paid[balance.account]
-        positions = accounts._encode(held[balance.account])
-        after.append(replace(balance, withdrawable=free, encumbered=posted, positions=positions))
-    assert margin_findings(record, interval=2, before=rich, after=tuple(after)).clean
-    first = margin_findings(record, before=rich, after=tuple(after)).check("", "")
+    model = MarginModel(record.margin)
+    owned = accounts.accounts_of("after", record.summary.after)
+    for one in owned.values():
+        one.cash += 10**15
+    rich = tuple(settled(model, name, one) for name, one in owned.items())
+    accounts._book_fills(record, owned)
+    after = tuple(settled(model, name, one) for name, one in owned.items())
+    assert any(balance.encumbered for balance in after)
+    assert margin_findings(record, interval=2, before=rich, after=after).clean
+    first = margin_findings(record, before=rich, after=after).check("", "")
     assert "positions" in first.detail
     stolen = replace(after[0], withdrawable=after[0].withdrawable + 1)
     balances = (stolen, *after[1:])
     check = margin_findings(record, interval=2, before=rich, after=balances).check("", "")
     assert "cash after" in check.detail
+
+
+def test_who_trades_has_initial_margin_afterwards(uniform: Any) -> None:
+    """Half of the positions' price range gone since, nobody could have traded."""
+    record = Record.load(uniform.directory)
+    findings, model = Findings("margin"), MarginModel(record.margin)
+    owned = accounts.accounts_of("after", record.summary.after)
+    accounts._check_traders(record, owned, model, findings)
+    assert findings.clean
+    name = record.summary.fills[0].account
+    owned[name].cash -= accounts.surplus(model, owned[name]) + 1
+    accounts._check_traders(record, owned, model, findings)
+    check = findings.check("", "")
+    assert check.part == f"collateral after of 0x{name.hex()}, equity less initial margin"
+    assert "got -1" in check.detail

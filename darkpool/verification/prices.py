@@ -1,0 +1,305 @@
+"""What margin starts from: the specification makes sense, and reporters signed every price."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from eth_hash.auto import keccak
+
+from crypto.commitment import Domain, PriceReport, recover_address
+from darkpool.limits import CONTRACT_MULTIPLIER_MAX
+from darkpool.record_margin import (
+    MARGIN_VERSION,
+    ContractRecord,
+    ExpiryRecord,
+    MarginInputs,
+    MarketRecord,
+    QuoteRecord,
+    QuotesRecord,
+    UnderlyingRecord,
+)
+from darkpool.verification.report import Findings, Unsound
+
+PPM: Final = 10**6
+MULTIPLE_MAX_PPM: Final = 10 * PPM
+DAY_MS: Final = 86_400_000
+HORIZON_MAX_MS: Final = 30 * DAY_MS
+REPORTERS_MAX: Final = 31
+OPTIONS: Final = ("call", "put")
+_PARTS: Final = (
+    "price_range",
+    "tail_weight",
+    "basis",
+    "short_option",
+    "concentration",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a number of the market may be, both ends included."""
+
+    lowest: int
+    highest: int
+
+
+PRICE: Final = Range(1, 10**15)
+RATE: Final = Range(-PPM, PPM)
+VOLATILITY: Final = Range(1, 100 * PPM)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One number of a market, by the name under which it is reported."""
+
+    name: str
+    range: Range
+    quote: QuoteRecord
+
+    @property
+    def part(self) -> str:
+        """How findings call it."""
+        return f"market, quote {self.name}"
+
+    def value(self) -> int:
+        """The number.
+
+        Raises:
+            Unsound: it is out of range.
+        """
+        if not self.range.lowest <= self.quote.value <= self.range.highest:
+            expected = f"{self.range.lowest} to {self.range.highest}"
+            raise Unsound(self.part, expected, self.quote.value)
+        return self.quote.value
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryFeeds:
+    """The numbers of one expiry; of `strikes`, which ascend, each has a volatility."""
+
+    expiry_ms: int
+    forward: Feed
+    rate: Feed
+    strikes: tuple[int, ...]
+    volatilities: tuple[Feed, ...]
+
+    @classmethod
+    def of(cls, underlying: str, expiry: ExpiryRecord) -> ExpiryFeeds:
+        """Name the numbers of an expiry.
+
+        Raises:
+            Unsound: strikes that are not above 0 or do not ascend, or other than one volatility
+                for each.
+        """
+        path = f"{underlying}/{expiry.expiry_ms}"
+        strikes, volatilities = expiry.strikes, expiry.volatilities
+        if not ascending((0, *strikes)):
+            raise Unsound(f"market, strikes of {path}", "above 0, ascending", strikes)
+        if len(volatilities) != len(strikes):
+            raise Unsound(f"market, volatilities of {path}", len(strikes), len(volatilities))
+        return cls(
+            expiry.expiry_ms,
+            Feed(f"{path}/forward", PRICE, expiry.forward),
+            Feed(f"{path}/rate", RATE, expiry.rate),
+            strikes,
+            tuple(
+                Feed(f"{path}/volatility/{strike}", VOLATILITY, quote)
+                for strike, quote in zip(strikes, volatilities, strict=True)
+            ),
+        )
+
+
+class Quotes:
+    """Finds the numbers of a market that a contract is valued at."""
+
+    def __init__(self, market: MarketRecord) -> None:
+        self.time_ms = market.time_ms
+        self._underlyings = {quotes.name: quotes for quotes in market.underlyings}
+
+    def expired(self, contract: ContractRecord) -> bool:
+        """Whether nothing is left of a contract but its settlement."""
+        return contract.expiry_ms is not None and contract.expiry_ms <= self.time_ms
+
+    def price(self, contract: ContractRecord) -> int:
+        """The perpetual's price, or the forward of the contract's expiry.
+
+        Raises:
+            Unsound: it is not quoted, or out of range.
+        """
+        if contract.kind != "perpetual":
+            return self.expiry(contract).forward.value()
+        name = contract.underlying
+        perpetual = self._quotes(name).perpetual
+        if perpetual is None:
+            raise Unsound(f"market, quote {name}/perpetual", "one", "none")
+        return Feed(f"{name}/perpetual", PRICE, perpetual).value()
+
+    def expiry(self, contract: ContractRecord) -> ExpiryFeeds:
+        """The numbers of the contract's expiry.
+
+        Raises:
+            Unsound: it is not quoted, or not in its form.
+        """
+        for expiry in self._quotes(contract.underlying).expiries:
+            if expiry.expiry_ms == contract.expiry_ms:
+                return ExpiryFeeds.of(contract.underlying, expiry)
+        path = f"{contract.underlying}/{contract.expiry_ms}"
+        raise Unsound(f"market, quote {path}/forward", "one", "none")
+
+    def smiles(self, underlying: str) -> list[ExpiryFeeds]:
+        """All expiries of an underlying that have volatilities, ascending.
+
+        Raises:
+            Unsound: none has, they do not ascend, or one is not in its form.
+        """
+        quoted = [e for e in self._quotes(underlying).expiries if e.strikes]
+        times = [self.time_ms, *(e.expiry_ms for e in quoted)]
+        if not quoted or not ascending(times):
+            expected = f"some with strikes, ascending from {self.time_ms}"
+            raise Unsound(f"market, expiries of {underlying}", expected, times[1:])
+        return [ExpiryFeeds.of(underlying, expiry) for expiry in quoted]
+
+    def _quotes(self, underlying: str) -> QuotesRecord:
+        quotes = self._underlyings.get(underlying)
+        if quotes is None:
+            raise Unsound(f"market, quote {underlying}/index", "one", "none")
+        return quotes
+
+
+def ascending(values: Sequence[int]) -> bool:
+    """Whether each is more than the one before."""
+    return all(before < after for before, after in pairwise(values))
+
+
+def check_market(inputs: MarginInputs, domain: Domain, findings: Findings) -> None:
+    """Every number is in range and the lower median of reports, each signed by another reporter."""
+    market = inputs.market
+    findings.equal("market, version", MARGIN_VERSION, market.version)
+    reporters, false_max = market.reporters, market.false_max
+    _in_range(findings, "market, reporters", (1, REPORTERS_MAX), len(reporters))
+    _once(findings, "market, reporters", [f"0x{reporter.hex()}" for reporter in reporters])
+    # of more false ones a number's reports could be had without an honest majority
+    _in_range(findings, "market, false_max", (0, (len(reporters) - 1) // 3), false_max)
+    names = [quotes.name for quotes in market.underlyings]
+    _once(findings, "market, underlyings", names)
+    for quotes in market.underlyings:
+        _check_expiries(quotes, market.time_ms, findings)
+        for feed in _feeds(quotes, findings):
+            with findings.watch(feed.part):
+                feed.value()
+            _check_reports(feed, market, domain, findings)
+
+
+def _check_expiries(quotes: QuotesRecord, time_ms: int, findings: Findings) -> None:
+    times = [expiry.expiry_ms for expiry in quotes.expiries]
+    if not ascending((time_ms, *times)):
+        findings.add(f"market, expiries of {quotes.name}", f"ascending from {time_ms}", times)
+
+
+def _feeds(quotes: QuotesRecord, findings: Findings) -> list[Feed]:
+    """All numbers of an underlying; notes expiries that are not in their form."""
+    name = quotes.name
+    feeds = [Feed(f"{name}/index", PRICE, quotes.index)]
+    if quotes.perpetual is not None:
+        feeds.append(Feed(f"{name}/perpetual", PRICE, quotes.perpetual))
+    for expiry in quotes.expiries:
+        with findings.watch(f"market, expiries of {name}"):
+            found = ExpiryFeeds.of(name, expiry)
+            feeds += [found.forward, found.rate, *found.volatilities]
+    return feeds
+
+
+def _check_reports(feed: Feed, market: MarketRecord, domain: Domain, findings: Findings) -> None:
+    part, reports = feed.part, feed.quote.reports
+    needed = 2 * market.false_max + 1
+    if len(reports) < needed:
+        findings.add(f"{part}, reports", f"at least {needed}", len(reports))
+    identifier = keccak(feed.name.encode())
+    seen: set[bytes] = set()
+    for index, report in enumerate(reports):
+        place = f"{part}, report {index}"
+        with findings.watch(f"{place}, signature"):
+            message = PriceReport(identifier, report.value, report.observed_at)
+            reporter = recover_address(message.digest(domain), report.signature)
+            if reporter not in market.reporters or reporter in seen:
+                expected = "a reporter, each once"
+                raise Unsound(f"{place}, signature", expected, f"0x{reporter.hex()}")
+            seen.add(reporter)
+    if not reports:
+        return
+    times = [report.observed_at for report in reports]
+    if max(times) - min(times) > market.age_max_ms:
+        expected = f"within {market.age_max_ms} ms of each other"
+        findings.add(f"{part}, times", expected, f"{max(times) - min(times)} ms")
+    values = sorted(report.value for report in reports)
+    findings.equal(f"{part}, lower median", values[(len(values) - 1) // 2], feed.quote.value)
+
+
+def check_specification(inputs: MarginInputs, findings: Findings) -> None:
+    """Names are plain, every contract has what its kind asks for, parameters are in range."""
+    specification = inputs.specification
+    findings.equal("specification, version", MARGIN_VERSION, specification.version)
+    initial, horizon_ms = specification.initial, specification.horizon_ms
+    _in_range(findings, "specification, initial", (PPM, MULTIPLE_MAX_PPM), initial)
+    _in_range(findings, "specification, horizon_ms", (0, HORIZON_MAX_MS), horizon_ms)
+    known = [underlying.name for underlying in specification.underlyings]
+    _once(findings, "specification, underlyings", known)
+    _once(findings, "specification, groups", [group.name for group in specification.groups])
+    _once(findings, "specification, contracts", [c.name for c in specification.contracts])
+    for underlying in specification.underlyings:
+        _check_underlying(underlying, findings)
+    grouped: list[str] = []
+    for group in specification.groups:
+        part = f"specification, group {group.name}"
+        _in_range(findings, f"{part}, offset", (0, PPM), group.offset)
+        if len(group.underlyings) < 2 or not set(group.underlyings) <= set(known):
+            expected = "two underlyings of the specification or more"
+            findings.add(f"{part}, underlyings", expected, group.underlyings)
+        grouped += group.underlyings
+    _once(findings, "specification, underlyings of groups", grouped)
+    for contract in specification.contracts:
+        _check_contract(contract, known, findings)
+
+
+def _check_underlying(underlying: UnderlyingRecord, findings: Findings) -> None:
+    part = f"specification, underlying {underlying.name}"
+    for name in _PARTS:
+        _in_range(findings, f"{part}, {name}", (0, PPM), getattr(underlying, name))
+    tail_multiple = underlying.tail_multiple
+    _in_range(findings, f"{part}, tail_multiple", (PPM, MULTIPLE_MAX_PPM), tail_multiple)
+    # volatility that falls by the whole would leave none
+    _in_range(findings, f"{part}, volatility_down", (0, PPM - 1), underlying.volatility_down)
+
+
+def _check_contract(contract: ContractRecord, known: Sequence[str], findings: Findings) -> None:
+    part = f"specification, contract {contract.name}"
+    if contract.underlying not in known:
+        expected = "an underlying of the specification"
+        findings.add(f"{part}, underlying", expected, contract.underlying)
+    _in_range(findings, f"{part}, multiplier", (1, CONTRACT_MULTIPLIER_MAX), contract.multiplier)
+    if contract.tick_size < 1:
+        findings.add(f"{part}, tick_size", "above 0", contract.tick_size)
+    for what, value, has in (
+        ("expiry_ms", contract.expiry_ms, contract.kind != "perpetual"),
+        ("strike", contract.strike, contract.kind in OPTIONS),
+    ):
+        if has != (value is not None):
+            findings.add(f"{part}, {what}", "one" if has else "none", value)
+    if contract.strike is not None and contract.strike < 1:
+        findings.add(f"{part}, strike", "above 0", contract.strike)
+
+
+def _in_range(findings: Findings, part: str, ends: tuple[int, int], got: int) -> None:
+    lowest, highest = ends
+    if not lowest <= got <= highest:
+        findings.add(part, f"{lowest} to {highest}", got)
+
+
+def _once(findings: Findings, part: str, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        findings.add(part, "each once", f"twice {', '.join(twice)}")

@@ -1,0 +1,257 @@
+"""Portfolio margin from published risk arrays: exact integers, computed apart from the engine.
+
+docs/margin.md has the formulas. Losses are in millionths of a cash unit, charges in 10**-12.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+from crypto.commitment import instrument_id
+from darkpool.record_margin import (
+    ContractRecord,
+    MarginInputs,
+    RiskArrayRecord,
+    UnderlyingRecord,
+)
+from darkpool.verification.prices import OPTIONS, PPM, Quotes
+from darkpool.verification.report import Unsound
+from darkpool.verification.valuation import SCENARIOS, require_lengths, risk_part
+
+CORNER_INTENTS_MAX: Final = 4
+"""Live intents of which all cases are looked at together; of more, each is charged by itself."""
+
+_NOTHING: Final = (0,) * len(SCENARIOS)
+
+Net = Mapping[int, int]
+"""Lots bought less lots sold, by the contract's place in the specification."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Margin in cash units, rounded up."""
+
+    maintenance: int
+    initial: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveIntent:
+    """An intent that may fill up to its cap on either side; prices of its grid in price units."""
+
+    place: int
+    cap: int
+    lowest: int
+    highest: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Lot:
+    """What one lot is worth and risks, for whoever is long and whoever is short.
+
+    Attributes:
+        underlying: place in the specification.
+        expiry_ms: None for a perpetual swap, which is charged for basis by itself.
+        losses_long: in each scenario, in ppm of a cash unit; those of the tail by their weight.
+        short_charge: least charge where it is sold, in ppm of a cash unit; 0 but for options.
+    """
+
+    underlying: int
+    expiry_ms: int | None
+    value_long: int
+    value_short: int
+    losses_long: tuple[int, ...]
+    losses_short: tuple[int, ...]
+    delta: int
+    short_charge: int
+
+    @classmethod
+    def of(
+        cls,
+        contract: ContractRecord,
+        array: RiskArrayRecord,
+        place: int,
+        underlying: UnderlyingRecord,
+        price: int,
+    ) -> _Lot:
+        """The lot of a contract on the underlying at a place, by its risk array and its price."""
+        size = contract.multiplier
+        now_low, now_high = array.low[0], array.high[0]
+        scaled = [size * (underlying.tail_weight if s.tail else PPM) for s in SCENARIOS]
+        lows = zip(scaled, array.low[1:], strict=True)
+        highs = zip(scaled, array.high[1:], strict=True)
+        return cls(
+            place,
+            contract.expiry_ms,
+            size * now_low,
+            size * now_high,
+            tuple(scale * (now_high - low) for scale, low in lows),
+            tuple(scale * (high - now_low) for scale, high in highs),
+            size * array.delta,
+            size * price * underlying.short_option if contract.kind in OPTIONS else 0,
+        )
+
+
+class MarginModel:
+    """Margin of any account at one specification, market and set of risk arrays.
+
+    Raises:
+        Unsound: a contract has no underlying, no price, or no risk array of the right length.
+    """
+
+    def __init__(self, inputs: MarginInputs) -> None:
+        specification, arrays = inputs.specification, inputs.risk.contracts
+        if len(arrays) != len(specification.contracts):
+            raise Unsound("risk arrays, contracts", len(specification.contracts), len(arrays))
+        self._contracts = specification.contracts
+        self._underlyings = specification.underlyings
+        self._initial = specification.initial
+        self.places = {instrument_id(c.name): k for k, c in enumerate(self._contracts)}
+        where = {underlying.name: k for k, underlying in enumerate(self._underlyings)}
+        quotes = Quotes(inputs.market)
+        self._lots = [
+            None if quotes.expired(contract) else self._lot_of(contract, array, where, quotes)
+            for contract, array in zip(self._contracts, arrays, strict=True)
+        ]
+        self._groups = [
+            ({where[name] for name in group.underlyings if name in where}, group.offset)
+            for group in specification.groups
+        ]
+
+    def value(self, net: Net) -> int:
+        """What positions are worth in cash units, rounded against their holder."""
+        return sum(
+            lots * (lot.value_long if lots > 0 else lot.value_short)
+            for lots, lot in self._held(net)
+        )
+
+    def requirement(self, net: Net, concentrated: bool = False) -> Requirement:
+        """Margin of positions.
+
+        Args:
+            concentrated: concentration is charged from nothing, not from where it begins.
+
+        Raises:
+            Unsound: a contract that there is not, or that has expired.
+        """
+        losses: dict[int, Sequence[int]] = {}
+        deltas: dict[int, dict[int | None, int]] = {}
+        short = 0
+        for lots, lot in self._held(net):
+            unit = lot.losses_long if lots > 0 else lot.losses_short
+            size = abs(lots)
+            if lots < 0:
+                short += size * lot.short_charge
+            before = losses.get(lot.underlying, _NOTHING)
+            losses[lot.underlying] = [
+                others + size * loss for others, loss in zip(before, unit, strict=True)
+            ]
+            of_expiry = deltas.setdefault(lot.underlying, defaultdict(int))
+            of_expiry[lot.expiry_ms] += lots * lot.delta
+        total = max(self._scan(losses), PPM * short)
+        for place, of_expiry in deltas.items():
+            total += PPM * self._delta_charges(place, list(of_expiry.values()), concentrated)
+        return Requirement(_ceil(total, PPM**2), _ceil(total * self._initial, PPM**3))
+
+    def surplus(self, cash: int, cost: int, net: Net, live: Sequence[LiveIntent]) -> int:
+        """Equity less initial margin in the worst case of all live intents; may be negative.
+
+        Raises:
+            Unsound: a contract that there is not, or that has expired.
+        """
+        ordered = sorted(live, key=lambda intent: (intent.place, intent.cap))
+        alone, together = ordered[:-CORNER_INTENTS_MAX], ordered[-CORNER_INTENTS_MAX:]
+        worst = min(
+            self._corner(cash - cost, net, list(zip(together, signs, strict=True)))
+            for signs in product((1, -1), repeat=len(together))
+        )
+        return worst - sum(self._cost_alone(intent) for intent in alone)
+
+    def alone(self, intent: LiveIntent) -> int:
+        """What an account needs that has nothing but this intent."""
+        return max(0, -self.surplus(0, 0, {}, [intent]))
+
+    def _corner(self, cash: int, net: Net, fills: Sequence[tuple[LiveIntent, int]]) -> int:
+        """Equity less initial margin after whole caps have filled, each on the side of its sign."""
+        held = dict(net)
+        for intent, sign in fills:
+            held[intent.place] = held.get(intent.place, 0) + sign * intent.cap
+            cash -= self._cost(intent, sign)
+        return cash + self.value(held) - self.requirement(held).initial
+
+    def _cost_alone(self, intent: LiveIntent) -> int:
+        worst = 0
+        for sign in (1, -1):
+            net = {intent.place: sign * intent.cap}
+            initial = self.requirement(net, concentrated=True).initial
+            worst = max(worst, self._cost(intent, sign) - self.value(net) + initial)
+        return worst
+
+    def _cost(self, intent: LiveIntent, sign: int) -> int:
+        """What the whole cap costs at the worst price of its side."""
+        if not 0 <= intent.place < len(self._contracts):
+            raise self._unknown(intent.place)
+        price = intent.highest if sign > 0 else intent.lowest
+        return sign * intent.cap * self._contracts[intent.place].multiplier * price
+
+    def _scan(self, losses: Mapping[int, Sequence[int]]) -> int:
+        """Worst losses of all underlyings, with what groups believe of those that are joint."""
+        own = {place: max(0, *of_scenario) for place, of_scenario in losses.items()}
+        total, ungrouped = 0, dict(own)
+        for members, offset in self._groups:
+            held = [place for place in losses if place in members]
+            if not held:
+                continue
+            apart = sum(ungrouped.pop(place, 0) for place in held)
+            joint = max(0, *map(sum, zip(*(losses[place] for place in held), strict=True)))
+            total += (PPM - offset) * apart + offset * joint
+        return total + PPM * sum(ungrouped.values())
+
+    def _delta_charges(self, place: int, deltas: Sequence[int], concentrated: bool) -> int:
+        """Basis and concentration of an underlying, in ppm of a cash unit."""
+        underlying = self._underlyings[place]
+        begin = 0 if concentrated else underlying.concentration_from
+        above = max(0, abs(sum(deltas)) - begin)
+        return underlying.basis * sum(map(abs, deltas)) + underlying.concentration * above
+
+    def _held(self, net: Net) -> list[tuple[int, _Lot]]:
+        """Lots and what one is worth and risks, of all positions that are some."""
+        found = []
+        for place, lots in net.items():
+            if lots == 0:
+                continue
+            if not 0 <= place < len(self._lots):
+                raise self._unknown(place)
+            lot = self._lots[place]
+            if lot is None:
+                part = f"position in {self._contracts[place].name}"
+                raise Unsound(part, "a contract that has not expired", f"{lots} lots")
+            found.append((lots, lot))
+        return found
+
+    def _unknown(self, place: int) -> Unsound:
+        expected = f"one of {len(self._contracts)} contracts"
+        return Unsound(f"position in contract {place}", expected, "none")
+
+    def _lot_of(
+        self,
+        contract: ContractRecord,
+        array: RiskArrayRecord,
+        where: Mapping[str, int],
+        quotes: Quotes,
+    ) -> _Lot:
+        require_lengths(risk_part(contract), array)
+        place = where.get(contract.underlying)
+        if place is None:
+            part = f"specification, contract {contract.name}, underlying"
+            raise Unsound(part, "one of the specification", contract.underlying)
+        price = quotes.price(contract)
+        return _Lot.of(contract, array, place, self._underlyings[place], price)
+
+
+def _ceil(numerator: int, denominator: int) -> int:
+    return -(-numerator // denominator)

@@ -1,0 +1,158 @@
+"""Futures, perpetual swaps and options of two underlyings in one auction, margined together."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crypto.params import TEST_INSECURE_SMALL
+from darkpool.admission.orders import Order
+from darkpool.chain_reader import RecordedVenue
+from darkpool.demo import verify_twin
+from darkpool.errors import TradingHalted
+from darkpool.listing import ContractListing
+from darkpool.margin.intents import IntentMargin
+from darkpool.margin.market import read_market_form
+from darkpool.margin.portfolio import PortfolioMargin
+from darkpool.margin.scenarios import lot_risk
+from darkpool.outcome import Pricing
+from darkpool.record import Record
+from darkpool.settlement.chain import Chain
+from darkpool.units import AccountLabel, InstrumentName, Lots, Side, Tick
+from darkpool.venue import Places, run_orders
+from darkpool.venue_result import VenueResult
+from darkpool.venue_terms import VenueTerms
+from darkpool.verification.audit import audit
+from darkpool.verification.evidence import Anchor
+from tests.margin.houses import MARKET, market, specification
+from tests.verification.conftest import Copy, Published
+from tests.verification.test_audit import CHECKS, failed
+
+TICKS = 16
+NAMES = [*map(InstrumentName, ("BTC-PERP", "BTC-MAR", "BTC-MAR-60000-C", "ETH-MAR-2500-P"))]
+LISTING = ContractListing(specification(), read_market_form("market.json", MARKET), TICKS)
+TERMS = VenueTerms(LISTING, Pricing.UNIFORM, 4)
+
+
+def orders_of(seed: int) -> list[Order]:
+    """Eight clients; each trades every contract, the first half hedging one with another."""
+    generator = random.Random(seed)
+    orders: list[Order] = []
+    for number, name in enumerate(NAMES):
+        for client in range(8):
+            side = Side((client + number) % 2)
+            edge = generator.randrange(4)
+            limit = TICKS // 2 + (edge if side is Side.BUY else -edge)
+            label, size = AccountLabel(f"client-{client}"), Lots(generator.randrange(1, 9))
+            orders.append(Order(len(orders), label, name, side, size, Tick(limit)))
+    return orders
+
+
+def run(orders: list[Order], record: Path | None, chain: Chain) -> VenueResult:
+    places, parameters = Places(record), TEST_INSECURE_SMALL
+    return run_orders(orders, TERMS, parameters, lambda: chain, places, lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> tuple[VenueResult, Path, Chain]:
+    directory, chain = tmp_path_factory.mktemp("contracts") / "record", Chain.embedded()
+    return run(orders_of(1), directory, chain), directory, chain
+
+
+def test_it_trades_like_the_plain_twin(settled: tuple[VenueResult, Path, Chain]) -> None:
+    result, _, _ = settled
+    verify_twin(orders_of(1), TERMS, result)
+    assert {one.instrument for one in result.instruments if one.volume} == set(NAMES)
+    assert not result.refused
+    assert not result.left_out
+
+
+def test_margin_is_that_of_the_portfolio(settled: tuple[VenueResult, Path, Chain]) -> None:
+    """Computed again from the fills alone; hedges need less than their legs one by one."""
+    result, _, _ = settled
+    contracts = tuple(specification().contracts.values())
+    portfolio = PortfolioMargin(specification(), lot_risk(specification(), market(), contracts))
+    places = {contract.name: place for place, contract in enumerate(contracts)}
+    hedged = 0
+    for change in result.margins:
+        net = np.zeros(len(contracts), dtype=np.int64)
+        apart = 0
+        for fill in (fill for fill in result.fills if fill.account == change.account):
+            lots = fill.size if fill.side is Side.BUY else -fill.size
+            net[places[fill.instrument]] += lots
+            leg = np.zeros_like(net)
+            leg[places[fill.instrument]] = lots
+            apart += portfolio.requirement(leg).initial
+        needed = portfolio.requirement(net).initial
+        assert (change.before, change.after) == (0, needed)
+        assert change.equity >= needed
+        hedged += needed < apart
+    assert len(result.margins) >= 6
+    assert hedged >= 4
+
+
+def test_the_audit_covers_the_margin(settled: tuple[VenueResult, Path, Chain]) -> None:
+    _, directory, chain = settled
+    summary = Record.load(directory).summary
+    anchor = Anchor(summary.venue.settlement, summary.committee.addresses, summary.reporter)
+    report = audit(directory, RecordedVenue(chain, summary.venue), anchor=anchor)
+    assert not failed(report)
+    assert [check.name for check in report.checks if check.verdict.value == "holds"] == CHECKS
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "check"),
+    [
+        ("risk.json", ("contracts", 3, "low", 5), "prices"),
+        ("risk.json", ("contracts", 3, "high", 0), "prices"),
+        ("risk.json", ("contracts", 8, "delta"), "prices"),
+        ("market.json", ("underlyings", 0, "expiries", 0, "volatilities", 1, "value"), "prices"),
+        ("market.json", ("underlyings", 1, "index", "value"), "prices"),
+        ("market.json", ("time_ms",), "prices"),
+        ("contracts.json", ("groups", 0, "offset"), "margin"),
+        ("contracts.json", ("contracts", 3, "strike"), "prices"),
+        ("contracts.json", ("horizon_ms",), "prices"),
+    ],
+)
+def test_what_margin_follows_from_cannot_be_another(
+    file: str,
+    path: tuple[str | int, ...],
+    check: str,
+    settled: tuple[VenueResult, Path, Chain],
+    copy_of: Callable[[Published], Copy],
+) -> None:
+    """By two units: one of rounding is what an option's value leaves open."""
+    copy = copy_of(Published(settled[1], settled[2]))
+
+    def more(tree: Any) -> None:
+        for step in path[:-1]:
+            tree = tree[step]
+        tree[path[-1]] += 10**7 if path[-1] in ("time_ms", "horizon_ms", "strike") else 2
+
+    copy.change(file, more)
+    copy.reseal()
+    found = failed(audit(copy.directory, quick=True))
+    assert {check, "transcript"} <= set(found), found
+
+
+def test_a_halt_refuses_intents_and_stops_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prices of ETH are disputed: what is on BTC trades."""
+    honest = IntentMargin.require_open
+    ether = LISTING.specification.contracts[InstrumentName("ETH-MAR-2500-P")].identifier
+
+    def halted(margin: IntentMargin, instrument: bytes) -> None:
+        if instrument == ether:
+            raise TradingHalted("ETH", {"ETH/index": "it jumped by more than it may"})
+        honest(margin, instrument)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(IntentMargin, "require_open", halted)
+    result = run(orders_of(2), tmp_path / "record", Chain.embedded())
+    assert len(result.refused) == 8
+    assert all("ETH/index" in one.reason for one in result.refused)
+    assert {fill.instrument for fill in result.fills} == set(NAMES[:3])
+    assert audit(tmp_path / "record", quick=True).ok
