@@ -123,7 +123,8 @@ class MarketRecord:
         time_ms: when contracts are valued.
         reporters: who may report.
         false_max: how many of them may be false: a number needs reports of twice as many and one.
-        age_max_ms: how far apart in time the reports of one number may be.
+        age_max_ms: age of a report that counts; the reports of one number are apart in time by no
+            more than that and what clocks may differ by.
     """
 
     version: int

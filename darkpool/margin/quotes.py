@@ -74,7 +74,7 @@ def bounds_of(names: Mapping[str, int]) -> dict[str, FeedBounds]:
 
 def _bounds(name: str) -> FeedBounds:
     *_, above, last = name.split("/")
-    if above == "volatility":
+    if above == "volatility" and last.isdigit():
         return _VOLATILITY
     return _RATE if last == "rate" else _PRICE
 

@@ -11,7 +11,7 @@ from typing import Final
 from eth_hash.auto import keccak
 
 from crypto.commitment import Domain, PriceReport, recover_address
-from darkpool.limits import CONTRACT_MULTIPLIER_MAX
+from darkpool.limits import CONTRACT_MULTIPLIER_MAX, REFERENCE_AHEAD_MAX_MS
 from darkpool.record_margin import (
     MARGIN_VERSION,
     ContractRecord,
@@ -188,7 +188,7 @@ def check_market(inputs: MarginInputs, domain: Domain, findings: Findings) -> No
     _once(findings, "market, underlyings", names)
     for quotes in market.underlyings:
         _check_expiries(quotes, market.time_ms, findings)
-        for feed in _feeds(quotes, findings):
+        for feed in feeds_of(quotes, findings):
             with findings.watch(feed.part):
                 feed.value()
             _check_reports(feed, market, domain, findings)
@@ -200,7 +200,7 @@ def _check_expiries(quotes: QuotesRecord, time_ms: int, findings: Findings) -> N
         findings.add(f"market, expiries of {quotes.name}", f"ascending from {time_ms}", times)
 
 
-def _feeds(quotes: QuotesRecord, findings: Findings) -> list[Feed]:
+def feeds_of(quotes: QuotesRecord, findings: Findings) -> list[Feed]:
     """All numbers of an underlying; notes expiries that are not in their form."""
     name = quotes.name
     feeds = [Feed(f"{name}/index", PRICE, quotes.index)]
@@ -231,12 +231,17 @@ def _check_reports(feed: Feed, market: MarketRecord, domain: Domain, findings: F
             seen.add(reporter)
     if not reports:
         return
-    times = [report.observed_at for report in reports]
-    if max(times) - min(times) > market.age_max_ms:
-        expected = f"within {market.age_max_ms} ms of each other"
-        findings.add(f"{part}, times", expected, f"{max(times) - min(times)} ms")
+    require_together(part, [report.observed_at for report in reports], market.age_max_ms, findings)
     values = sorted(report.value for report in reports)
     findings.equal(f"{part}, lower median", values[(len(values) - 1) // 2], feed.quote.value)
+
+
+def require_together(part: str, times: Sequence[int], age_max_ms: int, findings: Findings) -> None:
+    """Check that all of some times can have been fresh at one moment; clocks differ a little."""
+    spread_max = age_max_ms + REFERENCE_AHEAD_MAX_MS
+    if times and max(times) - min(times) > spread_max:
+        expected = f"within {spread_max} ms of each other"
+        findings.add(f"{part}, times", expected, f"{max(times) - min(times)} ms")
 
 
 def check_specification(inputs: MarginInputs, findings: Findings) -> None:

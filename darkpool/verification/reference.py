@@ -5,6 +5,7 @@ from __future__ import annotations
 from crypto.commitment import verify_signature
 from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.record import Record
+from darkpool.verification.prices import feeds_of, require_together
 from darkpool.verification.report import Findings
 
 
@@ -32,6 +33,7 @@ def check_references(record: Record, findings: Findings) -> None:
             expected = f"a multiple of {reference.tick_size}"
             findings.add(f"{part}, price", expected, reference.price)
     _check_times(record, findings)
+    _check_quotes(record, findings)
 
 
 def _check_times(record: Record, findings: Findings) -> None:
@@ -47,3 +49,20 @@ def _check_times(record: Record, findings: Findings) -> None:
         if 1000 * intent.sealed.deadline < latest:
             expected = f"after the reference prices, {latest} in Unix ms"
             findings.add(f"intent {index}, deadline", expected, 1000 * intent.sealed.deadline)
+
+
+def _check_quotes(record: Record, findings: Findings) -> None:
+    """Prices of what was traded were reported together with the references.
+
+    An intent is admitted only while those of its underlying are fresh.
+    """
+    market, contracts = record.margin.market, record.margin.specification.contracts
+    traded = {instrument.name for instrument in record.summary.instruments if instrument.intents}
+    underlyings = {contract.underlying for contract in contracts if contract.name in traded}
+    times = [reference.observed_at for reference in record.summary.references]
+    for quotes in market.underlyings:
+        if quotes.name in underlyings:
+            for feed in feeds_of(quotes, Findings("prices")):
+                times += [report.observed_at for report in feed.quote.reports]
+    age_max_ms = max(market.age_max_ms, REFERENCE_AGE_MAX_MS)
+    require_together("references and prices", times, age_max_ms, findings)

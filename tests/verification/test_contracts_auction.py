@@ -138,6 +138,26 @@ def test_what_margin_follows_from_cannot_be_another(
     assert {check, "transcript"} <= set(found), found
 
 
+def test_prices_of_what_is_traded_are_of_one_time(
+    settled: tuple[VenueResult, Path, Chain], copy_of: Callable[[Published], Copy]
+) -> None:
+    """Yesterday's numbers of one underlying do not go with today's of another."""
+    copy = copy_of(Published(settled[1], settled[2]))
+
+    def older(tree: Any) -> None:
+        quotes = tree["underlyings"][1]
+        numbers = [quotes["index"], quotes["perpetual"]]
+        for expiry in quotes["expiries"]:
+            numbers += [expiry["forward"], expiry["rate"], *expiry["volatilities"]]
+        for report in (report for number in numbers for report in number["reports"]):
+            report["observed_at"] -= tree["age_max_ms"] + 2_001
+
+    copy.change("market.json", older)
+    copy.reseal()
+    found = failed(audit(copy.directory, quick=True))
+    assert found["reference"].startswith("references and prices, times: expected within 902000 ms")
+
+
 def test_a_halt_refuses_intents_and_stops_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

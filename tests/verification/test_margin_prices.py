@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from crypto.commitment import Domain, PriceReport, address_of, instrument_id, sign
+from darkpool.limits import REFERENCE_AHEAD_MAX_MS
 from darkpool.margin.contracts import Specification, unix_ms
 from darkpool.margin.market import Market, MarketForm
 from darkpool.margin.scenarios import lot_risk
@@ -32,6 +33,7 @@ KEYS = tuple(bytes([number]) * 32 for number in range(1, 5))
 STRANGER = bytes([9]) * 32
 TIME_MS = 1_795_564_800_000
 AGE_MAX_MS = 60_000
+TOGETHER_MS = AGE_MAX_MS + REFERENCE_AHEAD_MAX_MS
 Quoting = Callable[[str, int], QuoteRecord]
 
 
@@ -43,7 +45,7 @@ def report(name: str, value: int, key: bytes, at: int = TIME_MS) -> ReportRecord
 @cache
 def signed(name: str, value: int) -> QuoteRecord:
     """Four reports around a value, as far apart in time as they may be."""
-    values, times = (value + 2, value - 1, value, value + 1), (0, 30_000, AGE_MAX_MS, 1)
+    values, times = (value + 2, value - 1, value, value + 1), (0, 30_000, TOGETHER_MS, 1)
     reports = zip(values, KEYS, times, strict=True)
     return QuoteRecord(value, tuple(report(name, v, k, TIME_MS + t) for v, k, t in reports))
 
