@@ -327,12 +327,16 @@ def audit(
         str | None,
         typer.Option(metavar="ADDRESS", help="The reporter of reference prices, from elsewhere."),
     ] = None,
+    price_reporters: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,C,D", help="Who reports prices for margin, from elsewhere."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Recompute everything that the record in DIR allows, sharing no market code with the engine.
 
     Each check is a line, and a failing one names the part of the record that is at fault. Exit
-    code 0 only when none fails. Without --settlement, --keypers or --reporter the venue is the
+    code 0 only when none fails. Without --settlement, --keypers or the reporters the venue is the
     one that the record names; without --chain the evidence that the roots were on a chain is the
     keypers' signatures: a chain inside `darkpool auction` is gone when that ends.
     """
@@ -343,7 +347,7 @@ def audit(
         raise UnreadableFile(record, "no directory of this name")
     require_url(chain)
     reader = None if chain is None else _reader(record, chain)
-    anchor = _anchor(settlement, keypers, reporter)
+    anchor = _anchor(settlement, keypers, reporter, price_reporters)
     with progress() as shown:
         report = run_audit(
             record, reader, quick=quick, anchor=anchor, progress=lambda step: shown(step, 0, 0)
@@ -356,7 +360,9 @@ def audit(
         raise typer.Exit(1)
 
 
-def _anchor(settlement: str | None, keypers: str | None, reporter: str | None) -> Anchor:
+def _anchor(
+    settlement: str | None, keypers: str | None, reporter: str | None, price_reporters: str | None
+) -> Anchor:
     from darkpool.units import account_bytes, account_id
     from darkpool.verification.evidence import Anchor
 
@@ -367,6 +373,7 @@ def _anchor(settlement: str | None, keypers: str | None, reporter: str | None) -
         None if settlement is None else address(settlement),
         None if keypers is None else tuple(map(address, keypers.split(","))),
         None if reporter is None else address(reporter),
+        None if price_reporters is None else tuple(map(address, price_reporters.split(","))),
     )
 
 

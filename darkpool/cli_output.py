@@ -188,6 +188,7 @@ def auction_document(result: VenueResult) -> dict[str, object]:
         "settlement_contract": result.settlement_contract,
         "keypers": list(result.keypers),
         "reporter": result.reporter,
+        "price_reporters": list(result.price_reporters),
         "timings_ms": dict(result.timings_ms),
         "record": None if result.record is None else str(result.record),
     }
@@ -220,6 +221,7 @@ def print_auction(console: Console, result: VenueResult) -> None:
         "settlement contract": result.settlement_contract,
         "keypers": ",".join(result.keypers),
         "reporter": result.reporter,
+        "price reporters": ",".join(result.price_reporters),
         "close to fills": f"{result.timings_ms['close_to_fills']} ms",
         "record": "none (--record DIR keeps one)" if result.record is None else str(result.record),
     }

@@ -14,7 +14,7 @@ from darkpool.clients import LocalClients, Stranger
 from darkpool.errors import CheckFailed
 from darkpool.outcome import AuctionOutcome
 from darkpool.publishing import PublicTerms
-from darkpool.units import AccountId, AccountLabel, Cash, InstrumentName, Lots, Side
+from darkpool.units import AccountId, AccountLabel, Cash, InstrumentName, Lots, Side, account_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,7 @@ class VenueResult:
         settlement_contract: address of the venue on its chain; with `keypers`, the addresses that
             the keypers sign with, it is what an auditor has to know of the venue.
         reporter: address that the reference prices are signed with.
+        price_reporters: addresses that the prices of margin are signed with.
         timings_ms: milliseconds by step, in order.
         record: where the public record is, if one was wanted.
     """
@@ -123,6 +124,7 @@ class VenueResult:
     settlement_contract: AccountId
     keypers: tuple[AccountId, ...]
     reporter: AccountId
+    price_reporters: tuple[AccountId, ...]
     timings_ms: Mapping[str, int]
     record: Path | None
 
@@ -198,6 +200,7 @@ def venue_result(
         public.deployment.settlement,
         public.deployment.keypers,
         public.auction.reporter,
+        tuple(map(account_of, public.margin.inputs.market.reporters)),
         timings_ms,
         record,
     )

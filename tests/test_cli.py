@@ -149,9 +149,17 @@ def test_an_auction_equals_the_plain_twin(killed_then_run: Run) -> None:
 def test_the_object_that_json_prints(killed_then_run: Run) -> None:
     document = killed_then_run.document
     assert list(document) == [
-        *("price", "volume", "short_side", "fills", "instruments", "taken_out", "left_out"),
-        *("refused", "intents", "batch_root", "balances_root", "settlement_tx"),
-        *("settlement_contract", "keypers", "reporter", "timings_ms", "record"),
+        *("price", "volume", "short_side", "fills", "margins", "instruments"),
+        *(
+            "taken_out",
+            "left_out",
+            "refused",
+            "intents",
+            "batch_root",
+            "balances_root",
+            "settlement_tx",
+        ),
+        *("settlement_contract", "keypers", "reporter", "price_reporters", "timings_ms", "record"),
     ]
     assert document["price"] == Decimal("4805.00")
     assert document["intents"] == 4
@@ -163,12 +171,14 @@ def test_the_object_that_json_prints(killed_then_run: Run) -> None:
 
 def anchors(record: Path) -> tuple[str, ...]:
     """The options that say what an auditor knows of the venue of a record."""
-    summary = Record.load(record).summary
+    loaded = Record.load(record)
+    summary, reporters = loaded.summary, loaded.margin.market.reporters
     keypers = ",".join(f"0x{address.hex()}" for address in summary.committee.addresses)
     known = {
         "--settlement": f"0x{summary.venue.settlement.hex()}",
         "--keypers": keypers,
         "--reporter": f"0x{summary.reporter.hex()}",
+        "--price-reporters": ",".join(f"0x{address.hex()}" for address in reversed(reporters)),
     }
     return tuple(text for option in known.items() for text in option)
 
@@ -187,12 +197,13 @@ def test_an_audit_passes(killed_then_run: Run) -> None:
 
 def test_an_audit_of_another_venue_fails(killed_then_run: Run) -> None:
     record = killed_then_run.folder / "record"
-    _, settlement, _, keypers, _, _ = anchors(record)
+    _, settlement, _, keypers, *_, price_reporters = anchors(record)
     other = "0x" + "11" * 20
     for options in (
         ("--settlement", other),
         ("--keypers", ",".join([other, *keypers.split(",")[1:]])),
         ("--reporter", other),
+        ("--price-reporters", f"{price_reporters},{other}"),
     ):
         done = darkpool("audit", record, "--quick", "--json", *options)
         assert done.returncode == 1

@@ -87,11 +87,12 @@ class _Audit:
             "signed for this interval, gives the grid; fresh on the keypers' word",
             self._references,
         )
-        contracts = len(self._record.margin.specification.contracts)
+        margin = self._record.margin
+        needed, reporters = 2 * margin.market.false_max + 1, len(margin.market.reporters)
         self._check(
             "prices",
-            f"{contracts} contracts",
-            "medians of signed reports; values and risk arrays follow",
+            f"{len(margin.specification.contracts)} contracts",
+            f"medians of {needed} of {reporters} reporters; values and risk arrays follow",
             self._prices,
         )
         self._check(
@@ -151,7 +152,7 @@ class _Audit:
         known = self._anchor.known()
         if not known:
             part = f"0x{self._record.summary.venue.settlement.hex()}"
-            detail = "contract, keypers and reporter are the record's own word"
+            detail = "contract, keypers and reporters are the record's own word"
             self._checks.append(Check("anchor", part, Verdict.NOT_CHECKED, detail))
             return
         self._check(

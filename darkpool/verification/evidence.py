@@ -104,12 +104,13 @@ class Anchor:
     """What an auditor knows of a venue from elsewhere: 20-byte addresses, None for the unknown.
 
     `keypers` are the committee's signing addresses in keyper order, `reporter` is the address that
-    signs reference prices.
+    signs reference prices, and `price_reporters` are those that report what margin is computed at.
     """
 
     settlement: bytes | None = None
     keypers: tuple[bytes, ...] | None = None
     reporter: bytes | None = None
+    price_reporters: tuple[bytes, ...] | None = None
 
     def known(self) -> list[str]:
         """Names of what is known."""
@@ -117,6 +118,7 @@ class Anchor:
             "contract": self.settlement,
             "keypers": self.keypers,
             "reporter": self.reporter,
+            "price reporters": self.price_reporters,
         }
         return [name for name, value in parts.items() if value is not None]
 
@@ -130,6 +132,9 @@ def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
         findings.equal("committee, addresses", anchor.keypers, summary.committee.addresses)
     if anchor.reporter is not None:
         findings.equal("reporter", anchor.reporter, summary.reporter)
+    if anchor.price_reporters is not None:
+        reporters = record.margin.market.reporters
+        findings.equal("market, reporters", sorted(anchor.price_reporters), sorted(reporters))
 
 
 def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
