@@ -5,6 +5,8 @@
 - TIMS (OCC): ten prices up to the range, nothing else.
 - Derive: 23 scenarios and contingencies of its second version (Lyra V2 parameters), without what
   it adds for forwards, for oracles and for a currency that loses its peg. One market an account.
+- Paradex: 24 weighted scenarios or the minimum for delta, each underlying by itself, without its
+  provisions for fees and for the funding of the next hours.
 """
 
 from __future__ import annotations
@@ -27,6 +29,15 @@ DERIVE_SCENARIOS = [
 DERIVE_UP, DERIVE_DOWN, DERIVE_POWER = 0.6, 0.3, 0.13
 DERIVE_PERPETUAL, DERIVE_OPTION, DERIVE_INITIAL = 0.03, 0.02, 1.25
 SPAN_EXTREME, SPAN_COVER = 3, 0.33
+PARADEX_UP, PARADEX_DOWN = 0.4, -0.22
+PARADEX_SCENARIOS = [
+    *((price, PARADEX_UP, 1.0) for price in (0.16, -0.16)),
+    *((percent / 100, v, 1.0) for percent in range(-12, 16, 4) for v in (PARADEX_UP, PARADEX_DOWN)),
+    *((-0.66, PARADEX_UP, 0.24), (-0.33, PARADEX_UP, 0.48), (0.5, PARADEX_UP, 0.32)),
+    *((1.0, PARADEX_UP, 0.16), (2.0, PARADEX_UP, 0.08), (3.0, PARADEX_UP, 0.0533)),
+    *((4.0, PARADEX_UP, 0.04), (5.0, PARADEX_UP, 0.032)),
+]
+PARADEX_NET, PARADEX_HEDGED = 0.02, 0.01
 
 
 @dataclass(frozen=True)
@@ -146,3 +157,33 @@ class Others:
             volatility = 1 + abs(direction) * size * scale
             total += self.loss({contract: lots}, 1 + percent / 100, volatility)
         return total
+
+    def paradex(self, held: Mapping[Contract, int]) -> tuple[float, float] | None:
+        """Maintenance and initial margin; None with dated futures, which it does not list."""
+        if any(contract.kind is Kind.FUTURE for contract in held):
+            return None
+        total = 0.0
+        for name, part in self.by_underlying(held).items():
+            losses = [
+                weight * self._paradex_loss(part, price, volatility)
+                for price, volatility, weight in PARADEX_SCENARIOS
+            ]
+            deltas = [lots * c.multiplier * self._delta(c) for c, lots in part.items()]
+            net, gross = abs(sum(deltas)), sum(map(abs, deltas))
+            spot = self.market.underlyings[name].index / UNITS
+            least = (PARADEX_NET * net + PARADEX_HEDGED * (gross - net) / 2) * spot
+            total += max(least, *losses)
+        return total / 2, total
+
+    def _paradex_loss(self, part: Mapping[Contract, int], price: float, volatility: float) -> float:
+        total = 0.0
+        for contract, lots in part.items():
+            days = max(1.0, self.market.years_left(contract) * 365)
+            moved = 1 + volatility * (30 / days) ** (0.3 if days < 30 else 0.13)
+            total += self.loss({contract: lots}, 1 + price, moved)
+        return total
+
+    def _delta(self, contract: Contract) -> float:
+        if not contract.kind.is_option:
+            return 1.0
+        return float(black_76(*self.market.option(contract)).delta[0])

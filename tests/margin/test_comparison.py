@@ -24,7 +24,7 @@ def rows() -> dict[str, list[str]]:
     found = {}
     for line in (EXAMPLES.parent / "margin.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split("|")]
-        if cells[0].split(":")[0] in PORTFOLIOS and len(cells) == 7:
+        if cells[0].split(":")[0] in PORTFOLIOS and len(cells) == 9:
             found[cells[0].split(":")[0]] = cells[1:]
     return found
 
@@ -46,4 +46,5 @@ def test_the_table_is_what_the_rules_give(name: str) -> None:
     derive = others.derive(held) or (None, None)
     cells = [required.maintenance / 1e6, required.initial / 1e6]
     cells += [others.span(held), others.tims(held), *derive]
+    cells += others.paradex(held) or (None, None)
     assert rows()[name] == [shown(cell) for cell in cells]
