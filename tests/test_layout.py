@@ -28,6 +28,7 @@ AUDITOR_IMPORTS = {
     "darkpool.errors",
     "darkpool.limits",
     "darkpool.record",
+    "darkpool.record_margin",
     "darkpool.record_schema",
     "darkpool.units",
     "darkpool.verification",

@@ -32,20 +32,6 @@ from darkpool.limits import PRICE_MAX_UNITS
 from darkpool.record import Record
 from darkpool.record_files import RecordExists
 from darkpool.record_json import MalformedRecord, from_json, to_json
-from darkpool.record_margin import (
-    ContractRecord,
-    ExpiryRecord,
-    GroupRecord,
-    MarginInputs,
-    MarketRecord,
-    QuoteRecord,
-    QuotesRecord,
-    ReportRecord,
-    RiskArrayRecord,
-    RiskArraysFile,
-    SpecificationRecord,
-    UnderlyingRecord,
-)
 from darkpool.record_schema import (
     AuctionSummary,
     BalanceRecord,
@@ -65,6 +51,7 @@ from darkpool.record_schema import (
     VenueRecord,
 )
 from darkpool.record_writer import RecordWriter
+from tests.margin_forms import MARGIN
 
 EPOCH = 3
 SMALL = TEST_INSECURE_SMALL
@@ -99,34 +86,6 @@ class Parts:
             writer.add_mask(self.mask, {2: bytes(65), 0: bytes(65)})
             writer.add_opening(self.opened)
             return writer.finish(self.summary)
-
-
-QUOTE = QuoteRecord(-7, (ReportRecord(-7, 5, bytes(65)),))
-MARGIN = MarginInputs(
-    SpecificationRecord(
-        1,
-        "all",
-        10**6,
-        0,
-        (UnderlyingRecord("U", 1, 10**6, 2, 3, 4, 5, 6, (1 << 63) - 1, 7),),
-        (GroupRecord("both", ("U", "V"), 500_000),),
-        (ContractRecord("ES H4", "call", "U", 5, 250_000, 1_900_000_000_000, 60_000_000),),
-    ),
-    MarketRecord(
-        1,
-        1_800_000_000_000,
-        (bytes(20),),
-        0,
-        60_000,
-        (
-            QuotesRecord("U", QUOTE, None, ()),
-            QuotesRecord(
-                "V", QUOTE, QUOTE, (ExpiryRecord(1_900_000_000_000, QUOTE, QUOTE, (1,), (QUOTE,)),)
-            ),
-        ),
-    ),
-    RiskArraysFile(1, (RiskArrayRecord((-1, 10**18), (0, 1), -(10**18)),)),
-)
 
 
 def summary_of() -> AuctionSummary:

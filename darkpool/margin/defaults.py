@@ -1,8 +1,8 @@
 """What becomes of accounts that cannot pay: the fund, bad debt, and closing out against others.
 
-An account's position is closed at its bankruptcy price against those who gained most, or the
-insurance fund takes over all of it. What is owed then the fund pays, and what that cannot pay
-stands in an account of its own, `BAD_DEBT`, below zero, until it is shared out.
+A position can be closed at its bankruptcy price against those who gained most. What is owed then
+the insurance fund pays, and what that cannot pay stands in an account of its own, `BAD_DEBT`, below
+zero, until it is shared out. `darkpool.margin.waterfall` says when which of it is done.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from darkpool.errors import OutOfBounds
 from darkpool.margin.account import Account
 from darkpool.margin.accounts import (
     BAD_DEBT,
@@ -23,25 +22,6 @@ from darkpool.margin.accounts import (
 from darkpool.margin.caps import Holdings, equity
 from darkpool.margin.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash, InstrumentId, Lots, PriceUnits, Side
-
-
-def take_over(accounts: PortfolioAccounts, account: AccountId) -> None:
-    """Move all that an account has, and owes, to the insurance fund; live intents end.
-
-    Raises:
-        OutOfBounds: it is one of the house.
-    """
-    if account in HOUSE:
-        raise OutOfBounds("accounts of the house to take over", 0, 0, 1)
-    found = accounts.entries.get(account)
-    if found is None:
-        return
-    fund = accounts.entries[INSURANCE_FUND]
-    for place in list(found.net):
-        fund.trade(place, *found.close(place))
-    fund.cash += found.cash + (found.bond or 0)
-    found.cash, found.bond = 0, None
-    found.live.clear()
 
 
 def cover_debts(accounts: PortfolioAccounts) -> Cash:

@@ -31,7 +31,6 @@ from darkpool.margin.defaults import (
     deleverage,
     deleveraging_order,
     share_bad_debt,
-    take_over,
 )
 from darkpool.margin.market import read_market
 from darkpool.margin.payoffs import final_value, funding_for_a_unit
@@ -267,20 +266,6 @@ def test_a_loss_elsewhere_ruins_no_counterparty() -> None:
     accounts.verify_conservation()
 
 
-def test_the_fund_takes_over_all_of_an_account() -> None:
-    accounts = house(30_000, 100_000)
-    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
-    before = accounts.holdings(ALICE)
-    take_over(accounts, ALICE)
-    after = accounts.holdings(INSURANCE_FUND)
-    assert (after.cash, after.cost) == (before.cash, before.cost)
-    assert (after.net == before.net).all()
-    assert not accounts.holdings(ALICE).net.any()
-    accounts.verify_conservation()
-    with pytest.raises(OutOfBounds):
-        take_over(accounts, INSURANCE_FUND)
-
-
 def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:
     accounts = house(30_000, 60_000, 500_000)
     traded(accounts, FUTURE, ALICE, BOB, 1, 61_000 * ONE)
@@ -374,16 +359,13 @@ class Life:
         self.accounts.withdraw(account, Cash(self.number(0, free)), self.margin)
 
     def liquidate(self) -> None:
-        """Whoever is below maintenance margin is deleveraged, or taken over."""
+        """Whoever is below maintenance margin is deleveraged."""
         for account in PEOPLE:
             held = self.accounts.holdings(account)
             equity = held.cash - held.cost + self.margin.value(held.net)
             if equity >= self.margin.requirement(held.net).maintenance:
                 continue
             self.seen["liquidations"] += 1
-            if self.number(0, 1):
-                take_over(self.accounts, account)
-                continue
             for place in np.flatnonzero(held.net).tolist():
                 contract, lots = CONTRACTS[place].identifier, Lots(abs(int(held.net[place])))
                 price = bankruptcy_price(self.accounts, account, contract, self.margin)

@@ -44,7 +44,7 @@ def test_the_table_is_what_the_rules_give(name: str) -> None:
     required = ours.requirement(np.array(list(held.values())))
     others = Others(terms, prices)
     derive = others.derive(held) or (None, None)
+    paradex = others.paradex(held) or (None, None)
     cells = [required.maintenance / 1e6, required.initial / 1e6]
-    cells += [others.span(held), others.tims(held), *derive]
-    cells += others.paradex(held) or (None, None)
+    cells += [others.span(held), others.tims(held), *derive, *paradex]
     assert rows()[name] == [shown(cell) for cell in cells]
