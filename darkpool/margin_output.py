@@ -27,6 +27,7 @@ def margin_document(report: MarginReport) -> dict[str, Any]:
     worst = {**needed.own, **{f"group {name}": case for name, case in needed.joint.items()}}
     return {
         "equity": _currency(report.equity),
+        "collateral": {name: _currency(counted) for name, counted in report.collateral.items()},
         "initial_margin": _currency(needed.initial),
         "maintenance_margin": _currency(needed.maintenance),
         "surplus": _currency(report.surplus),
@@ -78,6 +79,10 @@ def print_margin(console: Console, report: MarginReport, after: MarginReport | N
     columns = ["", "now"] if after is None else ["", "now", "after"]
     needed = [found.requirement for found in reports]
     rows: dict[str, list[int]] = {
+        f"collateral {name}": [found.collateral[name] for found in reports]
+        for name in report.collateral
+    }
+    rows |= {
         "equity": [found.equity for found in reports],
         "initial margin": [found.initial for found in needed],
         "surplus over it": [found.surplus for found in reports],

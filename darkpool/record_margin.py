@@ -49,6 +49,16 @@ class GroupRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CollateralRecord:
+    """A token that counts as collateral without its `haircut`, for `most` cash units at most."""
+
+    token: Name
+    underlying: Name
+    haircut: Ppm
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContractRecord:
     """A contract; `tick_size` and `strike` in price units, None where its kind has none."""
 
@@ -71,6 +81,7 @@ class SpecificationRecord:
     horizon_ms: int
     underlyings: tuple[UnderlyingRecord, ...]
     groups: tuple[GroupRecord, ...]
+    collateral: tuple[CollateralRecord, ...]
     contracts: tuple[ContractRecord, ...]
 
 

@@ -1,6 +1,7 @@
 """Forms of what margin follows from, with something in every field; no market has these."""
 
 from darkpool.record_margin import (
+    CollateralRecord,
     ContractRecord,
     ExpiryRecord,
     GroupRecord,
@@ -24,6 +25,7 @@ MARGIN = MarginInputs(
         0,
         (UnderlyingRecord("U", 1, 10**6, 2, 3, 4, 5, 6, (1 << 63) - 1, 7),),
         (GroupRecord("both", ("U", "V"), 500_000),),
+        (CollateralRecord("T", "U", 100_000, (1 << 63) - 1),),
         (ContractRecord("ES H4", "call", "U", 5, 250_000, 1_900_000_000_000, 60_000_000),),
     ),
     MarketRecord(

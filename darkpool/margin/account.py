@@ -19,6 +19,7 @@ class Account:
         live: intents that may still fill, by auction.
         paid: deposits less withdrawals.
         bond: cash that is held besides, None while there is no bond.
+        tokens: millionths of each token of collateral.
     """
 
     cash: int = 0
@@ -28,11 +29,13 @@ class Account:
     live: dict[AuctionId, LiveIntent] = field(default_factory=dict)
     paid: int = 0
     bond: int | None = None
+    tokens: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_flat(self) -> bool:
-        """Whether nothing is held, and nothing that was held is unsettled."""
-        return not any(self.net.values()) and not any(self.cost.values())
+        """Whether no position and no token is held, and nothing that was held is unsettled."""
+        kept = (self.net, self.cost, self.tokens)
+        return not any(any(held.values()) for held in kept)
 
     def intents(self) -> list[LiveIntent]:
         """Live intents in the order in which margin is computed for them."""

@@ -13,6 +13,7 @@ from darkpool.limits import CASH_DECIMALS
 from darkpool.margin.caps import Holdings
 from darkpool.margin.contracts import Contract, Specification
 from darkpool.margin.market import parsed_json
+from darkpool.margin.portfolio import TOKEN_UNITS
 from darkpool.margin.validation import Form, InvalidFile, Name, Problem, validated
 from darkpool.units import Cash, InstrumentName
 
@@ -30,18 +31,30 @@ class PositionForm(Form):
     cost: _CashText
 
 
+class TokenForm(Form):
+    """Collateral besides cash, in tokens."""
+
+    token: Name
+    amount: Annotated[str, Field(strict=True, pattern=r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,6})?$")]
+
+
 class PortfolioForm(Form):
-    """The file as a whole; `cash` is collateral, all amounts are in the currency."""
+    """The file as a whole; `cash` is collateral, all amounts but tokens are in the currency."""
 
     version: Literal[1]
     cash: _CashText
+    collateral: Annotated[tuple[TokenForm, ...], Field(max_length=1000)] = ()
     positions: Annotated[tuple[PositionForm, ...], Field(max_length=100_000)] = ()
 
     @model_validator(mode="after")
-    def _has_a_contract_once(self) -> Self:
-        for name, count in Counter(position.contract for position in self.positions).items():
-            if count > 1:
-                raise ValueError(f"each contract once, not {name!r} {count} times")
+    def _has_everything_once(self) -> Self:
+        for what, names in (
+            ("contract", [position.contract for position in self.positions]),
+            ("token", [token.token for token in self.collateral]),
+        ):
+            for name, count in Counter(names).items():
+                if count > 1:
+                    raise ValueError(f"each {what} once, not {name!r} {count} times")
         return self
 
 
@@ -56,13 +69,20 @@ def read_portfolio(
     """Read a portfolio file: the contracts that it holds, and what it holds of them.
 
     Raises:
-        InvalidFile: no JSON, not a portfolio, or a contract that the specification does not have.
+        InvalidFile: no JSON, not a portfolio, or a contract or token that the specification does
+            not have.
     """
     form = validated(PortfolioForm, source, parsed_json(source, text))
     problems = [
         Problem(f"positions[{index}].contract", "one of the specification", position.contract)
         for index, position in enumerate(form.positions)
         if position.contract not in specification.contracts
+    ]
+    known = {token.token for token in specification.form.collateral}
+    problems += [
+        Problem(f"collateral[{index}].token", "one of the specification", token.token)
+        for index, token in enumerate(form.collateral)
+        if token.token not in known
     ]
     if problems:
         raise InvalidFile(source, problems)
@@ -71,4 +91,5 @@ def read_portfolio(
     )
     cost = Cash(sum(cash_units(position.cost) for position in form.positions))
     net = np.array([position.lots for position in form.positions], dtype=np.int64)
-    return contracts, Holdings(cash_units(form.cash), cost, net)
+    tokens = {one.token: int(Decimal(one.amount) * TOKEN_UNITS) for one in form.collateral}
+    return contracts, Holdings(cash_units(form.cash), cost, net, tokens)

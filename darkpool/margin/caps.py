@@ -19,8 +19,8 @@ against the account, add up to no less together.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Final
 
@@ -65,16 +65,25 @@ def in_order(live: Iterable[LiveIntent]) -> list[LiveIntent]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Holdings:
-    """What an account has: cash units, the cost of its positions, and lots by contract."""
+    """What an account has: cash units, the cost of its positions, and lots by contract.
+
+    `tokens` are millionths of a token, by its name.
+    """
 
     cash: Cash
     cost: Cash
     net: Integers
+    tokens: Mapping[str, int] = field(default_factory=dict)
 
 
 def equity(margin: PortfolioMargin, holdings: Holdings) -> Cash:
-    """Cash less what positions cost and plus what they are worth."""
-    return Cash(holdings.cash - holdings.cost + margin.value(holdings.net))
+    """Cash and what tokens count for, less what positions cost and plus what they are worth.
+
+    Raises:
+        NoPrice: a token whose underlying has no price.
+    """
+    collateral = holdings.cash + margin.collateral(holdings.tokens)
+    return Cash(collateral - holdings.cost + margin.value(holdings.net))
 
 
 def surplus(margin: PortfolioMargin, holdings: Holdings, live: Sequence[LiveIntent] = ()) -> int:
@@ -107,7 +116,7 @@ def _at_corner(
     for intent, sign in zip(live, signs, strict=True):
         net[intent.contract] += sign * intent.cap
         cost += intent.cost(sign * intent.cap)
-    filled = Holdings(holdings.cash, Cash(cost), net)
+    filled = replace(holdings, cost=Cash(cost), net=net)
     return equity(margin, filled) - margin.requirement(net).initial
 
 

@@ -37,6 +37,7 @@ from darkpool.margin.validation import (
 )
 from darkpool.record_margin import (
     MARGIN_VERSION,
+    CollateralRecord,
     ContractRecord,
     GroupRecord,
     SpecificationRecord,
@@ -125,6 +126,20 @@ class UnderlyingForm(Form):
     concentration: Share
 
 
+class CollateralForm(Form):
+    """A token that counts as collateral, at the index of its underlying.
+
+    Attributes:
+        haircut: the part of its value that does not count.
+        most: cash units that an account's tokens count for at most.
+    """
+
+    token: Name
+    underlying: Name
+    haircut: Share
+    most: _CASH
+
+
 class GroupForm(Form):
     """Underlyings that move together, and the part of their joint risk that is believed."""
 
@@ -147,6 +162,7 @@ class SpecificationForm(Form):
     horizon_ms: Annotated[int, Field(strict=True, ge=0, le=30 * 86_400_000)]
     underlyings: Annotated[tuple[UnderlyingForm, ...], Field(min_length=1, max_length=1000)]
     groups: tuple[GroupForm, ...] = ()
+    collateral: Annotated[tuple[CollateralForm, ...], Field(max_length=1000)] = ()
     contracts: Annotated[tuple[ContractForm, ...], Field(min_length=1, max_length=100_000)]
 
     @model_validator(mode="after")
@@ -155,9 +171,11 @@ class SpecificationForm(Form):
         _once("underlying", (underlying.name for underlying in self.underlyings))
         _once("group", (group.name for group in self.groups))
         _once("contract", (contract.name for contract in self.contracts))
+        _once("token", (token.token for token in self.collateral))
         _once("underlying of groups", (name for g in self.groups for name in g.underlyings))
         used = [name for group in self.groups for name in group.underlyings]
         used += [contract.underlying for contract in self.contracts]
+        used += [token.underlying for token in self.collateral]
         for name in used:
             if name not in known:
                 raise ValueError(f"one of the underlyings, not {name!r}")
@@ -225,6 +243,7 @@ class Specification:
             form.horizon_ms,
             tuple(UnderlyingRecord(**u.model_dump()) for u in form.underlyings),
             tuple(GroupRecord(**group.model_dump()) for group in form.groups),
+            tuple(CollateralRecord(**token.model_dump()) for token in form.collateral),
             tuple(
                 ContractRecord(
                     c.name,

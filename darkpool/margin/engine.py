@@ -8,7 +8,7 @@ again, and what comes out is what a computation of everything gives.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,10 +16,10 @@ from darkpool.errors import OutOfBounds
 from darkpool.margin.caps import Holdings
 from darkpool.margin.contracts import Contract, Specification
 from darkpool.margin.market import Market, NoPrice
-from darkpool.margin.portfolio import EXPOSURE_MAX
+from darkpool.margin.portfolio import EXPOSURE_MAX, PortfolioMargin
 from darkpool.margin.revaluation import COUNT, combine, value_segments
 from darkpool.margin.scenarios import Integers, lot_risk
-from darkpool.units import AccountId, Cash
+from darkpool.units import AccountId, Cash, PriceUnits
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,10 @@ class RiskEngine:
         self._names = list(specification.underlyings)
         self._accounts = list(accounts)
         self._cash = [holdings.cash - holdings.cost for holdings in accounts.values()]
+        tokens = enumerate(holdings.tokens for holdings in accounts.values())
+        self._tokens = {index: held for index, held in tokens if any(held.values())}
+        self._collateral = [0] * len(self._accounts)
+        self._prices: dict[str, PriceUnits] = {}
         nets = [holdings.net for holdings in accounts.values()]
         none = np.zeros((0, len(self._contracts)), dtype=np.int64)
         self._arrange(np.stack(nets) if nets else none)
@@ -119,6 +123,13 @@ class RiskEngine:
         held = np.isin(places, self._held)
         for place in places[held & found.expired].tolist():
             raise NoPrice(self._contracts[place].name, "its final settlement")
+        prices = self._prices | {
+            token.token: found.tokens[token.token]
+            for token in self._specification.form.collateral
+            if token.underlying in names and token.token in found.tokens
+        }
+        worth = PortfolioMargin(self._specification, replace(found, tokens=prices))
+        collateral = {index: worth.collateral(held) for index, held in self._tokens.items()}
         risk, changes, largest = self._risk.copy(), self._changes.copy(), self._largest.copy()
         largest[places] = found.largest
         options = np.array([contract.kind.is_option for contract in contracts], dtype=np.bool_)
@@ -127,6 +138,9 @@ class RiskEngine:
         changes[0, places], changes[1, places] = found.change_low, found.change_high
         self._require_bounded(largest)
         self._risk, self._changes, self._largest = risk, changes, largest
+        self._prices = prices
+        for index, amount in collateral.items():
+            self._collateral[index] = amount
         segments = np.flatnonzero(np.isin(self._underlyings, moved))
         value_segments(
             segments,
@@ -165,10 +179,10 @@ class RiskEngine:
     def standing(self, index: int) -> Standing:
         """Where an account stands, by its place among those that were given."""
         maintenance, initial, value = self._out[index].tolist()
-        equity = Cash(self._cash[index] + value)
+        equity = Cash(self._cash[index] + self._collateral[index] + value)
         return Standing(self._accounts[index], equity, Cash(maintenance), Cash(initial))
 
     def below_maintenance(self) -> list[Standing]:
         """Accounts whose equity does not cover maintenance margin, in the order given."""
-        equity = np.array(self._cash, dtype=object) + self._out[:, 2]
+        equity = np.array(self._cash, dtype=object) + self._collateral + self._out[:, 2]
         return [self.standing(int(i)) for i in np.flatnonzero(equity < self._out[:, 0])]

@@ -16,6 +16,7 @@ from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.margin.accounts import HOUSE, PortfolioAccounts
 from darkpool.margin.bond import BondTerms
 from darkpool.margin.calls import MarginCall, MarginCalls
+from darkpool.margin.collateral import convert_collateral
 from darkpool.margin.contracts import Specification
 from darkpool.margin.defaults import cover_debts, share_bad_debt
 from darkpool.margin.engine import RiskEngine
@@ -54,6 +55,9 @@ Kind = Literal[
     "calls",
     "give_up",
     "resolve",
+    "deposit_token",
+    "withdraw_token",
+    "convert",
     "cover_debts",
     "share_bad_debt",
 ]
@@ -81,18 +85,19 @@ class Event:
     """A change and its operands; those that its kind does not have are None.
 
     Attributes:
-        liquidator: whose fill is given up.
+        counterparty: whose fill is given up, or who buys collateral.
         side: as numbered by `Side`.
-        amount: cash units.
+        amount: cash units, or millionths of a token.
         size: lots of a fill, or the cap of an intent.
         price: of a fill, a settlement, a unit's funding, or the lowest of an intent's grid.
         highest: price of an intent's grid.
         market: a market file.
+        token: of collateral.
     """
 
     kind: Kind
     account: _Account | None = None
-    liquidator: _Account | None = None
+    counterparty: _Account | None = None
     instrument: Annotated[bytes, Width(32)] | None = None
     interval: int | None = None
     side: Annotated[int, Bound(1)] | None = None
@@ -101,6 +106,7 @@ class Event:
     price: _Price | None = None
     highest: _Price | None = None
     market: bytes | None = None
+    token: Annotated[str, Shape(r"[ -~]{1,64}")] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,17 +235,26 @@ class MarginState:
     def _give_up(
         self,
         account: AccountId,
-        liquidator: AccountId,
+        counterparty: AccountId,
         instrument: bytes,
         side: int,
         size: int,
         price: int,
     ) -> None:
         fill = Side(side), Lots(size), PriceUnits(price)
-        give_up(self.accounts, liquidator, account, InstrumentId(instrument), *fill)
+        give_up(self.accounts, counterparty, account, InstrumentId(instrument), *fill)
 
     def _resolve(self, account: AccountId) -> Resolution:
         return resolve(self.accounts, account, self._terms.liquidation, self.margin)
+
+    def _deposit_token(self, account: AccountId, token: str, amount: int) -> None:
+        self.accounts.deposit_token(account, token, amount)
+
+    def _withdraw_token(self, account: AccountId, token: str, amount: int) -> None:
+        self.accounts.withdraw_token(account, token, amount, self.margin)
+
+    def _convert(self, account: AccountId, counterparty: AccountId) -> Cash:
+        return convert_collateral(self.accounts, account, counterparty, self.margin)
 
     def _cover_debts(self) -> Cash:
         return cover_debts(self.accounts)

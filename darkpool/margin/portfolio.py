@@ -31,6 +31,9 @@ from darkpool.units import Cash
 EXPOSURE_MAX: Final = 2**58
 """What all positions of an account could change by or are worth, in cash units: nothing wraps."""
 
+TOKEN_UNITS: Final = 10**6
+"""Of a token, in one."""
+
 _PRECISE: Final = PPM * PPM
 _Key = TypeVar("_Key")
 
@@ -86,6 +89,7 @@ class PortfolioMargin:
         self._groups = {group.name: group for group in specification.form.groups}
         grouped = {name for group in specification.form.groups for name in group.underlyings}
         self._alone = [name for name in self._members if name not in grouped]
+        self._tokens = {token.token: token for token in specification.form.collateral}
         self._options = np.array([c.kind.is_option for c in lots.contracts], dtype=np.bool_)
 
     def changes(self, net: Integers) -> Integers:
@@ -161,6 +165,26 @@ class PortfolioMargin:
         held = np.flatnonzero(net).tolist()
         values: list[int] = [self.value_of(place, int(net[place])) for place in held]
         return Cash(sum(values))
+
+    def collateral(self, tokens: Mapping[str, int]) -> Cash:
+        """What tokens count for, millionths of each: never more than `token_value`.
+
+        Raises:
+            NoPrice: a token that the specification does not have, or without a price.
+        """
+        counted = [min(self.token_value(t, n), self._tokens[t].most) for t, n in tokens.items()]
+        return Cash(sum(counted))
+
+    def token_value(self, token: str, amount: int) -> Cash:
+        """What millionths of a token are worth without their haircut, rounded down.
+
+        Raises:
+            NoPrice: see `collateral`.
+        """
+        price = self._lots.tokens.get(token)
+        if price is None:
+            raise NoPrice(token, "a token of the specification and a price of its underlying")
+        return Cash(amount * price * (PPM - self._tokens[token].haircut) // (TOKEN_UNITS * PPM))
 
     def _weighted(self, underlying: str, losses: Integers) -> list[int]:
         """Losses in 10**-6 cash units; of those in the tail, the part that counts."""

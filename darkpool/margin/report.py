@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,10 +56,12 @@ class MarginReport:
 
     Attributes:
         equity: collateral less the cost of positions and plus their value.
+        collateral: what cash and each token count for.
         gains: of each underlying in each scenario, cash units.
     """
 
     equity: Cash
+    collateral: Mapping[str, Cash]
     requirement: Requirement
     positions: tuple[PositionLine, ...]
     gains: Mapping[str, Integers]
@@ -99,6 +101,8 @@ def margin_report(
         lines.append(PositionLine(contract, lots, margin.value_of(index, lots), Cash(change)))
     return MarginReport(
         equity=equity(margin, holdings),
+        collateral={"cash": holdings.cash}
+        | {token: margin.collateral({token: held}) for token, held in holdings.tokens.items()},
         requirement=requirement,
         positions=tuple(lines),
         gains=gains,
@@ -128,7 +132,7 @@ def added_at_value(
         more[every.index(contract)] += lots
     margin = PortfolioMargin(specification, lot_risk(specification, market, every))
     cost = Cash(holdings.cost + margin.value(more))
-    return every, Holdings(holdings.cash, cost, net + more)
+    return every, replace(holdings, cost=cost, net=net + more)
 
 
 def _greeks(market: Market, contracts: Sequence[Contract], net: Integers) -> dict[str, Greeks]:

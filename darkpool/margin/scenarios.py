@@ -9,7 +9,7 @@ size, which `darkpool.margin.caps` relies on.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,7 @@ from darkpool.margin.market import Market
 from darkpool.margin.surface import YEAR_MS
 from darkpool.margin.validation import PPM
 from darkpool.record_margin import MARGIN_VERSION, RiskArrayRecord, RiskArraysFile
+from darkpool.units import PriceUnits
 
 Integers = npt.NDArray[np.int64]
 
@@ -86,6 +87,7 @@ class LotRisk:
         low, high: value of a unit of the contract in price units, rounded down and up: now, and in
             each scenario, (contracts, 1 + scenarios).
         unit_delta: `delta` of a unit, in price units, (contracts,).
+        tokens: price of each token of collateral whose underlying has one, in price units.
     """
 
     contracts: tuple[Contract, ...]
@@ -100,6 +102,7 @@ class LotRisk:
     low: Integers
     high: Integers
     unit_delta: Integers
+    tokens: Mapping[str, PriceUnits]
 
     def record(self) -> RiskArraysFile:
         """What is published of it."""
@@ -154,6 +157,11 @@ def lot_risk(
         low=rounded[0],
         high=rounded[1],
         unit_delta=delta,
+        tokens={
+            token.token: market.underlyings[token.underlying].index
+            for token in specification.form.collateral
+            if token.underlying in market.underlyings
+        },
     )
 
 

@@ -19,14 +19,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.account import Account
 from darkpool.margin.accounts import HOUSE, INSURANCE_FUND, PortfolioAccounts
-from darkpool.margin.caps import Holdings, equity, surplus
+from darkpool.margin.caps import equity, surplus
+from darkpool.margin.collateral import convert_collateral, take_collateral
 from darkpool.margin.defaults import bankruptcy_price, cover_debts, deleverage
 from darkpool.margin.liquidation import (
     LiquidationOrder,
@@ -193,7 +194,7 @@ def _room(
     def with_more(size: int) -> tuple[int, int]:
         net = held.net.copy()
         net[order.place] += sign * size
-        after = Holdings(held.cash, Cash(held.cost + size * value), net)
+        after = replace(held, cost=Cash(held.cost + size * value), net=net)
         return surplus(margin, after, live), margin.requirement(net).initial
 
     def fails(size: int) -> bool:
@@ -232,7 +233,8 @@ def _pay(accounts: PortfolioAccounts, account: AccountId, margin: PortfolioMargi
     """Pay what an account without positions owes; returns what was booked as bad debt.
 
     What it lost and has not settled is a part of that, so variation of those contracts is settled
-    first, for everybody, at the mark.
+    first, for everybody, at the mark. Then the insurance fund buys its tokens, and takes those that
+    it cannot pay.
     """
     held = accounts.holdings(account)
     if held.net.any() or equity(margin, held) >= 0:
@@ -241,4 +243,7 @@ def _pay(accounts: PortfolioAccounts, account: AccountId, margin: PortfolioMargi
     for place in sorted(place for place, cost in unsettled.items() if cost):
         contract = accounts.contracts[place]
         accounts.settle_variation(contract.identifier, mark(margin, contract, place, 1))
+    convert_collateral(accounts, account, INSURANCE_FUND, margin)
+    if accounts.cash(account) < 0:
+        take_collateral(accounts, account)
     return cover_debts(accounts)

@@ -268,6 +268,13 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
     _once(findings, "specification, underlyings of groups", grouped)
     for contract in specification.contracts:
         _check_contract(contract, known, findings)
+    _once(findings, "specification, collateral", [c.token for c in specification.collateral])
+    for collateral in specification.collateral:
+        part = f"specification, collateral {collateral.token}"
+        _in_range(findings, f"{part}, haircut", (0, PPM), collateral.haircut)
+        if collateral.underlying not in known:
+            expected = "an underlying of the specification"
+            findings.add(f"{part}, underlying", expected, collateral.underlying)
 
 
 def _check_underlying(underlying: UnderlyingRecord, findings: Findings) -> None:

@@ -193,6 +193,9 @@ class Life:
             if contract not in self.expired:
                 price = self.grid(contract)[0]
                 self.do(Event("variation", instrument=contract.identifier, price=price))
+        for account in PEOPLE:
+            if self.accounts.cash(account) < 0:
+                self.convert(account, INSURANCE_FUND)
         self.seen["debts"] += self.do(Event("cover_debts")) != 0
         if self.number(0, 1):
             self.do(Event("share_bad_debt"))
@@ -220,6 +223,28 @@ class Life:
         if self.tried(Event("hold_bond", account)) and self.number(0, 1):
             self.do(Event("charge_bond", account, amount=self.number(0, 2_000 * ONE)))
         self.do(Event("release_bonds") if self.number(0, 1) else Event("release_account", account))
+
+    def tokens(self) -> None:
+        """Paid in, taken out, or sold to the fund or to somebody for what is owed."""
+        account = PEOPLE[self.number(0, len(PEOPLE) - 1)]
+        amount, act = self.number(0, 3 * ONE), self.number(0, 3)
+        if act < 2:
+            self.do(Event("deposit_token", account, token="ETH", amount=amount))
+            return
+        if act == 2:
+            held = self.accounts.entries[account].tokens.get("ETH", 0)
+            amount = min(amount, held)
+            self.tried(Event("withdraw_token", account, token="ETH", amount=amount))
+            return
+        self.convert(account, (INSURANCE_FUND, *PEOPLE)[self.number(0, len(PEOPLE))])
+
+    def convert(self, account: AccountId, buyer: AccountId) -> None:
+        """Whoever buys tokens is no worse off, and passes if it did."""
+        if buyer == account:
+            return
+        before = surplus(self.margin, self.accounts.holdings(buyer))
+        self.seen["converted"] += self.do(Event("convert", account, buyer)) != 0
+        assert surplus(self.margin, self.accounts.holdings(buyer)) >= min(before, 0)
 
     def liquidate(self) -> None:
         self.calls()
@@ -294,7 +319,7 @@ class Life:
     def run(self, steps: int) -> None:
         self.begin()
         acts = [self.auction] * 6 + [self.prices] * 2 + [self.liquidate] * 2
-        acts += [self.variation, self.funding, self.expiry, self.cash, self.bonds]
+        acts += [self.variation, self.funding, self.expiry, self.cash, self.bonds, self.tokens]
         for _ in range(steps):
             acts[self.number(0, len(acts) - 1)]()
 

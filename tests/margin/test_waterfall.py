@@ -203,3 +203,4 @@ def test_some_lives_are_liquidated_as_they_should(monkeypatch: pytest.MonkeyPatc
 def test_ten_thousand_lives_are_liquidated_as_they_should() -> None:
     seen = lived(range(1_000, 11_000), 40)
     assert min(seen[name] for name in STEPS_SEEN) >= 200, seen
+    assert seen["converted"] >= 20, seen

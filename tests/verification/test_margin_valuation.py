@@ -92,7 +92,7 @@ def houses(draw: st.DrawFn) -> MarginInputs:
             contracts.append({**option, **dates})
     data = specification().form.model_dump()
     data["underlyings"] = [{**data["underlyings"][0], "name": "X", **draw(PARAMETERS)}]
-    data |= {"groups": [], "contracts": contracts}
+    data |= {"groups": [], "collateral": [], "contracts": contracts}
     data["horizon_ms"] = draw(st.sampled_from((0, 1, 3_600_000, 86_400_000, 30 * 86_400_000)))
     try:
         return published(data, form)
