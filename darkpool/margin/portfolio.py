@@ -103,7 +103,8 @@ class PortfolioMargin:
         """
         for place in np.flatnonzero(self._lots.expired & (net != 0)).tolist():
             raise NoPrice(self._lots.contracts[place].name, "its final settlement")
-        pairs = zip(net.tolist(), self._lots.largest.tolist(), strict=True)
+        held = np.flatnonzero(net)
+        pairs = zip(net[held].tolist(), self._lots.largest[held].tolist(), strict=True)
         exposure = sum(abs(lots) * change for lots, change in pairs)
         if exposure > EXPOSURE_MAX:
             raise OutOfBounds("exposure of a portfolio", 0, EXPOSURE_MAX, exposure)
@@ -120,22 +121,32 @@ class PortfolioMargin:
             OutOfBounds, NoPrice: see `changes`.
         """
         changes = self.changes(net)
-        losses = {name: -changes[members].sum(axis=0) for name, members in self._members.items()}
-        weighted = {name: self._weighted(name, loss) for name, loss in losses.items()}
-        own = {name: _worst(loss) for name, loss in weighted.items()}
+        places = np.flatnonzero(net).tolist()
+        held = {self._lots.contracts[place].underlying for place in places}
+        weighted = {
+            name: self._weighted(name, -changes[members].sum(axis=0))
+            for name, members in self._members.items()
+            if name in held
+        }
+        own = {name: _worst(weighted.get(name, [])) for name in self._members}
         joint, scan = {}, PPM * sum(own[name].loss for name in self._alone)
         for name, group in self._groups.items():
-            members = [member for member in group.underlyings if member in own]
+            members = [member for member in group.underlyings if member in weighted]
             together = [sum(parts) for parts in zip(*(weighted[m] for m in members), strict=True)]
             joint[name] = _worst(together)
             apart = sum(own[member].loss for member in members)
             scan += (PPM - group.offset) * apart + group.offset * joint[name].loss
         short_options = self._short_options(net)
-        deltas = {key: self._delta(net, members) for key, members in self._expiries.items()}
+        deltas = {
+            key: self._delta(net, members) if key[0] in held else 0
+            for key, members in self._expiries.items()
+        }
         basis = {key: abs(delta) * self._terms[key[0]].basis * PPM for key, delta in deltas.items()}
         concentration = {
             name: self._concentration(
-                name, self._delta(net, members), charged_from_zero=concentrated
+                name,
+                self._delta(net, members) if name in held else 0,
+                charged_from_zero=concentrated,
             )
             for name, members in self._members.items()
         }
