@@ -11,20 +11,7 @@ from tests.margin.houses import EXAMPLES
 from tests.test_cli import darkpool
 
 MARKET = ("--market", str(EXAMPLES / "market.json"), "--ticks", "64")
-ORDERS = """account,side,size,limit,instrument
-ann,buy,4,60030,BTC-PERP
-bob,sell,4,60010,BTC-PERP
-cid,sell,2,60020,BTC-PERP
-ann,sell,4,60990,BTC-MAR
-bob,buy,4,61010,BTC-MAR
-cid,buy,2,61000,BTC-MAR
-ann,sell,3,8660,BTC-MAR-60000-C
-bob,buy,3,8720,BTC-MAR-60000-C
-cid,buy,1,8700,BTC-MAR-60000-C
-ann,buy,5,275,ETH-MAR-2500-P
-bob,sell,5,270,ETH-MAR-2500-P
-cid,sell,2,271,ETH-MAR-2500-P
-"""
+ORDERS = (EXAMPLES / "orders.csv").read_text(encoding="utf-8")
 
 
 def test_contracts_of_two_underlyings_are_margined_together_and_audited(tmp_path: Path) -> None:
