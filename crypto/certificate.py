@@ -63,17 +63,18 @@ class IntentCertificate:
         self,
         sealed: SealedIntent,
         closes_ms: int,
+        terms: bytes,
         domain: Domain,
         addresses: Sequence[bytes],
         quorum: int,
     ) -> None:
-        """Check that this is the certificate of an intent, in an interval with this close.
+        """Check that this is the certificate of an intent, in an interval of this close and terms.
 
         Raises:
             InvalidCertificate, InvalidSignature: it is not, or too few signed; see `verify_quorum`.
             InvalidMessageField: a field does not fit its type.
         """
-        expected = AdmissionCertificate.of(sealed, domain, closes_ms)
+        expected = AdmissionCertificate.of(sealed, domain, closes_ms, terms)
         _verify(self, expected, domain, addresses, quorum)
 
 

@@ -117,28 +117,30 @@ class AdmissionCertificate(TypedMessage):
     """What a keyper signs of an intent whose proof of knowledge it has checked, before the close.
 
     `intent` is the digest of the sealed intent; `closes_ms`, in Unix milliseconds, is the close
-    that the keyper's own clock had not reached.
+    that the keyper's own clock had not reached; `terms` is `crypto.attestation.venue_terms_digest`:
+    what the auction runs under is fixed before anybody knows what it leads to.
     """
 
     ENCODE_TYPE: ClassVar[str] = (
         "AdmissionCertificate(address account,bytes32 instrument,uint64 interval,bytes32 intent,"
-        "uint64 closesMs)"
+        "uint64 closesMs,bytes32 terms)"
     )
     account: bytes
     instrument: bytes
     interval: int
     intent: bytes
     closes_ms: int
+    terms: bytes
 
     @classmethod
-    def of(cls, sealed: SealedIntent, domain: Domain, closes_ms: int) -> Self:
+    def of(cls, sealed: SealedIntent, domain: Domain, closes_ms: int, terms: bytes) -> Self:
         """The certificate that a sealed intent can get.
 
         Raises:
             InvalidMessageField: a field of the intent does not fit its type.
         """
         digest = sealed.digest(domain)
-        return cls(sealed.account, sealed.instrument, sealed.interval, digest, closes_ms)
+        return cls(sealed.account, sealed.instrument, sealed.interval, digest, closes_ms, terms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,7 @@ from darkpool.units import (
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What runs auctions: the operator's evaluators, the committee, the chain and the accounts.
-
-    `terms_digest` is the `venue_terms_digest` that the keypers sign with every transcript.
-    """
+    """What runs auctions: the operator's evaluators, the committee, the chain and the accounts."""
 
     order: Evaluator
     comparison: Evaluator
@@ -77,7 +74,6 @@ class Engine:
     chain: Chain
     accounts: PortfolioAccounts
     confirmations: int
-    terms_digest: bytes
 
 
 def run_auction(
@@ -124,7 +120,7 @@ def run_auction(
             arrived.books.participate(terms, margin)
         progress("cross")
         crosses = _cross(engine, terms, margin, arrived.books, beacon, session, pricing, record)
-        transcripts = engine.committee.sign_transcript(session, engine.terms_digest, beacon)
+        transcripts = engine.committee.sign_transcript(session, terms.digest, beacon)
         fills, results = _fills(books, crosses)
     with watch.step("margin"):
         progress("margin")

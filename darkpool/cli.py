@@ -174,21 +174,22 @@ def auction(
         ),
     ] = 4,
     margin_rate: Annotated[
-        int,
+        int | None,
         typer.Option(
             parser=whole,
             metavar="PPM",
-            help="Initial margin in parts per million of the value, where there is no SPEC.toml.",
+            help="Initial margin without --market: the price range that is covered, in parts per "
+            "million of the price. Default: 100000.",
         ),
-    ] = 100_000,
+    ] = None,
     multiplier: Annotated[
-        int,
+        int | None,
         typer.Option(
             parser=whole,
             metavar="N",
-            help="Units of the underlying in one contract, where there is no SPEC.toml.",
+            help="Units of the underlying in one contract without --market. Default: 1.",
         ),
-    ] = 1,
+    ] = None,
     owners_min: Annotated[
         int,
         typer.Option(parser=whole, metavar="N", help="Distinct accounts that a result needs."),
@@ -247,7 +248,7 @@ def auction(
     from darkpool.units import InstrumentName
 
     require_url(chain)
-    listing = listing_of(tick, reference, ticks, (margin_rate, multiplier), contracts, market)
+    listing = listing_of(tick, reference, ticks, margin_rate, multiplier, contracts, market)
     grids = listing.grids if isinstance(listing, ContractListing) else listing.grid
     read = read_orders(orders, grids, InstrumentName(DEFAULT_INSTRUMENT))
     key = chain_key()

@@ -126,26 +126,29 @@ def listing_of(
     tick: Decimal | None,
     reference: Decimal | None,
     ticks: int,
-    outright: tuple[int, int],
+    margin_rate_ppm: int | None,
+    multiplier: int | None,
     contracts: Path | None,
     market: Path | None,
 ) -> OutrightListing | ContractListing:
     """What is traded: contracts of a specification, or outright instruments at one price.
 
-    `outright` are the margin rate and the multiplier of the latter.
-
     Raises:
         InvalidListing: neither of the two, or both.
         BadInput: files that cannot be used, or no such grid.
     """
-    from darkpool.listing import ContractListing, OutrightListing
+    from darkpool.listing import MARGIN_RATE_DEFAULT_PPM, ContractListing, OutrightListing
     from darkpool.units import PriceGrid
 
-    given = {"--tick": tick, "--reference": reference, "--contracts": contracts, "--market": market}
+    outright = {"--tick": tick, "--reference": reference, "--margin-rate": margin_rate_ppm}
+    outright |= {"--multiplier": multiplier}
+    given = outright | {"--contracts": contracts, "--market": market}
     named = [name for name, value in given.items() if value is not None]
-    if tick is not None and reference is not None and named == ["--tick", "--reference"]:
-        return OutrightListing(PriceGrid(tick, reference, ticks), *outright)
-    if market is None or tick is not None or reference is not None:
+    if tick is not None and reference is not None and set(named) <= set(outright):
+        rate_ppm = MARGIN_RATE_DEFAULT_PPM if margin_rate_ppm is None else margin_rate_ppm
+        grid = PriceGrid(tick, reference, ticks)
+        return OutrightListing(grid, rate_ppm, 1 if multiplier is None else multiplier)
+    if market is None or set(named) & set(outright):
         raise InvalidListing(" and ".join(named) or "nothing")
 
     from darkpool.margin.contracts import read_specification

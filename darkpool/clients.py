@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
 from typing import Final, Protocol
@@ -23,8 +24,7 @@ from darkpool.admission.intent import AuctionTerms, LimitOrder, SealedSubmission
 from darkpool.admission.opening_file import OpeningFile
 from darkpool.admission.orders import Order
 from darkpool.admission.sealing import seal_order
-from darkpool.clock import SystemClock
-from darkpool.errors import BadInput
+from darkpool.errors import BadInput, BeyondMargin
 from darkpool.limits import CAPS_SUM_MAX_LOTS
 from darkpool.margin.bond import BondTerms
 from darkpool.margin.caps import LiveIntent, in_order
@@ -152,8 +152,7 @@ class LocalClients:
     def deposits(self, margin: IntentMargin, bond: BondTerms) -> dict[AccountId, Cash]:
         """What each account pays in: the bond, and what its orders' public caps need together.
 
-        Raises:
-            BeyondMargin: caps of which margin cannot be computed.
+        Of caps that margin cannot be computed of, the bond alone: the venue refuses them.
         """
         live: dict[AccountId, list[LiveIntent]] = defaultdict(list)
         for party in self.parties:
@@ -163,17 +162,19 @@ class LocalClients:
             else:
                 account, cap = party.account, party.cap
             live[account].append(margin.intent(instrument_of(party), cap))
-        return {
-            account: Cash(bond.amount + margin.together(in_order(intents)))
-            for account, intents in live.items()
-        }
+        amounts = {}
+        for account, intents in live.items():
+            amounts[account] = bond.amount
+            with suppress(BeyondMargin):
+                amounts[account] = Cash(bond.amount + margin.together(in_order(intents)))
+        return amounts
 
     def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
         """Seal for one party after the other, as they are asked for: none is held.
 
         `sealing_ns` adds up the time that this takes.
         """
-        deadline_s = SystemClock().unix_ms() // 1000 + INTENT_LIFETIME_S
+        deadline_s = terms.closes_ms // 1000 + INTENT_LIFETIME_S
         for number, party in enumerate(self.parties):
             start = time.perf_counter_ns()
             if isinstance(party, Order):

@@ -31,11 +31,14 @@ class SystemClock:
 
 
 class SkippingClock:
-    """The system's clock and what was skipped of it, for a run in which nobody waits."""
+    """The system's clock and what was skipped of it, for a run in which nobody waits.
 
-    def __init__(self) -> None:
+    It begins at a time of its own; a run on prices of some other day is of that day.
+    """
+
+    def __init__(self, begins_ms: int) -> None:
         self._system = SystemClock()
-        self._skipped_ms = 0
+        self._skipped_ms = begins_ms - self._system.unix_ms()
 
     def unix_ms(self) -> int:
         """Milliseconds since 1970-01-01 00:00 UTC, with what was skipped."""

@@ -110,7 +110,7 @@ class InvalidOrderFile(BadInput):
 
 
 class MarginError(DarkpoolError):
-    """A change of the margin ledger that was refused; the ledger is as it was."""
+    """A change of the accounts that was refused; they are as they were."""
 
 
 class InsufficientMargin(MarginError):

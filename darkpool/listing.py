@@ -17,8 +17,7 @@ from darkpool.margin.scenarios import lot_risk
 from darkpool.margin.validation import validated
 from darkpool.units import InstrumentName, PriceGrid, shortest_decimal
 
-_VALUED_AT: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""Perpetual swaps alone are worth the same at any time."""
+MARGIN_RATE_DEFAULT_PPM: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,8 @@ class OutrightListing:
     """
 
     grid: PriceGrid
-    margin_rate_ppm: int
-    multiplier: int
+    margin_rate_ppm: int = MARGIN_RATE_DEFAULT_PPM
+    multiplier: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_rate_ppm <= MARGIN_RATE_ONE_PPM:
@@ -97,7 +96,7 @@ class OutrightListing:
             ],
         }
         quotes = [{"name": name, "index": price, "perpetual": price} for name in chosen]
-        market = {"version": 1, "time": _VALUED_AT, "underlyings": quotes}
+        market = {"version": 1, "time": datetime.now(UTC), "underlyings": quotes}
         return Listed(
             Specification(validated(SpecificationForm, "outright contracts", data)),
             validated(MarketForm, "outright market", market),
@@ -147,7 +146,11 @@ class ContractListing:
     def _grid(self, contract: Contract, value: int) -> PriceGrid:
         step = contract.tick_size
         reference = (value + step // 2) // step * step
-        return PriceGrid(shortest_decimal(step), shortest_decimal(reference), self.ticks)
+        try:
+            return PriceGrid(shortest_decimal(step), shortest_decimal(reference), self.ticks)
+        except InvalidGrid as error:
+            what = f"{error.parameter} of {contract.name}"
+            raise InvalidGrid(what, error.expected, error.got) from None
 
     def of(self, names: Iterable[InstrumentName]) -> Listed:
         """The whole specification and market, and the grids of some contracts.

@@ -25,7 +25,6 @@ Small = Annotated[int, Bound(1 << 20)]
 """Counts, indices, ticks and keyper numbers."""
 Cash = Annotated[int, Bound((1 << 128) - 1)]
 Price = Annotated[int, Bound(PRICE_MAX_UNITS, -PRICE_MAX_UNITS)]
-DecimalText = Annotated[str, Shape(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?")]
 Name = Annotated[str, Shape(r"[ -~]{1,64}")]
 Purpose = Annotated[str, Shape(r"[a-z0-9 .-]{1,64}")]
 Pricing = Literal["uniform", "reference"]

@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Final
@@ -53,6 +53,7 @@ from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_
 from darkpool.listing import Listed
 from darkpool.margin.accounts import PortfolioAccounts
 from darkpool.margin.bond import BondTerms
+from darkpool.margin.contracts import unix_ms
 from darkpool.margin.intents import IntentMargin
 from darkpool.outcome import AuctionOutcome
 from darkpool.publishing import PublicTerms, auction_summary, terms_digest
@@ -156,7 +157,7 @@ def run_orders(
             openings = OpeningsFolder(places.openings)
             stack.callback(openings.abandon)
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-")))
-        chain, clock = connect(), SkippingClock()
+        chain, clock = connect(), SkippingClock(unix_ms(listed.market.time))
         with watch.step("keys"):
             progress("keys", 0, 0)
             material, seats = _deal(parameters, terms.keypers, state)
@@ -239,7 +240,9 @@ def _deploy(
         cap_min=terms.cap_min,
     ).require_fresh(clock)
     bond = terms.bond_terms(deployment.operator)
-    return PublicTerms(auction, terms.pricing, margin, bond, deployment)
+    digest = terms_digest(auction, terms.pricing, margin, bond, deployment)
+    bound = replace(auction, digest=digest)
+    return PublicTerms(bound, terms.pricing, margin, bond, deployment)
 
 
 @contextmanager
@@ -357,12 +360,7 @@ def _engine(
     committee = local_committee(
         material, seats, domain, clock, final_root, order, comparison, references.require
     )
-    rules = terms_digest(
-        public.auction, public.pricing, public.margin, public.bond, public.deployment
-    )
-    return Engine(
-        order, comparison, committee, masks, arrivals, chain, accounts, CONFIRMATIONS, rules
-    )
+    return Engine(order, comparison, committee, masks, arrivals, chain, accounts, CONFIRMATIONS)
 
 
 def _auction(

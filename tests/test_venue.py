@@ -290,7 +290,7 @@ def test_no_auction_opens_on_a_stale_reference(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     clock = PassingClock(SystemClock().unix_ms(), REFERENCE_AGE_MAX_MS + 1)
-    monkeypatch.setattr(venue, "SkippingClock", lambda: clock)
+    monkeypatch.setattr(venue, "SkippingClock", lambda _begins_ms: clock)
     steps: list[str] = []
     with pytest.raises(StaleReference):
         run(read(ORDERS), places=Places(tmp_path / "r"), progress=lambda s, *_: steps.append(s))
@@ -302,7 +302,7 @@ def test_keypers_open_nothing_on_a_reference_that_is_too_old_by_then(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     clock = StandingClock(SystemClock().unix_ms())
-    monkeypatch.setattr(venue, "SkippingClock", lambda: clock)
+    monkeypatch.setattr(venue, "SkippingClock", lambda _begins_ms: clock)
     steps: list[str] = []
 
     def wait_at_close(step: str, _done: int, _total: int) -> None:

@@ -180,8 +180,8 @@ class Admission:
         for entry in known.intents:
             digest = entry.sealed.digest(terms.domain)
             if digest in self._asked and digest not in self._admitted:
-                closes_ms, domain = terms.closes_ms, terms.domain
-                entry.certificate.verify(entry.sealed, closes_ms, domain, addresses, quorum)
+                fixed = (terms.closes_ms, terms.digest, terms.domain)
+                entry.certificate.verify(entry.sealed, *fixed, addresses, quorum)
                 recovered[digest] = _admitted(self._asked[digest], entry.certificate)
         for cancelled in known.cancellations:
             digest = cancelled.cancellation.intent

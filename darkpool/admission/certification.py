@@ -134,7 +134,7 @@ def certify_intent(
     Raises:
         NotCertified: fewer than a quorum signed; tells why the others refused.
     """
-    message = AdmissionCertificate.of(proven.sealed, terms.domain, terms.closes_ms)
+    message = AdmissionCertificate.of(proven.sealed, terms.domain, terms.closes_ms, terms.digest)
     signatures, refusals = _signatures(
         terms,
         keypers,

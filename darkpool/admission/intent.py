@@ -51,6 +51,8 @@ class AuctionTerms:
         reporter: address that reference prices are signed with.
         references: a reference price of every instrument that is traded.
         closes_ms: Unix milliseconds from which on nothing is certified or cancelled.
+        digest: 32 bytes over all that the auction runs under, these terms and the venue's
+            (`crypto.attestation.venue_terms_digest`): certificates are signed for it.
         keypers: addresses that the keypers sign with, in keyper order.
         owners: whose an account is; one that is not named is its own owner. An owner has one intent
             for each instrument, whichever account it is of.
@@ -76,6 +78,7 @@ class AuctionTerms:
     owners: Mapping[AccountId, OwnerId] = field(default_factory=dict)
     owners_min: int = OWNERS_MIN_DEFAULT
     cap_min: Lots = CAP_MIN_DEFAULT
+    digest: bytes = bytes(32)
     grids: Mapping[InstrumentId, PriceGrid] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -71,7 +71,8 @@ class SetAside:
             collateral, the bond and the margin of all intents of its account.
         available: cash units that other owners have reserved, or owners, in the greatest set in
             which every minimum holds. The same whatever the order in which intents are set aside.
-            Of its own collateral, what its account had when the batch was committed.
+            Of its own collateral, what its account had when the batch was committed, less margin
+            of its positions.
     """
 
     intent: int

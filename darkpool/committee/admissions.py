@@ -19,8 +19,8 @@ from darkpool.units import Interval
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS admissions (
-    interval INTEGER PRIMARY KEY, closes_ms INTEGER NOT NULL, instruments BLOB NOT NULL,
-    closed INTEGER NOT NULL);
+    interval INTEGER PRIMARY KEY, closes_ms INTEGER NOT NULL, terms BLOB NOT NULL,
+    instruments BLOB NOT NULL, closed INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS intents (
     interval INTEGER NOT NULL, account BLOB NOT NULL, instrument BLOB NOT NULL,
     intent BLOB NOT NULL, nonce BLOB NOT NULL,
@@ -97,23 +97,25 @@ class AdmissionStore:
         self._connection = connection
         connection.executescript(_SCHEMA)
 
-    def open(self, interval: Interval, closes_ms: int, instruments: bytes) -> None:
-        """Remember the one close, and the instruments, of an interval.
+    def open(self, interval: Interval, closes_ms: int, terms: bytes, instruments: bytes) -> None:
+        """Remember the one close, the terms and the instruments of an interval.
 
         Raises:
             Equivocation: it was opened with others.
         """
         with transaction(self._connection) as cursor:
             cursor.execute(
-                "INSERT OR IGNORE INTO admissions VALUES (?, ?, ?, 0)",
-                (interval, closes_ms, instruments),
+                "INSERT OR IGNORE INTO admissions VALUES (?, ?, ?, ?, 0)",
+                (interval, closes_ms, terms, instruments),
             )
             known = cursor.execute(
-                "SELECT closes_ms, instruments FROM admissions WHERE interval = ?", (interval,)
+                "SELECT closes_ms, terms, instruments FROM admissions WHERE interval = ?",
+                (interval,),
             ).fetchone()
-            if known != (closes_ms, instruments):
-                first, second = (_terms(*terms) for terms in (known, (closes_ms, instruments)))
-                raise Equivocation("close and instruments", interval, first, second)
+            if known != (closes_ms, terms, instruments):
+                opened = (known, (closes_ms, terms, instruments))
+                first, second = (_opened(*one) for one in opened)
+                raise Equivocation("close, terms and instruments", interval, first, second)
 
     def closes_ms(self, interval: Interval) -> int:
         """The close of an interval, Unix milliseconds.
@@ -122,6 +124,18 @@ class AdmissionStore:
             AdmissionNotOpen: it was never opened.
         """
         return _state(self._connection.cursor(), interval)[0]
+
+    def terms(self, interval: Interval) -> bytes:
+        """The digest of an interval's terms.
+
+        Raises:
+            AdmissionNotOpen: it was never opened.
+        """
+        _state(self._connection.cursor(), interval)
+        row = self._connection.execute(
+            "SELECT terms FROM admissions WHERE interval = ?", (interval,)
+        ).fetchone()
+        return bytes(row[0])
 
     def certify(self, key: IntentKey) -> None:
         """Remember an intent as the one of its account that this keyper certifies.
@@ -223,5 +237,5 @@ def _require_room(cursor: sqlite3.Cursor, key: IntentKey) -> None:
         raise TooManyIntents("intents of the account, one after the other", expected, "one more")
 
 
-def _terms(closes_ms: int, instruments: bytes) -> bytes:
-    return closes_ms.to_bytes(8, "big") + instruments
+def _opened(closes_ms: int, terms: bytes, instruments: bytes) -> bytes:
+    return closes_ms.to_bytes(8, "big") + terms + instruments

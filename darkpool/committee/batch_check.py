@@ -45,6 +45,7 @@ class CertificateRules:
 
     interval: int
     closes_ms: int
+    terms: bytes
     domain: Domain
     addresses: Sequence[bytes]
     quorum: int
@@ -61,7 +62,7 @@ class CertificateRules:
         if intent.sealed.interval != self.interval:
             raise BatchRefused("interval of an intent", self.interval, intent.sealed.interval)
         intent.certificate.verify(
-            intent.sealed, self.closes_ms, self.domain, self.addresses, self.quorum
+            intent.sealed, self.closes_ms, self.terms, self.domain, self.addresses, self.quorum
         )
 
 

@@ -77,7 +77,7 @@ class Certifier:
 
         Raises:
             WrongTerms: of another contract, key epoch or committee than this keyper's.
-            Equivocation: the interval was opened with another close or other instruments.
+            Equivocation: the interval was opened with another close, other terms or instruments.
         """
         for what, expected, got in (
             ("domain", self._domain, terms.domain),
@@ -86,8 +86,16 @@ class Certifier:
         ):
             if got != expected:
                 raise WrongTerms(what, expected, got)
-        self._store.open(terms.interval, terms.closes_ms, b"".join(sorted(terms.grids)))
+        instruments = b"".join(sorted(terms.grids))
+        self._store.open(terms.interval, terms.closes_ms, terms.digest, instruments)
         self._terms[terms.interval] = terms
+
+    def terms(self, interval: Interval) -> bytes | None:
+        """The digest of the terms that this keyper certifies for, None where it does not."""
+        try:
+            return self._store.terms(interval)
+        except AdmissionNotOpen:
+            return None
 
     def announce(self, sealed: SealedIntent, opening: ReencryptedOpening) -> CheckedOpening:
         """Keep an opening for `certify`, and sign what is announced of it."""
@@ -124,7 +132,7 @@ class Certifier:
             raise KnowledgeNotProven("opening", f"one that keyper {self._keyper} checked", "none")
         verify_opening(self._material.committee, own, self._believed(intent, own, announcements))
         self._store.certify(IntentKey.of(sealed, self._domain))
-        message = AdmissionCertificate.of(sealed, self._domain, terms.closes_ms)
+        message = AdmissionCertificate.of(sealed, self._domain, terms.closes_ms, terms.digest)
         return sign(message.digest(self._domain), self._signing_key)
 
     def show(self, intent: CertifiedIntent) -> None:
@@ -192,6 +200,7 @@ class Certifier:
         return CertificateRules(
             interval,
             self._store.closes_ms(interval),
+            self._store.terms(interval),
             self._domain,
             self._addresses,
             self._material.committee.quorum,

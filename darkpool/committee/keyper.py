@@ -282,10 +282,14 @@ class Keyper:
             terms: `crypto.attestation.venue_terms_digest`.
 
         Raises:
-            OpeningRefused: the auction never began, or ended with another transcript.
+            OpeningRefused: the auction never began, ended with another transcript, or its intents
+                were certified for other terms.
         """
         if context not in self._auctions:
             raise OpeningRefused("transcript", "an auction that has begun", "another context")
+        certified = self._certifier.terms(self._auctions[context][0])
+        if certified not in (None, terms):
+            raise OpeningRefused("terms of a transcript", "those of certificates", terms.hex())
         entries, beacon = self._store.entries(context), self._beacon_share(*self._auctions[context])
         digest = transcript_digest(self._domain, context, terms, self.number, entries, beacon)
         self._store.close_transcript(context, digest)

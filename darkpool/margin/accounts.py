@@ -147,10 +147,14 @@ class PortfolioAccounts:
         if amount > available:
             raise InsufficientMargin(required=amount, available=available)
         if amount:
-            found = self.entries[account]
-            found.cash -= amount
-            found.paid -= amount
-            self._paid_in -= amount
+            self.book_withdrawal(account, amount)
+
+    def book_withdrawal(self, account: AccountId, amount: Cash) -> None:
+        """Take what has left the vault from an account's cash, which it may then owe."""
+        found = self.entries.setdefault(account, Account())
+        found.cash -= amount
+        found.paid -= amount
+        self._paid_in -= amount
 
     def withdrawable(self, account: AccountId, margin: PortfolioMargin) -> Cash:
         """What nothing stands against: gains that are not settled are not paid out.
@@ -297,8 +301,7 @@ class PortfolioAccounts:
                 raise InsufficientMargin(required=missing, available=available)
         found.cash -= missing
         found.bond = (found.bond or 0) + missing
-        if missing:
-            self.entries[account] = found
+        self.entries[account] = found
 
     def charge_bond(self, account: AccountId, amount: Cash, to: AccountId) -> Cash:
         """Move an amount from an account's bond to the cash of another account.

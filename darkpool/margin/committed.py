@@ -35,11 +35,11 @@ def count_committed(
     """Book what came and what left; whoever is short then has nothing reserved any more.
 
     Anybody may pay in for anybody until the commitment, and take its own deposit back. `vault` is
-    each account's deposits less its withdrawals; of one that is not named there were none.
+    each account's deposits less its withdrawals; of one that is not named there were none. What has
+    left is a fact, whatever prices have made of margin since the vault was told what it may pay:
+    it is booked, and stops nobody else.
 
     Raises:
-        InsufficientMargin: margin of positions, or what was charged, has left, which the vault does
-            not pay out.
         OutOfBounds: more cash than `CASH_MAX`.
     """
     net_deposits: dict[AccountId, Cash] = {}
@@ -52,10 +52,28 @@ def count_committed(
         if change > 0:
             accounts.deposit(account, change)
             continue
-        required, available = accounts.required(account, margin)
-        left = Cash(available + change)
-        if left < required:
+        covered = _covered(accounts, account, change, margin)
+        if covered is not None:
             accounts.release_account(account)
-            short[account] = Shortfall(required, left)
-        accounts.withdraw(account, Cash(-change), margin)
+            short[account] = covered
+        accounts.book_withdrawal(account, Cash(-change))
     return Committed(net_deposits, short)
+
+
+def _covered(
+    accounts: PortfolioAccounts, account: AccountId, change: Cash, margin: PortfolioMargin
+) -> Shortfall | None:
+    """What an account is short of after a change of its cash, None if nothing.
+
+    Its bond has to be there in cash, which gains that are not settled are not.
+    """
+    found = accounts.entries.get(account)
+    if found is None or (not found.live and found.bond is None):
+        return None
+    bond = found.bond or 0
+    cash = Cash(accounts.cash(account) + change)
+    required, available = accounts.required(account, margin)
+    left = Cash(available + change)
+    if left < required:
+        return Shortfall(required, left)
+    return Shortfall(Cash(bond), cash) if cash < bond else None

@@ -83,6 +83,8 @@ class ContractForm(Form):
     def _has_what_its_kind_has(self) -> Self:
         if (self.expiry is None) != (self.kind is Kind.PERPETUAL):
             raise ValueError("an expiry, but for a perpetual swap")
+        if self.expiry is not None and unix_ms(self.expiry) < 0:
+            raise ValueError("an expiry after 1970")
         if (self.strike is None) == self.kind.is_option:
             raise ValueError("a strike for an option and for nothing else")
         if self.strike is not None and _price(self.strike, "strike") <= 0:

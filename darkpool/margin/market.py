@@ -93,6 +93,8 @@ class MarketForm(Form):
 
     @model_validator(mode="after")
     def _is_of_one_time(self) -> Self:
+        if unix_ms(self.time) < 0:
+            raise ValueError("a time after 1970")
         names = [underlying.name for underlying in self.underlyings]
         if len(set(names)) < len(names):
             raise ValueError("each underlying once")

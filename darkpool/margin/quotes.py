@@ -28,6 +28,9 @@ from darkpool.record_margin import (
 )
 from darkpool.units import PriceUnits, account_bytes, price_decimal, price_units
 
+NUMBERS_MAX: Final = 50_000
+"""Numbers of a market: with the reports of each, a record can still be read."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PRICE: Final = FeedBounds(1, PRICE_MAX * 10**PRICE_DECIMALS)
 _RATE: Final = FeedBounds(-PPM, PPM, step_min=10_000)
@@ -38,7 +41,7 @@ def numbers_of(source: str, form: MarketForm) -> dict[str, int]:
     """Every number of a market, by the name of its feed.
 
     Raises:
-        InvalidFile: a volatility of more than six decimals.
+        InvalidFile: a volatility of more than six decimals, or more than `NUMBERS_MAX` numbers.
     """
     found: dict[str, int] = {}
     for place, underlying in enumerate(form.underlyings):
@@ -55,6 +58,9 @@ def numbers_of(source: str, form: MarketForm) -> dict[str, int]:
                     path = f"underlyings[{place}].expiries[{number}].volatilities[{k}]"
                     raise InvalidFile(source, [Problem(path, "at most six decimals", text)])
                 found[f"{stem}/volatility/{price_units(Decimal(strike))}"] = int(parts)
+    if len(found) > NUMBERS_MAX:
+        got = f"{len(found)} numbers"
+        raise InvalidFile(source, [Problem("underlyings", f"at most {NUMBERS_MAX} numbers", got)])
     return found
 
 

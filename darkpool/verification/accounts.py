@@ -171,7 +171,7 @@ def short_accounts(record: Record) -> set[bytes]:
     return {
         name
         for name, intents in live.items()
-        if surplus(model, accounts.get(name, nobody), intents) < bond
+        if min(surplus(model, found := accounts.get(name, nobody), intents), found.cash) < bond
     }
 
 

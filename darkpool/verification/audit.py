@@ -7,6 +7,7 @@ keyper is corrupt (a quorum's signatures stand for masks and for the order of ev
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 from crypto.errors import CryptoError
@@ -73,6 +74,10 @@ class _Audit:
         self._transcript: Transcript | None = None
         self._schedule_holds = False
 
+    @cached_property
+    def _terms(self) -> bytes:
+        return openings.terms_digest(self._record)
+
     def run(self) -> AuditReport:
         summary = self._record.summary
         intents, opened = len(self._record.intents), len(self._record.openings)
@@ -101,7 +106,7 @@ class _Audit:
         self._check(
             "certificates",
             f"{intents} intents",
-            "certified by a quorum before the close, none taken back",
+            "certified by a quorum for these terms before the close, none taken back",
             self._certificates,
         )
         self._check("ciphertexts", f"{intents} ciphertexts", "digests as sealed", self._ciphertexts)
@@ -177,7 +182,7 @@ class _Audit:
         participation.check_public_rules(self._record, findings)
 
     def _certificates(self, findings: Findings) -> None:
-        batch.check_certificates(self._record, findings)
+        batch.check_certificates(self._record, self._terms, findings)
 
     def _ciphertexts(self, findings: Findings) -> None:
         batch.check_ciphertexts(self._record, findings)
@@ -192,7 +197,7 @@ class _Audit:
         self._values = openings.check_openings(self._record, findings)
 
     def _transcripts(self, findings: Findings) -> None:
-        openings.check_transcripts(self._record, findings)
+        openings.check_transcripts(self._record, self._terms, findings)
 
     def _beacon(self, findings: Findings) -> None:
         openings.check_beacon(self._record, findings)

@@ -44,12 +44,15 @@ def check_intents(record: Record, findings: Findings) -> None:
             findings.equal(f"{part}, cap", cap_bucket(Lots(sealed.cap)), sealed.cap)
 
 
-def check_certificates(record: Record, findings: Findings) -> None:
-    """Every intent was certified by a quorum before the close; none was taken back."""
+def check_certificates(record: Record, terms: bytes, findings: Findings) -> None:
+    """Every intent was certified by a quorum for the terms, before the close; none taken back.
+
+    `terms` is the digest of those that the record states.
+    """
     summary, domain = record.summary, record.summary.venue.domain()
     batch: set[Cancellation] = set()
     for index, intent in enumerate(record.intents):
-        message = AdmissionCertificate.of(intent.sealed, domain, summary.closes_ms)
+        message = AdmissionCertificate.of(intent.sealed, domain, summary.closes_ms, terms)
         part = f"intent {index}, certificate"
         check_quorum(record, part, message.digest(domain), intent.certificate, findings)
         batch.add(Cancellation.of(intent.sealed, domain))

@@ -96,8 +96,9 @@ def prove_omission(
     """
     domain = venue.domain
     try:
-        closes_ms = certificate.message.closes_ms
-        certificate.verify(sealed, closes_ms, domain, venue.addresses, venue.quorum)
+        message = certificate.message
+        fixed = (message.closes_ms, message.terms, domain)
+        certificate.verify(sealed, *fixed, venue.addresses, venue.quorum)
     except CryptoError as error:
         raise NoOmission("certificate", "one of this intent", error) from error
     if sealed.interval != batch.root.interval:

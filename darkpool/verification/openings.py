@@ -58,10 +58,12 @@ def _check_opening(record: Record, part: str, opened: OpenedRecord, findings: Fi
     return values
 
 
-def check_transcripts(record: Record, findings: Findings) -> None:
-    """A quorum of keypers signed exactly these openings, in this order, and beacon and terms."""
-    summary = record.summary
-    domain, terms = summary.venue.domain(), _terms_digest(record)
+def check_transcripts(record: Record, terms: bytes, findings: Findings) -> None:
+    """A quorum of keypers signed exactly these openings, in this order, and beacon and terms.
+
+    `terms` is `terms_digest` of the record.
+    """
+    summary, domain = record.summary, record.summary.venue.domain()
     entries = [_entry(record, index) for index in range(len(record.openings))]
     beacon_shares = dict(enumerate(summary.beacon_shares))
     for keyper, signature in summary.transcripts.items():
@@ -89,7 +91,12 @@ def _entry(record: Record, index: int) -> OpeningEntry:
     )
 
 
-def _terms_digest(record: Record) -> bytes:
+def terms_digest(record: Record) -> bytes:
+    """32 bytes over the terms that a record states.
+
+    Raises:
+        MalformedRecord: files that are no keys.
+    """
     summary = record.summary
     references = sorted(summary.references, key=lambda reference: reference.instrument)
     return venue_terms_digest(

@@ -11,7 +11,11 @@ from typing import Final
 from eth_hash.auto import keccak
 
 from crypto.commitment import Domain, PriceReport, recover_address
-from darkpool.limits import CONTRACT_MULTIPLIER_MAX, REFERENCE_AHEAD_MAX_MS
+from darkpool.limits import (
+    CONTRACT_MULTIPLIER_MAX,
+    REFERENCE_AGE_AT_CLOSE_MAX_MS,
+    REFERENCE_AHEAD_MAX_MS,
+)
 from darkpool.record_margin import (
     MARGIN_VERSION,
     ContractRecord,
@@ -182,8 +186,10 @@ def check_market(inputs: MarginInputs, domain: Domain, findings: Findings) -> No
     reporters, false_max = market.reporters, market.false_max
     _in_range(findings, "market, reporters", (1, REPORTERS_MAX), len(reporters))
     _once(findings, "market, reporters", [f"0x{reporter.hex()}" for reporter in reporters])
-    # of more false ones a number's reports could be had without an honest majority
-    _in_range(findings, "market, false_max", (0, (len(reporters) - 1) // 3), false_max)
+    # of more, a number could be had without an honest majority, and of fewer, from a few alone
+    findings.equal("market, false_max", (len(reporters) - 1) // 3, false_max)
+    age_max_ms = market.age_max_ms
+    _in_range(findings, "market, age_max_ms", (1, REFERENCE_AGE_AT_CLOSE_MAX_MS), age_max_ms)
     names = [quotes.name for quotes in market.underlyings]
     _once(findings, "market, underlyings", names)
     for quotes in market.underlyings:

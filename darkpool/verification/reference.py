@@ -32,18 +32,16 @@ def check_references(record: Record, findings: Findings) -> None:
         if reference.tick_size < 1 or reference.price % reference.tick_size:
             expected = f"a multiple of {reference.tick_size}"
             findings.add(f"{part}, price", expected, reference.price)
-    _check_times(record, findings)
+    _check_deadlines(record, findings)
     _check_quotes(record, findings)
+    _check_grids(record, findings)
 
 
-def _check_times(record: Record, findings: Findings) -> None:
+def _check_deadlines(record: Record, findings: Findings) -> None:
     times = [reference.observed_at for reference in record.summary.references]
     if not times:
         return
-    spread_max = REFERENCE_AGE_MAX_MS + REFERENCE_AHEAD_MAX_MS
-    if max(times) - min(times) > spread_max:
-        expected = f"within {spread_max} ms of each other"
-        findings.add("references, times", expected, f"{max(times) - min(times)} ms")
+    require_together("references", times, REFERENCE_AGE_MAX_MS, findings)
     latest = max(times) - REFERENCE_AHEAD_MAX_MS
     for index, intent in enumerate(record.intents):
         if 1000 * intent.sealed.deadline < latest:
@@ -52,7 +50,7 @@ def _check_times(record: Record, findings: Findings) -> None:
 
 
 def _check_quotes(record: Record, findings: Findings) -> None:
-    """Prices of what was traded were reported together with the references.
+    """Prices of what was traded were reported together with the references, and are of then.
 
     An intent is admitted only while those of its underlying are fresh.
     """
@@ -60,9 +58,24 @@ def _check_quotes(record: Record, findings: Findings) -> None:
     traded = {instrument.name for instrument in record.summary.instruments if instrument.intents}
     underlyings = {contract.underlying for contract in contracts if contract.name in traded}
     times = [reference.observed_at for reference in record.summary.references]
+    times.append(market.time_ms)
     for quotes in market.underlyings:
         if quotes.name in underlyings:
             for feed in feeds_of(quotes, Findings("prices")):
                 times += [report.observed_at for report in feed.quote.reports]
     age_max_ms = max(market.age_max_ms, REFERENCE_AGE_MAX_MS)
     require_together("references and prices", times, age_max_ms, findings)
+
+
+def _check_grids(record: Record, findings: Findings) -> None:
+    """Each grid has its contract's tick size, around what a unit of the contract is worth."""
+    contracts = record.margin.specification.contracts
+    arrays = record.margin.risk.contracts
+    values = {c.name: (c.tick_size, a.low[:1]) for c, a in zip(contracts, arrays, strict=False)}
+    listed = zip(record.summary.references, record.summary.instruments, strict=False)
+    for index, (reference, instrument) in enumerate(listed):
+        part, (step, low) = f"reference {index}", values.get(instrument.name, (0, ()))
+        findings.equal(f"{part}, tick size", step, reference.tick_size)
+        if step > 0 and low:
+            nearest = (low[0] + step // 2) // step * step
+            findings.equal(f"{part}, price at the contract's value", nearest, reference.price)

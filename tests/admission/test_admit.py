@@ -69,7 +69,8 @@ def signed(
 def require_certificate(venue: Any, admitted: AdmittedIntent) -> None:
     terms = venue.terms
     quorum, addresses = terms.material.committee.quorum, terms.addresses()
-    admitted.certificate.verify(admitted.sealed, terms.closes_ms, terms.domain, addresses, quorum)
+    fixed = (terms.closes_ms, terms.digest, terms.domain)
+    admitted.certificate.verify(admitted.sealed, *fixed, addresses, quorum)
 
 
 @pytest.mark.parametrize("size", [3, 4])

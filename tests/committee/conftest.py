@@ -153,7 +153,7 @@ def certificate(
     terms: AuctionTerms, keypers: Sequence[Keyper], sealed: SealedIntent
 ) -> IntentCertificate:
     """What these keypers sign of an intent, made with their keys and without their checks."""
-    message = AdmissionCertificate.of(sealed, terms.domain, terms.closes_ms)
+    message = AdmissionCertificate.of(sealed, terms.domain, terms.closes_ms, terms.digest)
     digest = message.digest(terms.domain)
     return IntentCertificate(message, {k.number: sign(digest, k._signing_key) for k in keypers})
 

@@ -35,7 +35,7 @@ def cancelled(sealed: SealedIntent) -> SignedCancellation:
 
 
 def shown(sealed: SealedIntent) -> CertifiedIntent:
-    message = AdmissionCertificate.of(sealed, DOMAIN, 1000)
+    message = AdmissionCertificate.of(sealed, DOMAIN, 1000, bytes(32))
     return CertifiedIntent(sealed, bytes(65), IntentCertificate(message, {0: bytes(65)}))
 
 
@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(path: Path) -> AdmissionStore:
     admissions = KeyperStore(path).admissions
-    admissions.open(INTERVAL, 1000, b"\2" * 32)
+    admissions.open(INTERVAL, 1000, b"\1" * 32, b"\2" * 32)
     return admissions
 
 
@@ -58,9 +58,14 @@ def both(path: Path, store: AdmissionStore) -> tuple[AdmissionStore, AdmissionSt
 
 def test_an_interval_has_one_close_for_ever(path: Path, store: AdmissionStore) -> None:
     for again in both(path, store):
-        again.open(INTERVAL, 1000, b"\2" * 32)
+        again.open(INTERVAL, 1000, b"\1" * 32, b"\2" * 32)
         assert again.closes_ms(INTERVAL) == 1000
-        for other in ((1001, b"\2" * 32), (1000, b"\3" * 32), (1000, b"")):
+        for other in (
+            (1001, b"\1" * 32, b"\2" * 32),
+            (1000, b"\4" * 32, b"\2" * 32),
+            (1000, b"\1" * 32, b"\3" * 32),
+            (1000, b"\1" * 32, b""),
+        ):
             with pytest.raises(Equivocation):
                 again.open(INTERVAL, *other)
 
@@ -151,7 +156,7 @@ def test_the_end_of_certification_is_the_end_of_all(path: Path, store: Admission
     store.close(INTERVAL)
     for again in both(path, store):
         again.close(INTERVAL)
-        again.open(INTERVAL, 1000, b"\2" * 32)
+        again.open(INTERVAL, 1000, b"\1" * 32, b"\2" * 32)
         with pytest.raises(AuctionClosed):
             again.certify(key_of(numbered(11)))
         with pytest.raises(AuctionClosed):
@@ -168,7 +173,7 @@ import os, signal, sys
 from pathlib import Path
 from tests.committee.test_admissions import *
 store = KeyperStore(Path(sys.argv[1])).admissions
-store.open(INTERVAL, 1000, b"\\x02" * 32)
+store.open(INTERVAL, 1000, b"\\x01" * 32, b"\\x02" * 32)
 store.certify(key_of(SEALED))
 store.show(key_of(numbered(20)), shown(numbered(20)))
 if sys.argv[2] == "cancelled":

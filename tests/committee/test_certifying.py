@@ -119,12 +119,16 @@ class Room:
         )
 
     def collected(self, proven: Proven, ask: Callable[[Keyper], bytes]) -> IntentCertificate:
-        message = AdmissionCertificate.of(proven.sealed, DOMAIN, self.terms.closes_ms)
+        message = AdmissionCertificate.of(
+            proven.sealed, DOMAIN, self.terms.closes_ms, self.terms.digest
+        )
         return IntentCertificate(message, {k.number: ask(k) for k in self.keypers})
 
     def verify(self, proven: Proven, certified: IntentCertificate) -> None:
         terms, quorum = self.terms, self.house.material.committee.quorum
-        certified.verify(proven.sealed, terms.closes_ms, DOMAIN, terms.addresses(), quorum)
+        certified.verify(
+            proven.sealed, terms.closes_ms, terms.digest, DOMAIN, terms.addresses(), quorum
+        )
 
 
 def opened(
@@ -306,7 +310,7 @@ class Corrupt(Keyper):
         self, sealed: SealedIntent, signature: bytes, announcements: Sequence[SignedAnnouncement]
     ) -> bytes:
         terms = self._certifier._terms[sealed.interval]
-        message = AdmissionCertificate.of(sealed, DOMAIN, terms.closes_ms)
+        message = AdmissionCertificate.of(sealed, DOMAIN, terms.closes_ms, terms.digest)
         return sign(message.digest(DOMAIN), self._signing_key)
 
 
@@ -320,7 +324,9 @@ def test_one_corrupt_keyper_of_four_blocks_no_certificate(house: House, liar: in
         for k in room.keypers
         if k.number != liar
     }
-    message = AdmissionCertificate.of(proven.sealed, DOMAIN, room.terms.closes_ms)
+    message = AdmissionCertificate.of(
+        proven.sealed, DOMAIN, room.terms.closes_ms, room.terms.digest
+    )
     room.verify(proven, IntentCertificate(message, signatures))
 
 
@@ -330,7 +336,7 @@ def test_one_corrupt_keyper_of_four_forges_no_certificate(house: House, liar: in
     sealed, signature = sealed_intent(room.terms, MALLORY)
     corrupt = room.keypers[liar]
     own = corrupt.certify(sealed, signature, [])
-    message = AdmissionCertificate.of(sealed, DOMAIN, room.terms.closes_ms)
+    message = AdmissionCertificate.of(sealed, DOMAIN, room.terms.closes_ms, room.terms.digest)
     for signatures in ({liar: own}, dict.fromkeys(range(4), own)):
         forged = CertifiedIntent(sealed, signature, IntentCertificate(message, signatures))
         for keyper in room.keypers:

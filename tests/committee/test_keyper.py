@@ -374,7 +374,9 @@ def test_a_signed_transcript_ends_an_auction(
     session = committee.begin_auction(interval, lambda _revealed: None)
     session.open("first", covered_of(house, 1))
     session.open("second", covered_of(house, 2))
-    terms = b"\x2a" * 32
+    terms = bytes(32)
+    with pytest.raises(OpeningRefused, match="terms"):
+        keyper.sign_transcript(session.context, b"\x2a" * 32)
     signatures = committee.sign_transcript(session, terms, beacon)
     assert sorted(signatures) == [0, 1, 2, 3]
     for number, signature in signatures.items():
@@ -394,7 +396,7 @@ def test_a_keyper_signs_the_beacon_that_it_computes_itself(
     house: House, committee: LocalCommittee
 ) -> None:
     """Every share but its own number's, whatever the operator says the beacon was."""
-    interval, terms = house.closed(committee), b"\x2a" * 32
+    interval, terms = house.closed(committee), bytes(32)
     root = house.final_roots[interval]
     beacon = committee.beacon(interval, root)
     session = committee.begin_auction(interval, lambda _revealed: None)
@@ -432,12 +434,12 @@ def test_a_transcript_stays_closed_after_a_restart(house: House, committee: Loca
     beacon = committee.beacon(interval, house.final_roots[interval])
     session = committee.begin_auction(interval, lambda _revealed: None)
     session.open("first", covered_of(house, 1))
-    signatures = committee.sign_transcript(session, b"\x2a" * 32, beacon)
+    signatures = committee.sign_transcript(session, bytes(32), beacon)
     for keyper in committee.keypers:
         assert keyper.begin_auction(interval) == session.context
         request = request_of(session.context, covered_of(house, 3), sequence=1)
         require_silence(keyper, request, OpeningRefused)
         with pytest.raises(OpeningRefused):
             keyper.sign_transcript(session.context, b"\x2b" * 32)
-        again = keyper.sign_transcript(session.context, b"\x2a" * 32)
+        again = keyper.sign_transcript(session.context, bytes(32))
         assert again == signatures[keyper.number]

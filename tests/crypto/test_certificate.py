@@ -27,6 +27,7 @@ DOMAIN = Domain(31337, b"\xd0" * 20)
 KEYS = [bytes([i]) * 32 for i in range(1, 5)]
 ADDRESSES = tuple(map(address_of, KEYS))
 CLOSES_MS = 1_900_000_000_000
+TERMS = b"\x5a" * 32
 SEALED = SealedIntent(b"\1" * 20, b"\2" * 32, 7, b"\3" * 32, b"\4" * 32, 100, 9, 2**31, 1)
 
 
@@ -35,25 +36,26 @@ def signatures(message: TypedMessage, keypers: Any = range(4)) -> dict[int, byte
 
 
 def certificate(keypers: Any = range(4), sealed: SealedIntent = SEALED) -> IntentCertificate:
-    message = AdmissionCertificate.of(sealed, DOMAIN, CLOSES_MS)
+    message = AdmissionCertificate.of(sealed, DOMAIN, CLOSES_MS, TERMS)
     return IntentCertificate(message, signatures(message, keypers))
 
 
 def verify(certified: IntentCertificate, sealed: SealedIntent = SEALED) -> None:
-    certified.verify(sealed, CLOSES_MS, DOMAIN, ADDRESSES, 3)
+    certified.verify(sealed, CLOSES_MS, TERMS, DOMAIN, ADDRESSES, 3)
 
 
 def test_a_certificate_is_signed_typed_data() -> None:
     """EIP-712, field by field."""
-    message = AdmissionCertificate.of(SEALED, DOMAIN, CLOSES_MS)
+    message = AdmissionCertificate.of(SEALED, DOMAIN, CLOSES_MS, TERMS)
     kind = b"AdmissionCertificate(address account,bytes32 instrument,uint64 interval,"
     words = [
-        keccak(kind + b"bytes32 intent,uint64 closesMs)"),
+        keccak(kind + b"bytes32 intent,uint64 closesMs,bytes32 terms)"),
         bytes(12) + SEALED.account,
         SEALED.instrument,
         (7).to_bytes(32, "big"),
         SEALED.digest(DOMAIN),
         CLOSES_MS.to_bytes(32, "big"),
+        TERMS,
     ]
     struct = keccak(b"".join(words))
     assert message.digest(DOMAIN) == keccak(b"\x19\x01" + DOMAIN.separator() + struct)
@@ -101,12 +103,12 @@ def test_a_certificate_is_of_one_intent(field: str) -> None:
 
 def test_a_certificate_is_bound_to_its_close_and_its_contract() -> None:
     with pytest.raises(InvalidCertificate):
-        certificate().verify(SEALED, CLOSES_MS + 1, DOMAIN, ADDRESSES, 3)
+        certificate().verify(SEALED, CLOSES_MS + 1, TERMS, DOMAIN, ADDRESSES, 3)
     with pytest.raises(InvalidCertificate):
-        certificate().verify(SEALED, CLOSES_MS, replace(DOMAIN, chain_id=1), ADDRESSES, 3)
+        certificate().verify(SEALED, CLOSES_MS, TERMS, replace(DOMAIN, chain_id=1), ADDRESSES, 3)
     relabelled = replace(certificate(), message=replace(certificate().message, closes_ms=5))
     with pytest.raises(InvalidSignature):
-        relabelled.verify(SEALED, 5, DOMAIN, ADDRESSES, 3)
+        relabelled.verify(SEALED, 5, TERMS, DOMAIN, ADDRESSES, 3)
 
 
 def test_a_cancellation_is_certified_like_an_intent() -> None:
@@ -126,7 +128,7 @@ def test_messages_of_different_kinds_have_different_digests() -> None:
     cancelled = Cancellation.of(SEALED, DOMAIN)
     messages: list[TypedMessage] = [
         SEALED,
-        AdmissionCertificate.of(SEALED, DOMAIN, CLOSES_MS),
+        AdmissionCertificate.of(SEALED, DOMAIN, CLOSES_MS, TERMS),
         cancelled,
         CancellationReceipt.of(cancelled, CLOSES_MS),
     ]

@@ -1,10 +1,8 @@
 """What is in the vault when a batch is committed: booked, and held against the reservations."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.errors import InsufficientMargin
 from darkpool.margin.accounts import HOUSE, PortfolioAccounts
 from darkpool.margin.bond import BondTerms
 from darkpool.margin.committed import Committed, Shortfall, count_committed
@@ -64,8 +62,22 @@ def test_margin_of_positions_covers_no_intent() -> None:
     assert found.short == {BOB: Shortfall(Cash(40), Cash(39))}
     assert standing_against(accounts, BOB) == 20
     assert standing_against(accounts, ANN) == 60
-    with pytest.raises(InsufficientMargin):
-        count_committed(accounts, {ANN: Cash(60), BOB: Cash(19)}, MARGIN)
+    found = count_committed(accounts, {ANN: Cash(60), BOB: Cash(19)}, MARGIN)
+    assert found == Committed({BOB: Cash(-40)}, {})
+    assert accounts.cash(BOB) == 19, "what has left is booked, whatever stood against it"
+    accounts.verify_conservation()
+
+
+def test_a_bond_is_there_in_cash_and_not_in_gains() -> None:
+    """Bob's contract has gained 40 that nobody has paid out yet."""
+    accounts = funded(100)
+    accounts.hold_bond(BOB, BOND, MARGIN)
+    accounts.reserve(BOB, AUCTIONS[0], Lots(20), (ONE, ONE), MARGIN)
+    accounts.entries[BOB].cost[1], accounts.entries[ANN].cost[1] = -40, 40
+    assert accounts.required(BOB, MARGIN) == (30, 140)
+    found = count_committed(accounts, {ANN: Cash(100), BOB: Cash(9)}, MARGIN)
+    assert found.short == {BOB: Shortfall(Cash(10), Cash(9))}
+    accounts.verify_conservation()
 
 
 def test_a_bond_without_an_intent_leaves_with_the_deposit() -> None:
@@ -92,5 +104,8 @@ def test_what_was_charged_stays_charged() -> None:
 
 def test_whoever_holds_nothing_has_no_balance() -> None:
     accounts = PortfolioAccounts(SPECIFICATION)
-    accounts.hold_bond(ANN, BondTerms(Cash(0), 0, CID), MARGIN)
     assert accounts.listed() == ()
+    accounts.hold_bond(ANN, BondTerms(Cash(0), 0, CID), MARGIN)
+    accounts.reserve(ANN, AUCTIONS[0], Lots(0), (ONE, ONE), MARGIN)
+    assert accounts.charge_bond(ANN, Cash(0), CID) == 0, "a bond of nothing is one"
+    assert accounts.listed() == (ANN, CID)

@@ -65,6 +65,7 @@ def test_what_is_published_is_the_content() -> None:
         ('strike = "60000"\n', "", "contracts[3]", "a strike for an option"),
         ("expiry = 2027-03-26T08:00:00Z\n", "", "contracts[1]", "an expiry, but for a perpetual"),
         ("2027-03-26T08:00:00Z", "2027-03-26T08:00:00", "contracts[1].expiry", "timezone"),
+        ("2027-03-26T08:00:00Z", "1969-03-26T08:00:00Z", "contracts[1]", "an expiry after 1970"),
         ('name = "BTC-JUN"', 'name = "BTC-MAR"', "file", "each contract once"),
         ('name = "ETH"', 'name = "BTC"', "file", "each underlying once"),
         ('underlying = "ETH"', 'underlying = "SOL"', "file", "one of the underlyings"),

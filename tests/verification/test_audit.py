@@ -280,7 +280,7 @@ def test_a_changed_evaluation_key_gives_other_ciphertexts(uniform: Any, copy_of:
     copy, name = copy_of(uniform), "material/comparison-relinearisation.seal"
     copy.flip(name, len(copy.read(name)) // 40)
     copy.reseal()
-    assert set(failed(audit(copy.directory))) == {"transcript", "circuits"}
+    assert set(failed(audit(copy.directory))) == {"certificates", "transcript", "circuits"}
 
 
 def test_a_record_of_another_chain_is_told_from_this_one(uniform: Any, quiet: Any) -> None:
@@ -323,7 +323,7 @@ def test_contracts_that_are_others_are_told_by_the_chain(uniform: Any, copy_of: 
     copy.reseal()
     venue = Record.load(copy.directory).summary.venue
     found = failed(audit(copy.directory, RecordedVenue(uniform.chain, venue), quick=True))
-    assert set(found) == {"transcript", "chain"}
+    assert set(found) == {"certificates", "transcript", "chain"}
 
 
 def test_no_record_is_a_failed_check(tmp_path: Any) -> None:

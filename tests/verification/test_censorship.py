@@ -19,6 +19,7 @@ from crypto.commitment import (
 from crypto.merkle import merkle_root
 from darkpool.record import Record
 from darkpool.verification.censorship import NoOmission, SignedBatch, VenueKeys, prove_omission
+from darkpool.verification.openings import terms_digest
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
 KEYS = [bytes([i]) * 32 for i in range(1, 5)]
@@ -36,7 +37,7 @@ OTHERS = [sealed_of(n, bytes([n + 100]) * 32) for n in range(1, 4)]
 
 
 def certified(sealed: SealedIntent, keypers: Any = range(4)) -> IntentCertificate:
-    message = AdmissionCertificate.of(sealed, DOMAIN, 1000)
+    message = AdmissionCertificate.of(sealed, DOMAIN, 1000, bytes(32))
     return IntentCertificate(message, {i: sign(message.digest(DOMAIN), KEYS[i]) for i in keypers})
 
 
@@ -105,7 +106,9 @@ def test_a_published_batch_omits_nobody_that_is_in_it(uniform: Any) -> None:
     summary, batch = record.summary, SignedBatch.of(record)
     venue = VenueKeys(summary.venue.domain(), summary.committee.addresses, record.committee.quorum)
     first = record.intents[0]
-    message = AdmissionCertificate.of(first.sealed, venue.domain, summary.closes_ms)
+    message = AdmissionCertificate.of(
+        first.sealed, venue.domain, summary.closes_ms, terms_digest(record)
+    )
     certificate = IntentCertificate(message, first.certificate)
     with pytest.raises(NoOmission, match="place 0"):
         prove_omission(first.sealed, certificate, batch, venue)

@@ -1,7 +1,8 @@
 """Futures, perpetual swaps and options of two underlyings in one auction, margined together."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,17 @@ import numpy as np
 import pytest
 
 from crypto.params import TEST_INSECURE_SMALL
+from darkpool import venue as venue_module
+from darkpool import venue_terms as venue_terms_module
+from darkpool.admission.intent import AuctionTerms, SealedSubmission
 from darkpool.admission.orders import Order
 from darkpool.chain_reader import RecordedVenue
+from darkpool.clients import LocalClients
+from darkpool.clock import SkippingClock
 from darkpool.demo import verify_twin
 from darkpool.errors import TradingHalted
 from darkpool.listing import ContractListing
+from darkpool.margin.contracts import Contract
 from darkpool.margin.intents import IntentMargin
 from darkpool.margin.market import read_market_form
 from darkpool.margin.portfolio import PortfolioMargin
@@ -21,7 +28,15 @@ from darkpool.margin.scenarios import lot_risk
 from darkpool.outcome import Pricing
 from darkpool.record import Record
 from darkpool.settlement.chain import Chain
-from darkpool.units import AccountLabel, InstrumentName, Lots, Side, Tick
+from darkpool.units import (
+    AccountLabel,
+    InstrumentName,
+    Lots,
+    PriceGrid,
+    PriceUnits,
+    Side,
+    Tick,
+)
 from darkpool.venue import Places, run_orders
 from darkpool.venue_result import VenueResult
 from darkpool.venue_terms import VenueTerms
@@ -135,7 +150,8 @@ def test_what_margin_follows_from_cannot_be_another(
     copy.change(file, more)
     copy.reseal()
     found = failed(audit(copy.directory, quick=True))
-    assert {check, "transcript"} <= set(found), found
+    # certified for other terms: what margin follows from is fixed before anything is opened
+    assert {check, "certificates", "transcript"} <= set(found), found
 
 
 def test_prices_of_what_is_traded_are_of_one_time(
@@ -156,6 +172,55 @@ def test_prices_of_what_is_traded_are_of_one_time(
     copy.reseal()
     found = failed(audit(copy.directory, quick=True))
     assert found["reference"].startswith("references and prices, times: expected within 902000 ms")
+
+
+class Elsewhere(ContractListing):
+    """Lays its grids at half of what contracts are worth, with ticks of another size."""
+
+    def _grid(self, contract: Contract, value: int) -> PriceGrid:
+        odd = replace(contract, tick_size=PriceUnits(7 * contract.tick_size))
+        return super()._grid(odd, value // 2)
+
+
+def test_a_grid_that_is_not_the_contract_s_is_found(tmp_path: Path) -> None:
+    """All is signed, settled and as opened; but at half of the value somebody gives money away."""
+    listing = Elsewhere(specification(), read_market_form("market.json", MARKET), TICKS)
+    terms = VenueTerms(listing, Pricing.REFERENCE, 4)
+    places = Places(tmp_path / "record")
+    run_orders(orders_of(1), terms, TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None)
+    found = failed(audit(tmp_path / "record", quick=True))
+    assert list(found) == ["reference"]
+    assert "reference 0, tick size: expected 500000, got 3500000" in found["reference"]
+    assert "price at the contract's value" in found["reference"]
+
+
+class Waiting(LocalClients):
+    """Waits half-way until the prices of margin are no longer fresh."""
+
+    clock: SkippingClock
+
+    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+        for number, submission in enumerate(super().submissions(terms)):
+            if number == len(self.parties) // 2:
+                self.clock.skip_to(self.clock.unix_ms() + 61_000)
+            yield submission
+
+
+def test_stale_prices_stop_new_intents_in_an_auction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clock(begins_ms: int) -> SkippingClock:
+        Waiting.clock = SkippingClock(begins_ms)
+        return Waiting.clock
+
+    monkeypatch.setattr(venue_module, "LocalClients", Waiting)
+    monkeypatch.setattr(venue_module, "SkippingClock", clock)
+    monkeypatch.setattr(venue_terms_module, "REFERENCE_AGE_AT_CLOSE_MAX_MS", 60_000)
+    result = run(orders_of(2), tmp_path / "record", Chain.embedded())
+    assert len(result.refused) == len(orders_of(2)) // 2
+    assert all("too few fresh reports" in one.reason for one in result.refused)
+    assert {fill.instrument for fill in result.fills} == set(NAMES[:2])
+    assert audit(tmp_path / "record", quick=True).ok
 
 
 def test_a_halt_refuses_intents_and_stops_nobody_else(

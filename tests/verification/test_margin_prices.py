@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from crypto.commitment import Domain, PriceReport, address_of, instrument_id, sign
-from darkpool.limits import REFERENCE_AHEAD_MAX_MS
+from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.margin.contracts import Specification, unix_ms
 from darkpool.margin.market import Market, MarketForm
 from darkpool.margin.scenarios import lot_risk
@@ -167,6 +167,18 @@ QUOTE = "market, quote BTC/index"
 def test_a_number_is_the_lower_median(path: str, part: str, by: int) -> None:
     check = checked_market(changed(HONEST, f"{path}.value", add(by)))
     assert check.part == f"{part}, lower median"
+
+
+@pytest.mark.parametrize(("name", "value"), [("false_max", 0), ("false_max", 2)])
+def test_how_many_reporters_may_be_false_is_nobody_s_choice(name: str, value: int) -> None:
+    check = checked_market(changed(HONEST, f"market.{name}", put(value)))
+    assert check.part == "market, false_max"
+
+
+@pytest.mark.parametrize("age_max_ms", [0, REFERENCE_AGE_AT_CLOSE_MAX_MS + 1, 10**12])
+def test_reports_are_not_older_than_references_may_be(age_max_ms: int) -> None:
+    check = checked_market(changed(HONEST, "market.age_max_ms", put(age_max_ms)))
+    assert check.part == "market, age_max_ms"
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,6 @@ def test_keypers_sign_the_public_rules_that_the_auditor_reads(uniform: Any) -> N
             "Record",
             SimpleNamespace(summary=stated, material=lambda: material, margin=margin.inputs),
         )
-        assert openings._terms_digest(read) == signed
+        assert openings.terms_digest(read) == signed
         digests.add(signed)
     assert len(digests) == 1 + len(others)
