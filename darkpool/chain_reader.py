@@ -40,6 +40,7 @@ class RecordedVenue:
             batch=None if said.batch is None else _batch(said.batch),
             settlement=None if said.settlement is None else _settlement(said.settlement),
             halted=said.halted,
+            is_first=said.is_first,
             paid_in={
                 account_bytes(account): flow.deposited - flow.withdrawn
                 for account, flow in chain.flows_before(Interval(interval)).items()

@@ -330,7 +330,9 @@ class Chain:
             )
         voided = bool(self._events(self._settlement, "BatchVoided", interval))
         halted = self.vault_terms().halted
-        return IntervalEvidence(interval, batch, settlement, voided, halted)
+        settled = (e["args"]["interval"] for e in self._events(self._settlement, "BatchSettled"))
+        is_first = all(other >= interval for other in settled)
+        return IntervalEvidence(interval, is_first, batch, settlement, voided, halted)
 
     @property
     def _token(self) -> Contract:

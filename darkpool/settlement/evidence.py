@@ -105,9 +105,13 @@ class SettlementEvidence:
 
 @dataclass(frozen=True, slots=True)
 class IntervalEvidence:
-    """All that the chain says about an interval; None for what has not happened."""
+    """All that the chain says about an interval; None for what has not happened.
+
+    `is_first` says that nothing was settled in any interval before.
+    """
 
     interval: Interval
+    is_first: bool
     batch: BatchEvidence | None
     settlement: SettlementEvidence | None
     voided: bool

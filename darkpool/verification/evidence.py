@@ -14,6 +14,9 @@ from darkpool.verification.batch import check_quorum
 from darkpool.verification.outcome import fills_root, results_root, settled_instruments
 from darkpool.verification.report import Findings
 
+_NO_POSITIONS = b"\1"
+"""Their version and nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChainResult:
@@ -55,6 +58,7 @@ class ChainEvidence:
 
     Attributes:
         settlement_contract, vault, keypers: addresses of 20 bytes.
+        is_first: whether nothing was settled in any interval before.
         paid_in: deposits less withdrawals before the batch was committed, by account.
     """
 
@@ -66,6 +70,7 @@ class ChainEvidence:
     batch: ChainBatch | None
     settlement: ChainSettlement | None
     halted: bool
+    is_first: bool
     paid_in: Mapping[bytes, int]
 
 
@@ -157,6 +162,11 @@ def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
         findings.equal(part, expected, got)
     _check_batch(record, said.batch, findings)
     _check_settlement(record, said.settlement, findings)
+    if said.is_first:
+        for balance in summary.before:
+            part = f"collateral before of 0x{balance.account.hex()}, positions"
+            # whatever number the interval has: nobody can have had one
+            findings.equal(part, _NO_POSITIONS, balance.positions)
     held = {b.account: b.withdrawable + b.encumbered for b in summary.before}
     for account in sorted({*held, *said.paid_in}):
         part = f"collateral before of 0x{account.hex()}"

@@ -31,6 +31,7 @@ from darkpool.settlement.chain import Chain
 from darkpool.units import (
     AccountLabel,
     InstrumentName,
+    Interval,
     Lots,
     PriceGrid,
     PriceUnits,
@@ -172,6 +173,30 @@ def test_prices_of_what_is_traded_are_of_one_time(
     copy.reseal()
     found = failed(audit(copy.directory, quick=True))
     assert found["reference"].startswith("references and prices, times: expected within 902000 ms")
+
+
+@pytest.mark.parametrize("invented", [0, 3])
+def test_nobody_has_positions_where_nothing_was_settled(
+    invented: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever number the venue gives to its first interval."""
+    honest: Any = venue_module._deposit
+
+    def with_positions(*arguments: Any) -> Any:
+        accounts = honest(*arguments)
+        for account, lots in zip(accounts.listed()[:2], (invented, -invented), strict=True):
+            if lots:
+                accounts.entries[account].trade(0, lots, lots * 60_000 * 10**6)
+        return accounts
+
+    monkeypatch.setattr(venue_module, "FIRST_INTERVAL", Interval(2))
+    monkeypatch.setattr(venue_module, "_deposit", with_positions)
+    chain = Chain.embedded()
+    run(orders_of(3), tmp_path / "record", chain)
+    venue = RecordedVenue(chain, Record.load(tmp_path / "record").summary.venue)
+    found = failed(audit(tmp_path / "record", venue, quick=True))
+    assert list(found) == (["chain"] if invented else [])
+    assert not invented or "positions: expected 0x01, got" in found["chain"]
 
 
 class Elsewhere(ContractListing):
