@@ -37,4 +37,4 @@ def reported(
     def halted(underlying: str) -> Mapping[str, Halt]:
         return feeds.halted(names[underlying], clock.unix_ms())
 
-    return market_record(market, feeds, terms), halted
+    return market_record(market, feeds, terms, now_ms), halted

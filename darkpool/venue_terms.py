@@ -24,7 +24,6 @@ BOND: Final = Cash(1_000 * 10**CASH_DECIMALS)
 BOND_CHARGE_PPM: Final = 100_000
 """A tenth of the bond."""
 PRICE_REPORTERS: Final = 4
-FALSE_REPORTERS_MAX: Final = 1
 PRICE_STEP_MAX_PPM: Final = 100_000
 """How far a number may move at once without a dispute."""
 PRICE_SETTLE_MS: Final = 60_000
@@ -74,7 +73,6 @@ def feed_terms(reporters: tuple[AccountId, ...]) -> FeedTerms:
     """When a number of the market counts; it stays fresh for as long as an interval may last."""
     return FeedTerms(
         reporters,
-        FALSE_REPORTERS_MAX,
         REFERENCE_AGE_AT_CLOSE_MAX_MS,
         PRICE_STEP_MAX_PPM,
         PRICE_SETTLE_MS,

@@ -88,14 +88,15 @@ class Certifier:
                 raise WrongTerms(what, expected, got)
         instruments = b"".join(sorted(terms.grids))
         self._store.open(terms.interval, terms.closes_ms, terms.digest, instruments)
-        self._terms[terms.interval] = terms
+        self._terms.setdefault(terms.interval, terms)
 
-    def terms(self, interval: Interval) -> bytes | None:
-        """The digest of the terms that this keyper certifies for, None where it does not."""
-        try:
-            return self._store.terms(interval)
-        except AdmissionNotOpen:
-            return None
+    def terms(self, interval: Interval) -> bytes:
+        """The digest of the terms that this keyper certifies for.
+
+        Raises:
+            AdmissionNotOpen: the interval was never opened.
+        """
+        return self._store.terms(interval)
 
     def announce(self, sealed: SealedIntent, opening: ReencryptedOpening) -> CheckedOpening:
         """Keep an opening for `certify`, and sign what is announced of it."""

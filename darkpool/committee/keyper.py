@@ -288,7 +288,7 @@ class Keyper:
         if context not in self._auctions:
             raise OpeningRefused("transcript", "an auction that has begun", "another context")
         certified = self._certifier.terms(self._auctions[context][0])
-        if certified not in (None, terms):
+        if certified != terms:
             raise OpeningRefused("terms of a transcript", "those of certificates", terms.hex())
         entries, beacon = self._store.entries(context), self._beacon_share(*self._auctions[context])
         digest = transcript_digest(self._domain, context, terms, self.number, entries, beacon)

@@ -33,9 +33,9 @@ class Account:
 
     @property
     def is_flat(self) -> bool:
-        """Whether no position and no token is held, and nothing that was held is unsettled."""
+        """Whether nothing is held, live or unsettled: no position, token or intent."""
         kept = (self.net, self.cost, self.tokens)
-        return not any(any(held.values()) for held in kept)
+        return not self.live and not any(any(held.values()) for held in kept)
 
     def intents(self) -> list[LiveIntent]:
         """Live intents in the order in which margin is computed for them."""

@@ -12,7 +12,6 @@ all of them, which is cash apart from what covers margin.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -71,6 +70,7 @@ class PortfolioAccounts:
     Attributes:
         contracts: of the specification, in its order.
         entries: what each account has.
+        tokens_in: millionths of each token of collateral that were paid in and have not left.
     """
 
     def __init__(self, specification: Specification) -> None:
@@ -79,7 +79,7 @@ class PortfolioAccounts:
         self.entries: dict[AccountId, Account] = {own: Account() for own in HOUSE}
         self._expired: set[int] = set()
         self._paid_in = 0
-        self._tokens_in: dict[str, int] = {t.token: 0 for t in specification.form.collateral}
+        self.tokens_in: dict[str, int] = {t.token: 0 for t in specification.form.collateral}
 
     def accounts(self) -> tuple[AccountId, ...]:
         """Every account that was ever credited, in ascending order, with the two of the house."""
@@ -162,53 +162,11 @@ class PortfolioAccounts:
         Nothing at all while somebody owes more than the insurance fund has: whoever came first
         would be paid with what is others'. `share_bad_debt` ends that.
         """
-        if self._uncovered() > 0:
+        if self.uncovered() > 0:
             return Cash(0)
         found = self.entries.get(account, Account())
         free = surplus(margin, self.holdings(account), found.intents())
         return Cash(max(0, min(found.cash, free)))
-
-    def deposit_token(self, account: AccountId, token: str, amount: int) -> None:
-        """Add to an account's collateral, millionths of a token.
-
-        Raises:
-            UnknownContract: no token of the specification.
-            OutOfBounds: a negative amount, or more than `CASH_MAX` of the token altogether.
-        """
-        highest = CASH_MAX - self._tokens_of(token)
-        if not 0 <= amount <= highest:
-            raise OutOfBounds(f"deposit of {token}", 0, highest, amount)
-        found = self.entries.setdefault(account, Account())
-        found.tokens[token] = found.tokens.get(token, 0) + amount
-        self._tokens_in[token] += amount
-
-    def withdraw_token(
-        self, account: AccountId, token: str, amount: int, margin: PortfolioMargin
-    ) -> None:
-        """Take from an account's collateral, millionths of a token.
-
-        Raises:
-            UnknownContract: no token of the specification.
-            OutOfBounds: a negative amount, or more than the account has.
-            InsufficientMargin: the account needs it, owes cash, or others' debts are uncovered.
-        """
-        self._tokens_of(token)
-        found = self.entries.get(account, Account())
-        held = found.tokens.get(token, 0)
-        if not 0 <= amount <= held:
-            raise OutOfBounds(f"withdrawal of {token}", 0, held, amount)
-        before = self.holdings(account)
-        after = replace(before, tokens={**before.tokens, token: held - amount})
-        left = surplus(margin, after, found.intents())
-        if left < 0 or found.cash < 0 or self._uncovered() > 0:
-            raise InsufficientMargin(required=max(0, -left), available=0)
-        found.tokens[token] = held - amount
-        self._tokens_in[token] -= amount
-
-    def _tokens_of(self, token: str) -> int:
-        if token not in self._tokens_in:
-            raise UnknownContract("a token of the specification", token)
-        return self._tokens_in[token]
 
     def surplus(self, account: AccountId, margin: PortfolioMargin) -> int:
         """Equity with the bond less initial margin of the positions, live intents not counted."""
@@ -387,7 +345,7 @@ class PortfolioAccounts:
             for auction in [a for a, intent in found.live.items() if intent.contract == place]:
                 del found.live[auction]
 
-    def _uncovered(self) -> int:
+    def uncovered(self) -> int:
         """What is owed beyond the cash of the insurance fund."""
         owed = sum(max(0, -found.cash - (found.bond or 0)) for found in self.entries.values())
         return owed - max(0, self.entries[INSURANCE_FUND].cash)
@@ -406,7 +364,7 @@ class PortfolioAccounts:
         cash = sum(self.cash(account) for account in self.entries)
         if cash != self._paid_in:
             raise NotConserved("cash", self._paid_in, cash)
-        for token, paid in self._tokens_in.items():
+        for token, paid in self.tokens_in.items():
             held = [found.tokens.get(token, 0) for found in self.entries.values()]
             if sum(held) != paid or min(held, default=0) < 0:
                 raise NotConserved(token, paid, sum(held))

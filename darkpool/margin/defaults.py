@@ -27,26 +27,37 @@ from darkpool.units import AccountId, Cash, InstrumentId, Lots, PriceUnits, Side
 def cover_debts(accounts: PortfolioAccounts) -> Cash:
     """Pay what accounts owe that hold nothing; returns what the insurance fund could not pay.
 
-    The fund pays what its cash covers, and the rest is booked as bad debt; so is what the fund owes
-    itself once it holds nothing.
+    An account with tokens or live intents is left alone. So is nothing of the fund's: what it owes
+    itself once it has no position is booked too, whatever tokens it has.
     """
-    unpaid = 0
-    fund, bad = accounts.entries[INSURANCE_FUND], accounts.entries[BAD_DEBT]
-    for account in accounts.accounts():
-        found = accounts.entries[account]
-        owed = -found.cash - (found.bond or 0)
-        if account in HOUSE or owed <= 0 or not found.is_flat:
-            continue
-        paid = min(owed, max(0, fund.cash))
-        fund.cash -= paid
-        bad.cash -= owed - paid
-        unpaid += owed - paid
-        found.cash += owed
-    if fund.is_flat and fund.cash < 0:
+    fund = accounts.entries[INSURANCE_FUND]
+    debtors = [a for a in accounts.accounts() if a not in HOUSE and accounts.entries[a].is_flat]
+    unpaid = sum(int(write_off(accounts, account)) for account in debtors)
+    if not any(fund.net.values()) and not any(fund.cost.values()) and fund.cash < 0:
         unpaid -= fund.cash
-        bad.cash += fund.cash
+        accounts.entries[BAD_DEBT].cash += fund.cash
         fund.cash = 0
     return Cash(unpaid)
+
+
+def write_off(accounts: PortfolioAccounts, account: AccountId) -> Cash:
+    """Have the fund pay what an account owes; returns what it could not, which is bad debt now."""
+    found, fund = accounts.entries[account], accounts.entries[INSURANCE_FUND]
+    owed = max(0, -found.cash - (found.bond or 0))
+    paid = min(owed, max(0, fund.cash))
+    fund.cash -= paid
+    accounts.entries[BAD_DEBT].cash -= owed - paid
+    found.cash += owed
+    return Cash(owed - paid)
+
+
+def repay_bad_debt(accounts: PortfolioAccounts) -> Cash:
+    """Take bad debt back with what cash the fund has; returns how much."""
+    fund, bad = accounts.entries[INSURANCE_FUND], accounts.entries[BAD_DEBT]
+    paid = max(0, min(fund.cash, -bad.cash))
+    fund.cash -= paid
+    bad.cash += paid
+    return Cash(paid)
 
 
 def share_bad_debt(accounts: PortfolioAccounts) -> Cash:

@@ -126,7 +126,7 @@ class RiskEngine:
         prices = self._prices | {
             token.token: found.tokens[token.token]
             for token in self._specification.form.collateral
-            if token.underlying in names and token.token in found.tokens
+            if token.underlying in names
         }
         worth = PortfolioMargin(self._specification, replace(found, tokens=prices))
         collateral = {index: worth.collateral(held) for index, held in self._tokens.items()}

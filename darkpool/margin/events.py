@@ -11,12 +11,12 @@ import inspect
 from dataclasses import dataclass, fields
 from typing import Annotated, Final, Literal, get_args
 
-from darkpool.errors import BadInput
+from darkpool.errors import BadInput, MarginError
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.margin.accounts import HOUSE, PortfolioAccounts
 from darkpool.margin.bond import BondTerms
 from darkpool.margin.calls import MarginCall, MarginCalls
-from darkpool.margin.collateral import convert_collateral
+from darkpool.margin.collateral import convert_collateral, deposit_token, withdraw_token
 from darkpool.margin.contracts import Specification
 from darkpool.margin.defaults import cover_debts, share_bad_debt
 from darkpool.margin.engine import RiskEngine
@@ -36,6 +36,7 @@ from darkpool.units import (
     Lots,
     PriceUnits,
     Side,
+    account_id,
 )
 
 Kind = Literal[
@@ -70,6 +71,14 @@ _Size = Annotated[int, Bound(ORDER_SIZE_MAX_LOTS)]
 _Price = Annotated[int, Bound(PRICE_MAX_UNITS, -PRICE_MAX_UNITS)]
 
 
+class NotInLiquidation(MarginError):
+    """An account that nobody may close positions of."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"liquidation: expected an account in liquidation, got {account}")
+        self.account = account
+
+
 class MalformedEvent(BadInput):
     """An event without all operands of its kind, or with others."""
 
@@ -85,7 +94,7 @@ class Event:
     """A change and its operands; those that its kind does not have are None.
 
     Attributes:
-        counterparty: whose fill is given up, or who buys collateral.
+        counterparty: who buys collateral.
         side: as numbered by `Side`.
         amount: cash units, or millionths of a token.
         size: lots of a fill, or the cap of an intent.
@@ -156,6 +165,9 @@ class MarginState:
         values = {field.name: getattr(event, field.name) for field in fields(event)}
         given = {name: value for name, value in values.items() if value is not None}
         del given["kind"]
+        for name in ("account", "counterparty"):
+            if name in given and account_id(given[name]) != given[name]:
+                raise MalformedEvent(event.kind, (account_id(given[name]),), (given[name],))
         expected = _OPERANDS[event.kind]
         if given.keys() != set(expected):
             raise MalformedEvent(event.kind, expected, tuple(given))
@@ -235,23 +247,25 @@ class MarginState:
     def _give_up(
         self,
         account: AccountId,
-        counterparty: AccountId,
         instrument: bytes,
         side: int,
         size: int,
         price: int,
     ) -> None:
+        if account not in self.margin_calls.in_liquidation():
+            raise NotInLiquidation(account)
         fill = Side(side), Lots(size), PriceUnits(price)
-        give_up(self.accounts, counterparty, account, InstrumentId(instrument), *fill)
+        liquidator = self._terms.liquidation.liquidator
+        give_up(self.accounts, liquidator, account, InstrumentId(instrument), *fill)
 
     def _resolve(self, account: AccountId) -> Resolution:
         return resolve(self.accounts, account, self._terms.liquidation, self.margin)
 
     def _deposit_token(self, account: AccountId, token: str, amount: int) -> None:
-        self.accounts.deposit_token(account, token, amount)
+        deposit_token(self.accounts, account, token, amount)
 
     def _withdraw_token(self, account: AccountId, token: str, amount: int) -> None:
-        self.accounts.withdraw_token(account, token, amount, self.margin)
+        withdraw_token(self.accounts, account, token, amount, self.margin)
 
     def _convert(self, account: AccountId, counterparty: AccountId) -> Cash:
         return convert_collateral(self.accounts, account, counterparty, self.margin)

@@ -56,6 +56,8 @@ class IntentMargin:
             prices.of(contracts[places[instrument]])
         self._places = places
         self._contracts = contracts
+        underlyings = {contracts[places[instrument]].underlying for instrument in grids}
+        self._halted_at_open = {name: dict(halted(name)) for name in sorted(underlyings)}
         self._alone: dict[tuple[InstrumentId, Lots], Cash] = {}
 
     @property
@@ -76,10 +78,11 @@ class IntentMargin:
         """Check that new risk may be taken on an instrument.
 
         Raises:
-            TradingHalted: a number of its underlying is stale or disputed.
+            TradingHalted: a number of its underlying is stale or disputed, or was when the interval
+                opened, whose prices these are.
         """
         underlying = self._contracts[self._places[instrument]].underlying
-        if halts := self._halted(underlying):
+        if halts := self._halted_at_open[underlying] | dict(self._halted(underlying)):
             raise TradingHalted(underlying, halts)
 
     def intent(self, instrument: InstrumentId, cap: Lots) -> LiveIntent:

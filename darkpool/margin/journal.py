@@ -125,7 +125,7 @@ class JournaledAccounts:
         if self._ahead:
             raise JournalAhead(self.head.sequence + 1)
         entry = to_json(event)
-        from_json(entry, Event, "event")
+        event = from_json(entry, Event, "event")
         self._ahead = True
         try:
             outcome = self.state.apply(event)

@@ -177,6 +177,10 @@ class PortfolioMargin:
         values: list[int] = [self.value_of(place, int(net[place])) for place in held]
         return Cash(sum(values))
 
+    def has_expired(self, place: int) -> bool:
+        """Whether the contract at a place has expired by the time of the market."""
+        return bool(self._lots.expired[place])
+
     def collateral(self, tokens: Mapping[str, int]) -> Cash:
         """What tokens count for, millionths of each: never more than `token_value`.
 
@@ -187,7 +191,7 @@ class PortfolioMargin:
         return Cash(sum(counted))
 
     def token_value(self, token: str, amount: int) -> Cash:
-        """What millionths of a token are worth without their haircut, rounded down.
+        """What millionths of a token are worth less their haircut, rounded down.
 
         Raises:
             NoPrice: see `collateral`.

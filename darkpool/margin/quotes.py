@@ -91,7 +91,9 @@ def feeds_of(form: MarketForm, underlying: str) -> Iterator[str]:
     yield from numbers_of("market", form.model_copy(update={"underlyings": chosen}))
 
 
-def market_record(form: MarketForm, feeds: PriceFeeds, terms: FeedTerms) -> MarketRecord:
+def market_record(
+    form: MarketForm, feeds: PriceFeeds, terms: FeedTerms, now_ms: int
+) -> MarketRecord:
     """A market with the numbers that its feeds say, each with the reports that it came from.
 
     Raises:
@@ -99,7 +101,7 @@ def market_record(form: MarketForm, feeds: PriceFeeds, terms: FeedTerms) -> Mark
     """
 
     def quote(name: str) -> QuoteRecord:
-        value, reports = feeds.taken(name)
+        value, reports = feeds.taken(name, now_ms)
         messages = [(report.message, report.signature) for report in reports]
         signed = (ReportRecord(m.value, m.observed_at, signature) for m, signature in messages)
         return QuoteRecord(value, tuple(signed))

@@ -19,7 +19,7 @@ from eth_hash.auto import keccak
 from crypto.commitment import Domain, PriceReport, address_of, recover_address, sign
 from crypto.errors import InvalidMessageField, InvalidSignature
 from darkpool.errors import BadInput, OutOfBounds
-from darkpool.limits import REFERENCE_AHEAD_MAX_MS
+from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.margin.validation import PPM
 from darkpool.units import AccountId, account_of
 
@@ -68,10 +68,11 @@ class Halt(StrEnum):
 class FeedTerms:
     """Who reports, and when a number counts.
 
+    A number needs fresh reports of twice as many reporters as may be false, and one more: their
+    median then lies between two honest ones.
+
     Attributes:
         reporters: addresses.
-        false_max: how many of them may be false or silent. A number needs fresh reports of twice as
-            many and one more, whose median then lies between two honest ones.
         age_max_ms: age of a report that counts.
         step_max_ppm: how far a number may move within `age_max_ms`, in parts per million.
         settle_ms: how long a larger step has to last until it is believed.
@@ -81,7 +82,6 @@ class FeedTerms:
     """
 
     reporters: tuple[AccountId, ...]
-    false_max: int
     age_max_ms: int
     step_max_ppm: int
     settle_ms: int
@@ -90,11 +90,17 @@ class FeedTerms:
         count = len(set(self.reporters))
         if not 1 <= count == len(self.reporters) <= REPORTERS_MAX:
             raise OutOfBounds("distinct reporters", 1, REPORTERS_MAX, count)
-        if not 0 <= self.false_max <= (count - 1) // 3:
-            raise OutOfBounds("false reporters", 0, (count - 1) // 3, self.false_max)
+        if self.age_max_ms > REFERENCE_AGE_AT_CLOSE_MAX_MS:
+            bounds = (1, REFERENCE_AGE_AT_CLOSE_MAX_MS, self.age_max_ms)
+            raise OutOfBounds("age_max_ms", *bounds)
         for name in ("age_max_ms", "step_max_ppm", "settle_ms"):
             if getattr(self, name) < 1:
                 raise OutOfBounds(name, 1, 2**63 - 1, getattr(self, name))
+
+    @property
+    def false_max(self) -> int:
+        """How many of the reporters may be false or silent: what can be borne, a third."""
+        return (len(self.reporters) - 1) // 3
 
     @property
     def quorum(self) -> int:
@@ -259,8 +265,10 @@ class PriceFeeds:
         oldest = now_ms - self._terms.age_max_ms
         return [r for r in feed.reports.values() if r.message.observed_at >= oldest]
 
-    def taken(self, name: str) -> tuple[int, tuple[SignedReport, ...]]:
-        """The number that was taken over last, and the reports whose lower median it is.
+    def taken(self, name: str, now_ms: int) -> tuple[int, tuple[SignedReport, ...]]:
+        """The number that was taken over last, and reports whose lower median it is.
+
+        Those that are fresh, if it is theirs; else those that it was taken over from.
 
         Raises:
             UnknownFeed: there is no feed of this name, or nothing of it has been taken over.
@@ -268,7 +276,8 @@ class PriceFeeds:
         feed = self._feeds.get(feed_id(name))
         if feed is None or feed.value is None:
             raise UnknownFeed("feed", "one with a number", ascii(name))
-        return feed.value, feed.taken
+        fresh = tuple(self._fresh(feed, now_ms))
+        return feed.value, fresh if self._median(feed, now_ms) == feed.value else feed.taken
 
     def number(self, name: str, now_ms: int) -> Number:
         """What a feed says at a time.

@@ -20,7 +20,7 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.black import Floats, black_76
 from darkpool.margin.contracts import Contract, Kind, Specification, UnderlyingForm
-from darkpool.margin.market import Market
+from darkpool.margin.market import Market, NoPrice
 from darkpool.margin.surface import YEAR_MS
 from darkpool.margin.validation import PPM
 from darkpool.record_margin import MARGIN_VERSION, RiskArrayRecord, RiskArraysFile
@@ -87,7 +87,7 @@ class LotRisk:
         low, high: value of a unit of the contract in price units, rounded down and up: now, and in
             each scenario, (contracts, 1 + scenarios).
         unit_delta: `delta` of a unit, in price units, (contracts,).
-        tokens: price of each token of collateral whose underlying has one, in price units.
+        tokens: price of each token of collateral, in price units.
     """
 
     contracts: tuple[Contract, ...]
@@ -117,7 +117,7 @@ def lot_risk(
     """Value contracts in all scenarios.
 
     Raises:
-        NoPrice: the market lacks what a contract's value follows from.
+        NoPrice: the market lacks what a contract's value follows from, or a token's index.
         OutOfBounds: underlying or strike of a lot are worth more than `LOT_VALUE_MAX`, or the lot
             itself more than `LOT_CHANGE_MAX`.
     """
@@ -157,12 +157,17 @@ def lot_risk(
         low=rounded[0],
         high=rounded[1],
         unit_delta=delta,
-        tokens={
-            token.token: market.underlyings[token.underlying].index
-            for token in specification.form.collateral
-            if token.underlying in market.underlyings
-        },
+        tokens=_token_prices(specification, market),
     )
+
+
+def _token_prices(specification: Specification, market: Market) -> dict[str, PriceUnits]:
+    found = {}
+    for token in specification.form.collateral:
+        if token.underlying not in market.underlyings:
+            raise NoPrice(token.token, f"an index of {token.underlying}")
+        found[token.token] = market.underlyings[token.underlying].index
+    return found
 
 
 def _require_bounded(options: Sequence[Contract], amounts: Floats) -> None:

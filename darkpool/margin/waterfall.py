@@ -28,7 +28,7 @@ from darkpool.margin.account import Account
 from darkpool.margin.accounts import HOUSE, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.caps import equity, surplus
 from darkpool.margin.collateral import convert_collateral, take_collateral
-from darkpool.margin.defaults import bankruptcy_price, cover_debts, deleverage
+from darkpool.margin.defaults import bankruptcy_price, cover_debts, deleverage, write_off
 from darkpool.margin.liquidation import (
     LiquidationOrder,
     LiquidationTerms,
@@ -93,11 +93,15 @@ def resolve(
     at all.
 
     Raises:
-        OutOfBounds: an account of the house, or positions beyond what margin is computed for.
+        OutOfBounds: an account of the house or with live intents, or positions beyond what margin
+            is computed for.
         NoPrice: a position that has expired and is not settled.
     """
     if account in HOUSE:
         raise OutOfBounds("accounts of the house to liquidate", 0, 0, 1)
+    live = accounts.entries.get(account, Account()).live
+    if live:
+        raise OutOfBounds("live intents of an account to liquidate", 0, 0, len(live))
     held = accounts.holdings(account)
     if equity(margin, held) >= margin.requirement(held.net).maintenance:
         return Resolution(account, (), Cash(0))
@@ -230,20 +234,19 @@ def _taken(
 
 
 def _pay(accounts: PortfolioAccounts, account: AccountId, margin: PortfolioMargin) -> Cash:
-    """Pay what an account without positions owes; returns what was booked as bad debt.
+    """Pay what an account owes that has no position and no equity; returns what is bad debt.
 
-    What it lost and has not settled is a part of that, so variation of those contracts is settled
-    first, for everybody, at the mark. Then the insurance fund buys its tokens, and takes those that
-    it cannot pay.
+    What was lost and is not settled is no cash that could be paid, so variation is settled first,
+    at the mark, of every contract and for everybody: whoever is hedged gets the one for the other.
+    Then tokens pay, and the fund; it takes those that it cannot pay.
     """
     held = accounts.holdings(account)
     if held.net.any() or equity(margin, held) >= 0:
         return Cash(0)
-    unsettled = accounts.entries[account].cost
-    for place in sorted(place for place, cost in unsettled.items() if cost):
+    unsettled = {p for entry in accounts.entries.values() for p, cost in entry.cost.items() if cost}
+    for place in sorted(place for place in unsettled if not margin.has_expired(place)):
         contract = accounts.contracts[place]
         accounts.settle_variation(contract.identifier, mark(margin, contract, place, 1))
     convert_collateral(accounts, account, INSURANCE_FUND, margin)
-    if accounts.cash(account) < 0:
-        take_collateral(accounts, account)
-    return cover_debts(accounts)
+    take_collateral(accounts, account, margin)
+    return Cash(write_off(accounts, account) + cover_debts(accounts))

@@ -274,7 +274,7 @@ class Life:
                 return
             self.filled(taker, contract, other, size, price)
             self.filled(LIQUIDATOR, contract, order.side, size, price)
-            what = (account, LIQUIDATOR, contract.identifier, None, order.side)
+            what = (account, None, contract.identifier, None, order.side)
             self.do(Event("give_up", *what, size=size, price=price))
             assert self.accounts.holdings(LIQUIDATOR).net[order.place] == 0
             self.seen["given up"] += 1

@@ -11,17 +11,26 @@ from hypothesis import strategies as st
 from darkpool.errors import InsufficientMargin, NotConserved, OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.account_file import read_portfolio
-from darkpool.margin.accounts import INSURANCE_FUND, PortfolioAccounts, UnknownContract
+from darkpool.margin.accounts import (
+    BAD_DEBT,
+    INSURANCE_FUND,
+    PortfolioAccounts,
+    UnknownContract,
+)
 from darkpool.margin.caps import Holdings, equity, surplus
-from darkpool.margin.collateral import convert_collateral
+from darkpool.margin.collateral import (
+    convert_collateral,
+    deposit_token,
+    take_collateral,
+    withdraw_token,
+)
 from darkpool.margin.contracts import read_specification
-from darkpool.margin.defaults import cover_debts
+from darkpool.margin.defaults import cover_debts, share_bad_debt, write_off
 from darkpool.margin.engine import RiskEngine
 from darkpool.margin.market import NoPrice, read_market
-from darkpool.margin.portfolio import PortfolioMargin
 from darkpool.margin.scenarios import lot_risk
 from darkpool.margin.validation import InvalidFile
-from darkpool.units import Cash, Lots, PriceUnits, Side
+from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
 from tests.margin.houses import EXAMPLES, MARKET, SPECIFICATION, market, specification
 from tests.margin.test_accounts import (
     ALICE,
@@ -44,7 +53,7 @@ WORTH = 2_550 * ONE
 
 def with_tokens(cash: int, tokens: int) -> PortfolioAccounts:
     accounts = house(cash, 100_000)
-    accounts.deposit_token(ALICE, TOKEN, tokens * ONE)
+    deposit_token(accounts, ALICE, TOKEN, tokens * ONE)
     return accounts
 
 
@@ -64,25 +73,25 @@ def test_tokens_cover_margin_and_are_not_paid_out_as_cash() -> None:
     needed = 10 * WORTH - surplus(NOW, accounts.holdings(ALICE), accounts.entries[ALICE].intents())
     spare = (10 * WORTH - needed) * ONE // WORTH
     with pytest.raises(InsufficientMargin):
-        accounts.withdraw_token(ALICE, TOKEN, spare + 1, NOW)
-    accounts.withdraw_token(ALICE, TOKEN, spare, NOW)
+        withdraw_token(accounts, ALICE, TOKEN, spare + 1, NOW)
+    withdraw_token(accounts, ALICE, TOKEN, spare, NOW)
     accounts.verify_conservation()
     accounts.release(ALICE, auction(FUTURE, 1))
     with pytest.raises(OutOfBounds):
-        accounts.withdraw_token(ALICE, TOKEN, 10 * ONE - spare + 1, NOW)
-    accounts.withdraw_token(ALICE, TOKEN, 10 * ONE - spare, NOW)
-    assert accounts.entries[ALICE].tokens == {TOKEN: 0}
+        withdraw_token(accounts, ALICE, TOKEN, 10 * ONE - spare + 1, NOW)
+    withdraw_token(accounts, ALICE, TOKEN, 10 * ONE - spare, NOW)
+    assert accounts.entries[ALICE].tokens == {}
 
 
 def test_what_cannot_be_deposited_is_refused() -> None:
     accounts = with_tokens(0, 1)
     with pytest.raises(UnknownContract, match="token"):
-        accounts.deposit_token(ALICE, "SOL", 1)
+        deposit_token(accounts, ALICE, "SOL", 1)
     with pytest.raises(UnknownContract, match="token"):
-        accounts.withdraw_token(ALICE, "SOL", 0, NOW)
+        withdraw_token(accounts, ALICE, "SOL", 0, NOW)
     for amount in (-1, CASH_MAX):
         with pytest.raises(OutOfBounds):
-            accounts.deposit_token(ALICE, TOKEN, amount)
+            deposit_token(accounts, ALICE, TOKEN, amount)
     accounts.entries[ALICE].tokens[TOKEN] += 1
     with pytest.raises(NotConserved, match=TOKEN):
         accounts.verify_conservation()
@@ -91,7 +100,7 @@ def test_what_cannot_be_deposited_is_refused() -> None:
 def indebted(tokens: int, fund: int) -> PortfolioAccounts:
     """Alice owes 12,000 after her future expired, and has tokens."""
     accounts = house(30_000, 100_000, 500_000)
-    accounts.deposit_token(ALICE, TOKEN, tokens)
+    deposit_token(accounts, ALICE, TOKEN, tokens)
     accounts.deposit(INSURANCE_FUND, Cash(fund * ONE))
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
     accounts.expire(FUTURE.identifier, PriceUnits(40_000 * ONE))
@@ -110,9 +119,10 @@ def test_tokens_are_sold_for_what_is_owed(tokens: int, fund: int) -> None:
     sold = accounts.entries[INSURANCE_FUND].tokens.get(TOKEN, 0)
     left = accounts.entries[ALICE].tokens.get(TOKEN, 0)
     assert sold + left == tokens
-    assert brought == min(NOW.token_value(TOKEN, sold), fund * ONE)
-    if brought < min(owed, fund * ONE):
-        assert left == 0 or worth == 0
+    assert brought == NOW.token_value(TOKEN, sold)
+    if brought < owed:
+        # everything is sold, or one millionth more would be worth more than the fund has
+        assert left == 0 or worth == 0 or NOW.token_value(TOKEN, sold + 1) > fund * ONE
     if worth >= owed and fund * ONE >= owed:
         assert 0 <= accounts.cash(ALICE) < 10**4
         assert accounts.withdrawable(BOB, NOW) > 0
@@ -156,15 +166,15 @@ def test_many_accounts_have_the_same_equity() -> None:
     assert not engine.below_maintenance()
 
 
-def test_a_token_without_a_price_counts_for_nothing_and_says_so() -> None:
+def test_a_market_has_the_price_of_every_token() -> None:
+    """Or nobody computes margin at it: an error in the middle of a liquidation would be late."""
     terms = SPECIFICATION.replace("[[groups]]", LONE_UNDERLYING + "[[groups]]", 1)
     terms = terms.replace('token = "ETH"\nunderlying = "ETH"', 'token = "SOL"\nunderlying = "SOL"')
     lone = read_specification("contracts.toml", terms)
-    margin = PortfolioMargin(lone, lot_risk(lone, market(), tuple(lone.contracts.values())))
     with pytest.raises(NoPrice, match="SOL"):
-        margin.collateral({"SOL": 1})
-    with pytest.raises(NoPrice, match="ETH"):
-        margin.collateral({"ETH": 1})
+        lot_risk(lone, market(), tuple(lone.contracts.values()))
+    with pytest.raises(NoPrice, match="SOL"):
+        NOW.collateral({"SOL": 1})
 
 
 LONE_UNDERLYING = """[[underlyings]]
@@ -222,3 +232,53 @@ def test_an_intent_may_fill_on_tokens_alone() -> None:
     assert accounts.withdrawable(BOB, NOW) > 0
     accounts.reserve(ALICE, auction(FUTURE, 2), Lots(1), grid(FUTURE), NOW)
     accounts.fill(ALICE, auction(FUTURE, 2), Side.SELL, Lots(1), PriceUnits(60_000 * ONE))
+
+
+def test_dust_in_the_fund_stops_nobody() -> None:
+    """A millionth of a token that nobody can be sold, and a debt that the fund cannot pay."""
+    accounts = house(30_000, 100_000, 500_000)
+    deposit_token(accounts, INSURANCE_FUND, TOKEN, 1)
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    accounts.expire(FUTURE.identifier, PriceUnits(40_000 * ONE))
+    assert accounts.withdrawable(BOB, NOW) == 0
+    assert cover_debts(accounts) == 12_000 * ONE
+    assert share_bad_debt(accounts) == 12_000 * ONE
+    assert accounts.withdrawable(BOB, NOW) > 0
+    accounts.verify_conservation()
+
+
+def test_what_the_fund_s_tokens_bring_pays_bad_debt_back() -> None:
+    accounts = indebted(5 * ONE, 0)
+    take_collateral(accounts, ALICE, NOW)
+    taken = accounts.entries[INSURANCE_FUND].tokens[TOKEN]
+    assert NOW.token_value(TOKEN, taken) >= 12_000 * ONE > NOW.token_value(TOKEN, taken - 1)
+    assert accounts.entries[ALICE].tokens == {TOKEN: 5 * ONE - taken}, "no more than is owed"
+    assert write_off(accounts, ALICE) == 12_000 * ONE
+    assert accounts.cash(BAD_DEBT) == -12_000 * ONE
+    assert convert_collateral(accounts, INSURANCE_FUND, CAROL, NOW) >= 12_000 * ONE
+    assert accounts.cash(BAD_DEBT) == 0
+    assert accounts.withdrawable(BOB, NOW) > 0
+    accounts.verify_conservation()
+
+
+def test_a_buyer_keeps_what_its_live_intents_need() -> None:
+    accounts = indebted(50 * ONE, 0)
+    accounts.entries[ALICE].cash -= 100_000 * ONE
+    accounts.entries[BOB].cash += 100_000 * ONE
+    perpetual = CONTRACTS[0]
+    accounts.reserve(CAROL, auction(perpetual, 3), Lots(35), grid(perpetual), NOW)
+    required, available = accounts.required(CAROL, NOW)
+    free = available - required
+    assert 0 < free < 112_000 * ONE
+    brought = convert_collateral(accounts, ALICE, CAROL, NOW)
+    assert free - WORTH // ONE - 1 <= brought <= free
+    required, available = accounts.required(CAROL, NOW)
+    assert required <= available
+
+
+def test_a_buyer_gets_no_more_than_it_pays_for() -> None:
+    accounts = indebted(5 * ONE, 0)
+    poor = AccountId("dan")
+    accounts.deposit(poor, Cash(1))
+    assert convert_collateral(accounts, ALICE, poor, NOW) == 0
+    assert accounts.entries[poor].tokens == {}

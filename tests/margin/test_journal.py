@@ -13,12 +13,20 @@ import pytest
 
 from darkpool import durable
 from darkpool.errors import InsufficientMargin, UnknownReservation
-from darkpool.margin.accounts import UnknownContract
-from darkpool.margin.events import Event, MalformedEvent, MarginState, MarginTerms, Outcome
+from darkpool.margin.accounts import INSURANCE_FUND, UnknownContract
+from darkpool.margin.events import (
+    Event,
+    MalformedEvent,
+    MarginState,
+    MarginTerms,
+    NotInLiquidation,
+    Outcome,
+)
 from darkpool.margin.journal import Head, JournalAhead, JournaledAccounts, WrongJournal
 from darkpool.margin.liquidation import LiquidationTerms
 from darkpool.margin.market import NoPrice
 from darkpool.record_json import MalformedRecord, from_json, to_json
+from darkpool.units import AccountId
 from tests.margin.lives import (
     ALICE,
     BOB,
@@ -103,6 +111,8 @@ def test_what_is_refused_changes_nothing_and_is_not_written(tmp_path: Path) -> N
         (Event("release", ALICE, None, FUTURE, 1), UnknownReservation),
         (Event("variation", instrument=bytes(32), price=1), UnknownContract),
         (Event("prices", market=b"{}"), Exception),
+        (Event("give_up", ALICE, None, FUTURE, None, 0, size=1, price=1), NotInLiquidation),
+        (Event("deposit", AccountId(INSURANCE_FUND.lower()), amount=1), MalformedEvent),
         (Event("deposit", ALICE), MalformedEvent),
         (Event("deposit", ALICE, amount=1, size=1), MalformedEvent),
         (Event("deposit", ALICE, amount=-1), MalformedRecord),

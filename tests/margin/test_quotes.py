@@ -35,7 +35,7 @@ from tests.margin.houses import MARKET, market, specification
 from tests.reference_prices import NOW_MS
 
 KEYS = [bytes([k]) * 32 for k in range(1, 5)]
-TERMS = FeedTerms(tuple(map(reporter_address, KEYS)), 1, 60_000, 100_000, 5_000)
+TERMS = FeedTerms(tuple(map(reporter_address, KEYS)), 60_000, 100_000, 5_000)
 FORM = read_market_form("market.json", MARKET)
 GRID = PriceGrid(Decimal("0.5"), Decimal(60_000), 5)
 MARCH = "BTC/1806048000000"
@@ -64,7 +64,7 @@ def test_every_number_has_a_feed_of_its_underlying() -> None:
 
 
 def test_a_market_from_its_feeds_gives_the_same_risk_to_the_unit() -> None:
-    record = market_record(FORM, feeds_at(NOW_MS), TERMS)
+    record = market_record(FORM, feeds_at(NOW_MS), TERMS, NOW_MS)
     contracts = tuple(specification().contracts.values())
     published = lot_risk(specification(), market_of(record), contracts).record()
     assert published == lot_risk(specification(), market(), contracts).record()
@@ -80,17 +80,17 @@ def test_a_number_keeps_the_reports_that_it_was_taken_over_from() -> None:
     for report in jumped:
         feeds.accept(report, NOW_MS + 1)
     assert feeds.number("BTC/index", NOW_MS + 1).halt is Halt.DISPUTED
-    value, reports = feeds.taken("BTC/index")
+    value, reports = feeds.taken("BTC/index", NOW_MS + 1)
     seen = [report.message.value // 10**6 for report in reports]
     assert (value, sorted(seen)) == (60_000 * 10**6, [60_000, 60_000, 70_000])
     later = [sign_report("BTC/index", 70_000 * 10**6, NOW_MS + 5_001, DOMAIN, key) for key in KEYS]
     for report in later:
         feeds.accept(report, NOW_MS + 5_001)
-    value, reports = feeds.taken("BTC/index")
+    value, reports = feeds.taken("BTC/index", NOW_MS + 1)
     assert value == 70_000 * 10**6
     assert {report.message.observed_at for report in reports} <= {NOW_MS + 1, NOW_MS + 5_001}
     with pytest.raises(UnknownFeed):
-        feeds.taken("BTC/funding")
+        feeds.taken("BTC/funding", NOW_MS)
 
 
 def test_what_a_feed_cannot_carry_is_named() -> None:

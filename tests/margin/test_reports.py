@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crypto.commitment import Domain
 from darkpool.errors import OutOfBounds
-from darkpool.limits import REFERENCE_AHEAD_MAX_MS
+from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.margin.reports import (
     FeedBounds,
     FeedTerms,
@@ -29,7 +29,7 @@ from darkpool.margin.reports import (
 
 DOMAIN = Domain(31337, b"\xc0" * 20)
 KEYS = [bytes([n]) * 32 for n in range(1, 6)]
-TERMS = FeedTerms(tuple(map(reporter_address, KEYS)), 1, 10_000, 50_000, 60_000)
+TERMS = FeedTerms(tuple(map(reporter_address, KEYS)), 10_000, 50_000, 60_000)
 NOW = 1_800_000_000_000
 INDEX = "BTC index"
 
@@ -183,11 +183,10 @@ def test_a_rate_may_be_negative() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"false_max": 2},
-        {"false_max": -1},
         {"reporters": ()},
         {"reporters": (reporter_address(KEYS[0]),) * 3},
         {"age_max_ms": 0},
+        {"age_max_ms": REFERENCE_AGE_AT_CLOSE_MAX_MS + 1},
         {"step_max_ppm": 0},
         {"settle_ms": -1},
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from darkpool.errors import OutOfBounds
 from darkpool.margin import waterfall
 from darkpool.margin.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
-from darkpool.margin.caps import Holdings, equity, surplus
+from darkpool.margin.caps import Holdings, LiveIntent, equity, surplus
 from darkpool.margin.defaults import cover_debts
 from darkpool.margin.liquidation import (
     LiquidationTerms,
@@ -20,15 +20,11 @@ from darkpool.margin.liquidator import (
     transfer,
 )
 from darkpool.margin.waterfall import Resolution, Step, assign_to_makers, resolve
-from darkpool.units import (
-    AccountId,
-    Cash,
-    PriceUnits,
-    Side,
-)
+from darkpool.units import AccountId, AuctionId, Cash, Interval, Lots, PriceUnits, Side
 from tests.margin.lives import (
     ALICE,
     BOB,
+    CONTRACTS,
     FIRST,
     LIQUIDATOR,
     ONE,
@@ -53,6 +49,35 @@ def test_accounts_above_maintenance_margin_are_left_alone() -> None:
     assert resolve(accounts, ALICE, TERMS, NOW) == Resolution(ALICE, (), Cash(0))
     with pytest.raises(OutOfBounds):
         resolve(accounts, INSURANCE_FUND, TERMS, NOW)
+
+
+def test_what_may_still_fill_is_waited_for() -> None:
+    accounts = house({ALICE: 20_000, BOB: 500_000})
+    contract = CONTRACTS.index(FUTURE)
+    auction = AuctionId(FUTURE.identifier, Interval(1))
+    accounts.entries[ALICE].live[auction] = LiveIntent(
+        contract, Lots(1), PriceUnits(1), PriceUnits(2), 1
+    )
+    with pytest.raises(OutOfBounds, match="live intents"):
+        resolve(accounts, ALICE, TERMS, NOW)
+    accounts.entries[ALICE].cash -= 30_000 * ONE
+    accounts.entries[BOB].cash += 30_000 * ONE
+    assert cover_debts(accounts) == 0
+    accounts.release(ALICE, auction)
+    assert cover_debts(accounts) == 10_000 * ONE
+
+
+def test_whoever_is_hedged_owes_nothing_because_of_a_default() -> None:
+    """Variation is settled of every contract, and so the one leg pays for the other."""
+    cash = {ALICE: 20_000, BOB: 900_000, FIRST: 100_000}
+    accounts = house(cash)
+    traded(accounts, FUTURE, ALICE, BOB, 1, 61_000 * ONE)
+    traded(accounts, FUTURE, FIRST, BOB, 5, 61_000 * ONE)
+    traded(accounts, PERP, BOB, FIRST, 5, 60_020 * ONE)
+    resolution = resolve(accounts, ALICE, ALONE, margin_at(50))
+    assert resolution.transfers
+    accounts.verify_conservation()
+    assert accounts.cash(FIRST) >= 0
 
 
 def test_makers_take_over_by_their_shares_as_far_as_they_pass() -> None:
