@@ -57,14 +57,18 @@ class TimeWeightedIndex:
 
         One number for everybody: what a rounding gives to some it takes from the others.
         `least_ppm` is the part of the window, in parts per million, for which there has to be a
-        number.
+        number. The window is over once something was set at its end or later: what nobody has
+        spoken of since is not known to have stood.
 
         Raises:
-            OutOfBounds: an empty window, or no such part.
+            OutOfBounds: an empty window or one that is not over, or no such part.
             TooLittleIndex: for less of the window than that there was one.
         """
         if until_ms <= from_ms:
             raise OutOfBounds("end of a window", from_ms + 1, 2**63 - 1, until_ms)
+        told_ms = self._times[-1] if self._times else from_ms
+        if until_ms > told_ms:
+            raise OutOfBounds("end of a window", from_ms + 1, told_ms, until_ms)
         if not 1 <= least_ppm <= PPM:
             raise OutOfBounds("part of a window in ppm", 1, PPM, least_ppm)
         covered = weighted = 0
