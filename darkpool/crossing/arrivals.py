@@ -171,12 +171,16 @@ class Arrivals:
             self._running[place] = (index, self._handed(place, index))
 
     def _handed(self, place: int, index: int) -> Future[None]:
-        """What a worker will have done; it failed already where all workers are dead."""
+        """What a worker will have done; it failed already where all workers are dead.
+
+        A pool whose workers die while another is being started has closed the pipes that this one
+        was to inherit.
+        """
         try:
             return self._executor.submit(_compute, place, index)
-        except BrokenExecutor as error:
+        except (BrokenExecutor, OSError) as error:
             dead: Future[None] = Future()
-            dead.set_exception(error)
+            dead.set_exception(BrokenExecutor(str(error)))
             return dead
 
     def _started(self) -> ProcessPoolExecutor:

@@ -202,6 +202,23 @@ def test_workers_that_always_die_are_given_up(
     assert len(started) == 1 + RESTARTS_MAX
 
 
+def test_a_pool_that_breaks_while_it_starts_a_worker_is_a_death(
+    arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pipes are closed by then, and that is what is raised."""
+
+    def closed(*_arguments: object) -> None:
+        raise OSError("handle is closed")
+
+    with opened_of(arena, tmp_path, 1) as arrivals:
+        monkeypatch.setattr(ProcessPoolExecutor, "submit", closed)
+        for ciphertext, index in submitted_of(arena, [0]):
+            arrivals.submit(ciphertext, index)
+        with pytest.raises(WorkersKeepDying):
+            list(arrivals.finished(wait=True))
+        monkeypatch.undo()
+
+
 def test_a_death_is_forgotten_once_something_was_finished(arena: Arena, tmp_path: Path) -> None:
     """Deaths count over the same intents only: a long interval may see many."""
     submitted = submitted_of(arena, [k % 8 for k in range(300)])
