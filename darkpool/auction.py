@@ -39,6 +39,7 @@ from darkpool.fills.priority import priority_permutation
 from darkpool.margin.accounts import PortfolioAccounts
 from darkpool.margin.balances import Balance, balances_of
 from darkpool.margin.bond import BondTerms
+from darkpool.margin.caps import equity
 from darkpool.margin.committed import Committed, count_committed
 from darkpool.margin.intents import IntentMargin
 from darkpool.outcome import AuctionOutcome, MarginChange, Pricing, Settlement
@@ -347,10 +348,10 @@ def _change(
         InsufficientMargin: less than it needs, which its reservations do not let happen.
     """
     after = _initial_margin(accounts, account, margin)
-    equity = Cash(accounts.surplus(account, margin.portfolio) + after)
-    if equity < after:
-        raise InsufficientMargin(after, equity)
-    return MarginChange(before, after, equity)
+    worth = equity(margin.portfolio, accounts.holdings(account))
+    if worth < after:
+        raise InsufficientMargin(after, worth)
+    return MarginChange(before, after, worth)
 
 
 def _settle(

@@ -16,6 +16,7 @@ from darkpool.limits import DECIMAL_DIGITS_MAX
 
 if TYPE_CHECKING:
     from darkpool.listing import ContractListing, OutrightListing
+    from darkpool.margin.contracts import Specification
 
 CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
@@ -117,9 +118,16 @@ def read_whole(path: Path, bytes_max: int) -> str:
         raise UnreadableFile(path, "bytes that are not UTF-8") from None
 
 
-def contracts_beside(market: Path) -> Path:
-    """Where the specification of a market is, if nobody says otherwise."""
-    return market.parent / CONTRACTS_NAME
+def specification_of(market: Path, contracts: Path | None) -> Specification:
+    """The specification of a market: beside it, if nobody says otherwise.
+
+    Raises:
+        UnreadableFile, InvalidFile: it cannot be used.
+    """
+    from darkpool.margin.contracts import read_specification
+
+    source = contracts or market.parent / CONTRACTS_NAME
+    return read_specification(str(source), read_whole(source, MARGIN_FILE_MAX_BYTES))
 
 
 def listing_of(
@@ -151,11 +159,9 @@ def listing_of(
     if market is None or set(named) & set(outright):
         raise InvalidListing(" and ".join(named) or "nothing")
 
-    from darkpool.margin.contracts import read_specification
     from darkpool.margin.market import Market, read_market_form
 
-    source = contracts or contracts_beside(market)
-    specification = read_specification(str(source), read_whole(source, MARGIN_FILE_MAX_BYTES))
+    specification = specification_of(market, contracts)
     form = read_market_form(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
     Market(str(market), form)
     return ContractListing(specification, form, ticks)

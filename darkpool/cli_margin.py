@@ -10,8 +10,8 @@ import typer
 from darkpool.cli_input import (
     CONTRACTS_NAME,
     MARGIN_FILE_MAX_BYTES,
-    contracts_beside,
     read_whole,
+    specification_of,
     whole,
 )
 from darkpool.errors import BadInput
@@ -85,13 +85,11 @@ def margin(
     """
     from darkpool.cli_output import exact_json, output
     from darkpool.margin.account_file import read_portfolio
-    from darkpool.margin.contracts import read_specification
     from darkpool.margin.market import read_market
     from darkpool.margin.report import added_at_value, margin_report
     from darkpool.margin_output import margin_document, print_margin
 
-    source = contracts or contracts_beside(market)
-    specification = read_specification(str(source), read_whole(source, MARGIN_FILE_MAX_BYTES))
+    specification = specification_of(market, contracts)
     prices = read_market(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
     text = read_whole(portfolio, MARGIN_FILE_MAX_BYTES)
     held = read_portfolio(str(portfolio), text, specification)

@@ -11,7 +11,7 @@ from darkpool.admission.opening_file import OpeningFile, verify_opening_file
 from darkpool.errors import OutOfBounds
 from darkpool.record import Record
 from darkpool.record_schema import AuctionSummary
-from darkpool.units import PriceGrid, Side, Tick, shortest_decimal
+from darkpool.units import PriceGrid, Side, Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,7 @@ def _traded(summary: AuctionSummary, intent: int) -> tuple[str, int, PriceGrid]:
     for number, instrument in enumerate(summary.instruments):
         if intent in instrument.intents:
             reference = summary.references[number]
-            grid = PriceGrid(
-                shortest_decimal(reference.tick_size),
-                shortest_decimal(reference.price),
-                reference.ticks,
-            )
+            grid = PriceGrid.of_units(reference.tick_size, reference.price, reference.ticks)
             place = instrument.intents.index(intent)
             fills = [f for f in summary.fills if (f.instrument, f.intent) == (number, place)]
             return instrument.name, sum(fill.size for fill in fills), grid

@@ -15,7 +15,7 @@ from darkpool.margin.contracts import Contract, Specification, SpecificationForm
 from darkpool.margin.market import PRICE_MAX, Market, MarketForm
 from darkpool.margin.scenarios import lot_risk
 from darkpool.margin.validation import validated
-from darkpool.units import InstrumentName, PriceGrid, shortest_decimal
+from darkpool.units import InstrumentName, PriceGrid
 
 MARGIN_RATE_DEFAULT_PPM: Final = 100_000
 
@@ -31,10 +31,6 @@ class Listed:
 
 class Listing(Protocol):
     """Knows what can be traded."""
-
-    @property
-    def ticks(self) -> int:
-        """Prices on the grid of every instrument."""
 
     def of(self, names: Iterable[InstrumentName]) -> Listed:
         """What is published of the instruments that are traded in an interval.
@@ -69,11 +65,6 @@ class OutrightListing:
         if not 0 < self.grid.reference <= PRICE_MAX:
             expected = f"above 0 and up to {PRICE_MAX}"
             raise InvalidGrid("reference price", expected, f"{self.grid.reference:f}")
-
-    @property
-    def ticks(self) -> int:
-        """Prices on the grid."""
-        return self.grid.ticks
 
     def of(self, names: Iterable[InstrumentName]) -> Listed:
         """Contracts, prices and grids of some instruments."""
@@ -147,7 +138,7 @@ class ContractListing:
         step = contract.tick_size
         reference = (value + step // 2) // step * step
         try:
-            return PriceGrid(shortest_decimal(step), shortest_decimal(reference), self.ticks)
+            return PriceGrid.of_units(step, reference, self.ticks)
         except InvalidGrid as error:
             what = f"{error.parameter} of {contract.name}"
             raise InvalidGrid(what, error.expected, error.got) from None

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
-from typing import Final, NewType
+from typing import Final, NewType, Self
 
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 
@@ -170,8 +170,8 @@ def price_decimal(units: PriceUnits) -> Decimal:
     return Decimal(units).scaleb(-PRICE_DECIMALS)
 
 
-def shortest_decimal(units: int) -> Decimal:
-    """The same with as few decimals as it has."""
+def _shortest_decimal(units: int) -> Decimal:
+    """The price of some units with as few decimals as it has."""
     places = PRICE_DECIMALS
     while places and units % 10 == 0:
         units, places = units // 10, places - 1
@@ -210,6 +210,15 @@ class PriceGrid:
         if self.worst_price_units > PRICE_MAX_UNITS:
             expected = f"prices up to {PRICE_MAX_UNITS // _UNITS_PER_ONE}"
             raise InvalidGrid("ticks", expected, str(price_decimal(self.worst_price_units)))
+
+    @classmethod
+    def of_units(cls, tick_size: int, reference: int, ticks: int) -> Self:
+        """The grid whose tick size and reference are given in price units.
+
+        Raises:
+            InvalidGrid: there is none.
+        """
+        return cls(_shortest_decimal(tick_size), _shortest_decimal(reference), ticks)
 
     @property
     def reference_tick(self) -> Tick:

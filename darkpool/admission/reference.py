@@ -28,7 +28,6 @@ from darkpool.units import (
     account_bytes,
     account_of,
     price_units,
-    shortest_decimal,
 )
 
 
@@ -126,9 +125,7 @@ class SignedReference:
             InvalidGrid: the price is no multiple of the tick size, or there is no such grid.
         """
         message = self.message
-        return PriceGrid(
-            shortest_decimal(message.tick_size), shortest_decimal(message.price), message.ticks
-        )
+        return PriceGrid.of_units(message.tick_size, message.price, message.ticks)
 
 
 class Reporter:

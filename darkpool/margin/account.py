@@ -32,6 +32,15 @@ class Account:
     tokens: dict[str, int] = field(default_factory=dict)
 
     @property
+    def total(self) -> int:
+        """Cash with the bond; below zero it is owed."""
+        return self.cash + (self.bond or 0)
+
+    def release_bond(self) -> None:
+        """What is left of the bond is cash again."""
+        self.cash, self.bond = self.total, None
+
+    @property
     def is_flat(self) -> bool:
         """Whether nothing is held, live or unsettled: no position, token or intent."""
         kept = (self.net, self.cost, self.tokens)

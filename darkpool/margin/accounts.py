@@ -95,8 +95,7 @@ class PortfolioAccounts:
 
     def cash(self, account: AccountId) -> Cash:
         """Cash with the bond, before what open positions have gained."""
-        found = self.entries.get(account, Account())
-        return Cash(found.cash + (found.bond or 0))
+        return Cash(self.entries.get(account, Account()).total)
 
     def paid(self, account: AccountId) -> Cash:
         """Deposits of an account less its withdrawals."""
@@ -283,14 +282,12 @@ class PortfolioAccounts:
     def release_bonds(self) -> None:
         """End every bond; what is left of it is cash again."""
         for found in self.entries.values():
-            found.cash += found.bond or 0
-            found.bond = None
+            found.release_bond()
 
     def release_account(self, account: AccountId) -> None:
         """End all live intents of an account without a fill, and its bond."""
         found = self.entries.get(account, Account())
-        found.cash += found.bond or 0
-        found.bond = None
+        found.release_bond()
         found.live.clear()
 
     def pay_funding(self, instrument: InstrumentId, for_a_unit: PriceUnits) -> None:
@@ -347,7 +344,7 @@ class PortfolioAccounts:
 
     def uncovered(self) -> int:
         """What is owed beyond the cash of the insurance fund."""
-        owed = sum(max(0, -found.cash - (found.bond or 0)) for found in self.entries.values())
+        owed = sum(max(0, -found.total) for found in self.entries.values())
         return owed - max(0, self.entries[INSURANCE_FUND].cash)
 
     def verify_conservation(self) -> None:

@@ -102,7 +102,7 @@ def convert_collateral(
         return Cash(0)
     left = surplus(margin, accounts.holdings(buyer), taker.intents())
     free = max(0, min(taker.cash, left))
-    owed = -found.cash - (found.bond or 0)
+    owed = -found.total
     if account == INSURANCE_FUND:
         owed -= accounts.entries[BAD_DEBT].cash
     brought = 0
@@ -126,7 +126,7 @@ def take_collateral(
     The debt stays, for the fund to pay or to be booked: what the tokens bring one day pays for it.
     """
     found = accounts.entries[account]
-    owed = -found.cash - (found.bond or 0)
+    owed = -found.total
     for token, held in sorted(found.tokens.items()):
         amount = _worth(margin, token, held, owed, CASH_MAX)
         move_token(accounts, account, INSURANCE_FUND, token, amount)

@@ -52,15 +52,15 @@ def count_committed(
         if change > 0:
             accounts.deposit(account, change)
             continue
-        covered = _covered(accounts, account, change, margin)
-        if covered is not None:
+        shortfall = _shortfall(accounts, account, change, margin)
+        if shortfall is not None:
             accounts.release_account(account)
-            short[account] = covered
+            short[account] = shortfall
         accounts.book_withdrawal(account, Cash(-change))
     return Committed(net_deposits, short)
 
 
-def _covered(
+def _shortfall(
     accounts: PortfolioAccounts, account: AccountId, change: Cash, margin: PortfolioMargin
 ) -> Shortfall | None:
     """What an account is short of after a change of its cash, None if nothing.
@@ -70,8 +70,7 @@ def _covered(
     found = accounts.entries.get(account)
     if found is None or (not found.live and found.bond is None):
         return None
-    bond = found.bond or 0
-    cash = Cash(accounts.cash(account) + change)
+    bond, cash = found.bond or 0, Cash(found.total + change)
     required, available = accounts.required(account, margin)
     left = Cash(available + change)
     if left < required:

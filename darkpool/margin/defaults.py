@@ -43,7 +43,7 @@ def cover_debts(accounts: PortfolioAccounts) -> Cash:
 def write_off(accounts: PortfolioAccounts, account: AccountId) -> Cash:
     """Have the fund pay what an account owes; returns what it could not, which is bad debt now."""
     found, fund = accounts.entries[account], accounts.entries[INSURANCE_FUND]
-    owed = max(0, -found.cash - (found.bond or 0))
+    owed = max(0, -found.total)
     paid = min(owed, max(0, fund.cash))
     fund.cash -= paid
     accounts.entries[BAD_DEBT].cash -= owed - paid

@@ -70,10 +70,6 @@ class IntentMargin:
         grid = self._grids[instrument]
         return grid.units_of(Tick(0)), grid.units_of(Tick(grid.ticks - 1))
 
-    def multiplier(self, instrument: InstrumentId) -> int:
-        """Units of the underlying in one contract."""
-        return self._contracts[self._places[instrument]].multiplier
-
     def require_open(self, instrument: InstrumentId) -> None:
         """Check that new risk may be taken on an instrument.
 

@@ -92,6 +92,12 @@ def accounts_of(when: str, balances: Sequence[BalanceRecord]) -> dict[bytes, Acc
     }
 
 
+def balance_of(model: MarginModel, name: bytes, account: Account) -> BalanceRecord:
+    """The balance of an account: what initial margin leaves of its cash, the rest, positions."""
+    free = max(0, min(account.cash, surplus(model, account)))
+    return BalanceRecord(name, free, account.cash - free, _encode(account.positions))
+
+
 def check_terms(record: Record, findings: Findings) -> None:
     """What is traded are contracts that have not expired, on grids; bonds are a part at most."""
     model = MarginModel(record.margin)
@@ -138,12 +144,12 @@ def check_collateral(record: Record, findings: Findings) -> None:
 def _check_balance(
     when: str, balance: BalanceRecord, account: Account, model: MarginModel, findings: Findings
 ) -> None:
-    """Cash and positions, and what initial margin leaves of the cash."""
+    """Cash and positions are those of the account."""
     part = f"collateral {when} of 0x{balance.account.hex()}"
-    free = max(0, min(account.cash, surplus(model, account)))
-    findings.equal(f"{part}, withdrawable", free, balance.withdrawable)
-    findings.equal(f"{part}, encumbered", account.cash - free, balance.encumbered)
-    findings.equal(f"{part}, positions", _encode(account.positions), balance.positions)
+    expected = balance_of(model, balance.account, account)
+    findings.equal(f"{part}, withdrawable", expected.withdrawable, balance.withdrawable)
+    findings.equal(f"{part}, encumbered", expected.encumbered, balance.encumbered)
+    findings.equal(f"{part}, positions", expected.positions, balance.positions)
 
 
 def _check_traders(

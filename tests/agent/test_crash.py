@@ -2,23 +2,20 @@
 
 import hashlib
 import os
-import signal
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from darkpool.admission.intent import SealedSubmission
-from darkpool.agent import store as store_module
 from darkpool.agent.agent import Agent
 from darkpool.agent.errors import IntervalOver
 from darkpool.agent.plan import CoverPolicy
 from darkpool.agent.store import AgentStore
 from darkpool.units import InstrumentId, Interval, Lots, PriceUnits
 from tests.agent.conftest import DEADLINE_S, ES, NQ, Desk, order
+from tests.children import in_a_child, killed
 
 INTERVALS = (1, 2, 3)
 COVER = {ES: CoverPolicy(500_000, Lots(50)), NQ: CoverPolicy(500_000, Lots(50))}
@@ -68,36 +65,7 @@ def lived(desk: Desk, log: Path) -> None:
 
 def killed_before(statement: int, action: Callable[[], None]) -> bool:
     """Run an action in a child that is killed before a statement; False if it ended by itself."""
-    child = os.fork()
-    if child == 0:
-        given = 0
-
-        def count(_: str) -> None:
-            nonlocal given
-            given += 1
-            if given == statement:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        real = sqlite3.connect
-
-        def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-            connection: sqlite3.Connection = real(*arguments, **options)
-            connection.set_trace_callback(count)
-            return connection
-
-        store_module.sqlite3.connect = connect  # type: ignore[attr-defined]
-        code = 1
-        try:
-            action()
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
+    return killed(in_a_child(action, statement))
 
 
 def require_kept(store: AgentStore, log: Path) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
-from fractions import Fraction
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -27,9 +23,7 @@ from darkpool.margin.liquidation import (
     liquidation_orders,
 )
 from darkpool.margin.liquidator import transfer
-from darkpool.margin.market import read_market
 from darkpool.margin.portfolio import PortfolioMargin
-from darkpool.margin.scenarios import lot_risk
 from darkpool.margin.waterfall import Resolution, Step
 from darkpool.units import (
     AccountId,
@@ -41,7 +35,7 @@ from darkpool.units import (
     account_of,
     cap_bucket,
 )
-from tests.margin.houses import MARKET, specification
+from tests.margin.houses import margin_at, market_at, specification
 
 SPECIFICATION = specification()
 CONTRACTS = tuple(SPECIFICATION.contracts.values())
@@ -58,27 +52,6 @@ MARGIN_TERMS = MarginTerms(BOND, TERMS)
 
 def named(name: str) -> Contract:
     return SPECIFICATION.contracts[InstrumentName(name)]
-
-
-@lru_cache(maxsize=64)
-def market_at(share_percent: int) -> bytes:
-    """A market file with all prices at a share of those of the houses."""
-    data: Any = json.loads(MARKET)
-    for underlying in data["underlyings"]:
-        for holder in (underlying, *underlying["expiries"]):
-            for field in ("index", "perpetual", "forward"):
-                if field in holder:
-                    price = Fraction(holder[field]) * share_percent / 100
-                    holder[field] = f"{float(price):.6f}"
-        for expiry in underlying["expiries"]:
-            expiry["strikes"], expiry["volatilities"] = expiry["strikes"][1:2], ["0.6"]
-    return json.dumps(data).encode()
-
-
-@lru_cache(maxsize=64)
-def margin_at(share_percent: int) -> PortfolioMargin:
-    market = read_market("moved.json", market_at(share_percent).decode())
-    return PortfolioMargin(SPECIFICATION, lot_risk(SPECIFICATION, market, CONTRACTS))
 
 
 def grid(contract: Contract, margin: PortfolioMargin) -> tuple[int, int]:

@@ -1,10 +1,6 @@
 """Lives of accounts: they trade, pay funding, expire, default; no unit is ever lost."""
 
-import json
 from collections import Counter
-from fractions import Fraction
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pytest
@@ -32,10 +28,8 @@ from darkpool.margin.defaults import (
     deleveraging_order,
     share_bad_debt,
 )
-from darkpool.margin.market import read_market
 from darkpool.margin.payoffs import final_value, funding_for_a_unit
 from darkpool.margin.portfolio import PortfolioMargin
-from darkpool.margin.scenarios import lot_risk
 from darkpool.units import (
     AccountId,
     AuctionId,
@@ -47,7 +41,7 @@ from darkpool.units import (
     PriceUnits,
     Side,
 )
-from tests.margin.houses import MARKET, specification
+from tests.margin.houses import margin_at, specification
 
 SPECIFICATION = specification()
 CONTRACTS = tuple(SPECIFICATION.contracts.values())
@@ -62,22 +56,6 @@ def named(name: str) -> Contract:
 
 PERP, FUTURE = named("BTC-PERP"), named("BTC-MAR")
 CALL, PUT = named("BTC-MAR-60000-C"), named("BTC-MAR-60000-P")
-
-
-@lru_cache(maxsize=64)
-def margin_at(share_percent: int) -> PortfolioMargin:
-    """Margin with all prices at a share of those of the houses."""
-    data: Any = json.loads(MARKET)
-    for underlying in data["underlyings"]:
-        for holder in (underlying, *underlying["expiries"]):
-            for field in ("index", "perpetual", "forward"):
-                if field in holder:
-                    price = Fraction(holder[field]) * share_percent / 100
-                    holder[field] = f"{float(price):.6f}"
-        for expiry in underlying["expiries"]:
-            expiry["strikes"], expiry["volatilities"] = expiry["strikes"][1:2], ["0.6"]
-    market = read_market("moved.json", json.dumps(data))
-    return PortfolioMargin(SPECIFICATION, lot_risk(SPECIFICATION, market, CONTRACTS))
 
 
 NOW = margin_at(100)

@@ -10,7 +10,8 @@ from darkpool.margin.caps import equity as equity_of
 from darkpool.margin.engine import Standing
 from darkpool.margin.events import Event
 from darkpool.units import AccountId, Cash
-from tests.margin.lives import ALICE, BOB, CAROL, life, margin_at, market_at
+from tests.margin.houses import margin_at, market_at
+from tests.margin.lives import ALICE, BOB, CAROL, life
 
 MAINTENANCE, INITIAL = 100, 130
 FINE, CALLED, LIQUIDATED = 130, 129, 99

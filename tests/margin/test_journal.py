@@ -5,13 +5,10 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from darkpool import durable
 from darkpool.errors import InsufficientMargin, UnknownReservation
 from darkpool.margin.accounts import INSURANCE_FUND, UnknownContract
 from darkpool.margin.events import (
@@ -27,6 +24,8 @@ from darkpool.margin.liquidation import LiquidationTerms
 from darkpool.margin.market import NoPrice
 from darkpool.record_json import MalformedRecord, from_json, to_json
 from darkpool.units import AccountId
+from tests.children import in_a_child, killed
+from tests.margin.houses import market_at
 from tests.margin.lives import (
     ALICE,
     BOB,
@@ -37,7 +36,6 @@ from tests.margin.lives import (
     Life,
     contents,
     life,
-    market_at,
     named,
 )
 
@@ -202,44 +200,6 @@ def lived(path: Path, log: Path, events: list[Event]) -> None:
     for number in range(journal.head.sequence, len(events)):
         journal.book(events[number])
         os.write(descriptor, f"{number + 1}\n".encode())
-
-
-def in_a_child(action: Callable[[], None], statement: int | None) -> int:
-    """Run an action in a child that kills itself before a statement; returns its number."""
-    child = os.fork()
-    if child:
-        return child
-    given = 0
-
-    def count(_: str) -> None:
-        nonlocal given
-        given += 1
-        if given == statement:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    real = sqlite3.connect
-
-    def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = real(*arguments, **options)
-        connection.set_trace_callback(count)
-        return connection
-
-    durable.sqlite3.connect = connect  # type: ignore[attr-defined]
-    code = 1
-    try:
-        action()
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def killed(child: int) -> bool:
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
 
 
 def require_prefix(path: Path, log: Path, states: list[tuple[object, ...]]) -> None:

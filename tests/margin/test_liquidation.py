@@ -38,6 +38,7 @@ from darkpool.units import (
     Side,
     Tick,
 )
+from tests.margin.houses import margin_at
 from tests.margin.lives import (
     ALICE,
     BOB,
@@ -48,7 +49,6 @@ from tests.margin.lives import (
     ONE,
     TERMS,
     house,
-    margin_at,
     named,
     to_close,
     traded,

@@ -21,6 +21,7 @@ from darkpool.margin.liquidator import (
 )
 from darkpool.margin.waterfall import Resolution, Step, assign_to_makers, resolve
 from darkpool.units import AccountId, AuctionId, Cash, Interval, Lots, PriceUnits, Side
+from tests.margin.houses import margin_at
 from tests.margin.lives import (
     ALICE,
     BOB,
@@ -32,7 +33,6 @@ from tests.margin.lives import (
     TERMS,
     house,
     life,
-    margin_at,
     named,
     to_close,
     traded,

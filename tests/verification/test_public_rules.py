@@ -74,9 +74,7 @@ def rejected(record: Record, *places: int, charge_ppm: int) -> dict[str, Any]:
     model, after = MarginModel(record.margin), []
     for name, owned in accounts.accounts_of("after", record.summary.after).items():
         owned.cash += charged.cash(account(name)) - bond.amount
-        free = max(0, min(owned.cash, accounts.surplus(model, owned)))
-        positions = accounts._encode(owned.positions)
-        after.append(BalanceRecord(name, free, owned.cash - free, positions))
+        after.append(accounts.balance_of(model, name, owned))
     entries = tuple(RejectionRecord(place, "shape") for place in places)
     return {"bond": bond, "rejections": entries, "after": tuple(after)}
 

@@ -148,11 +148,6 @@ def test_collateral_that_does_not_cover_the_caps(uniform: Any) -> None:
     assert check.part == "fill 0, account", "who is short may be in the batch, but not trade"
 
 
-def settled(model: MarginModel, name: bytes, owned: accounts.Account) -> BalanceRecord:
-    free = max(0, min(owned.cash, accounts.surplus(model, owned)))
-    return BalanceRecord(name, free, owned.cash - free, accounts._encode(owned.positions))
-
-
 def test_positions_carry_over_from_the_auction_before(uniform: Any) -> None:
     """The balances after one auction are good balances before the next."""
     record = Record.load(uniform.directory)
@@ -160,9 +155,9 @@ def test_positions_carry_over_from_the_auction_before(uniform: Any) -> None:
     owned = accounts.accounts_of("after", record.summary.after)
     for one in owned.values():
         one.cash += 10**15
-    rich = tuple(settled(model, name, one) for name, one in owned.items())
+    rich = tuple(accounts.balance_of(model, name, one) for name, one in owned.items())
     accounts._book_fills(record, owned)
-    after = tuple(settled(model, name, one) for name, one in owned.items())
+    after = tuple(accounts.balance_of(model, name, one) for name, one in owned.items())
     assert any(balance.encumbered for balance in after)
     assert margin_findings(record, interval=2, before=rich, after=after).clean
     first = margin_findings(record, before=rich, after=after).check("", "")
