@@ -29,17 +29,17 @@ import numpy as np
 
 from benchmarks.committees import GRID, INSTRUMENT, Bench, start
 from benchmarks.machine import write_result
-from crypto.ciphertext import Ciphertext, from_wire, to_wire
-from crypto.commitment import address_of, sign
-from crypto.params import STANDARD
-from crypto.wellformed import COMBINATIONS, ShapeSum, shape_weights, shape_words
+from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
+from crypto.circuits.wellformed import COMBINATIONS, ShapeSum, shape_weights, shape_words
+from crypto.ring.params import STANDARD
+from crypto.signing.messages import address_of, sign
 from darkpool.admission.admit import Admission, parse_ciphertext, verify_sealed_intent
-from darkpool.admission.intent import AuctionTerms, LimitOrder, ProvenIntent, SealedSubmission
 from darkpool.admission.register import AdmissionRegister
-from darkpool.admission.sealing import seal_order
-from darkpool.books import Books
+from darkpool.auction.books import Books
+from darkpool.client.sealing import seal_order
 from darkpool.clock import SystemClock
 from darkpool.crossing.arrivals import Arrivals
+from darkpool.protocol.intents import AuctionTerms, LimitOrder, ProvenIntent, SealedSubmission
 from darkpool.units import Interval, Lots, Side, Tick
 
 INTENTS = 1000

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from crypto.commitment import BatchRoot, Domain, instrument_id
-from crypto.keys import PublicMaterial, deal
-from crypto.merkle import merkle_root
-from crypto.params import STANDARD
-from crypto.replicated import Committee
-from crypto.revealing import Revealed
-from crypto.seal import Evaluator
-from darkpool.admission.intent import AuctionTerms, ClosedBatch
-from darkpool.admission.reference import Reporter
+from crypto.bfv.seal import Evaluator
+from crypto.ring.params import STANDARD
+from crypto.signing.merkle import merkle_root
+from crypto.signing.messages import BatchRoot, Domain, instrument_id
+from crypto.threshold.keys import PublicMaterial, deal
+from crypto.threshold.replicated import Committee
+from crypto.threshold.revealing import Revealed
 from darkpool.clock import SystemClock
-from darkpool.committee.factory import CommitteeSeat, local_committee
-from darkpool.committee.local import LocalCommittee, Session
+from darkpool.committee.committee import LocalCommittee, Session
+from darkpool.protocol.intents import AuctionTerms, ClosedBatch
+from darkpool.protocol.references import Reporter
+from darkpool.simulation.committee import CommitteeSeat, local_committee
 from darkpool.units import InstrumentId, Interval, PriceGrid
 
 DOMAIN = Domain(1, bytes(20))

@@ -12,9 +12,9 @@ import numpy as np
 
 from benchmarks.committees import start
 from benchmarks.machine import write_result
-from crypto.comparison import Comparator
-from crypto.lanes import LaneShape
-from crypto.params import STANDARD
+from crypto.bfv.lanes import LaneShape
+from crypto.circuits.comparison import Comparator
+from crypto.ring.params import STANDARD
 
 RUNS = 5
 

@@ -20,22 +20,22 @@ import numpy as np
 
 from benchmarks.committees import Bench, start
 from benchmarks.machine import show_result
-from crypto.curves import intent_vector
-from crypto.encryption import encrypt_slots
-from crypto.lanes import Lanes, LaneShape
-from crypto.masks import DrawnMask
-from crypto.offset_lanes import OffsetLayout
-from crypto.packing import arranged
-from crypto.params import STANDARD
-from crypto.price_lanes import PriceLayout, price_lanes
-from crypto.rationing import RationLayout
-from crypto.ring import Words
-from crypto.wellformed import WORDS, shape_words
-from darkpool.committee.local import AttestedMask, Session
-from darkpool.crossing.book import SealedBook
+from crypto.bfv.encryption import encrypt_slots
+from crypto.bfv.lanes import Lanes, LaneShape
+from crypto.circuits.curves import intent_vector
+from crypto.circuits.offset_lanes import OffsetLayout
+from crypto.circuits.packing import arranged
+from crypto.circuits.price_lanes import PriceLayout, price_lanes
+from crypto.circuits.rationing import RationLayout
+from crypto.circuits.wellformed import WORDS, shape_words
+from crypto.ring.params import STANDARD
+from crypto.ring.ring import Words
+from crypto.threshold.masks import DrawnMask
+from darkpool.committee.committee import AttestedMask, Session
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
-from darkpool.crossing.comparing import TakeMask
+from darkpool.crossing.comparison import TakeMask
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, _Price
+from darkpool.crossing.sealed_book import SealedBook
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.units import Interval, Lots
 

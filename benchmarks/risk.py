@@ -10,12 +10,12 @@ import resource
 import numpy as np
 
 from benchmarks.machine import median_seconds, show_result
-from darkpool.margin.caps import Holdings, LiveIntent, largest_cap
-from darkpool.margin.contracts import Specification, SpecificationForm
-from darkpool.margin.engine import RiskEngine
-from darkpool.margin.market import Market, read_market
-from darkpool.margin.portfolio import PortfolioMargin
-from darkpool.margin.scenarios import lot_risk
+from darkpool.margin.market.instruments import Specification, SpecificationForm
+from darkpool.margin.market.market import Market, read_market
+from darkpool.margin.model.caps import Holdings, LiveIntent, largest_cap
+from darkpool.margin.model.engine import RiskEngine
+from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.margin.model.scenarios import lot_risk
 from darkpool.units import AccountId, Cash, Lots, PriceUnits
 
 ACCOUNTS = 10_000

@@ -12,17 +12,17 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from benchmarks.machine import write_result
-from crypto.aggregation import AggregateSum
-from crypto.ciphertext import from_wire
-from crypto.commitment import Domain, instrument_id
-from crypto.keys import KeyperSecrets, PublicMaterial, deal
-from crypto.opening import open_and_announce
-from crypto.params import STANDARD
-from crypto.replicated import Committee
-from darkpool.admission.intent import AuctionTerms, LimitOrder
-from darkpool.admission.reference import Reporter
-from darkpool.admission.sealing import SealedOrder, seal_order
+from crypto.bfv.aggregation import AggregateSum
+from crypto.bfv.ciphertext import from_wire
+from crypto.ring.params import STANDARD
+from crypto.signing.messages import Domain, instrument_id
+from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
+from crypto.threshold.opening import open_and_announce
+from crypto.threshold.replicated import Committee
+from darkpool.client.sealing import SealedOrder, seal_order
 from darkpool.clock import SystemClock
+from darkpool.protocol.intents import AuctionTerms, LimitOrder
+from darkpool.protocol.references import Reporter
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 
 RUNS = 60

@@ -27,15 +27,15 @@ from sklearn.preprocessing import QuantileTransformer
 from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import write_result
-from crypto.commitment import Domain, address_of, instrument_id
-from crypto.keys import deal
-from crypto.params import STANDARD
-from crypto.replicated import Committee
-from darkpool.admission.intent import AuctionTerms, LimitOrder
-from darkpool.admission.reference import Reporter
-from darkpool.admission.sealing import draw_intent, seal_intent
-from darkpool.agent.orders import COVER
+from crypto.ring.params import STANDARD
+from crypto.signing.messages import Domain, address_of, instrument_id
+from crypto.threshold.keys import deal
+from crypto.threshold.replicated import Committee
+from darkpool.client.sealing import draw_intent, seal_intent
+from darkpool.client.standing_orders import COVER
 from darkpool.clock import SystemClock
+from darkpool.protocol.intents import AuctionTerms, LimitOrder
+from darkpool.protocol.references import Reporter
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 
 RUNS = 6000

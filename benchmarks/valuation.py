@@ -10,7 +10,7 @@ import numpy as np
 import QuantLib
 
 from benchmarks.machine import median_seconds, show_result
-from darkpool.margin.black import OptionValues, black_76
+from darkpool.margin.valuation.black import OptionValues, black_76
 
 OPTIONS = 1_000_000
 QUANTLIB_OPTIONS = 20_000

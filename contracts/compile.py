@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent
-ARTIFACTS = SOURCES.parent / "darkpool" / "settlement" / "artifacts"
+ARTIFACTS = SOURCES.parent / "darkpool" / "chain" / "artifacts"
 CONTRACTS = ("CollateralVault", "Settlement", "TestToken")
 COMPILER = "vyper 0.4.3"
 EVM_VERSION = "cancun"

@@ -7,7 +7,7 @@
 @notice Checks that a leaf stands at a given place in a list, given the root of the list.
 @dev Leaves, inner nodes and the root are hashed under the prefixes 0x00, 0x01 and 0x02 (leaves and
      nodes as in RFC 6962, section 2.1), pairs are ordered, and the root binds the number of leaves:
-     root = keccak256(0x02 || uint256 count || top). Identical to `crypto/merkle.py`.
+     root = keccak256(0x02 || uint256 count || top). Identical to `crypto/signing/merkle.py`.
 """
 
 DEPTH_MAX: constant(uint256) = 32

@@ -12,6 +12,14 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+pytest_plugins = [
+    "tests.support.epochs",
+    "tests.support.house",
+    "tests.support.arena",
+    "tests.support.admission_venue",
+]
+
+
 @pytest.fixture(scope="session")
 def es_orders_path() -> Path:
     """Fifteen minutes of real orders, where they are at hand."""

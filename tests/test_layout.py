@@ -18,18 +18,18 @@ NAMES_REFUSED = {"helper", "helpers", "manager", "managers", "util", "utils"}
 
 # Who alone may import what; each entry is a file, or a folder with all that is in it.
 ONLY_IMPORTERS = {
-    "tenseal": {"crypto/seal.py"},
-    "web3": {"darkpool/settlement/chain.py"},
-    "eth_tester": {"darkpool/settlement/chain.py"},
+    "tenseal": {"crypto/bfv/seal.py"},
+    "web3": {"darkpool/chain/client.py"},
+    "eth_tester": {"darkpool/chain/client.py"},
     "aiohttp": {"darkpool/web", "darkpool/committee/remote.py"},
 }
 AUDITOR_IMPORTS = {
     "crypto",
     "darkpool.errors",
     "darkpool.limits",
-    "darkpool.record",
-    "darkpool.record_margin",
-    "darkpool.record_schema",
+    "darkpool.record.reader",
+    "darkpool.record.margin_forms",
+    "darkpool.record.forms",
     "darkpool.units",
     "darkpool.verification",
 }

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto.params import STANDARD
+from crypto.ring.params import STANDARD
 from darkpool import limits
 from darkpool.errors import InconsistentLimits
 

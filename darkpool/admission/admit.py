@@ -3,19 +3,29 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from crypto.certificate import CancellationCertificate, IntentCertificate
-from crypto.ciphertext import Ciphertext, from_wire
-from crypto.commitment import SealedIntent, verify_signature
-from crypto.envelope import ENVELOPE_BYTES_MAX
+from crypto.bfv.ciphertext import Ciphertext, from_wire
 from crypto.errors import InvalidMessageField, InvalidSignature, MalformedCiphertext
-from crypto.revealing import ask
+from crypto.signing.messages import SealedIntent, verify_signature
+from crypto.threshold.certificate import CancellationCertificate, IntentCertificate
+from crypto.threshold.envelope import ENVELOPE_BYTES_MAX
+from crypto.threshold.revealing import ask
 from darkpool.admission.certification import (
     CertifyingKeyper,
     certify_cancellation,
     certify_intent,
     prove_knowledge,
 )
-from darkpool.admission.errors import (
+from darkpool.admission.register import AdmissionRegister
+from darkpool.clock import Clock
+from darkpool.limits import CAP_BUCKETS_LOTS, INTENTS_PER_AUCTION_MAX
+from darkpool.protocol.intents import (
+    AdmittedIntent,
+    AuctionTerms,
+    ProvenIntent,
+    SealedSubmission,
+    SignedCancellation,
+)
+from darkpool.protocol.refusals import (
     AuctionClosed,
     CapBelowMinimum,
     CapRefused,
@@ -29,16 +39,6 @@ from darkpool.admission.errors import (
     WrongKeyEpoch,
     WrongSignature,
 )
-from darkpool.admission.intent import (
-    AdmittedIntent,
-    AuctionTerms,
-    ProvenIntent,
-    SealedSubmission,
-    SignedCancellation,
-)
-from darkpool.admission.register import AdmissionRegister
-from darkpool.clock import Clock
-from darkpool.limits import CAP_BUCKETS_LOTS, INTENTS_PER_AUCTION_MAX
 
 
 class AdmissionCheck(Protocol):

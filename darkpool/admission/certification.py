@@ -10,29 +10,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from crypto.certificate import (
-    CancellationCertificate,
-    IntentCertificate,
-    SignedAnnouncement,
-)
-from crypto.ciphertext import Ciphertext
-from crypto.commitment import (
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.errors import CryptoError, MalformedOpening
+from crypto.signing.messages import (
     AdmissionCertificate,
     CancellationReceipt,
     SealedIntent,
     verify_signature,
 )
-from crypto.errors import CryptoError, MalformedOpening
-from crypto.opening import ReencryptedOpening, verify_opening
-from crypto.revealing import Numbered, ask
-from darkpool.admission.errors import CancellationUncertain, KnowledgeNotProven, NotCertified
-from darkpool.admission.intent import (
+from crypto.threshold.certificate import (
+    CancellationCertificate,
+    IntentCertificate,
+    SignedAnnouncement,
+)
+from crypto.threshold.opening import ReencryptedOpening, verify_opening
+from crypto.threshold.revealing import Numbered, ask
+from darkpool.protocol.intents import (
     AuctionTerms,
     CertifiedIntent,
     ProvenIntent,
     SealedSubmission,
     SignedCancellation,
 )
+from darkpool.protocol.refusals import CancellationUncertain, KnowledgeNotProven, NotCertified
 from darkpool.units import Interval
 
 

@@ -10,8 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from crypto.commitment import SealedIntent
-from darkpool.admission.errors import (
+from crypto.signing.messages import SealedIntent
+from darkpool.durable import open_database, transaction
+from darkpool.limits import (
+    CAPS_SUM_MAX_LOTS,
+    INTENTS_PER_ACCOUNT_MAX,
+    REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX,
+)
+from darkpool.protocol.refusals import (
     AuctionFull,
     CapRefused,
     CiphertextSeen,
@@ -20,12 +26,6 @@ from darkpool.admission.errors import (
     SecondIntentOfOwner,
     TooManyIntents,
     TooManyRejections,
-)
-from darkpool.durable import open_database, transaction
-from darkpool.limits import (
-    CAPS_SUM_MAX_LOTS,
-    INTENTS_PER_ACCOUNT_MAX,
-    REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX,
 )
 from darkpool.units import OwnerId
 

@@ -16,13 +16,13 @@ from typing import Final, Self
 
 import numpy as np
 
-from crypto.ciphertext import Ciphertext
-from crypto.keys import RingKeys
-from crypto.packing import arranged
-from crypto.params import RingParameters
-from crypto.ring import Words
-from crypto.seal import Evaluator
-from crypto.wellformed import WORDS, sealed_in, shape_words
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.packing import arranged
+from crypto.circuits.wellformed import WORDS, sealed_in, shape_words
+from crypto.ring.params import RingParameters
+from crypto.ring.ring import Words
+from crypto.threshold.keys import RingKeys
 from darkpool.errors import CheckFailed, OutOfBounds
 from darkpool.workers import end_with_parent
 
@@ -43,7 +43,8 @@ class WorkersKeepDying(CheckFailed):
 class ArrivalFiles:
     """Rows of results, one an intent, mapped from two sparse files.
 
-    `shape` rows are `crypto.wellformed.shape_words`, `packing` rows `crypto.packing.arranged`.
+    `shape` rows are `crypto.circuits.wellformed.shape_words`, `packing` rows
+    `crypto.circuits.packing.arranged`.
     """
 
     folder: Path

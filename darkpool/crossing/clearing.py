@@ -59,9 +59,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpool.admission.orders import Order
 from darkpool.errors import InvalidBook
 from darkpool.limits import TICKS_MAX
+from darkpool.simulation.order_file import Order
 from darkpool.units import Lots, Side, Tick
 
 _INT64_MAX = 2**63 - 1

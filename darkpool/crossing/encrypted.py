@@ -33,24 +33,24 @@ from typing import Self
 
 import numpy as np
 
-from crypto.ciphertext import Ciphertext
-from crypto.comparison import crossing_bits, reference_bits
-from crypto.lanes import Lanes
-from crypto.offset_lanes import OffsetBook
-from crypto.packing import power_of_two
-from crypto.params import ParameterSet
-from crypto.price_lanes import PriceLayout, price_groups, price_lanes
-from crypto.rationing import (
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.lanes import Lanes
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.comparison import crossing_bits, reference_bits
+from crypto.circuits.offset_lanes import OffsetBook
+from crypto.circuits.packing import power_of_two
+from crypto.circuits.price_lanes import PriceLayout, price_groups, price_lanes
+from crypto.circuits.rationing import (
     PriorityMatrix,
     RationLayout,
     prefix_sums,
     priority_matrix,
     ration_lanes,
 )
-from crypto.seal import Evaluator
-from darkpool.crossing.book import SealedBook
-from darkpool.crossing.comparing import ImplausibleOpening, OpeningSession, TakeMask
+from crypto.ring.params import ParameterSet
+from darkpool.crossing.comparison import ImplausibleOpening, OpeningSession, TakeMask
 from darkpool.crossing.offsets import OffsetCrossing, Taking, with_last
+from darkpool.crossing.sealed_book import SealedBook
 from darkpool.units import Lots, Side, Tick
 
 Exclude = Callable[[dict[int, list[int]]], None]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto.ciphertext import Ciphertext
-from crypto.lanes import Lanes
-from crypto.offset_lanes import (
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.lanes import Lanes
+from crypto.circuits.offset_lanes import (
     USED_UP,
     OffsetBook,
     OffsetLayout,
@@ -17,7 +17,7 @@ from crypto.offset_lanes import (
     offset_groups,
     offset_lanes,
 )
-from darkpool.crossing.comparing import ImplausibleOpening, LaneComparing
+from darkpool.crossing.comparison import ImplausibleOpening, LaneComparing
 from darkpool.units import Side
 
 _NONE = np.array([], dtype=np.int64)

@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from crypto.lanes import Lanes
-from crypto.ring import Words
-from crypto.seal import Evaluator
-from crypto.wellformed import COMBINATIONS, ShapeSum, shape_weights
-from darkpool.crossing.comparing import OpeningSession
+from crypto.bfv.lanes import Lanes
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.wellformed import COMBINATIONS, ShapeSum, shape_weights
+from crypto.ring.ring import Words
+from darkpool.crossing.comparison import OpeningSession
 
 
 class ShapeCheck:
     """The shape check of one batch.
 
     Args:
-        words: `crypto.wellformed.shape_words` by row.
+        words: `crypto.circuits.wellformed.shape_words` by row.
         rows: by place in the batch.
         offsets: which intents are offset orders, by place in the batch.
         beacon: drawn after the batch was final.

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from eth_hash.auto import keccak
 
-from crypto.merkle import merkle_root
-from darkpool.record import Record
-from darkpool.record_schema import BalanceRecord
+from crypto.signing.merkle import merkle_root
+from darkpool.record.forms import BalanceRecord
+from darkpool.record.reader import Record
 from darkpool.units import FIRST_INTERVAL
 from darkpool.verification.report import Findings, Unsound
 from darkpool.verification.requirement import LiveIntent, MarginModel

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from crypto.bfv.lanes import Lanes
 from crypto.errors import CryptoError
-from crypto.lanes import Lanes
 from darkpool.errors import DarkpoolError
-from darkpool.record import Record
+from darkpool.record.reader import Record
 from darkpool.verification import (
     accounts,
     batch,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from crypto.attestation import mask_attestation_digest, opening_context
-from crypto.commitment import (
+from crypto.signing.merkle import merkle_root
+from crypto.signing.messages import (
     AdmissionCertificate,
     BatchRoot,
     Cancellation,
     instrument_id,
     verify_signature,
 )
-from crypto.merkle import merkle_root
-from darkpool.record import Record
+from crypto.threshold.attestation import mask_attestation_digest, opening_context
+from darkpool.record.reader import Record
 from darkpool.units import Lots, cap_bucket
 from darkpool.verification.report import Findings
 

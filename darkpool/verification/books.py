@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from crypto.ciphertext import Ciphertext
-from crypto.gathering import GatheredIntents
-from crypto.packing import arranged
-from crypto.price_lanes import SizedBook
-from crypto.seal import Evaluator
-from darkpool.record import Record
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.gathering import GatheredIntents
+from crypto.circuits.packing import arranged
+from crypto.circuits.price_lanes import SizedBook
+from darkpool.record.reader import Record
 
 
 class AuditedBook:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crypto.certificate import IntentCertificate, verify_quorum
-from crypto.commitment import BatchRoot, Cancellation, Domain, SealedIntent, verify_signature
 from crypto.errors import CryptoError
-from crypto.merkle import merkle_root
+from crypto.signing.merkle import merkle_root
+from crypto.signing.messages import BatchRoot, Cancellation, Domain, SealedIntent, verify_signature
+from crypto.threshold.certificate import IntentCertificate, verify_quorum
 from darkpool.errors import CheckFailed
-from darkpool.record import Record
+from darkpool.record.reader import Record
 
 
 class NoOmission(CheckFailed):

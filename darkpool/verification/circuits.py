@@ -13,18 +13,18 @@ from typing import Final
 
 import numpy as np
 
-from crypto.ciphertext import Ciphertext
-from crypto.comparison import BITS_LEVEL, Comparator, crossing_bits, reference_bits
-from crypto.keys import PublicMaterial
-from crypto.lanes import Lanes, LaneShape
-from crypto.offset_lanes import OffsetBook, offset_bits, offset_lanes
-from crypto.packing import LANES_LEVEL, LaneCiphertext
-from crypto.price_lanes import price_lanes
-from crypto.rationing import prefix_sums, priority_matrix, ration_lanes
-from crypto.revealing import masked, selected
-from crypto.seal import Evaluator
-from crypto.wellformed import ShapeSum, shape_weights, shape_words
-from darkpool.record import OpenedRecord, Record
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.lanes import Lanes, LaneShape
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.comparison import BITS_LEVEL, Comparator, crossing_bits, reference_bits
+from crypto.circuits.offset_lanes import OffsetBook, offset_bits, offset_lanes
+from crypto.circuits.packing import LANES_LEVEL, LaneCiphertext
+from crypto.circuits.price_lanes import price_lanes
+from crypto.circuits.rationing import prefix_sums, priority_matrix, ration_lanes
+from crypto.circuits.wellformed import ShapeSum, shape_weights, shape_words
+from crypto.threshold.keys import PublicMaterial
+from crypto.threshold.revealing import masked, selected
+from darkpool.record.reader import OpenedRecord, Record
 from darkpool.verification.books import AuditedBook
 from darkpool.verification.report import Findings
 from darkpool.verification.steps import OffsetChunk, PriceChunk, RationChunk, Transcript

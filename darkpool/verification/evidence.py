@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from crypto.commitment import SettlementRoot
-from darkpool.record import Record
-from darkpool.record_schema import TransactionRecord
+from crypto.signing.messages import SettlementRoot
+from darkpool.record.forms import TransactionRecord
+from darkpool.record.reader import Record
 from darkpool.verification.accounts import balances_root
 from darkpool.verification.batch import check_quorum
 from darkpool.verification.outcome import fills_root, results_root, settled_instruments

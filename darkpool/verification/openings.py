@@ -6,19 +6,19 @@ import hashlib
 
 import numpy as np
 
-from crypto import slots
-from crypto.attestation import (
+from crypto.bfv.lanes import Lanes
+from crypto.ring import slots
+from crypto.signing.messages import verify_signature
+from crypto.threshold.attestation import (
     OpeningEntry,
     public_rules_digest,
     share_purpose,
     transcript_digest,
     venue_terms_digest,
 )
-from crypto.commitment import verify_signature
-from crypto.decryption import budget_bits_min, combine_shares
-from crypto.lanes import Lanes
-from crypto.replicated import share_digest
-from darkpool.record import OpenedRecord, Record
+from crypto.threshold.decryption import budget_bits_min, combine_shares
+from crypto.threshold.replicated import share_digest
+from darkpool.record.reader import OpenedRecord, Record
 from darkpool.verification.report import Findings
 
 

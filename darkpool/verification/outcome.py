@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from eth_hash.auto import keccak
 
+from crypto.bfv.lanes import Lanes
 from crypto.labels import PRIORITY
-from crypto.lanes import Lanes
-from crypto.merkle import merkle_root
-from darkpool.record import Record
-from darkpool.record_schema import FillRecord, InstrumentRecord
+from crypto.signing.merkle import merkle_root
+from darkpool.record.forms import FillRecord, InstrumentRecord
+from darkpool.record.reader import Record
 from darkpool.verification.report import Findings
 from darkpool.verification.steps import BUY, SELL, Derived, Transcript
 

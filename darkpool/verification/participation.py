@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from darkpool.record import Record
-from darkpool.record_schema import InstrumentRecord
+from darkpool.record.forms import InstrumentRecord
+from darkpool.record.reader import Record
 from darkpool.units import Lots, cap_bucket
 from darkpool.verification.accounts import live_intent, short_accounts
 from darkpool.verification.report import Findings

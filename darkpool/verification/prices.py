@@ -10,13 +10,13 @@ from typing import Final
 
 from eth_hash.auto import keccak
 
-from crypto.commitment import Domain, PriceReport, recover_address
+from crypto.signing.messages import Domain, PriceReport, recover_address
 from darkpool.limits import (
     CONTRACT_MULTIPLIER_MAX,
     REFERENCE_AGE_AT_CLOSE_MAX_MS,
     REFERENCE_AHEAD_MAX_MS,
 )
-from darkpool.record_margin import (
+from darkpool.record.margin_forms import (
     MARGIN_VERSION,
     ContractRecord,
     ExpiryRecord,

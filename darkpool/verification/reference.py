@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from crypto.commitment import verify_signature
+from crypto.signing.messages import verify_signature
 from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
-from darkpool.record import Record
+from darkpool.record.reader import Record
 from darkpool.verification.prices import feeds_of, require_together
 from darkpool.verification.report import Findings
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from crypto.commitment import instrument_id
-from darkpool.record_margin import (
+from crypto.signing.messages import instrument_id
+from darkpool.record.margin_forms import (
     ContractRecord,
     MarginInputs,
     RiskArrayRecord,

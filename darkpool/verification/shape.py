@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crypto.lanes import Lanes
-from crypto.wellformed import COMBINATIONS
+from crypto.bfv.lanes import Lanes
+from crypto.circuits.wellformed import COMBINATIONS
 
 
 @dataclass(frozen=True, slots=True)

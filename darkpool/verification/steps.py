@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crypto.lanes import Lanes
-from crypto.offset_lanes import OffsetLayout
-from crypto.price_lanes import PriceLayout
-from crypto.rationing import RationLayout
+from crypto.bfv.lanes import Lanes
+from crypto.circuits.offset_lanes import OffsetLayout
+from crypto.circuits.price_lanes import PriceLayout
+from crypto.circuits.rationing import RationLayout
 from darkpool.verification.shape import ShapeOpening
 
 BUY = 0

@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from crypto.comparison import BITS_LEVEL
-from crypto.lanes import Lanes, LaneShape
-from crypto.offset_lanes import USED_UP, OffsetLayout, offset_groups
-from crypto.packing import LANES_LEVEL, power_of_two
-from crypto.price_lanes import PriceLayout, price_groups
-from crypto.rationing import RationLayout
-from darkpool.record import Record
-from darkpool.record_schema import Ring
+from crypto.bfv.lanes import Lanes, LaneShape
+from crypto.circuits.comparison import BITS_LEVEL
+from crypto.circuits.offset_lanes import USED_UP, OffsetLayout, offset_groups
+from crypto.circuits.packing import LANES_LEVEL, power_of_two
+from crypto.circuits.price_lanes import PriceLayout, price_groups
+from crypto.circuits.rationing import RationLayout
+from darkpool.record.forms import Ring
+from darkpool.record.reader import Record
 from darkpool.verification.participation import covered, taking_part
 from darkpool.verification.report import Findings, Unsound
 from darkpool.verification.shape import ShapeOpening, ShapeReader

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from darkpool.record_margin import (
+from darkpool.record.margin_forms import (
     MARGIN_VERSION,
     VALUES,
     ContractRecord,

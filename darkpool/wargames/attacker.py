@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from crypto.commitment import address_of
-from darkpool.admission.intent import AuctionTerms, SealedSubmission
-from darkpool.admission.sealing import draw_intent, seal_slots
-from darkpool.agent.orders import COVER
+from crypto.signing.messages import address_of
+from darkpool.client.sealing import draw_intent, seal_slots
+from darkpool.client.standing_orders import COVER
+from darkpool.protocol.intents import AuctionTerms, SealedSubmission
 from darkpool.units import InstrumentId, Lots
 from darkpool.wargames.draft import Vector
 

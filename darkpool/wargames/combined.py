@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from crypto.curves import BUY
-from crypto.params import RingParameters
+from crypto.circuits.curves import BUY
+from crypto.ring.params import RingParameters
 from darkpool.errors import OutOfBounds
 from darkpool.wargames.draft import Draft, Vector, honest_shape
 

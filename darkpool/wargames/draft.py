@@ -9,7 +9,8 @@ Two rows of `row` slots. With half = row / 2, T ticks and size q, modulo t, an o
 | T .. half-1   | 0                           | 0                                  |
 | half .. row-1 | q                           | q                                  |
 
-An attacker is not bound by `crypto.curves`: here a size is any residue; t - 1 is minus one.
+An attacker is not bound by `crypto.circuits.curves`: here a size is any residue; t - 1 is minus
+one.
 """
 
 from typing import Final
@@ -17,8 +18,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from crypto.curves import BUY
-from crypto.params import RingParameters
+from crypto.circuits.curves import BUY
+from crypto.ring.params import RingParameters
 from darkpool.errors import OutOfBounds
 
 Vector = npt.NDArray[np.int64]

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from coincurve import PrivateKey
 
-from crypto.commitment import address_of
-from darkpool.admission.intent import AuctionTerms, SealedSubmission
+from crypto.signing.messages import address_of
 from darkpool.errors import OutOfBounds
 from darkpool.limits import TICKS_MAX
+from darkpool.protocol.intents import AuctionTerms, SealedSubmission
 from darkpool.units import AccountId, InstrumentId, Lots, account_of
 from darkpool.wargames.attacker import seal_as_attacker
 from darkpool.wargames.combined import OVER_CAP

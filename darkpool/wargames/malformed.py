@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from crypto.curves import BUY, SELL
-from crypto.params import RingParameters
+from crypto.circuits.curves import BUY, SELL
+from crypto.ring.params import RingParameters
 from darkpool.wargames.draft import Draft, Vector, honest_shape
 
 Malformed = Callable[[RingParameters, int, np.random.Generator], Vector]

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from crypto.curves import CurveLayout
-from crypto.params import RingParameters
+from crypto.circuits.curves import CurveLayout
+from crypto.ring.params import RingParameters
 from darkpool.units import Lots
 from darkpool.wargames.draft import Vector, honest_shape
 

@@ -5,11 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crypto.ciphertext import Ciphertext, from_wire, to_wire
-from crypto.commitment import SealedIntent, address_of, sign
-from crypto.opening import OpeningContext, SealedVector, seal_openings, seal_vector
+from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
+from crypto.signing.messages import SealedIntent, address_of, sign
+from crypto.threshold.opening import OpeningContext, SealedVector, seal_openings, seal_vector
 from darkpool.admission.admit import Admission
-from darkpool.admission.errors import (
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
+from darkpool.client.sealing import seal_order
+from darkpool.clock import SimulatedClock
+from darkpool.errors import InvalidOwners, OutOfBounds
+from darkpool.limits import CASH_MAX
+from darkpool.protocol.intents import AdmittedIntent, LimitOrder, SealedSubmission
+from darkpool.protocol.refusals import (
     AdmissionRefused,
     AuctionFull,
     CapBelowMinimum,
@@ -26,14 +32,8 @@ from darkpool.admission.errors import (
     WrongKeyEpoch,
     WrongSignature,
 )
-from darkpool.admission.intent import AdmittedIntent, LimitOrder, SealedSubmission
-from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.admission.sealing import seal_order
-from darkpool.clock import SimulatedClock
-from darkpool.errors import InvalidOwners, OutOfBounds
-from darkpool.limits import CASH_MAX
 from darkpool.units import Cash, Interval, Lots, OwnerId, Side, Tick, account_id
-from tests.reference_prices import renewed
+from tests.support.reference_prices import renewed
 
 DEADLINE_S = 1_900_000_060
 ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))

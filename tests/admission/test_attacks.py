@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crypto.ciphertext import Ciphertext, to_wire
-from crypto.commitment import sign
-from crypto.opening import OpeningContext, ShareOpenings, seal_openings, seal_vector
-from crypto.params import TEST_INSECURE_SMALL
-from crypto.seal import Evaluator
-from crypto.slots import column_element, rotation_element
-from darkpool.admission.errors import KnowledgeNotProven
-from darkpool.admission.intent import SealedSubmission
+from crypto.bfv.ciphertext import Ciphertext, to_wire
+from crypto.bfv.seal import Evaluator
+from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.ring.slots import column_element, rotation_element
+from crypto.signing.messages import sign
+from crypto.threshold.opening import OpeningContext, ShareOpenings, seal_openings, seal_vector
+from darkpool.protocol.intents import SealedSubmission
+from darkpool.protocol.refusals import KnowledgeNotProven
 from tests.admission.test_admit import key, mallory, parsed, refused, submit
 
 RING = TEST_INSECURE_SMALL.order

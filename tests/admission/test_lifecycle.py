@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from crypto.commitment import Cancellation, SealedIntent, sign
-from darkpool.admission.errors import (
+from crypto.signing.messages import Cancellation, SealedIntent, sign
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
+from darkpool.limits import CAPS_SUM_MAX_LOTS, INTENTS_PER_ACCOUNT_MAX
+from darkpool.protocol.intents import AdmittedIntent, CertifiedIntent, SignedCancellation
+from darkpool.protocol.refusals import (
     AuctionClosed,
     AuctionFull,
     CancellationUncertain,
@@ -19,12 +22,9 @@ from darkpool.admission.errors import (
     TooManyIntents,
     WrongSignature,
 )
-from darkpool.admission.intent import AdmittedIntent, CertifiedIntent, SignedCancellation
-from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.limits import CAPS_SUM_MAX_LOTS, INTENTS_PER_ACCOUNT_MAX
 from darkpool.units import OwnerId, account_id
 from tests.admission.test_admit import copied, key, refused, submit
-from tests.reference_prices import CLOSES_MS, NOW_MS
+from tests.support.reference_prices import CLOSES_MS, NOW_MS
 
 TO_CLOSE_MS = CLOSES_MS - NOW_MS
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from crypto.commitment import SealedIntent
-from darkpool.admission.errors import (
+from crypto.signing.messages import SealedIntent
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
+from darkpool.limits import CAPS_SUM_MAX_LOTS, REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX
+from darkpool.protocol.refusals import (
     AuctionFull,
     CapRefused,
     CiphertextSeen,
@@ -16,10 +18,8 @@ from darkpool.admission.errors import (
     SecondIntentOfOwner,
     TooManyRejections,
 )
-from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.limits import CAPS_SUM_MAX_LOTS, REJECTIONS_PER_ACCOUNT_AND_EPOCH_MAX
 from darkpool.units import OwnerId
-from tests.interpreters import child
+from tests.support.interpreters import child
 
 ANN, BOB = OwnerId("ann"), OwnerId("bob")
 MOST = 2048
@@ -91,9 +91,9 @@ def test_an_account_that_is_rejected_too_often_is_refused_in_that_epoch(path: Pa
 ADMIT = """
 import sys
 from pathlib import Path
-from crypto.commitment import SealedIntent
+from crypto.signing.messages import SealedIntent
 from darkpool.admission.register import AdmissionRegister
-from darkpool.admission.errors import (AdmissionRefused)
+from darkpool.protocol.refusals import (AdmissionRefused)
 from darkpool.units import OwnerId
 
 def intent(k):

@@ -9,7 +9,8 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.commitment import instrument_id
+from crypto.signing.messages import instrument_id
+from darkpool.auction.listing import OutrightListing
 from darkpool.batching.participation import (
     Candidate,
     Missing,
@@ -17,16 +18,15 @@ from darkpool.batching.participation import (
     SetAside,
     decide_participation,
 )
-from darkpool.listing import OutrightListing
-from darkpool.record import Record
-from darkpool.record_schema import (
+from darkpool.record.forms import (
     InstrumentRecord,
     OwnerRecord,
     ParticipationRecord,
 )
+from darkpool.record.reader import Record
 from darkpool.units import Cash, OwnerId, PriceGrid, account_id
 from darkpool.verification.participation import taking_part
-from tests.intent_margin import intent_margin
+from tests.support.intent_margin import intent_margin
 
 
 def candidate(

@@ -13,10 +13,10 @@ from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 from web3.types import TxParams
 
-from crypto.commitment import BatchRoot, Domain, SettlementRoot, address_of, sign
-from crypto.merkle import MerkleProof
-from darkpool.settlement.artifacts import load_artifact
-from darkpool.settlement.balances import (
+from crypto.signing.merkle import MerkleProof
+from crypto.signing.messages import BatchRoot, Domain, SettlementRoot, address_of, sign
+from darkpool.chain.artifacts import load_artifact
+from darkpool.settlement.leaves import (
     BalanceLeaf,
     InstrumentResult,
     balance_proof,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from darkpool.settlement.artifacts import load_artifact
+from darkpool.chain.artifacts import load_artifact
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "darkpool" / "settlement" / "artifacts"
@@ -54,7 +54,7 @@ def test_internal_functions_carry_the_prefix_and_external_ones_do_not() -> None:
 
 
 def test_the_types_that_keypers_sign_are_those_of_the_engine() -> None:
-    from crypto.commitment import BatchRoot, SettlementRoot
+    from crypto.signing.messages import BatchRoot, SettlementRoot
 
     source = (SOURCES / "Settlement.vy").read_text("utf-8")
     for message in (BatchRoot, SettlementRoot):

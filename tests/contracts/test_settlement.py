@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from web3.contract.contract import ContractFunction
 
-from crypto.commitment import (
+from crypto.signing.messages import (
     SECP256K1_ORDER,
     BatchRoot,
     Domain,
@@ -13,8 +13,8 @@ from crypto.commitment import (
     instrument_id,
     sign,
 )
-from darkpool.settlement.artifacts import load_artifact
-from darkpool.settlement.balances import InstrumentResult
+from darkpool.chain.artifacts import load_artifact
+from darkpool.settlement.leaves import InstrumentResult
 from darkpool.units import InstrumentId, Lots, Tick
 
 if TYPE_CHECKING:

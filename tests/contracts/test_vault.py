@@ -6,9 +6,9 @@ from eth_hash.auto import keccak
 from eth_tester.exceptions import TransactionFailed
 from web3 import Web3
 
-from crypto.merkle import MerkleProof
-from darkpool.settlement.artifacts import load_artifact
-from darkpool.settlement.balances import BalanceLeaf, balance_proof
+from crypto.signing.merkle import MerkleProof
+from darkpool.chain.artifacts import load_artifact
+from darkpool.settlement.leaves import BalanceLeaf, balance_proof
 from darkpool.units import AccountId, Cash
 
 if TYPE_CHECKING:

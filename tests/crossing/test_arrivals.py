@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crypto.ciphertext import Ciphertext
-from crypto.packing import arranged
-from crypto.wellformed import shape_words
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.circuits.packing import arranged
+from crypto.circuits.wellformed import shape_words
 from darkpool.crossing import arrivals as module
 from darkpool.crossing.arrivals import RESTARTS_MAX, Arrivals, WorkersKeepDying
 from darkpool.errors import OutOfBounds
 from darkpool.units import Side
-from tests.crossing.conftest import Arena, Row
+from tests.support.arena import Arena, Row
 
 Submitted = Sequence[tuple[Ciphertext, int]]
 ROWS: list[Row] = [(Side(k % 2), k * k, k % 4) for k in range(8)]

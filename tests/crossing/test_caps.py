@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.curves import size_max
-from crypto.params import TEST_INSECURE_SMALL
-from crypto.price_lanes import PriceLayout
-from crypto.revealing import Revealed
-from darkpool.crossing.comparing import ImplausibleOpening
+from crypto.circuits.curves import size_max
+from crypto.circuits.price_lanes import PriceLayout
+from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.threshold.revealing import Revealed
+from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
 from darkpool.units import Side
-from tests.crossing.conftest import Above, Arena, Lanes, Row, in_turn, plain, twin
+from tests.support.arena import Above, Arena, Lanes, Row, in_turn, plain, twin
 
 BUY, SELL = Side.BUY, Side.SELL
 PARAMETERS = TEST_INSECURE_SMALL

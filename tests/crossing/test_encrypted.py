@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.curves import size_max
-from crypto.params import STANDARD, TEST_INSECURE_SMALL
-from crypto.price_lanes import PriceLayout, price_groups
-from crypto.revealing import Revealed
+from crypto.circuits.curves import size_max
+from crypto.circuits.price_lanes import PriceLayout, price_groups
+from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL
+from crypto.threshold.revealing import Revealed
 from darkpool.crossing.encrypted import ration_groups
 from darkpool.units import Side
-from tests.committee.conftest import built
-from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
+from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin
+from tests.support.house import built
 
 BUY, SELL = Side.BUY, Side.SELL
 MOST = size_max(TEST_INSECURE_SMALL.order)

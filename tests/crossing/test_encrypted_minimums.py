@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.curves import size_max
-from crypto.params import STANDARD, TEST_INSECURE_SMALL
-from crypto.revealing import Revealed
+from crypto.circuits.curves import size_max
+from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL
+from crypto.threshold.revealing import Revealed
 from darkpool.units import Side
-from tests.committee.conftest import built
-from tests.crossing.conftest import Arena, Row, plain, twin
 from tests.crossing.test_encrypted import require_twin
+from tests.support.arena import Arena, Row, plain, twin
+from tests.support.house import built
 
 BUY, SELL = Side.BUY, Side.SELL
 MOST = size_max(TEST_INSECURE_SMALL.order)

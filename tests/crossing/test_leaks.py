@@ -15,36 +15,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crypto.certificate import SignedAnnouncement
-from crypto.ciphertext import Ciphertext
-from crypto.commitment import BatchRoot, Intent, SealedIntent, instrument_id
-from crypto.comparison import BITS_LEVEL, crossing_bits
-from crypto.encryption import encrypt_slots
-from crypto.lanes import LaneShape
-from crypto.masks import Contribution, Draw
-from crypto.merkle import merkle_root
-from crypto.packing import LANES_LEVEL, LaneCiphertext, arranged
-from crypto.params import TEST_INSECURE_SMALL
-from crypto.price_lanes import PriceLayout
-from crypto.revealing import CoveredCiphertext, OpeningRequest, Revealed, selected
-from crypto.ring import Words
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.encryption import encrypt_slots
+from crypto.bfv.lanes import LaneShape
+from crypto.circuits.comparison import BITS_LEVEL, crossing_bits
+from crypto.circuits.packing import LANES_LEVEL, LaneCiphertext, arranged
+from crypto.circuits.price_lanes import PriceLayout
+from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.ring.ring import Words
+from crypto.signing.merkle import merkle_root
+from crypto.signing.messages import BatchRoot, Intent, SealedIntent, instrument_id
+from crypto.threshold.certificate import SignedAnnouncement
+from crypto.threshold.masks import Contribution, Draw
+from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed, selected
 from darkpool.admission.admit import Admission
 from darkpool.admission.certification import CheckedOpening
-from darkpool.admission.intent import AuctionTerms, ClosedBatch, LimitOrder
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.admission.sealing import SealedOrder, seal_order
+from darkpool.client.sealing import SealedOrder, seal_order
 from darkpool.clock import SimulatedClock
-from darkpool.committee.keyper import Keyper
-from darkpool.committee.local import AttestedMask
-from darkpool.crossing.book import SealedBook
-from darkpool.crossing.comparing import ImplausibleOpening
+from darkpool.committee.committee import AttestedMask
+from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCrossing
+from darkpool.crossing.sealed_book import SealedBook
+from darkpool.keyper.keyper import Keyper
+from darkpool.protocol.intents import AuctionTerms, ClosedBatch, LimitOrder
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
-from tests.committee.conftest import DOMAIN
-from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin, within_caps
-from tests.crossing.simulator import Public
 from tests.crossing.test_transcript import require_simulated, require_uniform
-from tests.reference_prices import NOW_MS, terms_on
+from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin, within_caps
+from tests.support.house import DOMAIN
+from tests.support.opening_simulator import Public
+from tests.support.reference_prices import NOW_MS, terms_on
 
 BUY, SELL = Side.BUY, Side.SELL
 RING = TEST_INSECURE_SMALL.order

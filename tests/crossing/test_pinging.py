@@ -2,7 +2,7 @@
 
 The prober sends small orders, knows its own, and sees what the auction opens, with values and sizes
 in bytes, and the result. Cover traffic takes the place of the block in the batch in the other case,
-and the public result is the same in both. Submissions themselves: tests/agent/test_guessing.py.
+and the public result is the same in both. Submissions themselves: tests/client/test_guessing.py.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from crypto.ciphertext import to_wire
-from crypto.revealing import Revealed
+from crypto.bfv.ciphertext import to_wire
+from crypto.threshold.revealing import Revealed
 from darkpool.units import Side
-from tests.crossing.conftest import Arena, Lanes, Row, in_turn, plain, twin
-from tests.crossing.simulator import Public
 from tests.crossing.test_transcript import distance, require_simulated, require_uniform
+from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin
+from tests.support.opening_simulator import Public
 
 BUY, SELL = Side.BUY, Side.SELL
 RUNS = 4

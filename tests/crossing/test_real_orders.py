@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from darkpool.admission.orders import Order, parse_orders
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.fills.priority import priority_permutation
+from darkpool.simulation.order_file import Order, parse_orders
 from darkpool.units import InstrumentId, InstrumentName, PriceGrid, Side
 
 MINUTE = "2023-12-25T23:01"

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.curves import BUY, SELL, CurveLayout, intent_vector, size_max
-from crypto.encryption import encrypt_slots
-from crypto.params import TEST_INSECURE_SMALL
-from crypto.revealing import Revealed
-from crypto.wellformed import shape_weights, shape_words
+from crypto.bfv.encryption import encrypt_slots
+from crypto.circuits.curves import BUY, SELL, CurveLayout, intent_vector, size_max
+from crypto.circuits.wellformed import shape_weights, shape_words
+from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.threshold.revealing import Revealed
 from darkpool.crossing.shape import ShapeCheck
-from tests.crossing.conftest import Arena
-from tests.crypto.test_wellformed import expected
+from tests.crypto.circuits.test_wellformed import expected
+from tests.support.arena import Arena
 
 Slots = npt.NDArray[np.int64]
 RING = TEST_INSECURE_SMALL.order

@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from crypto.curves import size_max
-from crypto.lanes import LaneShape
-from crypto.params import TEST_INSECURE_SMALL
-from crypto.revealing import Revealed
-from darkpool.committee.local import AttestedMask
+from crypto.bfv.lanes import LaneShape
+from crypto.circuits.curves import size_max
+from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.threshold.revealing import Revealed
+from darkpool.committee.committee import AttestedMask
 from darkpool.units import Side
-from tests.crossing.conftest import Arena, Lanes, Row, in_turn, minimum_of, plain, twin
-from tests.crossing.simulator import (
+from tests.support.arena import Arena, Lanes, Row, in_turn, minimum_of, plain, twin
+from tests.support.epochs import chi_square_excess
+from tests.support.opening_simulator import (
     COMPARISON_ROW,
     ORDER_ROW,
     Opening,
@@ -28,7 +29,6 @@ from tests.crossing.simulator import (
     opening,
     simulated,
 )
-from tests.crypto.conftest import chi_square_excess
 
 BUY, SELL = Side.BUY, Side.SELL
 T = TEST_INSECURE_SMALL.order.plain_modulus

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from crypto.params import TEST_INSECURE_SMALL
-from darkpool.admission.orders import Order
-from darkpool.clients import identifier
-from darkpool.listing import OutrightListing
-from darkpool.outcome import Pricing
-from darkpool.settlement.chain import Chain
+from crypto.ring.params import TEST_INSECURE_SMALL
+from darkpool.auction.listing import OutrightListing
+from darkpool.auction.outcome import Pricing
+from darkpool.auction.terms import VenueTerms
+from darkpool.chain.client import Chain
+from darkpool.simulation.clients import identifier
+from darkpool.simulation.order_file import Order
+from darkpool.simulation.venue import Places, run_orders
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick
-from darkpool.venue import Places, run_orders
-from darkpool.venue_terms import VenueTerms
 from darkpool.wargames.intruders import draw_intruders
 
 TICKS = 16

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from darkpool.chain_reader import RecordedVenue
-from darkpool.record import Record
+from darkpool.chain.reader import RecordedVenue
+from darkpool.record.reader import Record
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import AuditReport, Verdict

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from crypto.commitment import Cancellation, sign
-from darkpool import venue as venue_module
-from darkpool.admission.intent import AuctionTerms, LimitOrder, SealedSubmission, SignedCancellation
-from darkpool.admission.orders import Order
-from darkpool.admission.sealing import seal_order
-from darkpool.clients import LocalClients, identifier
-from darkpool.outcome import Pricing
-from darkpool.record import Record
+from crypto.signing.messages import Cancellation, sign
+from darkpool.auction.outcome import Pricing
+from darkpool.client.sealing import seal_order
+from darkpool.protocol.intents import AuctionTerms, LimitOrder, SealedSubmission, SignedCancellation
+from darkpool.record.reader import Record
+from darkpool.simulation import venue as venue_module
+from darkpool.simulation.clients import LocalClients, identifier
+from darkpool.simulation.order_file import Order
 from darkpool.verification.audit import audit
 from tests.verification.conftest import Copy, Published, orders_of, publish
 from tests.verification.test_audit import chain_of, failed

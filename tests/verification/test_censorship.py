@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from crypto.certificate import IntentCertificate
-from crypto.commitment import (
+from crypto.signing.merkle import merkle_root
+from crypto.signing.messages import (
     AdmissionCertificate,
     BatchRoot,
     Cancellation,
@@ -16,8 +16,8 @@ from crypto.commitment import (
     address_of,
     sign,
 )
-from crypto.merkle import merkle_root
-from darkpool.record import Record
+from crypto.threshold.certificate import IntentCertificate
+from darkpool.record.reader import Record
 from darkpool.verification.censorship import NoOmission, SignedBatch, VenueKeys, prove_omission
 from darkpool.verification.openings import terms_digest
 

@@ -9,25 +9,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crypto.params import TEST_INSECURE_SMALL
-from darkpool import venue as venue_module
-from darkpool import venue_terms as venue_terms_module
-from darkpool.admission.intent import AuctionTerms, SealedSubmission
-from darkpool.admission.orders import Order
-from darkpool.chain_reader import RecordedVenue
-from darkpool.clients import LocalClients
+from crypto.ring.params import TEST_INSECURE_SMALL
+from darkpool.auction import terms as venue_terms_module
+from darkpool.auction.listing import ContractListing
+from darkpool.auction.outcome import Pricing
+from darkpool.auction.terms import VenueTerms
+from darkpool.chain.client import Chain
+from darkpool.chain.reader import RecordedVenue
+from darkpool.cli.demo import verify_twin
 from darkpool.clock import SkippingClock
-from darkpool.demo import verify_twin
 from darkpool.errors import TradingHalted
-from darkpool.listing import ContractListing
-from darkpool.margin.contracts import Contract
-from darkpool.margin.intents import IntentMargin
-from darkpool.margin.market import read_market_form
-from darkpool.margin.portfolio import PortfolioMargin
-from darkpool.margin.scenarios import lot_risk
-from darkpool.outcome import Pricing
-from darkpool.record import Record
-from darkpool.settlement.chain import Chain
+from darkpool.margin.market.instruments import Contract
+from darkpool.margin.market.market import read_market_form
+from darkpool.margin.model.intent_margin import IntentMargin
+from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.margin.model.scenarios import lot_risk
+from darkpool.protocol.intents import AuctionTerms, SealedSubmission
+from darkpool.record.reader import Record
+from darkpool.simulation import venue as venue_module
+from darkpool.simulation.clients import LocalClients
+from darkpool.simulation.order_file import Order
+from darkpool.simulation.result import VenueResult
+from darkpool.simulation.venue import Places, run_orders
 from darkpool.units import (
     AccountLabel,
     InstrumentName,
@@ -38,12 +41,9 @@ from darkpool.units import (
     Side,
     Tick,
 )
-from darkpool.venue import Places, run_orders
-from darkpool.venue_result import VenueResult
-from darkpool.venue_terms import VenueTerms
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
-from tests.margin.houses import MARKET, market, specification
+from tests.support.margin_houses import MARKET, market, specification
 from tests.verification.conftest import Copy, Published
 from tests.verification.test_audit import CHECKS, failed
 

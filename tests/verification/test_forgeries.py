@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crypto import slots
-from crypto.ciphertext import Ciphertext
-from crypto.commitment import address_of, instrument_id, sign
-from crypto.decryption import combine_shares
-from crypto.encryption import add_plain
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.encryption import add_plain
 from crypto.errors import InvalidSignature
-from darkpool.committee.local import Beacon, LocalCommittee, Session
-from darkpool.outcome import Pricing
-from darkpool.record import Record
-from darkpool.record_files import npy_header
+from crypto.ring import slots
+from crypto.signing.messages import address_of, instrument_id, sign
+from crypto.threshold.decryption import combine_shares
+from darkpool.auction.outcome import Pricing
+from darkpool.committee.committee import Beacon, LocalCommittee, Session
+from darkpool.record.files import npy_header
+from darkpool.record.reader import Record
 from darkpool.units import Interval
 from darkpool.verification.audit import audit
 from darkpool.verification.report import AuditReport, Verdict

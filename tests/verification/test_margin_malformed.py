@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from darkpool.record_json import MalformedRecord, from_json, to_json
-from darkpool.record_margin import MarginInputs
+from darkpool.canonical_json import MalformedRecord, from_json, to_json
+from darkpool.record.margin_forms import MarginInputs
 from darkpool.verification.prices import check_market, check_specification
 from darkpool.verification.report import Findings, Unsound
 from darkpool.verification.requirement import LiveIntent, MarginModel

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.commitment import instrument_id
+from crypto.signing.messages import instrument_id
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.margin import caps
-from darkpool.margin.contracts import Specification, SpecificationForm
-from darkpool.margin.market import Market, MarketForm
-from darkpool.margin.portfolio import PortfolioMargin
-from darkpool.margin.scenarios import lot_risk
-from darkpool.record_margin import MarginInputs
+from darkpool.margin.market.instruments import Specification, SpecificationForm
+from darkpool.margin.market.market import Market, MarketForm
+from darkpool.margin.model import caps
+from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.margin.model.scenarios import lot_risk
+from darkpool.record.margin_forms import MarginInputs
 from darkpool.units import Cash, InstrumentName, Lots, PriceUnits
 from darkpool.verification.report import Unsound
 from darkpool.verification.requirement import LiveIntent, MarginModel, Requirement
-from tests.margin.houses import MARKET, specification
+from tests.support.margin_houses import MARKET, specification
 from tests.verification.test_margin_prices import changed, inputs_of, put
 
 FORM = MarketForm.model_validate_json(MARKET)

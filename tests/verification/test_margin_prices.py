@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from crypto.commitment import Domain, PriceReport, address_of, instrument_id, sign
+from crypto.signing.messages import Domain, PriceReport, address_of, instrument_id, sign
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AHEAD_MAX_MS
-from darkpool.margin.contracts import Specification, unix_ms
-from darkpool.margin.market import Market, MarketForm
-from darkpool.margin.scenarios import lot_risk
-from darkpool.record_margin import (
+from darkpool.margin.market.instruments import Specification, unix_ms
+from darkpool.margin.market.market import Market, MarketForm
+from darkpool.margin.model.scenarios import lot_risk
+from darkpool.record.margin_forms import (
     ExpiryRecord,
     MarginInputs,
     MarketRecord,
@@ -26,7 +26,7 @@ from darkpool.record_margin import (
 from darkpool.units import price_units
 from darkpool.verification.prices import PPM, check_market, check_specification
 from darkpool.verification.report import Check, Findings
-from tests.margin.houses import MARKET, specification
+from tests.support.margin_houses import MARKET, specification
 
 DOMAIN = Domain(31_337, bytes(range(20)))
 KEYS = tuple(bytes([number]) * 32 for number in range(1, 5))

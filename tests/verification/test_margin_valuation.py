@@ -14,13 +14,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from darkpool.errors import OutOfBounds
-from darkpool.margin.contracts import Specification, SpecificationForm
-from darkpool.margin.market import MarketForm
-from darkpool.margin.surface import VolatilitySurface
-from darkpool.record_margin import VALUES, MarginInputs
+from darkpool.margin.market.instruments import Specification, SpecificationForm
+from darkpool.margin.market.market import MarketForm
+from darkpool.margin.market.surface import VolatilitySurface
+from darkpool.record.margin_forms import VALUES, MarginInputs
 from darkpool.verification.report import Check, Findings
 from darkpool.verification.valuation import check_risk_arrays
-from tests.margin.houses import MARKET, specification
+from tests.support.margin_houses import MARKET, specification
 from tests.verification.test_margin_prices import add, changed, inputs_of, put
 
 HONEST = inputs_of(specification(), MarketForm.model_validate_json(MARKET))

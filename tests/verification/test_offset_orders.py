@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 from coincurve import PrivateKey
 
-from crypto.commitment import instrument_id
-from crypto.params import TEST_INSECURE_SMALL
-from darkpool.admission.orders import Order
-from darkpool.demo import plain_twin
-from darkpool.outcome import Pricing
-from darkpool.record import Record
-from darkpool.settlement.chain import Chain
+from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.signing.messages import instrument_id
+from darkpool.auction.outcome import Pricing
+from darkpool.chain.client import Chain
+from darkpool.cli.demo import plain_twin
+from darkpool.record.reader import Record
+from darkpool.simulation.order_file import Order
+from darkpool.simulation.result import VenueResult
+from darkpool.simulation.venue import Places, run_orders
 from darkpool.units import InstrumentId, Lots, Side, Tick
-from darkpool.venue import Places, run_orders
-from darkpool.venue_result import VenueResult
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDER_CAP, Intruder
 from darkpool.wargames.minimums import NO_MINIMUM
-from tests.test_attackers import TERMS, require_twin_of_the_rest, run
+from tests.simulation.test_attackers import TERMS, require_twin_of_the_rest, run
 from tests.verification.conftest import Copy, Published, orders_of
 from tests.verification.test_audit import failed
 

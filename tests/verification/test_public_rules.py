@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from darkpool import publishing
+from darkpool.auction import publication as publishing
+from darkpool.auction.listing import OutrightListing
+from darkpool.auction.outcome import Pricing
+from darkpool.chain.evidence import Deployment
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.listing import OutrightListing
-from darkpool.margin.bond import BondTerms
-from darkpool.outcome import Pricing
-from darkpool.record import Record
-from darkpool.record_schema import BalanceRecord, BondRecord, OwnerRecord, RejectionRecord
-from darkpool.settlement.evidence import Deployment
+from darkpool.margin.accounts.bond import BondTerms
+from darkpool.record.forms import BalanceRecord, BondRecord, OwnerRecord, RejectionRecord
+from darkpool.record.reader import Record
 from darkpool.units import (
     AccountId,
     Cash,
@@ -28,9 +28,9 @@ from darkpool.units import (
 from darkpool.verification import accounts, openings, participation
 from darkpool.verification.report import Findings
 from darkpool.verification.requirement import MarginModel
-from tests.intent_margin import intent_margin
-from tests.margin.one_unit import MARGIN, funded
-from tests.reference_prices import terms_on
+from tests.support.intent_margin import intent_margin
+from tests.support.one_unit import MARGIN, funded
+from tests.support.reference_prices import terms_on
 
 
 def account(raw: bytes) -> AccountId:

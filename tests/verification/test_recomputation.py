@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from darkpool.fills.fills import Fill
 from darkpool.fills.priority import priority_permutation
-from darkpool.margin.account import Account
-from darkpool.margin.positions import Position, encode_positions
-from darkpool.record import Record
-from darkpool.record_schema import BalanceRecord
-from darkpool.settlement import balances
+from darkpool.margin.accounts.account import Account
+from darkpool.margin.accounts.positions import Position, encode_positions
+from darkpool.record.forms import BalanceRecord
+from darkpool.record.reader import Record
+from darkpool.settlement import leaves as balances
 from darkpool.units import (
     AccountId,
     Cash,

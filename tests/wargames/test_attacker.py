@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from crypto.errors import OutOfRange
-from crypto.params import TEST_INSECURE_SMALL
-from darkpool.admission.intent import SealedSubmission
+from crypto.ring.params import TEST_INSECURE_SMALL
+from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import Lots
 from darkpool.wargames.attacker import seal_as_attacker
 from darkpool.wargames.combined import CANCELLING, OVER_CAP
 from darkpool.wargames.draft import Vector
 from darkpool.wargames.malformed import MALFORMED
-from tests.admission.conftest import Venue, made_venue
-from tests.crypto.conftest import Epoch
+from tests.support.admission_venue import Venue, made_venue
+from tests.support.epochs import Epoch
 
 RING = TEST_INSECURE_SMALL.order
 DEADLINE_S = 1_900_000_060

@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from crypto.curves import intent_vector, size_max
-from crypto.encryption import encrypt_slots
-from crypto.keys import deal
-from crypto.params import TEST_INSECURE_SMALL
-from crypto.replicated import Committee
-from crypto.seal import Evaluator
-from crypto.wellformed import ShapeSum, shape_weights, shape_words
+from crypto.bfv.encryption import encrypt_slots
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.curves import intent_vector, size_max
+from crypto.circuits.wellformed import ShapeSum, shape_weights, shape_words
+from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.threshold.keys import deal
+from crypto.threshold.replicated import Committee
 from darkpool.wargames.combined import CANCELLING, OVER_CAP
 from darkpool.wargames.draft import TICKS_MIN, Vector, honest_shape
 from darkpool.wargames.malformed import MALFORMED
-from tests.crypto.conftest import Epoch
+from tests.support.epochs import Epoch
 
 RING = TEST_INSECURE_SMALL.order
 TICKS = (TICKS_MIN, 16, TEST_INSECURE_SMALL.ticks_max)

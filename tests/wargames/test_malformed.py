@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
+from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 from darkpool.errors import OutOfBounds
 from darkpool.wargames.combined import CANCELLING, OVER_CAP
 from darkpool.wargames.draft import TICKS_MIN, Vector, honest_shape
 from darkpool.wargames.malformed import MALFORMED
-from tests.crypto.shape_model import BUY, IDENTITIES, SELL, ShapeModel
+from tests.support.shape_model import BUY, IDENTITIES, SELL, ShapeModel
 
 SMALL = TEST_INSECURE_SMALL.order
 T = SMALL.plain_modulus

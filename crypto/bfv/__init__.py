@@ -1,0 +1,1 @@
+"""BFV: ciphertexts, encryption, SEAL, noise."""

@@ -1,0 +1,1 @@
+"""Circuits: what is computed on ciphertexts of intents, and nothing of markets."""

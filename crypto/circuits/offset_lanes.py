@@ -1,0 +1,167 @@
+"""Offset lanes: what is compared with zero to find out which offset orders take from the surplus.
+
+With D and S the sizes of plain orders that the price suits, T the one in a row and T' the other, so
+that T' - T is the surplus E in the row of the short side and -E in the other; x_k an offset order's
+size if the price suits it, B_k the sum of those before it in priority, h_k its minimum less one:
+
+| block | lane of intent k, in either row | bit |
+| --- | --- | --- |
+| 0 | T' - T - 1 - B_k - h_k | it accepts what it is offered |
+| 1 | x_k - 1 | the price suits it |
+| 2 | B_k + x_k - (T' - T) | with it, the surplus is used up |
+
+Blocks begin at quarters of the columns, where instruments stand side by side. All in the order
+ring, on public positions, so every function is deterministic and anybody who has the ciphertexts
+can repeat it to the byte. Why this and nothing else: docs/protocol/minimum.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Final
+
+import numpy as np
+
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.lanes import Lanes, LaneShape, smallest_shape
+from crypto.bfv.products import add_slots, product
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.packing import LaneCiphertext, lane_level, rotate
+from crypto.errors import OutOfRange
+from crypto.ring.params import ParameterSet
+from crypto.ring.slots import column_element, rotation_element
+
+ACCEPTS: Final = 0
+SUITED: Final = 1
+USED_UP: Final = 2
+_QUARTERS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetLayout:
+    """Where the offset lanes of the instruments of one comparison lie.
+
+    Attributes:
+        counts: intents of each instrument.
+    """
+
+    parameters: ParameterSet
+    counts: tuple[int, ...]
+
+    @property
+    def shape(self) -> LaneShape:
+        """The smallest shape that holds all instruments."""
+        return smallest_shape(self.parameters, _QUARTERS * sum(self.counts))
+
+    @property
+    def block(self) -> int:
+        """Columns from one block to the next."""
+        return self.shape.width // _QUARTERS
+
+    def column(self, instrument: int, block: int) -> int:
+        """First column of an instrument's lanes of a block."""
+        return block * self.block + sum(self.counts[:instrument])
+
+    def lanes(self, instrument: int, block: int) -> Lanes:
+        """Lane numbers of an instrument's intents in a block, shape (2, count)."""
+        start = self.column(instrument, block)
+        columns = np.arange(start, start + self.counts[instrument])
+        return np.stack([columns, self.shape.width + columns])
+
+
+def offset_groups(parameters: ParameterSet, counts: dict[int, int]) -> list[list[int]]:
+    """Instruments, by number, whose offset lanes share a comparison; `counts` are their intents."""
+    groups: list[list[int]] = []
+    used = 0
+    for number, count in counts.items():
+        if not groups or _QUARTERS * (used + count) > parameters.comparison.row:
+            groups.append([])
+            used = 0
+        groups[-1].append(number)
+        used += count
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetBook:
+    """What one instrument's offset lanes are made from, at its price.
+
+    Attributes:
+        plain, offset: from `Packer.pack`, of plain and of offset orders.
+        before: from `prefix_sums`, of offset orders.
+        minimums: from `Packer.minimums`.
+    """
+
+    plain: Ciphertext
+    offset: Ciphertext
+    before: Ciphertext
+    minimums: Ciphertext
+
+
+def offset_lanes(
+    evaluator: Evaluator, layout: OffsetLayout, books: Sequence[OffsetBook]
+) -> tuple[LaneCiphertext, ...]:
+    """Lane ciphertexts of the instruments' offset orders, at LANES_LEVEL.
+
+    Depth: one plaintext product after packing, and rotations.
+    """
+    row, shape = layout.parameters.order.row, layout.shape
+    parts: list[list[Ciphertext]] = [[] for _ in range(shape.order_ciphertexts)]
+    constants = np.zeros((shape.order_ciphertexts, 2, row), dtype=np.int64)
+    support = np.zeros((shape.order_ciphertexts, 2, row), dtype=np.bool_)
+    for instrument, book in enumerate(books):
+        count = layout.counts[instrument]
+        surplus = _surplus(evaluator, book.plain, count)
+        for block, lanes in enumerate(_blocks(evaluator, book, surplus)):
+            number, start = divmod(layout.column(instrument, block), row)
+            moved = evaluator.store(rotate(evaluator, lanes, -start))
+            parts[number].append(moved)
+            columns = slice(start, start + count)
+            constants[number, :, columns] = 0 if block == USED_UP else -1
+            support[number, :, columns] = True
+    out = []
+    for number, terms in enumerate(parts):
+        if not terms:
+            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
+        total = add_slots(reduce(Ciphertext.add, terms), constants[number].reshape(-1))
+        out.append(LaneCiphertext(total, support[number].reshape(-1)))
+    return tuple(out)
+
+
+def _surplus(evaluator: Evaluator, packed: Ciphertext, count: int) -> Any:
+    """T' - T at the first `count` slots of either row, else zero."""
+    total = evaluator.load(lane_level(evaluator, packed))
+    swap = column_element(evaluator.ring.degree)
+    total = evaluator.subtract(evaluator.apply_galois(total, swap), total)
+    step = 1
+    while step < evaluator.ring.row:
+        element = rotation_element(evaluator.ring.degree, step)
+        total = evaluator.add(total, evaluator.apply_galois(total, element))
+        step *= 2
+    slots = np.zeros((2, evaluator.ring.row), dtype=np.int64)
+    slots[:, :count] = 1
+    return evaluator.load(product(evaluator.store(total), slots.reshape(-1)))
+
+
+def _blocks(evaluator: Evaluator, book: OffsetBook, surplus: Any) -> tuple[Any, Any, Any]:
+    """Handles of the three blocks without their constants, from slot 0 on."""
+    load, add, subtract = evaluator.load, evaluator.add, evaluator.subtract
+    swap = column_element(evaluator.ring.degree)
+    least = rotate(evaluator, load(lane_level(evaluator, book.minimums)), evaluator.ring.row // 2)
+    least = add(least, evaluator.apply_galois(least, swap))
+    offset, before = load(lane_level(evaluator, book.offset)), load(book.before)
+    left = subtract(surplus, before)
+    return subtract(left, least), offset, subtract(offset, left)
+
+
+def offset_bits(evaluator: Evaluator, layout: OffsetLayout, bits: Ciphertext) -> Ciphertext:
+    """Multiply block 0 by block 1 in the comparison ring: which offset orders fill.
+
+    Every slot holds something: select before opening.
+    """
+    accepts = evaluator.load(bits)
+    element = rotation_element(evaluator.ring.degree, layout.block)
+    suited = evaluator.apply_galois(accepts, element)
+    return evaluator.store(evaluator.multiply(accepts, suited))

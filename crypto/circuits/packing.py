@@ -1,0 +1,272 @@
+"""Packing: one slot of every intent gathered into one ciphertext, and the rotations it takes.
+
+All in the order ring, on public positions, so every function is deterministic and anybody who has
+the ciphertexts can repeat it to the byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, reduce
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from crypto.bfv.ciphertext import Ciphertext, level_basis
+from crypto.bfv.products import coefficient_form, transformed
+from crypto.bfv.seal import Evaluator
+from crypto.errors import OutOfRange
+from crypto.ring.params import RingParameters
+from crypto.ring.ring import Words
+from crypto.ring.slots import lift, rotation_element
+from crypto.threshold.keys import PACKING_RADIX
+
+GROUP: Final = PACKING_RADIX**2
+"""Intents that one packed group holds in neighbouring slots."""
+
+_BEHIND_MINIMUM: Final = 1
+"""Slots from that of minima to the first that has the size in row 1 of every intent."""
+
+LANES_LEVEL: Final = 3
+"""Level of lane ciphertexts in the order ring when they are masked."""
+
+
+def rotate(evaluator: Evaluator, handle: Any, steps: int) -> Any:
+    """Rotate both rows left by any number of steps, as few power-of-two rotations as possible."""
+    row = evaluator.ring.row
+    left = steps % row
+    sign = 1
+    if left > row // 2:
+        left, sign = row - left, -1
+    while left:
+        power = left & -left
+        digit = -power if left & (power << 1) and left != power else power
+        element = rotation_element(evaluator.ring.degree, sign * digit)
+        handle = evaluator.apply_galois(handle, element)
+        left -= digit
+    return handle
+
+
+def power_of_two(count: int) -> int:
+    """The smallest power of two that is at least `count`."""
+    return 1 << max(0, count - 1).bit_length()
+
+
+@dataclass(frozen=True, slots=True)
+class LaneCiphertext:
+    """A ciphertext of lanes that is zero by construction outside `support`, shape (degree,)."""
+
+    ciphertext: Ciphertext
+    support: npt.NDArray[np.bool_]
+
+
+def lane_level(evaluator: Evaluator, ciphertext: Ciphertext) -> Ciphertext:
+    """A ciphertext of the order ring at LANES_LEVEL."""
+    return evaluator.store(evaluator.switch_to(evaluator.load(ciphertext), LANES_LEVEL))
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSizes:
+    """Sizes of all intents of an instrument: slot half + k of row i of `rows[i]` is intent k's.
+
+    Every other slot is zero.
+    """
+
+    rows: tuple[Ciphertext, Ciphertext]
+
+    def add(self, other: PackedSizes) -> PackedSizes:
+        """Sizes of two packers that have no number in common."""
+        first, second = (a.add(b) for a, b in zip(self.rows, other.rows, strict=True))
+        return PackedSizes((first, second))
+
+
+def arranged(evaluator: Evaluator, ciphertext: Ciphertext, index: int) -> Words:
+    """What a packer keeps of intent number `index`, transform form, shape (2, level, degree).
+
+    The ciphertext is rotated right by index mod GROUP, so that neighbours can be added up.
+    """
+    handle = evaluator.load(ciphertext)
+    high, low = divmod(index % GROUP, PACKING_RADIX)
+    for step in (high * PACKING_RADIX, low):
+        if step:
+            handle = evaluator.apply_galois(handle, rotation_element(evaluator.ring.degree, -step))
+    return transformed(evaluator.store(handle))
+
+
+class Packer:
+    """Gathers intents on arrival so that one slot of each can be packed fast after close.
+
+    Sizes, and minima if asked for, are packed while intents arrive, group by group. Memory: one
+    ciphertext an intent.
+    """
+
+    def __init__(self, evaluator: Evaluator, *, with_minimums: bool = False) -> None:
+        self._evaluator = evaluator
+        self._words: list[Words | None] = []
+        self._sizes: dict[int, tuple[Any, Any]] = {}
+        self._with_minimums = with_minimums
+        self._minimums: dict[int, Any] = {}
+
+    @property
+    def count(self) -> int:
+        """Intents that were added, dropped ones too."""
+        return len(self._words)
+
+    def add(self, words: Words) -> None:
+        """Add the next intent, number `count`, as `arranged` made it; holds it, and no copy.
+
+        Raises:
+            OutOfRange: more intents than half a row holds.
+        """
+        ring = self._evaluator.ring
+        if self.count >= ring.row // 2:
+            raise OutOfRange("intents of an auction", f"at most {ring.row // 2}", self.count + 1)
+        self._words.append(None)
+        self.put(self.count - 1, words)
+        self._pack_full_group()
+
+    def _pack_full_group(self) -> None:
+        full = self.count % GROUP == 0
+        if full and any(words is not None for words in self._words[-GROUP:]):
+            group = self.count // GROUP - 1
+            self._sizes[group] = self._group_sizes(group)
+            if self._with_minimums:
+                self._minimums[group] = self._group_minimums(group)
+
+    def skip(self) -> None:
+        """Leave the next number, `count`, to another packer."""
+        self._words.append(None)
+        self._pack_full_group()
+
+    def put(self, number: int, words: Words) -> None:
+        """Put an intent into a place that was dropped, as `arranged` made it for that number."""
+        self._words[number] = words
+        self._forget(number // GROUP)
+
+    def drop(self, number: int) -> None:
+        """Put nothing in the place of an intent; all others keep theirs."""
+        self._words[number] = None
+        self._forget(number // GROUP)
+
+    def _forget(self, group: int) -> None:
+        self._sizes.pop(group, None)
+        self._minimums.pop(group, None)
+
+    def close_gap(self, number: int, words: Words | None) -> None:
+        """Move the last intent to a number that was dropped, as `arranged` made it for that number.
+
+        Where `number` is the last, `words` is None.
+        """
+        self.drop(self.count - 1)
+        self._words.pop()
+        if words is not None:
+            self.put(number, words)
+
+    def _groups(self) -> list[int]:
+        """Groups that any intent is left in: SEAL takes no ciphertext of zeros.
+
+        Raises:
+            OutOfRange: all intents were dropped.
+        """
+        left = sorted({n // GROUP for n, words in enumerate(self._words) if words is not None})
+        if not left:
+            raise OutOfRange("intents to pack", "at least 1", 0)
+        return left
+
+    def pack(self, tick: int) -> Ciphertext:
+        """Slot k of row 0 = demand of intent k at `tick`, of row 1 = its supply; others zero.
+
+        Depth: one plaintext product and rotations.
+
+        Raises:
+            OutOfRange: all intents were dropped.
+        """
+        evaluator, ring = self._evaluator, self._evaluator.ring
+        one_hot = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
+        for index in range(GROUP):
+            one_hot[index, 0, tick + index] = 1
+            one_hot[index, 1, tick + index] = -1
+        weights = lift(ring, one_hot.reshape(GROUP, -1), len(ring.data_primes))
+        live = self._groups()
+        total: Any = None
+        for group in reversed(range(live[-1] + 1)):
+            if total is not None:
+                total = rotate(evaluator, total, -GROUP)
+            if group in live:
+                part = self._group(weights, group)
+                total = part if total is None else evaluator.add(total, part)
+        sizes = evaluator.load(self.sizes().rows[1])
+        total = evaluator.add(
+            rotate(evaluator, total, tick), rotate(evaluator, sizes, ring.row // 2)
+        )
+        return evaluator.store(total)
+
+    def sizes(self) -> PackedSizes:
+        """Sizes of all intents.
+
+        Depth: one plaintext product and rotations.
+
+        Raises:
+            OutOfRange: all intents were dropped.
+        """
+        for group in self._groups():
+            if group not in self._sizes:
+                self._sizes[group] = self._group_sizes(group)
+        demand, supply = zip(*self._sizes.values(), strict=True)
+        evaluator = self._evaluator
+        first, second = reduce(evaluator.add, demand), reduce(evaluator.add, supply)
+        return PackedSizes(
+            (evaluator.store(first), evaluator.store(rotate(evaluator, second, _BEHIND_MINIMUM)))
+        )
+
+    def minimums(self) -> Ciphertext:
+        """Slot half + k of row 1 = minimum less one of offset order k; every other slot is zero.
+
+        Depth: one plaintext product and rotations.
+
+        Raises:
+            OutOfRange: all intents were dropped.
+        """
+        for group in self._groups():
+            if group not in self._minimums:
+                self._minimums[group] = self._group_minimums(group)
+        return self._evaluator.store(reduce(self._evaluator.add, self._minimums.values()))
+
+    def _group_minimums(self, group: int) -> Any:
+        """Handle of one group's minima, at their places among all groups'."""
+        packed = self._group(_slot_weights(self._evaluator.ring, 1, 0), group)
+        return rotate(self._evaluator, packed, -GROUP * group)
+
+    def _group_sizes(self, group: int) -> tuple[Any, Any]:
+        """Handles of one group's sizes in either row, at their places among all groups'.
+
+        In row 1 these are one slot further right.
+        """
+        handles = []
+        for row, behind in ((0, 0), (1, _BEHIND_MINIMUM)):
+            packed = self._group(_slot_weights(self._evaluator.ring, row, behind), group)
+            handles.append(rotate(self._evaluator, packed, -GROUP * group))
+        return handles[0], handles[1]
+
+    def _group(self, weights: Words, group: int) -> Any:
+        ring = self._evaluator.ring
+        levels = len(ring.data_primes)
+        totals = np.zeros((2, levels, ring.degree), dtype=np.uint64)
+        members = self._words[GROUP * group : GROUP * (group + 1)]
+        for index, words in enumerate(members):
+            if words is not None:
+                level_basis(ring, levels).multiply_add(totals, weights[index], words)
+        return self._evaluator.load(coefficient_form(ring, totals))
+
+
+@lru_cache(maxsize=6)
+def _slot_weights(ring: RingParameters, row: int, behind: int) -> Words:
+    """Operands that pick slot half + `behind` of one row of each intent of a group.
+
+    The size fills half a row, so that a shift by less than GROUP still leaves it there.
+    """
+    places = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
+    for index in range(GROUP):
+        places[index, row, ring.row // 2 + behind + index] = 1
+    return lift(ring, places.reshape(GROUP, -1), len(ring.data_primes))

@@ -1,0 +1,260 @@
+"""Price and cap lanes: what is compared with zero to find out whether and where books cross.
+
+Columns of price lanes, for an instrument at offset o with W = the power of two above its T ticks,
+D and S demand and supply, dead lanes -1 so that their bits are 0:
+
+| columns | row 0 | row 1 |
+| --- | --- | --- |
+| o .. o + W - 1 | D(p) - S(p) | S(p) - D(p + 1), and -1 at p = T - 1 |
+| o + W .. o + 2 W - 1 | D(p) - 1 | S(p) - 1 |
+
+Columns of cap lanes follow, one for each intent: its size in row 0, its cap less its size in row 1.
+Then, of instruments that have offset orders, one more for each intent: with h the minimum less one,
+its size less h in row 0 and h in row 1. Of a plain intent, h is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.lanes import Lanes, LaneShape, smallest_shape
+from crypto.bfv.products import add_slots, sum_of_products
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.packing import LaneCiphertext, PackedSizes, lane_level, power_of_two, rotate
+from crypto.errors import OutOfRange
+from crypto.ring.params import ParameterSet
+from crypto.ring.slots import column_element
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLayout:
+    """Where the price and cap lanes of the instruments of one comparison lie.
+
+    Attributes:
+        ticks: T, of every instrument.
+        counts: intents of each instrument; as many cap lanes in either row.
+        offsets: which instruments have offset orders, and so as many lanes of minima; none if it is
+            empty.
+    """
+
+    parameters: ParameterSet
+    ticks: int
+    counts: tuple[int, ...]
+    offsets: tuple[bool, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.offsets and len(self.offsets) != len(self.counts):
+            raise OutOfRange("instruments with offsets", len(self.counts), len(self.offsets))
+        if not 1 <= self.ticks <= self.parameters.ticks_max:
+            raise OutOfRange("ticks of a grid", f"1 .. {self.parameters.ticks_max}", self.ticks)
+
+    @property
+    def instruments(self) -> int:
+        """How many instruments share the comparison."""
+        return len(self.counts)
+
+    @property
+    def width(self) -> int:
+        """W: columns of one block of an instrument."""
+        return power_of_two(self.ticks)
+
+    @property
+    def columns(self) -> int:
+        """Columns up to the last cap lane."""
+        return self._block_offset(len(self._blocks))
+
+    @property
+    def shape(self) -> LaneShape:
+        """The smallest shape that holds all instruments."""
+        return smallest_shape(self.parameters, self.columns)
+
+    def offset(self, instrument: int) -> int:
+        """First column of an instrument's price lanes."""
+        return 2 * self.width * instrument
+
+    @property
+    def _blocks(self) -> tuple[int, ...]:
+        """Columns of every block of cap lanes, in order."""
+        flags = self.offsets or (False,) * self.instruments
+        pairs = zip(self.counts, flags, strict=True)
+        return self.counts + tuple(count if flag else 0 for count, flag in pairs)
+
+    def _block_offset(self, block: int) -> int:
+        """First column of a block of cap lanes; none straddles two ciphertexts."""
+        row, column = self.parameters.order.row, self.offset(self.instruments)
+        for index, count in enumerate(self._blocks[: block + 1]):
+            if column % row + count > row:
+                column = (column // row + 1) * row
+            if index < block:
+                column += count
+        return column
+
+    def cap_offset(self, instrument: int) -> int:
+        """First column of an instrument's cap lanes."""
+        return self._block_offset(instrument)
+
+    def minimum_offset(self, instrument: int) -> int:
+        """First column of an instrument's lanes of minima."""
+        return self._block_offset(self.instruments + instrument)
+
+    def lane(self, row: int, column: int) -> int:
+        """Number of a lane."""
+        return row * self.shape.width + column
+
+    def cap_lanes(self, instrument: int) -> Lanes:
+        """Lane numbers of an instrument's intents, shape (2, count): size, then cap less size.
+
+        With offset orders, shape (4, count): also the size less h, and h.
+        """
+        starts = [self.cap_offset(instrument)]
+        if self.offsets and self.offsets[instrument]:
+            starts.append(self.minimum_offset(instrument))
+        columns = np.add.outer(starts, np.arange(self.counts[instrument]))
+        both_rows = np.stack([columns, self.shape.width + columns], axis=1)
+        return both_rows.reshape(2 * len(starts), -1)
+
+
+def price_groups(
+    parameters: ParameterSet, ticks: int, counts: Sequence[int], offsets: Sequence[bool] = ()
+) -> list[range]:
+    """Instruments, as ranges of their numbers, whose price and cap lanes share a comparison.
+
+    `counts` are the intents of each instrument, `offsets` whether it has offset orders.
+    """
+    groups: list[range] = []
+    start = 0
+    for number in range(1, len(counts) + 1):
+        part = slice(start, number)
+        grown = PriceLayout(parameters, ticks, tuple(counts[part]), tuple(offsets[part]))
+        if number - start > 1 and grown.columns > parameters.comparison.row:
+            groups.append(range(start, number - 1))
+            start = number - 1
+    if counts:
+        groups.append(range(start, len(counts)))
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class SizedBook:
+    """What one instrument's lanes are made from.
+
+    Attributes:
+        aggregate: sum of its plain intents' ciphertexts.
+        sizes: from `Packer.sizes`, of all its intents.
+        caps: public caps in lots by intent, shape (n,).
+        minimums: from `Packer.minimums`, of its offset orders, if there are any.
+    """
+
+    aggregate: Ciphertext
+    sizes: PackedSizes
+    caps: Lanes
+    minimums: Ciphertext | None = None
+
+
+def price_lanes(
+    evaluator: Evaluator, layout: PriceLayout, books: Sequence[SizedBook]
+) -> tuple[LaneCiphertext, ...]:
+    """Lane ciphertexts of the instruments' aggregated curves and caps, at LANES_LEVEL.
+
+    Depth: one plaintext product and rotations.
+    """
+    row = layout.parameters.order.row
+    out = []
+    for number in range(layout.shape.order_ciphertexts):
+        terms: list[tuple[Ciphertext, Lanes]] = []
+        constant = np.zeros((2, row), dtype=np.int64)
+        support = np.zeros((2, row), dtype=np.bool_)
+        for instrument, book in enumerate(books):
+            if layout.offset(instrument) // row == number:
+                _instrument_terms(evaluator, layout, instrument, book.aggregate, terms, constant)
+        for _, weights in terms:
+            support |= weights.reshape(2, row) != 0
+        parts = [sum_of_products(terms)] if terms else []
+        for block in _cap_blocks(layout, books):
+            if block.start // row == number:
+                start = block.start % row
+                columns = slice(start, start + block.second.size)
+                handle = rotate(evaluator, block.lanes(evaluator), row // 2 - start)
+                parts.append(evaluator.store(handle))
+                constant[1, columns] = block.second
+                support[:, columns] = True
+        if not parts:
+            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
+        lanes = add_slots(reduce(Ciphertext.add, parts), constant.reshape(-1))
+        support |= constant != 0
+        out.append(LaneCiphertext(lane_level(evaluator, lanes), support.reshape(-1)))
+    return tuple(out)
+
+
+@dataclass(frozen=True, slots=True)
+class _CapBlock:
+    """A block of cap lanes: its first column, what is added in row 1, and the lanes without that.
+
+    `lanes` gives a handle that has them from slot half on.
+    """
+
+    start: int
+    second: Lanes
+    lanes: Callable[[Evaluator], Any]
+
+
+def _cap_blocks(layout: PriceLayout, books: Sequence[SizedBook]) -> Iterator[_CapBlock]:
+    for instrument, book in enumerate(books):
+        if layout.counts[instrument]:
+            start = layout.cap_offset(instrument)
+            yield _CapBlock(start, book.caps, partial(_sizes, book.sizes))
+        if book.minimums is not None:
+            start = layout.minimum_offset(instrument)
+            lanes = partial(_minimums, book.sizes, book.minimums)
+            yield _CapBlock(start, np.zeros_like(book.caps), lanes)
+
+
+def _sizes(sizes: PackedSizes, evaluator: Evaluator) -> Any:
+    """The sizes, as they are in row 0, negated in row 1."""
+    return evaluator.subtract(evaluator.load(sizes.rows[0]), evaluator.load(sizes.rows[1]))
+
+
+def _minimums(sizes: PackedSizes, minimums: Ciphertext, evaluator: Evaluator) -> Any:
+    """Sizes less h in row 0, h in row 1, where `minimums` has it."""
+    handle = evaluator.load(minimums)
+    across = evaluator.apply_galois(handle, column_element(evaluator.ring.degree))
+    less = evaluator.subtract(evaluator.load(sizes.rows[0]), across)
+    return evaluator.add(less, handle)
+
+
+def _instrument_terms(
+    evaluator: Evaluator,
+    layout: PriceLayout,
+    instrument: int,
+    aggregate: Ciphertext,
+    terms: list[tuple[Ciphertext, Lanes]],
+    constant: Lanes,
+) -> None:
+    width, ticks, row = layout.width, layout.ticks, layout.parameters.order.row
+    start, degree = layout.offset(instrument) % row, evaluator.ring.degree
+    curves = rotate(evaluator, evaluator.load(aggregate), -start)
+    supply = evaluator.subtract(rotate(evaluator, curves, row // 2), curves)
+    swap = column_element(degree)
+    later = evaluator.apply_galois(rotate(evaluator, curves, 1), swap)
+    excess, tie = np.zeros((2, row), dtype=np.int64), np.zeros((2, row), dtype=np.int64)
+    bid, ask = np.zeros((2, row), dtype=np.int64), np.zeros((2, row), dtype=np.int64)
+    excess[0, start : start + ticks] = 1
+    tie[1, start : start + ticks - 1] = 1
+    bid[0, start + width : start + width + ticks] = 1
+    ask[1, start + width : start + width + ticks] = 1
+    for handle, weights in (
+        (curves, excess),
+        (evaluator.apply_galois(supply, swap), -excess),
+        (supply, tie),
+        (later, -tie),
+        (rotate(evaluator, curves, -width), bid),
+        (rotate(evaluator, supply, -width), ask),
+    ):
+        terms.append((evaluator.store(handle), weights.reshape(-1)))
+    constant[:, start : start + 2 * width] = (excess + tie)[:, start : start + 2 * width] - 1

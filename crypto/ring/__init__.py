@@ -1,0 +1,1 @@
+"""Rings: parameters, modular arithmetic, transforms, slots and exact sampling."""

@@ -1,0 +1,1 @@
+"""Signing: typed messages (EIP-712), signatures and Merkle trees."""

@@ -1,0 +1,1 @@
+"""The committee's cryptography: replicated shares, keys, masks, openings, certificates."""

@@ -1,0 +1,318 @@
+"""Jointly random masks, which no single keyper knows.
+
+A mask is Enc(r) in the order ring and the encrypted digits of the same r in the comparison ring.
+
+For mask number i, virtual party j expands 26 signs for each lane from the seed of share j and
+encrypts them deterministically; all its holders compute the same bytes. The product of the signs is
+the XOR of the bits. A lane with r >= t would be wrong and not uniform (one in a thousand): such
+lanes are found by one comparison with t whose bits are opened; their r, useless from then on, is
+opened too and taken out by public subtraction, and a second draw for just those lanes is added.
+
+Source of the idea of bitwise-shared masks for comparison: I. Damgard et al., "Unconditionally
+secure constant-rounds multi-party computation for equality, comparison, bits and exponentiation"
+(TCC 2006).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crypto import labels
+from crypto.bfv.ciphertext import Ciphertext, level_basis, zero
+from crypto.bfv.lanes import (
+    DIGIT_BITS,
+    DIGIT_VALUES,
+    DIGITS,
+    Lanes,
+    LaneShape,
+    digits_of,
+    plain_modulus_bits,
+)
+from crypto.bfv.low_noise import encrypt_low_noise
+from crypto.bfv.products import add_slots, coefficient_form, transformed
+from crypto.bfv.seal import Evaluator
+from crypto.errors import OutOfRange
+from crypto.ring.params import RingParameters
+from crypto.ring.ring import Words
+from crypto.ring.sampling import absorb, derive_seed, signs
+from crypto.threshold.keys import PublicMaterial
+
+TABLE_LEVEL = 5
+"""Level of the digit tables: what the comparison after them needs, and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One draw of mask signs.
+
+    Attributes:
+        epoch: key epoch.
+        number: mask number, used once.
+        attempt: 0 for all lanes, 1 for the lanes that `active` names.
+        active: 0/1 for each lane, shape (L,).
+    """
+
+    epoch: int
+    number: int
+    attempt: int
+    shape: LaneShape
+    active: Lanes
+
+    def __post_init__(self) -> None:
+        if self.attempt not in (0, 1) or self.active.shape != (self.shape.lanes,):
+            raise OutOfRange("attempt of a mask draw", "0 or 1", self.attempt)
+
+    def fields(self) -> tuple[bytes | int, ...]:
+        """What seeds of this draw are bound to: everything that its plaintexts depend on."""
+        active = hashlib.sha256(self.active.astype("<i8").tobytes()).digest()
+        return (self.epoch, self.number, self.attempt, self.shape.lanes, active)
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one virtual party sends for a draw.
+
+    Attributes:
+        order: for each bit, for each ciphertext of the lanes, the encrypted signs.
+        comparison: for each position, for each of the 4 bits of its digit, the encrypted signs.
+    """
+
+    order: tuple[tuple[Ciphertext, ...], ...]
+    comparison: tuple[tuple[Ciphertext, ...], ...]
+
+    def digest(self) -> bytes:
+        """32 bytes over all ciphertexts."""
+        state = hashlib.sha256()
+        for group in (*self.order, *self.comparison):
+            for ciphertext in group:
+                state.update(ciphertext.digest())
+        return state.digest()
+
+
+def contribute(material: PublicMaterial, draw: Draw, share: int, seed: bytes) -> Contribution:
+    """The contribution of virtual party `share`, from the seed of its share.
+
+    Share 0 encrypts its signs already weighted, which saves the noise of weighting later.
+    """
+    bits = plain_modulus_bits(material.parameters.order)
+    draw_seed = derive_seed(labels.MASK_SIGNS, seed, *draw.fields())
+    values = signs(draw_seed, labels.MASK_SIGNS, bits * draw.shape.lanes)
+    values = values.reshape(bits, draw.shape.lanes) * draw.active
+    order = []
+    for k in range(bits):
+        weighted = (
+            _order_weight(material.parameters.order, k) * values[k] if share == 0 else values[k]
+        )
+        rows = draw.shape.to_order(weighted)
+        order.append(
+            tuple(
+                encrypt_low_noise(material.order.public, row, _seed(seed, draw, 0, k, c))
+                for c, row in enumerate(rows)
+            )
+        )
+    comparison = []
+    for position in range(draw.shape.positions):
+        group = []
+        for bit in range(DIGIT_BITS):
+            lanes = _digit_signs(draw, values, position, bit)
+            if share == 0:
+                lanes = lanes * _comparison_weight(material.parameters.comparison)
+            vector = draw.shape.to_comparison(lanes)
+            key = _seed(seed, draw, 1, position, bit)
+            group.append(encrypt_low_noise(material.comparison.public, vector, key))
+        comparison.append(tuple(group))
+    return Contribution(tuple(order), tuple(comparison))
+
+
+def _seed(seed: bytes, draw: Draw, ring: int, first: int, second: int) -> bytes:
+    return derive_seed(labels.MASK_ENCRYPTION, seed, *draw.fields(), ring, first, second)
+
+
+def _order_weight(ring: RingParameters, bit: int) -> int:
+    """-2^(bit - 1) mod t: r = sum over bits of 2^(bit-1) (1 - sign)."""
+    t = ring.plain_modulus
+    return -pow(2, bit, t) * pow(2, -1, t) % t
+
+
+def _comparison_weight(ring: RingParameters) -> int:
+    """-1/2 mod t: bit = (1 - sign) / 2."""
+    return -pow(2, -1, ring.plain_modulus) % ring.plain_modulus
+
+
+def _digit_signs(draw: Draw, values: Lanes, position: int, bit: int) -> Lanes:
+    """Signs of one bit of the digits at a position, (blocks, L); bits above the mask are 0."""
+    rows = []
+    for block in range(draw.shape.blocks):
+        digit = draw.shape.digit(block, position)
+        index = DIGIT_BITS * (DIGITS - 1 - digit) + bit
+        rows.append(values[index] if index < values.shape[0] else draw.active)
+    return np.stack(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMask:
+    """A combined draw: the encrypted mask and its digit tables.
+
+    Attributes:
+        order: Enc(r) for each ciphertext of the lanes, zero at inactive lanes.
+        tables: encrypted [digit = v], transform form, shape (positions, 16, 2, level, degree); zero
+            at inactive lanes.
+    """
+
+    draw: Draw
+    order: tuple[Ciphertext, ...]
+    tables: Words
+
+    def digest(self) -> bytes:
+        """32 bytes over number, shape and all words: what keypers attest."""
+        state = hashlib.sha256(absorb(b"mask", *self.draw.fields()))
+        for ciphertext in self.order:
+            state.update(ciphertext.digest())
+        state.update(np.ascontiguousarray(self.tables).tobytes())
+        return state.digest()
+
+
+class MaskCombiner:
+    """Multiplies contributions into masks; deterministic, without any secret."""
+
+    def __init__(self, material: PublicMaterial, order: Evaluator, comparison: Evaluator) -> None:
+        self._material = material
+        self._order = order
+        self._comparison = comparison
+
+    def combine(self, draw: Draw, contributions: Sequence[Contribution]) -> DrawnMask:
+        """Combine the contributions of all virtual parties, in share order."""
+        order = tuple(
+            self._combine_order(draw, contributions, c) for c in range(draw.shape.order_ciphertexts)
+        )
+        tables = np.stack(
+            [
+                self._digit_table(draw, [c.comparison[p] for c in contributions])
+                for p in range(draw.shape.positions)
+            ]
+        )
+        return DrawnMask(draw, order, tables)
+
+    def _combine_order(
+        self, draw: Draw, contributions: Sequence[Contribution], number: int
+    ) -> Ciphertext:
+        evaluator = self._order
+        total: Any = None
+        bits = len(contributions[0].order)
+        for k in range(bits):
+            factors = [evaluator.load(c.order[k][number]) for c in contributions]
+            left = evaluator.multiply(factors[0], factors[1])
+            right = factors[2] if len(factors) == 3 else evaluator.multiply(factors[2], factors[3])
+            term = evaluator.multiply_only(left, right)
+            total = term if total is None else evaluator.add(total, term)
+        result = evaluator.store(evaluator.relinearise(total))
+        ring = self._material.parameters.order
+        constant = -sum(_order_weight(ring, k) for k in range(bits)) % ring.plain_modulus
+        return add_slots(result, constant * draw.shape.to_order(draw.active)[number])
+
+    def _digit_table(self, draw: Draw, signs_by_party: Sequence[Sequence[Ciphertext]]) -> Words:
+        """[digit = v] for 16 v, transform form, shape (16, 2, TABLE_LEVEL, degree)."""
+        evaluator = self._comparison
+        active = draw.shape.to_comparison(np.stack([draw.active] * draw.shape.blocks))
+        half = pow(2, -1, self._material.parameters.comparison.plain_modulus)
+        bits = []
+        for bit in range(DIGIT_BITS):
+            factors = [evaluator.load(party[bit]) for party in signs_by_party]
+            left = evaluator.multiply(factors[0], factors[1])
+            right = factors[2] if len(factors) == 3 else evaluator.multiply(factors[2], factors[3])
+            product = evaluator.multiply(left, right)
+            bits.append(add_slots(evaluator.store(product), half * active))
+        low = self._one_hot(bits[0], bits[1], active)
+        high = self._one_hot(bits[2], bits[3], active)
+        return self._outer(high, low)
+
+    def _one_hot(self, low: Ciphertext, high: Ciphertext, active: Lanes) -> list[Ciphertext]:
+        """[2 high + low = v] for v = 0 .. 3."""
+        evaluator = self._comparison
+        both = evaluator.store(evaluator.multiply(evaluator.load(low), evaluator.load(high)))
+        one = low.subtract(both)
+        two = high.subtract(both)
+        rest = both.subtract(low).subtract(high)
+        return [add_slots(rest, active), one, two, both]
+
+    def _outer(self, high: Sequence[Ciphertext], low: Sequence[Ciphertext]) -> Words:
+        """high_i * low_j at 4 i + j: nine products, the rest by differences."""
+        evaluator = self._comparison
+
+        def lower(ciphertext: Ciphertext) -> Ciphertext:
+            return evaluator.store(evaluator.switch_to(evaluator.load(ciphertext), TABLE_LEVEL + 1))
+
+        highs = [evaluator.load(lower(c)) for c in high]
+        lows = [evaluator.load(lower(c)) for c in low]
+        grid: dict[tuple[int, int], Ciphertext] = {}
+
+        def settle(handle: Any) -> Ciphertext:
+            return evaluator.store(evaluator.switch_to(handle, TABLE_LEVEL))
+
+        for i in range(1, 4):
+            for j in range(1, 4):
+                grid[i, j] = settle(evaluator.multiply(highs[i], lows[j]))
+            row = settle(highs[i])
+            grid[i, 0] = row.subtract(grid[i, 1]).subtract(grid[i, 2]).subtract(grid[i, 3])
+        for j in range(4):
+            column = settle(lows[j])
+            grid[0, j] = column.subtract(grid[1, j]).subtract(grid[2, j]).subtract(grid[3, j])
+        return np.stack([transformed(grid[i, j]) for i in range(4) for j in range(4)])
+
+
+def replace_lanes(mask: DrawnMask, known: Lanes, second: DrawnMask) -> DrawnMask:
+    """Take out the lanes that `second` is active at, whose old r is `known`, and put `second` in.
+
+    Args:
+        known: the old r of those lanes, anything elsewhere; shape (L,).
+    """
+    shape = mask.draw.shape
+    gone = second.draw.active
+    removed = shape.to_order(-known * gone)
+    order = tuple(
+        add_slots(old.add(new), vector)
+        for old, new, vector in zip(mask.order, second.order, removed, strict=True)
+    )
+    ring = shape.parameters.comparison
+    digits = digits_of(known)
+    tables = np.empty_like(mask.tables)
+    for position in range(shape.positions):
+        at = np.stack([digits[shape.digit(b, position)] for b in range(shape.blocks)])
+        for value in range(DIGIT_VALUES):
+            vector = -shape.to_comparison((at == value).astype(np.int64) * gone)
+            tables[position, value] = _add_to_transformed(
+                ring, mask.tables[position, value], second.tables[position, value], vector
+            )
+    return DrawnMask(mask.draw, order, tables)
+
+
+def _add_to_transformed(ring: RingParameters, a: Words, b: Words, values: Lanes) -> Words:
+    public = transformed(add_slots(zero(ring, a.shape[1]), values))
+    basis = level_basis(ring, a.shape[1])
+    total: Words = basis.add(basis.add(a, b), public)
+    return total
+
+
+def digit_values(mask: DrawnMask, position: int) -> Ciphertext:
+    """Encrypted digits of one position, in all blocks, at TABLE_LEVEL."""
+    ring = mask.draw.shape.parameters.comparison
+    basis = level_basis(ring, TABLE_LEVEL)
+    weights = np.zeros((DIGIT_VALUES, TABLE_LEVEL, ring.degree), dtype=np.uint64)
+    weights[:] = np.arange(DIGIT_VALUES, dtype=np.uint64)[:, None, None]
+    return coefficient_form(ring, basis.weighted_sum(weights, mask.tables[position]))
+
+
+def known_lanes(shape: LaneShape, digits: Sequence[Lanes]) -> Lanes:
+    """Lane values (L,) of opened digits, one slot vector (degree,) for each position."""
+    total = np.zeros(shape.lanes, dtype=np.int64)
+    for position, vector in enumerate(digits):
+        rows = vector.reshape(2, shape.blocks, shape.width)
+        for block in range(shape.blocks):
+            shift = DIGIT_BITS * (DIGITS - 1 - shape.digit(block, position))
+            total += rows[:, block].reshape(shape.lanes) << shift
+    return total

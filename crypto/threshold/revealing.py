@@ -1,0 +1,253 @@
+"""The one way to open anything.
+
+A ciphertext is opened only as a `CoveredCiphertext`, and there are two ways to make one: *masked*
+(a fresh joint mask added on every lane, everything else zero) and *selected* (a plaintext product
+that zeroes every slot but those whose value the public result implies). `reveal` collects the
+decryption shares of all virtual parties, compares the holders' digests before any bytes move,
+states the noise budget before (guaranteed) and after (measured), and refuses a result with a value
+in a slot that had to be zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.lanes import Lanes
+from crypto.bfv.products import sum_of_products
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.packing import LaneCiphertext
+from crypto.errors import HoldersDisagree, MalformedCiphertext, MissingShare, UncoveredSlot
+from crypto.ring import slots
+from crypto.ring.ring import Words
+from crypto.threshold.attestation import OpeningEntry, share_purpose
+from crypto.threshold.decryption import budget_bits_min, combine_shares
+from crypto.threshold.masks import DrawnMask
+from crypto.threshold.replicated import Agreement, Committee, agree, share_digest
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredCiphertext:
+    """A ciphertext that may be opened: made by `masked` or `selected`, never directly.
+
+    Attributes:
+        support: slots that may be other than zero, shape (degree,).
+        mask_number: the mask that covers the support, or None where the support was selected.
+        mask_part: which ciphertext of that mask, or None.
+    """
+
+    ciphertext: Ciphertext
+    support: Flags
+    mask_number: int | None
+    mask_part: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningRequest:
+    """What keypers are asked to open.
+
+    Attributes:
+        context: 32 bytes that name the auction and its final batch root.
+        sequence: number of the opening in that context.
+        purpose: what is opened, in words.
+    """
+
+    context: bytes
+    epoch: int
+    sequence: int
+    purpose: str
+    covered: CoveredCiphertext
+
+    def share_purpose(self) -> bytes:
+        """What the digests of the shares are bound to."""
+        return share_purpose(self.context, self.sequence, self.purpose)
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """An opening as it is published.
+
+    Attributes:
+        values: slots in [0, t), shape (degree,).
+        shares: decryption shares in share order, each of shape (level, degree).
+        share_digests: what the holders announced and agreed on for each, 32 bytes.
+        budget_before_bits: the least noise budget for which the flooding argument holds.
+        budget_after_bits: what was left after flooding.
+        liars: keypers that failed, were outvoted, or sent other bytes than they announced.
+    """
+
+    request: OpeningRequest
+    values: npt.NDArray[np.int64]
+    shares: tuple[Words, ...]
+    share_digests: tuple[bytes, ...]
+    budget_before_bits: int
+    budget_after_bits: int
+    liars: tuple[int, ...]
+
+    def entry(self) -> OpeningEntry:
+        """What every keyper that answered has written down of this opening."""
+        covered = self.request.covered
+        return OpeningEntry(
+            self.request.purpose,
+            covered.ciphertext.digest(),
+            covered.mask_number,
+            covered.mask_part,
+            dict(enumerate(self.share_digests)),
+        )
+
+
+class Numbered(Protocol):
+    """Anybody who is known by a keyper number."""
+
+    @property
+    def number(self) -> int:
+        """Keyper number."""
+
+
+Answer = TypeVar("Answer")
+Party = TypeVar("Party", bound=Numbered)
+
+
+class ShareHolder(Numbered, Protocol):
+    """What `reveal` needs of a keyper, near or far."""
+
+    def announce(self, request: OpeningRequest) -> dict[int, bytes]:
+        """Digests of the decryption shares that the keyper holds, by share number."""
+
+    def send(self, request: OpeningRequest, share: int) -> Words:
+        """The bytes behind an announced digest, shape (level, degree)."""
+
+
+def masked(
+    evaluator: Evaluator, lanes: LaneCiphertext, mask: DrawnMask, part: int
+) -> CoveredCiphertext:
+    """Add part number `part` of a mask to lane ciphertext number `part`.
+
+    Raises:
+        UncoveredSlot: a lane that the mask does not cover.
+    """
+    active = mask.draw.shape.to_order(np.ones(mask.draw.shape.lanes, dtype=np.int64))[part] == 1
+    outside = np.flatnonzero(lanes.support & ~active)
+    if outside.size:
+        raise UncoveredSlot("masked lanes", int(outside[0]))
+    noise = evaluator.switch_to(evaluator.load(mask.order[part]), lanes.ciphertext.level)
+    total = lanes.ciphertext.add(evaluator.store(noise))
+    return CoveredCiphertext(total, active, mask.draw.number, part)
+
+
+def selected(
+    evaluator: Evaluator, ciphertext: Ciphertext, keep: Flags, level: int
+) -> CoveredCiphertext:
+    """Zero every slot but those of `keep`, shape (degree,), and drop to `level`."""
+    return selected_sum(evaluator, [(ciphertext, keep.astype(np.int64))], level)
+
+
+def selected_sum(
+    evaluator: Evaluator, terms: Sequence[tuple[Ciphertext, Lanes]], level: int
+) -> CoveredCiphertext:
+    """Sum of products with slot vectors, shape (degree,); slots that all of them zero are zero."""
+    total = sum_of_products(terms)
+    lowered = evaluator.store(evaluator.switch_to(evaluator.load(total), level))
+    keep: Flags = np.any([weights != 0 for _, weights in terms], axis=0)
+    return CoveredCiphertext(lowered, keep, None, None)
+
+
+def reveal(
+    request: OpeningRequest, committee: Committee, holders: Sequence[ShareHolder]
+) -> Revealed:
+    """Open a covered ciphertext with the keypers that answer.
+
+    A keyper that fails, in whatever way, is one that does not answer.
+
+    Raises:
+        MissingShare, HoldersDisagree: as `agree`, or nobody sends what was announced; where keypers
+            failed instead of answering, the failure of the first of them.
+        TooLittleMargin: the level allows no flooding, or the result may be wrong.
+        UncoveredSlot: a slot outside the support is not zero.
+    """
+    ciphertext = request.covered.ciphertext
+    before = budget_bits_min(ciphertext.ring, ciphertext.level)
+    announced, failures = ask(holders, lambda holder: _announced(holder, request))
+    try:
+        agreements = [_agreement(committee, share, announced) for share in committee.members]
+    except (MissingShare, HoldersDisagree) as error:
+        raise next(iter(failures.values()), error) from None
+    liars = {liar for agreement in agreements for liar in agreement.liars} | set(failures)
+    shares = tuple(_collect(request, agreement, holders, liars) for agreement in agreements)
+    decoded = combine_shares(ciphertext, shares, committee.size)
+    values = slots.decode(ciphertext.ring, decoded.coefficients)
+    outside = np.flatnonzero((values != 0) & ~request.covered.support)
+    if outside.size:
+        raise UncoveredSlot(request.purpose, int(outside[0]))
+    return Revealed(
+        request,
+        values,
+        shares,
+        tuple(agreement.digest for agreement in agreements),
+        before,
+        decoded.budget_bits,
+        tuple(sorted(liars)),
+    )
+
+
+def ask(
+    parties: Iterable[Party], question: Callable[[Party], Answer]
+) -> tuple[dict[int, Answer], dict[int, Exception]]:
+    """Put a question to every keyper: answers and failures by number, in the order asked.
+
+    One keyper may be corrupt, so what it raises is its failure and nobody else's.
+    """
+    answers, failures = {}, {}
+    for party in parties:
+        try:
+            answers[party.number] = question(party)
+        except Exception as error:  # noqa: BLE001  # a corrupt keyper may raise anything
+            failures[party.number] = error
+    return answers, failures
+
+
+def _announced(holder: ShareHolder, request: OpeningRequest) -> dict[int, bytes]:
+    digests = dict(holder.announce(request))
+    for share, digest in digests.items():
+        if not isinstance(digest, bytes):
+            raise MalformedCiphertext(f"digest of share {share}", "bytes", type(digest).__name__)
+    return digests
+
+
+def _agreement(
+    committee: Committee, share: int, announced: dict[int, dict[int, bytes]]
+) -> Agreement:
+    digests = {i: answers[share] for i, answers in announced.items() if share in answers}
+    return agree(committee, share, digests)
+
+
+def _collect(
+    request: OpeningRequest,
+    agreement: Agreement,
+    holders: Sequence[ShareHolder],
+    liars: set[int],
+) -> Words:
+    """The agreed share from the first holder that sends it; those that send else join `liars`."""
+    shape = request.covered.ciphertext.words.shape[1:]
+    refused = []
+    for holder in holders:
+        if holder.number == agreement.share or holder.number in agreement.liars:
+            continue
+        sent, _ = ask([holder], lambda holder: holder.send(request, agreement.share))
+        words = sent.get(holder.number)
+        if isinstance(words, np.ndarray) and words.shape == shape and words.dtype == np.uint64:
+            octets = np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
+            if share_digest(agreement.share, request.share_purpose(), octets) == agreement.digest:
+                return words
+        refused.append(holder.number)
+        liars.add(holder.number)
+    if refused:
+        raise HoldersDisagree(agreement.share, tuple(refused))
+    raise MissingShare(agreement.share, 1, 0)

@@ -1,0 +1,1 @@
+"""The spine: an interval of auctions, from sealed submissions to a settled record."""

@@ -1,0 +1,158 @@
+"""What a venue lists: contracts, the market that they are valued at, and their price grids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Final, Protocol
+
+from darkpool.errors import InvalidGrid, OutOfBounds
+from darkpool.limits import CONTRACT_MULTIPLIER_MAX, MARGIN_RATE_ONE_PPM
+from darkpool.margin.accounts.accounts import UnknownContract
+from darkpool.margin.market.forms import validated
+from darkpool.margin.market.instruments import Contract, Specification, SpecificationForm
+from darkpool.margin.market.market import PRICE_MAX, Market, MarketForm
+from darkpool.margin.model.scenarios import lot_risk
+from darkpool.units import InstrumentName, PriceGrid
+
+MARGIN_RATE_DEFAULT_PPM: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What some instruments are: contracts of a specification, with prices and grids."""
+
+    specification: Specification
+    market: MarketForm
+    grids: Mapping[InstrumentName, PriceGrid]
+
+
+class Listing(Protocol):
+    """Knows what can be traded."""
+
+    def of(self, names: Iterable[InstrumentName]) -> Listed:
+        """What is published of the instruments that are traded in an interval.
+
+        Raises:
+            BadInput: there is no such listing, or none of these instruments.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class OutrightListing:
+    """Every instrument is a perpetual swap on an underlying of its own, at one reference price.
+
+    Margin is a part of the value: `margin_rate_ppm` is the price range, with no other charges and
+    no offsets.
+
+    Raises:
+        OutOfBounds: a rate or multiplier that no contract has.
+        InvalidGrid: a reference price that no underlying has.
+    """
+
+    grid: PriceGrid
+    margin_rate_ppm: int = MARGIN_RATE_DEFAULT_PPM
+    multiplier: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin_rate_ppm <= MARGIN_RATE_ONE_PPM:
+            bounds = (0, MARGIN_RATE_ONE_PPM, self.margin_rate_ppm)
+            raise OutOfBounds("margin rate in ppm", *bounds)
+        if not 1 <= self.multiplier <= CONTRACT_MULTIPLIER_MAX:
+            raise OutOfBounds("contract multiplier", 1, CONTRACT_MULTIPLIER_MAX, self.multiplier)
+        if not 0 < self.grid.reference <= PRICE_MAX:
+            expected = f"above 0 and up to {PRICE_MAX}"
+            raise InvalidGrid("reference price", expected, f"{self.grid.reference:f}")
+
+    def of(self, names: Iterable[InstrumentName]) -> Listed:
+        """Contracts, prices and grids of some instruments."""
+        chosen, price = list(dict.fromkeys(names)), f"{self.grid.reference:f}"
+        data = {
+            "version": 1,
+            "name": "outright",
+            "initial": MARGIN_RATE_ONE_PPM,
+            "horizon_ms": 0,
+            "underlyings": [self._underlying(name) for name in chosen],
+            "contracts": [
+                {
+                    "name": name,
+                    "kind": "perpetual",
+                    "underlying": name,
+                    "multiplier": self.multiplier,
+                    "tick_size": f"{self.grid.tick_size:f}",
+                }
+                for name in chosen
+            ],
+        }
+        quotes = [{"name": name, "index": price, "perpetual": price} for name in chosen]
+        market = {"version": 1, "time": datetime.now(UTC), "underlyings": quotes}
+        return Listed(
+            Specification(validated(SpecificationForm, "outright contracts", data)),
+            validated(MarketForm, "outright market", market),
+            dict.fromkeys(chosen, self.grid),
+        )
+
+    def _underlying(self, name: InstrumentName) -> dict[str, Any]:
+        nothing = ("tail_weight", "volatility_up", "volatility_down", "basis", "short_option")
+        return {
+            "name": name,
+            "price_range": self.margin_rate_ppm,
+            "tail_multiple": MARGIN_RATE_ONE_PPM,
+            "concentration_from": 0,
+            "concentration": 0,
+            **dict.fromkeys(nothing, 0),
+        }
+
+
+@dataclass(frozen=True)
+class ContractListing:
+    """Contracts of a specification; each grid lies around what its contract is worth."""
+
+    specification: Specification
+    market: MarketForm
+    ticks: int
+
+    @cached_property
+    def grids(self) -> dict[InstrumentName, PriceGrid]:
+        """Of all contracts that have not expired.
+
+        The reference is the value rounded down to a price unit, then to the nearest multiple of the
+        contract's tick size, halves up.
+
+        Raises:
+            InvalidGrid: there is no grid of so many ticks.
+            InvalidFile, NoPrice, OutOfBounds: see `Market` and `lot_risk`.
+        """
+        market = Market("market", self.market)
+        contracts = tuple(self.specification.contracts.values())
+        values = lot_risk(self.specification, market, contracts).low[:, 0].tolist()
+        return {
+            contract.name: self._grid(contract, value)
+            for contract, value in zip(contracts, values, strict=True)
+            if not market.has_expired(contract)
+        }
+
+    def _grid(self, contract: Contract, value: int) -> PriceGrid:
+        step = contract.tick_size
+        reference = (value + step // 2) // step * step
+        try:
+            return PriceGrid.of_units(step, reference, self.ticks)
+        except InvalidGrid as error:
+            what = f"{error.parameter} of {contract.name}"
+            raise InvalidGrid(what, error.expected, error.got) from None
+
+    def of(self, names: Iterable[InstrumentName]) -> Listed:
+        """The whole specification and market, and the grids of some contracts.
+
+        Raises:
+            UnknownContract: one that is not in the specification, or has expired.
+            InvalidGrid, InvalidFile, NoPrice, OutOfBounds: see `grids`.
+        """
+        chosen = list(dict.fromkeys(names))
+        for name in chosen:
+            if name not in self.grids:
+                raise UnknownContract("one of the specification that has not expired", name)
+        grids = {name: self.grids[name] for name in chosen}
+        return Listed(self.specification, self.market, grids)

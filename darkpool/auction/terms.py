@@ -1,0 +1,79 @@
+"""What the operator of a venue lays down before the orders come."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from darkpool.auction.listing import Listing
+from darkpool.auction.outcome import Pricing
+from darkpool.errors import OutOfBounds
+from darkpool.limits import (
+    CASH_DECIMALS,
+    INTENTS_PER_AUCTION_MAX,
+    OWNERS_MIN_DEFAULT,
+    REFERENCE_AGE_AT_CLOSE_MAX_MS,
+)
+from darkpool.margin.accounts.bond import BondTerms
+from darkpool.margin.market.feeds import FeedTerms
+from darkpool.protocol.intents import CAP_MIN_DEFAULT
+from darkpool.units import AccountId, Cash, Lots, require_bucket
+
+KEYPERS_MIN: Final = 3
+KEYPERS_MAX: Final = 4
+BOND: Final = Cash(1_000 * 10**CASH_DECIMALS)
+"""A thousand units of the currency."""
+BOND_CHARGE_PPM: Final = 100_000
+"""A tenth of the bond."""
+PRICE_REPORTERS: Final = 4
+PRICE_STEP_MAX_PPM: Final = 100_000
+"""How far a number may move at once without a dispute."""
+PRICE_SETTLE_MS: Final = 60_000
+
+_NOBODY: Final = AccountId("0x" + "00" * 20)
+
+
+@dataclass(frozen=True, slots=True)
+class VenueTerms:
+    """What the operator lays down before the orders come.
+
+    Attributes:
+        listing: what can be traded.
+        keypers: size of the committee, 3 or 4.
+        owners_min: distinct owners without whom an instrument opens nothing.
+        cap_min: the least public cap, a bucket.
+        bond: what an account holds while it has intents, in cash units.
+        bond_charge_ppm: the part of it that a malformed intent costs, in parts per million.
+
+    Raises:
+        OutOfBounds: another number of keypers or owners, a minimum cap that is no bucket, or a bond
+            that `BondTerms` does not have.
+    """
+
+    listing: Listing
+    pricing: Pricing
+    keypers: int
+    owners_min: int = OWNERS_MIN_DEFAULT
+    cap_min: Lots = CAP_MIN_DEFAULT
+    bond: Cash = BOND
+    bond_charge_ppm: int = BOND_CHARGE_PPM
+
+    def __post_init__(self) -> None:
+        if not KEYPERS_MIN <= self.keypers <= KEYPERS_MAX:
+            raise OutOfBounds("keypers", KEYPERS_MIN, KEYPERS_MAX, self.keypers)
+        if not 1 <= self.owners_min <= INTENTS_PER_AUCTION_MAX:
+            raise OutOfBounds("owners", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
+        require_bucket("minimum cap", self.cap_min)
+        self.bond_terms(_NOBODY)
+
+    def bond_terms(self, treasury: AccountId) -> BondTerms:
+        """Bond of every account, with the account that charges go to."""
+        return BondTerms(self.bond, self.bond_charge_ppm, treasury)
+
+
+def feed_terms(reporters: tuple[AccountId, ...]) -> FeedTerms:
+    """When a number of the market counts; it stays fresh for as long as an interval may last."""
+    return FeedTerms(
+        reporters,
+        REFERENCE_AGE_AT_CLOSE_MAX_MS,
+        PRICE_STEP_MAX_PPM,
+        PRICE_SETTLE_MS,
+    )

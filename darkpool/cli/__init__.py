@@ -1,0 +1,1 @@
+"""The command line: commands, one file each, and what they print."""

@@ -1,0 +1,204 @@
+"""What the command line reads: numbers, files, and what the environment says of a chain."""
+
+from __future__ import annotations
+
+import os
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import typer
+
+from darkpool.errors import BadInput
+from darkpool.limits import DECIMAL_DIGITS_MAX
+
+if TYPE_CHECKING:
+    from darkpool.auction.listing import ContractListing, OutrightListing
+    from darkpool.margin.market.instruments import Specification
+
+CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
+OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
+CONTRACTS_NAME: Final = "contracts.toml"
+MARGIN_FILE_MAX_BYTES: Final = 16 << 20
+
+_DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_WHOLE: Final = re.compile(r"-?[0-9]+")
+_KEY: Final = re.compile(r"(0x)?([0-9a-fA-F]{64})")
+
+
+class InvalidChainKey(BadInput):
+    """The environment's private key is none; its value is never shown."""
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"{CHAIN_KEY_VARIABLE}: expected 64 hexadecimal digits, got {got}")
+        self.got = got
+
+
+class InvalidChainUrl(BadInput):
+    """The address of a node is none; it is never shown, because it may hold credentials."""
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"chain: expected http:// or https:// and a host, got {got}")
+        self.got = got
+
+
+class InvalidListing(BadInput):
+    """Options that do not say what is traded, or say it twice."""
+
+    def __init__(self, got: str) -> None:
+        expected = "--tick and --reference, or --market"
+        super().__init__(f"what is traded: expected {expected}, got {got}")
+        self.got = got
+
+
+class UnreadableFile(BadInput):
+    """A file that was named cannot be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: expected a file that can be read, got {reason}")
+        self.path, self.reason = path, reason
+
+
+def decimal(text: str) -> Decimal:
+    """A decimal number.
+
+    Raises:
+        BadParameter: anything but digits with at most one point.
+    """
+    if len(text) > DECIMAL_DIGITS_MAX or not _DECIMAL.fullmatch(text):
+        raise typer.BadParameter(
+            f"expected a number in digits with at most one point, got {text!a}"
+        )
+    return Decimal(text)
+
+
+def whole(value: str | int) -> int:
+    """A whole number.
+
+    Raises:
+        BadParameter: anything but digits.
+    """
+    text = str(value)  # a default comes as the number that it is
+    if len(text) > DECIMAL_DIGITS_MAX or not _WHOLE.fullmatch(text):
+        raise typer.BadParameter(f"expected a whole number, got {text!a}")
+    return int(text)
+
+
+def read_text(path: Path) -> str:
+    """The beginning of a text file.
+
+    Raises:
+        UnreadableFile: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(OPENING_FILE_READ_MAX_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        raise UnreadableFile(path, str(error.strerror)) from None
+
+
+def read_whole(path: Path, bytes_max: int) -> str:
+    """A text file in UTF-8.
+
+    Raises:
+        UnreadableFile: it cannot be read, is longer than `bytes_max`, or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(bytes_max + 1)
+    except OSError as error:
+        raise UnreadableFile(path, str(error.strerror)) from None
+    if len(data) > bytes_max:
+        raise UnreadableFile(path, f"more than {bytes_max} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise UnreadableFile(path, "bytes that are not UTF-8") from None
+
+
+def specification_of(market: Path, contracts: Path | None) -> Specification:
+    """The specification of a market: beside it, if nobody says otherwise.
+
+    Raises:
+        UnreadableFile, InvalidFile: it cannot be used.
+    """
+    from darkpool.margin.market.instruments import read_specification
+
+    source = contracts or market.parent / CONTRACTS_NAME
+    return read_specification(str(source), read_whole(source, MARGIN_FILE_MAX_BYTES))
+
+
+def listing_of(
+    tick: Decimal | None,
+    reference: Decimal | None,
+    ticks: int,
+    margin_rate_ppm: int | None,
+    multiplier: int | None,
+    contracts: Path | None,
+    market: Path | None,
+) -> OutrightListing | ContractListing:
+    """What is traded: contracts of a specification, or outright instruments at one price.
+
+    Raises:
+        InvalidListing: neither of the two, or both.
+        BadInput: files that cannot be used, or no such grid.
+    """
+    from darkpool.auction.listing import MARGIN_RATE_DEFAULT_PPM, ContractListing, OutrightListing
+    from darkpool.units import PriceGrid
+
+    outright = {"--tick": tick, "--reference": reference, "--margin-rate": margin_rate_ppm}
+    outright |= {"--multiplier": multiplier}
+    given = outright | {"--contracts": contracts, "--market": market}
+    named = [name for name, value in given.items() if value is not None]
+    if tick is not None and reference is not None and set(named) <= set(outright):
+        rate_ppm = MARGIN_RATE_DEFAULT_PPM if margin_rate_ppm is None else margin_rate_ppm
+        grid = PriceGrid(tick, reference, ticks)
+        return OutrightListing(grid, rate_ppm, 1 if multiplier is None else multiplier)
+    if market is None or set(named) & set(outright):
+        raise InvalidListing(" and ".join(named) or "nothing")
+
+    from darkpool.margin.market.market import Market, read_market_form
+
+    specification = specification_of(market, contracts)
+    form = read_market_form(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
+    Market(str(market), form)
+    return ContractListing(specification, form, ticks)
+
+
+def require_url(url: str | None) -> None:
+    """Check the address of a node, if one was given.
+
+    Raises:
+        InvalidChainUrl: it is none.
+    """
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # half a bracket, or a port that is no number
+        usable = False
+    if not usable:
+        raise InvalidChainUrl(f"{len(url)} characters that are something else")
+
+
+def chain_key() -> bytes | None:
+    """Private key that transactions are signed with, if the environment has one.
+
+    Raises:
+        InvalidChainKey: it is none.
+    """
+    text = os.environ.get(CHAIN_KEY_VARIABLE)
+    if text is None:
+        return None
+    match = _KEY.fullmatch(text)
+    if match is None:
+        raise InvalidChainKey(f"{len(text)} characters that are something else")
+    from crypto.signing.messages import SECP256K1_ORDER
+
+    key = bytes.fromhex(match[2])
+    if not 0 < int.from_bytes(key) < SECP256K1_ORDER:
+        raise InvalidChainKey("a number that is no private key of secp256k1")
+    return key

@@ -1,0 +1,133 @@
+"""`darkpool margin`: what a portfolio needs, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from darkpool.cli.arguments import (
+    CONTRACTS_NAME,
+    MARGIN_FILE_MAX_BYTES,
+    read_whole,
+    specification_of,
+    whole,
+)
+from darkpool.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from darkpool.margin.market.instruments import Contract, Specification
+    from darkpool.margin.market.market import Market
+    from darkpool.margin.model.caps import Holdings
+
+
+class InvalidAddition(BadInput):
+    """What is to be added to a portfolio is no number of lots of a contract."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"--add: expected {expected}, got {got}")
+        self.expected = expected
+        self.got = got
+
+
+class NoPlotting(BadInput):
+    """The package that draws is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("--plot: expected matplotlib, `pip install 'darkpool[plot]'`, got none")
+
+
+class UnwritablePicture(BadInput):
+    """A picture that cannot be written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: expected a picture that can be written, got {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def margin(
+    portfolio: Annotated[Path, typer.Argument(metavar="PORTFOLIO.json", show_default=False)],
+    market: Annotated[
+        Path,
+        typer.Option(metavar="FILE", show_default=False, help="Prices: index, forwards, smiles."),
+    ],
+    contracts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help=f"Contracts and risk parameters; else {CONTRACTS_NAME} beside the market file.",
+        ),
+    ] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONTRACT=LOTS",
+            show_default=False,
+            help="What if: so many lots more, at their value; below zero sold. Repeat for more.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw profit and loss over price and volatility."),
+    ] = None,
+) -> None:
+    """Compute the portfolio margin of PORTFOLIO.json, and what it comes from.
+
+    Equity is collateral less what positions cost and plus what they are worth. Below initial margin
+    no risk may be added; below maintenance margin positions are closed. docs/margin.md has the
+    model and the forms of the files.
+    """
+    from darkpool.cli.margin_tables import margin_document, print_margin
+    from darkpool.cli.tables import exact_json, output
+    from darkpool.margin.market.market import read_market
+    from darkpool.margin.report.portfolio_file import read_portfolio
+    from darkpool.margin.report.report import added_at_value, margin_report
+
+    specification = specification_of(market, contracts)
+    prices = read_market(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
+    text = read_whole(portfolio, MARGIN_FILE_MAX_BYTES)
+    held = read_portfolio(str(portfolio), text, specification)
+    report = margin_report(specification, prices, *held)
+    after = None
+    if add:
+        more = [_addition(text, specification) for text in add]
+        held = added_at_value(specification, prices, *held, more)
+        after = margin_report(specification, prices, *held)
+    if plot is not None:
+        _draw(plot, prices, *held)
+    if as_json:
+        later = {} if after is None else {"after": margin_document(after)}
+        typer.echo(exact_json(margin_document(report) | later))
+    else:
+        print_margin(output(), report, after)
+
+
+def _addition(text: str, specification: Specification) -> tuple[Contract, int]:
+    from darkpool.margin.report.portfolio_file import LOTS_MAX
+    from darkpool.units import InstrumentName
+
+    name, _, lots = text.rpartition("=")
+    contract = specification.contracts.get(InstrumentName(name))
+    if contract is None:
+        raise InvalidAddition("CONTRACT=LOTS with a contract of the specification", ascii(text))
+    number = whole(lots)
+    if abs(number) > LOTS_MAX:
+        raise InvalidAddition(f"at most {LOTS_MAX} lots", lots)
+    return contract, number
+
+
+def _draw(path: Path, market: Market, contracts: Sequence[Contract], holdings: Holdings) -> None:
+    try:
+        from darkpool.margin.report.picture import draw
+    except ModuleNotFoundError:
+        raise NoPlotting from None
+    try:
+        draw(path, market, contracts, holdings.net)
+    except (OSError, ValueError) as error:
+        raise UnwritablePicture(path, str(error)) from None

@@ -1,0 +1,96 @@
+"""The agent of one account: it makes what the account sends in every interval.
+
+A standing order is sealed afresh for each interval; an interval without one gets cover traffic.
+What leaves tells neither from the other: both are planned, sealed, kept and sent by the same code,
+under the same cap, and have the same length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from crypto.signing.messages import address_of
+from darkpool.client.errors import ForeignStore, UnknownIntent
+from darkpool.client.opening_file import OpeningFile
+from darkpool.client.plan import CoverPolicy, interval_plan, interval_terms
+from darkpool.client.sealing import seal_intent
+from darkpool.client.store import AgentStore
+from darkpool.protocol.intents import AuctionTerms, SealedSubmission
+from darkpool.units import InstrumentId, Interval, account_bytes
+
+
+class Agent:
+    """Seals what a store's orders, and cover traffic, send.
+
+    Args:
+        store: the account's; orders are placed there, and results applied.
+        account_key: secp256k1 private key of the account, 32 bytes; it is never stored.
+        cover: by instrument that is to have cover traffic.
+
+    Raises:
+        ForeignStore: the key is not that of the store's account.
+    """
+
+    def __init__(
+        self, store: AgentStore, account_key: bytes, cover: Mapping[InstrumentId, CoverPolicy]
+    ) -> None:
+        self._account = address_of(account_key)
+        if self._account != account_bytes(store.account):
+            raise ForeignStore("account of the key", store.account, f"0x{self._account.hex()}")
+        self._store = store
+        self._account_key = account_key
+        self._cover = MappingProxyType(dict(cover))
+
+    def submissions(self, terms: AuctionTerms, deadline_s: int) -> Iterator[SealedSubmission]:
+        """What the account sends in an interval; asked again, also after a crash, the same bytes.
+
+        At the first call is decided, and kept, what is sent for every instrument; one is sealed as
+        it is asked for. Orders that are placed later take part from the next interval. Instruments
+        that the terms do not name are passed over.
+
+        Args:
+            terms: of the interval; intervals come in order, each after the result of the one
+                before.
+            deadline_s: Unix seconds until which the intents may be admitted; of several calls for
+                an interval the first counts.
+
+        Raises:
+            ForeignStore: terms of another chain or contract.
+            IntervalOver, ResultMissing, TermsChanged: see `AgentStore.begin_interval`.
+        """
+        store = self._store
+        if terms.domain != store.domain:
+            raise ForeignStore("chain and contract", repr(store.domain), repr(terms.domain))
+        wanted = self._cover.keys() | {placed.order.instrument for placed in store.orders()}
+        plan = interval_plan(terms, self._cover, self._account)
+        store.begin_interval(
+            interval_terms(terms, deadline_s), sorted(wanted & terms.grids.keys()), plan
+        )
+        return self._sealed(terms)
+
+    def _sealed(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+        store = self._store
+        deadline_s = store.interval(terms.interval).deadline_s
+        for planned in store.intents(terms.interval):
+            sealed = seal_intent(
+                planned.intent, terms, self._account_key, deadline_s=deadline_s, cap=planned.cap
+            )
+            submission = sealed.submission
+            envelopes = store.keep_sealed(
+                planned.intent, submission.sealed.ciphertext_digest, submission.envelopes
+            )
+            yield replace(submission, envelopes=envelopes)
+
+    def opening(self, instrument: InstrumentId, interval: Interval) -> OpeningFile:
+        """What opens the intent of an auction. Whoever reads it learns the order.
+
+        Raises:
+            UnknownIntent: nothing was sealed for it.
+        """
+        terms = self._store.interval(interval)
+        for planned in self._store.intents(interval):
+            if planned.intent.instrument == instrument:
+                return OpeningFile(planned.intent, self._store.domain, terms.key_epoch, terms.ticks)
+        raise UnknownIntent("instrument", "one with an intent", instrument.hex())

@@ -1,0 +1,96 @@
+"""Comparing lanes and opening their answers: what every step of a crossing is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.lanes import Lanes, LaneShape
+from crypto.bfv.seal import Evaluator
+from crypto.circuits.comparison import BITS_LEVEL, Comparator
+from crypto.circuits.packing import LANES_LEVEL, LaneCiphertext
+from crypto.ring.params import ParameterSet
+from crypto.threshold.masks import DrawnMask
+from crypto.threshold.revealing import CoveredCiphertext, masked, selected
+from darkpool.errors import CheckFailed
+
+
+class ImplausibleOpening(CheckFailed):
+    """Opened values that no well-formed batch leads to."""
+
+    def __init__(self, purpose: str, expected: str, got: str) -> None:
+        super().__init__(f"opening {purpose!r}: expected {expected}, got {got}")
+        self.purpose, self.expected, self.got = purpose, expected, got
+
+
+class OpeningSession(Protocol):
+    """What crossing needs of the committee."""
+
+    def open(self, purpose: str, covered: CoveredCiphertext) -> Lanes:
+        """Open a covered ciphertext; slots in [0, t), shape (degree,)."""
+
+
+TakeMask = Callable[[LaneShape], DrawnMask]
+"""Gives a mask of a shape, bound durably to this auction and never given before."""
+
+
+class LaneComparing:
+    """Compares lanes under fresh masks, and opens what the public result implies.
+
+    Args:
+        take_mask: a mask for each comparison.
+    """
+
+    def __init__(
+        self,
+        parameters: ParameterSet,
+        order: Evaluator,
+        comparison: Evaluator,
+        session: OpeningSession,
+        take_mask: TakeMask,
+    ) -> None:
+        self._parameters = parameters
+        self._order = order
+        self._comparison = comparison
+        self._comparator = Comparator(comparison)
+        self._session = session
+        self._take_mask = take_mask
+
+    def _compare(
+        self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape, bounded: Lanes
+    ) -> Ciphertext:
+        """Encrypted bits of all lanes; `bounded` has the numbers of those that are bounded."""
+        mask = self._take_mask(shape)
+        opened = np.stack(
+            [
+                self._session.open(f"{name}.{part}", masked(self._order, lane, mask, part))
+                for part, lane in enumerate(lanes)
+            ]
+        )
+        flags = np.zeros(shape.lanes, dtype=np.bool_)
+        flags[bounded] = True
+        return self._comparator.compare(mask, shape.from_order(opened), flags)
+
+    def _open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
+        """Open the bits of some lanes, given by number; returns them in that order."""
+        flags = np.zeros(shape.lanes, dtype=np.int64)
+        flags[lanes] = 1
+        keep = shape.first_block(flags) == 1
+        values = self._session.open(purpose, selected(self._comparison, bits, keep, BITS_LEVEL))
+        opened = shape.from_first_block(values)[lanes]
+        if opened.size and opened.max() > 1:
+            raise ImplausibleOpening(purpose, "bits", str(int(opened.max())))
+        return opened
+
+    def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
+        """Open some slots of one row; other intents show 0. Shape (row slots,)."""
+        ring = self._parameters.order
+        keep = np.zeros((2, ring.row), dtype=np.bool_)
+        keep[row, slots] = True
+        covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)
+        rows = self._session.open(purpose, covered).reshape(2, ring.row)
+        values: Lanes = rows[row]
+        return values

@@ -1,0 +1,1 @@
+"""One keyper: what it holds, certifies, opens and signs, and its durable memory."""

@@ -1,0 +1,117 @@
+"""What a keyper demands of a batch before it signs its root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crypto.errors import CryptoError
+from crypto.signing.merkle import merkle_root
+from crypto.signing.messages import BatchRoot, Domain, SealedIntent
+from darkpool.admission.certification import KnownIntents
+from darkpool.errors import CheckFailed
+from darkpool.keyper.admission_store import IntentKey
+from darkpool.protocol.intents import CertifiedIntent, ClosedBatch
+
+
+class BatchRefused(CheckFailed):
+    """A batch whose root a keyper does not sign."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        super().__init__(f"batch, {what}: expected {expected}, got {got}")
+        self.what, self.expected, self.got = what, expected, got
+
+
+class OmittedIntent(BatchRefused):
+    """An intent that has a certificate and was not taken back is not in the batch."""
+
+    def __init__(self, intent: bytes, sealed: SealedIntent) -> None:
+        account = sealed.account.hex()
+        super().__init__("intents", f"intent {intent.hex()} of account {account}", "none")
+        self.intent, self.sealed = intent, sealed
+
+
+class CancelledIntent(BatchRefused):
+    """An intent is in the batch that its account took back before the close."""
+
+    def __init__(self, intent: bytes, sealed: SealedIntent) -> None:
+        super().__init__("intents", "none that was cancelled", intent.hex())
+        self.intent, self.sealed = intent, sealed
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRules:
+    """What a certificate of an interval is checked against; see `IntentCertificate.verify`."""
+
+    interval: int
+    closes_ms: int
+    terms: bytes
+    domain: Domain
+    addresses: Sequence[bytes]
+    quorum: int
+
+    def verify(self, intent: CertifiedIntent) -> None:
+        """Check the certificate of an intent of this interval.
+
+        The quorum has checked the account's signature.
+
+        Raises:
+            BatchRefused: another interval.
+            InvalidCertificate, InvalidSignature: not its certificate.
+        """
+        if intent.sealed.interval != self.interval:
+            raise BatchRefused("interval of an intent", self.interval, intent.sealed.interval)
+        intent.certificate.verify(
+            intent.sealed, self.closes_ms, self.terms, self.domain, self.addresses, self.quorum
+        )
+
+
+def check_batch(
+    root: BatchRoot, batch: ClosedBatch, known: KnownIntents, rules: CertificateRules
+) -> None:
+    """Check that a root is of exactly the intents that have to be in it.
+
+    Args:
+        known: what the keyper was shown, and which cancellations it signed a receipt of.
+
+    Raises:
+        BatchRefused: another root, count or interval; an intent without a certificate; two intents
+            of one account for one instrument.
+        OmittedIntent, CancelledIntent: see there.
+    """
+    contained = _contained(root, batch.intents, rules)
+    taken_back = {IntentKey.cancelled(c.cancellation) for c in known.cancellations}
+    for key, intent in contained.items():
+        if key in taken_back:
+            raise CancelledIntent(key.intent, intent.sealed)
+    # an account's own signature excuses its own absence, whenever it comes
+    for cancelled in batch.cancellations:
+        cancelled.verify(rules.domain)
+        taken_back.add(IntentKey.cancelled(cancelled.cancellation))
+    for shown in known.intents:
+        key = IntentKey.of(shown.sealed, rules.domain)
+        if key not in contained and key not in taken_back:
+            raise OmittedIntent(key.intent, shown.sealed)
+
+
+def _contained(
+    root: BatchRoot, intents: Sequence[CertifiedIntent], rules: CertificateRules
+) -> Mapping[IntentKey, CertifiedIntent]:
+    if root.interval != rules.interval:
+        raise BatchRefused("interval", rules.interval, root.interval)
+    keys = [IntentKey.of(intent.sealed, rules.domain) for intent in intents]
+    derived = merkle_root([key.intent for key in keys])
+    if (root.root, root.count) != (derived, len(keys)):
+        got = f"{root.root.hex()} of {root.count}"
+        raise BatchRefused("root", f"{derived.hex()} of {len(keys)} intents", got)
+    places: set[tuple[bytes, bytes]] = set()
+    for number, (key, intent) in enumerate(zip(keys, intents, strict=True)):
+        place = (key.account, key.instrument)
+        if place in places:
+            raise BatchRefused(f"intent {number}", "one for each account and instrument", "two")
+        places.add(place)
+        try:
+            rules.verify(intent)
+        except CryptoError as error:
+            raise BatchRefused(f"intent {number}", "a certificate", error) from error
+    return dict(zip(keys, intents, strict=True))

@@ -1,0 +1,1 @@
+"""Accounts: collateral, positions, reservations, bonds, defaults."""

@@ -1,0 +1,78 @@
+"""What the vault holds as of the commitment of a batch, booked; and whose intents it covers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from darkpool.margin.accounts.accounts import PortfolioAccounts
+from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.units import AccountId, Cash
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """What an account's bond and intents need, and the lesser cash that could cover them."""
+
+    required: Cash
+    available: Cash
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What was booked.
+
+    Attributes:
+        net_deposits: deposits less withdrawals since the accounts last looked, where there are any.
+        short: accounts that do not cover their bond and the margin of all their intents.
+    """
+
+    net_deposits: Mapping[AccountId, Cash]
+    short: Mapping[AccountId, Shortfall]
+
+
+def count_committed(
+    accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash], margin: PortfolioMargin
+) -> Committed:
+    """Book what came and what left; whoever is short then has nothing reserved any more.
+
+    Anybody may pay in for anybody until the commitment, and take its own deposit back. `vault` is
+    each account's deposits less its withdrawals; of one that is not named there were none. What has
+    left is a fact, whatever prices have made of margin since the vault was told what it may pay:
+    it is booked, and stops nobody else.
+
+    Raises:
+        OutOfBounds: more cash than `CASH_MAX`.
+    """
+    net_deposits: dict[AccountId, Cash] = {}
+    short: dict[AccountId, Shortfall] = {}
+    for account in sorted({*vault, *accounts.accounts()}):
+        change = Cash(vault.get(account, 0) - accounts.paid(account))
+        if change == 0:
+            continue
+        net_deposits[account] = change
+        if change > 0:
+            accounts.deposit(account, change)
+            continue
+        shortfall = _shortfall(accounts, account, change, margin)
+        if shortfall is not None:
+            accounts.release_account(account)
+            short[account] = shortfall
+        accounts.book_withdrawal(account, Cash(-change))
+    return Committed(net_deposits, short)
+
+
+def _shortfall(
+    accounts: PortfolioAccounts, account: AccountId, change: Cash, margin: PortfolioMargin
+) -> Shortfall | None:
+    """What an account is short of after a change of its cash, None if nothing.
+
+    Its bond has to be there in cash, which gains that are not settled are not.
+    """
+    found = accounts.entries.get(account)
+    if found is None or (not found.live and found.bond is None):
+        return None
+    bond, cash = found.bond or 0, Cash(found.total + change)
+    required, available = accounts.required(account, margin)
+    left = Cash(available + change)
+    if left < required:
+        return Shortfall(required, left)
+    return Shortfall(Cash(bond), cash) if cash < bond else None

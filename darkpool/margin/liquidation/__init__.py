@@ -1,0 +1,1 @@
+"""Liquidation: margin calls, plans, auctions of lots, the waterfall of losses."""

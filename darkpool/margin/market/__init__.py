@@ -1,0 +1,1 @@
+"""Instruments, prices and volatility surfaces, and the reports that they come from."""

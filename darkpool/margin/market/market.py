@@ -1,0 +1,284 @@
+"""Prices that margin is computed at: an index, forwards and volatilities for each underlying.
+
+Prices are exact; volatilities are decimal text, so that everybody reads the same number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AwareDatetime, Field, model_validator
+from pydantic_core import from_json
+
+from darkpool.errors import BadInput, DarkpoolError
+from darkpool.limits import PRICE_DECIMALS
+from darkpool.margin.market.forms import (
+    PPM,
+    DecimalText,
+    Form,
+    InvalidFile,
+    Name,
+    Problem,
+    validated,
+)
+from darkpool.margin.market.instruments import Contract, Kind, unix_ms
+from darkpool.margin.market.surface import YEAR_MS, Smile, VolatilitySurface
+from darkpool.margin.valuation.black import VOLATILITY_HIGHEST
+from darkpool.margin.valuation.elementary import log_ratio
+from darkpool.units import PriceUnits, price_units
+
+PRICE_MAX: Final = 10**9
+"""Highest price of an underlying: in price units it is still exact as a binary64 number."""
+
+_UNITS_PER_ONE: Final = 10**PRICE_DECIMALS
+_LONGEST: Final = timedelta(days=36_500)
+_Rate = Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
+
+
+class NoPrice(BadInput):
+    """A contract that the market has no price for."""
+
+    def __init__(self, contract: str, missing: str) -> None:
+        super().__init__(f"price of {contract}: expected {missing}, got none")
+        self.contract = contract
+        self.missing = missing
+
+
+class ExpiryForm(Form):
+    """A forward, and volatilities if options are quoted for that time.
+
+    `rate` discounts until then: parts per million a year, continuously compounded.
+    """
+
+    expiry: AwareDatetime
+    forward: DecimalText
+    rate: _Rate = 0
+    strikes: tuple[DecimalText, ...] = ()
+    volatilities: tuple[DecimalText, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_a_smile(self) -> Self:
+        _price(self.forward)
+        strikes = [_price(strike) for strike in self.strikes]
+        if any(high <= low for low, high in pairwise(strikes)):
+            raise ValueError("strikes in ascending order")
+        if len(strikes) != len(self.volatilities):
+            raise ValueError("a volatility for each strike")
+        if any(not 0 < float(text) <= VOLATILITY_HIGHEST for text in self.volatilities):
+            raise ValueError(f"volatilities above 0 and up to {VOLATILITY_HIGHEST:g}")
+        return self
+
+
+class UnderlyingPrices(Form):
+    """What is known of an underlying; `perpetual` is the mark of its perpetual swaps."""
+
+    name: Name
+    index: DecimalText
+    perpetual: DecimalText | None = None
+    expiries: tuple[ExpiryForm, ...] = ()
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        _price(self.index)
+        if self.perpetual is not None:
+            _price(self.perpetual)
+        if any(b.expiry <= a.expiry for a, b in pairwise(self.expiries)):
+            raise ValueError("expiries in ascending order")
+        return self
+
+
+class MarketForm(Form):
+    """The file as a whole."""
+
+    version: Literal[1]
+    time: AwareDatetime
+    underlyings: Annotated[tuple[UnderlyingPrices, ...], Field(min_length=1, max_length=1000)]
+
+    @model_validator(mode="after")
+    def _is_of_one_time(self) -> Self:
+        if unix_ms(self.time) < 0:
+            raise ValueError("a time after 1970")
+        names = [underlying.name for underlying in self.underlyings]
+        if len(set(names)) < len(names):
+            raise ValueError("each underlying once")
+        for underlying in self.underlyings:
+            if any(expiry.expiry <= self.time for expiry in underlying.expiries):
+                raise ValueError(f"expiries of {underlying.name} after the time of the market")
+            if any(expiry.expiry - self.time > _LONGEST for expiry in underlying.expiries):
+                raise ValueError(f"expiries of {underlying.name} within {_LONGEST.days} days")
+        return self
+
+
+def _price(text: str) -> PriceUnits:
+    try:
+        units = price_units(Decimal(text))
+    except DarkpoolError as error:
+        raise ValueError(str(error)) from None
+    if not 0 < units <= PRICE_MAX * _UNITS_PER_ONE:
+        raise ValueError(f"prices above 0 and up to {PRICE_MAX}")
+    return units
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A price for a time, in price units, and the rate until then in parts per million a year."""
+
+    price: PriceUnits
+    rate_ppm: int
+
+
+class UnderlyingMarket:
+    """Prices of one underlying as seen at `time_ms`.
+
+    Attributes:
+        index: its price.
+        forwards: by expiry in Unix milliseconds.
+        surface: its volatilities, if any are known.
+    """
+
+    def __init__(self, form: UnderlyingPrices, time_ms: int) -> None:
+        self._perpetual = None if form.perpetual is None else _price(form.perpetual)
+        self.index = _price(form.index)
+        self.forwards = {
+            unix_ms(expiry.expiry): Forward(_price(expiry.forward), expiry.rate)
+            for expiry in form.expiries
+        }
+        smiles = tuple(_smile(expiry) for expiry in form.expiries if expiry.strikes)
+        self.surface = VolatilitySurface(time_ms, smiles) if smiles else None
+
+    def forward(self, contract: Contract) -> Forward:
+        """The price that a contract's value follows; a perpetual swap has no rate.
+
+        Raises:
+            NoPrice: see there.
+        """
+        if contract.expiry_ms is None:
+            if self._perpetual is None:
+                raise NoPrice(contract.name, "a mark of perpetual swaps")
+            return Forward(self._perpetual, 0)
+        forward = self.forwards.get(contract.expiry_ms)
+        if forward is None:
+            raise NoPrice(contract.name, "a forward for its expiry")
+        return forward
+
+    def volatility(self, contract: Contract) -> float:
+        """The volatility of an option.
+
+        Raises:
+            NoPrice: there are no volatilities.
+        """
+        if self.surface is None or contract.strike is None or contract.expiry_ms is None:
+            raise NoPrice(contract.name, "volatilities of its underlying")
+        moneyness = log_ratio(float(contract.strike), float(self.forward(contract).price))
+        return self.surface.volatility(contract.expiry_ms, moneyness)
+
+
+def _smile(form: ExpiryForm) -> Smile:
+    return Smile(
+        unix_ms(form.expiry),
+        _price(form.forward) / _UNITS_PER_ONE,
+        tuple(_price(strike) / _UNITS_PER_ONE for strike in form.strikes),
+        tuple(float(text) for text in form.volatilities),
+    )
+
+
+class Market:
+    """All prices at one time.
+
+    Attributes:
+        time_ms: Unix milliseconds.
+        underlyings: by name.
+
+    Raises:
+        InvalidFile: a surface has arbitrage.
+    """
+
+    def __init__(self, source: str, form: MarketForm) -> None:
+        self.time_ms = unix_ms(form.time)
+        self.underlyings: Mapping[str, UnderlyingMarket] = {
+            underlying.name: UnderlyingMarket(underlying, self.time_ms)
+            for underlying in form.underlyings
+        }
+        problems = [
+            Problem(f"underlyings[{index}].{problem.path}", problem.expected, problem.got)
+            for index, underlying in enumerate(self.underlyings.values())
+            if underlying.surface is not None
+            for problem in underlying.surface.arbitrage()
+        ]
+        if problems:
+            raise InvalidFile(source, problems)
+
+    def of(self, contract: Contract) -> UnderlyingMarket:
+        """The market of a contract's underlying.
+
+        Raises:
+            NoPrice: it has none, or the contract has expired.
+        """
+        underlying = self.underlyings.get(contract.underlying)
+        if underlying is None:
+            raise NoPrice(contract.name, f"prices of {contract.underlying}")
+        if self.has_expired(contract):
+            raise NoPrice(contract.name, "a time before its expiry")
+        return underlying
+
+    def option(self, contract: Contract) -> tuple[bool, float, float, float, float, float]:
+        """What `black_76` takes for an option, in its order; prices in the currency.
+
+        Raises:
+            NoPrice: see `of` and `UnderlyingMarket`.
+        """
+        prices = self.of(contract)
+        forward = prices.forward(contract)
+        return (
+            contract.kind is Kind.CALL,
+            forward.price / _UNITS_PER_ONE,
+            (contract.strike or 0) / _UNITS_PER_ONE,
+            prices.volatility(contract),
+            self.years_left(contract),
+            forward.rate_ppm / PPM,
+        )
+
+    def has_expired(self, contract: Contract) -> bool:
+        """Whether a contract's expiry is not later than the market."""
+        return contract.expiry_ms is not None and contract.expiry_ms <= self.time_ms
+
+    def years_left(self, contract: Contract, later_ms: int = 0) -> float:
+        """Time to a dated contract's expiry, or to `later_ms` before it; not below 0."""
+        if contract.expiry_ms is None:
+            return 0.0
+        return max(0, contract.expiry_ms - self.time_ms - later_ms) / YEAR_MS
+
+
+def read_market(source: str, text: str) -> Market:
+    """Read a market file.
+
+    Raises:
+        InvalidFile: no JSON, not a market, or a surface with arbitrage; names what is at fault.
+    """
+    return Market(source, read_market_form(source, text))
+
+
+def read_market_form(source: str, text: str) -> MarketForm:
+    """Read a market file as it stands, its surfaces unchecked.
+
+    Raises:
+        InvalidFile: no JSON, or not a market; names what is at fault.
+    """
+    return validated(MarketForm, source, parsed_json(source, text))
+
+
+def parsed_json(source: str, text: str) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InvalidFile: it is none, or nested too deep.
+    """
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise InvalidFile(source, [Problem("file", "JSON", str(error)[:100])]) from None

@@ -1,0 +1,1 @@
+"""The margin model: scenarios, portfolio margin, caps, revaluation."""

@@ -1,0 +1,145 @@
+"""The largest public cap of a sealed intent: the most that can go wrong with it is covered.
+
+Side and size of an intent are hidden, so it may fill with any size up to its cap, on either side,
+at any price of its grid. An account passes if its equity less its initial margin is not negative in
+every such case, together with every case of its other live intents.
+
+Equity less margin is a concave function of the lots that fill: an intent that fills x lots adds
+x times (value less worst price of that side), whose slope falls where x changes its sign, and the
+requirement is convex (`darkpool.margin.model.portfolio`). A concave function is least, over a box,
+at a corner; so it is enough to look at fills of whole caps on either side, at the worst price of
+that side. That box grows with the cap, so the search over buckets is a bisection.
+
+Corners double with each intent. So only some intents are combined in every way, and for each of the
+others what it can cost by itself is taken off. That is never too little, because the requirement is
+sub-additive but for concentration, which is charged in full there, and values of positions, rounded
+against the account, add up to no less together.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Final
+
+import numpy as np
+
+from darkpool.errors import OutOfBounds
+from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.margin.model.scenarios import Integers
+from darkpool.units import Cash, Lots, PriceUnits
+
+CORNERS_INTENTS_MAX: Final = 4
+"""Live intents whose fills are combined in every way; each other one is taken by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveIntent:
+    """What is public of an intent, for an account's margin.
+
+    Attributes:
+        contract: its position among the contracts that margin is computed for.
+        cap: the largest size.
+        lowest, highest: prices of its grid.
+        multiplier: of the contract.
+    """
+
+    contract: int
+    cap: Lots
+    lowest: PriceUnits
+    highest: PriceUnits
+    multiplier: int
+
+    def cost(self, lots: int) -> int:
+        """What a fill costs at its worst price, cash units; negative lots are sold."""
+        return lots * (self.highest if lots > 0 else self.lowest) * self.multiplier
+
+
+def in_order(live: Iterable[LiveIntent]) -> list[LiveIntent]:
+    """Live intents by contract, then by cap: which of many are combined is the same for all."""
+    return sorted(live, key=lambda intent: (intent.contract, intent.cap))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Holdings:
+    """What an account has: cash units, the cost of its positions, and lots by contract.
+
+    `tokens` are millionths of a token, by its name.
+    """
+
+    cash: Cash
+    cost: Cash
+    net: Integers
+    tokens: Mapping[str, int] = field(default_factory=dict)
+
+
+def equity(margin: PortfolioMargin, holdings: Holdings) -> Cash:
+    """Cash and what tokens count for, less what positions cost and plus what they are worth.
+
+    Raises:
+        NoPrice: a token whose underlying has no price.
+    """
+    collateral = holdings.cash + margin.collateral(holdings.tokens)
+    return Cash(collateral - holdings.cost + margin.value(holdings.net))
+
+
+def surplus(margin: PortfolioMargin, holdings: Holdings, live: Sequence[LiveIntent] = ()) -> int:
+    """Equity less initial margin in the worst case of the live intents, cash units.
+
+    Raises:
+        OutOfBounds: positions beyond what margin is computed for.
+    """
+    combined, others = live[-CORNERS_INTENTS_MAX:], live[:-CORNERS_INTENTS_MAX]
+    signs = product((1, -1), repeat=len(combined))
+    worst = min(_at_corner(margin, holdings, combined, corner) for corner in signs)
+    return worst - sum(_alone(margin, holdings, intent) for intent in others)
+
+
+def _alone(margin: PortfolioMargin, holdings: Holdings, intent: LiveIntent) -> int:
+    """The most that an intent can cost, whatever else fills."""
+    needs = []
+    for lots in (intent.cap, -intent.cap):
+        net = np.zeros_like(holdings.net)
+        net[intent.contract] = lots
+        required = margin.requirement(net, concentrated=True).initial
+        needs.append(intent.cost(lots) - margin.value(net) + required)
+    return max(0, *needs)
+
+
+def _at_corner(
+    margin: PortfolioMargin, holdings: Holdings, live: Sequence[LiveIntent], signs: Sequence[int]
+) -> int:
+    net, cost = holdings.net.copy(), int(holdings.cost)
+    for intent, sign in zip(live, signs, strict=True):
+        net[intent.contract] += sign * intent.cap
+        cost += intent.cost(sign * intent.cap)
+    filled = replace(holdings, cost=Cash(cost), net=net)
+    return equity(margin, filled) - margin.requirement(net).initial
+
+
+def largest_cap(
+    margin: PortfolioMargin,
+    holdings: Holdings,
+    intent: LiveIntent,
+    live: Sequence[LiveIntent] = (),
+) -> Lots:
+    """The largest bucket that `intent` may have as its cap, up to its own; 0 if none.
+
+    Raises:
+        OutOfBounds: positions beyond what margin is computed for, without the intent.
+    """
+    if surplus(margin, holdings, live) < 0:
+        return Lots(0)
+
+    def fails(cap: int) -> bool:
+        try:
+            return surplus(margin, holdings, [*live, replace(intent, cap=Lots(cap))]) < 0
+        except OutOfBounds:
+            return True
+
+    buckets = [cap for cap in CAP_BUCKETS_LOTS if cap <= intent.cap]
+    place = bisect_left(buckets, True, key=fails)
+    return Lots(buckets[place - 1] if place else 0)

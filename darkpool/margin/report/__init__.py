@@ -1,0 +1,1 @@
+"""What a portfolio needs, and why, for people."""

@@ -1,0 +1,81 @@
+"""A picture of profit and loss over the price and the volatility of each underlying."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from darkpool.limits import PRICE_DECIMALS
+from darkpool.margin.market.instruments import Contract
+from darkpool.margin.market.market import Market
+from darkpool.margin.model.scenarios import Integers
+from darkpool.margin.valuation.black import Floats, black_76
+
+_UNITS: Final = 10**PRICE_DECIMALS
+PRICE_MOVES: Final = np.linspace(-0.4, 0.4, 81)
+VOLATILITY_MOVES: Final = np.linspace(-0.5, 1.0, 61)
+
+
+def profit(market: Market, contracts: Sequence[Contract], net: Integers, underlying: str) -> Floats:
+    """Gain in the currency over `VOLATILITY_MOVES` and `PRICE_MOVES`, at this moment.
+
+    Raises:
+        NoPrice: the market lacks a price.
+    """
+    total = np.zeros((VOLATILITY_MOVES.size, PRICE_MOVES.size))
+    for contract, lots in zip(contracts, net.tolist(), strict=True):
+        if contract.underlying == underlying:
+            total += lots * contract.multiplier * _gain(market, contract)
+    return total
+
+
+def _gain(market: Market, contract: Contract) -> Floats:
+    if not contract.kind.is_option:
+        forward = market.of(contract).forward(contract).price / _UNITS
+        return np.tile(forward * PRICE_MOVES, (VOLATILITY_MOVES.size, 1))
+    kind, forward, strike, volatility, *rest = market.option(contract)
+    moved = (
+        forward * (1 + PRICE_MOVES[None, :]),
+        strike,
+        volatility * (1 + VOLATILITY_MOVES[:, None]),
+    )
+    now = black_76(kind, forward, strike, volatility, *rest).price[0]
+    return np.asarray(black_76(kind, *moved, *rest).price - now)
+
+
+def draw(path: Path, market: Market, contracts: Sequence[Contract], net: Integers) -> None:
+    """Write a picture with a panel for each underlying; the ending of `path` says of what kind.
+
+    Raises:
+        ValueError: matplotlib knows no such kind.
+        OSError: the file cannot be written.
+        NoPrice: the market lacks a price.
+    """
+    names = list(dict.fromkeys(contract.underlying for contract in contracts))
+    with mpl.rc_context({"font.size": 9}):
+        figure = Figure(figsize=(6.5, 0.5 + 4 * max(1, len(names))), layout="constrained")
+        for panel, name in zip(np.ravel(figure.subplots(len(names) or 1)), names, strict=False):
+            gains = profit(market, contracts, net, name)
+            bound = float(np.abs(gains).max()) or 1.0
+            shades = panel.pcolormesh(
+                100 * PRICE_MOVES,
+                100 * VOLATILITY_MOVES,
+                gains,
+                cmap="RdBu",
+                vmin=-bound,
+                vmax=bound,
+                shading="gouraud",
+            )
+            panel.contour(
+                100 * PRICE_MOVES, 100 * VOLATILITY_MOVES, gains, levels=[0.0], colors="black"
+            )
+            panel.set_title(f"{name}: profit and loss")
+            panel.set_xlabel("move of the price, percent")
+            panel.set_ylabel("move of volatility, percent")
+            figure.colorbar(shades, ax=panel)
+        figure.savefig(path, dpi=150)

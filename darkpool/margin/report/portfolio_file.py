@@ -1,0 +1,95 @@
+"""Portfolio files: what an account holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from darkpool.limits import CASH_DECIMALS
+from darkpool.margin.market.forms import Form, InvalidFile, Name, Problem, validated
+from darkpool.margin.market.instruments import Contract, Specification
+from darkpool.margin.market.market import parsed_json
+from darkpool.margin.model.caps import Holdings
+from darkpool.margin.model.portfolio import TOKEN_UNITS
+from darkpool.units import Cash, InstrumentName
+
+LOTS_MAX: Final = 10**12
+"""Lots of one position."""
+
+_CashText = Annotated[str, Field(strict=True, pattern=r"^-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,6})?$")]
+
+
+class PositionForm(Form):
+    """A position; `cost` is what its trades cost less what they brought."""
+
+    contract: Name
+    lots: Annotated[int, Field(strict=True, ge=-LOTS_MAX, le=LOTS_MAX)]
+    cost: _CashText
+
+
+class TokenForm(Form):
+    """Collateral besides cash, in tokens."""
+
+    token: Name
+    amount: Annotated[str, Field(strict=True, pattern=r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,6})?$")]
+
+
+class PortfolioForm(Form):
+    """The file as a whole; `cash` is collateral, all amounts but tokens are in the currency."""
+
+    version: Literal[1]
+    cash: _CashText
+    collateral: Annotated[tuple[TokenForm, ...], Field(max_length=1000)] = ()
+    positions: Annotated[tuple[PositionForm, ...], Field(max_length=100_000)] = ()
+
+    @model_validator(mode="after")
+    def _has_everything_once(self) -> Self:
+        for what, names in (
+            ("contract", [position.contract for position in self.positions]),
+            ("token", [token.token for token in self.collateral]),
+        ):
+            for name, count in Counter(names).items():
+                if count > 1:
+                    raise ValueError(f"each {what} once, not {name!r} {count} times")
+        return self
+
+
+def cash_units(text: str) -> Cash:
+    """An amount of at most six decimals, exactly."""
+    return Cash(int(Decimal(text).scaleb(CASH_DECIMALS)))
+
+
+def read_portfolio(
+    source: str, text: str, specification: Specification
+) -> tuple[tuple[Contract, ...], Holdings]:
+    """Read a portfolio file: the contracts that it holds, and what it holds of them.
+
+    Raises:
+        InvalidFile: no JSON, not a portfolio, or a contract or token that the specification does
+            not have.
+    """
+    form = validated(PortfolioForm, source, parsed_json(source, text))
+    problems = [
+        Problem(f"positions[{index}].contract", "one of the specification", position.contract)
+        for index, position in enumerate(form.positions)
+        if position.contract not in specification.contracts
+    ]
+    known = {token.token for token in specification.form.collateral}
+    problems += [
+        Problem(f"collateral[{index}].token", "one of the specification", token.token)
+        for index, token in enumerate(form.collateral)
+        if token.token not in known
+    ]
+    if problems:
+        raise InvalidFile(source, problems)
+    contracts = tuple(
+        specification.contracts[InstrumentName(position.contract)] for position in form.positions
+    )
+    cost = Cash(sum(cash_units(position.cost) for position in form.positions))
+    net = np.array([position.lots for position in form.positions], dtype=np.int64)
+    tokens = {one.token: int(Decimal(one.amount) * TOKEN_UNITS) for one in form.collateral}
+    return contracts, Holdings(cash_units(form.cash), cost, net, tokens)

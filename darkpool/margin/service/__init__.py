@@ -1,0 +1,1 @@
+"""The journal of margin events, and its replay."""

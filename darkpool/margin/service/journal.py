@@ -1,0 +1,177 @@
+"""The journal: every event of the accounts, on the disk before it is acknowledged.
+
+Events are numbered without gaps and chained: the digest of an event is SHA-256 of the digest before
+it and of the event's canonical JSON, and the first entry is what all events are applied under. So a
+change, a gap or another order anywhere is found when the journal is read. An end that was cut off
+is not: whoever keeps `head` elsewhere finds that too.
+
+An event is applied first and then written, so one that is refused leaves no trace, and what is
+acknowledged is on the disk. If it was applied and cannot be written, memory is ahead of the disk,
+and nothing is done any more until the journal is opened again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from darkpool.canonical_json import from_json, to_json
+from darkpool.durable import open_database, transaction
+from darkpool.errors import CheckFailed, DarkpoolError
+from darkpool.margin.market.instruments import Specification
+from darkpool.margin.service.events import Event, MarginState, MarginTerms, Outcome
+
+JOURNAL_VERSION: Final = 1
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS events (
+    sequence INTEGER PRIMARY KEY, event BLOB NOT NULL, digest BLOB NOT NULL);
+"""
+
+
+class WrongJournal(CheckFailed):
+    """A journal that is not whole, or not of this specification and these terms."""
+
+    def __init__(self, sequence: int, expected: str, got: str) -> None:
+        super().__init__(f"journal, event {sequence}: expected {expected}, got {got}")
+        self.sequence = sequence
+        self.expected = expected
+        self.got = got
+
+
+class JournalAhead(CheckFailed):
+    """An event was applied and could not be written: memory is ahead of the disk."""
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(f"journal, event {sequence}: expected it on the disk, got no answer")
+        self.sequence = sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Entry 0: what all events are applied under."""
+
+    version: int
+    specification: bytes
+    terms: MarginTerms
+
+    @classmethod
+    def of(cls, specification: Specification, terms: MarginTerms) -> Opening:
+        """The opening of a new journal."""
+        digest = hashlib.sha256(to_json(specification.record)).digest()
+        return cls(JOURNAL_VERSION, digest, terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last entry: its number and its digest, which stands for all up to it."""
+
+    sequence: int
+    digest: bytes
+
+    def after(self, entry: bytes) -> Head:
+        """The head once an entry has been added."""
+        return Head(self.sequence + 1, hashlib.sha256(self.digest + entry).digest())
+
+
+_NOTHING: Final = Head(-1, b"")
+
+
+class JournaledAccounts:
+    """Accounts whose every change is on the disk, in a file at `path`.
+
+    Opening it applies all events that are in it. One process has it open at a time.
+
+    Attributes:
+        state: accounts, prices and margin calls; to be read.
+        head: the last entry.
+
+    Raises:
+        WrongJournal: see there.
+    """
+
+    def __init__(self, path: Path, specification: Specification, terms: MarginTerms) -> None:
+        self.state = MarginState(specification, terms)
+        self.head = _NOTHING
+        self._ahead = False
+        self._connection = open_database(path, _SCHEMA)
+        opening = to_json(Opening.of(specification, terms))
+        for entry in self._entries():
+            if self.head == _NOTHING:
+                if entry != opening:
+                    raise WrongJournal(0, "this specification and these terms", "others")
+            else:
+                self._replay(entry)
+            self.head = self.head.after(entry)
+        if self.head == _NOTHING:
+            self._write(opening)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+    def book(self, event: Event) -> Outcome:
+        """Apply an event; on the disk when this returns.
+
+        Raises:
+            JournalAhead: it, or one before, was applied and could not be written.
+            MalformedRecord: an operand out of bounds.
+            DarkpoolError: the event was refused; nothing has changed, nothing is written.
+        """
+        if self._ahead:
+            raise JournalAhead(self.head.sequence + 1)
+        entry = to_json(event)
+        event = from_json(entry, Event, "event")
+        self._ahead = True
+        try:
+            outcome = self.state.apply(event)
+        except DarkpoolError:
+            self._ahead = False
+            raise
+        try:
+            self._write(entry)
+        except sqlite3.Error as error:
+            raise JournalAhead(self.head.sequence + 1) from error
+        self._ahead = False
+        return outcome
+
+    def events(self) -> Iterator[Event]:
+        """All events in their order, checked against their chain.
+
+        Raises:
+            WrongJournal: see there.
+        """
+        for number, entry in enumerate(self._entries()):
+            if number:
+                yield from_json(entry, Event, f"event {number}")
+
+    def _write(self, entry: bytes) -> None:
+        head = self.head.after(entry)
+        with transaction(self._connection) as cursor:
+            row = (head.sequence, entry, head.digest)
+            cursor.execute("INSERT INTO events VALUES (?, ?, ?)", row)
+        self.head = head
+
+    def _entries(self) -> Iterator[bytes]:
+        rows = self._connection.execute("SELECT * FROM events ORDER BY sequence")
+        head = _NOTHING
+        for sequence, entry, digest in rows:
+            if not isinstance(entry, bytes):
+                raise WrongJournal(sequence, "bytes", type(entry).__name__)
+            head = head.after(entry)
+            if sequence != head.sequence:
+                raise WrongJournal(head.sequence, "it", f"event {sequence}")
+            if digest != head.digest:
+                raise WrongJournal(sequence, "the digest of what is before", "another one")
+            yield entry
+
+    def _replay(self, entry: bytes) -> None:
+        sequence = self.head.sequence + 1
+        try:
+            self.state.apply(from_json(entry, Event, f"event {sequence}"))
+        except DarkpoolError as error:
+            raise WrongJournal(sequence, "an event that can be applied", str(error)) from error

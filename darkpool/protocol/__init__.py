@@ -1,0 +1,1 @@
+"""The messages that parties exchange, and the terms that they agree on."""

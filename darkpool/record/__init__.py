@@ -1,0 +1,1 @@
+"""The format of what is published: forms, files, reader, writer."""

@@ -1,0 +1,319 @@
+"""The forms of everything in a record that is not an array or a ciphertext.
+
+Accounts and contracts are 20 raw bytes, hashes 32; sizes are lots, cash and prices are in 10**-6
+units. `darkpool.record.reader` reads and writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from crypto.signing.messages import Cancellation, Domain, ReferencePrice, SealedIntent
+from darkpool.canonical_json import Bound, Shape, Width
+from darkpool.limits import PRICE_MAX_UNITS
+
+RECORD_VERSION: Final = 1
+"""Of the forms and of the circuits: other evaluation order or levels give other ciphertexts, which
+an auditor of these would call forged. Records of a released version keep their number."""
+
+Address = Annotated[bytes, Width(20)]
+Hash = Annotated[bytes, Width(32)]
+Signature = Annotated[bytes, Width(65)]
+Small = Annotated[int, Bound(1 << 20)]
+"""Counts, indices, ticks and keyper numbers."""
+Cash = Annotated[int, Bound((1 << 128) - 1)]
+Price = Annotated[int, Bound(PRICE_MAX_UNITS, -PRICE_MAX_UNITS)]
+Name = Annotated[str, Shape(r"[ -~]{1,64}")]
+Purpose = Annotated[str, Shape(r"[a-z0-9 .-]{1,64}")]
+Pricing = Literal["uniform", "reference"]
+Ring = Literal["order", "comparison"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeRecord:
+    """Who opened: `addresses` sign, in keyper order; `quorum` of them decide."""
+
+    size: Small
+    epoch: Annotated[int, Bound((1 << 32) - 1)]
+    quorum: Small
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRecord:
+    """A signed reference price; `price` and `tick_size` in 10**-6 units, `observed_at` in Unix ms.
+
+    It lays down its instrument's price grid: tick k has `price` + (k - `ticks` // 2) `tick_size`.
+    The fields but the signature are those of the signed message.
+    """
+
+    instrument: Hash
+    interval: int
+    price: Price
+    tick_size: int
+    ticks: Small
+    observed_at: int
+    signature: Signature
+
+    def message(self) -> ReferencePrice:
+        """What was signed."""
+        return ReferencePrice(
+            self.instrument,
+            self.interval,
+            self.price,
+            self.tick_size,
+            self.ticks,
+            self.observed_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRecord:
+    """Of an instrument that crossed; `short_side` is 0 for buyers and 1 for sellers.
+
+    `exhausted` says that offset orders took the whole surplus of plain orders.
+    """
+
+    tick: Small
+    volume: int
+    short_side: Annotated[int, Bound(1)]
+    exhausted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentRecord:
+    """One instrument's auction.
+
+    Attributes:
+        name: of its contract in the specification.
+        identifier: 32 bytes that stand for it in signed messages.
+        intents: places in the batch of its intents, ascending; may be none.
+        outcome: None where nothing crossed.
+    """
+
+    name: Name
+    identifier: Hash
+    intents: tuple[Small, ...]
+    outcome: OutcomeRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class FillRecord:
+    """What one intent traded: `intent` counts within its instrument; side 0 buys, 1 sells."""
+
+    instrument: Small
+    intent: Small
+    account: Address
+    side: Annotated[int, Bound(1)]
+    size: int
+    tick: Small
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceRecord:
+    """An account's collateral in cash units, and its positions as they are encoded for the root.
+
+    `withdrawable` is what nothing stands against, `encumbered` the rest of its cash; gains and
+    losses since variation was settled last are in neither.
+    """
+
+    account: Address
+    withdrawable: Cash
+    encumbered: Cash
+    positions: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VenueRecord:
+    """Where signatures count: chain, settlement contract; and the vault that pays."""
+
+    chain_id: int
+    settlement: Address
+    vault: Address
+
+    def domain(self) -> Domain:
+        """EIP-712 domain of everything that is signed."""
+        return Domain(self.chain_id, self.settlement)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRecord:
+    """A transaction on the venue's chain."""
+
+    hash: Hash
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """The batch that was closed; `signatures` by keyper number, counted from 0."""
+
+    root: Hash
+    count: Small
+    signatures: Mapping[int, Signature]
+    transaction: TransactionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementRecord:
+    """The roots that were settled; `signatures` by keyper number, counted from 0."""
+
+    results_root: Hash
+    fills_root: Hash
+    balances_root: Hash
+    signatures: Mapping[int, Signature]
+    transaction: TransactionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRecord:
+    """An account that is not its own owner, or that others have as theirs."""
+
+    account: Address
+    owner: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipationRecord:
+    """Who may take part: accounts that are not named own themselves; `cap_min` in lots."""
+
+    owners: tuple[OwnerRecord, ...]
+    owners_min: Small
+    cap_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondRecord:
+    """What accounts hold while they have intents, and the part that a bad one costs."""
+
+    amount: Cash
+    charge_ppm: Small
+    treasury: Address
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionRecord:
+    """An intent that failed a check after close, by its place in the batch."""
+
+    intent: Small
+    reason: Literal["shape", "cap"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionSummary:
+    """All of an interval's auctions that is not a ciphertext, a key or an opening.
+
+    Attributes:
+        reporter: address that signs reference prices.
+        references: of every instrument, in their order; the grids are what they say.
+        closes_ms: Unix milliseconds from which on nothing was certified or cancelled.
+        ticks: prices on the grid of each instrument.
+        context: 32 bytes that openings are bound to.
+        beacon_shares: 32 bytes of each virtual party, in share order.
+        instruments: all that the terms name, those without intents last.
+        transcripts: signatures on all openings, by keyper number, counted from 0.
+        rejections: ascending by intent.
+        before, after: collateral of every account, before reservation and after settlement.
+    """
+
+    interval: int
+    closes_ms: int
+    pricing: Pricing
+    ticks: Small
+    reporter: Address
+    references: tuple[ReferenceRecord, ...]
+    committee: CommitteeRecord
+    venue: VenueRecord
+    context: Hash
+    beacon_shares: tuple[Hash, ...]
+    beacon: Hash
+    transcripts: Mapping[int, Signature]
+    instruments: tuple[InstrumentRecord, ...]
+    rejections: tuple[RejectionRecord, ...]
+    fills: tuple[FillRecord, ...]
+    before: tuple[BalanceRecord, ...]
+    after: tuple[BalanceRecord, ...]
+    batch: BatchRecord
+    settlement: SettlementRecord
+    participation: ParticipationRecord
+    bond: BondRecord
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRecord:
+    """A sealed intent, its account's signature, and its certificate: signatures by keyper."""
+
+    sealed: SealedIntent
+    signature: Signature
+    certificate: Mapping[int, Signature]
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationRecord:
+    """An intent that was taken back, with its account's signature."""
+
+    cancellation: Cancellation
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRecord:
+    """A mask that was used; `attestations` by keyper number."""
+
+    number: Small
+    lanes: Small
+    attestations: Mapping[int, Signature]
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningRecord:
+    """An opening, without its arrays; `support` is where it may be other than zero."""
+
+    context: Hash
+    epoch: int
+    sequence: Small
+    purpose: Purpose
+    ring: Ring
+    level: Small
+    mask_number: Small | None
+    mask_part: Small | None
+    budget_before_bits: Small
+    budget_after_bits: Small
+    liars: tuple[Small, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """`record.json`. `envelope_keys` are the keypers' X25519 public keys."""
+
+    version: int
+    parameters: Name
+    envelope_keys: tuple[Hash, ...]
+    summary: AuctionSummary
+
+
+@dataclass(frozen=True, slots=True)
+class IntentsFile:
+    """`intents.json`: the batch in its order, and what came in and was taken back."""
+
+    version: int
+    intents: tuple[IntentRecord, ...]
+    cancellations: tuple[CancellationRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MasksFile:
+    """`masks.json`."""
+
+    version: int
+    masks: tuple[MaskRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningsFile:
+    """`openings.json`."""
+
+    version: int
+    openings: tuple[OpeningRecord, ...]

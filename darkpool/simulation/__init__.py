@@ -1,0 +1,1 @@
+"""A whole venue in one process: clients, reporters, committee and order file."""

@@ -1,0 +1,241 @@
+"""The clients of a venue on one machine: whoever has an order in the file, and what only they know.
+
+In a venue of many machines each of them runs by itself; here one object plays them all, and hands
+out nothing but what a client would send.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from random import SystemRandom
+from typing import Final, Protocol
+
+from coincurve import PrivateKey
+
+from crypto.signing.messages import address_of, instrument_id
+from darkpool.client.opening_file import OpeningFile
+from darkpool.client.sealing import seal_order
+from darkpool.errors import BadInput, BeyondMargin
+from darkpool.limits import CAPS_SUM_MAX_LOTS
+from darkpool.margin.accounts.bond import BondTerms
+from darkpool.margin.model.caps import LiveIntent, in_order
+from darkpool.margin.model.intent_margin import IntentMargin
+from darkpool.protocol.intents import AuctionTerms, LimitOrder, SealedSubmission
+from darkpool.simulation.order_file import Order
+from darkpool.units import (
+    AccountId,
+    AccountLabel,
+    Cash,
+    InstrumentId,
+    InstrumentName,
+    Lots,
+    account_of,
+    cap_bucket,
+)
+
+INTENT_LIFETIME_S: Final = 3600
+_SEALED: Final = "sealed-"
+
+
+class Stranger(Protocol):
+    """Somebody who takes part besides the orders of the file."""
+
+    @property
+    def kind(self) -> str:
+        """What it is."""
+
+    @property
+    def fault(self) -> str:
+        """What it will be taken out for."""
+
+    @property
+    def instrument(self) -> InstrumentId:
+        """What it trades."""
+
+    @property
+    def account(self) -> AccountId:
+        """Where its collateral is."""
+
+    @property
+    def cap(self) -> Lots:
+        """Its public cap."""
+
+    @property
+    def offset(self) -> bool:
+        """Whether it sends what says that it is an offset order."""
+
+    def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
+        """Seal and sign."""
+
+
+class FolderExists(BadInput):
+    """A folder that was to be made is there already; nothing is ever written over."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"openings: expected a new directory, got {folder}, which exists")
+        self.folder = folder
+
+
+class OpeningsFolder:
+    """The clients' openings, one file each: written beside their final place, then renamed.
+
+    Raises:
+        FolderExists: there is something at the final place.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if folder.exists() or folder.is_symlink():
+            raise FolderExists(folder)
+        self._final = folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._pending = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
+
+    def add(self, submission: int, opening: OpeningFile) -> None:
+        """Write the opening of a submission; only its owner may read it."""
+        path = self._pending / f"{_SEALED}{submission}.json"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(opening.to_json())
+
+    def finish(self, admitted: Sequence[int]) -> None:
+        """Name the files by the places of their intents, and move the folder to its own.
+
+        `admitted` are the submissions that became intents, by place; other openings go.
+        """
+        places = {submission: place for place, submission in enumerate(admitted)}
+        for path in list(self._pending.iterdir()):
+            place = places.get(int(path.stem.removeprefix(_SEALED)))
+            if place is None:
+                path.unlink()
+            else:
+                path.rename(self._pending / f"{place}.json")
+        self._pending.rename(self._final)
+
+    def abandon(self) -> None:
+        """Remove what was written, unless it has been moved to its place."""
+        shutil.rmtree(self._pending, ignore_errors=True)
+
+
+class LocalClients:
+    """An account and its key for each account name of an order file, fresh for every run.
+
+    Orders are sealed in their order; strangers come in between at random. All orders of an
+    instrument have the same public cap, the bucket of the largest, so that a cap tells nothing of
+    its own order; only where these caps would add up to too much has each order the smallest
+    bucket that covers it. No cap of an order is below `cap_min`.
+    """
+
+    def __init__(
+        self,
+        orders: Sequence[Order],
+        openings: OpeningsFolder | None,
+        cap_min: Lots,
+        strangers: Sequence[Stranger] = (),
+    ) -> None:
+        self._orders = tuple(orders)
+        self._openings = openings
+        self._keys: Mapping[AccountLabel, bytes] = {
+            name: PrivateKey().secret for name in {order.account for order in orders}
+        }
+        self._cap_min = cap_min
+        self._common_caps = _common_caps(self._orders, strangers, cap_min)
+        self.parties = _mixed(self._orders, strangers)
+        self.sealing_ns = 0
+
+    def deposits(self, margin: IntentMargin, bond: BondTerms) -> dict[AccountId, Cash]:
+        """What each account pays in: the bond, and what its orders' public caps need together.
+
+        Of caps that margin cannot be computed of, the bond alone: the venue refuses them.
+        """
+        live: dict[AccountId, list[LiveIntent]] = defaultdict(list)
+        for party in self.parties:
+            if isinstance(party, Order):
+                account = account_of(address_of(self._keys[party.account]))
+                cap = self._cap(party)
+            else:
+                account, cap = party.account, party.cap
+            live[account].append(margin.intent(instrument_of(party), cap))
+        amounts = {}
+        for account, intents in live.items():
+            amounts[account] = bond.amount
+            with suppress(BeyondMargin):
+                amounts[account] = Cash(bond.amount + margin.together(in_order(intents)))
+        return amounts
+
+    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+        """Seal for one party after the other, as they are asked for: none is held.
+
+        `sealing_ns` adds up the time that this takes.
+        """
+        deadline_s = terms.closes_ms // 1000 + INTENT_LIFETIME_S
+        for number, party in enumerate(self.parties):
+            start = time.perf_counter_ns()
+            if isinstance(party, Order):
+                sealed = seal_order(
+                    LimitOrder(party.side, party.size, party.limit, party.minimum),
+                    identifier(party.instrument),
+                    terms,
+                    self._keys[party.account],
+                    nonce=number,
+                    deadline_s=deadline_s,
+                    cap=self._cap(party),
+                )
+                submission = sealed.submission
+                if self._openings is not None:
+                    self._openings.add(number, sealed.opening)
+            else:
+                submission = party.submission(terms, number, deadline_s)
+            self.sealing_ns += time.perf_counter_ns() - start
+            yield submission
+
+    def _cap(self, order: Order) -> Lots:
+        common = self._common_caps.get(order.instrument)
+        return common or max(cap_bucket(order.size), self._cap_min)
+
+
+def _mixed(orders: Sequence[Order], strangers: Sequence[Stranger]) -> tuple[Order | Stranger, ...]:
+    """All of them: orders in their order, strangers anywhere."""
+    length, draw = len(orders) + len(strangers), SystemRandom()
+    places = dict(zip(draw.sample(range(length), len(strangers)), strangers, strict=True))
+    rest = iter(orders)
+    return tuple(places[n] if n in places else next(rest) for n in range(length))
+
+
+def _common_caps(
+    orders: Sequence[Order], strangers: Sequence[Stranger], cap_min: Lots
+) -> dict[InstrumentName, Lots]:
+    """The cap that all orders of an instrument share, where it fits for all of them."""
+    sizes: dict[InstrumentName, list[Lots]] = {}
+    for order in orders:
+        sizes.setdefault(order.instrument, []).append(order.size)
+    others = Counter[InstrumentId]()
+    for stranger in strangers:
+        others[stranger.instrument] += stranger.cap
+    caps = {name: max(cap_bucket(max(found)), cap_min) for name, found in sizes.items()}
+    return {
+        name: cap
+        for name, cap in caps.items()
+        if len(sizes[name]) * cap + others[identifier(name)] <= CAPS_SUM_MAX_LOTS
+    }
+
+
+def identifier(name: InstrumentName) -> InstrumentId:
+    """The 32 bytes of an instrument; see `crypto.signing.messages.instrument_id`."""
+    return InstrumentId(instrument_id(name))
+
+
+def instrument_of(party: Order | Stranger) -> InstrumentId:
+    """What a party trades."""
+    return identifier(party.instrument) if isinstance(party, Order) else party.instrument
+
+
+def is_offset(party: Order | Stranger) -> bool:
+    """Whether a party sends an offset order."""
+    return party.minimum > 0 if isinstance(party, Order) else party.offset

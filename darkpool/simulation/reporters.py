@@ -1,0 +1,40 @@
+"""The price reporters of a venue on one machine: they sign the numbers of a market, now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from coincurve import PrivateKey
+
+from crypto.signing.messages import Domain
+from darkpool.auction.terms import PRICE_REPORTERS, feed_terms
+from darkpool.clock import Clock
+from darkpool.margin.market.feeds import Halt, PriceFeeds, reporter_address, sign_report
+from darkpool.margin.market.market import MarketForm
+from darkpool.margin.market.quotes import bounds_of, feeds_of, market_record, numbers_of
+from darkpool.record.margin_forms import MarketRecord
+
+
+def reported(
+    market: MarketForm, domain: Domain, clock: Clock
+) -> tuple[MarketRecord, Callable[[str], Mapping[str, Halt]]]:
+    """What is published of a market, and what is halted of an underlying whenever it is asked.
+
+    Raises:
+        InvalidFile: a number that no feed carries.
+        ReportRefused: a number that no underlying has.
+    """
+    keys = [PrivateKey().secret for _ in range(PRICE_REPORTERS)]
+    terms = feed_terms(tuple(map(reporter_address, keys)))
+    numbers = numbers_of("market", market)
+    feeds = PriceFeeds(domain, terms, bounds_of(numbers))
+    now_ms = clock.unix_ms()
+    for key in keys:
+        for name, value in numbers.items():
+            feeds.accept(sign_report(name, value, now_ms, domain, key), now_ms)
+    names = {one.name: tuple(feeds_of(market, one.name)) for one in market.underlyings}
+
+    def halted(underlying: str) -> Mapping[str, Halt]:
+        return feeds.halted(names[underlying], clock.unix_ms())
+
+    return market_record(market, feeds, terms, now_ms), halted

@@ -1,0 +1,211 @@
+"""What an order file led to, in the words of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from darkpool.auction.books import Fault
+from darkpool.auction.outcome import AuctionOutcome
+from darkpool.auction.publication import PublicTerms
+from darkpool.batching.participation import Missing
+from darkpool.errors import CheckFailed
+from darkpool.simulation.clients import LocalClients, Stranger
+from darkpool.simulation.order_file import Order
+from darkpool.units import AccountId, AccountLabel, Cash, InstrumentName, Lots, Side, account_of
+
+
+@dataclass(frozen=True, slots=True)
+class RowFill:
+    """What the order of one row of the file traded."""
+
+    row: int
+    account: AccountLabel
+    instrument: InstrumentName
+    side: Side
+    size: Lots
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOut:
+    """An intent that was found to be at fault.
+
+    Attributes:
+        intent: its place in the batch.
+        row: of its order, or None where it is no order of the file.
+        kind: what a stranger is, or None.
+        fault: what it was found to be.
+    """
+
+    intent: int
+    row: int | None
+    kind: str | None
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An intent that took no part, at no fault of its own; fields as in `TakenOut`.
+
+    Attributes:
+        missing: what there was too little of: owners, collateral of other owners, or of its own.
+        required, available: how much of it was asked for, and there was.
+    """
+
+    intent: int
+    row: int | None
+    kind: str | None
+    missing: Missing
+    required: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotAdmitted:
+    """A submission that was refused; fields as in `TakenOut`, `code` the reason for programs."""
+
+    row: int | None
+    kind: str | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentOutcome:
+    """The public result of an instrument; price and short side are None where nothing crossed.
+
+    `exhausted` says that offset orders took the whole surplus.
+    """
+
+    instrument: InstrumentName
+    price: Decimal | None
+    volume: Lots
+    short_side: Side | None
+    exhausted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMargin:
+    """Initial margin of an account that traded, before and after, and its equity; cash units."""
+
+    account: AccountLabel
+    before: Cash
+    after: Cash
+    equity: Cash
+
+
+@dataclass(frozen=True, slots=True)
+class VenueResult:
+    """What an order file led to.
+
+    Attributes:
+        fills: in the order of the rows.
+        margins: of every account that traded, by name.
+        taken_out: intents at fault, in the order in which they were found.
+        left_out: intents that took no part at no fault of theirs.
+        refused: submissions that did not become intents.
+        settlement_contract: address of the venue on its chain; with `keypers`, the addresses that
+            the keypers sign with, it is what an auditor has to know of the venue.
+        reporter: address that the reference prices are signed with.
+        price_reporters: addresses that the prices of margin are signed with.
+        timings_ms: milliseconds by step, in order.
+        record: where the public record is, if one was wanted.
+    """
+
+    outcome: AuctionOutcome
+    instruments: tuple[InstrumentOutcome, ...]
+    fills: tuple[RowFill, ...]
+    margins: tuple[AccountMargin, ...]
+    taken_out: tuple[TakenOut, ...]
+    left_out: tuple[LeftOut, ...]
+    refused: tuple[NotAdmitted, ...]
+    settlement_contract: AccountId
+    keypers: tuple[AccountId, ...]
+    reporter: AccountId
+    price_reporters: tuple[AccountId, ...]
+    timings_ms: Mapping[str, int]
+    record: Path | None
+
+
+class StrangerFilled(CheckFailed):
+    """Somebody traded who had no order."""
+
+    def __init__(self, kind: str, size: Lots) -> None:
+        super().__init__(f"attacker {kind!r}: expected no fill, got {size} lots")
+        self.kind, self.size = kind, size
+
+
+def venue_result(
+    clients: LocalClients,
+    public: PublicTerms,
+    outcome: AuctionOutcome,
+    timings_ms: Mapping[str, int],
+    record: Path | None,
+) -> VenueResult:
+    """The outcome in the words of the order file.
+
+    Raises:
+        StrangerFilled: somebody without an order traded.
+    """
+    batch = [clients.parties[submission] for submission in outcome.admitted]
+    instruments, fills = [], []
+    for book, cross in zip(outcome.books, outcome.crosses, strict=True):
+        name = public.margin.names[book.instrument]
+        grid = public.auction.grids[book.instrument]
+        price = None if cross is None else grid.price_of(cross.tick)
+        volume = Lots(0) if cross is None else cross.volume
+        short_side = None if cross is None else cross.short_side
+        exhausted = cross is not None and cross.exhausted
+        instruments.append(InstrumentOutcome(name, price, volume, short_side, exhausted))
+    places = {book.instrument: book.intents for book in outcome.books}
+    labels: dict[AccountId, AccountLabel] = {}
+    for fill in outcome.fills:
+        order = batch[places[fill.instrument][fill.intent]]
+        if not isinstance(order, Order):
+            raise StrangerFilled(order.kind, fill.size)
+        labels[fill.account] = order.account
+        fills.append(RowFill(order.row, order.account, order.instrument, fill.side, fill.size))
+    return VenueResult(
+        outcome,
+        tuple(instruments),
+        tuple(sorted(fills, key=lambda fill: fill.row)),
+        tuple(
+            AccountMargin(labels[account], change.before, change.after, change.equity)
+            for account, change in sorted(outcome.margins.items(), key=lambda item: labels[item[0]])
+        ),
+        tuple(
+            TakenOut(rejection.place, *_named(batch[rejection.place]), rejection.fault)
+            for rejection in outcome.rejections
+        ),
+        tuple(
+            LeftOut(
+                aside.intent,
+                *_named(batch[aside.intent]),
+                aside.missing,
+                aside.required,
+                aside.available,
+            )
+            for aside in outcome.set_aside
+        ),
+        tuple(
+            NotAdmitted(
+                *_named(clients.parties[refusal.submission]),
+                getattr(refusal.error, "code", "margin"),
+                str(refusal.error),
+            )
+            for refusal in outcome.refusals
+        ),
+        public.deployment.settlement,
+        public.deployment.keypers,
+        public.auction.reporter,
+        tuple(map(account_of, public.margin.inputs.market.reporters)),
+        timings_ms,
+        record,
+    )
+
+
+def _named(party: Order | Stranger) -> tuple[int | None, str | None]:
+    """Row of an order, kind of a stranger."""
+    return (party.row, None) if isinstance(party, Order) else (None, party.kind)

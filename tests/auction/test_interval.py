@@ -1,0 +1,82 @@
+"""What the spine refuses, and whose money it counts."""
+
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.signing.messages import Domain
+from darkpool.auction.books import Book
+from darkpool.auction.interval import _check_caps
+from darkpool.auction.listing import OutrightListing
+from darkpool.auction.outcome import Pricing
+from darkpool.auction.terms import VenueTerms
+from darkpool.chain.client import Chain
+from darkpool.chain.reader import RecordedVenue
+from darkpool.crossing.comparison import ImplausibleOpening
+from darkpool.errors import InvalidGrid
+from darkpool.fills.fills import FilledLots
+from darkpool.protocol.intents import AuctionTerms
+from darkpool.protocol.references import SignedReference
+from darkpool.record.reader import Record
+from darkpool.simulation.order_file import parse_orders
+from darkpool.simulation.venue import Places, run_orders
+from darkpool.units import (
+    FIRST_INTERVAL,
+    AccountId,
+    InstrumentId,
+    InstrumentName,
+    Lots,
+    PriceGrid,
+    account_bytes,
+)
+from darkpool.verification.audit import audit
+from darkpool.verification.evidence import Anchor
+from tests.support.reference_prices import REPORTER
+
+GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
+ORDERS = b"account,side,size,limit\nann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\n"
+STRANGER = AccountId("0x" + "00" * 19 + "07")
+
+
+def test_grids_of_one_interval_are_equally_long() -> None:
+    other, domain = PriceGrid(Decimal("0.25"), Decimal(4805), 16), Domain(1, bytes(20))
+    references: dict[InstrumentId, SignedReference] = {}
+    for name, grid in ((b"\1" * 32, GRID), (b"\2" * 32, other)):
+        references |= REPORTER.sign(grid, [InstrumentId(name)], FIRST_INTERVAL, domain)
+    with pytest.raises(InvalidGrid, match="16, 32"):
+        AuctionTerms(domain, None, FIRST_INTERVAL, REPORTER.address, references, 0, ())  # type: ignore[arg-type]
+
+
+def test_no_fill_is_above_its_cap() -> None:
+    sealed = SimpleNamespace(caps=[Lots(5), Lots(2)])
+    book = Book(InstrumentId(bytes(32)), sealed)  # type: ignore[arg-type]
+    _check_caps(book, FilledLots(np.array([5, 0]), np.array([0, 2])))
+    for bought, sold in (([6, 0], [0, 2]), ([5, 0], [0, 3])):
+        with pytest.raises(ImplausibleOpening):
+            _check_caps(book, FilledLots(np.array(bought), np.array(sold)))
+
+
+def test_a_late_deposit_of_anybody_has_a_balance(tmp_path: Path) -> None:
+    chain = Chain.embedded()
+
+    def pay_late(step: str, _done: int, _total: int) -> None:
+        if step == "close":
+            chain.fund_and_deposit({STRANGER: 1000})
+
+    orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
+    terms = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
+    places = Places(record=tmp_path / "record")
+    run_orders(orders, terms, TEST_INSECURE_SMALL, lambda: chain, places, pay_late)
+    summary = Record.load(tmp_path / "record").summary
+    for balances in (summary.before, summary.after):
+        owned = {b.account: (b.withdrawable, b.encumbered) for b in balances}
+        assert owned[account_bytes(STRANGER)] == (1000, 0)
+    assert chain.collateral(STRANGER).reclaimable == 0
+    anchor = Anchor(summary.venue.settlement, summary.committee.addresses)
+    report = audit(tmp_path / "record", RecordedVenue(chain, summary.venue), anchor=anchor)
+    assert report.ok
+    assert {check.verdict.value for check in report.checks} == {"holds"}

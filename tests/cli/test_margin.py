@@ -1,0 +1,113 @@
+"""`darkpool margin`, as people run it."""
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.margin_houses import EXAMPLES
+
+MARKET = ("--market", str(EXAMPLES / "market.json"))
+PORTFOLIO = str(EXAMPLES / "portfolio.json")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("darkpool")), "margin", *arguments]
+    return subprocess.run(  # noqa: S603
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"COLUMNS": "120"},
+        cwd=EXAMPLES.parents[1],
+    )
+
+
+def document(*arguments: str) -> Any:
+    done = run(PORTFOLIO, *MARKET, "--json", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout, parse_float=Decimal)
+
+
+def test_the_object_adds_up() -> None:
+    found = document()
+    parts = found["parts"]
+    charges = [part for name, part in parts.items() if name.startswith(("basis", "concentration"))]
+    base = max(parts["scenarios"], parts["minimum for short options"])
+    assert abs(base + sum(charges) - found["maintenance_margin"]) <= Decimal("0.00001")
+    assert found["surplus"] == found["equity"] - found["initial_margin"]
+    for name in ("BTC", "ETH"):
+        worst = found["worst"][name]
+        assert found["scenarios"][name][worst["scenario"]] == -worst["loss"]
+    in_worst = [line["gain_in_worst_scenario"] for line in found["positions"]]
+    assert sum(in_worst) == -found["worst"]["BTC"]["loss"] - found["worst"]["ETH"]["loss"]
+    assert found["greeks"]["ETH"]["delta"] == 20
+
+
+def test_what_is_added_changes_no_equity() -> None:
+    found = document("--add", "BTC-JUN=5", "--add", "ETH-PERP=-2")
+    after = found["after"]
+    assert after["equity"] == found["equity"]
+    lots = {line["contract"]: line["lots"] for line in after["positions"]}
+    assert (lots["BTC-JUN"], lots["ETH-PERP"]) == (5, 0)
+    assert after["initial_margin"] != found["initial_margin"]
+
+
+def test_people_read_tables(tmp_path: Path) -> None:
+    picture = tmp_path / "profit.png"
+    done = run(PORTFOLIO, *MARKET, "--add", "BTC-PERP=1", "--plot", str(picture))
+    assert done.returncode == 0
+    for words in ("initial margin", "basis BTC 2027-03-26", "extreme price +4/4", "vanna", "after"):
+        assert words in done.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("missing.json", *MARKET), "No such file"),
+        ((PORTFOLIO, "--market", PORTFOLIO), "contracts.toml: cannot be used"),
+        ((PORTFOLIO, *MARKET, "--add", "BTC-JUN"), "expected CONTRACT=LOTS"),
+        ((PORTFOLIO, *MARKET, "--add", "SOL=1"), "expected CONTRACT=LOTS"),
+        ((PORTFOLIO, *MARKET, "--add", "BTC-JUN=1.5"), "expected a whole number"),
+        ((PORTFOLIO, *MARKET, "--add", f"BTC-JUN={10**13}"), "expected at most"),
+        ((PORTFOLIO, *MARKET, "--plot", "/nowhere/at/all.png"), "expected a picture"),
+        ((PORTFOLIO, *MARKET, "--plot", "picture.nothing"), "expected a picture"),
+        (("{broken}", *MARKET), "file: expected JSON"),
+        (("{unknown}", *MARKET), "positions[0].contract: expected one of the specification"),
+        (("{twice}", *MARKET), "each contract once"),
+        (("{binary}", *MARKET), "bytes that are not UTF-8"),
+        (("{huge}", *MARKET), "expected 0 to"),
+    ],
+)
+def test_bad_input_is_named(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    def held(*names: str, lots: int = 1) -> bytes:
+        positions = [{"contract": name, "lots": lots, "cost": "0"} for name in names]
+        return json.dumps({"version": 1, "cash": "0", "positions": positions}).encode()
+
+    contents = {
+        "{broken}": b"{",
+        "{unknown}": held("SOL"),
+        "{twice}": held("BTC-MAR", "BTC-MAR"),
+        "{binary}": b"\xff\xfe",
+        "{huge}": held("BTC-MAR", lots=10**12),
+    }
+    if arguments[0] in contents:
+        path = tmp_path / "portfolio.json"
+        path.write_bytes(contents[arguments[0]])
+        arguments = (str(path), *arguments[1:])
+    if message.startswith("contracts.toml"):
+        folder = tmp_path / "market"
+        folder.mkdir()
+        (folder / "market.json").write_bytes((EXAMPLES / "market.json").read_bytes())
+        (folder / "contracts.toml").write_text("version = 1", encoding="utf-8")
+        arguments = (PORTFOLIO, "--market", str(folder / "market.json"))
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

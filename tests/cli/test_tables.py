@@ -1,0 +1,104 @@
+"""What is shown is what there is: exact numbers, names as they are, no line broken."""
+
+import io
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from darkpool.auction.books import Fault
+from darkpool.batching.participation import Missing
+from darkpool.cli.tables import (
+    exact_json,
+    fills_table,
+    left_out_table,
+    print_audit,
+    print_lines,
+    refused_table,
+    taken_out_table,
+)
+from darkpool.simulation.result import LeftOut, NotAdmitted, RowFill, TakenOut
+from darkpool.units import AccountLabel, InstrumentName, Lots, Side
+from darkpool.verification.report import AuditReport, Check, Verdict
+
+
+def console_and_text() -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, width=200, highlight=False), out
+
+
+@given(
+    st.dictionaries(
+        st.text(),
+        st.one_of(
+            st.none(),
+            st.integers(),
+            st.text(),
+            st.decimals(allow_nan=False, allow_infinity=False, places=6),
+        ),
+    )
+)
+def test_numbers_are_exact_and_text_is_text(document: dict[str, object]) -> None:
+    read = json.loads(exact_json(document), parse_float=Decimal)
+    assert read == document
+    for name, value in document.items():
+        assert isinstance(read[name], str) == isinstance(value, str)
+
+
+def test_a_price_is_a_number_with_all_its_digits() -> None:
+    text = exact_json({"price": Decimal("12345678901234567890.000001"), "none": None})
+    assert text == '{"price": 12345678901234567890.000001, "none": null}'
+
+
+def test_what_json_has_no_form_for_is_refused() -> None:
+    with pytest.raises(TypeError, match="got bytes"):
+        exact_json({"root": b""})
+
+
+@pytest.mark.parametrize("name", ["[red]ann[/red]", "[/]", "[bold", "a\\[b]", "x" * 64])
+def test_a_name_is_no_style(name: str) -> None:
+    console, out = console_and_text()
+    fill = RowFill(3, AccountLabel(name), InstrumentName("ES"), Side.BUY, Lots(7))
+    console.print(fills_table([fill]))
+    assert name in out.getvalue()
+
+
+def test_who_was_taken_out_left_out_or_refused_is_told_with_the_reason() -> None:
+    console, out = console_and_text()
+    console.print(taken_out_table([TakenOut(4, None, "[b]hump", Fault.SHAPE)]))
+    console.print(left_out_table([LeftOut(5, 2, None, Missing.OWNERS, 3, 1)]))
+    console.print(refused_table([NotAdmitted(7, None, "nonce", "expected [one], got another")]))
+    cells = [line.split("│")[1:-1] for line in out.getvalue().splitlines() if "│" in line]
+    assert [[cell.strip() for cell in row] for row in cells] == [
+        ["4", "", "[b]hump", "shape"],
+        ["5", "2", "owners", "3", "1"],
+        ["7", "", "nonce", "expected [one], got another"],
+    ]
+
+
+def test_lines_are_never_broken() -> None:
+    console, out = console_and_text()
+    print_lines(console, {"root": "0x" + "ab" * 200, "[b]": "[red]"})
+    assert out.getvalue() == f"root  0x{'ab' * 200}\n[b]   [red]\n"
+
+
+def test_an_audit_says_what_fails_and_what_was_not_checked() -> None:
+    console, out = console_and_text()
+    checks = (
+        Check("form", "record", Verdict.HOLDS, "fine"),
+        Check("masks", "mask 3", Verdict.FAILS, "mask 3: expected [a], got [b]"),
+        Check("chain", "chain", Verdict.NOT_CHECKED, "not asked"),
+    )
+    print_audit(console, AuditReport(checks))
+    assert out.getvalue().splitlines() == [
+        "holds        form   fine",
+        "fails        masks  mask 3: expected [a], got [b]",
+        "not checked  chain  not asked",
+        "The audit fails: 1 of 3 checks do not hold.",
+    ]
+    console, out = console_and_text()
+    print_audit(console, AuditReport(checks[::2]))
+    assert out.getvalue().splitlines()[-1] == "The audit passes. Not checked: chain."

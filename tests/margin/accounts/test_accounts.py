@@ -1,0 +1,386 @@
+"""Lives of accounts: they trade, pay funding, expire, default; no unit is ever lost."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from darkpool.errors import (
+    DuplicateReservation,
+    InsufficientMargin,
+    MarginError,
+    OutOfBounds,
+    UnknownReservation,
+)
+from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.margin.accounts.accounts import (
+    BAD_DEBT,
+    INSURANCE_FUND,
+    PortfolioAccounts,
+    UnknownContract,
+)
+from darkpool.margin.accounts.defaults import (
+    bankruptcy_price,
+    cover_debts,
+    deleverage,
+    deleveraging_order,
+    share_bad_debt,
+)
+from darkpool.margin.market.instruments import Contract
+from darkpool.margin.market.payoffs import final_value, funding_for_a_unit
+from darkpool.margin.model.caps import surplus
+from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.units import (
+    AccountId,
+    AuctionId,
+    Cash,
+    InstrumentId,
+    InstrumentName,
+    Interval,
+    Lots,
+    PriceUnits,
+    Side,
+)
+from tests.support.margin_houses import margin_at, specification
+
+SPECIFICATION = specification()
+CONTRACTS = tuple(SPECIFICATION.contracts.values())
+ALICE, BOB, CAROL = (AccountId(name) for name in ("alice", "bob", "carol"))
+PEOPLE = (ALICE, BOB, CAROL)
+ONE = 10**6
+
+
+def named(name: str) -> Contract:
+    return SPECIFICATION.contracts[InstrumentName(name)]
+
+
+PERP, FUTURE = named("BTC-PERP"), named("BTC-MAR")
+CALL, PUT = named("BTC-MAR-60000-C"), named("BTC-MAR-60000-P")
+
+
+NOW = margin_at(100)
+
+
+def auction(contract: Contract, interval: int) -> AuctionId:
+    return AuctionId(contract.identifier, Interval(interval))
+
+
+def grid(contract: Contract, margin: PortfolioMargin = NOW) -> tuple[PriceUnits, PriceUnits]:
+    worth = int(margin.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
+    return PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100 + 1)
+
+
+def house(*cash: int) -> PortfolioAccounts:
+    accounts = PortfolioAccounts(SPECIFICATION)
+    for account, amount in zip(PEOPLE, cash, strict=False):
+        accounts.deposit(account, Cash(amount * ONE))
+    return accounts
+
+
+def traded(
+    accounts: PortfolioAccounts,
+    contract: Contract,
+    buyer: AccountId,
+    seller: AccountId,
+    lots: int,
+    price: int,
+    interval: int = 1,
+    margin: PortfolioMargin = NOW,
+) -> None:
+    key, cap = auction(contract, interval), Lots(lots)
+    for account in (buyer, seller):
+        accounts.reserve(account, key, cap, grid(contract, margin), margin)
+    accounts.fill(buyer, key, Side.BUY, Lots(lots), PriceUnits(price))
+    accounts.fill(seller, key, Side.SELL, Lots(lots), PriceUnits(price))
+    accounts.verify_conservation()
+
+
+def test_variation_is_paid_by_the_other_side() -> None:
+    accounts = house(100_000, 100_000)
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    accounts.settle_variation(FUTURE.identifier, PriceUnits(61_500 * ONE))
+    assert accounts.cash(ALICE) == 101_000 * ONE
+    assert accounts.cash(BOB) == 99_000 * ONE
+    assert accounts.holdings(ALICE).cost == 2 * 61_500 * ONE
+    accounts.verify_conservation()
+
+
+@pytest.mark.parametrize(
+    ("contract", "price", "gain"), [(CALL, 65_000, 5_000), (CALL, 59_000, 0), (PUT, 59_000, 1_000)]
+)
+def test_options_expire_in_cash(contract: Contract, price: int, gain: int) -> None:
+    accounts = house(100_000, 100_000)
+    premium = grid(contract)[0]
+    traded(accounts, contract, ALICE, BOB, 1, premium)
+    accounts.expire(contract.identifier, PriceUnits(price * ONE))
+    assert accounts.cash(ALICE) == 100_000 * ONE + gain * ONE - premium
+    assert accounts.cash(ALICE) + accounts.cash(BOB) == 200_000 * ONE
+    assert not accounts.holdings(ALICE).net.any()
+    accounts.verify_conservation()
+
+
+def test_longs_pay_funding_to_shorts() -> None:
+    accounts = house(100_000, 100_000)
+    traded(accounts, PERP, ALICE, BOB, 2, 60_000 * ONE)
+    accounts.pay_funding(PERP.identifier, PriceUnits(7))
+    assert accounts.cash(ALICE) == 100_000 * ONE - 14
+    assert accounts.cash(BOB) == 100_000 * ONE + 14
+    accounts.verify_conservation()
+
+
+@pytest.mark.parametrize(
+    ("mark", "index", "paid"),
+    [(100_100, 100_000, 33), (99_900, 100_000, -33), (200_000, 100_000, 250), (1, 10**5, -250)],
+)
+def test_funding_is_a_share_of_a_bounded_premium(mark: int, index: int, paid: int) -> None:
+    assert funding_for_a_unit(PriceUnits(mark), PriceUnits(index), 7_500, 3) == paid
+
+
+def test_final_values() -> None:
+    assert final_value(FUTURE, PriceUnits(5)) == 5
+    assert final_value(CALL, PriceUnits(60_001 * ONE)) == ONE
+    assert final_value(PUT, PriceUnits(60_001 * ONE)) == 0
+
+
+def test_what_stands_against_cash_is_not_withdrawn() -> None:
+    accounts = house(100_000, 100_000)
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    free = accounts.withdrawable(ALICE, NOW)
+    assert free == 100_000 * ONE - NOW.requirement(accounts.holdings(ALICE).net).initial
+    with pytest.raises(InsufficientMargin):
+        accounts.withdraw(ALICE, Cash(free + 1), NOW)
+    accounts.withdraw(ALICE, free, NOW)
+    assert accounts.withdrawable(ALICE, NOW) == 0
+    # a gain that is not settled is not paid out
+    assert accounts.withdrawable(BOB, margin_at(80)) <= 100_000 * ONE
+    accounts.verify_conservation()
+
+
+def test_refusals_change_nothing() -> None:
+    accounts = house(100_000)
+    key = auction(FUTURE, 1)
+    accounts.reserve(ALICE, key, Lots(5), grid(FUTURE), NOW)
+    with pytest.raises(DuplicateReservation):
+        accounts.reserve(ALICE, key, Lots(5), grid(FUTURE), NOW)
+    with pytest.raises(InsufficientMargin):
+        accounts.reserve(ALICE, auction(FUTURE, 2), Lots(50), grid(FUTURE), NOW)
+    with pytest.raises(OutOfBounds):
+        accounts.reserve(ALICE, auction(FUTURE, 2), Lots(-1), grid(FUTURE), NOW)
+    unknown = AuctionId(InstrumentId(b"\x01" * 32), Interval(1))
+    with pytest.raises(UnknownContract):
+        accounts.reserve(ALICE, unknown, Lots(1), grid(FUTURE), NOW)
+    for size, price in ((0, 61_000), (6, 61_000), (5, 1), (5, 10**6)):
+        with pytest.raises(OutOfBounds):
+            accounts.fill(ALICE, key, Side.BUY, Lots(size), PriceUnits(price * ONE))
+    with pytest.raises(UnknownReservation):
+        accounts.release(BOB, key)
+    with pytest.raises(UnknownContract):
+        accounts.pay_funding(FUTURE.identifier, PriceUnits(1))
+    with pytest.raises(UnknownContract):
+        accounts.expire(PERP.identifier, PriceUnits(1))
+    accounts.release(ALICE, key)
+    assert accounts.withdrawable(ALICE, NOW) == 100_000 * ONE
+
+
+def test_what_cannot_be_paid_is_a_named_debt() -> None:
+    accounts = house(30_000, 100_000)
+    accounts.deposit(INSURANCE_FUND, Cash(1_000 * ONE))
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    accounts.expire(FUTURE.identifier, PriceUnits(40_000 * ONE))
+    assert accounts.cash(ALICE) == -12_000 * ONE
+    assert cover_debts(accounts) == 11_000 * ONE
+    assert accounts.cash(ALICE) == accounts.cash(INSURANCE_FUND) == 0
+    assert accounts.cash(BAD_DEBT) == -11_000 * ONE
+    accounts.verify_conservation()
+
+
+def test_nobody_withdraws_while_a_debt_is_uncovered() -> None:
+    accounts = house(30_000, 100_000, 50_001)
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    accounts.expire(FUTURE.identifier, PriceUnits(40_000 * ONE))
+    assert accounts.withdrawable(BOB, NOW) == accounts.withdrawable(CAROL, NOW) == 0
+    with pytest.raises(InsufficientMargin):
+        accounts.withdraw(CAROL, Cash(1), NOW)
+    assert cover_debts(accounts) == 12_000 * ONE
+    assert accounts.withdrawable(BOB, NOW) == 0
+    assert share_bad_debt(accounts) == 12_000 * ONE
+    assert accounts.cash(BAD_DEBT) == 0
+    for one in PEOPLE:
+        accounts.withdraw(one, accounts.withdrawable(one, NOW), NOW)
+        assert accounts.cash(one) == 0
+    accounts.verify_conservation()
+
+
+def test_what_has_expired_is_gone() -> None:
+    accounts = house(100_000, 100_000)
+    accounts.reserve(ALICE, auction(FUTURE, 1), Lots(1), grid(FUTURE), NOW)
+    accounts.expire(FUTURE.identifier, PriceUnits(61_000 * ONE))
+    assert accounts.withdrawable(ALICE, NOW) == 100_000 * ONE
+    with pytest.raises(UnknownReservation):
+        accounts.fill(ALICE, auction(FUTURE, 1), Side.BUY, Lots(1), PriceUnits(61_000 * ONE))
+    with pytest.raises(UnknownContract):
+        accounts.reserve(ALICE, auction(FUTURE, 2), Lots(1), grid(FUTURE), NOW)
+    with pytest.raises(UnknownContract):
+        accounts.expire(FUTURE.identifier, PriceUnits(50_000 * ONE))
+    with pytest.raises(UnknownContract):
+        accounts.settle_variation(FUTURE.identifier, PriceUnits(50_000 * ONE))
+
+
+def test_a_loss_elsewhere_ruins_no_counterparty() -> None:
+    """Closing out pays for a shortfall by the value of positions, not by the first to be closed."""
+    accounts = house(60_000, 500_000, 15_000)
+    ether = named("ETH-PERP")
+    traded(accounts, FUTURE, ALICE, BOB, 3, 61_000 * ONE)
+    traded(accounts, ether, CAROL, ALICE, 1, 3_000 * ONE)
+    half = margin_at(50)
+    for contract in (FUTURE, ether):
+        price = bankruptcy_price(accounts, ALICE, contract.identifier, half)
+        mark = int(half.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
+        assert abs(price - mark) < mark // 2
+        deleverage(accounts, ALICE, contract.identifier, Lots(3), price, half)
+    accounts.settle_variation(FUTURE.identifier, PriceUnits(1))
+    accounts.settle_variation(ether.identifier, PriceUnits(1))
+    assert 0 <= accounts.cash(ALICE) < 100
+    accounts.verify_conservation()
+
+
+def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:
+    accounts = house(30_000, 60_000, 500_000)
+    traded(accounts, FUTURE, ALICE, BOB, 1, 61_000 * ONE)
+    traded(accounts, FUTURE, ALICE, CAROL, 1, 61_000 * ONE, interval=2)
+    crash = margin_at(70)
+    order = deleveraging_order(accounts, FUTURE.identifier, Side.SELL, crash)
+    assert order == (BOB, CAROL)
+    price = bankruptcy_price(accounts, ALICE, FUTURE.identifier, crash)
+    assert price == 46_000 * ONE
+    accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
+    assert deleveraging_order(accounts, FUTURE.identifier, Side.SELL, crash) == (BOB, CAROL)
+    closed = deleverage(accounts, ALICE, FUTURE.identifier, Lots(2), price, crash)
+    assert closed == {BOB: 1, CAROL: 1}
+    accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
+    assert [accounts.cash(one) for one in PEOPLE] == [0, 75_000 * ONE, 515_000 * ONE]
+    accounts.verify_conservation()
+
+
+class Life:
+    """A random life of three accounts and the fund, from a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = np.random.default_rng(seed)
+        self.accounts = house(*self.draw.integers(0, 300_000, 3).tolist())
+        self.accounts.deposit(INSURANCE_FUND, Cash(int(self.draw.integers(0, 10**10))))
+        self.share = 100
+        self.interval = 0
+        self.expired: list[Contract] = []
+        self.seen: Counter[str] = Counter()
+
+    @property
+    def margin(self) -> PortfolioMargin:
+        return margin_at(self.share)
+
+    def number(self, low: int, high: int) -> int:
+        return int(self.draw.integers(low, high + 1))
+
+    def auction(self) -> None:
+        """All may trade within caps; afterwards all that passed before still pass."""
+        self.interval += 1
+        contract = CONTRACTS[self.number(0, len(CONTRACTS) - 1)]
+        if contract in self.expired:
+            return
+        key, prices = auction(contract, self.interval), grid(contract, self.margin)
+        taken = []
+        for account in PEOPLE:
+            cap = Lots(CAP_BUCKETS_LOTS[self.number(0, 8)])
+            try:
+                self.accounts.reserve(account, key, cap, prices, self.margin)
+            except MarginError:
+                continue
+            taken.append((account, cap))
+        price = PriceUnits(self.number(*prices))
+        if len(taken) >= 2 and self.number(0, 3):
+            (buyer, first), (seller, second) = taken.pop(), taken.pop(0)
+            size = Lots(self.number(1, min(first, second)))
+            self.accounts.fill(buyer, key, Side.BUY, size, price)
+            self.accounts.fill(seller, key, Side.SELL, size, price)
+            self.seen["trades"] += 1
+            for account in (buyer, seller):
+                assert surplus(self.margin, self.accounts.holdings(account)) >= 0
+        for account, _ in taken:
+            self.accounts.release(account, key)
+
+    def move(self) -> None:
+        self.share = min(160, max(50, self.share + 5 * self.number(-3, 3)))
+
+    def settle(self) -> None:
+        for contract in CONTRACTS:
+            if contract not in self.expired:
+                self.accounts.settle_variation(contract.identifier, grid(contract, self.margin)[0])
+        self.seen["debts"] += cover_debts(self.accounts) > 0
+        if self.number(0, 1):
+            share_bad_debt(self.accounts)
+
+    def fund(self) -> None:
+        self.accounts.pay_funding(PERP.identifier, PriceUnits(self.number(-(10**8), 10**8)))
+
+    def expire(self) -> None:
+        dated = [contract for contract in CONTRACTS if contract.expiry_ms is not None]
+        contract = dated[self.number(0, len(dated) - 1)]
+        if contract in self.expired:
+            return
+        self.expired.append(contract)
+        price = PriceUnits(self.number(1, 10**11))
+        self.accounts.expire(contract.identifier, price)
+
+    def withdraw(self) -> None:
+        account = PEOPLE[self.number(0, 2)]
+        free = self.accounts.withdrawable(account, self.margin)
+        self.accounts.withdraw(account, Cash(self.number(0, free)), self.margin)
+
+    def liquidate(self) -> None:
+        """Whoever is below maintenance margin is deleveraged."""
+        for account in PEOPLE:
+            held = self.accounts.holdings(account)
+            equity = held.cash - held.cost + self.margin.value(held.net)
+            if equity >= self.margin.requirement(held.net).maintenance:
+                continue
+            self.seen["liquidations"] += 1
+            for place in np.flatnonzero(held.net).tolist():
+                contract, lots = CONTRACTS[place].identifier, Lots(abs(int(held.net[place])))
+                price = bankruptcy_price(self.accounts, account, contract, self.margin)
+                closed = deleverage(self.accounts, account, contract, lots, price, self.margin)
+                self.seen["deleveraged"] += len(closed)
+
+    def run(self, steps: int) -> None:
+        acts = [self.auction] * 4 + [self.move] * 2
+        acts += [self.settle, self.fund, self.expire, self.withdraw, self.liquidate]
+        for _ in range(steps):
+            acts[self.number(0, len(acts) - 1)]()
+            self.accounts.verify_conservation()
+        for contract in CONTRACTS:
+            if contract in self.expired:
+                continue
+            close = self.accounts.expire
+            if contract.expiry_ms is None:
+                close = self.accounts.settle_variation
+            close(contract.identifier, PriceUnits(self.number(1, 10**11)))
+        self.accounts.verify_conservation()
+
+
+def lived(seeds: range, steps: int) -> Counter[str]:
+    seen: Counter[str] = Counter()
+    for seed in seeds:
+        life = Life(seed)
+        life.run(steps)
+        seen += life.seen
+    return seen
+
+
+def test_no_unit_is_lost_in_some_lives() -> None:
+    seen = lived(range(200), 40)
+    assert seen["trades"] >= 300
+    assert min(seen["debts"], seen["liquidations"], seen["deleveraged"]) >= 3, seen
+
+
+@pytest.mark.slow
+def test_no_unit_is_lost_in_ten_thousand_lives() -> None:
+    assert lived(range(1_000, 11_000), 40)["trades"] > 10_000

@@ -1,0 +1,206 @@
+"""Attackers among orders: exactly they are taken out, and the rest trades as the plain twin."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.signing.messages import SealedIntent
+from darkpool.auction.listing import OutrightListing
+from darkpool.auction.outcome import Pricing
+from darkpool.auction.terms import VenueTerms
+from darkpool.chain.client import Chain
+from darkpool.crossing.clearing import Book, Cross, clear_uniform
+from darkpool.errors import OutOfBounds
+from darkpool.fills.priority import priority_permutation
+from darkpool.protocol.intents import AuctionTerms, SealedSubmission
+from darkpool.protocol.refusals import WrongSignature
+from darkpool.record.reader import Record
+from darkpool.simulation import venue as venue_module
+from darkpool.simulation.clients import LocalClients, identifier
+from darkpool.simulation.order_file import Order
+from darkpool.simulation.result import VenueResult
+from darkpool.simulation.venue import Places, run_orders
+from darkpool.units import InstrumentName, PriceGrid
+from darkpool.verification.audit import audit
+from darkpool.wargames.intruders import INTRUDERS_MAX, Intruder, draw_intruders
+from darkpool.wargames.malformed import MALFORMED
+from tests.verification.conftest import TICKS, orders_of
+
+GRID = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
+TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
+
+
+def run(
+    orders: Sequence[Order], strangers: Sequence[Intruder], record: Path | None = None
+) -> VenueResult:
+    return run_orders(
+        orders,
+        TERMS,
+        TEST_INSECURE_SMALL,
+        Chain.embedded,
+        Places(record),
+        lambda *_: None,
+        strangers,
+    )
+
+
+def intruders(count: int, orders: Sequence[Order]) -> tuple[Intruder, ...]:
+    return draw_intruders(count, sorted({identifier(o.instrument) for o in orders}), TICKS)
+
+
+def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> None:
+    """Price, volume and fills are those of the orders alone, in the order of the beacon."""
+    outcome = result.outcome
+    taken = {taken.intent for taken in result.taken_out}
+    taken |= {left.intent for left in result.left_out}
+    fills = {(f.row, f.size) for f in result.fills}
+    expected: set[tuple[int, int]] = set()
+    for shown, book in zip(result.instruments, outcome.books, strict=True):
+        own = [order for order in orders if order.instrument == shown.instrument]
+        ranks = priority_permutation(outcome.beacon.value, book.instrument, len(book.intents))
+        rest = [rank for rank, place in zip(ranks, book.intents, strict=True) if place not in taken]
+        assert len(rest) == len(own)
+        priority = np.argsort(np.argsort(rest)).astype(np.int64)
+        twin = clear_uniform(Book.from_orders(own, GRID.ticks), priority)
+        if not isinstance(twin, Cross):
+            assert shown.price is None
+            continue
+        assert (shown.price, shown.volume) == (GRID.price_of(twin.tick), twin.volume)
+        expected |= {(o.row, int(f)) for o, f in zip(own, twin.fills, strict=True) if f}
+    assert fills == expected
+
+
+def test_exactly_the_attackers_are_named_and_the_rest_trades(tmp_path: Path) -> None:
+    orders = orders_of("AB", 3)
+    strangers = intruders(24, orders)
+    result = run(orders, strangers, tmp_path / "record")
+    assert not result.refused
+    named = sorted((str(taken.kind), taken.fault.value) for taken in result.taken_out)
+    assert named == sorted((stranger.kind, stranger.fault) for stranger in strangers)
+    assert all(taken.row is None for taken in result.taken_out)
+    require_twin_of_the_rest(orders, result)
+    assert audit(tmp_path / "record", quick=True).ok
+
+
+def test_orders_that_attackers_leave_alone_are_not_opened(tmp_path: Path) -> None:
+    """Without them there are fewer owners than a result needs: no bit of a price is opened."""
+    orders = orders_of("AB", 3)[:2]
+    strangers = intruders(4, orders)
+    while all(stranger.offset for stranger in strangers if stranger.fault == "cap"):
+        strangers = intruders(4, orders)  # offset orders are nobody's company
+    result = run(orders, strangers, tmp_path / "record")
+    assert sorted(taken.fault.value for taken in result.taken_out) == ["cap", "cap"] + 2 * ["shape"]
+    reasons = [(aside.missing.value, aside.required) for aside in result.outcome.set_aside]
+    assert reasons == [("owners", 3)] * 2
+    assert not result.fills
+    purposes = {entry.purpose for entry in Record.load(tmp_path / "record").openings}
+    purposes = {purpose for purpose in purposes if not purpose.startswith("shape")}
+    assert purposes == {"price lanes 0.0", "cap bits 0"}
+    assert audit(tmp_path / "record").ok
+
+
+def test_attackers_pay_from_their_bonds_and_nobody_else_does(tmp_path: Path) -> None:
+    orders = orders_of("AB", 3)
+    result = run(orders, intruders(6, orders), tmp_path / "record")
+    summary = Record.load(tmp_path / "record").summary
+    intents = Record.load(tmp_path / "record").intents
+    owned = {
+        when: {b.account: b.withdrawable + b.encumbered for b in balances}
+        for when, balances in (("before", summary.before), ("after", summary.after))
+    }
+    guilty = {intents[taken.intent].sealed.account for taken in result.taken_out}
+    charge = -(-TERMS.bond * TERMS.bond_charge_ppm // 10**6)
+    for account, before in owned["before"].items():
+        paid = before - owned["after"][account]
+        if account == summary.bond.treasury:
+            assert paid == -6 * charge
+        else:
+            assert paid == (charge if account in guilty else 0)
+
+
+class Forger(Intruder):
+    """One whose signature is wrong: it never becomes an intent."""
+
+    def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
+        made = Intruder.submission(self, terms, nonce, deadline_s)
+        other = {name: getattr(made.sealed, name) for name in SealedIntent.__slots__}
+        sealed = SealedIntent(**{**other, "deadline": made.sealed.deadline + 1})
+        return SealedSubmission(sealed, made.signature, made.ciphertext, made.envelopes)
+
+
+def test_a_refused_submission_stops_nobody_else(tmp_path: Path) -> None:
+    orders = orders_of("AC", 5)
+    strangers = [
+        Forger(one.kind, one.instrument, one.cap, one._key) for one in intruders(3, orders)
+    ]
+    result = run(orders, strangers, tmp_path / "record")
+    assert [(one.code, one.row) for one in result.refused] == [(WrongSignature.code, None)] * 3
+    assert not result.taken_out
+    assert len(result.outcome.admitted) == len(orders)
+    require_twin_of_the_rest(orders, result)
+
+
+class ForgedInstrument(LocalClients):
+    """Signs wrongly whatever it sends for instrument B."""
+
+    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+        for made in super().submissions(terms):
+            if made.sealed.instrument == identifier(InstrumentName("B")):
+                yield replace(made, sealed=replace(made.sealed, deadline=made.sealed.deadline + 1))
+            else:
+                yield made
+
+
+def test_an_instrument_whose_submissions_are_all_refused_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venue_module, "LocalClients", ForgedInstrument)
+    orders = orders_of("ABD", 1)
+    result = run(orders, (), tmp_path / "record")
+    assert [refusal.code for refusal in result.refused] == [WrongSignature.code] * 12
+    require_twin_of_the_rest([o for o in orders if o.instrument != "B"], result)
+    record = Record.load(tmp_path / "record")
+    listed = [(i.name, len(i.intents), i.outcome is None) for i in record.summary.instruments]
+    assert listed == [("A", 12, False), ("D", 12, False), ("B", 0, True)]
+    assert audit(tmp_path / "record").ok
+
+
+def test_openings_are_named_by_the_places_of_their_intents(tmp_path: Path) -> None:
+    orders = orders_of("AC", 5)
+    places = Places(tmp_path / "record", tmp_path / "openings")
+    result = run_orders(
+        orders,
+        TERMS,
+        TEST_INSECURE_SMALL,
+        Chain.embedded,
+        places,
+        lambda *_: None,
+        intruders(2, orders),
+    )
+    named = {int(path.stem) for path in (tmp_path / "openings").iterdir()}
+    taken = {taken.intent for taken in result.taken_out}
+    assert len(taken) == 2
+    assert named == set(range(len(orders) + 2)) - taken
+
+
+def test_attackers_are_of_many_kinds_and_of_both_sorts() -> None:
+    instrument = identifier(InstrumentName("ES"))
+    drawn = draw_intruders(40, [instrument], TICKS)
+    assert sum(one.kind in MALFORMED for one in drawn) == 20
+    assert len({one.kind for one in drawn if one.kind in MALFORMED}) == 20
+    assert len({one.account for one in drawn}) == 40
+    assert "_key" not in repr(drawn[0])
+
+
+def test_more_attackers_than_a_run_takes_are_refused() -> None:
+    instrument = identifier(InstrumentName("ES"))
+    with pytest.raises(OutOfBounds, match="attackers"):
+        draw_intruders(INTRUDERS_MAX + 1, [instrument], TICKS)
+    with pytest.raises(OutOfBounds, match="ticks"):
+        draw_intruders(1, [instrument], 2)
+    assert draw_intruders(0, [instrument], 2) == ()

@@ -1,0 +1,107 @@
+"""An interval's terms, keypers and admission, without an auction behind them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
+from crypto.signing.messages import Domain, address_of, instrument_id
+from crypto.threshold.keys import KeyperSecrets, deal
+from crypto.threshold.replicated import Committee
+from darkpool.admission.admit import Admission
+from darkpool.admission.register import IN_MEMORY, AdmissionRegister
+from darkpool.clock import Clock, SimulatedClock
+from darkpool.keyper.keyper import Keyper, ShareWork
+from darkpool.keyper.store import KeyperStore
+from darkpool.protocol.intents import AuctionTerms
+from darkpool.units import InstrumentId, Interval, PriceGrid, account_id
+from tests.support.reference_prices import CLOSES_MS, NOW_MS, terms_on
+
+
+@dataclass(frozen=True)
+class Venue:
+    """An interval's terms; every admission has a register and keypers of its own.
+
+    What these keypers remember is gone with them.
+    """
+
+    terms: AuctionTerms
+    secrets: tuple[KeyperSecrets, ...]
+    instruments: tuple[InstrumentId, InstrumentId]
+    clock: SimulatedClock
+    work: ShareWork
+
+    def keypers(self) -> list[Keyper]:
+        """Keypers that have certified nothing yet."""
+        return [
+            Keyper(
+                own,
+                self.terms.material,
+                signing_key(own.keyper),
+                KeyperStore(Path(":memory:")),
+                self.terms.domain,
+                self.terms.addresses(),
+                self.clock,
+                lambda _interval: None,
+                self.work,
+                lambda _interval: None,
+            )
+            for own in self.secrets
+        ]
+
+    def admission(
+        self,
+        register: AdmissionRegister | None = None,
+        terms: AuctionTerms | None = None,
+        clock: Clock | None = None,
+        keypers: Sequence[Any] | None = None,
+    ) -> Admission:
+        return Admission(
+            terms or self.terms,
+            clock or self.clock,
+            keypers or self.keypers(),
+            AdmissionRegister(IN_MEMORY) if register is None else register,
+        )
+
+
+def signing_key(keyper: int) -> bytes:
+    return (1000 + keyper).to_bytes(32, "big")
+
+
+def made_venue(parameters: ParameterSet, size: int) -> Venue:
+    material, held = deal(parameters, Committee(size, 2))
+    domain = Domain(31337, b"\xc0" * 20)
+    names = (InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ")))
+    grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
+    addresses = tuple(account_id("0x" + address_of(signing_key(i)).hex()) for i in range(size))
+    terms = terms_on(grid, names, Interval(7), domain, material, CLOSES_MS, addresses)
+    return Venue(terms, held, names, SimulatedClock(NOW_MS), ShareWork())
+
+
+@pytest.fixture(scope="session")
+def venue_of() -> Callable[[int], Venue]:
+    """Venue with a committee of 3 or 4, dealt once each, on the insecure small rings."""
+    made: dict[int, Venue] = {}
+
+    def venue(size: int) -> Venue:
+        if size not in made:
+            made[size] = made_venue(TEST_INSECURE_SMALL, size)
+        return made[size]
+
+    return venue
+
+
+@pytest.fixture(scope="session")
+def standard_venue() -> Venue:
+    """Venue of four keypers on the rings of production."""
+    return made_venue(STANDARD, 4)
+
+
+@pytest.fixture
+def venue(venue_of: Callable[[int], Venue]) -> Venue:
+    """Venue of four keypers, with a clock of its own."""
+    return replace(venue_of(4), clock=SimulatedClock(NOW_MS))

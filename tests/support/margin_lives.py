@@ -1,0 +1,328 @@
+"""Random lives of accounts as events: trades, prices, margin calls, liquidations, defaults."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from darkpool.errors import MarginError
+from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.margin.accounts.account import Account
+from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
+from darkpool.margin.accounts.bond import BondTerms
+from darkpool.margin.liquidation.liquidator import transfer
+from darkpool.margin.liquidation.plan import (
+    LiquidationOrder,
+    LiquidationTerms,
+    Maker,
+    conceded,
+    liquidation_orders,
+)
+from darkpool.margin.liquidation.waterfall import Resolution, Step
+from darkpool.margin.market.instruments import Contract
+from darkpool.margin.model.caps import equity, surplus
+from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.margin.service.events import Event, MarginState, MarginTerms, Outcome
+from darkpool.units import (
+    AccountId,
+    Cash,
+    InstrumentName,
+    Lots,
+    PriceUnits,
+    Side,
+    account_of,
+    cap_bucket,
+)
+from tests.support.margin_houses import margin_at, market_at, specification
+
+SPECIFICATION = specification()
+CONTRACTS = tuple(SPECIFICATION.contracts.values())
+ONE = 10**6
+ALICE, BOB, CAROL, LIQUIDATOR, FIRST, SECOND, TREASURY = (
+    account_of(bytes([number]) * 20) for number in range(1, 8)
+)
+PEOPLE = (ALICE, BOB, CAROL)
+MAKERS = (Maker(FIRST, 2, Cash(50_000 * ONE)), Maker(SECOND, 1, Cash(200_000 * ONE)))
+TERMS = LiquidationTerms(LIQUIDATOR, 100_000, 500_000, MAKERS)
+BOND = BondTerms(Cash(1_000 * ONE), 250_000, TREASURY)
+MARGIN_TERMS = MarginTerms(BOND, TERMS)
+
+
+def named(name: str) -> Contract:
+    return SPECIFICATION.contracts[InstrumentName(name)]
+
+
+def grid(contract: Contract, margin: PortfolioMargin) -> tuple[int, int]:
+    worth = int(margin.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
+    return worth * 95 // 100, worth * 105 // 100 + 1
+
+
+def contents(state: MarginState) -> tuple[object, ...]:
+    """All that events have made, to compare."""
+    calls = state.margin_calls
+    entries = {account: repr(entry) for account, entry in state.accounts.entries.items()}
+    return entries, calls.called(), calls.in_liquidation()
+
+
+class Life:
+    """A random life from a seed; every event goes through `book`, and is noted with its outcome."""
+
+    def __init__(self, seed: int, state: MarginState, book: Callable[[Event], Outcome]) -> None:
+        self.draw = np.random.default_rng(seed)
+        self.state, self._book = state, book
+        self.share, self.interval = 100, 0
+        self.expired: list[Contract] = []
+        self.noted: list[tuple[Event, Outcome]] = []
+        self.seen: Counter[str] = Counter()
+
+    @property
+    def accounts(self) -> PortfolioAccounts:
+        return self.state.accounts
+
+    @property
+    def margin(self) -> PortfolioMargin:
+        return margin_at(self.share)
+
+    def number(self, low: int, high: int) -> int:
+        return int(self.draw.integers(low, high + 1))
+
+    def do(self, event: Event) -> Outcome:
+        """Book an event; one that is refused has changed nothing."""
+        try:
+            outcome = self._book(event)
+        except MarginError:
+            self.seen["refused"] += 1
+            raise
+        self.noted.append((event, outcome))
+        if event.kind != "fill":  # one side of two
+            self.accounts.verify_conservation()
+        return outcome
+
+    def tried(self, event: Event) -> bool:
+        try:
+            self.do(event)
+        except MarginError:
+            return False
+        return True
+
+    def begin(self) -> None:
+        self.do(Event("prices", market=market_at(100)))
+        for account in PEOPLE:
+            self.do(Event("deposit", account, amount=self.number(0, 150_000) * ONE))
+        for account, most in ((LIQUIDATOR, 300_000), (FIRST, 40_000), (SECOND, 20_000)):
+            self.do(Event("deposit", account, amount=self.number(0, most) * ONE))
+        self.do(Event("deposit", INSURANCE_FUND, amount=self.number(0, 30_000) * ONE))
+
+    def auction(self) -> None:
+        """Two may trade within caps; whoever passed before still passes."""
+        self.interval += 1
+        contract = CONTRACTS[self.number(0, len(CONTRACTS) - 1)]
+        if contract in self.expired:
+            return
+        taken: list[tuple[AccountId, int]] = []
+        for account in (*PEOPLE, FIRST):
+            cap = CAP_BUCKETS_LOTS[self.number(0, 4)]
+            if self.reserved(account, contract, cap):
+                taken.append((account, cap))
+        if len(taken) >= 2 and self.number(0, 3):
+            (buyer, first), (seller, second) = taken.pop(), taken.pop(0)
+            size, price = self.number(1, min(first, second)), self.number(*self.grid(contract))
+            self.filled(buyer, contract, Side.BUY, size, price)
+            self.filled(seller, contract, Side.SELL, size, price)
+            self.seen["trades"] += 1
+            for account in (buyer, seller):
+                assert surplus(self.margin, self.accounts.holdings(account)) >= 0
+        for account, _ in taken:
+            self.do(Event("release", account, None, contract.identifier, self.interval))
+
+    def grid(self, contract: Contract) -> tuple[int, int]:
+        return grid(contract, self.margin)
+
+    def reserved(self, account: AccountId, contract: Contract, cap: int) -> bool:
+        low, high = self.grid(contract)
+        where = (None, contract.identifier, self.interval)
+        return self.tried(Event("reserve", account, *where, size=cap, price=low, highest=high))
+
+    def filled(
+        self, account: AccountId, contract: Contract, side: Side, size: int, price: int
+    ) -> None:
+        where = (None, contract.identifier, self.interval)
+        self.do(Event("fill", account, *where, side, size=size, price=price))
+
+    def prices(self) -> None:
+        self.share = min(160, max(50, self.share + 5 * self.number(-5, 5)))
+        self.do(Event("prices", market=market_at(self.share)))
+        self.calls()
+
+    def calls(self) -> None:
+        calls = self.do(Event("calls"))
+        assert isinstance(calls, tuple)
+        self.seen.update(call.change.name for call in calls)
+
+    def variation(self) -> None:
+        for contract in CONTRACTS:
+            if contract not in self.expired:
+                price = self.grid(contract)[0]
+                self.do(Event("variation", instrument=contract.identifier, price=price))
+        for account in PEOPLE:
+            if self.accounts.cash(account) < 0:
+                self.convert(account, INSURANCE_FUND)
+        self.seen["debts"] += self.do(Event("cover_debts")) != 0
+        if self.number(0, 1):
+            self.do(Event("share_bad_debt"))
+
+    def funding(self) -> None:
+        price = self.number(-(10**8), 10**8)
+        self.do(Event("funding", instrument=named("BTC-PERP").identifier, price=price))
+
+    def expiry(self) -> None:
+        dated = [contract for contract in CONTRACTS if contract.expiry_ms is not None]
+        contract = dated[self.number(0, len(dated) - 1)]
+        if contract not in self.expired:
+            self.expired.append(contract)
+            price = self.number(1, 10**11)
+            self.do(Event("expiry", instrument=contract.identifier, price=price))
+
+    def cash(self) -> None:
+        account = PEOPLE[self.number(0, 2)]
+        free = self.accounts.withdrawable(account, self.margin)
+        self.do(Event("withdraw", account, amount=self.number(0, free)))
+        self.do(Event("deposit", PEOPLE[self.number(0, 2)], amount=self.number(0, 10**10)))
+
+    def bonds(self) -> None:
+        account = PEOPLE[self.number(0, 2)]
+        if self.tried(Event("hold_bond", account)) and self.number(0, 1):
+            self.do(Event("charge_bond", account, amount=self.number(0, 2_000 * ONE)))
+        self.do(Event("release_bonds") if self.number(0, 1) else Event("release_account", account))
+
+    def tokens(self) -> None:
+        """Paid in, taken out, or sold to the fund or to somebody for what is owed."""
+        account = PEOPLE[self.number(0, len(PEOPLE) - 1)]
+        amount, act = self.number(0, 3 * ONE), self.number(0, 3)
+        if act < 2:
+            self.do(Event("deposit_token", account, token="ETH", amount=amount))
+            return
+        if act == 2:
+            held = self.accounts.entries[account].tokens.get("ETH", 0)
+            amount = min(amount, held)
+            self.tried(Event("withdraw_token", account, token="ETH", amount=amount))
+            return
+        self.convert(account, (INSURANCE_FUND, *PEOPLE)[self.number(0, len(PEOPLE))])
+
+    def convert(self, account: AccountId, buyer: AccountId) -> None:
+        """Whoever buys tokens is no worse off, and passes if it did."""
+        if buyer == account:
+            return
+        before = surplus(self.margin, self.accounts.holdings(buyer))
+        self.seen["converted"] += self.do(Event("convert", account, buyer)) != 0
+        assert surplus(self.margin, self.accounts.holdings(buyer)) >= min(before, 0)
+
+    def liquidate(self) -> None:
+        self.calls()
+        for account in self.state.margin_calls.in_liquidation():
+            if self.number(0, 1):
+                held = self.accounts.holdings(account)
+                for order in liquidation_orders(self.margin, held, CONTRACTS, TERMS):
+                    self.liquidated_by_auction(account, order)
+            self.resolve(account)
+        self.calls()
+
+    def liquidated_by_auction(self, account: AccountId, order: LiquidationOrder) -> None:
+        """Somebody may take lots at the reserve price from the liquidator, which gives them up."""
+        self.interval += 1
+        contract = CONTRACTS[order.place]
+        other = Side.BUY if order.side is Side.SELL else Side.SELL
+        size = self.number(1, int(order.size))
+        cap = cap_bucket(Lots(size))
+        low, high = self.grid(contract)
+        price = min(high, max(low, int(order.reserve)))
+        for taker in PEOPLE:
+            if taker == account or not self.reserved(taker, contract, cap):
+                continue
+            where = (contract.identifier, self.interval)
+            if not self.reserved(LIQUIDATOR, contract, cap):
+                self.do(Event("release", taker, None, *where))
+                return
+            self.filled(taker, contract, other, size, price)
+            self.filled(LIQUIDATOR, contract, order.side, size, price)
+            what = (account, None, contract.identifier, None, order.side)
+            self.do(Event("give_up", *what, size=size, price=price))
+            assert self.accounts.holdings(LIQUIDATOR).net[order.place] == 0
+            self.seen["given up"] += 1
+            return
+
+    def resolve(self, account: AccountId) -> None:
+        """After the waterfall an account passes or is out; who takes part is as bounded."""
+        margin, accounts = self.margin, self.accounts
+        held, owed = accounts.holdings(account), accounts.cash(BAD_DEBT)
+        before = {a: surplus(margin, accounts.holdings(a)) for a in accounts.accounts()}
+        solvent = equity(margin, held) >= 0
+        below = equity(margin, held) < margin.requirement(held.net).maintenance
+        outcome = self.do(Event("resolve", account))
+        assert isinstance(outcome, Resolution)
+        assert outcome.account == account
+        after = accounts.holdings(account)
+        if below:
+            assert surplus(margin, after) >= 0 or not after.net.any()
+            assert accounts.entries[account].is_flat or equity(margin, after) >= 0
+        assert (abs(after.net) <= abs(held.net)).all()
+        assert (after.net * held.net >= 0).all()
+        if solvent:
+            assert equity(margin, after) >= 0
+            assert accounts.cash(BAD_DEBT) == owed
+        deleveraged = {one.taker for one in outcome.transfers if one.step is Step.DELEVERAGED}
+        for one in outcome.transfers:
+            self.seen[one.step.name] += 1
+            sign = 1 if one.order.side is Side.SELL else -1
+            now = sign * int(margin.value_of(one.order.place, sign))
+            mark = now // CONTRACTS[one.order.place].multiplier
+            bound = conceded(margin, CONTRACTS, one.order.place, -sign, TERMS.deleverage_ppm)
+            assert sign * (one.price - one.order.reserve) >= 0 or not solvent
+            if one.step is Step.MAKER:
+                assert sign * (one.price - mark) <= 0
+                passes = surplus(margin, accounts.holdings(one.taker))
+                assert passes >= min(0, before[one.taker]) or one.taker in deleveraged
+            elif one.step is Step.DELEVERAGED:
+                assert sign * (one.price - bound) <= 0
+        self.seen["insolvent"] += not solvent
+        self.seen["bad debt"] += outcome.unpaid > 0
+
+    def run(self, steps: int) -> None:
+        self.begin()
+        acts = [self.auction] * 6 + [self.prices] * 2 + [self.liquidate] * 2
+        acts += [self.variation, self.funding, self.expiry, self.cash, self.bonds, self.tokens]
+        for _ in range(steps):
+            acts[self.number(0, len(acts) - 1)]()
+
+
+def life(seed: int) -> Life:
+    state = MarginState(SPECIFICATION, MARGIN_TERMS)
+    return Life(seed, state, state.apply)
+
+
+def to_close(side: Side, size: int, reserve: int, place: int = 1) -> LiquidationOrder:
+    instrument = CONTRACTS[place].identifier
+    return LiquidationOrder(place, instrument, side, Lots(size), PriceUnits(reserve))
+
+
+def house(cash: dict[AccountId, int]) -> PortfolioAccounts:
+    accounts = PortfolioAccounts(SPECIFICATION)
+    for account, amount in cash.items():
+        accounts.deposit(account, Cash(amount * ONE))
+    return accounts
+
+
+def traded(
+    accounts: PortfolioAccounts,
+    contract: Contract,
+    buyer: AccountId,
+    seller: AccountId,
+    lots: int,
+    price: int,
+) -> None:
+    """A trade as an auction books it, without its reservation."""
+    accounts.entries.setdefault(seller, Account())
+    transfer(accounts, seller, buyer, accounts.place(contract.identifier), lots, PriceUnits(price))
+    accounts.verify_conservation()
