@@ -230,7 +230,7 @@ KILLED = """
     from crypto.threshold.keys import deal
     from crypto.ring.params import TEST_INSECURE_SMALL
     from crypto.threshold.replicated import Committee
-    from darkpool import record_files
+    from darkpool.record import files as record_files
     from darkpool.record.writer import RecordWriter
 
     writes = int(sys.argv[2])
