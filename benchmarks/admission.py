@@ -32,14 +32,16 @@ from benchmarks.machine import write_result
 from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
 from crypto.circuits.wellformed import COMBINATIONS, ShapeSum, shape_weights, shape_words
 from crypto.ring.params import STANDARD
-from crypto.signing.messages import address_of, sign
-from darkpool.admission.admit import Admission, parse_ciphertext, verify_sealed_intent
+from crypto.signing.ecdsa import address_of, sign
+from darkpool.admission.admit import Admission
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction.books import Books
 from darkpool.client.sealing import seal_order
 from darkpool.clock import SystemClock
 from darkpool.crossing.arrivals import Arrivals
-from darkpool.protocol.intents import AuctionTerms, LimitOrder, ProvenIntent, SealedSubmission
+from darkpool.protocol.checks import parse_ciphertext, verify_sealed_intent
+from darkpool.protocol.intents import LimitOrder, ProvenIntent, SealedSubmission
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import Interval, Lots, Side, Tick
 
 INTENTS = 1000

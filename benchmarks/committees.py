@@ -7,16 +7,19 @@ from pathlib import Path
 
 from crypto.bfv.seal import Evaluator
 from crypto.ring.params import STANDARD
+from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot, Domain, instrument_id
+from crypto.signing.messages import BatchRoot, instrument_id
 from crypto.threshold.keys import PublicMaterial, deal
 from crypto.threshold.replicated import Committee
 from crypto.threshold.revealing import Revealed
 from darkpool.clock import SystemClock
-from darkpool.committee.committee import LocalCommittee, Session
-from darkpool.protocol.intents import AuctionTerms, ClosedBatch
-from darkpool.protocol.references import Reporter
+from darkpool.committee.committee import LocalCommittee
+from darkpool.committee.session import Session
+from darkpool.protocol.intents import ClosedBatch
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.committee import CommitteeSeat, local_committee
+from darkpool.simulation.reporters import Reporter
 from darkpool.units import InstrumentId, Interval, PriceGrid
 
 DOMAIN = Domain(1, bytes(20))

@@ -31,7 +31,8 @@ from crypto.circuits.wellformed import WORDS, shape_words
 from crypto.ring.params import STANDARD
 from crypto.ring.ring import Words
 from crypto.threshold.masks import DrawnMask
-from darkpool.committee.committee import AttestedMask, Session
+from darkpool.committee.masks import AttestedMask
+from darkpool.committee.session import Session
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.crossing.comparison import TakeMask
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, _Price

@@ -15,14 +15,16 @@ from benchmarks.machine import write_result
 from crypto.bfv.aggregation import AggregateSum
 from crypto.bfv.ciphertext import from_wire
 from crypto.ring.params import STANDARD
-from crypto.signing.messages import Domain, instrument_id
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
 from crypto.threshold.opening import open_and_announce
 from crypto.threshold.replicated import Committee
 from darkpool.client.sealing import SealedOrder, seal_order
 from darkpool.clock import SystemClock
-from darkpool.protocol.intents import AuctionTerms, LimitOrder
-from darkpool.protocol.references import Reporter
+from darkpool.protocol.intents import LimitOrder
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.reporters import Reporter
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 
 RUNS = 60

@@ -28,14 +28,17 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import write_result
 from crypto.ring.params import STANDARD
-from crypto.signing.messages import Domain, address_of, instrument_id
+from crypto.signing.ecdsa import address_of
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import deal
 from crypto.threshold.replicated import Committee
 from darkpool.client.sealing import draw_intent, seal_intent
 from darkpool.client.standing_orders import COVER
 from darkpool.clock import SystemClock
-from darkpool.protocol.intents import AuctionTerms, LimitOrder
-from darkpool.protocol.references import Reporter
+from darkpool.protocol.intents import LimitOrder
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.reporters import Reporter
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 
 RUNS = 6000

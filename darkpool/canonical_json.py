@@ -26,7 +26,7 @@ from typing import (
 
 import numpy as np
 
-from crypto.signing.messages import TypedMessage, field_types
+from crypto.signing.eip712 import TypedMessage, field_types
 from darkpool.errors import BadInput
 
 JSON_BYTES_MAX: Final = 256 << 20

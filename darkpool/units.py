@@ -9,6 +9,8 @@ with six decimals). Price times lots times contract multiplier is therefore an a
 without rounding. `Decimal` appears where people write or read a price, and nowhere else.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,7 +19,13 @@ from typing import Final, NewType, Self
 
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 
-from darkpool.errors import InvalidAccount, InvalidGrid, InvalidPrice, OutOfBounds
+from crypto.signing.messages import instrument_id
+from darkpool.errors import (
+    InvalidAccount,
+    InvalidGrid,
+    InvalidPrice,
+    OutOfBounds,
+)
 from darkpool.limits import (
     CAP_BUCKETS_LOTS,
     ORDER_SIZE_MAX_LOTS,
@@ -288,3 +296,12 @@ def _grid_units(parameter: str, price: Decimal) -> PriceUnits:
         return price_units(price)
     except InvalidPrice as error:
         raise InvalidGrid(parameter, error.expected, error.got) from None
+
+
+PPM: Final = 1_000_000
+"""The whole of something, in parts per million."""
+
+
+def identifier(name: InstrumentName) -> InstrumentId:
+    """The 32 bytes of an instrument; see `crypto.signing.messages.instrument_id`."""
+    return InstrumentId(instrument_id(name))

@@ -2,8 +2,9 @@ import time
 
 import pytest
 
-from darkpool.clock import SimulatedClock, SkippingClock, SystemClock
+from darkpool.clock import SystemClock
 from darkpool.errors import OutOfBounds
+from darkpool.simulation.clock import SimulatedClock, SkippingClock
 
 
 def test_the_system_clock_tells_the_date_and_never_runs_backwards() -> None:

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from crypto.bfv.ciphertext import Ciphertext
 from crypto.errors import OutOfRange
 from crypto.ring.params import ParameterSet, RingParameters
 
@@ -125,3 +126,11 @@ def smallest_shape(parameters: ParameterSet, columns: int) -> LaneShape:
 def plain_modulus_bits(ring: RingParameters) -> int:
     """Bits of a mask: the smallest K with t <= 2^K."""
     return ring.plain_modulus.bit_length()
+
+
+@dataclass(frozen=True, slots=True)
+class LaneCiphertext:
+    """A ciphertext of lanes that is zero by construction outside `support`, shape (degree,)."""
+
+    ciphertext: Ciphertext
+    support: npt.NDArray[np.bool_]

@@ -25,10 +25,10 @@ from typing import Any, Final
 import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.lanes import Lanes, LaneShape, smallest_shape
+from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape, smallest_shape
 from crypto.bfv.products import add_slots, product
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.packing import LaneCiphertext, lane_level, rotate
+from crypto.circuits.packing import lane_level, rotate
 from crypto.errors import OutOfRange
 from crypto.ring.params import ParameterSet
 from crypto.ring.slots import column_element, rotation_element

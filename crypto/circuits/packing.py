@@ -11,16 +11,14 @@ from functools import lru_cache, reduce
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from crypto.bfv.ciphertext import Ciphertext, level_basis
 from crypto.bfv.products import coefficient_form, transformed
 from crypto.bfv.seal import Evaluator
 from crypto.errors import OutOfRange
-from crypto.ring.params import RingParameters
+from crypto.ring.params import PACKING_RADIX, RingParameters
 from crypto.ring.ring import Words
 from crypto.ring.slots import lift, rotation_element
-from crypto.threshold.keys import PACKING_RADIX
 
 GROUP: Final = PACKING_RADIX**2
 """Intents that one packed group holds in neighbouring slots."""
@@ -51,14 +49,6 @@ def rotate(evaluator: Evaluator, handle: Any, steps: int) -> Any:
 def power_of_two(count: int) -> int:
     """The smallest power of two that is at least `count`."""
     return 1 << max(0, count - 1).bit_length()
-
-
-@dataclass(frozen=True, slots=True)
-class LaneCiphertext:
-    """A ciphertext of lanes that is zero by construction outside `support`, shape (degree,)."""
-
-    ciphertext: Ciphertext
-    support: npt.NDArray[np.bool_]
 
 
 def lane_level(evaluator: Evaluator, ciphertext: Ciphertext) -> Ciphertext:

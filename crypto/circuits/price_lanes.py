@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.lanes import Lanes, LaneShape, smallest_shape
+from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape, smallest_shape
 from crypto.bfv.products import add_slots, sum_of_products
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.packing import LaneCiphertext, PackedSizes, lane_level, power_of_two, rotate
+from crypto.circuits.packing import PackedSizes, lane_level, power_of_two, rotate
 from crypto.errors import OutOfRange
 from crypto.ring.params import ParameterSet
 from crypto.ring.slots import column_element

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crypto.bfv.ciphertext import Ciphertext, level_basis
-from crypto.bfv.lanes import Lanes, LaneShape, smallest_shape
+from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape, smallest_shape
 from crypto.bfv.products import add_slots, coefficient_form, transformed
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.packing import LANES_LEVEL, LaneCiphertext, lane_level, power_of_two, rotate
+from crypto.circuits.packing import LANES_LEVEL, lane_level, power_of_two, rotate
 from crypto.errors import OutOfRange
 from crypto.ring.params import ParameterSet, RingParameters
 from crypto.ring.ring import Words

@@ -126,3 +126,7 @@ def _rings(name: str, order_degree: int, comparison_degree: int, *, secure: bool
 
 STANDARD: Final = _rings("standard-128", 8192, 16384, secure=True)
 TEST_INSECURE_SMALL: Final = _rings("TEST_INSECURE_SMALL", 512, 1024, secure=False)
+
+
+PACKING_RADIX: Final = 8
+"""Base of the two digits that an intent's place in its packing group has."""

@@ -6,59 +6,12 @@ Signatures are 65 bytes, r || s || v with v 27 or 28, and s in the lower half of
 (EIP-2), so that a signature has exactly one form.
 """
 
-import re
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
 from typing import ClassVar, Self
 
-from coincurve import PrivateKey, PublicKey
 from eth_hash.auto import keccak
 
-from crypto.errors import InvalidMessageField, InvalidSignature
-from crypto.labels import EIP712_DOMAIN_NAME, EIP712_DOMAIN_VERSION
-
-SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-SIGNATURE_BYTES = 65
-
-_NUMBERS = ("int", "uint")
-_DOMAIN_TYPE_HASH = keccak(
-    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """Where a signature counts: one chain, one contract (20 bytes)."""
-
-    chain_id: int
-    verifying_contract: bytes
-
-    def separator(self) -> bytes:
-        """Return the 32-byte EIP-712 domain separator.
-
-        Raises:
-            InvalidMessageField: the contract is not 20 bytes, or the chain id not a uint256.
-        """
-        return _domain_separator(self)
-
-
-@dataclass(frozen=True, slots=True)
-class TypedMessage:
-    """Base of the EIP-712 structs: fields are those of `ENCODE_TYPE`, in snake case."""
-
-    ENCODE_TYPE: ClassVar[str]
-
-    def digest(self, domain: Domain) -> bytes:
-        """Return the 32 bytes that are signed: keccak256(0x1901 || separator || struct hash).
-
-        Raises:
-            InvalidMessageField: a field does not fit its type.
-        """
-        type_hash, schema = _schema(self.ENCODE_TYPE)
-        words = [type_hash]
-        for name, kind, width in schema:
-            words.append(_word(name, kind, width, getattr(self, name)))
-        return keccak(b"\x19\x01" + _domain_separator(domain) + keccak(b"".join(words)))
+from crypto.signing.eip712 import Domain, TypedMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +209,6 @@ class PriceReport(TypedMessage):
     observed_at: int
 
 
-def field_types(message: type[TypedMessage]) -> dict[str, tuple[str, int]]:
-    """Type of each field: "uint" or "int" with bits, or "address" or "bytes32" with bytes."""
-    _, schema = _schema(message.ENCODE_TYPE)
-    return {name: (kind, width) for name, kind, width in schema}
-
-
 def commitment(intent: Intent, domain: Domain) -> bytes:
     """Return the 32-byte commitment to an intent: its EIP-712 digest, hidden by salt and seed.
 
@@ -274,99 +221,3 @@ def commitment(intent: Intent, domain: Domain) -> bytes:
 def instrument_id(name: str) -> bytes:
     """Return the 32-byte identifier of an instrument: keccak256 of its name in UTF-8."""
     return keccak(name.encode())
-
-
-def address_of(private_key: bytes) -> bytes:
-    """Return the 20-byte Ethereum address of a 32-byte secp256k1 private key.
-
-    Raises:
-        ValueError: the key is not a number from 1 to the group order less one.
-    """
-    return _address(PrivateKey(private_key).public_key)
-
-
-def sign(digest: bytes, private_key: bytes) -> bytes:
-    """Return the 65-byte signature of a 32-byte digest, deterministic (RFC 6979), s low.
-
-    Raises:
-        ValueError: the digest is not 32 bytes, or the key is not a valid private key.
-    """
-    compact = PrivateKey(private_key).sign_recoverable(digest, hasher=None)
-    return compact[:64] + bytes([compact[64] + 27])
-
-
-def recover_address(digest: bytes, signature: bytes) -> bytes:
-    """Return the 20-byte address that signed `digest`.
-
-    Raises:
-        InvalidSignature: not 65 bytes, v not 27 or 28, s in the upper half, or no such point.
-    """
-    if len(signature) != SIGNATURE_BYTES:
-        raise InvalidSignature("length", SIGNATURE_BYTES, len(signature))
-    if signature[64] not in (27, 28):
-        raise InvalidSignature("recovery value", "27 or 28", signature[64])
-    s = int.from_bytes(signature[32:64], "big")
-    if not 0 < s <= SECP256K1_ORDER // 2:
-        raise InvalidSignature("s", "from 1 to half the group order", s)
-    compact = signature[:64] + bytes([signature[64] - 27])
-    try:
-        public_key = PublicKey.from_signature_and_message(compact, digest, hasher=None)
-    except Exception as error:
-        # coincurve raises a bare Exception where libsecp256k1 finds no point
-        raise InvalidSignature("point", "a point of the curve", str(error)) from error
-    return _address(public_key)
-
-
-def verify_signature(digest: bytes, signature: bytes, address: bytes) -> None:
-    """Check that `address` (20 bytes) signed the 32-byte `digest`.
-
-    Raises:
-        InvalidSignature: the signature is malformed, or somebody else's.
-    """
-    signer = recover_address(digest, signature)
-    if signer != address:
-        raise InvalidSignature("signer", address.hex(), signer.hex())
-
-
-def _address(public_key: PublicKey) -> bytes:
-    return keccak(public_key.format(compressed=False)[1:])[12:]
-
-
-@lru_cache(maxsize=64)
-def _domain_separator(domain: Domain) -> bytes:
-    return keccak(
-        _DOMAIN_TYPE_HASH
-        + keccak(EIP712_DOMAIN_NAME.encode())
-        + keccak(EIP712_DOMAIN_VERSION.encode())
-        + _word("chain_id", "uint", 256, domain.chain_id)
-        + _word("verifying_contract", "address", 20, domain.verifying_contract)
-    )
-
-
-@cache
-def _schema(encode_type: str) -> tuple[bytes, tuple[tuple[str, str, int], ...]]:
-    """Return the type hash and, for each field, its name, its kind and its width."""
-    schema = []
-    for declaration in encode_type.split("(")[1].rstrip(")").split(","):
-        solidity, name = declaration.split(" ")
-        snake_case = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name)
-        number = re.fullmatch("(u?int)([0-9]+)", solidity)
-        if number is not None:
-            schema.append((snake_case, number[1], int(number[2])))
-        elif solidity == "bool":
-            schema.append((snake_case, "uint", 1))
-        else:
-            schema.append((snake_case, solidity, {"address": 20, "bytes32": 32}[solidity]))
-    return keccak(encode_type.encode()), tuple(schema)
-
-
-def _word(name: str, kind: str, width: int, value: int | bytes) -> bytes:
-    """Encode one field into 32 bytes; `width` is in bits for a number, in bytes otherwise."""
-    if isinstance(value, int):
-        lowest, above = (-1 << width - 1, 1 << width - 1) if kind == "int" else (0, 1 << width)
-        if kind not in _NUMBERS or not lowest <= value < above:
-            raise InvalidMessageField(name, f"{kind} of {width}", value)
-        return value.to_bytes(32, "big", signed=lowest < 0)
-    if kind in _NUMBERS or len(value) != width:
-        raise InvalidMessageField(name, f"{kind} of {width}", value)
-    return value.rjust(32, b"\0")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from crypto import labels
 from crypto.ring.sampling import absorb
-from crypto.signing.messages import Domain
+from crypto.signing.eip712 import Domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +124,8 @@ def transcript_digest(
         *entries,
     )
     return hashlib.sha256(fields).digest()
+
+
+def mask_context(epoch: int, number: int) -> bytes:
+    """32 bytes that openings during the preparation of a mask are bound to."""
+    return hashlib.sha256(absorb(labels.MASK_PREPARATION, epoch, number)).digest()

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from crypto import labels
 from crypto.errors import InvalidCertificate
 from crypto.ring.sampling import absorb
+from crypto.signing.ecdsa import sign, verify_signature
+from crypto.signing.eip712 import Domain
 from crypto.signing.messages import (
     AdmissionCertificate,
     Cancellation,
     CancellationReceipt,
-    Domain,
     SealedIntent,
-    sign,
-    verify_signature,
 )
 from crypto.threshold.opening import OpeningAnnouncement
 

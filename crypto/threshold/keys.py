@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
 
 from Crypto.PublicKey import ECC
 
@@ -22,14 +21,11 @@ from crypto import labels
 from crypto.bfv.encryption import PublicKey
 from crypto.bfv.seal import EvaluationKeys, dealt_keys
 from crypto.errors import WrongEpoch
-from crypto.ring.params import ParameterSet, RingParameters
+from crypto.ring.params import PACKING_RADIX, ParameterSet, RingParameters
 from crypto.ring.ring import Words, rns_basis
 from crypto.ring.sampling import SEED_BYTES, absorb, derive_seed, ternary
 from crypto.ring.slots import column_element, rotation_element
 from crypto.threshold.replicated import Committee
-
-PACKING_RADIX: Final = 8
-"""Base of the two digits that an intent's place in its packing group has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ from crypto.errors import MalformedOpening, OpeningMismatch, OutOfRange
 from crypto.ring import slots
 from crypto.ring.params import RingParameters
 from crypto.ring.sampling import SEED_BYTES, derive_seed, uniform
-from crypto.signing.messages import Domain, SealedIntent
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import SealedIntent
 from crypto.threshold.envelope import envelope_info, open_envelope, seal_envelope
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial
 from crypto.threshold.replicated import Agreement, Committee, agree

@@ -10,24 +10,24 @@ in a slot that had to be zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.lanes import Lanes
+from crypto.bfv.lanes import LaneCiphertext, Lanes
 from crypto.bfv.products import sum_of_products
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.packing import LaneCiphertext
 from crypto.errors import HoldersDisagree, MalformedCiphertext, MissingShare, UncoveredSlot
 from crypto.ring import slots
 from crypto.ring.ring import Words
 from crypto.threshold.attestation import OpeningEntry, share_purpose
 from crypto.threshold.decryption import budget_bits_min, combine_shares
 from crypto.threshold.masks import DrawnMask
+from crypto.threshold.quorum import Numbered, ask
 from crypto.threshold.replicated import Agreement, Committee, agree, share_digest
 
 Flags = npt.NDArray[np.bool_]
@@ -101,18 +101,6 @@ class Revealed:
             covered.mask_part,
             dict(enumerate(self.share_digests)),
         )
-
-
-class Numbered(Protocol):
-    """Anybody who is known by a keyper number."""
-
-    @property
-    def number(self) -> int:
-        """Keyper number."""
-
-
-Answer = TypeVar("Answer")
-Party = TypeVar("Party", bound=Numbered)
 
 
 class ShareHolder(Numbered, Protocol):
@@ -195,22 +183,6 @@ def reveal(
         decoded.budget_bits,
         tuple(sorted(liars)),
     )
-
-
-def ask(
-    parties: Iterable[Party], question: Callable[[Party], Answer]
-) -> tuple[dict[int, Answer], dict[int, Exception]]:
-    """Put a question to every keyper: answers and failures by number, in the order asked.
-
-    One keyper may be corrupt, so what it raises is its failure and nobody else's.
-    """
-    answers, failures = {}, {}
-    for party in parties:
-        try:
-            answers[party.number] = question(party)
-        except Exception as error:  # noqa: BLE001  # a corrupt keyper may raise anything
-            failures[party.number] = error
-    return answers, failures
 
 
 def _announced(holder: ShareHolder, request: OpeningRequest) -> dict[int, bytes]:

@@ -3,42 +3,34 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from crypto.bfv.ciphertext import Ciphertext, from_wire
-from crypto.errors import InvalidMessageField, InvalidSignature, MalformedCiphertext
-from crypto.signing.messages import SealedIntent, verify_signature
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.signing.messages import SealedIntent
 from crypto.threshold.certificate import CancellationCertificate, IntentCertificate
-from crypto.threshold.envelope import ENVELOPE_BYTES_MAX
-from crypto.threshold.revealing import ask
-from darkpool.admission.certification import (
-    CertifyingKeyper,
-    certify_cancellation,
-    certify_intent,
-    prove_knowledge,
-)
+from crypto.threshold.quorum import ask
+from darkpool.admission.certification import certify_cancellation, certify_intent, prove_knowledge
 from darkpool.admission.register import AdmissionRegister
 from darkpool.clock import Clock
-from darkpool.limits import CAP_BUCKETS_LOTS, INTENTS_PER_AUCTION_MAX
+from darkpool.limits import INTENTS_PER_AUCTION_MAX
+from darkpool.protocol.checks import (
+    parse_ciphertext,
+    require_before_close,
+    require_deadline,
+    verify_cancellation,
+    verify_sealed_intent,
+)
 from darkpool.protocol.intents import (
     AdmittedIntent,
-    AuctionTerms,
     ProvenIntent,
     SealedSubmission,
     SignedCancellation,
 )
+from darkpool.protocol.keyper import CertifyingKeyper
 from darkpool.protocol.refusals import (
-    AuctionClosed,
-    CapBelowMinimum,
-    CapRefused,
-    DeadlinePassed,
     IntentCancelled,
     IntentUnknown,
-    MalformedSubmission,
     NotCertified,
-    WrongAuction,
-    WrongCiphertext,
-    WrongKeyEpoch,
-    WrongSignature,
 )
+from darkpool.protocol.terms import AuctionTerms
 
 
 class AdmissionCheck(Protocol):
@@ -206,106 +198,3 @@ def _admitted(proven: ProvenIntent, certificate: IntentCertificate) -> AdmittedI
     return AdmittedIntent(
         proven.sealed, proven.signature, proven.digest, proven.ciphertext, certificate
     )
-
-
-def require_before_close(closes_ms: int, clock: Clock) -> None:
-    """Check that an interval is open.
-
-    Raises:
-        AuctionClosed: it has closed by this clock.
-    """
-    now_ms = clock.unix_ms()
-    if now_ms >= closes_ms:
-        raise AuctionClosed("time in Unix ms", f"before the close at {closes_ms}", str(now_ms))
-
-
-def require_deadline(sealed: SealedIntent, clock: Clock) -> None:
-    """Check that an intent may still be admitted.
-
-    Raises:
-        DeadlinePassed: its deadline is over.
-    """
-    now_ms = clock.unix_ms()
-    if now_ms > 1000 * sealed.deadline:
-        now = f"{now_ms // 1000} now"
-        raise DeadlinePassed("deadline in Unix seconds", now, str(sealed.deadline))
-
-
-def verify_cancellation(cancelled: SignedCancellation, terms: AuctionTerms) -> None:
-    """Check a cancellation; keypers check the same.
-
-    Raises:
-        MalformedSubmission: a field that does not fit its type.
-        WrongAuction: another interval, or an instrument that is not traded.
-        WrongSignature: the account did not sign it.
-    """
-    cancellation = cancelled.cancellation
-    if cancellation.interval != terms.interval:
-        raise WrongAuction("interval", str(terms.interval), str(cancellation.interval))
-    if cancellation.instrument not in terms.grids:
-        raise WrongAuction("instrument", "one that is traded", ascii(cancellation.instrument))
-    try:
-        cancelled.verify(terms.domain)
-    except InvalidMessageField as error:
-        raise MalformedSubmission(error.field, error.expected, ascii(error.got)) from error
-    except InvalidSignature as error:
-        what = f"signature of the cancellation, {error.what}"
-        raise WrongSignature(what, str(error.expected), str(error.got)) from error
-
-
-def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionTerms) -> bytes:
-    """EIP-712 digest of a signed intent that fits the terms; keypers check the same.
-
-    Raises:
-        MalformedSubmission, WrongSignature, WrongAuction, WrongKeyEpoch: see there.
-        CapRefused, CapBelowMinimum: see there.
-    """
-    try:
-        digest = sealed.digest(terms.domain)
-    except InvalidMessageField as error:
-        raise MalformedSubmission(error.field, error.expected, ascii(error.got)) from error
-    if sealed.interval != terms.interval:
-        raise WrongAuction("interval", str(terms.interval), str(sealed.interval))
-    if sealed.instrument not in terms.grids:
-        raise WrongAuction("instrument", "one that is traded", sealed.instrument.hex())
-    epoch = terms.material.committee.epoch
-    if sealed.key_epoch != epoch:
-        raise WrongKeyEpoch("key epoch", str(epoch), str(sealed.key_epoch))
-    if sealed.cap not in CAP_BUCKETS_LOTS:
-        raise CapRefused("cap", "one of the buckets", f"{sealed.cap} lots")
-    if sealed.cap < terms.cap_min:
-        raise CapBelowMinimum("cap", f"at least {terms.cap_min} lots", f"{sealed.cap} lots")
-    try:
-        verify_signature(digest, signature, sealed.account)
-    except InvalidSignature as error:
-        what = f"signature, {error.what}"
-        raise WrongSignature(what, str(error.expected), str(error.got)) from error
-    return digest
-
-
-def parse_ciphertext(submission: SealedSubmission, terms: AuctionTerms) -> Ciphertext:
-    """The fresh ciphertext of a submission, exactly the one that its intent names.
-
-    Raises:
-        MalformedSubmission: bytes that are no ciphertext, or envelopes of wrong number or size.
-        WrongCiphertext: its digest is another.
-    """
-    envelopes, keypers = submission.envelopes, terms.material.committee.size
-    if len(envelopes) != keypers:
-        raise MalformedSubmission("envelopes", f"{keypers}, one a keyper", str(len(envelopes)))
-    longest = max(map(len, envelopes))
-    if longest > ENVELOPE_BYTES_MAX:
-        expected = f"at most {ENVELOPE_BYTES_MAX} bytes"
-        raise MalformedSubmission("envelope", expected, str(longest))
-    ring = terms.material.parameters.order
-    try:
-        ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
-    except MalformedCiphertext as error:
-        raise MalformedSubmission(
-            f"ciphertext, {error.what}", str(error.expected), str(error.got)
-        ) from error
-    digest = ciphertext.digest()
-    if digest != submission.sealed.ciphertext_digest:
-        expected = submission.sealed.ciphertext_digest.hex()
-        raise WrongCiphertext("digest of the ciphertext", expected, digest.hex())
-    return ciphertext

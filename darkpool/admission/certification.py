@@ -7,80 +7,26 @@ checked before it counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.errors import CryptoError, MalformedOpening
-from crypto.signing.messages import (
-    AdmissionCertificate,
-    CancellationReceipt,
-    SealedIntent,
-    verify_signature,
-)
+from crypto.signing.ecdsa import verify_signature
+from crypto.signing.messages import AdmissionCertificate, CancellationReceipt
 from crypto.threshold.certificate import (
     CancellationCertificate,
     IntentCertificate,
     SignedAnnouncement,
 )
-from crypto.threshold.opening import ReencryptedOpening, verify_opening
-from crypto.threshold.revealing import Numbered, ask
+from crypto.threshold.opening import verify_opening
+from crypto.threshold.quorum import ask
 from darkpool.protocol.intents import (
-    AuctionTerms,
-    CertifiedIntent,
     ProvenIntent,
     SealedSubmission,
     SignedCancellation,
 )
+from darkpool.protocol.keyper import CertifyingKeyper, CheckedOpening
 from darkpool.protocol.refusals import CancellationUncertain, KnowledgeNotProven, NotCertified
-from darkpool.units import Interval
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedOpening:
-    """What a keyper computed of a sealed vector, and what it announces of that to the others."""
-
-    opening: ReencryptedOpening
-    announced: SignedAnnouncement
-
-
-@dataclass(frozen=True, slots=True)
-class KnownIntents:
-    """What a keyper knows of an interval that has closed, and demands of its batch.
-
-    Attributes:
-        intents: with a certificate that it was shown.
-        cancellations: that it signed a receipt of.
-    """
-
-    intents: tuple[CertifiedIntent, ...]
-    cancellations: tuple[SignedCancellation, ...]
-
-
-class CertifyingKeyper(Numbered, Protocol):
-    """What admission asks of a keyper; each may raise CryptoError or DarkpoolError to refuse."""
-
-    def open_admission(self, terms: AuctionTerms) -> None:
-        """Accept intents for the terms' interval until its close."""
-
-    def check_opening(
-        self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> CheckedOpening:
-        """Open the envelope, re-encrypt its shares, and announce their digests."""
-
-    def certify(
-        self,
-        sealed: SealedIntent,
-        signature: bytes,
-        announcements: Sequence[SignedAnnouncement],
-    ) -> bytes:
-        """Sign the `AdmissionCertificate` of an intent whose opening was checked before."""
-
-    def cancel(self, cancelled: SignedCancellation) -> bytes:
-        """Sign the `CancellationReceipt` of a cancellation."""
-
-    def close_admission(self, interval: Interval) -> KnownIntents:
-        """End certification, when the interval has closed; tell what was certified, cancelled."""
+from darkpool.protocol.terms import AuctionTerms
 
 
 def prove_knowledge(

@@ -25,16 +25,14 @@ from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.margin.accounts.vault_flows import Shortfall
 from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import AdmittedIntent, AuctionTerms, CertifiedIntent, ProvenIntent
+from darkpool.protocol.intents import AdmittedIntent, CertifiedIntent, ProvenIntent, place_of
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.record.forms import IntentRecord
 from darkpool.units import (
     AccountId,
-    AuctionId,
     Cash,
     InstrumentId,
-    Interval,
     Lots,
-    account_of,
 )
 
 
@@ -97,12 +95,6 @@ class _Placed:
     book: Book
     number: int
     row: int
-
-
-def place_of(sealed: SealedIntent) -> tuple[AccountId, AuctionId]:
-    """Whose intent it is, and for which auction."""
-    auction = AuctionId(InstrumentId(sealed.instrument), Interval(sealed.interval))
-    return account_of(sealed.account), auction
 
 
 def _turn_of(intent: _Arrived) -> int:

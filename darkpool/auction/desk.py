@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.seal import Evaluator
-from crypto.threshold.masks import DrawnMask
-from crypto.threshold.revealing import Revealed
 from darkpool.admission.admit import Admission
-from darkpool.auction.books import Books, place_of
+from darkpool.auction.books import Books
 from darkpool.auction.outcome import Refusal
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.errors import MarginError
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import (
-    AuctionTerms,
-    ClosedBatch,
-    SealedSubmission,
-    SignedCancellation,
-)
+from darkpool.protocol.intents import ClosedBatch, SealedSubmission, SignedCancellation, place_of
 from darkpool.protocol.refusals import AdmissionRefused, CancellationUncertain
-from darkpool.record.forms import CancellationRecord, IntentRecord
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.record.forms import CancellationRecord
+from darkpool.record.writer import RecordSink
 from darkpool.units import AccountId, AuctionId, Lots
-
-
-class RecordSink(Protocol):
-    """Takes what becomes public while an auction runs; as `RecordWriter` does."""
-
-    def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
-        """Take an admitted intent, in batch order."""
-
-    def add_cancellation(self, cancelled: CancellationRecord) -> None:
-        """Take an intent that was taken back."""
-
-    def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
-        """Take a mask that is about to be used."""
-
-    def add_opening(self, opened: Revealed) -> None:
-        """Take an opening, in the order in which they are made."""
 
 
 @dataclass(frozen=True, slots=True)

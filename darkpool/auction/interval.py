@@ -11,23 +11,23 @@ from dataclasses import dataclass
 
 from crypto.bfv.lanes import LaneShape
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.offset_lanes import OffsetLayout, offset_groups
-from crypto.circuits.price_lanes import PriceLayout, price_groups
-from crypto.circuits.rationing import RationLayout
 from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot, SettlementRoot
 from crypto.threshold.masks import DrawnMask
 from darkpool.admission.admit import Admission
 from darkpool.auction.books import Book, Books, Fault, Rejection
-from darkpool.auction.desk import Arrived, Desk, RecordSink
-from darkpool.auction.outcome import AuctionOutcome, MarginChange, Pricing, Settlement
+from darkpool.auction.desk import Arrived, Desk
+from darkpool.auction.outcome import AuctionOutcome, MarginChange, Settlement
 from darkpool.chain.client import Chain
 from darkpool.chain.evidence import TransactionReceiptInfo
 from darkpool.clock import Stopwatch
-from darkpool.committee.committee import Beacon, LocalCommittee, Session
+from darkpool.committee.beacon import Beacon
+from darkpool.committee.committee import LocalCommittee
+from darkpool.committee.session import Session
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.comparison import ImplausibleOpening
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, ration_groups
+from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.mask_shapes import mask_shapes
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.errors import InsufficientMargin
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
@@ -38,21 +38,12 @@ from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Committed, count_committed
 from darkpool.margin.model.caps import equity
 from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import (
-    AuctionTerms,
-    ClosedBatch,
-    SealedSubmission,
-    SignedCancellation,
-)
-from darkpool.settlement.leaves import (
-    BalanceLeaf,
-    InstrumentResult,
-    balances_root,
-    fills_root,
-    positions_root,
-    results_root,
-)
-from darkpool.simulation.committee import MaskFactory
+from darkpool.protocol.intents import ClosedBatch, SealedSubmission, SignedCancellation
+from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_root
+from darkpool.protocol.terms import AuctionTerms, Pricing
+from darkpool.record.writer import RecordSink
+from darkpool.settlement.leaves import balances_root, fills_root, results_root
+from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.units import (
     AccountId,
     AuctionId,
@@ -197,32 +188,6 @@ def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> 
     engine.masks.require(
         mask_shapes(terms, counts, [book.sealed.intents.has_offsets for book in books])
     )
-
-
-def mask_shapes(
-    terms: AuctionTerms, counts: Sequence[int], offsets: Sequence[bool]
-) -> list[LaneShape]:
-    """Shapes of the masks that an interval needs when every instrument crosses.
-
-    `counts` are the intents of each instrument, `offsets` whether it has offset orders.
-    """
-    parameters = terms.material.parameters
-    ticks = next(iter(terms.grids.values())).ticks
-    shapes = [
-        PriceLayout(
-            parameters, ticks, tuple(counts[k] for k in group), tuple(offsets[k] for k in group)
-        ).shape
-        for group in price_groups(parameters, ticks, counts, offsets)
-    ]
-    asked = {k: counts[k] for k, offset in enumerate(offsets) if offset}
-    shapes += [
-        OffsetLayout(parameters, tuple(counts[k] for k in members)).shape
-        for members in offset_groups(parameters, asked)
-    ]
-    for group in ration_groups(parameters, counts, range(len(counts))):
-        rows = (0,) * len(group)
-        shapes.append(RationLayout(parameters, tuple(counts[k] for k in group), rows).shape)
-    return shapes
 
 
 def _check_shapes(

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from crypto.signing.messages import BatchRoot
 from darkpool.auction.books import Book, Rejection
 from darkpool.batching.participation import SetAside
 from darkpool.chain.evidence import TransactionReceiptInfo
-from darkpool.committee.committee import Beacon
+from darkpool.committee.beacon import Beacon
 from darkpool.crossing.encrypted import EncryptedCross
 from darkpool.errors import MarginError
 from darkpool.fills.fills import Fill
 from darkpool.margin.accounts.balances import Balance
 from darkpool.protocol.refusals import AdmissionRefused
-from darkpool.settlement.leaves import BalanceLeaf, InstrumentResult
+from darkpool.protocol.results import BalanceLeaf, InstrumentResult
 from darkpool.units import AccountId, Cash
-
-
-class Pricing(StrEnum):
-    """How the price is found."""
-
-    UNIFORM = "uniform"
-    REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True)

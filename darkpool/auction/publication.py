@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crypto.threshold.attestation import opening_context, public_rules_digest, venue_terms_digest
-from darkpool.auction.outcome import AuctionOutcome, Pricing
+from darkpool.auction.outcome import AuctionOutcome
 from darkpool.chain.evidence import Deployment, TransactionReceiptInfo
 from darkpool.crossing.encrypted import EncryptedCross
 from darkpool.margin.accounts.balances import Balance
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import AuctionTerms
 from darkpool.protocol.references import SignedReference
+from darkpool.protocol.terms import AuctionTerms, Pricing
 from darkpool.record.forms import (
     AuctionSummary,
     BalanceRecord,

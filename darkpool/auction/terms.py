@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from darkpool.auction.listing import Listing
-from darkpool.auction.outcome import Pricing
 from darkpool.errors import OutOfBounds
 from darkpool.limits import (
     CASH_DECIMALS,
@@ -14,7 +13,7 @@ from darkpool.limits import (
 )
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.market.feeds import FeedTerms
-from darkpool.protocol.intents import CAP_MIN_DEFAULT
+from darkpool.protocol.terms import CAP_MIN_DEFAULT, Pricing
 from darkpool.units import AccountId, Cash, Lots, require_bucket
 
 KEYPERS_MIN: Final = 3

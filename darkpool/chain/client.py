@@ -53,7 +53,7 @@ from darkpool.errors import (
     TransactionReverted,
     WrongDeployment,
 )
-from darkpool.settlement.leaves import BalanceLeaf, InstrumentResult
+from darkpool.protocol.results import BalanceLeaf, InstrumentResult
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, Tick
 
 DEPOSITS_PER_TRANSACTION_MAX: Final = 200

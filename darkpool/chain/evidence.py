@@ -5,8 +5,8 @@ Addresses are in EIP-55 mixed case, hashes are 32 raw bytes, amounts are units o
 
 from dataclasses import dataclass
 
-from crypto.signing.messages import Domain
-from darkpool.settlement.leaves import InstrumentResult
+from crypto.signing.eip712 import Domain
+from darkpool.protocol.results import InstrumentResult
 from darkpool.units import AccountId, Cash, Interval
 
 

@@ -196,7 +196,7 @@ def chain_key() -> bytes | None:
     match = _KEY.fullmatch(text)
     if match is None:
         raise InvalidChainKey(f"{len(text)} characters that are something else")
-    from crypto.signing.messages import SECP256K1_ORDER
+    from crypto.signing.ecdsa import SECP256K1_ORDER
 
     key = bytes.fromhex(match[2])
     if not 0 < int.from_bytes(key) < SECP256K1_ORDER:

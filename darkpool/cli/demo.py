@@ -1,280 +1,35 @@
-"""The demonstration: one auction on generated orders, told from sealing to audit.
-
-The demonstration plays every client, so it knows the orders; that is how it can compare with the
-plain twin, and show what the others do not see.
-"""
+"""`darkpool demo`: tell one auction of generated orders."""
 
 from __future__ import annotations
 
-import secrets
-import tempfile
-import time
-from collections.abc import Sequence
-from contextlib import ExitStack
-from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Annotated
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from crypto.bfv.ciphertext import to_wire
-from crypto.ring.params import STANDARD
-from darkpool.auction.listing import OutrightListing
-from darkpool.auction.outcome import Pricing
-from darkpool.auction.terms import VenueTerms
-from darkpool.chain.client import Chain
-from darkpool.cli.tables import (
-    fills_table,
-    print_audit,
-    print_lines,
-    progress,
-    results_table,
+from darkpool.cli.arguments import (
+    whole,
 )
-from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
-from darkpool.errors import CheckFailed, OutOfBounds
-from darkpool.fills.priority import priority_permutation
-from darkpool.record.reader import Record
-from darkpool.simulation.clients import identifier
-from darkpool.simulation.order_file import Order
-from darkpool.simulation.result import InstrumentOutcome, RowFill, VenueResult
-from darkpool.simulation.venue import Places, run_orders
-from darkpool.units import (
-    AccountLabel,
-    InstrumentName,
-    Lots,
-    PriceGrid,
-    PriceUnits,
-    Side,
-    Tick,
-    price_decimal,
-)
-from darkpool.verification.audit import audit
-
-GRID: Final = PriceGrid(Decimal("0.25"), Decimal("4805.00"), 256)
-INSTRUMENTS: Final = (InstrumentName("ES-MAR"), InstrumentName("ES-JUN"))
-CLIENTS: Final = 12
-SEED_MAX: Final = (1 << 32) - 1
-FULL_AUDIT_UNTIL_S: Final = 55
-"""Seconds after the start up to which there is time for the circuits, which take about ten."""
-
-_TELLS: Final = {
-    "shape": "nothing: zero, because all intents are orders",
-    "cap bits": "nothing: one, because no size is negative or above its cap",
-    "price lanes": "nothing: uniform, under a fresh mask",
-    "no-cross": "one bit for each instrument: does it cross?",
-    "price bits": "the price, as a step",
-    "tie lanes": "one bit: which side is short",
-    "short row": "fills of the short side; their sum is the volume",
-    "ration lanes": "nothing: uniform, under a fresh mask",
-    "ration bits": "who is filled on the long side, as a step in priority order",
-    "long row": "fills of the long side but the last, which is the rest",
-}
-_SIZE_MAX_LOTS: Final = 40
-_SPREAD_TICKS: Final = 12
-_TERMS: Final = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
 
 
-class TwinDiffers(CheckFailed):
-    """The encrypted auction did not give what the same orders give in the clear."""
+def demo(
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the public record in DIR, which must not exist."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole,
+            metavar="N",
+            show_default=False,
+            help="Of the generated orders; keys and priority are fresh in any case.",
+        ),
+    ] = None,
+) -> None:
+    """Tell one auction of 24 generated orders, from sealing to audit: about a minute."""
+    from darkpool.cli.story import run_demo
+    from darkpool.cli.tables import output
 
-    def __init__(self, instrument: str, expected: object, got: object) -> None:
-        super().__init__(f"{instrument}: expected {expected} as the plain twin, got {got}")
-        self.instrument, self.expected, self.got = instrument, expected, got
-
-
-def generated_orders(seed: int) -> list[Order]:
-    """Orders of `CLIENTS` clients, one each for every instrument; the same for the same seed.
-
-    Raises:
-        OutOfBounds: the seed is negative or above `SEED_MAX`.
-    """
-    if not 0 <= seed <= SEED_MAX:
-        raise OutOfBounds("seed", 0, SEED_MAX, seed)
-    random = np.random.default_rng(seed)
-    orders: list[Order] = []
-    for instrument in INSTRUMENTS:
-        for client in range(CLIENTS):
-            side = Side(int(random.integers(2)))
-            edge = _SPREAD_TICKS // 3 if side is Side.BUY else -_SPREAD_TICKS // 3
-            limit = GRID.reference_tick + edge + round(random.normal(0, _SPREAD_TICKS))
-            size = Lots(int(random.integers(1, _SIZE_MAX_LOTS + 1)))
-            account = AccountLabel(f"client-{client:02}")
-            tick = Tick(min(max(limit, 0), GRID.ticks - 1))
-            orders.append(Order(len(orders), account, instrument, side, size, tick))
-    return orders
-
-
-def plain_twin(
-    orders: Sequence[Order], terms: VenueTerms, beacon: bytes
-) -> tuple[tuple[InstrumentOutcome, ...], tuple[RowFill, ...]]:
-    """What the same orders give in the clear: every instrument's result, and fills by row."""
-    grids = terms.listing.of(order.instrument for order in orders).grids
-    outcomes, fills = [], []
-    for instrument in dict.fromkeys(order.instrument for order in orders):
-        mine = [order for order in orders if order.instrument == instrument]
-        grid = grids[instrument]
-        book = Book.from_orders(mine, grid.ticks)
-        priority = priority_permutation(beacon, identifier(instrument), len(mine))
-        if terms.pricing is Pricing.UNIFORM:
-            cross = clear_uniform(book, priority)
-        else:
-            cross = clear_reference(book, grid.reference_tick, priority)
-        if not isinstance(cross, Cross):
-            outcomes.append(InstrumentOutcome(instrument, None, Lots(0), None, exhausted=False))
-            continue
-        price = grid.price_of(cross.tick)
-        outcomes.append(
-            InstrumentOutcome(
-                instrument, price, cross.volume, cross.short_side, exhausted=cross.exhausted
-            )
-        )
-        for order, lots in zip(mine, cross.fills.tolist(), strict=True):
-            if lots:
-                fills.append(RowFill(order.row, order.account, instrument, order.side, Lots(lots)))
-    return tuple(outcomes), tuple(sorted(fills, key=lambda fill: fill.row))
-
-
-def verify_twin(orders: Sequence[Order], terms: VenueTerms, result: VenueResult) -> None:
-    """Check that the encrypted auction gave what the plain twin gives.
-
-    Raises:
-        TwinDiffers: names the first part that differs.
-    """
-    outcomes, fills = plain_twin(orders, terms, result.outcome.beacon.value)
-    for part, expected, got in (
-        ("results", outcomes, result.instruments),
-        ("fills", fills, result.fills),
-    ):
-        if expected != got:
-            raise TwinDiffers(part, expected, got)
-
-
-def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
-    """Tell the story on `console`; returns whether the audit passed.
-
-    The record stays at `place`, or is removed at the end where that is None.
-
-    Raises:
-        OutOfBounds: the seed is out of its bounds.
-        TwinDiffers: the encrypted auction gave something else than the plain twin.
-    """
-    start = time.monotonic()
-    seed = secrets.randbelow(SEED_MAX + 1) if seed is None else seed
-    orders = generated_orders(seed)
-    with ExitStack() as stack:
-        directory = place
-        if directory is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-demo-"))
-            directory = Path(folder) / "record"
-        _tell_orders(console, orders, seed)
-        with progress() as shown:
-            result = run_orders(orders, _TERMS, STANDARD, Chain.embedded, Places(directory), shown)
-        record = Record.load(directory)
-        _tell_sealing(console, record)
-        _tell_openings(console, record)
-        _tell_result(console, result)
-        verify_twin(orders, _TERMS, result)
-        console.print("The plain twin gives the same prices, volumes and fills of these orders.")
-        _tell_margin(console, record)
-        _tell_settlement(console, result)
-        quick = time.monotonic() - start > FULL_AUDIT_UNTIL_S
-        _title(console, "Audit: from the record alone, sharing no market code with the engine")
-        with progress() as shown:
-            report = audit(directory, quick=quick, progress=lambda step: shown(step, 0, 0))
-        print_audit(console, report)
-        _tell_place(console, directory, kept=place is not None)
-    return report.ok
-
-
-def _title(console: Console, text: str) -> None:
-    console.print(f"\n[bold]{text}[/bold]")
-
-
-def _tell_orders(console: Console, orders: Sequence[Order], seed: int) -> None:
-    _title(console, "Orders: only their owners know them")
-    table = Table(*("row", "account", "instrument", "side", "size", "limit"))
-    for order in orders:
-        limit = f"{GRID.price_of(order.limit):f}"
-        row, size = str(order.row), str(order.size)
-        account, instrument = Text(order.account), Text(order.instrument)
-        table.add_row(row, account, instrument, order.side.label, size, limit)
-    console.print(table)
-    console.print(f"generated from seed {seed} (--seed {seed} gives them again)")
-
-
-def _tell_sealing(console: Console, record: Record) -> None:
-    _title(console, "Sealed: all that the venue got of row 0")
-    sealed, ciphertext = record.intents[0].sealed, record.ciphertext(0)
-    lines = {
-        "account": f"0x{sealed.account.hex()}",
-        "public cap": f"{sealed.cap} lots, a bucket that covers the size",
-        "commitment": f"0x{sealed.commitment.hex()}",
-        "ciphertext": f"{len(to_wire(ciphertext)) // 1024} KiB, SHA-256 0x"
-        f"{sealed.ciphertext_digest.hex()}",
-    }
-    print_lines(console, lines)
-    batch = record.summary.batch
-    _title(console, "Closed: the batch is on the chain before anything in it is opened")
-    lines = {
-        "batch root": f"0x{batch.root.hex()}",
-        "intents": str(batch.count),
-        "signed by": f"{len(batch.signatures)} keypers of {record.summary.committee.size}",
-        "transaction": f"0x{batch.transaction.hash.hex()} in block {batch.transaction.block}",
-    }
-    print_lines(console, lines)
-
-
-def _tell_openings(console: Console, record: Record) -> None:
-    _title(console, "Crossed encrypted: everything that was ever opened")
-    table = Table("opening", "slots", "what it tells")
-    for number, entry in enumerate(record.openings):
-        slots = str(int(record.opening(number).support.sum()))
-        kind = entry.purpose.rstrip(".0123456789 ")
-        table.add_row(entry.purpose, slots, _TELLS[kind])
-    console.print(table)
-
-
-def _tell_result(console: Console, result: VenueResult) -> None:
-    _title(console, "Public result")
-    console.print(results_table(result))
-    if result.fills:
-        console.print(fills_table(result.fills))
-
-
-def _tell_margin(console: Console, record: Record) -> None:
-    summary = record.summary
-    _title(console, "Margin: covered at admission for the cap, held for positions, the rest free")
-    table = Table("", "free", "held", title="All accounts together")
-    for name, balances in (("deposited", summary.before), ("settled", summary.after)):
-        free = sum(balance.withdrawable for balance in balances)
-        held = sum(balance.encumbered for balance in balances)
-        table.add_row(
-            name, f"{price_decimal(PriceUnits(free)):,f}", f"{price_decimal(PriceUnits(held)):,f}"
-        )
-    console.print(table)
-
-
-def _tell_settlement(console: Console, result: VenueResult) -> None:
-    settlement = result.outcome.settlement
-    _title(console, "Settled")
-    lines = {
-        "fills root": f"0x{settlement.fills_root.hex()}",
-        "balances root": f"0x{settlement.balances_root.hex()}",
-        "transaction": f"0x{settlement.transaction.hash.hex()} in block "
-        f"{settlement.transaction.block}",
-        "close to fills": f"{result.timings_ms['close_to_fills']} ms",
-    }
-    print_lines(console, lines)
-
-
-def _tell_place(console: Console, directory: Path, *, kept: bool) -> None:
-    size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-    megabytes = f"{size // 10**6} MB"
-    if kept:
-        text = f"The record ({megabytes}) is in {directory}: darkpool audit {directory}"
-    else:
-        text = f"The record ({megabytes}) was in {directory}, now removed; --record DIR keeps one."
-    console.print(text, soft_wrap=True, markup=False, emoji=False)
+    if not run_demo(output(), record, seed):
+        raise typer.Exit(1)

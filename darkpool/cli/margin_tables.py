@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from darkpool.limits import CASH_DECIMALS
-from darkpool.margin.market.forms import PPM
 from darkpool.margin.model.scenarios import SCENARIOS
 from darkpool.margin.report.report import Greeks, MarginReport, scenario_label
+from darkpool.units import PPM
 
 
 def _currency(units: int) -> Decimal:

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from crypto.signing.messages import address_of
+from crypto.signing.ecdsa import address_of
 from darkpool.client.errors import ForeignStore, UnknownIntent
 from darkpool.client.opening_file import OpeningFile
 from darkpool.client.plan import CoverPolicy, interval_plan, interval_terms
 from darkpool.client.sealing import seal_intent
 from darkpool.client.store import AgentStore
-from darkpool.protocol.intents import AuctionTerms, SealedSubmission
+from darkpool.protocol.intents import SealedSubmission
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import InstrumentId, Interval, account_bytes
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from crypto.signing.messages import verify_signature
+from crypto.signing.ecdsa import verify_signature
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
 from darkpool.errors import OutOfBounds
 from darkpool.record.forms import AuctionSummary

@@ -10,7 +10,8 @@ from typing import Any, Final
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.circuits.curves import intent_vector
 from crypto.errors import CryptoError, OpeningMismatch
-from crypto.signing.messages import Domain, Intent, SealedIntent, commitment
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.opening import OpeningContext, reopen
 from darkpool.errors import InvalidOpeningFile

@@ -11,7 +11,7 @@ from typing import Final
 from crypto.signing.messages import Intent
 from darkpool.client.sealing import draw_intent
 from darkpool.client.standing_orders import PlacedOrder, interval_order, require_within
-from darkpool.protocol.intents import AuctionTerms
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import InstrumentId, Interval, Lots, require_bucket
 
 COVER_ONE_PPM: Final = 1_000_000

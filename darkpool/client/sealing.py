@@ -9,13 +9,15 @@ import numpy.typing as npt
 
 from crypto.bfv.ciphertext import to_wire
 from crypto.circuits.curves import intent_vector
-from crypto.signing.messages import Intent, SealedIntent, address_of, commitment, sign
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.opening import OpeningContext, seal_openings, seal_vector
 from darkpool.client.opening_file import OpeningFile
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
-from darkpool.protocol.intents import AuctionTerms, LimitOrder, SealedSubmission
+from darkpool.protocol.intents import LimitOrder, SealedSubmission
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket
 
 _SECRET_BYTES: Final = 32

@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from crypto.signing.messages import Domain, Intent
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import Intent
 from darkpool.client.errors import (
     BelowFilled,
     ForeignStore,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -13,10 +12,11 @@ import numpy as np
 from crypto.bfv.lanes import DIGIT_VALUES, Lanes, LaneShape
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.comparison import BITS_LEVEL, Comparator
-from crypto.errors import MissingShare, OutOfRange
-from crypto.ring.sampling import SEED_BYTES
-from crypto.signing.messages import BatchRoot, Domain, SettlementRoot, verify_signature
-from crypto.threshold.attestation import OpeningEntry, transcript_digest
+from crypto.errors import MissingShare
+from crypto.signing.ecdsa import verify_signature
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import BatchRoot, SettlementRoot
+from crypto.threshold.attestation import mask_context, transcript_digest
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import (
     Contribution,
@@ -27,86 +27,18 @@ from crypto.threshold.masks import (
     known_lanes,
     replace_lanes,
 )
+from crypto.threshold.quorum import Answer, ask
 from crypto.threshold.replicated import agree
-from crypto.threshold.revealing import (
-    Answer,
-    CoveredCiphertext,
-    OpeningRequest,
-    Revealed,
-    ask,
-    reveal,
-    selected,
-)
-from darkpool.errors import CheckFailed
-from darkpool.keyper.keyper import Keyper, mask_context
-from darkpool.keyper.store import MaskUsed
+from crypto.threshold.revealing import Revealed, selected
+from darkpool.committee.beacon import Beacon, _beacon_shares
+from darkpool.committee.masks import AttestedMask, MaskPreparationFailed
+from darkpool.committee.session import Session
+from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import ClosedBatch
+from darkpool.protocol.refusals import MaskUsed
 from darkpool.units import AccountId, Interval, account_bytes
 
 _ATTEMPTS = 8
-
-
-class MaskPreparationFailed(CheckFailed):
-    """No usable mask after several numbers; with honest keypers one in a hundred fails."""
-
-    def __init__(self, attempts: int) -> None:
-        super().__init__(f"mask: expected one usable mask in {attempts} attempts, got none")
-        self.attempts = attempts
-
-
-@dataclass(frozen=True, slots=True)
-class AttestedMask:
-    """A mask ready for one auction, and the keypers' signatures on its digest, by keyper."""
-
-    mask: DrawnMask
-    attestations: Mapping[int, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Beacon:
-    """Randomness that nobody knew before the batch was final.
-
-    Attributes:
-        shares: 32 bytes from each virtual party, in share order.
-        value: SHA-256 of the shares.
-    """
-
-    shares: tuple[bytes, ...]
-    value: bytes
-
-
-def _beacon_shares(keyper: Keyper, interval: Interval, root: bytes) -> dict[int, bytes]:
-    shares = dict(keyper.beacon_share(interval, root))
-    for share in shares.values():
-        if not isinstance(share, bytes) or len(share) != SEED_BYTES:
-            raise OutOfRange("share of the beacon", f"{SEED_BYTES} bytes", type(share).__name__)
-    return shares
-
-
-class Session:
-    """The openings of one context, numbered; keeps what was revealed, for the record."""
-
-    def __init__(
-        self,
-        keypers: Sequence[Keyper],
-        material: PublicMaterial,
-        context: bytes,
-        publish: Callable[[Revealed], None],
-    ) -> None:
-        self._keypers = keypers
-        self._material = material
-        self.context = context
-        self._publish = publish
-        self.entries: list[OpeningEntry] = []
-
-    def open(self, purpose: str, covered: CoveredCiphertext) -> Lanes:
-        """Open a covered ciphertext; slots in [0, t), shape (degree,)."""
-        committee = self._material.committee
-        request = OpeningRequest(self.context, committee.epoch, len(self.entries), purpose, covered)
-        revealed = reveal(request, committee, self._keypers)
-        self.entries.append(revealed.entry())
-        self._publish(revealed)
-        return revealed.values
 
 
 class LocalCommittee:

@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.lanes import Lanes, LaneShape
+from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.comparison import BITS_LEVEL, Comparator
-from crypto.circuits.packing import LANES_LEVEL, LaneCiphertext
+from crypto.circuits.packing import LANES_LEVEL
 from crypto.ring.params import ParameterSet
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.revealing import CoveredCiphertext, masked, selected

@@ -6,14 +6,15 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
-from crypto.signing.messages import Cancellation, Domain, SealedIntent
-from darkpool.admission.certification import KnownIntents
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import Cancellation, SealedIntent
 from darkpool.canonical_json import from_json, to_json
 from darkpool.durable import transaction
 from darkpool.errors import CheckFailed
 from darkpool.keyper.errors import Equivocation
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
+from darkpool.protocol.keyper import KnownIntents
 from darkpool.protocol.refusals import AuctionClosed, IntentCancelled, SecondIntent, TooManyIntents
 from darkpool.units import Interval
 

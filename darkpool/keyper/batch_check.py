@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crypto.errors import CryptoError
+from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot, Domain, SealedIntent
-from darkpool.admission.certification import KnownIntents
+from crypto.signing.messages import BatchRoot, SealedIntent
 from darkpool.errors import CheckFailed
 from darkpool.keyper.admission_store import IntentKey
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch
+from darkpool.protocol.keyper import KnownIntents
 
 
 class BatchRefused(CheckFailed):

@@ -9,35 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from crypto.signing.ecdsa import sign
+from crypto.signing.eip712 import Domain
 from crypto.signing.messages import (
     AdmissionCertificate,
     BatchRoot,
     CancellationReceipt,
-    Domain,
     SealedIntent,
-    sign,
 )
 from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.opening import OpeningAnnouncement, ReencryptedOpening, verify_opening
-from darkpool.admission.admit import (
+from darkpool.clock import Clock
+from darkpool.errors import WrongTerms
+from darkpool.keyper.admission_store import AdmissionNotOpen, AdmissionStore, IntentKey
+from darkpool.keyper.batch_check import CertificateRules, check_batch
+from darkpool.protocol.checks import (
     require_before_close,
     require_deadline,
     verify_cancellation,
     verify_sealed_intent,
 )
-from darkpool.admission.certification import CheckedOpening, KnownIntents
-from darkpool.clock import Clock
-from darkpool.errors import WrongTerms
-from darkpool.keyper.admission_store import AdmissionNotOpen, AdmissionStore, IntentKey
-from darkpool.keyper.batch_check import CertificateRules, check_batch
-from darkpool.protocol.intents import (
-    AuctionTerms,
-    CertifiedIntent,
-    ClosedBatch,
-    SignedCancellation,
-)
+from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
+from darkpool.protocol.keyper import CheckedOpening, KnownIntents
 from darkpool.protocol.refusals import KnowledgeNotProven
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import Interval
 
 _PENDING_MAX: Final = 256

@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.encryption import PublicKey
 from crypto.errors import MissingShare
 from crypto.ring.ring import Words
-from crypto.ring.sampling import absorb, derive_seed
-from crypto.signing.messages import (
-    BatchRoot,
-    Domain,
-    SealedIntent,
-    SettlementRoot,
-    address_of,
-    sign,
+from crypto.ring.sampling import derive_seed
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import BatchRoot, SealedIntent, SettlementRoot
+from crypto.threshold.attestation import (
+    mask_attestation_digest,
+    mask_context,
+    opening_context,
+    transcript_digest,
 )
-from crypto.threshold.attestation import mask_attestation_digest, opening_context, transcript_digest
 from crypto.threshold.certificate import SignedAnnouncement
-from crypto.threshold.decryption import decryption_share
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial
-from crypto.threshold.masks import Contribution, Draw, DrawnMask, contribute
+from crypto.threshold.masks import Contribution, Draw, DrawnMask
 from crypto.threshold.opening import (
-    EncryptedShare,
-    OpeningContext,
-    encrypt_share,
     open_and_announce,
 )
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import OpeningRequest
-from darkpool.admission.certification import CheckedOpening, KnownIntents
 from darkpool.clock import Clock
 from darkpool.keyper.certifier import Certifier
-from darkpool.keyper.store import KeyperStore, OpeningRefused
-from darkpool.protocol.intents import (
-    AuctionTerms,
-    CertifiedIntent,
-    ClosedBatch,
-    SignedCancellation,
-)
+from darkpool.keyper.share_work import ShareWork
+from darkpool.keyper.store import KeyperStore
+from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
+from darkpool.protocol.keyper import CheckedOpening, KnownIntents
+from darkpool.protocol.refusals import OpeningRefused
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import AccountId, Interval, account_of
 
 FinalRoot = Callable[[Interval], bytes | None]
@@ -50,58 +41,6 @@ FinalRoot = Callable[[Interval], bytes | None]
 
 RequireReferences = Callable[[Interval], None]
 """Raises `ReferenceRefused` unless this keyper accepted the reference prices of an interval."""
-
-_KEEP: Final = 64
-_KEEP_ENCRYPTIONS: Final = 8
-
-
-def mask_context(epoch: int, number: int) -> bytes:
-    """32 bytes that openings during the preparation of a mask are bound to."""
-    return hashlib.sha256(absorb(labels.MASK_PREPARATION, epoch, number)).digest()
-
-
-class ShareWork:
-    """What virtual parties compute: pure functions of a share's seed and public data.
-
-    Keypers of one process give the same answers, so they share the last results instead of
-    computing each three times. A keyper of its own process has its own.
-    """
-
-    def __init__(self) -> None:
-        self._shares: dict[tuple[bytes, int, bytes], Words] = {}
-        self._contributions: dict[tuple[object, ...], Contribution] = {}
-        self._encryptions: dict[tuple[object, ...], EncryptedShare] = {}
-
-    def encrypted_share(
-        self, key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: OpeningContext
-    ) -> EncryptedShare:
-        """See `encrypt_share`; the results of the last intents are kept."""
-        name = (share, seed, last_vector, context)
-        if name not in self._encryptions:
-            if len(self._encryptions) >= _KEEP_ENCRYPTIONS:
-                self._encryptions.clear()
-            self._encryptions[name] = encrypt_share(key, share, seed, last_vector, context)
-        return self._encryptions[name]
-
-    def decryption_share(self, ciphertext: Ciphertext, epoch: int, seed: bytes) -> Words:
-        """See `crypto.threshold.decryption.decryption_share`."""
-        key = (seed, epoch, ciphertext.digest())
-        if key not in self._shares:
-            if len(self._shares) >= _KEEP:
-                self._shares.clear()
-            self._shares[key] = decryption_share(ciphertext, epoch, seed)
-        return self._shares[key]
-
-    def contribution(
-        self, material: PublicMaterial, draw: Draw, share: int, seed: bytes
-    ) -> Contribution:
-        """See `crypto.threshold.masks.contribute`; the results of one draw are kept."""
-        key = (*draw.fields(), share, seed)
-        if key not in self._contributions:
-            if len(self._contributions) >= material.committee.size:
-                self._contributions.clear()
-            self._contributions[key] = contribute(material, draw, share, seed)
-        return self._contributions[key]
 
 
 class Keyper:

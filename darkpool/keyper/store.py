@@ -16,10 +16,10 @@ from typing import Final
 from crypto.threshold.attestation import OpeningEntry
 from crypto.threshold.revealing import OpeningRequest
 from darkpool.durable import open_database, transaction
-from darkpool.errors import CheckFailed
 from darkpool.keyper.admission_store import AdmissionStore
 from darkpool.keyper.errors import Equivocation
 from darkpool.limits import KEY_EPOCH_OPENINGS_MAX
+from darkpool.protocol.refusals import MaskUsed, OpeningRefused
 from darkpool.units import Interval
 
 _SCHEMA: Final = """
@@ -36,22 +36,6 @@ CREATE TABLE IF NOT EXISTS openings (
     CHECK ((mask IS NULL) = (part IS NULL)));
 CREATE TABLE IF NOT EXISTS transcripts (context BLOB PRIMARY KEY, digest BLOB NOT NULL);
 """
-
-
-class MaskUsed(CheckFailed):
-    """A mask number that was never issued, or is bound to another opening context."""
-
-    def __init__(self, number: int, expected: str, got: str) -> None:
-        super().__init__(f"mask {number}: expected {expected}, got {got}")
-        self.number, self.expected, self.got = number, expected, got
-
-
-class OpeningRefused(CheckFailed):
-    """An opening that a keyper does not answer."""
-
-    def __init__(self, purpose: str, expected: str, got: str) -> None:
-        super().__init__(f"opening {purpose!r}: expected {expected}, got {got}")
-        self.purpose, self.expected, self.got = purpose, expected, got
 
 
 class KeyperStore:

@@ -8,16 +8,14 @@ all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from crypto.errors import InvalidMessageField, InvalidSignature
-from crypto.signing.messages import Domain, ReferencePrice, address_of, sign, verify_signature
-from darkpool.clock import Clock
+from crypto.signing.ecdsa import verify_signature
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import ReferencePrice
 from darkpool.errors import BadInput
 from darkpool.limits import (
-    REFERENCE_AGE_AT_CLOSE_MAX_MS,
-    REFERENCE_AGE_MAX_MS,
     REFERENCE_AHEAD_MAX_MS,
 )
 from darkpool.units import (
@@ -26,8 +24,6 @@ from darkpool.units import (
     Interval,
     PriceGrid,
     account_bytes,
-    account_of,
-    price_units,
 )
 
 
@@ -126,77 +122,3 @@ class SignedReference:
         """
         message = self.message
         return PriceGrid.of_units(message.tick_size, message.price, message.ticks)
-
-
-class Reporter:
-    """Signs what it observes, with its own key of 32 bytes and by its own clock."""
-
-    def __init__(self, key: bytes, clock: Clock) -> None:
-        self._key = key
-        self._clock = clock
-
-    @property
-    def address(self) -> AccountId:
-        """Address that its signatures recover to."""
-        return account_of(address_of(self._key))
-
-    def sign(
-        self,
-        grid: PriceGrid,
-        instruments: Iterable[InstrumentId],
-        interval: Interval,
-        domain: Domain,
-    ) -> dict[InstrumentId, SignedReference]:
-        """A reference for each of some instruments: a grid around the price observed now."""
-        price, step, now_ms = price_units(grid.reference), grid.tick_units, self._clock.unix_ms()
-        signed = {}
-        for instrument in instruments:
-            message = ReferencePrice(instrument, interval, price, step, grid.ticks, now_ms)
-            signature = sign(message.digest(domain), self._key)
-            signed[instrument] = SignedReference(message, signature)
-        return signed
-
-
-class ReferenceWatch:
-    """Which reference prices a keyper has accepted, by interval, under its own clock.
-
-    It accepts one set for an interval, so that no other takes its place once orders come in.
-    """
-
-    def __init__(self, domain: Domain, reporter: AccountId, clock: Clock) -> None:
-        self._domain = domain
-        self._reporter = reporter
-        self._clock = clock
-        self._accepted: dict[Interval, dict[InstrumentId, SignedReference]] = {}
-
-    def accept(
-        self, interval: Interval, references: Mapping[InstrumentId, SignedReference]
-    ) -> None:
-        """Accept the references of an interval that opens.
-
-        Raises:
-            ReferenceRefused: there is none; one is not the reporter's, not of this interval or not
-                fresh; or others were accepted for the interval before.
-        """
-        if not references:
-            raise MissingReference(f"interval {interval}", "a reference", "none")
-        now_ms = self._clock.unix_ms()
-        for instrument, reference in references.items():
-            reference.verify(self._domain, self._reporter, instrument, interval)
-            reference.require_fresh(now_ms, REFERENCE_AGE_MAX_MS)
-        accepted = self._accepted.setdefault(interval, dict(references))
-        if accepted != references:
-            raise SecondReference(f"interval {interval}", "those accepted before", "others")
-
-    def require(self, interval: Interval) -> None:
-        """Check that a closed batch may still be opened on the references of its interval.
-
-        Raises:
-            MissingReference: none were accepted.
-            StaleReference: one is older than `REFERENCE_AGE_AT_CLOSE_MAX_MS`.
-        """
-        accepted = self._accepted.get(interval)
-        if accepted is None:
-            raise MissingReference(f"interval {interval}", "references accepted before", "none")
-        for reference in accepted.values():
-            reference.require_fresh(self._clock.unix_ms(), REFERENCE_AGE_AT_CLOSE_MAX_MS)

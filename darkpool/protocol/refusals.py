@@ -1,8 +1,10 @@
 """Why a submission takes no part: one class a reason, each with a stable code for programs."""
 
+from __future__ import annotations
+
 from typing import ClassVar
 
-from darkpool.errors import BadInput
+from darkpool.errors import BadInput, CheckFailed
 
 
 class AdmissionRefused(BadInput):
@@ -144,3 +146,19 @@ class CancellationUncertain(AdmissionRefused):
     """Too few keypers signed a cancellation; the venue leaves the intent out all the same."""
 
     code = "cancellation"
+
+
+class MaskUsed(CheckFailed):
+    """A mask number that was never issued, or is bound to another opening context."""
+
+    def __init__(self, number: int, expected: str, got: str) -> None:
+        super().__init__(f"mask {number}: expected {expected}, got {got}")
+        self.number, self.expected, self.got = number, expected, got
+
+
+class OpeningRefused(CheckFailed):
+    """An opening that a keyper does not answer."""
+
+    def __init__(self, purpose: str, expected: str, got: str) -> None:
+        super().__init__(f"opening {purpose!r}: expected {expected}, got {got}")
+        self.purpose, self.expected, self.got = purpose, expected, got

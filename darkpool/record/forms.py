@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from crypto.signing.messages import Cancellation, Domain, ReferencePrice, SealedIntent
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import Cancellation, ReferencePrice, SealedIntent
 from darkpool.canonical_json import Bound, Shape, Width
 from darkpool.limits import PRICE_MAX_UNITS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -140,3 +140,19 @@ class RecordWriter:
     def abandon(self) -> None:
         """Remove what was written; nothing ever stood at the record's place."""
         self._pending.abandon()
+
+
+class RecordSink(Protocol):
+    """Takes what becomes public while an auction runs; as `RecordWriter` does."""
+
+    def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
+        """Take an admitted intent, in batch order."""
+
+    def add_cancellation(self, cancelled: CancellationRecord) -> None:
+        """Take an intent that was taken back."""
+
+    def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
+        """Take a mask that is about to be used."""
+
+    def add_opening(self, opened: Revealed) -> None:
+        """Take an opening, in the order in which they are made."""

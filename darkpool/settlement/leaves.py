@@ -6,7 +6,6 @@ its function makes by itself, so equal contents have equal roots.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from eth_abi.abi import encode
@@ -15,47 +14,8 @@ from eth_hash.auto import keccak
 from crypto.signing.merkle import MerkleProof, merkle_proof, merkle_root
 from darkpool.errors import DuplicateLeaf, UnknownLeaf
 from darkpool.fills.fills import Fill
-from darkpool.units import AccountId, Cash, InstrumentId, Lots, Tick
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceLeaf:
-    """What an account owns after an interval, in cash units of the collateral.
-
-    `withdrawable` is free; `encumbered` is posted as margin; `positions_root` are the 32 bytes of
-    `positions_root`.
-    """
-
-    account: AccountId
-    withdrawable: Cash
-    encumbered: Cash
-    positions_root: bytes
-
-    def encode(self) -> bytes:
-        """Return the 128 bytes of the leaf: address, uint256, uint256, bytes32.
-
-        Raises:
-            eth_abi.exceptions.EncodingError: a field does not fit its type.
-        """
-        return encode(
-            ["address", "uint256", "uint256", "bytes32"],
-            [self.account, self.withdrawable, self.encumbered, self.positions_root],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class InstrumentResult:
-    """The public outcome for an instrument; tick and volume are 0 where nothing crossed."""
-
-    instrument: InstrumentId
-    crossed: bool
-    price_tick: Tick
-    volume: Lots
-
-
-def positions_root(encoded: bytes) -> bytes:
-    """Return keccak-256 of an account's positions, in the encoding of `encode_positions`."""
-    return keccak(encoded)
+from darkpool.protocol.results import BalanceLeaf, InstrumentResult
+from darkpool.units import AccountId
 
 
 def balances_root(leaves: Iterable[BalanceLeaf]) -> bytes:

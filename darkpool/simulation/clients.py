@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from coincurve import PrivateKey
 
-from crypto.signing.messages import address_of, instrument_id
+from crypto.signing.ecdsa import address_of
 from darkpool.client.opening_file import OpeningFile
 from darkpool.client.sealing import seal_order
 from darkpool.errors import BadInput, BeyondMargin
@@ -27,7 +27,8 @@ from darkpool.limits import CAPS_SUM_MAX_LOTS
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.model.caps import LiveIntent, in_order
 from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import AuctionTerms, LimitOrder, SealedSubmission
+from darkpool.protocol.intents import LimitOrder, SealedSubmission
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.order_file import Order
 from darkpool.units import (
     AccountId,
@@ -38,6 +39,7 @@ from darkpool.units import (
     Lots,
     account_of,
     cap_bucket,
+    identifier,
 )
 
 INTENT_LIFETIME_S: Final = 3600
@@ -224,11 +226,6 @@ def _common_caps(
         for name, cap in caps.items()
         if len(sizes[name]) * cap + others[identifier(name)] <= CAPS_SUM_MAX_LOTS
     }
-
-
-def identifier(name: InstrumentName) -> InstrumentId:
-    """The 32 bytes of an instrument; see `crypto.signing.messages.instrument_id`."""
-    return InstrumentId(instrument_id(name))
 
 
 def instrument_of(party: Order | Stranger) -> InstrumentId:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from coincurve import PrivateKey
 
-from crypto.signing.messages import Domain
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import ReferencePrice
 from darkpool.auction.terms import PRICE_REPORTERS, feed_terms
 from darkpool.clock import Clock
 from darkpool.margin.market.feeds import Halt, PriceFeeds, reporter_address, sign_report
 from darkpool.margin.market.market import MarketForm
 from darkpool.margin.market.quotes import bounds_of, feeds_of, market_record, numbers_of
+from darkpool.protocol.references import SignedReference
 from darkpool.record.margin_forms import MarketRecord
+from darkpool.units import (
+    AccountId,
+    InstrumentId,
+    Interval,
+    PriceGrid,
+    account_of,
+    price_units,
+)
 
 
 def reported(
@@ -38,3 +49,32 @@ def reported(
         return feeds.halted(names[underlying], clock.unix_ms())
 
     return market_record(market, feeds, terms, now_ms), halted
+
+
+class Reporter:
+    """Signs what it observes, with its own key of 32 bytes and by its own clock."""
+
+    def __init__(self, key: bytes, clock: Clock) -> None:
+        self._key = key
+        self._clock = clock
+
+    @property
+    def address(self) -> AccountId:
+        """Address that its signatures recover to."""
+        return account_of(address_of(self._key))
+
+    def sign(
+        self,
+        grid: PriceGrid,
+        instruments: Iterable[InstrumentId],
+        interval: Interval,
+        domain: Domain,
+    ) -> dict[InstrumentId, SignedReference]:
+        """A reference for each of some instruments: a grid around the price observed now."""
+        price, step, now_ms = price_units(grid.reference), grid.tick_units, self._clock.unix_ms()
+        signed = {}
+        for instrument in instruments:
+            message = ReferencePrice(instrument, interval, price, step, grid.ticks, now_ms)
+            signature = sign(message.digest(domain), self._key)
+            signed[instrument] = SignedReference(message, signature)
+        return signed

@@ -24,44 +24,47 @@ from coincurve import PrivateKey
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.seal import Evaluator
 from crypto.ring.params import ParameterSet
-from crypto.signing.messages import address_of
+from crypto.signing.ecdsa import address_of
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.replicated import Committee
 from crypto.threshold.revealing import Revealed
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction.desk import RecordSink
-from darkpool.auction.interval import Engine, mask_shapes, run_auction
+from darkpool.auction.interval import Engine, run_auction
 from darkpool.auction.listing import Listed
 from darkpool.auction.outcome import AuctionOutcome
 from darkpool.auction.publication import PublicTerms, auction_summary, terms_digest
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
-from darkpool.clock import Clock, SkippingClock, Stopwatch
+from darkpool.clock import Clock, Stopwatch
 from darkpool.crossing.arrivals import Arrivals
+from darkpool.crossing.mask_shapes import mask_shapes
 from darkpool.errors import BadInput
 from darkpool.keyper.keyper import FinalRoot
+from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.market.instruments import unix_ms
 from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import AuctionTerms, SealedSubmission
-from darkpool.protocol.references import ReferenceWatch, Reporter, SignedReference
+from darkpool.protocol.intents import SealedSubmission
+from darkpool.protocol.references import SignedReference
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.record.forms import CancellationRecord, IntentRecord
-from darkpool.record.writer import RecordWriter
+from darkpool.record.writer import RecordSink, RecordWriter
 from darkpool.simulation.clients import (
     LocalClients,
     OpeningsFolder,
     Stranger,
-    identifier,
     instrument_of,
     is_offset,
 )
-from darkpool.simulation.committee import CommitteeSeat, MaskFactory, local_committee
+from darkpool.simulation.clock import SkippingClock
+from darkpool.simulation.committee import CommitteeSeat, local_committee
+from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.order_file import Order
-from darkpool.simulation.reporters import reported
+from darkpool.simulation.reporters import Reporter, reported
 from darkpool.simulation.result import VenueResult, venue_result
 from darkpool.units import (
     FIRST_INTERVAL,
@@ -70,6 +73,7 @@ from darkpool.units import (
     InstrumentId,
     Interval,
     account_of,
+    identifier,
 )
 
 FIRST_EPOCH: Final = 1

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from crypto.signing.ecdsa import verify_signature
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import (
-    AdmissionCertificate,
-    BatchRoot,
-    Cancellation,
-    instrument_id,
-    verify_signature,
-)
+from crypto.signing.messages import AdmissionCertificate, BatchRoot, Cancellation, instrument_id
 from crypto.threshold.attestation import mask_attestation_digest, opening_context
 from darkpool.record.reader import Record
 from darkpool.units import Lots, cap_bucket

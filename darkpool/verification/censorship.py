@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crypto.errors import CryptoError
+from crypto.signing.ecdsa import verify_signature
+from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot, Cancellation, Domain, SealedIntent, verify_signature
+from crypto.signing.messages import BatchRoot, Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate, verify_quorum
 from darkpool.errors import CheckFailed
 from darkpool.record.reader import Record

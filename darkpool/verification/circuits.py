@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.lanes import Lanes, LaneShape
+from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.comparison import BITS_LEVEL, Comparator, crossing_bits, reference_bits
 from crypto.circuits.offset_lanes import OffsetBook, offset_bits, offset_lanes
-from crypto.circuits.packing import LANES_LEVEL, LaneCiphertext
+from crypto.circuits.packing import LANES_LEVEL
 from crypto.circuits.price_lanes import price_lanes
 from crypto.circuits.rationing import prefix_sums, priority_matrix, ration_lanes
 from crypto.circuits.wellformed import ShapeSum, shape_weights, shape_words

@@ -8,7 +8,7 @@ import numpy as np
 
 from crypto.bfv.lanes import Lanes
 from crypto.ring import slots
-from crypto.signing.messages import verify_signature
+from crypto.signing.ecdsa import verify_signature
 from crypto.threshold.attestation import (
     OpeningEntry,
     public_rules_digest,

@@ -10,7 +10,9 @@ from typing import Final
 
 from eth_hash.auto import keccak
 
-from crypto.signing.messages import Domain, PriceReport, recover_address
+from crypto.signing.ecdsa import recover_address
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import PriceReport
 from darkpool.limits import (
     CONTRACT_MULTIPLIER_MAX,
     REFERENCE_AGE_AT_CLOSE_MAX_MS,

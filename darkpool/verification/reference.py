@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crypto.signing.messages import verify_signature
+from crypto.signing.ecdsa import verify_signature
 from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.record.reader import Record
 from darkpool.verification.prices import feeds_of, require_together

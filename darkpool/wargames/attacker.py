@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from crypto.signing.messages import address_of
+from crypto.signing.ecdsa import address_of
 from darkpool.client.sealing import draw_intent, seal_slots
 from darkpool.client.standing_orders import COVER
-from darkpool.protocol.intents import AuctionTerms, SealedSubmission
+from darkpool.protocol.intents import SealedSubmission
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import InstrumentId, Lots
 from darkpool.wargames.draft import Vector
 

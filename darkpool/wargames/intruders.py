@@ -10,10 +10,11 @@ from typing import Final
 import numpy as np
 from coincurve import PrivateKey
 
-from crypto.signing.messages import address_of
+from crypto.signing.ecdsa import address_of
 from darkpool.errors import OutOfBounds
 from darkpool.limits import TICKS_MAX
-from darkpool.protocol.intents import AuctionTerms, SealedSubmission
+from darkpool.protocol.intents import SealedSubmission
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import AccountId, InstrumentId, Lots, account_of
 from darkpool.wargames.attacker import seal_as_attacker
 from darkpool.wargames.combined import OVER_CAP

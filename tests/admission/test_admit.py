@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
-from crypto.signing.messages import SealedIntent, address_of, sign
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.messages import SealedIntent
 from crypto.threshold.opening import OpeningContext, SealedVector, seal_openings, seal_vector
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.client.sealing import seal_order
-from darkpool.clock import SimulatedClock
 from darkpool.errors import InvalidOwners, OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.protocol.intents import AdmittedIntent, LimitOrder, SealedSubmission
@@ -32,6 +32,7 @@ from darkpool.protocol.refusals import (
     WrongKeyEpoch,
     WrongSignature,
 )
+from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import Cash, Interval, Lots, OwnerId, Side, Tick, account_id
 from tests.support.reference_prices import renewed
 

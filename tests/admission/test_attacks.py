@@ -12,7 +12,7 @@ from crypto.bfv.ciphertext import Ciphertext, to_wire
 from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.slots import column_element, rotation_element
-from crypto.signing.messages import sign
+from crypto.signing.ecdsa import sign
 from crypto.threshold.opening import OpeningContext, ShareOpenings, seal_openings, seal_vector
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import KnowledgeNotProven

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from crypto.signing.messages import Cancellation, SealedIntent, sign
+from crypto.signing.ecdsa import sign
+from crypto.signing.messages import Cancellation, SealedIntent
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.limits import CAPS_SUM_MAX_LOTS, INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import AdmittedIntent, CertifiedIntent, SignedCancellation

@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 
 from crypto.ring.params import TEST_INSECURE_SMALL
-from crypto.signing.messages import Cancellation, sign
-from darkpool.auction.outcome import Pricing
+from crypto.signing.ecdsa import sign
+from crypto.signing.messages import Cancellation
 from darkpool.client.sealing import seal_order
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
-from darkpool.protocol.intents import AuctionTerms, LimitOrder, SealedSubmission, SignedCancellation
+from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
+from darkpool.protocol.terms import AuctionTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
-from darkpool.simulation.clients import LocalClients, Stranger, identifier
+from darkpool.simulation.clients import LocalClients, Stranger
 from darkpool.simulation.order_file import Order
+from darkpool.units import identifier
 from darkpool.verification.audit import audit
 from tests.verification.conftest import orders_of, publish
 

@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 
 from crypto.ring.params import TEST_INSECURE_SMALL
-from crypto.signing.messages import Domain
+from crypto.signing.eip712 import Domain
 from darkpool.auction.books import Book
 from darkpool.auction.interval import _check_caps
 from darkpool.auction.listing import OutrightListing
-from darkpool.auction.outcome import Pricing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.chain.reader import RecordedVenue
 from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.errors import InvalidGrid
 from darkpool.fills.fills import FilledLots
-from darkpool.protocol.intents import AuctionTerms
 from darkpool.protocol.references import SignedReference
+from darkpool.protocol.terms import AuctionTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import parse_orders
 from darkpool.simulation.venue import Places, run_orders

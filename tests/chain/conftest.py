@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from crypto.signing.messages import BatchRoot, SettlementRoot, address_of, instrument_id, sign
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.messages import BatchRoot, SettlementRoot, instrument_id
 from darkpool.chain.client import Chain
-from darkpool.settlement.leaves import (
-    BalanceLeaf,
-    InstrumentResult,
-    balances_root,
-    results_root,
-)
+from darkpool.protocol.results import BalanceLeaf, InstrumentResult
+from darkpool.settlement.leaves import balances_root, results_root
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, Tick, account_id
 
 ANVIL = "@foundry-rs/anvil@1.7.1"

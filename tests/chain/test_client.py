@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from web3.types import RPCEndpoint
 
-from crypto.signing.messages import sign
+from crypto.signing.ecdsa import sign
 from darkpool.chain.client import Chain
 from darkpool.chain.evidence import (
     AccountFlow,
@@ -22,12 +22,8 @@ from darkpool.errors import (
     TransactionReverted,
     WrongDeployment,
 )
-from darkpool.settlement.leaves import (
-    BalanceLeaf,
-    balance_proof,
-    balances_root,
-    results_root,
-)
+from darkpool.protocol.results import BalanceLeaf
+from darkpool.settlement.leaves import balance_proof, balances_root, results_root
 from darkpool.units import AccountId, Cash, Interval, account_id
 
 if TYPE_CHECKING:

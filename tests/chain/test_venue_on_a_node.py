@@ -6,10 +6,10 @@ from pathlib import Path
 
 from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction.listing import OutrightListing
-from darkpool.auction.outcome import Pricing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.chain.reader import RecordedVenue
+from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import parse_orders
 from darkpool.simulation.venue import Places, run_orders

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from darkpool.auction.listing import OutrightListing
-from darkpool.auction.outcome import Pricing
 from darkpool.auction.terms import VenueTerms
-from darkpool.cli.demo import plain_twin
+from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import Order, read_orders
+from darkpool.simulation.twin import plain_twin
 from darkpool.units import InstrumentName, PriceGrid
 
 BINARY = Path(sys.executable).with_name("darkpool")

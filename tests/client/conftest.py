@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from crypto.ring.params import TEST_INSECURE_SMALL
-from crypto.signing.messages import address_of, instrument_id
+from crypto.signing.ecdsa import address_of
+from crypto.signing.messages import instrument_id
 from darkpool.client.agent import Agent
 from darkpool.client.plan import CoverPolicy
 from darkpool.client.standing_orders import StandingOrder
 from darkpool.client.store import AgentStore
-from darkpool.protocol.intents import AuctionTerms, SealedSubmission
+from darkpool.protocol.intents import SealedSubmission
+from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import (
     InstrumentId,
     Interval,

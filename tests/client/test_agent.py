@@ -7,7 +7,7 @@ import pytest
 
 from crypto.bfv.ciphertext import from_wire
 from crypto.ring.params import TEST_INSECURE_SMALL
-from crypto.signing.messages import Domain
+from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import deal
 from crypto.threshold.replicated import Committee
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from crypto.bfv.ciphertext import from_wire
 from crypto.errors import OpeningMismatch
-from crypto.signing.messages import Domain, Intent, commitment, verify_signature
+from crypto.signing.ecdsa import verify_signature
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import Intent, commitment
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
 from darkpool.client.sealing import SealedOrder, seal_intent, seal_order
 from darkpool.errors import InvalidOpeningFile, OutOfBounds

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from crypto.signing.messages import Domain
+from crypto.signing.eip712 import Domain
 from darkpool.client.errors import (
     AgentRefused,
     BelowFilled,

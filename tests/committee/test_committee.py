@@ -13,15 +13,17 @@ from crypto.circuits.packing import LANES_LEVEL
 from crypto.errors import HoldersDisagree
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.ring import Words
-from crypto.signing.messages import BatchRoot, SettlementRoot, verify_signature
+from crypto.signing.ecdsa import verify_signature
+from crypto.signing.messages import BatchRoot, SettlementRoot
 from crypto.threshold.attestation import mask_attestation_digest
 from crypto.threshold.masks import Contribution, Draw
 from crypto.threshold.revealing import OpeningRequest, Revealed, selected
-from darkpool.committee.committee import LocalCommittee, MaskPreparationFailed
+from darkpool.committee.committee import LocalCommittee
+from darkpool.committee.masks import MaskPreparationFailed
 from darkpool.keyper.keyper import Keyper
-from darkpool.keyper.store import MaskUsed, OpeningRefused
 from darkpool.protocol.intents import ClosedBatch
-from darkpool.simulation.committee import MaskFactory
+from darkpool.protocol.refusals import MaskUsed, OpeningRefused
+from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.units import Interval
 from tests.crypto.threshold.test_masks import (
     Lanes,

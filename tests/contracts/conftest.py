@@ -13,16 +13,13 @@ from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 from web3.types import TxParams
 
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import MerkleProof
-from crypto.signing.messages import BatchRoot, Domain, SettlementRoot, address_of, sign
+from crypto.signing.messages import BatchRoot, SettlementRoot
 from darkpool.chain.artifacts import load_artifact
-from darkpool.settlement.leaves import (
-    BalanceLeaf,
-    InstrumentResult,
-    balance_proof,
-    balances_root,
-    results_root,
-)
+from darkpool.protocol.results import BalanceLeaf, InstrumentResult
+from darkpool.settlement.leaves import balance_proof, balances_root, results_root
 from darkpool.units import AccountId, Cash
 
 GAS = 10_000_000

@@ -5,16 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 from web3.contract.contract import ContractFunction
 
-from crypto.signing.messages import (
-    SECP256K1_ORDER,
-    BatchRoot,
-    Domain,
-    SettlementRoot,
-    instrument_id,
-    sign,
-)
+from crypto.signing.ecdsa import SECP256K1_ORDER, sign
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import BatchRoot, SettlementRoot, instrument_id
 from darkpool.chain.artifacts import load_artifact
-from darkpool.settlement.leaves import InstrumentResult
+from darkpool.protocol.results import InstrumentResult
 from darkpool.units import InstrumentId, Lots, Tick
 
 if TYPE_CHECKING:

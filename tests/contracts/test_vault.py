@@ -8,7 +8,8 @@ from web3 import Web3
 
 from crypto.signing.merkle import MerkleProof
 from darkpool.chain.artifacts import load_artifact
-from darkpool.settlement.leaves import BalanceLeaf, balance_proof
+from darkpool.protocol.results import BalanceLeaf
+from darkpool.settlement.leaves import balance_proof
 from darkpool.units import AccountId, Cash
 
 if TYPE_CHECKING:

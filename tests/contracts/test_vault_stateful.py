@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from darkpool.settlement.leaves import BalanceLeaf
+from darkpool.protocol.results import BalanceLeaf
 
 if TYPE_CHECKING:
     from tests.contracts.conftest import Venue

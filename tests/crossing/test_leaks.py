@@ -17,9 +17,9 @@ import pytest
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
-from crypto.bfv.lanes import LaneShape
+from crypto.bfv.lanes import LaneCiphertext, LaneShape
 from crypto.circuits.comparison import BITS_LEVEL, crossing_bits
-from crypto.circuits.packing import LANES_LEVEL, LaneCiphertext, arranged
+from crypto.circuits.packing import LANES_LEVEL, arranged
 from crypto.circuits.price_lanes import PriceLayout
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.ring import Words
@@ -29,16 +29,17 @@ from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.masks import Contribution, Draw
 from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed, selected
 from darkpool.admission.admit import Admission
-from darkpool.admission.certification import CheckedOpening
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.client.sealing import SealedOrder, seal_order
-from darkpool.clock import SimulatedClock
-from darkpool.committee.committee import AttestedMask
+from darkpool.committee.masks import AttestedMask
 from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCrossing
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.keyper.keyper import Keyper
-from darkpool.protocol.intents import AuctionTerms, ClosedBatch, LimitOrder
+from darkpool.protocol.intents import ClosedBatch, LimitOrder
+from darkpool.protocol.keyper import CheckedOpening
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 from tests.crossing.test_transcript import require_simulated, require_uniform
 from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin, within_caps

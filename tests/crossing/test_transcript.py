@@ -14,7 +14,7 @@ from crypto.bfv.lanes import LaneShape
 from crypto.circuits.curves import size_max
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
-from darkpool.committee.committee import AttestedMask
+from darkpool.committee.masks import AttestedMask
 from darkpool.units import Side
 from tests.support.arena import Arena, Lanes, Row, in_turn, minimum_of, plain, twin
 from tests.support.epochs import chi_square_excess

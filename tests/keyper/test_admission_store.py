@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crypto.signing.messages import AdmissionCertificate, Cancellation, Domain, SealedIntent
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import AdmissionCertificate, Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate
 from darkpool.keyper.admission_store import AdmissionNotOpen, AdmissionStore, IntentKey
 from darkpool.keyper.errors import Equivocation

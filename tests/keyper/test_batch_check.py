@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from crypto.signing.messages import address_of, verify_signature
-from darkpool.clock import SimulatedClock
+from crypto.signing.ecdsa import address_of, verify_signature
 from darkpool.committee.committee import LocalCommittee
 from darkpool.keyper.admission_store import AdmissionNotOpen
 from darkpool.keyper.batch_check import BatchRefused, CancelledIntent, OmittedIntent
-from darkpool.protocol.intents import AuctionTerms, CertifiedIntent, SignedCancellation
+from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
 from darkpool.protocol.refusals import AuctionClosed
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.committee import CommitteeSeat
 from darkpool.units import Interval, account_bytes
 from tests.support.house import DOMAIN, House, batch_of, cancelled, certificate, certified

@@ -11,15 +11,9 @@ import pytest
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.errors import CryptoError, InvalidCertificate, InvalidSignature, MissingShare
-from crypto.signing.messages import (
-    AdmissionCertificate,
-    CancellationReceipt,
-    Domain,
-    SealedIntent,
-    address_of,
-    sign,
-    verify_signature,
-)
+from crypto.signing.ecdsa import address_of, sign, verify_signature
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import AdmissionCertificate, CancellationReceipt, SealedIntent
 from crypto.threshold.certificate import IntentCertificate, SignedAnnouncement
 from crypto.threshold.opening import (
     OpeningAnnouncement,
@@ -29,14 +23,13 @@ from crypto.threshold.opening import (
     seal_openings,
     seal_vector,
 )
-from darkpool.admission.certification import CheckedOpening
-from darkpool.clock import SimulatedClock
 from darkpool.committee.committee import LocalCommittee
 from darkpool.errors import WrongTerms
 from darkpool.keyper.admission_store import AdmissionNotOpen
 from darkpool.keyper.errors import Equivocation
 from darkpool.keyper.keyper import Keyper
-from darkpool.protocol.intents import AuctionTerms, CertifiedIntent
+from darkpool.protocol.intents import CertifiedIntent
+from darkpool.protocol.keyper import CheckedOpening
 from darkpool.protocol.refusals import (
     AuctionClosed,
     CapRefused,
@@ -48,6 +41,8 @@ from darkpool.protocol.refusals import (
     WrongKeyEpoch,
     WrongSignature,
 )
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.committee import CommitteeSeat
 from darkpool.units import Interval, account_bytes
 from tests.support.epochs import EPOCH

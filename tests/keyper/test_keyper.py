@@ -11,18 +11,26 @@ from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import LaneShape
 from crypto.circuits.packing import LANES_LEVEL
 from crypto.errors import HoldersDisagree, InvalidSignature, MissingShare, WrongEpoch
-from crypto.signing.messages import SettlementRoot, verify_signature
-from crypto.threshold.attestation import mask_attestation_digest, opening_context, transcript_digest
+from crypto.signing.ecdsa import verify_signature
+from crypto.signing.messages import SettlementRoot
+from crypto.threshold.attestation import (
+    mask_attestation_digest,
+    mask_context,
+    opening_context,
+    transcript_digest,
+)
 from crypto.threshold.masks import Draw, DrawnMask
 from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, selected
-from darkpool.clock import SimulatedClock
-from darkpool.committee.committee import Beacon, LocalCommittee
+from darkpool.committee.beacon import Beacon
+from darkpool.committee.committee import LocalCommittee
 from darkpool.keyper import store as store_module
 from darkpool.keyper.errors import Equivocation
-from darkpool.keyper.keyper import Keyper, mask_context
-from darkpool.keyper.store import MaskUsed, OpeningRefused
+from darkpool.keyper.keyper import Keyper
+from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
-from darkpool.protocol.references import MissingReference, ReferenceWatch, StaleReference
+from darkpool.protocol.references import MissingReference, StaleReference
+from darkpool.protocol.refusals import MaskUsed, OpeningRefused
+from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes
 from tests.support.epochs import EPOCH
 from tests.support.house import DOMAIN, House, batch_of, certified

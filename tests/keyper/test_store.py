@@ -12,7 +12,8 @@ from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest
 from darkpool.keyper import store as store_module
 from darkpool.keyper.errors import Equivocation
-from darkpool.keyper.store import KeyperStore, MaskUsed, OpeningRefused
+from darkpool.keyper.store import KeyperStore
+from darkpool.protocol.refusals import MaskUsed, OpeningRefused
 from darkpool.units import Interval
 from tests.support.interpreters import child
 

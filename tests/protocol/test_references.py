@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.signing.messages import Domain, ReferencePrice, instrument_id, sign
-from darkpool.clock import SimulatedClock
+from crypto.signing.ecdsa import sign
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import ReferencePrice, instrument_id
 from darkpool.errors import BadInput, InvalidGrid
+from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import (
     PRICE_MAX_UNITS,
     REFERENCE_AGE_AT_CLOSE_MAX_MS,
@@ -19,19 +21,19 @@ from darkpool.limits import (
     REFERENCE_AHEAD_MAX_MS,
     TICKS_MAX,
 )
-from darkpool.protocol.intents import AuctionTerms
 from darkpool.protocol.references import (
     MissingReference,
     ReferenceFromTheFuture,
     ReferenceRefused,
-    ReferenceWatch,
-    Reporter,
     SecondReference,
     SignedReference,
     StaleReference,
     WrongReference,
     WrongReporter,
 )
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.clock import SimulatedClock
+from darkpool.simulation.reporters import Reporter
 from darkpool.units import InstrumentId, Interval, PriceGrid, Tick
 from tests.support.reference_prices import NOW_MS, REPORTER
 

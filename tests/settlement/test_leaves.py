@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 from crypto.signing.merkle import merkle_root, verify_merkle_proof
 from darkpool.errors import DuplicateLeaf, UnknownLeaf
 from darkpool.fills.fills import Fill
+from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_root
 from darkpool.settlement.leaves import (
-    BalanceLeaf,
-    InstrumentResult,
     balance_proof,
     balances_root,
     encode_fill,
     fills_root,
-    positions_root,
     results_root,
 )
 from darkpool.units import AccountId, Cash, InstrumentId, Lots, Side, Tick, account_id

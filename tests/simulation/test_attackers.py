@@ -11,21 +11,21 @@ import pytest
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.messages import SealedIntent
 from darkpool.auction.listing import OutrightListing
-from darkpool.auction.outcome import Pricing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
-from darkpool.protocol.intents import AuctionTerms, SealedSubmission
+from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import WrongSignature
+from darkpool.protocol.terms import AuctionTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
-from darkpool.simulation.clients import LocalClients, identifier
+from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.venue import Places, run_orders
-from darkpool.units import InstrumentName, PriceGrid
+from darkpool.units import InstrumentName, PriceGrid, identifier
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDERS_MAX, Intruder, draw_intruders
 from darkpool.wargames.malformed import MALFORMED

@@ -7,7 +7,6 @@ import pytest
 
 from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction.listing import ContractListing, Listed
-from darkpool.auction.outcome import Pricing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.margin.accounts.accounts import PortfolioAccounts
@@ -20,6 +19,7 @@ from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
+from darkpool.protocol.terms import Pricing
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.venue import Places, run_orders

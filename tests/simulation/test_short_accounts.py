@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crypto.ring.params import TEST_INSECURE_SMALL
-from crypto.signing.messages import address_of
+from crypto.signing.ecdsa import address_of
 from darkpool.auction.books import Books
 from darkpool.batching.participation import Missing
 from darkpool.chain.client import Chain

@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
-from crypto.signing.messages import Domain, address_of, instrument_id
+from crypto.signing.ecdsa import address_of
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import KeyperSecrets, deal
 from crypto.threshold.replicated import Committee
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.clock import Clock, SimulatedClock
-from darkpool.keyper.keyper import Keyper, ShareWork
+from darkpool.clock import Clock
+from darkpool.keyper.keyper import Keyper
+from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
-from darkpool.protocol.intents import AuctionTerms
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_id
 from tests.support.reference_prices import CLOSES_MS, NOW_MS, terms_on
 

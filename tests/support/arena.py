@@ -15,7 +15,8 @@ from crypto.circuits.curves import CurveLayout, intent_vector
 from crypto.circuits.packing import arranged
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.revealing import Revealed
-from darkpool.committee.committee import AttestedMask, LocalCommittee
+from darkpool.committee.committee import LocalCommittee
+from darkpool.committee.masks import AttestedMask
 from darkpool.crossing.clearing import Book, NoCross, clear_reference, clear_uniform
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
 from darkpool.crossing.sealed_book import SealedBook

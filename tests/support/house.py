@@ -12,31 +12,28 @@ import pytest
 
 from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL, ParameterSet
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import (
     AdmissionCertificate,
     BatchRoot,
     Cancellation,
-    Domain,
     SealedIntent,
-    address_of,
     instrument_id,
-    sign,
 )
 from crypto.threshold.certificate import IntentCertificate
 from crypto.threshold.keys import PublicMaterial, deal
+from crypto.threshold.quorum import ask
 from crypto.threshold.replicated import Committee
-from crypto.threshold.revealing import ask
-from darkpool.clock import Clock, SimulatedClock
+from darkpool.clock import Clock
 from darkpool.committee.committee import LocalCommittee
-from darkpool.keyper.keyper import Keyper, RequireReferences, ShareWork
+from darkpool.keyper.keyper import Keyper, RequireReferences
+from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
-from darkpool.protocol.intents import (
-    AuctionTerms,
-    CertifiedIntent,
-    ClosedBatch,
-    SignedCancellation,
-)
+from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.committee import CommitteeSeat
 from darkpool.units import InstrumentId, Interval, PriceGrid
 from tests.support.epochs import EPOCH, Epoch

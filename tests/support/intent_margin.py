@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from typing import Final
 
-from crypto.signing.messages import Domain
+from crypto.signing.eip712 import Domain
 from darkpool.auction.listing import Listing
-from darkpool.clock import SimulatedClock
 from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.simulation.clients import identifier
+from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.reporters import reported
-from darkpool.units import InstrumentName
+from darkpool.units import InstrumentName, identifier
 from tests.support.reference_prices import NOW_MS
 
 DOMAIN: Final = Domain(1, bytes(20))

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from crypto.bfv.aggregation import AggregateSum
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
+from crypto.bfv.lanes import LaneCiphertext
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.curves import BUY, SELL, intent_vector
-from crypto.circuits.packing import LANES_LEVEL, LaneCiphertext, Packer, arranged, power_of_two
+from crypto.circuits.packing import LANES_LEVEL, Packer, arranged, power_of_two
 from crypto.circuits.price_lanes import PriceLayout, SizedBook
 from tests.support.epochs import Epoch, SealOracle
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from crypto.signing.messages import Domain
+from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import PublicMaterial
-from darkpool.clock import SimulatedClock
-from darkpool.protocol.intents import AuctionTerms
-from darkpool.protocol.references import Reporter
+from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.clock import SimulatedClock
+from darkpool.simulation.reporters import Reporter
 from darkpool.units import AccountId, InstrumentId, Interval, PriceGrid
 
 NOW_MS: Final = 1_900_000_000_000

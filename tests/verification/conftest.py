@@ -13,13 +13,12 @@ import pytest
 
 from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction.listing import OutrightListing
-from darkpool.auction.outcome import Pricing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
-from darkpool.simulation.clients import identifier
+from darkpool.protocol.terms import Pricing
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.venue import Places, run_orders
-from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick
+from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
 from darkpool.wargames.intruders import draw_intruders
 
 TICKS = 16

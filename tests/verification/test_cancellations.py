@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from crypto.signing.messages import Cancellation, sign
-from darkpool.auction.outcome import Pricing
+from crypto.signing.ecdsa import sign
+from crypto.signing.messages import Cancellation
 from darkpool.client.sealing import seal_order
-from darkpool.protocol.intents import AuctionTerms, LimitOrder, SealedSubmission, SignedCancellation
+from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
+from darkpool.protocol.terms import AuctionTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
-from darkpool.simulation.clients import LocalClients, identifier
+from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
+from darkpool.units import identifier
 from darkpool.verification.audit import audit
 from tests.verification.conftest import Copy, Published, orders_of, publish
 from tests.verification.test_audit import chain_of, failed

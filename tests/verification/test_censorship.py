@@ -6,16 +6,10 @@ from typing import Any
 
 import pytest
 
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import (
-    AdmissionCertificate,
-    BatchRoot,
-    Cancellation,
-    Domain,
-    SealedIntent,
-    address_of,
-    sign,
-)
+from crypto.signing.messages import AdmissionCertificate, BatchRoot, Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate
 from darkpool.record.reader import Record
 from darkpool.verification.censorship import NoOmission, SignedBatch, VenueKeys, prove_omission

@@ -12,24 +12,24 @@ import pytest
 from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction import terms as venue_terms_module
 from darkpool.auction.listing import ContractListing
-from darkpool.auction.outcome import Pricing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.chain.reader import RecordedVenue
-from darkpool.cli.demo import verify_twin
-from darkpool.clock import SkippingClock
 from darkpool.errors import TradingHalted
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.market.market import read_market_form
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
-from darkpool.protocol.intents import AuctionTerms, SealedSubmission
+from darkpool.protocol.intents import SealedSubmission
+from darkpool.protocol.terms import AuctionTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
+from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
+from darkpool.simulation.twin import verify_twin
 from darkpool.simulation.venue import Places, run_orders
 from darkpool.units import (
     AccountLabel,

@@ -12,10 +12,13 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import add_plain
 from crypto.errors import InvalidSignature
 from crypto.ring import slots
-from crypto.signing.messages import address_of, instrument_id, sign
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.messages import instrument_id
 from crypto.threshold.decryption import combine_shares
-from darkpool.auction.outcome import Pricing
-from darkpool.committee.committee import Beacon, LocalCommittee, Session
+from darkpool.committee.beacon import Beacon
+from darkpool.committee.committee import LocalCommittee
+from darkpool.committee.session import Session
+from darkpool.protocol.terms import Pricing
 from darkpool.record.files import npy_header
 from darkpool.record.reader import Record
 from darkpool.units import Interval

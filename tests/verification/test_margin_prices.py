@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from crypto.signing.messages import Domain, PriceReport, address_of, instrument_id, sign
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import PriceReport, instrument_id
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.margin.market.instruments import Specification, unix_ms
 from darkpool.margin.market.market import Market, MarketForm

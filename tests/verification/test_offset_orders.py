@@ -9,12 +9,12 @@ from coincurve import PrivateKey
 
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.messages import instrument_id
-from darkpool.auction.outcome import Pricing
 from darkpool.chain.client import Chain
-from darkpool.cli.demo import plain_twin
+from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
+from darkpool.simulation.twin import plain_twin
 from darkpool.simulation.venue import Places, run_orders
 from darkpool.units import InstrumentId, Lots, Side, Tick
 from darkpool.verification.audit import audit

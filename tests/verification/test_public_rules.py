@@ -9,10 +9,10 @@ import pytest
 
 from darkpool.auction import publication as publishing
 from darkpool.auction.listing import OutrightListing
-from darkpool.auction.outcome import Pricing
 from darkpool.chain.evidence import Deployment
 from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.bond import BondTerms
+from darkpool.protocol.terms import Pricing
 from darkpool.record.forms import BalanceRecord, BondRecord, OwnerRecord, RejectionRecord
 from darkpool.record.reader import Record
 from darkpool.units import (

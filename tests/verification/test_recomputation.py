@@ -15,9 +15,10 @@ from darkpool.fills.fills import Fill
 from darkpool.fills.priority import priority_permutation
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.positions import Position, encode_positions
+from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_root
 from darkpool.record.forms import BalanceRecord
 from darkpool.record.reader import Record
-from darkpool.settlement import leaves as balances
+from darkpool.settlement import leaves
 from darkpool.units import (
     AccountId,
     Cash,
@@ -107,7 +108,7 @@ def test_roots(kind: str, request: pytest.FixtureRequest) -> None:
         for fill in record.summary.fills
     ]
     results = [
-        balances.InstrumentResult(
+        InstrumentResult(
             InstrumentId(i.identifier),
             i.outcome is not None,
             Tick(0 if i.outcome is None else i.outcome.tick),
@@ -115,18 +116,18 @@ def test_roots(kind: str, request: pytest.FixtureRequest) -> None:
         )
         for i in record.summary.instruments
     ]
-    leaves = [
-        balances.BalanceLeaf(
+    balance_leaves = [
+        BalanceLeaf(
             account(balance.account),
             Cash(balance.withdrawable),
             Cash(balance.encumbered),
-            balances.positions_root(balance.positions),
+            positions_root(balance.positions),
         )
         for balance in record.summary.after
     ]
-    assert outcome.fills_root(record) == balances.fills_root(fills)
-    assert outcome.results_root(record) == balances.results_root(results)
-    assert accounts.balances_root(record.summary.after) == balances.balances_root(leaves)
+    assert outcome.fills_root(record) == leaves.fills_root(fills)
+    assert outcome.results_root(record) == leaves.results_root(results)
+    assert accounts.balances_root(record.summary.after) == leaves.balances_root(balance_leaves)
 
 
 def margin_findings(record: Record, **changes: Any) -> Findings:

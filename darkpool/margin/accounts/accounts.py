@@ -18,7 +18,6 @@ import numpy as np
 from eth_hash.auto import keccak
 
 from darkpool.errors import (
-    BadInput,
     BeyondMargin,
     DuplicateReservation,
     InsufficientMargin,
@@ -31,7 +30,7 @@ from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.positions import Position
-from darkpool.margin.market.instruments import Contract, Kind, Specification
+from darkpool.margin.market.instruments import Contract, Kind, Specification, UnknownContract
 from darkpool.margin.market.payoffs import final_value
 from darkpool.margin.model.caps import Holdings, LiveIntent, in_order, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
@@ -50,15 +49,6 @@ INSURANCE_FUND: Final = account_of(keccak(b"darkpool insurance fund")[-20:])
 """Nobody has the key of this address: whoever pays into it cannot take anything back."""
 BAD_DEBT: Final = account_of(keccak(b"darkpool bad debt")[-20:])
 HOUSE: Final = (INSURANCE_FUND, BAD_DEBT)
-
-
-class UnknownContract(BadInput):
-    """An instrument that the specification does not have, or not of the kind that is meant."""
-
-    def __init__(self, expected: str, got: str) -> None:
-        super().__init__(f"contract: expected {expected}, got {got}")
-        self.expected = expected
-        self.got = got
 
 
 class PortfolioAccounts:

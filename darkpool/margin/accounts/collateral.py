@@ -8,13 +8,9 @@ from dataclasses import replace
 from darkpool.errors import InsufficientMargin, OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.account import Account
-from darkpool.margin.accounts.accounts import (
-    BAD_DEBT,
-    INSURANCE_FUND,
-    PortfolioAccounts,
-    UnknownContract,
-)
+from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import repay_bad_debt
+from darkpool.margin.market.instruments import UnknownContract
 from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash

@@ -26,11 +26,10 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.accounts import HOUSE
 from darkpool.margin.accounts.defaults import bankruptcy_price_of
-from darkpool.margin.market.forms import PPM
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.model.caps import Holdings, equity
 from darkpool.margin.model.portfolio import PortfolioMargin
-from darkpool.units import AccountId, Cash, InstrumentId, Lots, PriceUnits, Side
+from darkpool.units import PPM, AccountId, Cash, InstrumentId, Lots, PriceUnits, Side
 
 CONCESSION_MAX_PPM: Final = PPM // 2
 """With more, closing a lot could cost an account as much as it frees."""

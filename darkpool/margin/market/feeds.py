@@ -17,11 +17,12 @@ from typing import Final
 from eth_hash.auto import keccak
 
 from crypto.errors import InvalidMessageField, InvalidSignature
-from crypto.signing.messages import Domain, PriceReport, address_of, recover_address, sign
+from crypto.signing.ecdsa import address_of, recover_address, sign
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import PriceReport
 from darkpool.errors import BadInput, OutOfBounds
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AHEAD_MAX_MS
-from darkpool.margin.market.forms import PPM
-from darkpool.units import AccountId, account_of
+from darkpool.units import PPM, AccountId, account_of
 
 REPORTERS_MAX: Final = 31
 

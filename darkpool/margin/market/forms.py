@@ -9,12 +9,11 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from darkpool.errors import BadInput
+from darkpool.units import PPM
 
 _PROBLEMS_MAX: Final = 20
 _GOT_MAX_CHARACTERS: Final = 60
 
-PPM: Final = 1_000_000
-"""The whole of something, in parts per million."""
 
 Share = Annotated[int, Field(strict=True, ge=0, le=PPM)]
 """A part of a whole, in parts per million."""

@@ -11,8 +11,7 @@ from bisect import bisect_right
 from itertools import pairwise
 
 from darkpool.errors import BadInput, OutOfBounds
-from darkpool.margin.market.forms import PPM
-from darkpool.units import PriceUnits
+from darkpool.units import PPM, PriceUnits
 
 
 class TooLittleIndex(BadInput):

@@ -22,10 +22,12 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from crypto.signing.messages import instrument_id
-from darkpool.errors import DarkpoolError
+from darkpool.errors import (
+    BadInput,
+    DarkpoolError,
+)
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX
 from darkpool.margin.market.forms import (
-    PPM,
     DecimalText,
     Form,
     InvalidFile,
@@ -43,7 +45,13 @@ from darkpool.record.margin_forms import (
     SpecificationRecord,
     UnderlyingRecord,
 )
-from darkpool.units import InstrumentId, InstrumentName, PriceUnits, price_units
+from darkpool.units import (
+    PPM,
+    InstrumentId,
+    InstrumentName,
+    PriceUnits,
+    price_units,
+)
 
 _MULTIPLIER = Annotated[int, Field(strict=True, ge=1, le=CONTRACT_MULTIPLIER_MAX)]
 _CASH = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
@@ -281,3 +289,12 @@ def read_specification(source: str, text: str) -> Specification:
     except (ValueError, RecursionError) as error:
         raise InvalidFile(source, [Problem("file", "TOML", str(error)[:100])]) from None
     return Specification(validated(SpecificationForm, source, data))
+
+
+class UnknownContract(BadInput):
+    """An instrument that the specification does not have, or not of the kind that is meant."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"contract: expected {expected}, got {got}")
+        self.expected = expected
+        self.got = got

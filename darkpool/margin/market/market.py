@@ -17,20 +17,12 @@ from pydantic_core import from_json
 
 from darkpool.errors import BadInput, DarkpoolError
 from darkpool.limits import PRICE_DECIMALS
-from darkpool.margin.market.forms import (
-    PPM,
-    DecimalText,
-    Form,
-    InvalidFile,
-    Name,
-    Problem,
-    validated,
-)
+from darkpool.margin.market.forms import DecimalText, Form, InvalidFile, Name, Problem, validated
 from darkpool.margin.market.instruments import Contract, Kind, unix_ms
 from darkpool.margin.market.surface import YEAR_MS, Smile, VolatilitySurface
 from darkpool.margin.valuation.black import VOLATILITY_HIGHEST
 from darkpool.margin.valuation.elementary import log_ratio
-from darkpool.units import PriceUnits, price_units
+from darkpool.units import PPM, PriceUnits, price_units
 
 PRICE_MAX: Final = 10**9
 """Highest price of an underlying: in price units it is still exact as a binary64 number."""

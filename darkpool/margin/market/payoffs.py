@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from darkpool.margin.market.forms import PPM
 from darkpool.margin.market.instruments import Contract, Kind
-from darkpool.units import PriceUnits
+from darkpool.units import PPM, PriceUnits
 
 
 def final_value(contract: Contract, price: PriceUnits) -> PriceUnits:

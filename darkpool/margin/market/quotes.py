@@ -14,7 +14,7 @@ from typing import Final
 
 from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.market.feeds import FeedBounds, FeedTerms, PriceFeeds
-from darkpool.margin.market.forms import PPM, InvalidFile, Problem, validated
+from darkpool.margin.market.forms import InvalidFile, Problem, validated
 from darkpool.margin.market.instruments import unix_ms
 from darkpool.margin.market.market import PRICE_MAX, Market, MarketForm, UnderlyingPrices
 from darkpool.margin.valuation.black import VOLATILITY_HIGHEST
@@ -26,7 +26,7 @@ from darkpool.record.margin_forms import (
     QuotesRecord,
     ReportRecord,
 )
-from darkpool.units import PriceUnits, account_bytes, price_decimal, price_units
+from darkpool.units import PPM, PriceUnits, account_bytes, price_decimal, price_units
 
 NUMBERS_MAX: Final = 50_000
 """Numbers of a market: with the reports of each, a record can still be read."""

@@ -22,11 +22,10 @@ from typing import Final, TypeVar
 import numpy as np
 
 from darkpool.errors import OutOfBounds
-from darkpool.margin.market.forms import PPM
 from darkpool.margin.market.instruments import Specification
 from darkpool.margin.market.market import NoPrice
 from darkpool.margin.model.scenarios import SCENARIOS, TAIL, Integers, LotRisk
-from darkpool.units import Cash
+from darkpool.units import PPM, Cash
 
 EXPOSURE_MAX: Final = 2**58
 """What all positions of an account could change by or are worth, in cash units: nothing wraps."""

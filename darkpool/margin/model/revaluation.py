@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from darkpool.margin.market.forms import PPM
 from darkpool.margin.model.scenarios import SCENARIOS, TAIL
+from darkpool.units import PPM
 
 COUNT: Final = len(SCENARIOS)
 _TAIL: Final = TAIL

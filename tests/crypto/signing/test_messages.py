@@ -9,21 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.errors import InvalidMessageField, InvalidSignature
-from crypto.signing.messages import (
+from crypto.signing.ecdsa import (
     SECP256K1_ORDER,
+    address_of,
+    recover_address,
+    sign,
+    verify_signature,
+)
+from crypto.signing.eip712 import Domain, TypedMessage
+from crypto.signing.messages import (
     BatchRoot,
-    Domain,
     Intent,
     ReferencePrice,
     SealedIntent,
     SettlementRoot,
-    TypedMessage,
-    address_of,
     commitment,
     instrument_id,
-    recover_address,
-    sign,
-    verify_signature,
 )
 
 MESSAGES: tuple[type[TypedMessage], ...] = (

@@ -5,15 +5,13 @@ import pytest
 from eth_hash.auto import keccak
 
 from crypto.errors import InvalidCertificate, InvalidSignature
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.eip712 import Domain, TypedMessage
 from crypto.signing.messages import (
     AdmissionCertificate,
     Cancellation,
     CancellationReceipt,
-    Domain,
     SealedIntent,
-    TypedMessage,
-    address_of,
-    sign,
 )
 from crypto.threshold.certificate import (
     CancellationCertificate,

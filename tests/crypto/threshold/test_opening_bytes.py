@@ -21,7 +21,8 @@ from crypto.errors import (
     WrongEpoch,
 )
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
-from crypto.signing.messages import Domain, SealedIntent
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import SealedIntent
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
 from crypto.threshold.opening import (
     OpeningContext,

@@ -8,10 +8,10 @@ import pytest
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
-from crypto.bfv.lanes import LaneShape
+from crypto.bfv.lanes import LaneCiphertext, LaneShape
 from crypto.bfv.low_noise import encrypt_low_noise
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.packing import LANES_LEVEL, LaneCiphertext
+from crypto.circuits.packing import LANES_LEVEL
 from crypto.errors import (
     HoldersDisagree,
     MissingShare,

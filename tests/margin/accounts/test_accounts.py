@@ -13,12 +13,7 @@ from darkpool.errors import (
     UnknownReservation,
 )
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.margin.accounts.accounts import (
-    BAD_DEBT,
-    INSURANCE_FUND,
-    PortfolioAccounts,
-    UnknownContract,
-)
+from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import (
     bankruptcy_price,
     cover_debts,
@@ -26,7 +21,7 @@ from darkpool.margin.accounts.defaults import (
     deleveraging_order,
     share_bad_debt,
 )
-from darkpool.margin.market.instruments import Contract
+from darkpool.margin.market.instruments import Contract, UnknownContract
 from darkpool.margin.market.payoffs import final_value, funding_for_a_unit
 from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin

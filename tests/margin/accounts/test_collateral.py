@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 
 from darkpool.errors import InsufficientMargin, NotConserved, OutOfBounds
 from darkpool.limits import CASH_MAX
-from darkpool.margin.accounts.accounts import (
-    BAD_DEBT,
-    INSURANCE_FUND,
-    PortfolioAccounts,
-    UnknownContract,
-)
+from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.collateral import (
     convert_collateral,
     deposit_token,
@@ -24,7 +19,7 @@ from darkpool.margin.accounts.collateral import (
 )
 from darkpool.margin.accounts.defaults import cover_debts, share_bad_debt, write_off
 from darkpool.margin.market.forms import InvalidFile
-from darkpool.margin.market.instruments import read_specification
+from darkpool.margin.market.instruments import UnknownContract, read_specification
 from darkpool.margin.market.market import NoPrice, read_market
 from darkpool.margin.model.caps import Holdings, equity, surplus
 from darkpool.margin.model.engine import RiskEngine

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.signing.messages import Domain
+from crypto.signing.eip712 import Domain
 from darkpool.errors import OutOfBounds
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.margin.market.feeds import (

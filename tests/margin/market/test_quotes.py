@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from crypto.signing.messages import Domain
+from crypto.signing.eip712 import Domain
 from darkpool.auction.listing import ContractListing, OutrightListing
-from darkpool.clock import SimulatedClock
 from darkpool.errors import BeyondMargin, TradingHalted
-from darkpool.margin.accounts.accounts import UnknownContract
 from darkpool.margin.market.feeds import (
     FeedTerms,
     Halt,
@@ -23,11 +21,13 @@ from darkpool.margin.market.feeds import (
     sign_report,
 )
 from darkpool.margin.market.forms import InvalidFile
+from darkpool.margin.market.instruments import UnknownContract
 from darkpool.margin.market.market import NoPrice, read_market_form
 from darkpool.margin.market.quotes import bounds_of, feeds_of, market_of, market_record, numbers_of
 from darkpool.margin.model.caps import LiveIntent
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.margin.model.scenarios import lot_risk
+from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.reporters import reported
 from darkpool.units import InstrumentId, InstrumentName, Lots, PriceGrid, Tick
 from tests.support.intent_margin import DOMAIN, intent_margin

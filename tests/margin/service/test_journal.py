@@ -11,8 +11,9 @@ import pytest
 
 from darkpool.canonical_json import MalformedRecord, from_json, to_json
 from darkpool.errors import InsufficientMargin, UnknownReservation
-from darkpool.margin.accounts.accounts import INSURANCE_FUND, UnknownContract
+from darkpool.margin.accounts.accounts import INSURANCE_FUND
 from darkpool.margin.liquidation.plan import LiquidationTerms
+from darkpool.margin.market.instruments import UnknownContract
 from darkpool.margin.market.market import NoPrice
 from darkpool.margin.service.events import (
     Event,

@@ -1,0 +1,69 @@
+"""ECDSA on secp256k1 with recovery, as Ethereum uses it: 65 bytes, r, s and v."""
+
+from __future__ import annotations
+
+from coincurve import PrivateKey, PublicKey
+from eth_hash.auto import keccak
+
+from crypto.errors import InvalidSignature
+
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+SIGNATURE_BYTES = 65
+
+
+def address_of(private_key: bytes) -> bytes:
+    """Return the 20-byte Ethereum address of a 32-byte secp256k1 private key.
+
+    Raises:
+        ValueError: the key is not a number from 1 to the group order less one.
+    """
+    return _address(PrivateKey(private_key).public_key)
+
+
+def sign(digest: bytes, private_key: bytes) -> bytes:
+    """Return the 65-byte signature of a 32-byte digest, deterministic (RFC 6979), s low.
+
+    Raises:
+        ValueError: the digest is not 32 bytes, or the key is not a valid private key.
+    """
+    compact = PrivateKey(private_key).sign_recoverable(digest, hasher=None)
+    return compact[:64] + bytes([compact[64] + 27])
+
+
+def recover_address(digest: bytes, signature: bytes) -> bytes:
+    """Return the 20-byte address that signed `digest`.
+
+    Raises:
+        InvalidSignature: not 65 bytes, v not 27 or 28, s in the upper half, or no such point.
+    """
+    if len(signature) != SIGNATURE_BYTES:
+        raise InvalidSignature("length", SIGNATURE_BYTES, len(signature))
+    if signature[64] not in (27, 28):
+        raise InvalidSignature("recovery value", "27 or 28", signature[64])
+    s = int.from_bytes(signature[32:64], "big")
+    if not 0 < s <= SECP256K1_ORDER // 2:
+        raise InvalidSignature("s", "from 1 to half the group order", s)
+    compact = signature[:64] + bytes([signature[64] - 27])
+    try:
+        public_key = PublicKey.from_signature_and_message(compact, digest, hasher=None)
+    except Exception as error:
+        # coincurve raises a bare Exception where libsecp256k1 finds no point
+        raise InvalidSignature("point", "a point of the curve", str(error)) from error
+    return _address(public_key)
+
+
+def verify_signature(digest: bytes, signature: bytes, address: bytes) -> None:
+    """Check that `address` (20 bytes) signed the 32-byte `digest`.
+
+    Raises:
+        InvalidSignature: the signature is malformed, or somebody else's.
+    """
+    signer = recover_address(digest, signature)
+    if signer != address:
+        raise InvalidSignature("signer", address.hex(), signer.hex())
+
+
+def _address(public_key: PublicKey) -> bytes:
+    return keccak(public_key.format(compressed=False)[1:])[12:]

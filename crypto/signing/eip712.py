@@ -1,0 +1,101 @@
+"""Typed structured data, EIP-712: a domain, and messages that a dataclass describes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import ClassVar
+
+from eth_hash.auto import keccak
+
+from crypto.errors import InvalidMessageField
+from crypto.labels import EIP712_DOMAIN_NAME, EIP712_DOMAIN_VERSION
+
+_NUMBERS = ("int", "uint")
+
+
+_DOMAIN_TYPE_HASH = keccak(
+    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Where a signature counts: one chain, one contract (20 bytes)."""
+
+    chain_id: int
+    verifying_contract: bytes
+
+    def separator(self) -> bytes:
+        """Return the 32-byte EIP-712 domain separator.
+
+        Raises:
+            InvalidMessageField: the contract is not 20 bytes, or the chain id not a uint256.
+        """
+        return _domain_separator(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TypedMessage:
+    """Base of the EIP-712 structs: fields are those of `ENCODE_TYPE`, in snake case."""
+
+    ENCODE_TYPE: ClassVar[str]
+
+    def digest(self, domain: Domain) -> bytes:
+        """Return the 32 bytes that are signed: keccak256(0x1901 || separator || struct hash).
+
+        Raises:
+            InvalidMessageField: a field does not fit its type.
+        """
+        type_hash, schema = _schema(self.ENCODE_TYPE)
+        words = [type_hash]
+        for name, kind, width in schema:
+            words.append(_word(name, kind, width, getattr(self, name)))
+        return keccak(b"\x19\x01" + _domain_separator(domain) + keccak(b"".join(words)))
+
+
+def field_types(message: type[TypedMessage]) -> dict[str, tuple[str, int]]:
+    """Type of each field: "uint" or "int" with bits, or "address" or "bytes32" with bytes."""
+    _, schema = _schema(message.ENCODE_TYPE)
+    return {name: (kind, width) for name, kind, width in schema}
+
+
+@lru_cache(maxsize=64)
+def _domain_separator(domain: Domain) -> bytes:
+    return keccak(
+        _DOMAIN_TYPE_HASH
+        + keccak(EIP712_DOMAIN_NAME.encode())
+        + keccak(EIP712_DOMAIN_VERSION.encode())
+        + _word("chain_id", "uint", 256, domain.chain_id)
+        + _word("verifying_contract", "address", 20, domain.verifying_contract)
+    )
+
+
+@cache
+def _schema(encode_type: str) -> tuple[bytes, tuple[tuple[str, str, int], ...]]:
+    """Return the type hash and, for each field, its name, its kind and its width."""
+    schema = []
+    for declaration in encode_type.split("(")[1].rstrip(")").split(","):
+        solidity, name = declaration.split(" ")
+        snake_case = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name)
+        number = re.fullmatch("(u?int)([0-9]+)", solidity)
+        if number is not None:
+            schema.append((snake_case, number[1], int(number[2])))
+        elif solidity == "bool":
+            schema.append((snake_case, "uint", 1))
+        else:
+            schema.append((snake_case, solidity, {"address": 20, "bytes32": 32}[solidity]))
+    return keccak(encode_type.encode()), tuple(schema)
+
+
+def _word(name: str, kind: str, width: int, value: int | bytes) -> bytes:
+    """Encode one field into 32 bytes; `width` is in bits for a number, in bytes otherwise."""
+    if isinstance(value, int):
+        lowest, above = (-1 << width - 1, 1 << width - 1) if kind == "int" else (0, 1 << width)
+        if kind not in _NUMBERS or not lowest <= value < above:
+            raise InvalidMessageField(name, f"{kind} of {width}", value)
+        return value.to_bytes(32, "big", signed=lowest < 0)
+    if kind in _NUMBERS or len(value) != width:
+        raise InvalidMessageField(name, f"{kind} of {width}", value)
+    return value.rjust(32, b"\0")

@@ -1,0 +1,105 @@
+"""`darkpool audit`: recompute everything that a record allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crypto.errors import CryptoError
+from darkpool.cli.arguments import (
+    UnreadableFile,
+    chain_key,
+    require_url,
+)
+from darkpool.errors import DarkpoolError
+
+if TYPE_CHECKING:
+    from darkpool.verification.evidence import Anchor, ChainReader
+
+
+def audit(
+    record: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the circuits, which take the most time.")
+    ] = False,
+    chain: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Compare with what the node at URL says as well."),
+    ] = None,
+    settlement: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The settlement contract, known from elsewhere."),
+    ] = None,
+    keypers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,C,D", help="Signing addresses of the keypers, known from elsewhere."
+        ),
+    ] = None,
+    reporter: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The reporter of reference prices, from elsewhere."),
+    ] = None,
+    price_reporters: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,C,D", help="Who reports prices for margin, from elsewhere."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Recompute everything that the record in DIR allows, sharing no market code with the engine.
+
+    Each check is a line, and a failing one names the part of the record that is at fault. Exit
+    code 0 only when none fails. Without --settlement, --keypers or the reporters the venue is the
+    one that the record names; without --chain the evidence that the roots were on a chain is the
+    keypers' signatures: a chain inside `darkpool auction` is gone when that ends.
+    """
+    from darkpool.cli.tables import audit_document, exact_json, output, print_audit, progress
+    from darkpool.verification.audit import audit as run_audit
+
+    if not record.is_dir():
+        raise UnreadableFile(record, "no directory of this name")
+    require_url(chain)
+    reader = None if chain is None else _reader(record, chain)
+    anchor = _anchor(settlement, keypers, reporter, price_reporters)
+    with progress() as shown:
+        report = run_audit(
+            record, reader, quick=quick, anchor=anchor, progress=lambda step: shown(step, 0, 0)
+        )
+    if as_json:
+        typer.echo(exact_json(audit_document(report)))
+    else:
+        print_audit(output(), report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _anchor(
+    settlement: str | None, keypers: str | None, reporter: str | None, price_reporters: str | None
+) -> Anchor:
+    from darkpool.units import account_bytes, account_id
+    from darkpool.verification.evidence import Anchor
+
+    def address(text: str) -> bytes:
+        return account_bytes(account_id(text.strip()))
+
+    return Anchor(
+        None if settlement is None else address(settlement),
+        None if keypers is None else tuple(map(address, keypers.split(","))),
+        None if reporter is None else address(reporter),
+        None if price_reporters is None else tuple(map(address, price_reporters.split(","))),
+    )
+
+
+def _reader(record: Path, url: str) -> ChainReader | None:
+    """The chain that a record speaks of; None where the audit will say that there is no record."""
+    from darkpool.chain.client import Chain
+    from darkpool.chain.reader import RecordedVenue
+    from darkpool.record.reader import Record
+
+    try:
+        venue = Record.load(record).summary.venue
+    except (CryptoError, DarkpoolError):
+        return None
+    return RecordedVenue(Chain.connect(url, chain_key()), venue)

@@ -1,0 +1,96 @@
+"""Masks prepared ahead of time, in processes of their own."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import groupby
+from multiprocessing import get_context
+from typing import Self
+
+from crypto.bfv.lanes import LaneShape
+from crypto.bfv.seal import Evaluator
+from crypto.signing.eip712 import Domain
+from crypto.threshold.keys import PublicMaterial
+from darkpool.clock import SystemClock
+from darkpool.committee.committee import LocalCommittee
+from darkpool.committee.masks import AttestedMask
+from darkpool.simulation.committee import CommitteeSeat, local_committee
+from darkpool.workers import end_with_parent
+
+_worker: LocalCommittee | None = None
+
+
+def _start(material: PublicMaterial, seats: Sequence[CommitteeSeat], domain: Domain) -> None:
+    global _worker
+    end_with_parent()
+    order = Evaluator(material.order.evaluation_keys())
+    comparison = Evaluator(material.comparison.evaluation_keys())
+    # no root is ever final here, so that no auction begins, on whatever references
+    _worker = local_committee(
+        material,
+        seats,
+        domain,
+        SystemClock(),
+        lambda _interval: None,
+        order,
+        comparison,
+        lambda _interval: None,
+    )
+
+
+def _prepare(shape: LaneShape) -> AttestedMask:
+    if _worker is None:
+        raise RuntimeError("expected a started worker, got none")
+    return _worker.prepare_mask(shape)
+
+
+class MaskFactory:
+    """A pool of masks by shape, filled by worker processes.
+
+    Use as a context manager: leaving it ends the workers.
+    """
+
+    def __init__(
+        self,
+        material: PublicMaterial,
+        seats: Sequence[CommitteeSeat],
+        domain: Domain,
+        workers: int,
+    ) -> None:
+        self._executor = ProcessPoolExecutor(
+            workers, get_context("spawn"), _start, (material, tuple(seats), domain)
+        )
+        self._ready: dict[int, deque[Future[AttestedMask]]] = defaultdict(deque)
+
+    def order(self, shape: LaneShape) -> None:
+        """Ask for one more mask of a shape."""
+        self._ready[shape.lanes].append(self._executor.submit(_prepare, shape))
+
+    def require(self, shapes: Iterable[LaneShape]) -> None:
+        """Wait until there is a mask for each of some shapes, ordering those that are missing.
+
+        Raises:
+            MaskPreparationFailed: from a worker.
+        """
+        for lanes, group in groupby(sorted(shapes, key=lambda s: s.lanes), lambda s: s.lanes):
+            wanted = list(group)
+            queue = self._ready[lanes]
+            while len(queue) < len(wanted):
+                self.order(wanted[0])
+        for queue in self._ready.values():
+            for future in queue:
+                future.result()
+
+    def take(self, shape: LaneShape) -> AttestedMask:
+        """Give out a mask of a shape, the oldest first; prepares one where none was ordered."""
+        if not self._ready[shape.lanes]:
+            self.order(shape)
+        return self._ready[shape.lanes].popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,118 @@
+"""Generated orders, and what orders give in the clear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+
+from darkpool.auction.terms import VenueTerms
+from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
+from darkpool.errors import CheckFailed, OutOfBounds
+from darkpool.fills.priority import priority_permutation
+from darkpool.protocol.terms import Pricing
+from darkpool.simulation.order_file import Order
+from darkpool.simulation.result import InstrumentOutcome, RowFill, VenueResult
+from darkpool.units import (
+    AccountLabel,
+    InstrumentName,
+    Lots,
+    PriceGrid,
+    Side,
+    Tick,
+    identifier,
+)
+
+GRID: Final = PriceGrid(Decimal("0.25"), Decimal("4805.00"), 256)
+
+
+INSTRUMENTS: Final = (InstrumentName("ES-MAR"), InstrumentName("ES-JUN"))
+
+
+CLIENTS: Final = 12
+
+
+SEED_MAX: Final = (1 << 32) - 1
+
+
+_SIZE_MAX_LOTS: Final = 40
+
+
+_SPREAD_TICKS: Final = 12
+
+
+class TwinDiffers(CheckFailed):
+    """The encrypted auction did not give what the same orders give in the clear."""
+
+    def __init__(self, instrument: str, expected: object, got: object) -> None:
+        super().__init__(f"{instrument}: expected {expected} as the plain twin, got {got}")
+        self.instrument, self.expected, self.got = instrument, expected, got
+
+
+def generated_orders(seed: int) -> list[Order]:
+    """Orders of `CLIENTS` clients, one each for every instrument; the same for the same seed.
+
+    Raises:
+        OutOfBounds: the seed is negative or above `SEED_MAX`.
+    """
+    if not 0 <= seed <= SEED_MAX:
+        raise OutOfBounds("seed", 0, SEED_MAX, seed)
+    random = np.random.default_rng(seed)
+    orders: list[Order] = []
+    for instrument in INSTRUMENTS:
+        for client in range(CLIENTS):
+            side = Side(int(random.integers(2)))
+            edge = _SPREAD_TICKS // 3 if side is Side.BUY else -_SPREAD_TICKS // 3
+            limit = GRID.reference_tick + edge + round(random.normal(0, _SPREAD_TICKS))
+            size = Lots(int(random.integers(1, _SIZE_MAX_LOTS + 1)))
+            account = AccountLabel(f"client-{client:02}")
+            tick = Tick(min(max(limit, 0), GRID.ticks - 1))
+            orders.append(Order(len(orders), account, instrument, side, size, tick))
+    return orders
+
+
+def plain_twin(
+    orders: Sequence[Order], terms: VenueTerms, beacon: bytes
+) -> tuple[tuple[InstrumentOutcome, ...], tuple[RowFill, ...]]:
+    """What the same orders give in the clear: every instrument's result, and fills by row."""
+    grids = terms.listing.of(order.instrument for order in orders).grids
+    outcomes, fills = [], []
+    for instrument in dict.fromkeys(order.instrument for order in orders):
+        mine = [order for order in orders if order.instrument == instrument]
+        grid = grids[instrument]
+        book = Book.from_orders(mine, grid.ticks)
+        priority = priority_permutation(beacon, identifier(instrument), len(mine))
+        if terms.pricing is Pricing.UNIFORM:
+            cross = clear_uniform(book, priority)
+        else:
+            cross = clear_reference(book, grid.reference_tick, priority)
+        if not isinstance(cross, Cross):
+            outcomes.append(InstrumentOutcome(instrument, None, Lots(0), None, exhausted=False))
+            continue
+        price = grid.price_of(cross.tick)
+        outcomes.append(
+            InstrumentOutcome(
+                instrument, price, cross.volume, cross.short_side, exhausted=cross.exhausted
+            )
+        )
+        for order, lots in zip(mine, cross.fills.tolist(), strict=True):
+            if lots:
+                fills.append(RowFill(order.row, order.account, instrument, order.side, Lots(lots)))
+    return tuple(outcomes), tuple(sorted(fills, key=lambda fill: fill.row))
+
+
+def verify_twin(orders: Sequence[Order], terms: VenueTerms, result: VenueResult) -> None:
+    """Check that the encrypted auction gave what the plain twin gives.
+
+    Raises:
+        TwinDiffers: names the first part that differs.
+    """
+    outcomes, fills = plain_twin(orders, terms, result.outcome.beacon.value)
+    for part, expected, got in (
+        ("results", outcomes, result.instruments),
+        ("fills", fills, result.fills),
+    ):
+        if expected != got:
+            raise TwinDiffers(part, expected, got)
