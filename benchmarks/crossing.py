@@ -44,7 +44,7 @@ INTENTS = 1000
 TICKS = 1024
 CAP = 100
 RUNS = 3
-WORDS_SHAPE = (INTENTS, WORDS, len(STANDARD.order.data_primes), STANDARD.order.degree)
+WORDS_SHAPE = (INTENTS, WORDS, len(STANDARD.order_ring.data_primes), STANDARD.order_ring.degree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ def _sealed(bench: Bench, book: Book) -> tuple[SealedBook, Words, float]:
     arrival_s = 0.0
     columns = np.stack([book.sides, book.sizes, book.limits, minimums], axis=1).tolist()
     for index, order in enumerate(columns):
-        vector = intent_vector(STANDARD.order, TICKS, *order)
-        sealed = encrypt_slots(bench.material.order.public, vector, secrets.token_bytes(32))
+        vector = intent_vector(STANDARD.order_ring, TICKS, *order)
+        sealed = encrypt_slots(bench.material.order_keys.public, vector, secrets.token_bytes(32))
         begin = time.perf_counter()
         words[index] = shape_words(bench.order, sealed)
         moved = arranged(bench.order, sealed, index)

@@ -78,7 +78,7 @@ def measure(keypers: int) -> Figures:
         return seal_order(order, INSTRUMENT, terms, b"\1" * 32, nonce=1, deadline_s=2**32)
 
     submission = seal().submission
-    ring = STANDARD.order
+    ring = STANDARD.order_ring
 
     def check(keyper: KeyperSecrets) -> object:
         ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))

@@ -76,7 +76,7 @@ def offset_groups(parameters: ParameterSet, counts: dict[int, int]) -> list[list
     groups: list[list[int]] = []
     used = 0
     for number, count in counts.items():
-        if not groups or _QUARTERS * (used + count) > parameters.comparison.row:
+        if not groups or _QUARTERS * (used + count) > parameters.comparison_ring.row:
             groups.append([])
             used = 0
         groups[-1].append(number)
@@ -107,7 +107,7 @@ def offset_lanes(
 
     Depth: one plaintext product after packing, and rotations.
     """
-    row, shape = layout.parameters.order.row, layout.shape
+    row, shape = layout.parameters.order_ring.row, layout.shape
     parts: list[list[Ciphertext]] = [[] for _ in range(shape.order_ciphertexts)]
     constants = np.zeros((shape.order_ciphertexts, 2, row), dtype=np.int64)
     support = np.zeros((shape.order_ciphertexts, 2, row), dtype=np.bool_)

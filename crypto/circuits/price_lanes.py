@@ -87,7 +87,7 @@ class PriceLayout:
 
     def _block_offset(self, block: int) -> int:
         """First column of a block of cap lanes; none straddles two ciphertexts."""
-        row, column = self.parameters.order.row, self.offset(self.instruments)
+        row, column = self.parameters.order_ring.row, self.offset(self.instruments)
         for index, count in enumerate(self._blocks[: block + 1]):
             if column % row + count > row:
                 column = (column // row + 1) * row
@@ -132,7 +132,7 @@ def price_groups(
     for number in range(1, len(counts) + 1):
         part = slice(start, number)
         grown = PriceLayout(parameters, ticks, tuple(counts[part]), tuple(offsets[part]))
-        if number - start > 1 and grown.columns > parameters.comparison.row:
+        if number - start > 1 and grown.columns > parameters.comparison_ring.row:
             groups.append(range(start, number - 1))
             start = number - 1
     if counts:
@@ -164,7 +164,7 @@ def price_lanes(
 
     Depth: one plaintext product and rotations.
     """
-    row = layout.parameters.order.row
+    row = layout.parameters.order_ring.row
     out = []
     for number in range(layout.shape.order_ciphertexts):
         terms: list[tuple[Ciphertext, Lanes]] = []
@@ -236,7 +236,7 @@ def _instrument_terms(
     terms: list[tuple[Ciphertext, Lanes]],
     constant: Lanes,
 ) -> None:
-    width, ticks, row = layout.width, layout.ticks, layout.parameters.order.row
+    width, ticks, row = layout.width, layout.ticks, layout.parameters.order_ring.row
     start, degree = layout.offset(instrument) % row, evaluator.ring.degree
     curves = rotate(evaluator, evaluator.load(aggregate), -start)
     supply = evaluator.subtract(rotate(evaluator, curves, row // 2), curves)

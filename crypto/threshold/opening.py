@@ -332,7 +332,7 @@ def open_and_announce(
         raise OpeningMismatch("digest of the ciphertext", expected, digest.hex())
     keyper, committee = secrets.keyper, secrets.committee
     info = envelope_info(sealed.digest(domain), sealed.account, keyper, committee.shares_of(keyper))
-    key = material.order.public
+    key = material.order_keys.public
     plaintext = open_envelope(secrets.envelope_key, info, envelope)
     openings = openings_from_bytes(key.ring, committee, keyper, plaintext)
     context = OpeningContext.of(sealed, domain)

@@ -49,7 +49,7 @@ class Fault(StrEnum):
 class Rejection:
     """An intent, by its place in the batch, that was taken out for its own fault."""
 
-    place: int
+    batch_index: int
     account: AccountId
     fault: Fault
 
@@ -222,7 +222,7 @@ class Books:
             decided = decide_participation(candidates, terms.owners_min)
             self.set_aside += decided.set_aside
             for entry in decided.set_aside:
-                self._take_out(entry.intent)
+                self._take_out(entry.batch_index)
 
     def _candidate(self, place: int, terms: AuctionTerms, margin: IntentMargin) -> Candidate:
         sealed = self.intent(place)

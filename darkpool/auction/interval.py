@@ -117,7 +117,7 @@ def run_auction(
     with watch.step("margin"):
         progress("margin")
         admission.note_rejections(
-            arrived.books.intent(rejection.place) for rejection in arrived.books.rejections
+            arrived.books.intent(rejection.batch_index) for rejection in arrived.books.rejections
         )
         _charge(engine.accounts, bond, arrived.books.rejections)
         margins = _apply_margin(engine.accounts, terms, margin, books, fills, committed)
@@ -271,7 +271,7 @@ def _check_caps(book: Book, lots: FilledLots) -> None:
 
 def _charge(accounts: PortfolioAccounts, bond: BondTerms, rejections: Iterable[Rejection]) -> None:
     """Take what each intent at fault costs from its account's bond, in batch order."""
-    for rejection in sorted(rejections, key=lambda rejection: rejection.place):
+    for rejection in sorted(rejections, key=lambda rejection: rejection.batch_index):
         accounts.charge_bond(rejection.account, bond.charge(), bond.treasury)
 
 

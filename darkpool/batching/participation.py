@@ -33,14 +33,14 @@ class Candidate:
     """What is public of an intent that may take part.
 
     Attributes:
-        intent: its place in the batch; every candidate has one of its own.
+        batch_index: its place in the batch; every candidate has one of its own.
         owner: whose it is.
         reserved: margin that its cap needs by itself, the bond not counted.
         others_min: signed minimum of what other owners have reserved in the auction.
         offset: whether it is an offset order.
     """
 
-    intent: int
+    batch_index: int
     owner: OwnerId
     reserved: Cash
     others_min: Cash
@@ -65,7 +65,7 @@ class SetAside:
     """An intent that does not take part, through no fault of its own: nothing is charged.
 
     Attributes:
-        intent: its place in the batch.
+        batch_index: its place in the batch.
         missing: what there is too little of.
         required: cash units that it signed, or owners that the terms ask for; or, of its own
             collateral, the bond and the margin of all intents of its account.
@@ -75,7 +75,7 @@ class SetAside:
             of its positions.
     """
 
-    intent: int
+    batch_index: int
     missing: Missing
     required: int
     available: int
@@ -118,16 +118,16 @@ def decide_participation(candidates: Sequence[Candidate], owners_min: int) -> Pa
         if own.left:
             heappush(heap, (-_needed(own), owner))
     aside = [
-        SetAside(c.intent, Missing.COLLATERAL, c.others_min, total - owned[c.owner].reserved)
+        SetAside(c.batch_index, Missing.COLLATERAL, c.others_min, total - owned[c.owner].reserved)
         for c in fallen
     ]
-    participants = [c.intent for own in owned.values() for c in own.left]
+    participants = [c.batch_index for own in owned.values() for c in own.left]
     owners = sum(any(not c.offset for c in own.left) for own in owned.values())
     if owners < owners_min:
         aside += [SetAside(i, Missing.OWNERS, owners_min, owners) for i in participants]
         participants = []
     return Participation(
-        tuple(sorted(participants)), tuple(sorted(aside, key=lambda entry: entry.intent))
+        tuple(sorted(participants)), tuple(sorted(aside, key=lambda entry: entry.batch_index))
     )
 
 

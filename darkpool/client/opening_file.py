@@ -115,7 +115,7 @@ def verify_opening_file(
     for what, expected, got in pairs:
         if expected != got:
             raise OpeningMismatch(what, _written(expected), _written(got))
-    key = material.order.public
+    key = material.order_keys.public
     context = OpeningContext.of(sealed, opening.domain)
     try:
         vector = intent_vector(

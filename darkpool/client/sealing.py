@@ -136,7 +136,7 @@ def seal_intent(
     if not 0 <= intent.minimum <= max(intent.size, 1):
         raise OutOfBounds("minimum in lots", 0, max(intent.size, 1), intent.minimum)
     vector = intent_vector(
-        terms.material.parameters.order,
+        terms.material.parameters.order_ring,
         grid.ticks,
         intent.side,
         intent.size,
@@ -194,7 +194,9 @@ def seal_slots(
         intent.account,
         intent.nonce,
     )
-    sealed_vector = seal_vector(material.order.public, committee, vector, intent.root_seed, context)
+    sealed_vector = seal_vector(
+        material.order_keys.public, committee, vector, intent.root_seed, context
+    )
     sealed = SealedIntent(
         account=intent.account,
         instrument=intent.instrument,

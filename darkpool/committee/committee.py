@@ -200,7 +200,7 @@ class LocalCommittee:
     def _excess_lanes(self, session: Session, mask: DrawnMask, purpose: str) -> Lanes:
         """1 at lanes with r >= t, shape (L,)."""
         shape = mask.draw.shape
-        t = shape.parameters.order.plain_modulus
+        t = shape.parameters.order_ring.plain_modulus
         bits = self._comparator.below_constant(mask, t)
         keep = shape.first_block(np.ones(shape.lanes, dtype=np.int64)) == 1
         values = session.open(purpose, selected(self._comparison, bits, keep, BITS_LEVEL))

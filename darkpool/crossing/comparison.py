@@ -87,7 +87,7 @@ class LaneComparing:
 
     def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
         """Open some slots of one row; other intents show 0. Shape (row slots,)."""
-        ring = self._parameters.order
+        ring = self._parameters.order_ring
         keep = np.zeros((2, ring.row), dtype=np.bool_)
         keep[row, slots] = True
         covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)

@@ -113,7 +113,7 @@ class _Matrices:
     """Priority matrices, lifted by a thread while the main one is in SEAL; one is held ahead."""
 
     def __init__(self, parameters: ParameterSet, priorities: Sequence[Lanes]) -> None:
-        self._ring = parameters.order
+        self._ring = parameters.order_ring
         self._priorities = priorities
         self._executor = ThreadPoolExecutor(1)
         self._ahead = {0: self._lift(0)} if priorities else {}
@@ -315,7 +315,7 @@ class EncryptedCrossing(OffsetCrossing):
 
         None where nothing fills.
         """
-        none = np.zeros(self._parameters.order.row, dtype=np.int64)
+        none = np.zeros(self._parameters.order_ring.row, dtype=np.int64)
         side = price.short_side
         if side is None:
             return None if taking is None else _Sides(number, taking.side, none, none)
@@ -372,7 +372,7 @@ class EncryptedCrossing(OffsetCrossing):
         if last_rank < 0 or not np.array_equal(filled == 1, ranks <= last_rank):
             raise ImplausibleOpening(purpose, "a step in priority order", "something else")
         before = np.flatnonzero(ranks < last_rank)
-        lots = np.zeros(self._parameters.order.row, dtype=np.int64)
+        lots = np.zeros(self._parameters.order_ring.row, dtype=np.int64)
         if before.size:
             lots = self._open_row(purpose, packed, row, before).copy()
         rest = volume - int(lots.sum())
@@ -402,7 +402,7 @@ def ration_groups(
     used = 0
     for k in crossing:
         width = power_of_two(counts[k])
-        if not groups or used + width > parameters.order.row:
+        if not groups or used + width > parameters.order_ring.row:
             groups.append([])
             used = 0
         groups[-1].append(k)

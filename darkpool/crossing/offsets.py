@@ -124,7 +124,7 @@ class OffsetCrossing(LaneComparing):
     def _offset_row(self, number: int, taking: Taking, packed: Ciphertext) -> Lanes:
         """Lots of those that fill; without the last, whose size need not be its fill."""
         shown = taking.numbers[:-1] if taking.exhausted else taking.numbers
-        lots = np.zeros(self._parameters.order.row, dtype=np.int64)
+        lots = np.zeros(self._parameters.order_ring.row, dtype=np.int64)
         if shown.size:
             lots = self._open_row(f"offset row {number}", packed, int(taking.side), shown)
         return lots

@@ -214,7 +214,7 @@ class Keyper:
         digest = mask.digest()
         draw = mask.draw
         self._secrets.require_epoch(draw.epoch)
-        self._store.finish_mask(draw.epoch, draw.number, digest, len(mask.order))
+        self._store.finish_mask(draw.epoch, draw.number, digest, len(mask.order_ciphertexts))
         self._preparations.pop(mask_context(draw.epoch, draw.number), None)
         return sign(mask_attestation_digest(self._domain, digest), self._signing_key)
 

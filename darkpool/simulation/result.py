@@ -33,13 +33,13 @@ class TakenOut:
     """An intent that was found to be at fault.
 
     Attributes:
-        intent: its place in the batch.
+        batch_index: its place in the batch.
         row: of its order, or None where it is no order of the file.
         kind: what a stranger is, or None.
         fault: what it was found to be.
     """
 
-    intent: int
+    batch_index: int
     row: int | None
     kind: str | None
     fault: Fault
@@ -54,7 +54,7 @@ class LeftOut:
         required, available: how much of it was asked for, and there was.
     """
 
-    intent: int
+    batch_index: int
     row: int | None
     kind: str | None
     missing: Missing
@@ -176,13 +176,13 @@ def venue_result(
             for account, change in sorted(outcome.margins.items(), key=lambda item: labels[item[0]])
         ),
         tuple(
-            TakenOut(rejection.place, *_named(batch[rejection.place]), rejection.fault)
+            TakenOut(rejection.batch_index, *_named(batch[rejection.batch_index]), rejection.fault)
             for rejection in outcome.rejections
         ),
         tuple(
             LeftOut(
-                aside.intent,
-                *_named(batch[aside.intent]),
+                aside.batch_index,
+                *_named(batch[aside.batch_index]),
                 aside.missing,
                 aside.required,
                 aside.available,

@@ -274,7 +274,7 @@ def _arrivals(material: PublicMaterial, state: Path, capacity: int) -> Iterator[
     """Workers for what is computed of intents as they arrive."""
     workers = ARRIVAL_WORKERS if material.parameters.secure else 1
     with (
-        Arrivals(material.order, state / "arrivals", capacity, workers) as arrivals,
+        Arrivals(material.order_keys, state / "arrivals", capacity, workers) as arrivals,
         _ended_by_errors(),
     ):
         with _starting_processes():
@@ -358,8 +358,8 @@ def _engine(
     clock: Clock,
 ) -> Engine:
     material, domain = public.auction.material, public.auction.domain
-    order = Evaluator(material.order.evaluation_keys())
-    comparison = Evaluator(material.comparison.evaluation_keys())
+    order = Evaluator(material.order_keys.evaluation_keys())
+    comparison = Evaluator(material.comparison_keys.evaluation_keys())
     final_root = _final_root(chain)
     committee = local_committee(
         material, seats, domain, clock, final_root, order, comparison, references.require

@@ -65,8 +65,8 @@ class CircuitCheck:
         self._inputs = inputs
         self._findings = findings
         self._progress = progress
-        self._order = Evaluator(inputs.material.order.evaluation_keys())
-        self._comparison = Evaluator(inputs.material.comparison.evaluation_keys())
+        self._order = Evaluator(inputs.material.order_keys.evaluation_keys())
+        self._comparison = Evaluator(inputs.material.comparison_keys.evaluation_keys())
         self._comparator = Comparator(self._comparison)
         self._books = [AuditedBook(record, k, self._order) for k in range(len(inputs.ranks))]
         self._present = frozenset(range(len(record.intents)))
@@ -104,7 +104,7 @@ class CircuitCheck:
 
     def _shapes(self, transcript: Transcript) -> None:
         """Read every intent once, into its book and into the sums that it was opened in."""
-        ring, intents = self._record.parameters.order, len(self._record.intents)
+        ring, intents = self._record.parameters.order_ring, len(self._record.intents)
         weights = shape_weights(ring, self._record.summary.beacon, intents)
         openings = transcript.shape_openings
         for start in range(0, len(openings), SUMS_MAX):
@@ -154,7 +154,7 @@ class CircuitCheck:
     def _offset_book(self, number: int, tick: int, packed: Ciphertext) -> OffsetBook:
         book, ranks = self._books[number], self._inputs.ranks[number]
         own = book.intents.offset.pack(tick)
-        matrix = priority_matrix(self._record.parameters.order, ranks)
+        matrix = priority_matrix(self._record.parameters.order_ring, ranks)
         before = prefix_sums(self._order, own, matrix)
         return OffsetBook(packed, own, before, book.intents.offset.minimums())
 
@@ -168,7 +168,7 @@ class CircuitCheck:
             self._selected(self._comparison, bits, chunk.exhausted, BITS_LEVEL)
 
     def _ration_chunk(self, chunk: RationChunk, packed: Mapping[int, Ciphertext]) -> None:
-        ring = self._record.parameters.order
+        ring = self._record.parameters.order_ring
         prefixes = [
             prefix_sums(self._order, packed[k], priority_matrix(ring, self._inputs.ranks[k]))
             for k in chunk.members

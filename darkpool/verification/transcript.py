@@ -194,7 +194,7 @@ class TranscriptReader:
 
     def _shape(self) -> tuple[tuple[ShapeOpening, ...], tuple[int, ...]]:
         """The shape check of the whole batch; takes those out that it found."""
-        ring = self._parameters.order
+        ring = self._parameters.order_ring
         everywhere = np.ones(ring.degree, dtype=np.bool_)
 
         def take(purpose: str) -> tuple[int, Lanes]:
@@ -305,7 +305,7 @@ class TranscriptReader:
 
     def _row(self, purpose: str, row: int, slots: Lanes, count: int) -> tuple[int, Lanes]:
         """Opening of some intents' slots of one row, and all intents' lots in it, shape (n,)."""
-        width = self._parameters.order.row
+        width = self._parameters.order_ring.row
         support = np.zeros((2, width), dtype=np.bool_)
         support[row, slots] = True
         index = self._take(purpose, "order", support.reshape(-1))
@@ -377,7 +377,7 @@ class TranscriptReader:
         group: tuple[int, ...] = ()
         for k in crossing:
             columns = sum(power_of_two(self._count(i)) for i in (*group, k))
-            if group and columns > self._parameters.comparison.row // 2:
+            if group and columns > self._parameters.comparison_ring.row // 2:
                 yield group
                 group = ()
             group = (*group, k)

@@ -59,7 +59,7 @@ class Intruder:
 
     def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal the attack; everything about it is in order but what is inside."""
-        ring, ticks = terms.material.parameters.order, terms.grids[self.instrument].ticks
+        ring, ticks = terms.material.parameters.order_ring, terms.grids[self.instrument].ticks
         rng = np.random.default_rng(SystemRandom().getrandbits(128))
         if self.kind in MALFORMED:
             vector = MALFORMED[self.kind](ring, ticks, rng)

@@ -78,17 +78,21 @@ def test_it_is_the_greatest_set_in_which_every_minimum_holds(
     left = greatest(book)
     owners = len({one.owner for one in left if not one.offset})
     found = decide_participation(book, owners_min)
-    aside = {entry.intent: entry for entry in found.set_aside}
+    aside = {entry.batch_index: entry for entry in found.set_aside}
     enough = owners >= owners_min
-    assert list(found.participants) == [one.intent for one in left if enough]
-    assert sorted([*found.participants, *aside]) == [one.intent for one in book]
+    assert list(found.participants) == [one.batch_index for one in left if enough]
+    assert sorted([*found.participants, *aside]) == [one.batch_index for one in book]
     for one in book:
         if one not in left:
-            expected = SetAside(one.intent, Missing.COLLATERAL, one.others_min, beside(left, one))
-            assert aside[one.intent] == expected
+            expected = SetAside(
+                one.batch_index, Missing.COLLATERAL, one.others_min, beside(left, one)
+            )
+            assert aside[one.batch_index] == expected
             assert expected.available < expected.required
         elif not enough:
-            assert aside[one.intent] == SetAside(one.intent, Missing.OWNERS, owners_min, owners)
+            assert aside[one.batch_index] == SetAside(
+                one.batch_index, Missing.OWNERS, owners_min, owners
+            )
 
 
 @given(books(most=12), st.integers(1, 4), st.randoms())
@@ -102,8 +106,8 @@ def test_the_order_does_not_matter(
     left = list(book)
     while failing := [one for one in left if one.others_min > beside(left, one)]:
         left.remove(generator.choice(failing))
-    short = {e.intent for e in expected.set_aside if e.missing is Missing.COLLATERAL}
-    assert {one.intent for one in left} == {one.intent for one in book} - short
+    short = {e.batch_index for e in expected.set_aside if e.missing is Missing.COLLATERAL}
+    assert {one.batch_index for one in left} == {one.batch_index for one in book} - short
 
 
 def test_one_after_the_other_falls() -> None:
@@ -197,7 +201,7 @@ def test_the_auditor_finds_the_same(
     auditor = taking_part(record, instrument, places)
     assert auditor.participants == engine.participants
     short = [entry for entry in engine.set_aside if entry.missing is Missing.COLLATERAL]
-    assert auditor.short_of_collateral == {e.intent: (e.required, e.available) for e in short}
+    assert auditor.short_of_collateral == {e.batch_index: (e.required, e.available) for e in short}
     owners = [entry for entry in engine.set_aside if entry.missing is Missing.OWNERS]
     assert all((e.required, e.available) == (owners_min, auditor.owners) for e in owners)
     assert bool(owners) == (len(short) < len(places) and auditor.owners < owners_min)

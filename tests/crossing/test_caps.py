@@ -19,8 +19,8 @@ from tests.support.arena import Above, Arena, Lanes, Row, in_turn, plain, twin
 
 BUY, SELL = Side.BUY, Side.SELL
 PARAMETERS = TEST_INSECURE_SMALL
-T = PARAMETERS.order.plain_modulus
-MOST = size_max(PARAMETERS.order)
+T = PARAMETERS.order_ring.plain_modulus
+MOST = size_max(PARAMETERS.order_ring)
 TICKS = 8
 
 

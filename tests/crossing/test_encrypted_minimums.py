@@ -17,7 +17,7 @@ from tests.support.arena import Arena, Row, plain, twin
 from tests.support.house import built
 
 BUY, SELL = Side.BUY, Side.SELL
-MOST = size_max(TEST_INSECURE_SMALL.order)
+MOST = size_max(TEST_INSECURE_SMALL.order_ring)
 TICKS_MAX = TEST_INSECURE_SMALL.ticks_max
 
 # Books on four ticks; the outcome of each is in the name.
@@ -105,7 +105,7 @@ def test_many_books(arena: Arena, data: st.DataObject) -> None:
 
 def largest_book(*, exhausted: bool) -> list[Row]:
     """As many intents as an auction takes: buyers want more than sellers offer, a third offset."""
-    draw, most = np.random.default_rng(1), size_max(STANDARD.order) // 2048
+    draw, most = np.random.default_rng(1), size_max(STANDARD.order_ring) // 2048
     rows: list[Row] = []
     for number in range(STANDARD.intents_max):
         limit, size = int(draw.integers(900, 1100)), int(draw.integers(1, most))
@@ -132,7 +132,7 @@ def test_the_production_rings_have_room_for_flooding(tmp_path: Path, exhausted: 
     assert plain(found) == plain(twin(rows, 2047, ranks[0], 1000))
     assert found is not None
     assert found.exhausted == exhausted
-    rings = (STANDARD.order, STANDARD.comparison)
+    rings = (STANDARD.order_ring, STANDARD.comparison_ring)
     oracles = {ring: house.epoch.oracle(ring) for ring in rings}
     for revealed in opened:
         ciphertext = revealed.request.covered.ciphertext

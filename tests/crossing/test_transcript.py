@@ -31,8 +31,8 @@ from tests.support.opening_simulator import (
 )
 
 BUY, SELL = Side.BUY, Side.SELL
-T = TEST_INSECURE_SMALL.order.plain_modulus
-MOST = size_max(TEST_INSECURE_SMALL.order)
+T = TEST_INSECURE_SMALL.order_ring.plain_modulus
+MOST = size_max(TEST_INSECURE_SMALL.order_ring)
 
 
 def require_simulated(opened: Sequence[Revealed], results: Results, public: Public) -> Lanes:

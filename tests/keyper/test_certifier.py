@@ -79,9 +79,9 @@ class Room:
     def seal(self, account_key: bytes = ALICE, nonce: int = 1, **fields: Any) -> Proven:
         """Seal zeros, honestly, under changed public fields."""
         sealed, _ = sealed_intent(self.terms, account_key, nonce, **fields)
-        material, ring = self.house.material, self.house.parameters.order
+        material, ring = self.house.material, self.house.parameters.order_ring
         vector = seal_vector(
-            material.order.public,
+            material.order_keys.public,
             material.committee,
             np.zeros(ring.degree, dtype=np.int64),
             nonce.to_bytes(32, "big"),
@@ -231,9 +231,9 @@ def test_nothing_is_certified_that_the_keyper_did_not_check_itself(room: Room) -
 def test_a_ciphertext_that_its_sender_does_not_know_is_certified_by_nobody(room: Room) -> None:
     """Also where the operator relays announcements that would make it fit."""
     victim, own = room.seal(), room.seal(MALLORY)
-    ring, material = room.house.parameters.order, room.house.material
+    ring, material = room.house.parameters.order_ring, room.house.material
     vector = seal_vector(
-        material.order.public,
+        material.order_keys.public,
         material.committee,
         np.zeros(ring.degree, dtype=np.int64),
         b"\1" * 32,

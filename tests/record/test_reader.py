@@ -124,7 +124,7 @@ def summary_of() -> AuctionSummary:
 @pytest.fixture(scope="session")
 def parts() -> Parts:
     material, _ = deal(SMALL, Committee(4, EPOCH))
-    order, comparison = SMALL.order, SMALL.comparison
+    order, comparison = SMALL.order_ring, SMALL.comparison_ring
     sealed = SealedIntent(
         bytes(20), bytes(32), 1, bytes(32), bytes(32), 5, 6, (1 << 64) - 1, EPOCH, (1 << 128) - 1
     )

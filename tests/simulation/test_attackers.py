@@ -56,8 +56,8 @@ def intruders(count: int, orders: Sequence[Order]) -> tuple[Intruder, ...]:
 def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> None:
     """Price, volume and fills are those of the orders alone, in the order of the beacon."""
     outcome = result.outcome
-    taken = {taken.intent for taken in result.taken_out}
-    taken |= {left.intent for left in result.left_out}
+    taken = {taken.batch_index for taken in result.taken_out}
+    taken |= {left.batch_index for left in result.left_out}
     fills = {(f.row, f.size) for f in result.fills}
     expected: set[tuple[int, int]] = set()
     for shown, book in zip(result.instruments, outcome.books, strict=True):
@@ -113,7 +113,7 @@ def test_attackers_pay_from_their_bonds_and_nobody_else_does(tmp_path: Path) -> 
         when: {b.account: b.withdrawable + b.encumbered for b in balances}
         for when, balances in (("before", summary.before), ("after", summary.after))
     }
-    guilty = {intents[taken.intent].sealed.account for taken in result.taken_out}
+    guilty = {intents[taken.batch_index].sealed.account for taken in result.taken_out}
     charge = -(-TERMS.bond * TERMS.bond_charge_ppm // 10**6)
     for account, before in owned["before"].items():
         paid = before - owned["after"][account]
@@ -183,7 +183,7 @@ def test_openings_are_named_by_the_places_of_their_intents(tmp_path: Path) -> No
         intruders(2, orders),
     )
     named = {int(path.stem) for path in (tmp_path / "openings").iterdir()}
-    taken = {taken.intent for taken in result.taken_out}
+    taken = {taken.batch_index for taken in result.taken_out}
     assert len(taken) == 2
     assert named == set(range(len(orders) + 2)) - taken
 

@@ -22,7 +22,7 @@ Order = tuple[int, int, int]
 
 
 def sealed(epoch: Epoch, ticks: int, orders: Sequence[Order]) -> list[Ciphertext]:
-    ring, key = epoch.parameters.order, epoch.material.order.public
+    ring, key = epoch.parameters.order_ring, epoch.material.order_keys.public
     return [
         encrypt_slots(key, intent_vector(ring, ticks, *order), k.to_bytes(32, "big"))
         for k, order in enumerate(orders)
@@ -66,7 +66,7 @@ def curves(ticks: int, orders: Sequence[Order]) -> tuple[Lanes, Lanes]:
 
 def cap_columns(layout: PriceLayout) -> list[int]:
     """First column of each book's cap lanes: behind the price lanes, none across a border."""
-    row = layout.parameters.order.row
+    row = layout.parameters.order_ring.row
     column, starts = 2 * power_of_two(layout.ticks) * len(layout.counts), []
     for count in layout.counts:
         if column // row != (column + count - 1) // row:

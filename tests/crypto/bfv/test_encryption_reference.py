@@ -14,7 +14,7 @@ from crypto.ring.params import TEST_INSECURE_SMALL, RingParameters
 from crypto.threshold.opening import OpeningContext, openings_to_bytes, seal_vector
 from crypto.threshold.replicated import Committee
 
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 Polynomial = list[int]
 
 

@@ -37,7 +37,7 @@ from crypto.threshold.opening import (
 )
 from crypto.threshold.replicated import Committee
 
-SMALL = TEST_INSECURE_SMALL.order
+SMALL = TEST_INSECURE_SMALL.order_ring
 ROOT_SEED = bytes(range(32))
 CONTEXT = OpeningContext(
     chain_id=1337,
@@ -64,7 +64,7 @@ def order(ticks: int = 100, side: int = BUY, size: int = 25, limit: int = 60) ->
 
 def honest(size: int, context: OpeningContext = CONTEXT) -> SealedVector:
     material, _ = epoch(size)
-    return seal_vector(material.order.public, material.committee, order(), ROOT_SEED, context)
+    return seal_vector(material.order_keys.public, material.committee, order(), ROOT_SEED, context)
 
 
 def steps(
@@ -74,7 +74,7 @@ def steps(
     context: OpeningContext = CONTEXT,
 ) -> dict[int, ReencryptedOpening]:
     material, _ = epoch(size)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     return {i: announce(key, committee, o, context, ciphertext) for i, o in openings.items()}
 
 
@@ -125,7 +125,7 @@ def decrypt(ciphertext: Ciphertext, held: tuple[KeyperSecrets, ...]) -> npt.NDAr
 def test_a_sealed_vector_decrypts_to_the_vector(size: int, side: int) -> None:
     material, held = epoch(size)
     vector = order(side=side)
-    sealed = seal_vector(material.order.public, material.committee, vector, ROOT_SEED, CONTEXT)
+    sealed = seal_vector(material.order_keys.public, material.committee, vector, ROOT_SEED, CONTEXT)
     assert (decrypt(sealed.ciphertext, held) == vector).all()
 
 
@@ -137,8 +137,8 @@ def test_every_keyper_accepts_an_honest_client(size: int) -> None:
 
 def test_the_standard_ring_seals_checks_and_decrypts() -> None:
     material, held = epoch(4, STANDARD)
-    key, committee = material.order.public, material.committee
-    vector = intent_vector(STANDARD.order, 2047, SELL, 12_345, 1024)
+    key, committee = material.order_keys.public, material.committee
+    vector = intent_vector(STANDARD.order_ring, 2047, SELL, 12_345, 1024)
     sealed = seal_vector(key, committee, vector, ROOT_SEED, CONTEXT)
     computed = {
         o.keyper: announce(key, committee, o, CONTEXT, sealed.ciphertext) for o in sealed.openings
@@ -151,7 +151,7 @@ def test_the_standard_ring_seals_checks_and_decrypts() -> None:
 def test_the_shares_add_up_to_the_ciphertext(size: int) -> None:
     material, _ = epoch(size)
     sealed = honest(size)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     shares = reencrypt(key, committee, sealed.openings[0], CONTEXT)
     shares |= reencrypt(key, committee, sealed.openings[1], CONTEXT)
     total = shares[0].ciphertext
@@ -171,7 +171,7 @@ def test_no_keyper_receives_its_own_share(size: int) -> None:
 def test_the_share_vectors_of_one_keyper_do_not_depend_on_the_order_but_for_their_seeds() -> None:
     """The last vector minus the expanded ones of a keyper still hides v behind the missing one."""
     material, held = epoch(4)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     sealed = honest(4)
     total = decrypt(sealed.ciphertext, held)
     for openings in sealed.openings:
@@ -188,7 +188,7 @@ def test_every_number_of_the_context_changes_the_ciphertext(field: str) -> None:
     material, _ = epoch(4)
     other = replace(CONTEXT, **{field: getattr(CONTEXT, field) + 1})
     committee = Committee(4, other.epoch)
-    sealed = seal_vector(material.order.public, committee, order(), ROOT_SEED, other)
+    sealed = seal_vector(material.order_keys.public, committee, order(), ROOT_SEED, other)
     assert sealed.ciphertext.digest() != honest(4).ciphertext.digest()
 
 
@@ -201,7 +201,7 @@ def test_every_name_in_the_context_changes_the_ciphertext(field: str) -> None:
 
 def test_a_root_seed_used_twice_shares_nothing_between_two_vectors() -> None:
     material, _ = epoch(4)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     first = seal_vector(key, committee, order(size=25), ROOT_SEED, CONTEXT)
     second = seal_vector(key, committee, order(size=26), ROOT_SEED, CONTEXT)
     for one, other in zip(first.openings, second.openings, strict=True):
@@ -210,7 +210,7 @@ def test_a_root_seed_used_twice_shares_nothing_between_two_vectors() -> None:
 
 def test_sealing_again_gives_the_same_bytes_and_anything_else_is_a_mismatch() -> None:
     material, _ = epoch(4)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     ciphertext = honest(4).ciphertext
     reopen(key, committee, order(), ROOT_SEED, CONTEXT, ciphertext)
     for vector, seed, context in [
@@ -267,7 +267,7 @@ def test_what_cannot_be_sealed_is_refused(
 ) -> None:
     material, _ = epoch(4)
     with pytest.raises(OutOfRange):
-        seal_vector(material.order.public, material.committee, vector, seed, context)
+        seal_vector(material.order_keys.public, material.committee, vector, seed, context)
 
 
 # A malicious client (threats 15 and 16); where a keyper helps it, that is said
@@ -276,7 +276,7 @@ def test_what_cannot_be_sealed_is_refused(
 def test_a_wrong_ciphertext_is_accepted_by_nobody() -> None:
     material, _ = epoch(4)
     sealed = honest(4)
-    shift = encrypt_slots(material.order.public, order(), bytes(32))
+    shift = encrypt_slots(material.order_keys.public, order(), bytes(32))
     assert run(4, sealed.ciphertext.add(shift), sealed.openings) == ()
 
 
@@ -297,7 +297,7 @@ def test_of_three_keypers_one_wrong_seed_leaves_no_quorum() -> None:
 
 def test_openings_that_differ_between_all_keypers_are_accepted_by_nobody() -> None:
     material, _ = epoch(4)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     sealings = [seal_vector(key, committee, order(), bytes([i]) * 32, CONTEXT) for i in range(4)]
     openings = tuple(sealings[i].openings[i] for i in range(4))
     assert run(4, sealings[0].ciphertext, openings) == ()
@@ -336,7 +336,7 @@ def attacker_openings() -> SealedVector:
     material, _ = epoch(4)
     zero = np.zeros(SMALL.degree, dtype=np.int64)
     seed = b"\x66" * 32
-    return seal_vector(material.order.public, material.committee, zero, seed, MALLORY)
+    return seal_vector(material.order_keys.public, material.committee, zero, seed, MALLORY)
 
 
 MALLORY = replace(CONTEXT, account=b"\xbb" * 20)
@@ -344,7 +344,7 @@ MALLORY = replace(CONTEXT, account=b"\xbb" * 20)
 
 def rotated(element: int) -> Ciphertext:
     material, _ = epoch(4)
-    evaluator = Evaluator(material.order.evaluation_keys())
+    evaluator = Evaluator(material.order_keys.evaluation_keys())
     handle = evaluator.load(honest(4).ciphertext)
     return evaluator.store(evaluator.apply_galois(handle, element))
 

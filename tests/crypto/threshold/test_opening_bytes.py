@@ -40,7 +40,7 @@ from crypto.threshold.opening import (
 )
 from crypto.threshold.replicated import Committee
 
-SMALL = TEST_INSECURE_SMALL.order
+SMALL = TEST_INSECURE_SMALL.order_ring
 VECTORS = Path(__file__).parents[1] / "vectors" / "sealing.json"
 ROOT_SEED = bytes(range(32))
 CONTEXT = OpeningContext(
@@ -66,7 +66,7 @@ def epoch(
 def honest(size: int) -> SealedVector:
     material, _ = epoch(size)
     vector = intent_vector(SMALL, 100, BUY, 25, 60)
-    return seal_vector(material.order.public, material.committee, vector, ROOT_SEED, CONTEXT)
+    return seal_vector(material.order_keys.public, material.committee, vector, ROOT_SEED, CONTEXT)
 
 
 # Envelopes and bytes
@@ -104,8 +104,8 @@ def test_envelopes_carry_the_openings_to_every_keyper(size: int) -> None:
 
 def test_an_envelope_of_the_standard_ring_fits_its_bound() -> None:
     material, _ = epoch(4, STANDARD)
-    vector = intent_vector(STANDARD.order, 1024, BUY, 1, 0)
-    sealed = seal_vector(material.order.public, material.committee, vector, ROOT_SEED, CONTEXT)
+    vector = intent_vector(STANDARD.order_ring, 1024, BUY, 1, 0)
+    sealed = seal_vector(material.order_keys.public, material.committee, vector, ROOT_SEED, CONTEXT)
     envelopes = seal_openings(material, sealed, sealed_intent(sealed.ciphertext), DOMAIN)
     assert [len(e) for e in envelopes] == [26_776, 26_776, 26_776, 152]
 
@@ -205,7 +205,7 @@ def test_openings_of_other_shares_are_refused_before_they_are_encrypted() -> Non
     first = honest(4).openings[0]
     with pytest.raises(MalformedOpening, match="share numbers"):
         announce(
-            material.order.public,
+            material.order_keys.public,
             material.committee,
             replace(first, keyper=1),
             CONTEXT,
@@ -218,7 +218,7 @@ def test_openings_of_other_shares_are_refused_before_they_are_encrypted() -> Non
 
 def vector_key() -> PublicKey:
     """As in the vectors of encryption."""
-    ring = STANDARD.order
+    ring = STANDARD.order_ring
     shape = (2, len(ring.key_primes), ring.degree)
     stream = hashlib.shake_256(b"darkpool test vector: public key " + ring.name.encode())
     words = np.frombuffer(stream.digest(8 * int(np.prod(shape))), "<u8").reshape(shape)
@@ -228,12 +228,12 @@ def vector_key() -> PublicKey:
 
 def sealing_vector(size: int, side: int) -> dict[str, Any]:
     committee = Committee(size, CONTEXT.epoch)
-    vector = intent_vector(STANDARD.order, 1024, side, 1500, 512)
+    vector = intent_vector(STANDARD.order_ring, 1024, side, 1500, 512)
     sealed = seal_vector(vector_key(), committee, vector, ROOT_SEED, CONTEXT)
     shares = reencrypt(vector_key(), committee, sealed.openings[0], CONTEXT)
     shares |= reencrypt(vector_key(), committee, sealed.openings[1], CONTEXT)
     return {
-        "ring": STANDARD.order.name,
+        "ring": STANDARD.order_ring.name,
         "committee_size": size,
         "order": {"ticks": 1024, "side": side, "size": 1500, "limit_tick": 512},
         "root_seed": ROOT_SEED.hex(),
@@ -242,7 +242,9 @@ def sealing_vector(size: int, side: int) -> dict[str, Any]:
             for name in OpeningContext.__slots__
             for value in [getattr(CONTEXT, name)]
         },
-        "vector_packed_sha256": hashlib.sha256(pack_vector(STANDARD.order, vector)).hexdigest(),
+        "vector_packed_sha256": hashlib.sha256(
+            pack_vector(STANDARD.order_ring, vector)
+        ).hexdigest(),
         "seeds": [
             {**sealed.openings[0].seeds, **sealed.openings[1].seeds}[j].hex() for j in range(size)
         ],
