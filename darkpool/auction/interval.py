@@ -186,7 +186,7 @@ def _count_deposits(engine: Engine, interval: Interval, margin: IntentMargin) ->
 def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
     counts = [book.sealed.count for book in books]
     engine.masks.require(
-        mask_shapes(terms, counts, [book.sealed.intents.has_offsets for book in books])
+        mask_shapes(terms, counts, [book.sealed.intents.has_minimum_fills for book in books])
     )
 
 
@@ -197,7 +197,7 @@ def _check_shapes(
     ticks = next(iter(terms.grids.values())).ticks
     shapes = engine.arrivals.shape
     check = ShapeCheck(
-        engine.order, session, ticks, shapes, books.rows(), books.offsets(), beacon.value
+        engine.order, session, ticks, shapes, books.rows(), books.minimum_fills(), beacon.value
     )
     books.reject(Fault.SHAPE, check.malformed(books.members()))
 

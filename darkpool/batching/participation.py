@@ -12,7 +12,8 @@ that fails beside those left. No intent of U ever fails: while all of U is left,
 least what it has in U. What is left at the end stays whole, so it is part of U as well: it is U.
 
 Only plain orders count for others: they make the price, and whoever hides among others hides in
-their curves. What an offset order has reserved is therefore taken as nothing, and it is no owner.
+their curves. What a minimum-fill order has reserved is therefore taken as nothing, and it is no
+owner.
 
 The minimum of owners is asked of U alone: fewer than that, and nobody takes part. A set that stays
 whole and has enough owners is part of U, so U then has enough too: this result is also the
@@ -37,19 +38,19 @@ class Candidate:
         owner: whose it is.
         reserved: margin that its cap needs by itself, the bond not counted.
         others_min: signed minimum of what other owners have reserved in the auction.
-        offset: whether it is an offset order.
+        minimum_fill: whether it is a minimum-fill order.
     """
 
     batch_index: int
     owner: OwnerId
     reserved: Cash
     others_min: Cash
-    offset: bool = False
+    minimum_fill: bool = False
 
     @property
     def counted(self) -> int:
         """What it has reserved as far as others may count on it."""
-        return 0 if self.offset else self.reserved
+        return 0 if self.minimum_fill else self.reserved
 
 
 class Missing(StrEnum):
@@ -122,7 +123,7 @@ def decide_participation(candidates: Sequence[Candidate], owners_min: int) -> Pa
         for c in fallen
     ]
     participants = [c.batch_index for own in owned.values() for c in own.left]
-    owners = sum(any(not c.offset for c in own.left) for own in owned.values())
+    owners = sum(any(not c.minimum_fill for c in own.left) for own in owned.values())
     if owners < owners_min:
         aside += [SetAside(i, Missing.OWNERS, owners_min, owners) for i in participants]
         participants = []

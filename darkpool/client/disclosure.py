@@ -18,7 +18,7 @@ from darkpool.units import PriceGrid, Side, Tick
 class Disclosure:
     """An order that was proven to be what a sealed intent holds; `filled` lots of it traded.
 
-    `minimum` is that of an offset order, 0 for a plain one.
+    `minimum` is that of a minimum-fill order, 0 for a plain one.
     """
 
     intent: int

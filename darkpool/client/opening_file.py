@@ -107,7 +107,7 @@ def verify_opening_file(
         ("interval", sealed.interval, intent.interval),
         ("nonce", sealed.nonce, intent.nonce),
         ("key epoch", sealed.key_epoch, opening.key_epoch),
-        ("offset", int(sealed.offset), int(intent.minimum > 0)),
+        ("minimum_fill", int(sealed.minimum_fill), int(intent.minimum > 0)),
         ("key epoch of the keys", committee.epoch, opening.key_epoch),
         ("commitment", sealed.commitment, commitment(intent, opening.domain)),
         ("digest of the ciphertext", sealed.ciphertext_digest, ciphertext.digest()),

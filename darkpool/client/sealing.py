@@ -208,7 +208,7 @@ def seal_slots(
         deadline=deadline_s,
         key_epoch=committee.epoch,
         others_collateral_min=others_collateral_min,
-        offset=intent.minimum > 0,
+        minimum_fill=intent.minimum > 0,
     )
     return SealedSubmission(
         sealed,

@@ -110,12 +110,12 @@ def interval_order(placed: PlacedOrder | None, grid: PriceGrid) -> LimitOrder:
     if placed is None:
         return COVER
     order, highest = placed.order, grid.ticks - 1
-    offset = order.limit - grid.units_of(Tick(0))
+    minimum_fill = order.limit - grid.units_of(Tick(0))
     if order.side is Side.BUY:
-        tick = offset // grid.tick_units
+        tick = minimum_fill // grid.tick_units
         passive = tick < 0
     else:
-        tick = -(-offset // grid.tick_units)
+        tick = -(-minimum_fill // grid.tick_units)
         passive = tick > highest
     if passive:
         return COVER

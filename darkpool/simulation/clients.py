@@ -70,8 +70,8 @@ class Stranger(Protocol):
         """Its public cap."""
 
     @property
-    def offset(self) -> bool:
-        """Whether it sends what says that it is an offset order."""
+    def minimum_fill(self) -> bool:
+        """Whether it sends what says that it is a minimum-fill order."""
 
     def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal and sign."""
@@ -233,6 +233,6 @@ def instrument_of(party: Order | Stranger) -> InstrumentId:
     return identifier(party.instrument) if isinstance(party, Order) else party.instrument
 
 
-def is_offset(party: Order | Stranger) -> bool:
-    """Whether a party sends an offset order."""
-    return party.minimum > 0 if isinstance(party, Order) else party.offset
+def is_minimum_fill(party: Order | Stranger) -> bool:
+    """Whether a party sends a minimum-fill order."""
+    return party.minimum > 0 if isinstance(party, Order) else party.minimum_fill

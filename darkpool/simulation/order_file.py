@@ -9,7 +9,7 @@ and optionally `instrument` and `minimum`, in any order. One row is one order:
 - `limit`: a price on the tick grid, written with digits, at most one point, and a leading minus if
   it is negative;
 - `instrument`: a name of 1 to 32 letters, digits and `._/-`;
-- `minimum`: whole lots from 1 to the size, for an offset order; empty for a plain one.
+- `minimum`: whole lots from 1 to the size, for a minimum-fill order; empty for a plain one.
 
 A limit beyond the grid on the aggressive side (a buy above the highest price, a sell below the
 lowest) becomes the grid's last price on that side: the order trades at no worse a price than it
@@ -67,7 +67,7 @@ _Value = TypeVar("_Value")
 class Order:
     """One order of a file: `row` counts from 0, the header line not included.
 
-    `minimum` is that of an offset order, 0 for a plain one.
+    `minimum` is that of a minimum-fill order, 0 for a plain one.
     """
 
     row: int

@@ -76,7 +76,7 @@ class NotAdmitted:
 class InstrumentOutcome:
     """The public result of an instrument; price and short side are None where nothing crossed.
 
-    `exhausted` says that offset orders took the whole surplus.
+    `exhausted` says that minimum-fill orders took the whole surplus.
     """
 
     instrument: InstrumentName

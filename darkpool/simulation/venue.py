@@ -58,7 +58,7 @@ from darkpool.simulation.clients import (
     OpeningsFolder,
     Stranger,
     instrument_of,
-    is_offset,
+    is_minimum_fill,
 )
 from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.committee import CommitteeSeat, local_committee
@@ -257,13 +257,13 @@ def _mask_factory(
     auction = public.auction
     workers = MASK_WORKERS if auction.material.parameters.secure else 1
     counts = Counter(instrument_of(party) for party in clients.parties)
-    offsets = {instrument_of(party) for party in clients.parties if is_offset(party)}
+    minimum_fills = {instrument_of(party) for party in clients.parties if is_minimum_fill(party)}
     with (
         MaskFactory(auction.material, seats, auction.domain, workers) as masks,
         _ended_by_errors(),
     ):
         sizes = [counts[name] for name in auction.grids]
-        for shape in mask_shapes(auction, sizes, [name in offsets for name in auction.grids]):
+        for shape in mask_shapes(auction, sizes, [name in minimum_fills for name in auction.grids]):
             with _starting_processes():
                 masks.order(shape)
         yield masks

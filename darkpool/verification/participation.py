@@ -47,8 +47,8 @@ def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[i
     owners = owners_of(record)
     owner = {p: owners.get(sealed.account, sealed.account) for p, sealed in asked.items()}
     needs = _needs(record, instrument, {sealed.cap for sealed in asked.values()})
-    # offset orders make no price, so they are nobody's company
-    margin = {p: 0 if sealed.offset else needs[sealed.cap] for p, sealed in asked.items()}
+    # minimum-fill orders make no price, so they are nobody's company
+    margin = {p: 0 if sealed.minimum_fill else needs[sealed.cap] for p, sealed in asked.items()}
     left = set(asked)
     while True:
         own: Counter[bytes] = Counter()
@@ -60,7 +60,7 @@ def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[i
             break
         left = holding
     short = {p: (asked[p].others_collateral_min, beside[p]) for p in sorted(set(asked) - left)}
-    count = len({owner[p] for p in left if not asked[p].offset})
+    count = len({owner[p] for p in left if not asked[p].minimum_fill})
     enough = count >= record.summary.participation.owners_min
     return TakingPart(tuple(sorted(left)) if enough else (), short, count)
 

@@ -53,8 +53,8 @@ class Intruder:
         return "shape" if self.kind in MALFORMED else "cap"
 
     @property
-    def offset(self) -> bool:
-        """Whether it says that it is an offset order."""
+    def minimum_fill(self) -> bool:
+        """Whether it says that it is a minimum-fill order."""
         return self.kind in NO_MINIMUM
 
     def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
@@ -73,7 +73,7 @@ class Intruder:
             nonce=nonce,
             deadline_s=deadline_s,
             cap=self.cap,
-            offset=self.offset,
+            minimum_fill=self.minimum_fill,
         )
 
 

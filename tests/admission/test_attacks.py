@@ -17,6 +17,7 @@ from crypto.threshold.opening import OpeningContext, ShareOpenings, seal_opening
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import KnowledgeNotProven
 from tests.admission.test_admit import key, mallory, parsed, refused, submit
+from tests.support.admission_venue import Venue
 
 RING = TEST_INSECURE_SMALL.order_ring
 
@@ -29,8 +30,8 @@ def key_recovery() -> Ciphertext:
     return Ciphertext(RING, words)
 
 
-def moved(venue: Any, victim: Ciphertext, element: int) -> Ciphertext:
-    evaluator = Evaluator(venue.terms.material.order.evaluation_keys())
+def moved(venue: Venue, victim: Ciphertext, element: int) -> Ciphertext:
+    evaluator = Evaluator(venue.terms.material.order_keys.evaluation_keys())
     return evaluator.store(evaluator.apply_galois(evaluator.load(victim), element))
 
 
@@ -57,14 +58,14 @@ def test_a_crafted_ciphertext_is_refused(
     refused(venue.admission(), mallory(venue, crafted), KnowledgeNotProven)
 
 
-def sealed_twice(venue: Any) -> tuple[SealedSubmission, list[tuple[ShareOpenings, ...]]]:
+def sealed_twice(venue: Venue) -> tuple[SealedSubmission, list[tuple[ShareOpenings, ...]]]:
     """An intent of Mallory's, and openings of its own vector and of three others."""
     material, domain = venue.terms.material, venue.terms.domain
     base = submit(venue, 2).sealed
     context = OpeningContext.of(base, domain)
     vectors = [
         seal_vector(
-            material.order.public,
+            material.order_keys.public,
             material.committee,
             np.full(RING.degree, k, dtype=np.int64),
             bytes([k]) * 32,
@@ -81,11 +82,11 @@ def sealed_twice(venue: Any) -> tuple[SealedSubmission, list[tuple[ShareOpenings
 
 
 def with_openings(
-    venue: Any, submission: SealedSubmission, openings: list[ShareOpenings]
+    venue: Venue, submission: SealedSubmission, openings: list[ShareOpenings]
 ) -> SealedSubmission:
     material, domain = venue.terms.material, venue.terms.domain
     vector = seal_vector(
-        material.order.public,
+        material.order_keys.public,
         material.committee,
         np.zeros(RING.degree, dtype=np.int64),
         bytes(32),
@@ -109,7 +110,7 @@ def test_openings_that_differ_from_keyper_to_keyper_are_refused(
         refused(venue.admission(), wrong, KnowledgeNotProven)
 
 
-def test_openings_for_another_auction_account_or_nonce_are_refused(venue: Any) -> None:
+def test_openings_for_another_auction_account_or_nonce_are_refused(venue: Venue) -> None:
     mine = submit(venue, 2)
     for theirs in (submit(venue), submit(venue, 2, nonce=77)):
         refused(venue.admission(), replace(mine, envelopes=theirs.envelopes), KnowledgeNotProven)

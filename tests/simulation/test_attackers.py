@@ -29,7 +29,7 @@ from darkpool.units import InstrumentName, PriceGrid, identifier
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDERS_MAX, Intruder, draw_intruders
 from darkpool.wargames.malformed import MALFORMED
-from tests.verification.conftest import TICKS, orders_of
+from tests.support.records import TICKS, orders_of
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
 TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
@@ -91,8 +91,8 @@ def test_orders_that_attackers_leave_alone_are_not_opened(tmp_path: Path) -> Non
     """Without them there are fewer owners than a result needs: no bit of a price is opened."""
     orders = orders_of("AB", 3)[:2]
     strangers = intruders(4, orders)
-    while all(stranger.offset for stranger in strangers if stranger.fault == "cap"):
-        strangers = intruders(4, orders)  # offset orders are nobody's company
+    while all(stranger.minimum_fill for stranger in strangers if stranger.fault == "cap"):
+        strangers = intruders(4, orders)  # minimum-fill orders are nobody's company
     result = run(orders, strangers, tmp_path / "record")
     assert sorted(taken.fault.value for taken in result.taken_out) == ["cap", "cap"] + 2 * ["shape"]
     reasons = [(aside.missing.value, aside.required) for aside in result.outcome.set_aside]

@@ -25,7 +25,7 @@ from tests.support.house import House, built
 
 Lanes = npt.NDArray[np.int64]
 Row = tuple[int, int, int] | tuple[int, int, int, int]
-"""Side, size, limit, and the minimum of an offset order; 0 or none for a plain one."""
+"""Side, size, limit, and the minimum of a minimum-fill order; 0 or none for a plain one."""
 
 Above = dict[int, list[int]]
 """Numbers of intents above their caps, by book."""
@@ -86,7 +86,7 @@ class Arena:
         book = SealedBook(self.house.order_evaluator)
         for index, (ciphertext, cap) in enumerate(zip(ciphertexts, caps, strict=True)):
             words = arranged(self.house.order_evaluator, ciphertext, index)
-            book.add(ciphertext, words, Lots(cap), offset=minimum_of(rows[index]) > 0)
+            book.add(ciphertext, words, Lots(cap), minimum_fill=minimum_of(rows[index]) > 0)
         return book
 
     def cross(

@@ -44,7 +44,7 @@ from darkpool.units import (
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from tests.support.margin_houses import MARKET, market, specification
-from tests.verification.conftest import Copy, Published
+from tests.support.records import Copy, Published
 from tests.verification.test_audit import CHECKS, failed
 
 TICKS = 16

@@ -42,11 +42,11 @@ class Checker:
         self,
         vectors: Sequence[Slots],
         weights: Sequence[int],
-        offset: Sequence[bool] | None = None,
+        minimum_fill: Sequence[bool] | None = None,
     ) -> Slots:
         total = ShapeSum(self._epoch.parameters.order_ring)
         words = [shape_words(self._evaluator, self.encrypted(vector)) for vector in vectors]
-        total.add(np.stack(words), range(len(words)), weights, offset)
+        total.add(np.stack(words), range(len(words)), weights, minimum_fill)
         covered = total.covered(self._evaluator, self._ticks)
         values = self._oracle.slots(covered.ciphertext)
         assert covered.support.all()
@@ -62,11 +62,11 @@ def expected(
     vectors: Sequence[Slots],
     weights: Sequence[int],
     ticks: int,
-    offset: Sequence[bool] | None = None,
+    minimum_fill: Sequence[bool] | None = None,
 ) -> Slots:
     """The weighted terms at their slots, from the definition in the module's text."""
     total = np.zeros((2, ROW), dtype=object)
-    frees = [False] * len(vectors) if offset is None else offset
+    frees = [False] * len(vectors) if minimum_fill is None else minimum_fill
     for vector, weight, free in zip(vectors, weights, frees, strict=True):
         rows = vector.reshape(2, ROW).astype(object)
         after = np.roll(rows, -1, axis=1)
@@ -84,20 +84,20 @@ def expected(
 
 
 @pytest.mark.parametrize("ticks", TICKS)
-@pytest.mark.parametrize("offset", [(False,) * 3, (True, False, False), (True,) * 3], ids=str)
+@pytest.mark.parametrize("minimum_fill", [(False,) * 3, (True, False, False), (True,) * 3], ids=str)
 def test_the_opened_sum_is_that_of_the_weighted_terms(
-    checker_of: Callable[[int], Checker], ticks: int, offset: tuple[bool, ...]
+    checker_of: Callable[[int], Checker], ticks: int, minimum_fill: tuple[bool, ...]
 ) -> None:
     random = np.random.default_rng(ticks)
     vectors = [random.integers(0, T, 2 * ROW) for _ in range(3)]
     weights = [1, T - 1, 12_345_678]
-    opened = checker_of(ticks).opened(vectors, weights, offset)
-    assert np.array_equal(opened, expected(vectors, weights, ticks, offset))
+    opened = checker_of(ticks).opened(vectors, weights, minimum_fill)
+    assert np.array_equal(opened, expected(vectors, weights, ticks, minimum_fill))
     assert opened.any()
 
 
 @pytest.mark.parametrize("ticks", TICKS)
-def test_offset_orders_pass_beside_plain_ones_and_plain_ones_with_a_minimum_do_not(
+def test_minimum_fill_orders_pass_beside_plain_ones_and_plain_ones_with_a_minimum_do_not(
     checker_of: Callable[[int], Checker], ticks: int
 ) -> None:
     cases = [(0, 1), (1, 1), (9, 0), (9, 1), (9, 9), (size_max(RING), size_max(RING)), (5, 0)]
@@ -105,11 +105,11 @@ def test_offset_orders_pass_beside_plain_ones_and_plain_ones_with_a_minimum_do_n
         intent_vector(RING, ticks, k % 2, size, k % ticks, minimum)
         for k, (size, minimum) in enumerate(cases)
     ]
-    offset = [minimum > 0 for _, minimum in cases]
+    minimum_fill = [minimum > 0 for _, minimum in cases]
     weights = shape_weights(RING, b"beacon", len(vectors))[0].tolist()
-    assert not checker_of(ticks).opened(vectors, weights, offset).any()
+    assert not checker_of(ticks).opened(vectors, weights, minimum_fill).any()
     for k in (1, 4):
-        lying = [free and number != k for number, free in enumerate(offset)]
+        lying = [free and number != k for number, free in enumerate(minimum_fill)]
         seen = np.flatnonzero(checker_of(ticks).opened(vectors, weights, lying))
         assert seen.tolist() == [CurveLayout(RING, ticks).minimum]
 

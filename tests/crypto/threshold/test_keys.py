@@ -204,8 +204,8 @@ from crypto.bfv.seal import seal_ring
 for use in (
     TEST_INSECURE_SMALL.require_usable,
     lambda: deal(TEST_INSECURE_SMALL, Committee(4, 0)),
-    lambda: seal_ring(TEST_INSECURE_SMALL.order),
-    lambda: seal_ring(TEST_INSECURE_SMALL.comparison),
+    lambda: seal_ring(TEST_INSECURE_SMALL.order_ring),
+    lambda: seal_ring(TEST_INSECURE_SMALL.comparison_ring),
 ):
     try:
         use()
