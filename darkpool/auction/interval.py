@@ -98,7 +98,7 @@ def run_auction(
         batch, batch_signatures, batch_transaction = _close(engine, terms, arrived.closed)
         committed = _count_deposits(engine, terms.interval, margin)
         before = balances_of(engine.accounts, margin.portfolio)
-        arrived.books.set_aside_accounts(committed.short)
+        arrived.books.set_aside_accounts(committed.uncovered)
         session = engine.committee.begin_auction(terms.interval, record.add_opening)
         beacon = engine.committee.beacon(terms.interval, batch.root)
     with watch.step("masks"):
@@ -293,7 +293,7 @@ def _apply_margin(
         accounts.fill(fill.account, auction, fill.side, fill.size, price)
     for book in books:
         for account in book.accounts:
-            if (book.instrument, account) not in filled and account not in committed.short:
+            if (book.instrument, account) not in filled and account not in committed.uncovered:
                 accounts.release(account, AuctionId(book.instrument, terms.interval))
     accounts.release_bonds()
     accounts.verify_conservation()

@@ -204,7 +204,7 @@ def test_the_auditor_finds_the_same(
     auditor = taking_part(record, instrument, places)
     assert auditor.participants == engine.participants
     short = [entry for entry in engine.set_aside if entry.missing is Missing.COLLATERAL]
-    assert auditor.short_of_collateral == {e.batch_index: (e.required, e.available) for e in short}
+    assert auditor.lacking_others == {e.batch_index: (e.required, e.available) for e in short}
     owners = [entry for entry in engine.set_aside if entry.missing is Missing.OWNERS]
     assert all((e.required, e.available) == (owners_min, auditor.owners) for e in owners)
     assert bool(owners) == (len(short) < len(places) and auditor.owners < owners_min)
