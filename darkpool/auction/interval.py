@@ -25,17 +25,17 @@ from darkpool.committee.beacon import Beacon
 from darkpool.committee.committee import LocalCommittee
 from darkpool.committee.session import Session
 from darkpool.crossing.arrivals import Arrivals
-from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.crossing.mask_shapes import mask_shapes
 from darkpool.crossing.shape import ShapeCheck
-from darkpool.errors import InsufficientMargin
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.balances import Balance, balances_of
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Committed, count_committed
+from darkpool.margin.errors import InsufficientMargin
 from darkpool.margin.model.caps import equity
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import ClosedBatch, SealedSubmission, SignedCancellation

@@ -14,7 +14,7 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.opening import OpeningContext, reopen
-from darkpool.errors import InvalidOpeningFile
+from darkpool.client.errors import InvalidOpeningFile
 
 OPENING_FILE_VERSION: Final = 1
 OPENING_FILE_MAX_BYTES: Final = 4096

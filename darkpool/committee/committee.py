@@ -31,7 +31,8 @@ from crypto.threshold.quorum import Answer, ask
 from crypto.threshold.replicated import agree
 from crypto.threshold.revealing import Revealed, selected
 from darkpool.committee.beacon import Beacon, _beacon_shares
-from darkpool.committee.masks import AttestedMask, MaskPreparationFailed
+from darkpool.committee.errors import MaskPreparationFailed
+from darkpool.committee.masks import AttestedMask
 from darkpool.committee.session import Session
 from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import ClosedBatch

@@ -23,20 +23,12 @@ from crypto.circuits.wellformed import WORDS, sealed_in, shape_words
 from crypto.ring.params import RingParameters
 from crypto.ring.ring import Words
 from crypto.threshold.keys import RingKeys
-from darkpool.errors import CheckFailed, OutOfBounds
+from darkpool.crossing.errors import WorkersKeepDying
+from darkpool.errors import OutOfBounds
 from darkpool.workers import end_with_parent
 
 RESTARTS_MAX: Final = 3
 """Times in a row that workers may die over the same intents."""
-
-
-class WorkersKeepDying(CheckFailed):
-    """Workers died again and again without finishing anything (was memory short?)."""
-
-    def __init__(self, intents: int) -> None:
-        message = f"workers: expected results of {intents} intents, got {RESTARTS_MAX} deaths"
-        super().__init__(message)
-        self.intents = intents
 
 
 @dataclass(frozen=True, slots=True)

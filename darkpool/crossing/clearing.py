@@ -61,7 +61,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpool.errors import InvalidBook
+from darkpool.crossing.errors import InvalidBook
 from darkpool.limits import TICKS_MAX
 from darkpool.simulation.order_file import Order
 from darkpool.units import Lots, Side, Tick

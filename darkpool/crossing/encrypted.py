@@ -48,7 +48,8 @@ from crypto.circuits.rationing import (
     ration_lanes,
 )
 from crypto.ring.params import ParameterSet
-from darkpool.crossing.comparison import ImplausibleOpening, OpeningSession, TakeMask
+from darkpool.crossing.comparison import OpeningSession, TakeMask
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.crossing.minimum_fill import MinimumFillCrossing, Taking, with_last
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.units import Lots, Side, Tick

@@ -17,7 +17,8 @@ from crypto.circuits.minimum_fill_lanes import (
     minimum_fill_groups,
     minimum_fill_lanes,
 )
-from darkpool.crossing.comparison import ImplausibleOpening, LaneComparing
+from darkpool.crossing.comparison import LaneComparing
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.units import Side
 
 _NONE = np.array([], dtype=np.int64)

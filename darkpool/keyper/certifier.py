@@ -21,9 +21,9 @@ from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.opening import OpeningAnnouncement, ReencryptedOpening, verify_opening
 from darkpool.clock import Clock
-from darkpool.errors import WrongTerms
-from darkpool.keyper.admission_store import AdmissionNotOpen, AdmissionStore, IntentKey
+from darkpool.keyper.admission_store import AdmissionStore, IntentKey
 from darkpool.keyper.batch_check import CertificateRules, check_batch
+from darkpool.keyper.errors import AdmissionNotOpen
 from darkpool.protocol.checks import (
     require_before_close,
     require_deadline,
@@ -32,7 +32,7 @@ from darkpool.protocol.checks import (
 )
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
 from darkpool.protocol.keyper import CheckedOpening, KnownIntents
-from darkpool.protocol.refusals import KnowledgeNotProven
+from darkpool.protocol.refusals import KnowledgeNotProven, WrongTerms
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import Interval
 

@@ -22,13 +22,14 @@ from coincurve import PrivateKey
 from crypto.signing.ecdsa import address_of
 from darkpool.client.opening_file import OpeningFile
 from darkpool.client.sealing import seal_order
-from darkpool.errors import BadInput, BeyondMargin
 from darkpool.limits import CAPS_SUM_MAX_LOTS
 from darkpool.margin.accounts.bond import BondTerms
+from darkpool.margin.errors import BeyondMargin
 from darkpool.margin.model.caps import LiveIntent, in_order
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
 from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.errors import FolderExists
 from darkpool.simulation.order_file import Order
 from darkpool.units import (
     AccountId,
@@ -75,14 +76,6 @@ class Stranger(Protocol):
 
     def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal and sign."""
-
-
-class FolderExists(BadInput):
-    """A folder that was to be made is there already; nothing is ever written over."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"openings: expected a new directory, got {folder}, which exists")
-        self.folder = folder
 
 
 class OpeningsFolder:

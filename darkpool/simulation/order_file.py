@@ -28,7 +28,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeVar
 
-from darkpool.errors import InvalidOrder, InvalidOrderFile, InvalidPrice
+from darkpool.errors import InvalidPrice
 from darkpool.limits import (
     ACCOUNT_LABEL_MAX_CHARACTERS,
     CAPS_SUM_MAX_LOTS,
@@ -40,6 +40,7 @@ from darkpool.limits import (
     ORDER_FILE_PROBLEMS_MAX,
     ORDER_SIZE_MAX_LOTS,
 )
+from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
 from darkpool.units import (
     AccountLabel,
     InstrumentName,

@@ -11,8 +11,8 @@ from darkpool.auction.books import Fault
 from darkpool.auction.outcome import AuctionOutcome
 from darkpool.auction.publication import PublicTerms
 from darkpool.batching.participation import Missing
-from darkpool.errors import CheckFailed
 from darkpool.simulation.clients import LocalClients, Stranger
+from darkpool.simulation.errors import StrangerFilled
 from darkpool.simulation.order_file import Order
 from darkpool.units import AccountId, AccountLabel, Cash, InstrumentName, Lots, Side, account_of
 
@@ -127,14 +127,6 @@ class VenueResult:
     price_reporters: tuple[AccountId, ...]
     timings_ms: Mapping[str, int]
     record: Path | None
-
-
-class StrangerFilled(CheckFailed):
-    """Somebody traded who had no order."""
-
-    def __init__(self, kind: str, size: Lots) -> None:
-        super().__init__(f"attacker {kind!r}: expected no fill, got {size} lots")
-        self.kind, self.size = kind, size
 
 
 def venue_result(

@@ -40,7 +40,6 @@ from darkpool.chain.client import Chain
 from darkpool.clock import Clock, Stopwatch
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.mask_shapes import mask_shapes
-from darkpool.errors import BadInput
 from darkpool.keyper.keyper import FinalRoot
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
@@ -62,6 +61,7 @@ from darkpool.simulation.clients import (
 )
 from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.committee import CommitteeSeat, local_committee
+from darkpool.simulation.errors import FoldersNested
 from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.reporters import Reporter, reported
@@ -101,14 +101,6 @@ class Places:
             record, openings = self.record.resolve(), self.openings.resolve()
             if openings.is_relative_to(record) or record.is_relative_to(openings):
                 raise FoldersNested(self.record, self.openings)
-
-
-class FoldersNested(BadInput):
-    """The record and the clients' openings in one folder."""
-
-    def __init__(self, record: Path, openings: Path) -> None:
-        super().__init__(f"openings: expected a folder apart from {record}, got {openings}")
-        self.record, self.openings = record, openings
 
 
 Progress = Callable[[str, int, int], None]

@@ -12,7 +12,8 @@ from crypto.signing.merkle import merkle_root
 from darkpool.record.forms import BalanceRecord
 from darkpool.record.reader import Record
 from darkpool.units import FIRST_INTERVAL
-from darkpool.verification.report import Findings, Unsound
+from darkpool.verification.errors import Unsound
+from darkpool.verification.report import Findings
 from darkpool.verification.requirement import LiveIntent, MarginModel
 
 POSITIONS_VERSION = 1

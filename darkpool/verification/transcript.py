@@ -22,8 +22,9 @@ from crypto.circuits.price_lanes import PriceLayout, price_groups
 from crypto.circuits.rationing import RationLayout
 from darkpool.record.forms import Ring
 from darkpool.record.reader import Record
+from darkpool.verification.errors import Unsound
 from darkpool.verification.participation import covered, taking_part
-from darkpool.verification.report import Findings, Unsound
+from darkpool.verification.report import Findings
 from darkpool.verification.shape import ShapeOpening, ShapeReader
 from darkpool.verification.steps import (
     BUY,

@@ -12,7 +12,7 @@ from crypto.threshold.opening import OpeningContext, SealedVector, seal_openings
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.client.sealing import seal_order
-from darkpool.errors import InvalidOwners, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.protocol.intents import AdmittedIntent, LimitOrder, SealedSubmission
 from darkpool.protocol.refusals import (
@@ -22,6 +22,7 @@ from darkpool.protocol.refusals import (
     CapRefused,
     CiphertextSeen,
     DeadlinePassed,
+    InvalidOwners,
     KnowledgeNotProven,
     MalformedSubmission,
     NonceUsed,

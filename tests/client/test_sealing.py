@@ -11,9 +11,10 @@ from crypto.errors import OpeningMismatch
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, commitment
+from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
 from darkpool.client.sealing import SealedOrder, seal_intent, seal_order
-from darkpool.errors import InvalidOpeningFile, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
 from darkpool.units import InstrumentId, Lots, Side, Tick

@@ -19,7 +19,7 @@ from crypto.threshold.attestation import mask_attestation_digest
 from crypto.threshold.masks import Contribution, Draw
 from crypto.threshold.revealing import OpeningRequest, Revealed, selected
 from darkpool.committee.committee import LocalCommittee
-from darkpool.committee.masks import MaskPreparationFailed
+from darkpool.committee.errors import MaskPreparationFailed
 from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import ClosedBatch
 from darkpool.protocol.refusals import MaskUsed, OpeningRefused

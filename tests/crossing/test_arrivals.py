@@ -15,7 +15,8 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.circuits.packing import arranged
 from crypto.circuits.wellformed import shape_words
 from darkpool.crossing import arrivals as module
-from darkpool.crossing.arrivals import RESTARTS_MAX, Arrivals, WorkersKeepDying
+from darkpool.crossing.arrivals import RESTARTS_MAX, Arrivals
+from darkpool.crossing.errors import WorkersKeepDying
 from darkpool.errors import OutOfBounds
 from darkpool.units import Side
 from tests.support.arena import Arena, Row

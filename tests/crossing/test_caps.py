@@ -12,8 +12,8 @@ from crypto.circuits.curves import size_max
 from crypto.circuits.price_lanes import PriceLayout
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
-from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.units import Side
 from tests.support.arena import Above, Arena, Lanes, Row, in_turn, plain, twin
 

@@ -32,8 +32,8 @@ from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.client.sealing import SealedOrder, seal_order
 from darkpool.committee.masks import AttestedMask
-from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCrossing
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import ClosedBatch, LimitOrder

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkpool.crossing.clearing import Book, Cross, NoCross, clear_reference, clear_uniform
-from darkpool.errors import InvalidBook
+from darkpool.crossing.errors import InvalidBook
 from darkpool.units import Side, Tick
 
 Row = tuple[Side, int, int, int]

@@ -24,9 +24,7 @@ from crypto.threshold.opening import (
     seal_vector,
 )
 from darkpool.committee.committee import LocalCommittee
-from darkpool.errors import WrongTerms
-from darkpool.keyper.admission_store import AdmissionNotOpen
-from darkpool.keyper.errors import Equivocation
+from darkpool.keyper.errors import AdmissionNotOpen, Equivocation
 from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import CertifiedIntent
 from darkpool.protocol.keyper import CheckedOpening
@@ -40,6 +38,7 @@ from darkpool.protocol.refusals import (
     WrongAuction,
     WrongKeyEpoch,
     WrongSignature,
+    WrongTerms,
 )
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.clock import SimulatedClock

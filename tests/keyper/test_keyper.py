@@ -28,8 +28,7 @@ from darkpool.keyper.errors import Equivocation
 from darkpool.keyper.keyper import Keyper
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
-from darkpool.protocol.references import MissingReference, StaleReference
-from darkpool.protocol.refusals import MaskUsed, OpeningRefused
+from darkpool.protocol.refusals import MaskUsed, MissingReference, OpeningRefused, StaleReference
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes
 from tests.support.epochs import EPOCH

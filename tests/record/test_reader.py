@@ -30,7 +30,7 @@ from crypto.threshold.replicated import Committee
 from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed
 from darkpool.canonical_json import MalformedRecord, from_json, to_json
 from darkpool.limits import PRICE_MAX_UNITS
-from darkpool.record.files import RecordExists
+from darkpool.record.errors import RecordExists
 from darkpool.record.forms import (
     AuctionSummary,
     BalanceRecord,

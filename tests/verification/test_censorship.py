@@ -12,7 +12,8 @@ from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import AdmissionCertificate, BatchRoot, Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate
 from darkpool.record.reader import Record
-from darkpool.verification.censorship import NoOmission, SignedBatch, VenueKeys, prove_omission
+from darkpool.verification.censorship import SignedBatch, VenueKeys, prove_omission
+from darkpool.verification.errors import NoOmission
 from darkpool.verification.openings import terms_digest
 from tests.support.records import Published
 

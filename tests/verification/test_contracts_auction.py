@@ -15,7 +15,7 @@ from darkpool.auction.listing import ContractListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.chain.reader import RecordedVenue
-from darkpool.errors import TradingHalted
+from darkpool.margin.errors import TradingHalted
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.market.market import read_market_form
 from darkpool.margin.model.intent_margin import IntentMargin

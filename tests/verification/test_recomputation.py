@@ -30,7 +30,8 @@ from darkpool.units import (
     account_id,
 )
 from darkpool.verification import accounts, outcome
-from darkpool.verification.report import Findings, Unsound, Verdict
+from darkpool.verification.errors import Unsound
+from darkpool.verification.report import Findings, Verdict
 from darkpool.verification.requirement import MarginModel
 from tests.support.records import Published
 
