@@ -63,7 +63,7 @@ from numpy.typing import NDArray
 
 from darkpool.crossing.errors import InvalidBook
 from darkpool.limits import TICKS_MAX
-from darkpool.simulation.order_file import Order
+from darkpool.protocol.intents import LimitOrder
 from darkpool.units import Lots, Side, Tick
 
 _INT64_MAX = 2**63 - 1
@@ -107,7 +107,7 @@ class Book:
         return len(self.sides)
 
     @classmethod
-    def from_orders(cls, orders: Sequence[Order], ticks: int) -> Self:
+    def from_orders(cls, orders: Sequence[LimitOrder], ticks: int) -> Self:
         """Take the orders of one instrument, in their order, on a grid of that many ticks."""
         return cls(
             sides=np.array([order.side for order in orders], dtype=np.int64),

@@ -27,7 +27,7 @@ from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.errors import BeyondMargin
 from darkpool.margin.model.caps import LiveIntent, in_order
 from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import LimitOrder, SealedSubmission
+from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.errors import FolderExists
 from darkpool.simulation.order_file import Order
@@ -174,7 +174,7 @@ class LocalClients:
             start = time.perf_counter_ns()
             if isinstance(party, Order):
                 sealed = seal_order(
-                    LimitOrder(party.side, party.size, party.limit, party.minimum),
+                    party.limit_order,
                     identifier(party.instrument),
                     terms,
                     self._keys[party.account],

@@ -40,6 +40,7 @@ from darkpool.limits import (
     ORDER_FILE_PROBLEMS_MAX,
     ORDER_SIZE_MAX_LOTS,
 )
+from darkpool.protocol.intents import LimitOrder
 from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
 from darkpool.units import (
     AccountLabel,
@@ -78,6 +79,11 @@ class Order:
     size: Lots
     limit: Tick
     minimum: Lots = _PLAIN
+
+    @property
+    def limit_order(self) -> LimitOrder:
+        """What its client wants."""
+        return LimitOrder(self.side, self.size, self.limit, self.minimum)
 
 
 def read_orders(

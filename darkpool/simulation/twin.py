@@ -75,7 +75,7 @@ def plain_twin(
     for instrument in dict.fromkeys(order.instrument for order in orders):
         mine = [order for order in orders if order.instrument == instrument]
         grid = grids[instrument]
-        book = Book.from_orders(mine, grid.ticks)
+        book = Book.from_orders([order.limit_order for order in mine], grid.ticks)
         priority = priority_permutation(beacon, identifier(instrument), len(mine))
         if terms.pricing is Pricing.UNIFORM:
             cross = clear_uniform(book, priority)

@@ -66,7 +66,7 @@ def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> No
         rest = [rank for rank, place in zip(ranks, book.intents, strict=True) if place not in taken]
         assert len(rest) == len(own)
         priority = np.argsort(np.argsort(rest)).astype(np.int64)
-        twin = clear_uniform(Book.from_orders(own, GRID.ticks), priority)
+        twin = clear_uniform(Book.from_orders([o.limit_order for o in own], GRID.ticks), priority)
         if not isinstance(twin, Cross):
             assert shown.price is None
             continue
