@@ -11,14 +11,19 @@ from urllib.parse import urlsplit
 
 import typer
 
-from darkpool.cli.errors import InvalidChainKey, InvalidChainUrl, InvalidListing, UnreadableFile
+from darkpool.cli.errors import (
+    CHAIN_KEY_VARIABLE,
+    InvalidChainKey,
+    InvalidChainUrl,
+    InvalidListing,
+    UnreadableFile,
+)
 from darkpool.limits import DECIMAL_DIGITS_MAX
 
 if TYPE_CHECKING:
     from darkpool.auction.listing import ContractListing, OutrightListing
     from darkpool.margin.market.instruments import Specification
 
-CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
 CONTRACTS_NAME: Final = "contracts.toml"
 MARGIN_FILE_MAX_BYTES: Final = 16 << 20

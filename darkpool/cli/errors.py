@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from darkpool.cli.arguments import CHAIN_KEY_VARIABLE
 from darkpool.errors import BadInput
+
+CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 
 
 class InvalidChainKey(BadInput):

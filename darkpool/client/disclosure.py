@@ -47,7 +47,7 @@ def disclose(directory: Path, intent: int, opening_text: str) -> Disclosure:
     Raises:
         BadInput: no record, no such intent, no opening file.
         InsecureParameters: a record of a test-only parameter set, outside the tests.
-        InvalidSignature, OpeningMismatch: the opening is not that intent's.
+        InvalidSignature, SealingMismatch: the opening is not that intent's.
     """
     opening = OpeningFile.from_json(opening_text)
     record = Record.load(directory)

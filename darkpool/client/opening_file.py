@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.circuits.curves import intent_vector
-from crypto.errors import CryptoError, OpeningMismatch
+from crypto.errors import CryptoError, SealingMismatch
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.keys import PublicMaterial
-from crypto.threshold.opening import OpeningContext, reopen
+from crypto.threshold.knowledge import KnowledgeContext, verify_sealing
 from darkpool.client.errors import InvalidOpeningFile
 
 OPENING_FILE_VERSION: Final = 1
@@ -98,7 +98,7 @@ def verify_opening_file(
     """Check that a sealed intent and its ciphertext are exactly the sealing of an opening.
 
     Raises:
-        OpeningMismatch: names the first part that differs.
+        SealingMismatch: names the first part that differs.
     """
     intent, committee = opening.intent, material.committee
     pairs: list[tuple[str, int | bytes, int | bytes]] = [
@@ -114,9 +114,9 @@ def verify_opening_file(
     ]
     for what, expected, got in pairs:
         if expected != got:
-            raise OpeningMismatch(what, _written(expected), _written(got))
+            raise SealingMismatch(what, _written(expected), _written(got))
     key = material.order_keys.public
-    context = OpeningContext.of(sealed, opening.domain)
+    context = KnowledgeContext.of(sealed, opening.domain)
     try:
         vector = intent_vector(
             key.ring,
@@ -126,11 +126,11 @@ def verify_opening_file(
             intent.limit_tick,
             intent.minimum,
         )
-        reopen(key, committee, vector, intent.root_seed, context, ciphertext)
-    except OpeningMismatch:
+        verify_sealing(key, committee, vector, intent.root_seed, context, ciphertext)
+    except SealingMismatch:
         raise
     except CryptoError as error:
-        raise OpeningMismatch("order", "one that can be sealed", str(error)) from error
+        raise SealingMismatch("order", "one that can be sealed", str(error)) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

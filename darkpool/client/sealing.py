@@ -11,7 +11,7 @@ from crypto.bfv.ciphertext import to_wire
 from crypto.circuits.curves import intent_vector
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.messages import Intent, SealedIntent, commitment
-from crypto.threshold.opening import OpeningContext, seal_openings, seal_vector
+from crypto.threshold.knowledge import KnowledgeContext, seal_proofs, seal_vector
 from darkpool.client.opening_file import OpeningFile
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
@@ -185,7 +185,7 @@ def seal_slots(
         OutOfRange: wrong shape of the vector, or an entry outside [0, t).
     """
     material, committee = terms.material, terms.material.committee
-    context = OpeningContext(
+    context = KnowledgeContext(
         terms.domain.chain_id,
         terms.domain.verifying_contract,
         committee.epoch,
@@ -214,7 +214,7 @@ def seal_slots(
         sealed,
         sign(sealed.digest(terms.domain), account_key),
         to_wire(sealed_vector.ciphertext),
-        seal_openings(material, sealed_vector, sealed, terms.domain),
+        seal_proofs(material, sealed_vector, sealed, terms.domain),
     )
 
 

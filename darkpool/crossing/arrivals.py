@@ -141,7 +141,7 @@ class Arrivals:
             except BrokenExecutor:
                 deaths += 1
                 if deaths > RESTARTS_MAX:
-                    raise WorkersKeepDying(len(self._running)) from None
+                    raise WorkersKeepDying(len(self._running), RESTARTS_MAX) from None
                 self._restart()
                 continue
             deaths = 0
@@ -167,11 +167,11 @@ class Arrivals:
         """What a worker will have done; it failed already where all workers are dead.
 
         A pool whose workers die while another is being started has closed the pipes that this one
-        was to inherit.
+        was to inherit: spawning it then fails with OSError or ValueError.
         """
         try:
             return self._executor.submit(_compute, place, index)
-        except (BrokenExecutor, OSError) as error:
+        except (BrokenExecutor, OSError, ValueError) as error:
             dead: Future[None] = Future()
             dead.set_exception(BrokenExecutor(str(error)))
             return dead

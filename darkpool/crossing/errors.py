@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from darkpool.crossing.arrivals import RESTARTS_MAX
 from darkpool.errors import BadInput, CheckFailed
 
 
@@ -19,8 +18,8 @@ class InvalidBook(BadInput):
 class WorkersKeepDying(CheckFailed):
     """Workers died again and again without finishing anything (was memory short?)."""
 
-    def __init__(self, intents: int) -> None:
-        message = f"workers: expected results of {intents} intents, got {RESTARTS_MAX} deaths"
+    def __init__(self, intents: int, deaths: int) -> None:
+        message = f"workers: expected results of {intents} intents, got {deaths} deaths"
         super().__init__(message)
         self.intents = intents
 

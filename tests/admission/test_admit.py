@@ -8,7 +8,7 @@ import pytest
 from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.messages import SealedIntent
-from crypto.threshold.opening import OpeningContext, SealedVector, seal_openings, seal_vector
+from crypto.threshold.knowledge import KnowledgeContext, SealedVector, seal_proofs, seal_vector
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.client.sealing import seal_order
@@ -296,14 +296,14 @@ def mallory(venue: Venue, ciphertext: Ciphertext) -> SealedSubmission:
         material.committee,
         np.zeros(ring.degree, dtype=np.int64),
         b"\6" * 32,
-        OpeningContext.of(sealed, domain),
+        KnowledgeContext.of(sealed, domain),
     )
-    vector = SealedVector(ciphertext, own.openings)
+    vector = SealedVector(ciphertext, own.proofs)
     return SealedSubmission(
         sealed,
         sign(sealed.digest(domain), key(2)),
         to_wire(ciphertext),
-        seal_openings(material, vector, sealed, domain),
+        seal_proofs(material, vector, sealed, domain),
     )
 
 
@@ -347,7 +347,7 @@ class Broken:
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def check_opening(self, *_sent: Any) -> Any:
+    def check_proof(self, *_sent: Any) -> Any:
         raise RuntimeError("no")
 
 

@@ -13,7 +13,7 @@ from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.slots import column_element, rotation_element
 from crypto.signing.ecdsa import sign
-from crypto.threshold.opening import OpeningContext, ShareOpenings, seal_openings, seal_vector
+from crypto.threshold.knowledge import KeyperProof, KnowledgeContext, seal_proofs, seal_vector
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import KnowledgeNotProven
 from tests.admission.test_admit import key, mallory, parsed, refused, submit
@@ -58,11 +58,11 @@ def test_a_crafted_ciphertext_is_refused(
     refused(venue.admission(), mallory(venue, crafted), KnowledgeNotProven)
 
 
-def sealed_twice(venue: Venue) -> tuple[SealedSubmission, list[tuple[ShareOpenings, ...]]]:
+def sealed_twice(venue: Venue) -> tuple[SealedSubmission, list[tuple[KeyperProof, ...]]]:
     """An intent of Mallory's, and openings of its own vector and of three others."""
     material, domain = venue.terms.material, venue.terms.domain
     base = submit(venue, 2).sealed
-    context = OpeningContext.of(base, domain)
+    context = KnowledgeContext.of(base, domain)
     vectors = [
         seal_vector(
             material.order_keys.public,
@@ -76,13 +76,13 @@ def sealed_twice(venue: Venue) -> tuple[SealedSubmission, list[tuple[ShareOpenin
     sealed = replace(base, ciphertext_digest=vectors[0].ciphertext.digest())
     signature = sign(sealed.digest(domain), key(2))
     wire = to_wire(vectors[0].ciphertext)
-    envelopes = seal_openings(material, vectors[0], sealed, domain)
+    envelopes = seal_proofs(material, vectors[0], sealed, domain)
     submission = SealedSubmission(sealed, signature, wire, envelopes)
-    return submission, [vector.openings for vector in vectors]
+    return submission, [vector.proofs for vector in vectors]
 
 
 def with_openings(
-    venue: Venue, submission: SealedSubmission, openings: list[ShareOpenings]
+    venue: Venue, submission: SealedSubmission, openings: list[KeyperProof]
 ) -> SealedSubmission:
     material, domain = venue.terms.material, venue.terms.domain
     vector = seal_vector(
@@ -90,10 +90,10 @@ def with_openings(
         material.committee,
         np.zeros(RING.degree, dtype=np.int64),
         bytes(32),
-        OpeningContext.of(submission.sealed, domain),
+        KnowledgeContext.of(submission.sealed, domain),
     )
-    told = replace(vector, openings=tuple(openings))
-    return replace(submission, envelopes=seal_openings(material, told, submission.sealed, domain))
+    told = replace(vector, proofs=tuple(openings))
+    return replace(submission, envelopes=seal_proofs(material, told, submission.sealed, domain))
 
 
 @pytest.mark.parametrize("size", [3, 4])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.bfv.ciphertext import from_wire
-from crypto.errors import OpeningMismatch
+from crypto.errors import SealingMismatch
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, commitment
@@ -149,7 +149,7 @@ def test_an_opening_file_proves_the_order(venue: Venue) -> None:
 def test_an_opening_of_another_order_proves_nothing(venue: Venue, field: str, value: Any) -> None:
     sealed = seal(venue)
     intent = replace(sealed.opening.intent, **{field: value})
-    with pytest.raises(OpeningMismatch):
+    with pytest.raises(SealingMismatch):
         verify(venue, replace(sealed.opening, intent=intent), sealed)
 
 
@@ -165,7 +165,7 @@ def test_an_opening_of_another_order_proves_nothing(venue: Venue, field: str, va
 )
 def test_an_opening_under_other_terms_proves_nothing(venue: Venue, changes: dict[str, Any]) -> None:
     sealed = seal(venue)
-    with pytest.raises(OpeningMismatch):
+    with pytest.raises(SealingMismatch):
         verify(venue, replace(sealed.opening, **changes), sealed)
 
 
@@ -173,7 +173,7 @@ def test_a_buy_on_another_grid_proves_nothing(venue: Venue) -> None:
     """What a sell does not supply ends before its limit; what a buy does not, with the grid."""
     sealed = seal(venue, BUY_7)
     verify(venue, sealed.opening, sealed)
-    with pytest.raises(OpeningMismatch, match="sealed again"):
+    with pytest.raises(SealingMismatch, match="sealed again"):
         verify(venue, replace(sealed.opening, ticks=99), sealed)
 
 
@@ -186,7 +186,7 @@ def test_a_commitment_to_another_order_than_the_sealed_one_is_found_out(venue: V
         sealed=replace(sealed.submission.sealed, commitment=commitment(intent, venue.terms.domain)),
     )
     opening = replace(sealed.opening, intent=intent)
-    with pytest.raises(OpeningMismatch, match="sealed again"):
+    with pytest.raises(SealingMismatch, match="sealed again"):
         verify(venue, opening, replace(sealed, submission=lying))
 
 

@@ -37,7 +37,7 @@ from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import ClosedBatch, LimitOrder
-from darkpool.protocol.keyper import CheckedOpening
+from darkpool.protocol.keyper import CheckedProof
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
@@ -203,11 +203,11 @@ received: list[bytes] = []
 class Recording(Keyper):
     """Keeps every message that reaches a keyper, and every answer."""
 
-    def check_opening(
+    def check_proof(
         self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> CheckedOpening:
+    ) -> CheckedProof:
         received.extend([pickle.dumps(sealed), ciphertext.words.tobytes(), envelope])
-        return super().check_opening(sealed, ciphertext, envelope)
+        return super().check_proof(sealed, ciphertext, envelope)
 
     def certify(
         self,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto.errors import OpeningMismatch
+from crypto.errors import SealingMismatch
 from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
@@ -138,7 +138,7 @@ def test_every_opening_opens_its_own_intent_and_no_other(done: Run) -> None:
         assert disclosed.instrument == order.instrument
         filled = [fill.size for fill in done.result.fills if fill.row == order.row]
         assert disclosed.filled == sum(filled)
-        with pytest.raises(OpeningMismatch):
+        with pytest.raises(SealingMismatch):
             disclose(done.record, (order.row + 1) % len(done.orders), text)
 
 
