@@ -26,6 +26,7 @@ from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
+from darkpool.auction.books import Books
 
 from benchmarks.committees import GRID, INSTRUMENT, Bench, start
 from benchmarks.machine import write_result
@@ -35,7 +36,6 @@ from crypto.ring.params import STANDARD
 from crypto.signing.ecdsa import address_of, sign
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction.books import Books
 from darkpool.client.sealing import seal_order
 from darkpool.clock import SystemClock
 from darkpool.crossing.arrivals import Arrivals

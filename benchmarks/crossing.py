@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from darkpool.crossing.comparison import TakeMask
 
 from benchmarks.committees import Bench, start
 from benchmarks.machine import show_result
@@ -34,7 +35,6 @@ from crypto.threshold.masks import DrawnMask
 from darkpool.committee.masks import AttestedMask
 from darkpool.committee.session import Session
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
-from darkpool.crossing.comparison import TakeMask
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, _Price
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.crossing.shape import ShapeCheck

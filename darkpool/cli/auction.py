@@ -161,7 +161,7 @@ def auction(
     from darkpool.auction.terms import VenueTerms
     from darkpool.cli.tables import auction_document, exact_json, output, print_auction, progress
     from darkpool.protocol.terms import Pricing
-    from darkpool.simulation.venue import Places, run_orders
+    from darkpool.simulation.venue import Places, VenueSetting, run_orders
     from darkpool.units import identifier
     from darkpool.wargames.intruders import draw_intruders
 
@@ -173,10 +173,7 @@ def auction(
         result = run_orders(
             read,
             terms,
-            STANDARD,
-            lambda: _chain(chain, key),
-            Places(record, openings),
-            shown,
+            VenueSetting(STANDARD, lambda: _chain(chain, key), Places(record, openings), shown),
             intruders,
         )
     if as_json:

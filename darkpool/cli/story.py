@@ -35,7 +35,7 @@ from darkpool.record.reader import Record
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import GRID, SEED_MAX, generated_orders, verify_twin
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import (
     PriceUnits,
     price_decimal,
@@ -79,7 +79,9 @@ def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
             directory = Path(folder) / "record"
         _tell_orders(console, orders, seed)
         with progress() as shown:
-            result = run_orders(orders, _TERMS, STANDARD, Chain.embedded, Places(directory), shown)
+            result = run_orders(
+                orders, _TERMS, VenueSetting(STANDARD, Chain.embedded, Places(directory), shown)
+            )
         record = Record.load(directory)
         _tell_sealing(console, record)
         _tell_openings(console, record)

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Committed, Shortfall, count_committed
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import AccountId, Cash, Lots, Side
 from tests.support.one_unit import ANN, AUCTIONS, BOB, CID, MARGIN, ONE, SPECIFICATION, funded
 
