@@ -216,6 +216,7 @@ class Keyper:
         self._secrets.require_epoch(draw.epoch)
         self._store.finish_mask(draw.epoch, draw.number, digest, len(mask.order))
         self._preparations.pop(mask_context(draw.epoch, draw.number), None)
+        self._work.forget_contributions()
         return sign(mask_attestation_digest(self._domain, digest), self._signing_key)
 
     def sign_transcript(self, context: bytes, terms: bytes) -> bytes:

@@ -64,3 +64,7 @@ class ShareWork:
                 self._contributions.clear()
             self._contributions[key] = contribute(material, draw, share, seed)
         return self._contributions[key]
+
+    def forget_contributions(self) -> None:
+        """Keep no contribution any longer: those of one large mask are hundreds of megabytes."""
+        self._contributions.clear()
