@@ -12,7 +12,6 @@ from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot, instrument_id
 from crypto.threshold.keys import PublicMaterial, deal
 from crypto.threshold.replicated import Committee
-from crypto.threshold.revealing import Revealed
 from darkpool.clock import SystemClock
 from darkpool.committee.committee import LocalCommittee
 from darkpool.committee.session import Session
@@ -52,7 +51,7 @@ class Bench:
             self.committee.addresses,
         )
 
-    def begin(self, interval: Interval) -> tuple[Session, list[Revealed]]:
+    def begin(self, interval: Interval) -> Session:
         """Make the root of an empty batch final and open its auction."""
         terms = self.terms(interval, CLOSED_MS)
         for keyper in self.committee.keypers:
@@ -61,8 +60,7 @@ class Bench:
         root = merkle_root([])
         self.committee.sign_batch_root(BatchRoot(interval, root, 0), ClosedBatch((), ()))
         self.final_roots[interval] = root
-        opened: list[Revealed] = []
-        return self.committee.begin_auction(interval, opened.append), opened
+        return self.committee.begin_auction(interval, lambda _revealed: None)
 
 
 def start(directory: Path) -> Bench:

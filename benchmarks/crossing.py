@@ -2,26 +2,26 @@
 
 Everything from the aggregated ciphertexts on, the four local keypers' decryption shares included.
 They compute each share once between them, which on machines of their own they would do at the same
-time. Every book is crossed with the cap check and, in the same run, without it; the shape check,
-which comes before, is timed by itself. The plain twin crosses the same book; the ratio is the
-overhead of encryption.
+time. The comparison that finds the price is made once more with and without cap lanes; the
+difference is what the cap check costs. The shape check, which comes before, is timed by itself. The
+plain twin crosses the same book; the ratio is the overhead of encryption. Memory holds one book at
+a time, with all that is computed of it on arrival, and its masks.
 """
 
-import resource
 import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.committees import Bench, start
-from benchmarks.machine import show_result
+from benchmarks.machine import Arguments, argument_parser, peak_memory_mib
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import Lanes, LaneShape
+from crypto.circuits.comparison import BITS_LEVEL, Comparator
 from crypto.circuits.curves import intent_vector
 from crypto.circuits.offset_lanes import OffsetLayout
 from crypto.circuits.packing import arranged
@@ -31,11 +31,12 @@ from crypto.circuits.wellformed import WORDS, shape_words
 from crypto.ring.params import STANDARD
 from crypto.ring.ring import Words
 from crypto.threshold.masks import DrawnMask
+from crypto.threshold.revealing import masked, selected
 from darkpool.committee.masks import AttestedMask
 from darkpool.committee.session import Session
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.crossing.comparison import TakeMask
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, _Price
+from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.units import Interval, Lots
@@ -55,21 +56,19 @@ class Run:
     arrival_s: float
     shape_s: float
     crossing_s: float
-    without_caps_s: float
+    cap_check_s: float
     with_offsets_s: float
     twin_s: float
 
 
-class WithoutCaps(EncryptedCrossing):
-    """A crossing that believes every size: the difference is what the cap check costs."""
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A book with what is computed on arrival: `shape` is each intent's `shape_words`."""
 
-    def _price_group(self, members: list[int], books: Sequence[SealedBook]) -> dict[int, _Price]:
-        layout = PriceLayout(self._parameters, self._ticks, (0,) * len(members))
-        lanes = price_lanes(self._order, layout, [books[k].sized() for k in members])
-        none = np.array([], dtype=np.int64)
-        bits = self._compare("price lanes 0", lanes, layout.shape, none)
-        prices = self._prices(0, layout, bits, self._crossing(0, layout, bits))
-        return {members[i]: price for i, price in prices.items()}
+    book: Book
+    intents: SealedBook
+    shape: Words
+    arrival_s: float
 
 
 def random_book(generator: np.random.Generator) -> Book:
@@ -86,77 +85,98 @@ def with_minima(book: Book, generator: np.random.Generator) -> Book:
     return replace(book, minimums=np.where(offset, generator.integers(1, book.sizes + 1), 0))
 
 
-def _sealed(bench: Bench, book: Book) -> tuple[SealedBook, Words, float]:
-    """Seal a book and do what is done on arrival; with the seconds of the latter."""
-    sealed_book, words = SealedBook(bench.order), np.empty(WORDS_SHAPE, dtype=np.uint64)
+def sealed(bench: Bench, book: Book) -> Sealed:
+    """Seal a book and do what is done on arrival."""
+    intents, shape = SealedBook(bench.order), np.empty(WORDS_SHAPE, dtype=np.uint64)
     minimums = np.zeros(INTENTS, dtype=np.int64) if book.minimums is None else book.minimums
     arrival_s = 0.0
     columns = np.stack([book.sides, book.sizes, book.limits, minimums], axis=1).tolist()
     for index, order in enumerate(columns):
         vector = intent_vector(STANDARD.order, TICKS, *order)
-        sealed = encrypt_slots(bench.material.order.public, vector, secrets.token_bytes(32))
+        ciphertext = encrypt_slots(bench.material.order.public, vector, secrets.token_bytes(32))
         begin = time.perf_counter()
-        words[index] = shape_words(bench.order, sealed)
-        moved = arranged(bench.order, sealed, index)
-        sealed_book.add(sealed, moved, Lots(CAP), offset=order[3] > 0)
+        shape[index] = shape_words(bench.order, ciphertext)
+        moved = arranged(bench.order, ciphertext, index)
+        intents.add(ciphertext, moved, Lots(CAP), offset=order[3] > 0)
         arrival_s += time.perf_counter() - begin
-    return sealed_book, words, arrival_s
+    return Sealed(book, intents, shape, arrival_s)
 
 
-def _crossed(
-    bench: Bench,
-    interval: Interval,
-    kind: type[EncryptedCrossing],
-    sealed: SealedBook,
-    book: Book,
-    ranks: Lanes,
-) -> tuple[float, float]:
-    """Seconds of the masks and of a crossing, whose result is held against the twin's."""
-    counts, offsets = (0 if kind is WithoutCaps else INTENTS,), (sealed.intents.has_offsets,)
-    begin = time.perf_counter()
-    shapes = [PriceLayout(STANDARD, TICKS, counts, offsets).shape]
-    shapes += [OffsetLayout(STANDARD, (INTENTS,)).shape] * sealed.intents.has_offsets
+def prepared(bench: Bench, offsets: bool) -> list[AttestedMask]:
+    """The masks of a crossing, in the order of their use."""
+    shapes = [PriceLayout(STANDARD, TICKS, (INTENTS,), (offsets,)).shape]
+    shapes += [OffsetLayout(STANDARD, (INTENTS,)).shape] * offsets
     shapes.append(RationLayout(STANDARD, (INTENTS,), (0,)).shape)
-    masks = [bench.committee.prepare_mask(shape) for shape in shapes]
-    masks_s = time.perf_counter() - begin
-    session, _ = bench.begin(interval)
+    return [bench.committee.prepare_mask(shape) for shape in shapes]
+
+
+def crossed(
+    bench: Bench, session: Session, arrived: Sealed, ranks: Lanes, masks: list[AttestedMask]
+) -> float:
+    """Seconds of a crossing, whose result is held against the twin's."""
     take = _taking(bench, session, masks)
-    crossing = kind(
+    crossing = EncryptedCrossing(
         STANDARD, bench.order, bench.comparison, session, take, TICKS, None, no_exclusion
     )
     begin = time.perf_counter()
-    (crossed,) = crossing.cross([sealed], [ranks])
+    (cross,) = crossing.cross([arrived.intents], [ranks])
     seconds = time.perf_counter() - begin
-    require_equal(crossed, clear_uniform(book, ranks), book)
-    return masks_s, seconds
+    require_equal(cross, clear_uniform(arrived.book, ranks), arrived.book)
+    return seconds
+
+
+def price_bits(
+    bench: Bench, session: Session, arrived: Sealed, layout: PriceLayout, attested: AttestedMask
+) -> float:
+    """Seconds to the bits that prices follow from, and to those of cap lanes, if there are any."""
+    mask = bench.committee.consume_mask(attested, session.context)
+    bounded = np.zeros(layout.shape.lanes, dtype=np.bool_)
+    bounded[layout.cap_lanes(0).reshape(-1)] = True
+    begin = time.perf_counter()
+    lanes = price_lanes(bench.order, layout, [arrived.intents.sized()])
+    opened = [
+        session.open(f"price lanes {part}", masked(bench.order, lane, mask, part))
+        for part, lane in enumerate(lanes)
+    ]
+    values = layout.shape.from_order(np.stack(opened))
+    bits = Comparator(bench.comparison).compare(mask, values, bounded)
+    if bounded.any():
+        keep = layout.shape.first_block(bounded.astype(np.int64)) == 1
+        session.open("cap bits", selected(bench.comparison, bits, keep, BITS_LEVEL))
+    return time.perf_counter() - begin
 
 
 def auction(bench: Bench, interval: Interval, generator: np.random.Generator) -> Run:
-    """Seal, gather and cross one random book, and hold the result against the twin's."""
+    """Seal, gather and cross one random book, and hold the result against the twin's.
+
+    The same orders, a third of them with minima, are crossed in the interval after it.
+    """
     book = random_book(generator)
-    sealed, words, arrival_s = _sealed(bench, book)
     ranks = generator.permutation(INTENTS)
     begin = time.perf_counter()
     clear_uniform(book, ranks)
     twin_s = time.perf_counter() - begin
-    shape_s = _check_shapes(bench, interval, words)
-    mixed = with_minima(book, generator)
-    runs = (
-        (EncryptedCrossing, sealed, book),
-        (WithoutCaps, sealed, book),
-        (EncryptedCrossing, _sealed(bench, mixed)[0], mixed),
+    begin = time.perf_counter()
+    masks = prepared(bench, offsets=False)
+    masks_s = time.perf_counter() - begin
+    layouts = [PriceLayout(STANDARD, TICKS, counts) for counts in ((INTENTS,), (0,))]
+    more = [bench.committee.prepare_mask(layout.shape) for layout in layouts]
+    session, arrived = bench.begin(interval), sealed(bench, book)
+    arrival_s, shape_s = arrived.arrival_s, check_shapes(bench, session, arrived.shape)
+    crossing_s = crossed(bench, session, arrived, ranks, masks)
+    with_s, without_s = (
+        price_bits(bench, session, arrived, layout, mask)
+        for layout, mask in zip(layouts, more, strict=True)
     )
-    times = [
-        _crossed(bench, Interval(interval + number), *run, ranks)
-        for number, run in enumerate(runs, start=1)
-    ]
-    masks_s, (crossing_s, without_s, offsets_s) = times[0][0], [taken for _, taken in times]
-    return Run(masks_s, arrival_s, shape_s, crossing_s, without_s, offsets_s, twin_s)
+    del arrived, more
+    masks, mixed = prepared(bench, offsets=True), with_minima(book, generator)
+    session = bench.begin(Interval(interval + 1))
+    offsets_s = crossed(bench, session, sealed(bench, mixed), ranks, masks)
+    return Run(masks_s, arrival_s, shape_s, crossing_s, with_s - without_s, offsets_s, twin_s)
 
 
-def _check_shapes(bench: Bench, interval: Interval, words: Words) -> float:
+def check_shapes(bench: Bench, session: Session, words: Words) -> float:
     """Seconds from the final batch to the end of its shape check."""
-    session, _ = bench.begin(interval)
     begin = time.perf_counter()
     rows = range(INTENTS)
     beacon = secrets.token_bytes(32)
@@ -197,39 +217,38 @@ def require_equal(crossed: EncryptedCross | None, twin: object, book: Book) -> N
 
 def main() -> None:
     """Run auctions in one process, the first to warm up, and write the result."""
+    arguments = argument_parser(__doc__).parse_args(namespace=Arguments())
     generator = np.random.default_rng(1)
     runs = []
     with tempfile.TemporaryDirectory() as directory:
         bench = start(Path(directory))
         for number in range(RUNS + 1):
-            run = auction(bench, Interval(4 * number + 1), generator)
+            run = auction(bench, Interval(2 * number + 1), generator)
             print(f"{'warm-up' if number == 0 else f'run {number}'}: {run}", flush=True)
             runs.append(run)
-    measured = runs[1:]
-    crossing_s = statistics.median(run.crossing_s for run in measured)
-    without_s = statistics.median(run.without_caps_s for run in measured)
-    offsets_s = statistics.median(run.with_offsets_s for run in measured)
-    twin_s = statistics.median(run.twin_s for run in measured)
+    samples: dict[str, list[float]] = {
+        field.name: [getattr(run, field.name) for run in runs[1:]] for field in fields(Run)
+    }
+    median = {name: statistics.median(taken) for name, taken in samples.items()}
+    crossing_s, caps_s = median["crossing_s"], median["cap_check_s"]
     figures = {
         "intents": INTENTS,
         "ticks": TICKS,
         "keypers": 4,
         "crossing_s": round(crossing_s, 3),
-        "without_cap_check_s": round(without_s, 3),
-        "cap_check_adds_percent": round(100 * (crossing_s / without_s - 1), 1),
-        "with_offset_orders_s": round(offsets_s, 3),
-        "offset_orders_add_percent": round(100 * (offsets_s / crossing_s - 1), 1),
-        "shape_check_before_it_s": round(statistics.median(run.shape_s for run in measured), 3),
+        "cap_check_s": round(caps_s, 3),
+        "cap_check_adds_percent": round(100 * caps_s / (crossing_s - caps_s), 1),
+        "with_offset_orders_s": round(median["with_offsets_s"], 3),
+        "offset_orders_add_percent": round(100 * (median["with_offsets_s"] / crossing_s - 1), 1),
+        "shape_check_before_it_s": round(median["shape_s"], 3),
         "crossing_cold_s": round(runs[0].crossing_s, 3),
-        "arrival_ms_an_intent": round(
-            1e3 * statistics.median(run.arrival_s for run in measured) / INTENTS, 2
-        ),
-        "masks_off_line_s": round(statistics.median(run.masks_s for run in measured), 1),
-        "twin_us": round(1e6 * twin_s, 1),
-        "overhead_of_encryption": round(crossing_s / twin_s),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "arrival_ms_an_intent": round(1e3 * median["arrival_s"] / INTENTS, 2),
+        "masks_off_line_s": round(median["masks_s"], 1),
+        "twin_us": round(1e6 * median["twin_s"], 1),
+        "overhead_of_encryption": round(crossing_s / median["twin_s"]),
+        "peak_memory_mib": peak_memory_mib(),
     }
-    show_result("crossing", figures)
+    arguments.write("crossing", figures, samples)
 
 
 if __name__ == "__main__":
