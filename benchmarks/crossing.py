@@ -126,14 +126,16 @@ def crossed(
 
 
 def price_bits(
-    bench: Bench, session: Session, arrived: Sealed, layout: PriceLayout, attested: AttestedMask
+    bench: Bench, session: Session, intents: SealedBook, counts: tuple[int, ...]
 ) -> float:
-    """Seconds to the bits that prices follow from, and to those of cap lanes, if there are any."""
+    """Seconds to the bits that prices follow from; `counts` are the intents with cap lanes."""
+    layout = PriceLayout(STANDARD, TICKS, counts)
+    attested = bench.committee.prepare_mask(layout.shape)
     mask = bench.committee.consume_mask(attested, session.context)
     bounded = np.zeros(layout.shape.lanes, dtype=np.bool_)
     bounded[layout.cap_lanes(0).reshape(-1)] = True
     begin = time.perf_counter()
-    lanes = price_lanes(bench.order, layout, [arrived.intents.sized()])
+    lanes = price_lanes(bench.order, layout, [intents.sized()])
     opened = [
         session.open(f"price lanes {part}", masked(bench.order, lane, mask, part))
         for part, lane in enumerate(lanes)
@@ -159,20 +161,18 @@ def auction(bench: Bench, interval: Interval, generator: np.random.Generator) ->
     begin = time.perf_counter()
     masks = prepared(bench, offsets=False)
     masks_s = time.perf_counter() - begin
-    layouts = [PriceLayout(STANDARD, TICKS, counts) for counts in ((INTENTS,), (0,))]
-    more = [bench.committee.prepare_mask(layout.shape) for layout in layouts]
     session, arrived = bench.begin(interval), sealed(bench, book)
     arrival_s, shape_s = arrived.arrival_s, check_shapes(bench, session, arrived.shape)
     crossing_s = crossed(bench, session, arrived, ranks, masks)
-    with_s, without_s = (
-        price_bits(bench, session, arrived, layout, mask)
-        for layout, mask in zip(layouts, more, strict=True)
-    )
-    del arrived, more
+    intents = arrived.intents
+    del arrived
+    caps_s = price_bits(bench, session, intents, (INTENTS,))
+    caps_s -= price_bits(bench, session, intents, (0,))
+    del intents
     masks, mixed = prepared(bench, offsets=True), with_minima(book, generator)
     session = bench.begin(Interval(interval + 1))
     offsets_s = crossed(bench, session, sealed(bench, mixed), ranks, masks)
-    return Run(masks_s, arrival_s, shape_s, crossing_s, with_s - without_s, offsets_s, twin_s)
+    return Run(masks_s, arrival_s, shape_s, crossing_s, caps_s, offsets_s, twin_s)
 
 
 def check_shapes(bench: Bench, session: Session, words: Words) -> float:
