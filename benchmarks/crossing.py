@@ -27,13 +27,14 @@ from crypto.circuits.offset_lanes import OffsetLayout
 from crypto.circuits.packing import arranged
 from crypto.circuits.price_lanes import PriceLayout, price_lanes
 from crypto.circuits.rationing import RationLayout
-from crypto.circuits.wellformed import WORDS, shape_words
+from crypto.circuits.wellformed import shape_words
 from crypto.ring.params import STANDARD
 from crypto.ring.ring import Words
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.revealing import masked, selected
 from darkpool.committee.masks import AttestedMask
 from darkpool.committee.session import Session
+from darkpool.crossing.arrivals import ArrivalFiles
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.crossing.comparison import TakeMask
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
@@ -45,7 +46,6 @@ INTENTS = 1000
 TICKS = 1024
 CAP = 100
 RUNS = 3
-WORDS_SHAPE = (INTENTS, WORDS, len(STANDARD.order.data_primes), STANDARD.order.degree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ def with_minima(book: Book, generator: np.random.Generator) -> Book:
     return replace(book, minimums=np.where(offset, generator.integers(1, book.sizes + 1), 0))
 
 
-def sealed(bench: Bench, book: Book) -> Sealed:
+def sealed(bench: Bench, files: ArrivalFiles, book: Book) -> Sealed:
     """Seal a book and do what is done on arrival."""
-    intents, shape = SealedBook(bench.order), np.empty(WORDS_SHAPE, dtype=np.uint64)
+    intents, shape, packing = SealedBook(bench.order), files.shape(), files.packing()
     minimums = np.zeros(INTENTS, dtype=np.int64) if book.minimums is None else book.minimums
     arrival_s = 0.0
     columns = np.stack([book.sides, book.sizes, book.limits, minimums], axis=1).tolist()
@@ -96,8 +96,8 @@ def sealed(bench: Bench, book: Book) -> Sealed:
         ciphertext = encrypt_slots(bench.material.order.public, vector, secrets.token_bytes(32))
         begin = time.perf_counter()
         shape[index] = shape_words(bench.order, ciphertext)
-        moved = arranged(bench.order, ciphertext, index)
-        intents.add(ciphertext, moved, Lots(CAP), offset=order[3] > 0)
+        packing[index] = arranged(bench.order, ciphertext, index)
+        intents.add(ciphertext, packing[index], Lots(CAP), offset=order[3] > 0)
         arrival_s += time.perf_counter() - begin
     return Sealed(book, intents, shape, arrival_s)
 
@@ -148,7 +148,9 @@ def price_bits(
     return time.perf_counter() - begin
 
 
-def auction(bench: Bench, interval: Interval, generator: np.random.Generator) -> Run:
+def auction(
+    bench: Bench, files: ArrivalFiles, interval: Interval, generator: np.random.Generator
+) -> Run:
     """Seal, gather and cross one random book, and hold the result against the twin's.
 
     The same orders, a third of them with minima, are crossed in the interval after it.
@@ -161,8 +163,9 @@ def auction(bench: Bench, interval: Interval, generator: np.random.Generator) ->
     begin = time.perf_counter()
     masks = prepared(bench, offsets=False)
     masks_s = time.perf_counter() - begin
-    session, arrived = bench.begin(interval), sealed(bench, book)
+    session, arrived = bench.begin(interval), sealed(bench, files, book)
     arrival_s, shape_s = arrived.arrival_s, check_shapes(bench, session, arrived.shape)
+    files.forget_products()
     crossing_s = crossed(bench, session, arrived, ranks, masks)
     intents = arrived.intents
     del arrived
@@ -171,7 +174,7 @@ def auction(bench: Bench, interval: Interval, generator: np.random.Generator) ->
     del intents
     masks, mixed = prepared(bench, offsets=True), with_minima(book, generator)
     session = bench.begin(Interval(interval + 1))
-    offsets_s = crossed(bench, session, sealed(bench, mixed), ranks, masks)
+    offsets_s = crossed(bench, session, sealed(bench, files, mixed), ranks, masks)
     return Run(masks_s, arrival_s, shape_s, crossing_s, caps_s, offsets_s, twin_s)
 
 
@@ -222,8 +225,9 @@ def main() -> None:
     runs = []
     with tempfile.TemporaryDirectory() as directory:
         bench = start(Path(directory))
+        files = ArrivalFiles(Path(directory), STANDARD.order, INTENTS)
         for number in range(RUNS + 1):
-            run = auction(bench, Interval(2 * number + 1), generator)
+            run = auction(bench, files, Interval(2 * number + 1), generator)
             print(f"{'warm-up' if number == 0 else f'run {number}'}: {run}", flush=True)
             runs.append(run)
     samples: dict[str, list[float]] = {

@@ -200,6 +200,7 @@ def _check_shapes(
         engine.order, session, ticks, shapes, books.rows(), books.offsets(), beacon.value
     )
     books.reject(Fault.SHAPE, check.malformed(books.members()))
+    engine.arrivals.forget_products()
 
 
 def _cross(
