@@ -34,7 +34,7 @@ def main() -> None:
         mask = bench.committee.prepare_mask(shape).mask
         mask_s = time.perf_counter() - begin
         row, taken = {"mask_off_line_s": round(mask_s, 2)}, {"mask_off_line_s": [mask_s]}
-        opened = generator.integers(0, STANDARD.order.plain_modulus, lanes)
+        opened = generator.integers(0, STANDARD.order_ring.plain_modulus, lanes)
         for name, kind in (("sign", False), ("bounded", True)):
             bounded = np.full(lanes, kind)
             times_s = []

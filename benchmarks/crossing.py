@@ -23,7 +23,7 @@ from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import Lanes, LaneShape
 from crypto.circuits.comparison import BITS_LEVEL, Comparator
 from crypto.circuits.curves import intent_vector
-from crypto.circuits.offset_lanes import OffsetLayout
+from crypto.circuits.minimum_fill_lanes import MinimumFillLayout
 from crypto.circuits.packing import arranged
 from crypto.circuits.price_lanes import PriceLayout, price_lanes
 from crypto.circuits.rationing import RationLayout
@@ -57,7 +57,7 @@ class Run:
     shape_s: float
     crossing_s: float
     cap_check_s: float
-    with_offsets_s: float
+    with_minimum_fills_s: float
     twin_s: float
 
 
@@ -81,31 +81,37 @@ def random_book(generator: np.random.Generator) -> Book:
 
 def with_minima(book: Book, generator: np.random.Generator) -> Book:
     """The same orders, about a third of them with a minimum of up to their size."""
-    offset = generator.integers(0, 3, INTENTS) == 0
-    return replace(book, minimums=np.where(offset, generator.integers(1, book.sizes + 1), 0))
+    minimum_fill = generator.integers(0, 3, INTENTS) == 0
+    return replace(book, minimums=np.where(minimum_fill, generator.integers(1, book.sizes + 1), 0))
+
+
+def minimums_of(book: Book) -> Lanes:
+    """Minimum of each order, 0 for plain ones."""
+    return np.zeros(INTENTS, dtype=np.int64) if book.minimums is None else book.minimums
 
 
 def sealed(bench: Bench, files: ArrivalFiles, book: Book) -> Sealed:
     """Seal a book and do what is done on arrival."""
     intents, shape, packing = SealedBook(bench.order), files.shape(), files.packing()
-    minimums = np.zeros(INTENTS, dtype=np.int64) if book.minimums is None else book.minimums
     arrival_s = 0.0
-    columns = np.stack([book.sides, book.sizes, book.limits, minimums], axis=1).tolist()
-    for index, order in enumerate(columns):
-        vector = intent_vector(STANDARD.order, TICKS, *order)
-        ciphertext = encrypt_slots(bench.material.order.public, vector, secrets.token_bytes(32))
+    columns = [book.sides, book.sizes, book.limits, minimums_of(book)]
+    for index, order in enumerate(np.stack(columns, axis=1).tolist()):
+        vector = intent_vector(STANDARD.order_ring, TICKS, *order)
+        ciphertext = encrypt_slots(
+            bench.material.order_keys.public, vector, secrets.token_bytes(32)
+        )
         begin = time.perf_counter()
         shape[index] = shape_words(bench.order, ciphertext)
         packing[index] = arranged(bench.order, ciphertext, index)
-        intents.add(ciphertext, packing[index], Lots(CAP), offset=order[3] > 0)
+        intents.add(ciphertext, packing[index], Lots(CAP), minimum_fill=order[3] > 0)
         arrival_s += time.perf_counter() - begin
     return Sealed(book, intents, shape, arrival_s)
 
 
-def prepared(bench: Bench, offsets: bool) -> list[AttestedMask]:
+def prepared(bench: Bench, minimum_fills: bool) -> list[AttestedMask]:
     """The masks of a crossing, in the order of their use."""
-    shapes = [PriceLayout(STANDARD, TICKS, (INTENTS,), (offsets,)).shape]
-    shapes += [OffsetLayout(STANDARD, (INTENTS,)).shape] * offsets
+    shapes = [PriceLayout(STANDARD, TICKS, (INTENTS,), (minimum_fills,)).shape]
+    shapes += [MinimumFillLayout(STANDARD, (INTENTS,)).shape] * minimum_fills
     shapes.append(RationLayout(STANDARD, (INTENTS,), (0,)).shape)
     return [bench.committee.prepare_mask(shape) for shape in shapes]
 
@@ -148,6 +154,18 @@ def price_bits(
     return time.perf_counter() - begin
 
 
+def check_shapes(bench: Bench, session: Session, files: ArrivalFiles, arrived: Sealed) -> float:
+    """Seconds from the final batch to the end of its shape check."""
+    begin = time.perf_counter()
+    rows, beacon = range(INTENTS), secrets.token_bytes(32)
+    minimum_fills = [order > 0 for order in minimums_of(arrived.book).tolist()]
+    check = ShapeCheck(bench.order, session, TICKS, arrived.shape, rows, minimum_fills, beacon)
+    if found := check.malformed(rows):
+        raise RuntimeError(f"expected orders, got malformed intents {found}")
+    files.forget_products()
+    return time.perf_counter() - begin
+
+
 def auction(
     bench: Bench, files: ArrivalFiles, interval: Interval, generator: np.random.Generator
 ) -> Run:
@@ -161,32 +179,19 @@ def auction(
     clear_uniform(book, ranks)
     twin_s = time.perf_counter() - begin
     begin = time.perf_counter()
-    masks = prepared(bench, offsets=False)
+    masks = prepared(bench, minimum_fills=False)
     masks_s = time.perf_counter() - begin
     session, arrived = bench.begin(interval), sealed(bench, files, book)
-    arrival_s, shape_s = arrived.arrival_s, check_shapes(bench, session, arrived.shape)
-    files.forget_products()
+    arrival_s, shape_s = arrived.arrival_s, check_shapes(bench, session, files, arrived)
     crossing_s = crossed(bench, session, arrived, ranks, masks)
-    intents = arrived.intents
+    caps_s = price_bits(bench, session, arrived.intents, (INTENTS,))
+    caps_s -= price_bits(bench, session, arrived.intents, (0,))
     del arrived
-    caps_s = price_bits(bench, session, intents, (INTENTS,))
-    caps_s -= price_bits(bench, session, intents, (0,))
-    del intents
-    masks, mixed = prepared(bench, offsets=True), with_minima(book, generator)
-    session = bench.begin(Interval(interval + 1))
-    offsets_s = crossed(bench, session, sealed(bench, files, mixed), ranks, masks)
-    return Run(masks_s, arrival_s, shape_s, crossing_s, caps_s, offsets_s, twin_s)
-
-
-def check_shapes(bench: Bench, session: Session, words: Words) -> float:
-    """Seconds from the final batch to the end of its shape check."""
-    begin = time.perf_counter()
-    rows = range(INTENTS)
-    beacon = secrets.token_bytes(32)
-    check = ShapeCheck(bench.order, session, TICKS, words, rows, [False] * INTENTS, beacon)
-    if found := check.malformed(rows):
-        raise RuntimeError(f"expected orders, got malformed intents {found}")
-    return time.perf_counter() - begin
+    masks, mixed = prepared(bench, minimum_fills=True), with_minima(book, generator)
+    session, arrived = bench.begin(Interval(interval + 1)), sealed(bench, files, mixed)
+    check_shapes(bench, session, files, arrived)
+    minimum_fills_s = crossed(bench, session, arrived, ranks, masks)
+    return Run(masks_s, arrival_s, shape_s, crossing_s, caps_s, minimum_fills_s, twin_s)
 
 
 def _taking(bench: Bench, session: Session, masks: list[AttestedMask]) -> TakeMask:
@@ -225,7 +230,7 @@ def main() -> None:
     runs = []
     with tempfile.TemporaryDirectory() as directory:
         bench = start(Path(directory))
-        files = ArrivalFiles(Path(directory), STANDARD.order, INTENTS)
+        files = ArrivalFiles(Path(directory), STANDARD.order_ring, INTENTS)
         for number in range(RUNS + 1):
             run = auction(bench, files, Interval(2 * number + 1), generator)
             print(f"{'warm-up' if number == 0 else f'run {number}'}: {run}", flush=True)
@@ -242,8 +247,10 @@ def main() -> None:
         "crossing_s": round(crossing_s, 3),
         "cap_check_s": round(caps_s, 3),
         "cap_check_adds_percent": round(100 * caps_s / (crossing_s - caps_s), 1),
-        "with_offset_orders_s": round(median["with_offsets_s"], 3),
-        "offset_orders_add_percent": round(100 * (median["with_offsets_s"] / crossing_s - 1), 1),
+        "with_minimum_fill_orders_s": round(median["with_minimum_fills_s"], 3),
+        "minimum_fill_orders_add_percent": round(
+            100 * (median["with_minimum_fills_s"] / crossing_s - 1), 1
+        ),
         "shape_check_before_it_s": round(median["shape_s"], 3),
         "crossing_cold_s": round(runs[0].crossing_s, 3),
         "arrival_ms_an_intent": round(1e3 * median["arrival_s"] / INTENTS, 2),
