@@ -203,6 +203,7 @@ class LocalKeyper:
         self._secrets.require_epoch(draw.epoch)
         self._store.finish_mask(draw.epoch, draw.number, digest, len(mask.order_ciphertexts))
         self._preparations.pop(mask_context(draw.epoch, draw.number), None)
+        self._work.forget_contributions()
         return self._identity.sign(mask_attestation_digest(self._domain, digest))
 
     def sign_transcript(self, request: TranscriptRequest) -> bytes:

@@ -51,6 +51,11 @@ class _Recent(Generic[Result]):
             raise
         return mine.result()
 
+    def forget(self) -> None:
+        """Keep none of them any longer."""
+        with self._lock:
+            self._results.clear()
+
 
 class ShareWork:
     """What virtual parties compute: pure functions of a share's seed and public data.
@@ -86,3 +91,7 @@ class ShareWork:
         return self._contributions.get(
             (*draw.fields(), share, seed), lambda: contribute(material, draw, share, seed)
         )
+
+    def forget_contributions(self) -> None:
+        """Keep no contribution any longer: those of one large mask are hundreds of megabytes."""
+        self._contributions.forget()

@@ -16,9 +16,11 @@ from crypto.ring.ring import Words
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.messages import SettlementRoot
 from crypto.threshold.attestation import mask_attestation_digest
-from crypto.threshold.masks import Contribution
+from crypto.threshold.keys import PublicMaterial
+from crypto.threshold.masks import Contribution, Draw, contribute
 from crypto.threshold.revealing import OpeningRequest, Revealed, selected
 from darkpool.committee.errors import MaskPreparationFailed
+from darkpool.keyper import share_work
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.protocol.keyper import (
     BatchProposal,
@@ -143,6 +145,26 @@ def test_what_preparation_opens_says_nothing_of_the_lanes_that_stay(
     gone = WIDE.first_block(excess) == 1
     for values in opened[1:-1]:
         assert not values[~gone].any()
+
+
+def test_contributions_are_kept_until_their_mask_is_attested(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[int] = []
+
+    def counted(material: PublicMaterial, draw: Draw, share: int, seed: bytes) -> Contribution:
+        computed.append(share)
+        return contribute(material, draw, share, seed)
+
+    monkeypatch.setattr(share_work, "contribute", counted)
+    number = first_number(lambda n: not excess_of(house, NARROW, n).any())
+    committee = house.committee()
+    start_at(committee, number)
+    committee.prepare_mask(NARROW)
+    assert computed == list(house.material.committee.members)
+    committee.keypers[0].contribution(ContributionRequest(draw_of(NARROW, number), 1))
+    assert computed[-1:] == [1]
+    assert len(computed) == 1 + house.material.committee.size
 
 
 class Altering(LocalKeyper):
