@@ -64,10 +64,10 @@ class Clients:
         made = []
         for number in range(count):
             base = self.submissions[number % len(self.submissions)]
-            words = from_wire(base.ciphertext, STANDARD.order, 4).words.copy()
+            words = from_wire(base.ciphertext, STANDARD.order_ring, 4).words.copy()
             for prime in (0, 1):
-                words[0, prime, secrets.randbelow(STANDARD.order.degree)] ^= np.uint64(1)
-            ciphertext = Ciphertext(STANDARD.order, words % _primes())
+                words[0, prime, secrets.randbelow(STANDARD.order_ring.degree)] ^= np.uint64(1)
+            ciphertext = Ciphertext(STANDARD.order_ring, words % _primes())
             key = secrets.token_bytes(32)
             sealed = replace(
                 base.sealed,
@@ -81,7 +81,7 @@ class Clients:
 
 
 def _primes() -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
-    return np.array(STANDARD.order.data_primes, dtype=np.uint64)[None, :, None]
+    return np.array(STANDARD.order_ring.data_primes, dtype=np.uint64)[None, :, None]
 
 
 def _terms(bench: Bench, interval: int) -> AuctionTerms:
@@ -107,7 +107,7 @@ def _sealed(terms: AuctionTerms, count: int) -> list[SealedSubmission]:
 
 def shape_check(bench: Bench, submissions: Sequence[SealedSubmission]) -> dict[str, float]:
     """Milliseconds of one core for each intent."""
-    ring = STANDARD.order
+    ring = STANDARD.order_ring
     ciphertexts = [from_wire(s.ciphertext, ring, 4) for s in submissions]
     shape_words(bench.order, ciphertexts[0])
     times, words = [], []
@@ -159,7 +159,7 @@ def operators_part(bench: Bench, clients: Clients, minutes: float, state: Path) 
     with ExitStack() as stack:
         register = AdmissionRegister(state / "register.sqlite")
         stack.callback(register.close)
-        keys = bench.material.order
+        keys = bench.material.order_keys
         memory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
         arrivals = stack.enter_context(Arrivals(keys, memory / "arrivals", INTENTS, WORKERS))
         for number in count(1):
@@ -195,10 +195,10 @@ def _interval(
         register.record(sealed, owner, INTENTS)
         books.add(ProvenIntent(sealed, submission.signature, digest, ciphertext, ()))
     books.gather(wait=True)
-    weights = shape_weights(STANDARD.order, secrets.token_bytes(32), INTENTS).tolist()
+    weights = shape_weights(STANDARD.order_ring, secrets.token_bytes(32), INTENTS).tolist()
 
     def summed(combination: int) -> ShapeSum:
-        total = ShapeSum(STANDARD.order)
+        total = ShapeSum(STANDARD.order_ring)
         total.add(arrivals.shape, range(INTENTS), weights[combination])
         return total
 
@@ -213,7 +213,7 @@ def the_whole(bench: Bench, state: Path) -> float:
     terms = _terms(bench, 1_000_000)
     submissions = _sealed(terms, WHOLE)
     register = AdmissionRegister(state / "whole.sqlite")
-    with Arrivals(bench.material.order, state / "whole", WHOLE, WORKERS) as arrivals:
+    with Arrivals(bench.material.order_keys, state / "whole", WHOLE, WORKERS) as arrivals:
         arrivals.start()
         books = Books(bench.order, arrivals, terms.grids)
         admission = Admission(terms, SystemClock(), bench.committee.keypers, register)

@@ -68,8 +68,8 @@ class Bench:
 def start(directory: Path) -> Bench:
     """Deal an epoch and start its four keypers; their stores are in `directory`."""
     material, held = deal(STANDARD, Committee(4, 0))
-    order = Evaluator(material.order.evaluation_keys())
-    comparison = Evaluator(material.comparison.evaluation_keys())
+    order = Evaluator(material.order_keys.evaluation_keys())
+    comparison = Evaluator(material.comparison_keys.evaluation_keys())
     seats = [
         CommitteeSeat(own, secrets.token_bytes(32), directory / f"{own.keyper}.sqlite")
         for own in held

@@ -31,7 +31,7 @@ def main() -> None:
         begin = time.perf_counter()
         mask = bench.committee.prepare_mask(shape).mask
         row: dict[str, float] = {"mask_off_line_s": round(time.perf_counter() - begin, 2)}
-        opened = generator.integers(0, STANDARD.order.plain_modulus, lanes)
+        opened = generator.integers(0, STANDARD.order_ring.plain_modulus, lanes)
         for name, kind in (("sign", False), ("bounded", True)):
             bounded = np.full(lanes, kind)
             times_s = []

@@ -23,7 +23,7 @@ from benchmarks.machine import show_result
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import Lanes, LaneShape
 from crypto.circuits.curves import intent_vector
-from crypto.circuits.offset_lanes import OffsetLayout
+from crypto.circuits.minimum_fill_lanes import MinimumFillLayout
 from crypto.circuits.packing import arranged
 from crypto.circuits.price_lanes import PriceLayout, price_lanes
 from crypto.circuits.rationing import RationLayout
@@ -44,7 +44,7 @@ INTENTS = 1000
 TICKS = 1024
 CAP = 100
 RUNS = 3
-WORDS_SHAPE = (INTENTS, WORDS, len(STANDARD.order.data_primes), STANDARD.order.degree)
+WORDS_SHAPE = (INTENTS, WORDS, len(STANDARD.order_ring.data_primes), STANDARD.order_ring.degree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Run:
     shape_s: float
     crossing_s: float
     without_caps_s: float
-    with_offsets_s: float
+    with_minimum_fills_s: float
     twin_s: float
 
 
@@ -82,8 +82,8 @@ def random_book(generator: np.random.Generator) -> Book:
 
 def with_minima(book: Book, generator: np.random.Generator) -> Book:
     """The same orders, about a third of them with a minimum of up to their size."""
-    offset = generator.integers(0, 3, INTENTS) == 0
-    return replace(book, minimums=np.where(offset, generator.integers(1, book.sizes + 1), 0))
+    minimum_fill = generator.integers(0, 3, INTENTS) == 0
+    return replace(book, minimums=np.where(minimum_fill, generator.integers(1, book.sizes + 1), 0))
 
 
 def _sealed(bench: Bench, book: Book) -> tuple[SealedBook, Words, float]:
@@ -93,12 +93,12 @@ def _sealed(bench: Bench, book: Book) -> tuple[SealedBook, Words, float]:
     arrival_s = 0.0
     columns = np.stack([book.sides, book.sizes, book.limits, minimums], axis=1).tolist()
     for index, order in enumerate(columns):
-        vector = intent_vector(STANDARD.order, TICKS, *order)
-        sealed = encrypt_slots(bench.material.order.public, vector, secrets.token_bytes(32))
+        vector = intent_vector(STANDARD.order_ring, TICKS, *order)
+        sealed = encrypt_slots(bench.material.order_keys.public, vector, secrets.token_bytes(32))
         begin = time.perf_counter()
         words[index] = shape_words(bench.order, sealed)
         moved = arranged(bench.order, sealed, index)
-        sealed_book.add(sealed, moved, Lots(CAP), offset=order[3] > 0)
+        sealed_book.add(sealed, moved, Lots(CAP), minimum_fill=order[3] > 0)
         arrival_s += time.perf_counter() - begin
     return sealed_book, words, arrival_s
 
@@ -112,10 +112,13 @@ def _crossed(
     ranks: Lanes,
 ) -> tuple[float, float]:
     """Seconds of the masks and of a crossing, whose result is held against the twin's."""
-    counts, offsets = (0 if kind is WithoutCaps else INTENTS,), (sealed.intents.has_offsets,)
+    counts, minimum_fills = (
+        (0 if kind is WithoutCaps else INTENTS,),
+        (sealed.intents.has_minimum_fills,),
+    )
     begin = time.perf_counter()
-    shapes = [PriceLayout(STANDARD, TICKS, counts, offsets).shape]
-    shapes += [OffsetLayout(STANDARD, (INTENTS,)).shape] * sealed.intents.has_offsets
+    shapes = [PriceLayout(STANDARD, TICKS, counts, minimum_fills).shape]
+    shapes += [MinimumFillLayout(STANDARD, (INTENTS,)).shape] * sealed.intents.has_minimum_fills
     shapes.append(RationLayout(STANDARD, (INTENTS,), (0,)).shape)
     masks = [bench.committee.prepare_mask(shape) for shape in shapes]
     masks_s = time.perf_counter() - begin
@@ -150,8 +153,8 @@ def auction(bench: Bench, interval: Interval, generator: np.random.Generator) ->
         _crossed(bench, Interval(interval + number), *run, ranks)
         for number, run in enumerate(runs, start=1)
     ]
-    masks_s, (crossing_s, without_s, offsets_s) = times[0][0], [taken for _, taken in times]
-    return Run(masks_s, arrival_s, shape_s, crossing_s, without_s, offsets_s, twin_s)
+    masks_s, (crossing_s, without_s, minimum_fills_s) = times[0][0], [taken for _, taken in times]
+    return Run(masks_s, arrival_s, shape_s, crossing_s, without_s, minimum_fills_s, twin_s)
 
 
 def _check_shapes(bench: Bench, interval: Interval, words: Words) -> float:
@@ -208,7 +211,7 @@ def main() -> None:
     measured = runs[1:]
     crossing_s = statistics.median(run.crossing_s for run in measured)
     without_s = statistics.median(run.without_caps_s for run in measured)
-    offsets_s = statistics.median(run.with_offsets_s for run in measured)
+    minimum_fills_s = statistics.median(run.with_minimum_fills_s for run in measured)
     twin_s = statistics.median(run.twin_s for run in measured)
     figures = {
         "intents": INTENTS,
@@ -217,8 +220,8 @@ def main() -> None:
         "crossing_s": round(crossing_s, 3),
         "without_cap_check_s": round(without_s, 3),
         "cap_check_adds_percent": round(100 * (crossing_s / without_s - 1), 1),
-        "with_offset_orders_s": round(offsets_s, 3),
-        "offset_orders_add_percent": round(100 * (offsets_s / crossing_s - 1), 1),
+        "with_minimum_fill_orders_s": round(minimum_fills_s, 3),
+        "minimum_fill_orders_add_percent": round(100 * (minimum_fills_s / crossing_s - 1), 1),
         "shape_check_before_it_s": round(statistics.median(run.shape_s for run in measured), 3),
         "crossing_cold_s": round(runs[0].crossing_s, 3),
         "arrival_ms_an_intent": round(

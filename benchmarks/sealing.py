@@ -18,7 +18,7 @@ from crypto.ring.params import STANDARD
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
-from crypto.threshold.opening import open_and_announce
+from crypto.threshold.knowledge import check_proof
 from crypto.threshold.replicated import Committee
 from darkpool.client.sealing import SealedOrder, seal_order
 from darkpool.clock import SystemClock
@@ -78,14 +78,12 @@ def measure(keypers: int) -> Figures:
         return seal_order(order, INSTRUMENT, terms, b"\1" * 32, nonce=1, deadline_s=2**32)
 
     submission = seal().submission
-    ring = STANDARD.order
+    ring = STANDARD.order_ring
 
     def check(keyper: KeyperSecrets) -> object:
         ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
         envelope = submission.envelopes[keyper.keyper]
-        return open_and_announce(
-            keyper, material, submission.sealed, terms.domain, ciphertext, envelope
-        )
+        return check_proof(keyper, material, submission.sealed, terms.domain, ciphertext, envelope)
 
     ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
     stored = [ciphertext.add(ciphertext) for _ in range(STORED)]

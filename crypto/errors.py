@@ -131,7 +131,7 @@ class UncoveredSlot(CryptoError):
         super().__init__(f"opening {purpose!r}: expected slot {slot} masked or zero, got a value")
 
 
-class MalformedOpening(CryptoError):
+class MalformedProof(CryptoError):
     """Bytes or values that are not exactly the share openings of one keyper."""
 
     def __init__(self, what: str, expected: object, got: object) -> None:
@@ -139,7 +139,7 @@ class MalformedOpening(CryptoError):
         super().__init__(f"malformed share openings: {what}: expected {expected}, got {got}")
 
 
-class OpeningMismatch(CryptoError):
+class SealingMismatch(CryptoError):
     """A sealed vector that is not what its openings say; `what` names the part that differs."""
 
     def __init__(self, what: str, expected: object, got: object) -> None:

@@ -1,11 +1,6 @@
-from darkpool.errors import (
-    BadInput,
-    CheckFailed,
-    DarkpoolError,
-    InsufficientMargin,
-    InvalidOrder,
-    InvalidOrderFile,
-)
+from darkpool.errors import BadInput, CheckFailed, DarkpoolError
+from darkpool.margin.errors import InsufficientMargin
+from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
 
 
 def test_bad_input_and_a_failed_check_have_different_exit_codes() -> None:

@@ -9,8 +9,8 @@ from darkpool.errors import InconsistentLimits
 
 
 def test_the_bounds_are_those_of_the_order_ring() -> None:
-    assert STANDARD.order.plain_modulus == limits.ORDER_PLAIN_MODULUS
-    assert STANDARD.order.row == limits.ORDER_ROW_SLOTS
+    assert STANDARD.order_ring.plain_modulus == limits.ORDER_PLAIN_MODULUS
+    assert STANDARD.order_ring.row == limits.ORDER_ROW_SLOTS
     assert STANDARD.ticks_max == limits.TICKS_MAX
     assert STANDARD.intents_max == limits.INTENTS_PER_AUCTION_MAX
 

@@ -41,7 +41,7 @@ class LaneShape:
     lanes: int
 
     def __post_init__(self) -> None:
-        degree = self.parameters.comparison.degree
+        degree = self.parameters.comparison_ring.degree
         if self.lanes not in tuple(degree >> k for k in range(4)):
             raise OutOfRange("lanes of a shape", [degree >> k for k in range(4)], self.lanes)
 
@@ -53,7 +53,7 @@ class LaneShape:
     @property
     def blocks(self) -> int:
         """Copies of the lanes in one ciphertext of the comparison ring."""
-        return self.parameters.comparison.degree // self.lanes
+        return self.parameters.comparison_ring.degree // self.lanes
 
     @property
     def positions(self) -> int:
@@ -63,7 +63,7 @@ class LaneShape:
     @property
     def order_ciphertexts(self) -> int:
         """Ciphertexts of the order ring that carry the lanes."""
-        return max(1, self.width // self.parameters.order.row)
+        return max(1, self.width // self.parameters.order_ring.row)
 
     def digit(self, block: int, position: int) -> int:
         """Number of the digit, 0 the most significant, at a block and position."""
@@ -71,7 +71,7 @@ class LaneShape:
 
     def to_order(self, lanes: Lanes) -> Lanes:
         """Slot vectors of the order ring, (order_ciphertexts, degree), of lane values (L,)."""
-        ring = self.parameters.order
+        ring = self.parameters.order_ring
         out = np.zeros((self.order_ciphertexts, 2, ring.row), dtype=np.int64)
         columns = min(self.width, ring.row)
         rows = lanes.reshape(2, self.order_ciphertexts, columns)
@@ -80,14 +80,14 @@ class LaneShape:
 
     def from_order(self, slots: Lanes) -> Lanes:
         """Lane values (L,) of slot vectors of the order ring; inverse of `to_order`."""
-        ring = self.parameters.order
+        ring = self.parameters.order_ring
         columns = min(self.width, ring.row)
         rows = slots.reshape(self.order_ciphertexts, 2, ring.row)[:, :, :columns]
         return np.ascontiguousarray(rows.transpose(1, 0, 2)).reshape(self.lanes)
 
     def to_comparison(self, blocks: Lanes) -> Lanes:
         """Slot vector (degree,) of the comparison ring of values of shape (blocks, L)."""
-        ring = self.parameters.comparison
+        ring = self.parameters.comparison_ring
         rows = blocks.reshape(self.blocks, 2, self.width).transpose(1, 0, 2)
         return np.ascontiguousarray(rows).reshape(ring.degree)
 
@@ -99,7 +99,7 @@ class LaneShape:
 
     def from_first_block(self, slots: Lanes) -> Lanes:
         """Lane values (L,) in block 0 of a slot vector of the comparison ring."""
-        columns = slots.reshape(2, self.parameters.comparison.row)[:, : self.width]
+        columns = slots.reshape(2, self.parameters.comparison_ring.row)[:, : self.width]
         return np.ascontiguousarray(columns).reshape(self.lanes)
 
 
@@ -116,7 +116,7 @@ def smallest_shape(parameters: ParameterSet, columns: int) -> LaneShape:
     Raises:
         OutOfRange: more columns than the largest shape has.
     """
-    degree = parameters.comparison.degree
+    degree = parameters.comparison_ring.degree
     for lanes in (degree >> 3, degree >> 2, degree >> 1, degree):
         if lanes // 2 >= columns:
             return LaneShape(parameters, lanes)

@@ -142,7 +142,7 @@ class Comparator:
             OutOfRange: as `thresholds`.
         """
         shape = mask.draw.shape
-        constants = thresholds(shape.parameters.order, opened, bounded)
+        constants = thresholds(shape.parameters.order_ring, opened, bounded)
         upper = self._below(mask, constants.upper)
         lower = self._below_top_digit(mask, constants.lower)
         bits = self._evaluator.store(self._evaluator.subtract(upper, lower))

@@ -13,7 +13,7 @@ less row 1. Written so, both rows are chains that fall at most once, from q to 0
 row-1, which a rotation by one slot brings before tick 0: `crypto.circuits.wellformed` checks them
 at the price of one product. Size 0 is an order like any other: cover traffic.
 
-An *offset order* has a minimum m as well, and m - 1 instead of q at slot half of row 1, where
+An *minimum-fill order* has a minimum m as well, and m - 1 instead of q at slot half of row 1, where
 nothing else is read. Cover traffic has m = 1, so a cover of either kind is zero throughout.
 """
 
@@ -67,7 +67,7 @@ class CurveLayout:
 
     @property
     def minimum(self) -> int:
-        """The slot that holds the size of a plain order, and an offset order's minimum less one."""
+        """The slot of a plain order's size, and of a minimum-fill order's minimum less one."""
         return self.ring.row + self.ring.row // 2
 
     @property
@@ -94,7 +94,7 @@ def intent_vector(
         side: 0 to buy, 1 to sell.
         size: in lots, from 0.
         limit_tick: highest tick a buy accepts, lowest a sell does.
-        minimum: in lots, from 1 to the size (1 for cover traffic) for an offset order; 0 for a
+        minimum: in lots, from 1 to the size (1 for cover traffic) for a minimum-fill order; 0 for a
             plain one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The intents of an instrument, added up and packed as they come; offset orders by themselves."""
+"""The intents of an instrument, added up and packed as they come, by kind of order."""
 
 from __future__ import annotations
 
@@ -16,61 +16,64 @@ class GatheredIntents:
 
     Attributes:
         plain: the plain intents, ready to be packed.
-        offset: the offset orders, ready to be packed; every number is in one of the two.
+        minimum_fill: the minimum-fill orders, ready to be packed; every number is in one of the
+            two.
         present: numbers of the intents that take part.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._total = AggregateSum(evaluator.ring)
-        self._offsets: list[bool] = []
+        self._minimum_fills: list[bool] = []
         self.plain = Packer(evaluator)
-        self.offset = Packer(evaluator, with_minimums=True)
+        self.minimum_fill = Packer(evaluator, with_minimums=True)
         self.present: set[int] = set()
 
     @property
     def count(self) -> int:
         """Intents that came, those that were taken out too."""
-        return len(self._offsets)
+        return len(self._minimum_fills)
 
     @property
     def has_plain(self) -> bool:
         """Whether a plain intent takes part; without one nothing crosses."""
-        return any(not self._offsets[number] for number in self.present)
+        return any(not self._minimum_fills[number] for number in self.present)
 
     @property
-    def has_offsets(self) -> bool:
-        """Whether an offset order takes part."""
-        return any(self._offsets[number] for number in self.present)
+    def has_minimum_fills(self) -> bool:
+        """Whether a minimum-fill order takes part."""
+        return any(self._minimum_fills[number] for number in self.present)
 
-    def add(self, ciphertext: Ciphertext, words: Words, *, offset: bool) -> None:
+    def add(self, ciphertext: Ciphertext, words: Words, *, minimum_fill: bool) -> None:
         """Add the next intent; `words` is what `crypto.circuits.packing.arranged` made of it.
 
         Raises:
             OutOfRange: more intents than half a row holds.
         """
-        own, other = (self.offset, self.plain) if offset else (self.plain, self.offset)
+        own, other = (
+            (self.minimum_fill, self.plain) if minimum_fill else (self.plain, self.minimum_fill)
+        )
         own.add(words)
         other.skip()
-        self._offsets.append(offset)
+        self._minimum_fills.append(minimum_fill)
         self._joined(self.count - 1, ciphertext)
 
-    def put(self, number: int, ciphertext: Ciphertext, words: Words, *, offset: bool) -> None:
+    def put(self, number: int, ciphertext: Ciphertext, words: Words, *, minimum_fill: bool) -> None:
         """Give the number of an intent that was taken out to another."""
-        (self.offset if offset else self.plain).put(number, words)
-        self._offsets[number] = offset
+        (self.minimum_fill if minimum_fill else self.plain).put(number, words)
+        self._minimum_fills[number] = minimum_fill
         self._joined(number, ciphertext)
 
     def _joined(self, number: int, ciphertext: Ciphertext) -> None:
-        if not self._offsets[number]:
+        if not self._minimum_fills[number]:
             self._total.add(ciphertext)
         self.present.add(number)
 
     def drop(self, number: int, ciphertext: Ciphertext) -> None:
         """Take an intent out; all others keep their numbers."""
         self.present.remove(number)
-        if self._offsets[number]:
-            self.offset.drop(number)
+        if self._minimum_fills[number]:
+            self.minimum_fill.drop(number)
         else:
             self.plain.drop(number)
             self._total.remove(ciphertext)
@@ -82,11 +85,11 @@ class GatheredIntents:
         """
         end = self.count - 1
         moved = None if last is None else arranged(self._evaluator, last, number)
-        offset = self._offsets.pop()
-        self.plain.close_gap(number, None if offset else moved)
-        self.offset.close_gap(number, moved if offset else None)
+        minimum_fill = self._minimum_fills.pop()
+        self.plain.close_gap(number, None if minimum_fill else moved)
+        self.minimum_fill.close_gap(number, moved if minimum_fill else None)
         if number != end:
-            self._offsets[number] = offset
+            self._minimum_fills[number] = minimum_fill
             self.present.remove(end)
             self.present.add(number)
 
@@ -97,6 +100,8 @@ class GatheredIntents:
             OutOfRange: no plain intent takes part.
         """
         total, sizes = self._total.ciphertext(), self.plain.sizes()
-        if not self.has_offsets:
+        if not self.has_minimum_fills:
             return SizedBook(total, sizes, caps)
-        return SizedBook(total, sizes.add(self.offset.sizes()), caps, self.offset.minimums())
+        return SizedBook(
+            total, sizes.add(self.minimum_fill.sizes()), caps, self.minimum_fill.minimums()
+        )

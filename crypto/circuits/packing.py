@@ -211,7 +211,7 @@ class Packer:
         )
 
     def minimums(self) -> Ciphertext:
-        """Slot half + k of row 1 = minimum less one of offset order k; every other slot is zero.
+        """Slot half + k of row 1 = the minimum of order k less one; every other slot is zero.
 
         Depth: one plaintext product and rotations.
 

@@ -9,8 +9,8 @@ D and S demand and supply, dead lanes -1 so that their bits are 0:
 | o + W .. o + 2 W - 1 | D(p) - 1 | S(p) - 1 |
 
 Columns of cap lanes follow, one for each intent: its size in row 0, its cap less its size in row 1.
-Then, of instruments that have offset orders, one more for each intent: with h the minimum less one,
-its size less h in row 0 and h in row 1. Of a plain intent, h is 0.
+Then, of instruments that have minimum-fill orders, one more for each intent: with h the minimum
+less one, its size less h in row 0 and h in row 1. Of a plain intent, h is 0.
 """
 
 from __future__ import annotations
@@ -39,18 +39,20 @@ class PriceLayout:
     Attributes:
         ticks: T, of every instrument.
         counts: intents of each instrument; as many cap lanes in either row.
-        offsets: which instruments have offset orders, and so as many lanes of minima; none if it is
-            empty.
+        minimum_fills: which instruments have minimum-fill orders, and so as many lanes of minima;
+            none if it is empty.
     """
 
     parameters: ParameterSet
     ticks: int
     counts: tuple[int, ...]
-    offsets: tuple[bool, ...] = ()
+    minimum_fills: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.offsets and len(self.offsets) != len(self.counts):
-            raise OutOfRange("instruments with offsets", len(self.counts), len(self.offsets))
+        if self.minimum_fills and len(self.minimum_fills) != len(self.counts):
+            raise OutOfRange(
+                "instruments with minimum-fill orders", len(self.counts), len(self.minimum_fills)
+            )
         if not 1 <= self.ticks <= self.parameters.ticks_max:
             raise OutOfRange("ticks of a grid", f"1 .. {self.parameters.ticks_max}", self.ticks)
 
@@ -81,13 +83,13 @@ class PriceLayout:
     @property
     def _blocks(self) -> tuple[int, ...]:
         """Columns of every block of cap lanes, in order."""
-        flags = self.offsets or (False,) * self.instruments
+        flags = self.minimum_fills or (False,) * self.instruments
         pairs = zip(self.counts, flags, strict=True)
         return self.counts + tuple(count if flag else 0 for count, flag in pairs)
 
     def _block_offset(self, block: int) -> int:
         """First column of a block of cap lanes; none straddles two ciphertexts."""
-        row, column = self.parameters.order.row, self.offset(self.instruments)
+        row, column = self.parameters.order_ring.row, self.offset(self.instruments)
         for index, count in enumerate(self._blocks[: block + 1]):
             if column % row + count > row:
                 column = (column // row + 1) * row
@@ -95,11 +97,11 @@ class PriceLayout:
                 column += count
         return column
 
-    def cap_offset(self, instrument: int) -> int:
+    def cap_start(self, instrument: int) -> int:
         """First column of an instrument's cap lanes."""
         return self._block_offset(instrument)
 
-    def minimum_offset(self, instrument: int) -> int:
+    def minimum_start(self, instrument: int) -> int:
         """First column of an instrument's lanes of minima."""
         return self._block_offset(self.instruments + instrument)
 
@@ -110,29 +112,29 @@ class PriceLayout:
     def cap_lanes(self, instrument: int) -> Lanes:
         """Lane numbers of an instrument's intents, shape (2, count): size, then cap less size.
 
-        With offset orders, shape (4, count): also the size less h, and h.
+        With minimum-fill orders, shape (4, count): also the size less h, and h.
         """
-        starts = [self.cap_offset(instrument)]
-        if self.offsets and self.offsets[instrument]:
-            starts.append(self.minimum_offset(instrument))
+        starts = [self.cap_start(instrument)]
+        if self.minimum_fills and self.minimum_fills[instrument]:
+            starts.append(self.minimum_start(instrument))
         columns = np.add.outer(starts, np.arange(self.counts[instrument]))
         both_rows = np.stack([columns, self.shape.width + columns], axis=1)
         return both_rows.reshape(2 * len(starts), -1)
 
 
 def price_groups(
-    parameters: ParameterSet, ticks: int, counts: Sequence[int], offsets: Sequence[bool] = ()
+    parameters: ParameterSet, ticks: int, counts: Sequence[int], minimum_fills: Sequence[bool] = ()
 ) -> list[range]:
     """Instruments, as ranges of their numbers, whose price and cap lanes share a comparison.
 
-    `counts` are the intents of each instrument, `offsets` whether it has offset orders.
+    `counts` are the intents of each instrument, `minimum_fills` whether it has minimum-fill orders.
     """
     groups: list[range] = []
     start = 0
     for number in range(1, len(counts) + 1):
         part = slice(start, number)
-        grown = PriceLayout(parameters, ticks, tuple(counts[part]), tuple(offsets[part]))
-        if number - start > 1 and grown.columns > parameters.comparison.row:
+        grown = PriceLayout(parameters, ticks, tuple(counts[part]), tuple(minimum_fills[part]))
+        if number - start > 1 and grown.columns > parameters.comparison_ring.row:
             groups.append(range(start, number - 1))
             start = number - 1
     if counts:
@@ -148,7 +150,7 @@ class SizedBook:
         aggregate: sum of its plain intents' ciphertexts.
         sizes: from `Packer.sizes`, of all its intents.
         caps: public caps in lots by intent, shape (n,).
-        minimums: from `Packer.minimums`, of its offset orders, if there are any.
+        minimums: from `Packer.minimums`, of its minimum-fill orders, if there are any.
     """
 
     aggregate: Ciphertext
@@ -164,7 +166,7 @@ def price_lanes(
 
     Depth: one plaintext product and rotations.
     """
-    row = layout.parameters.order.row
+    row = layout.parameters.order_ring.row
     out = []
     for number in range(layout.shape.order_ciphertexts):
         terms: list[tuple[Ciphertext, Lanes]] = []
@@ -207,10 +209,10 @@ class _CapBlock:
 def _cap_blocks(layout: PriceLayout, books: Sequence[SizedBook]) -> Iterator[_CapBlock]:
     for instrument, book in enumerate(books):
         if layout.counts[instrument]:
-            start = layout.cap_offset(instrument)
+            start = layout.cap_start(instrument)
             yield _CapBlock(start, book.caps, partial(_sizes, book.sizes))
         if book.minimums is not None:
-            start = layout.minimum_offset(instrument)
+            start = layout.minimum_start(instrument)
             lanes = partial(_minimums, book.sizes, book.minimums)
             yield _CapBlock(start, np.zeros_like(book.caps), lanes)
 
@@ -236,7 +238,7 @@ def _instrument_terms(
     terms: list[tuple[Ciphertext, Lanes]],
     constant: Lanes,
 ) -> None:
-    width, ticks, row = layout.width, layout.ticks, layout.parameters.order.row
+    width, ticks, row = layout.width, layout.ticks, layout.parameters.order_ring.row
     start, degree = layout.offset(instrument) % row, evaluator.ring.degree
     curves = rotate(evaluator, evaluator.load(aggregate), -start)
     supply = evaluator.subtract(rotate(evaluator, curves, row // 2), curves)

@@ -117,7 +117,7 @@ class RationLayout:
 
     def _end(self, number: int) -> int:
         """First column after the first `number` instruments; none straddles two ciphertexts."""
-        row, column = self.parameters.order.row, 0
+        row, column = self.parameters.order_ring.row, 0
         for index in range(number):
             column = self._place(column, row, index) + power_of_two(self.counts[index])
         return column
@@ -128,7 +128,7 @@ class RationLayout:
 
     def offset(self, instrument: int) -> int:
         """First column of an instrument."""
-        return self._place(self._end(instrument), self.parameters.order.row, instrument)
+        return self._place(self._end(instrument), self.parameters.order_ring.row, instrument)
 
     def lanes(self, instrument: int) -> Lanes:
         """Lane numbers of an instrument's intents, shape (count,)."""
@@ -150,7 +150,7 @@ def ration_lanes(
         prefixes: from `prefix_sums`, one for each instrument.
         volumes: executed volume of each instrument.
     """
-    row = layout.parameters.order.row
+    row = layout.parameters.order_ring.row
     out = []
     for number in range(layout.shape.order_ciphertexts):
         total: Any = None

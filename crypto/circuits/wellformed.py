@@ -9,7 +9,7 @@ With V' = V rotated left by one slot, a vector of `crypto.circuits.curves` makes
 4. row 0 less row 1 at one size slot, behind slot half: the same size;
 5. demand at tick 0 less row 1 at tick T-1: the chains end as one side does.
 
-Of an offset order, 3 leaves slot half of row 1 out: its minimum is there, and may be anything.
+Of a minimum-fill order, 3 leaves slot half of row 1 out: its minimum is there, and may be anything.
 Nothing else makes all of them zero, t being prime (docs/protocol/shape.md). The products are
 computed as intents arrive. When the batch is final, a beacon weights every intent by a number
 modulo t; weighted sums over all intents, each term at slots of its own, are zero in every slot of
@@ -123,7 +123,7 @@ class ShapeSum:
         levels = len(ring.data_primes)
         self._basis = level_basis(ring, levels)
         self._totals = np.zeros((_DIGITS, WORDS, levels, ring.degree), dtype=np.uint64)
-        self._offset = np.zeros((_DIGITS, 2, levels, ring.degree), dtype=np.uint64)
+        self._minimum_fill = np.zeros((_DIGITS, 2, levels, ring.degree), dtype=np.uint64)
         self.terms = 0
 
     def add(
@@ -131,7 +131,7 @@ class ShapeSum:
         words: Words,
         rows: Sequence[int],
         weights: Sequence[int],
-        offset: Sequence[bool] | None = None,
+        minimum_fill: Sequence[bool] | None = None,
     ) -> None:
         """Add intents, weighted by numbers in [1, t).
 
@@ -140,7 +140,8 @@ class ShapeSum:
         Args:
             words: intents' `shape_words`, shape (k, WORDS, level, degree).
             rows: which of them, as many as weights.
-            offset: which of these are offset orders, as many as weights; none if not given.
+            minimum_fill: which of these are minimum-fill orders, as many as weights; none if not
+                given.
 
         Raises:
             OutOfRange: other weights, or more intents than TERMS_MAX.
@@ -158,10 +159,10 @@ class ShapeSum:
             chosen, scaled = np.array(rows[part], dtype=np.int64), digits[part].astype(np.uint64)
             _accumulate(words, chosen, scaled, self._totals)
             _reduce(self._totals, self._basis.primes)
-            free = np.array(offset[part] if offset else [], dtype=np.bool_)
+            free = np.array(minimum_fill[part] if minimum_fill else [], dtype=np.bool_)
             if free.any():
-                _accumulate(words[:, _PRODUCT:], chosen[free], scaled[free], self._offset)
-                _reduce(self._offset, self._basis.primes)
+                _accumulate(words[:, _PRODUCT:], chosen[free], scaled[free], self._minimum_fill)
+                _reduce(self._minimum_fill, self._basis.primes)
         self.terms += len(weights)
 
     def covered(self, evaluator: Evaluator, ticks: int) -> CoveredCiphertext:
@@ -182,10 +183,10 @@ class ShapeSum:
             for d, total in enumerate(self._totals)
             if total.any()  # SEAL takes no ciphertext of zeros
         ]
-        linear, mixed = self._linear(self._totals[:, _PRODUCT:]), bool(self._offset.any())
+        linear, mixed = self._linear(self._totals[:, _PRODUCT:]), bool(self._minimum_fill.any())
         terms += _linear_terms(evaluator, layout, linear, all_level=not mixed)
         if mixed:
-            plain = linear.subtract(self._linear(self._offset))
+            plain = linear.subtract(self._linear(self._minimum_fill))
             terms += _minimum_terms(evaluator, layout, plain)
         covered = selected_sum(evaluator, terms, LANES_LEVEL)
         # which slots may be other than zero must not depend on whose terms are in the sum

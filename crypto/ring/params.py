@@ -61,27 +61,28 @@ class RingParameters:
 class ParameterSet:
     """The two rings of the protocol and what follows from their geometry.
 
-    `order` carries sealed orders and everything linear; `comparison` carries exact comparisons.
+    `order_ring` carries sealed orders and everything linear; `comparison_ring` carries exact
+    comparisons.
     """
 
     name: str
-    order: RingParameters
-    comparison: RingParameters
+    order_ring: RingParameters
+    comparison_ring: RingParameters
 
     @property
     def secure(self) -> bool:
         """True when both rings pass the 128-bit check."""
-        return self.order.secure and self.comparison.secure
+        return self.order_ring.secure and self.comparison_ring.secure
 
     @property
     def ticks_max(self) -> int:
         """Most price ticks of a grid: the live slots 0 .. row/2 - 2 of a row."""
-        return self.order.row // 2 - 1
+        return self.order_ring.row // 2 - 1
 
     @property
     def intents_max(self) -> int:
         """Most intents for one instrument in one auction: half a row of packed fills."""
-        return self.order.row // 2
+        return self.order_ring.row // 2
 
     def require_usable(self) -> None:
         """Refuse a test-only set outside the tests.
@@ -89,8 +90,8 @@ class ParameterSet:
         Raises:
             InsecureParameters: a ring is not secure and the tests' variable is not set.
         """
-        self.order.require_usable()
-        self.comparison.require_usable()
+        self.order_ring.require_usable()
+        self.comparison_ring.require_usable()
 
 
 _ORDER_PRIMES: Final = (8796092792833, 8796092858369, 17592184717313, 17592185438209)

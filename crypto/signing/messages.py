@@ -19,7 +19,8 @@ class Intent(TypedMessage):
     """An order in the clear; only its owner holds it. `size` in lots, `limit_tick` on the grid.
 
     `side` is 0 for buy and 1 for sell; `salt` and `root_seed` are 32 bytes from the operating
-    system's generator. `minimum` is the least fill of an offset order in lots, 0 for a plain one.
+    system's generator. `minimum` is the least fill of a minimum-fill order in lots, 0 for a plain
+    one.
     """
 
     ENCODE_TYPE: ClassVar[str] = (
@@ -43,14 +44,14 @@ class SealedIntent(TypedMessage):
     """What the venue sees of an order. `cap` in lots, `deadline` in Unix seconds.
 
     `others_collateral_min` in units of the collateral, 0 for none: the intent takes part only
-    beside at least so much collateral of others. `offset` tells an offset order, which has a
-    minimum, from a plain one.
+    beside at least so much collateral of others. `minimum_fill` tells a minimum-fill order, which
+    has a minimum, from a plain one.
     """
 
     ENCODE_TYPE: ClassVar[str] = (
         "SealedIntent(address account,bytes32 instrument,uint64 interval,bytes32 commitment,"
         "bytes32 ciphertextDigest,uint64 cap,uint64 nonce,uint64 deadline,uint32 keyEpoch,"
-        "uint128 othersCollateralMin,bool offset)"
+        "uint128 othersCollateralMin,bool minimumFill)"
     )
     account: bytes
     instrument: bytes
@@ -62,7 +63,7 @@ class SealedIntent(TypedMessage):
     deadline: int
     key_epoch: int
     others_collateral_min: int = 0
-    offset: bool = False
+    minimum_fill: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from crypto.signing.messages import (
     CancellationReceipt,
     SealedIntent,
 )
-from crypto.threshold.opening import OpeningAnnouncement
+from crypto.threshold.knowledge import ProofAnnouncement
 
 
 def verify_quorum(
@@ -121,12 +121,12 @@ def _verify(
 class SignedAnnouncement:
     """Digests of a keyper's re-encrypted shares, signed: who relays them cannot make them up."""
 
-    announcement: OpeningAnnouncement
+    announcement: ProofAnnouncement
     signature: bytes
 
     @classmethod
     def by(
-        cls, announcement: OpeningAnnouncement, intent: bytes, domain: Domain, signing_key: bytes
+        cls, announcement: ProofAnnouncement, intent: bytes, domain: Domain, signing_key: bytes
     ) -> SignedAnnouncement:
         """Sign what a keyper announces of the intent with this 32-byte digest."""
         return cls(announcement, sign(_announcement(announcement, intent, domain), signing_key))
@@ -145,7 +145,7 @@ class SignedAnnouncement:
         verify_signature(digest, self.signature, addresses[keyper])
 
 
-def _announcement(announced: OpeningAnnouncement, intent: bytes, domain: Domain) -> bytes:
+def _announcement(announced: ProofAnnouncement, intent: bytes, domain: Domain) -> bytes:
     digests = [field for j in sorted(announced.digests) for field in (j, announced.digests[j])]
-    fields = (labels.OPENING_ANNOUNCEMENT, domain.separator(), intent, announced.keyper)
+    fields = (labels.PROOF_ANNOUNCEMENT, domain.separator(), intent, announced.keyper)
     return hashlib.sha256(absorb(*fields, *digests)).digest()

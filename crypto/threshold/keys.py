@@ -65,8 +65,8 @@ class PublicMaterial:
 
     parameters: ParameterSet
     committee: Committee
-    order: RingKeys
-    comparison: RingKeys
+    order_keys: RingKeys
+    comparison_keys: RingKeys
     envelope_keys: tuple[bytes, ...]
 
     def digest(self) -> bytes:
@@ -77,8 +77,8 @@ class PublicMaterial:
                 self.parameters.name.encode(),
                 self.committee.size,
                 self.committee.epoch,
-                self.order.digest(),
-                self.comparison.digest(),
+                self.order_keys.digest(),
+                self.comparison_keys.digest(),
                 *self.envelope_keys,
             )
         ).digest()
@@ -156,8 +156,10 @@ def deal(
     material = PublicMaterial(
         parameters,
         committee,
-        _ring_keys(parameters.order, seeds, order_elements(parameters.order)),
-        _ring_keys(parameters.comparison, seeds, comparison_elements(parameters.comparison)),
+        _ring_keys(parameters.order_ring, seeds, order_elements(parameters.order_ring)),
+        _ring_keys(
+            parameters.comparison_ring, seeds, comparison_elements(parameters.comparison_ring)
+        ),
         tuple(key.public_key().export_key(format="raw") for key in envelope_keys),
     )
     held = tuple(

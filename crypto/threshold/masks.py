@@ -78,17 +78,18 @@ class Contribution:
     """What one virtual party sends for a draw.
 
     Attributes:
-        order: for each bit, for each ciphertext of the lanes, the encrypted signs.
-        comparison: for each position, for each of the 4 bits of its digit, the encrypted signs.
+        order_ciphertexts: for each bit, for each ciphertext of the lanes, the encrypted signs.
+        comparison_ciphertexts: for each position, for each of the 4 bits of its digit, the
+            encrypted signs.
     """
 
-    order: tuple[tuple[Ciphertext, ...], ...]
-    comparison: tuple[tuple[Ciphertext, ...], ...]
+    order_ciphertexts: tuple[tuple[Ciphertext, ...], ...]
+    comparison_ciphertexts: tuple[tuple[Ciphertext, ...], ...]
 
     def digest(self) -> bytes:
         """32 bytes over all ciphertexts."""
         state = hashlib.sha256()
-        for group in (*self.order, *self.comparison):
+        for group in (*self.order_ciphertexts, *self.comparison_ciphertexts):
             for ciphertext in group:
                 state.update(ciphertext.digest())
         return state.digest()
@@ -99,19 +100,21 @@ def contribute(material: PublicMaterial, draw: Draw, share: int, seed: bytes) ->
 
     Share 0 encrypts its signs already weighted, which saves the noise of weighting later.
     """
-    bits = plain_modulus_bits(material.parameters.order)
+    bits = plain_modulus_bits(material.parameters.order_ring)
     draw_seed = derive_seed(labels.MASK_SIGNS, seed, *draw.fields())
     values = signs(draw_seed, labels.MASK_SIGNS, bits * draw.shape.lanes)
     values = values.reshape(bits, draw.shape.lanes) * draw.active
     order = []
     for k in range(bits):
         weighted = (
-            _order_weight(material.parameters.order, k) * values[k] if share == 0 else values[k]
+            _order_weight(material.parameters.order_ring, k) * values[k]
+            if share == 0
+            else values[k]
         )
         rows = draw.shape.to_order(weighted)
         order.append(
             tuple(
-                encrypt_low_noise(material.order.public, row, _seed(seed, draw, 0, k, c))
+                encrypt_low_noise(material.order_keys.public, row, _seed(seed, draw, 0, k, c))
                 for c, row in enumerate(rows)
             )
         )
@@ -121,10 +124,10 @@ def contribute(material: PublicMaterial, draw: Draw, share: int, seed: bytes) ->
         for bit in range(DIGIT_BITS):
             lanes = _digit_signs(draw, values, position, bit)
             if share == 0:
-                lanes = lanes * _comparison_weight(material.parameters.comparison)
+                lanes = lanes * _comparison_weight(material.parameters.comparison_ring)
             vector = draw.shape.to_comparison(lanes)
             key = _seed(seed, draw, 1, position, bit)
-            group.append(encrypt_low_noise(material.comparison.public, vector, key))
+            group.append(encrypt_low_noise(material.comparison_keys.public, vector, key))
         comparison.append(tuple(group))
     return Contribution(tuple(order), tuple(comparison))
 
@@ -159,19 +162,19 @@ class DrawnMask:
     """A combined draw: the encrypted mask and its digit tables.
 
     Attributes:
-        order: Enc(r) for each ciphertext of the lanes, zero at inactive lanes.
+        order_ciphertexts: Enc(r) for each ciphertext of the lanes, zero at inactive lanes.
         tables: encrypted [digit = v], transform form, shape (positions, 16, 2, level, degree); zero
             at inactive lanes.
     """
 
     draw: Draw
-    order: tuple[Ciphertext, ...]
+    order_ciphertexts: tuple[Ciphertext, ...]
     tables: Words
 
     def digest(self) -> bytes:
         """32 bytes over number, shape and all words: what keypers attest."""
         state = hashlib.sha256(absorb(b"mask", *self.draw.fields()))
-        for ciphertext in self.order:
+        for ciphertext in self.order_ciphertexts:
             state.update(ciphertext.digest())
         state.update(np.ascontiguousarray(self.tables).tobytes())
         return state.digest()
@@ -192,7 +195,7 @@ class MaskCombiner:
         )
         tables = np.stack(
             [
-                self._digit_table(draw, [c.comparison[p] for c in contributions])
+                self._digit_table(draw, [c.comparison_ciphertexts[p] for c in contributions])
                 for p in range(draw.shape.positions)
             ]
         )
@@ -203,15 +206,15 @@ class MaskCombiner:
     ) -> Ciphertext:
         evaluator = self._order
         total: Any = None
-        bits = len(contributions[0].order)
+        bits = len(contributions[0].order_ciphertexts)
         for k in range(bits):
-            factors = [evaluator.load(c.order[k][number]) for c in contributions]
+            factors = [evaluator.load(c.order_ciphertexts[k][number]) for c in contributions]
             left = evaluator.multiply(factors[0], factors[1])
             right = factors[2] if len(factors) == 3 else evaluator.multiply(factors[2], factors[3])
             term = evaluator.multiply_only(left, right)
             total = term if total is None else evaluator.add(total, term)
         result = evaluator.store(evaluator.relinearise(total))
-        ring = self._material.parameters.order
+        ring = self._material.parameters.order_ring
         constant = -sum(_order_weight(ring, k) for k in range(bits)) % ring.plain_modulus
         return add_slots(result, constant * draw.shape.to_order(draw.active)[number])
 
@@ -219,7 +222,7 @@ class MaskCombiner:
         """[digit = v] for 16 v, transform form, shape (16, 2, TABLE_LEVEL, degree)."""
         evaluator = self._comparison
         active = draw.shape.to_comparison(np.stack([draw.active] * draw.shape.blocks))
-        half = pow(2, -1, self._material.parameters.comparison.plain_modulus)
+        half = pow(2, -1, self._material.parameters.comparison_ring.plain_modulus)
         bits = []
         for bit in range(DIGIT_BITS):
             factors = [evaluator.load(party[bit]) for party in signs_by_party]
@@ -276,9 +279,11 @@ def replace_lanes(mask: DrawnMask, known: Lanes, second: DrawnMask) -> DrawnMask
     removed = shape.to_order(-known * gone)
     order = tuple(
         add_slots(old.add(new), vector)
-        for old, new, vector in zip(mask.order, second.order, removed, strict=True)
+        for old, new, vector in zip(
+            mask.order_ciphertexts, second.order_ciphertexts, removed, strict=True
+        )
     )
-    ring = shape.parameters.comparison
+    ring = shape.parameters.comparison_ring
     digits = digits_of(known)
     tables = np.empty_like(mask.tables)
     for position in range(shape.positions):
@@ -300,7 +305,7 @@ def _add_to_transformed(ring: RingParameters, a: Words, b: Words, values: Lanes)
 
 def digit_values(mask: DrawnMask, position: int) -> Ciphertext:
     """Encrypted digits of one position, in all blocks, at TABLE_LEVEL."""
-    ring = mask.draw.shape.parameters.comparison
+    ring = mask.draw.shape.parameters.comparison_ring
     basis = level_basis(ring, TABLE_LEVEL)
     weights = np.zeros((DIGIT_VALUES, TABLE_LEVEL, ring.degree), dtype=np.uint64)
     weights[:] = np.arange(DIGIT_VALUES, dtype=np.uint64)[:, None, None]

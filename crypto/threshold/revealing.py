@@ -125,7 +125,9 @@ def masked(
     outside = np.flatnonzero(lanes.support & ~active)
     if outside.size:
         raise UncoveredSlot("masked lanes", int(outside[0]))
-    noise = evaluator.switch_to(evaluator.load(mask.order[part]), lanes.ciphertext.level)
+    noise = evaluator.switch_to(
+        evaluator.load(mask.order_ciphertexts[part]), lanes.ciphertext.level
+    )
     total = lanes.ciphertext.add(evaluator.store(noise))
     return CoveredCiphertext(total, active, mask.draw.number, part)
 

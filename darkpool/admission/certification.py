@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.errors import CryptoError, MalformedOpening
+from crypto.errors import CryptoError, MalformedProof
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.messages import AdmissionCertificate, CancellationReceipt
 from crypto.threshold.certificate import (
@@ -17,14 +17,14 @@ from crypto.threshold.certificate import (
     IntentCertificate,
     SignedAnnouncement,
 )
-from crypto.threshold.opening import verify_opening
+from crypto.threshold.knowledge import verify_knowledge
 from crypto.threshold.quorum import ask
 from darkpool.protocol.intents import (
     ProvenIntent,
     SealedSubmission,
     SignedCancellation,
 )
-from darkpool.protocol.keyper import CertifyingKeyper, CheckedOpening
+from darkpool.protocol.keyper import CertifyingKeyper, CheckedProof
 from darkpool.protocol.refusals import CancellationUncertain, KnowledgeNotProven, NotCertified
 from darkpool.protocol.terms import AuctionTerms
 
@@ -43,13 +43,13 @@ def prove_knowledge(
     committee, sealed = terms.material.committee, submission.sealed
     intent, addresses = sealed.digest(terms.domain), terms.addresses()
 
-    def check(keyper: CertifyingKeyper) -> CheckedOpening:
-        checked = keyper.check_opening(sealed, ciphertext, submission.envelopes[keyper.number])
+    def check(keyper: CertifyingKeyper) -> CheckedProof:
+        checked = keyper.check_proof(sealed, ciphertext, submission.envelopes[keyper.number])
         announced = checked.announced.announcement
         expected = (keyper.number, committee.shares_of(keyper.number))
         got = (announced.keyper, tuple(sorted(announced.digests)))
         if got != expected:
-            raise MalformedOpening("announcement, keyper and shares", expected, got)
+            raise MalformedProof("announcement, keyper and shares", expected, got)
         checked.announced.verify(intent, terms.domain, addresses)
         return checked
 
@@ -58,7 +58,7 @@ def prove_knowledge(
     accepted = []
     for i, checked in computed.items():
         try:
-            verify_opening(committee, checked.opening, announcements)
+            verify_knowledge(committee, checked.reencrypted, announcements)
         except CryptoError as error:
             refusals[i] = error
         else:

@@ -49,7 +49,7 @@ class Fault(StrEnum):
 class Rejection:
     """An intent, by its place in the batch, that was taken out for its own fault."""
 
-    place: int
+    batch_index: int
     account: AccountId
     fault: Fault
 
@@ -197,9 +197,9 @@ class Books:
         """Row of the workers' results, by place in the batch."""
         return [placed.row for placed in self._batch]
 
-    def offsets(self) -> list[bool]:
-        """Which intents are offset orders, by place in the batch."""
-        return [placed.sealed.offset for placed in self._batch]
+    def minimum_fills(self) -> list[bool]:
+        """Which intents are minimum-fill orders, by place in the batch."""
+        return [placed.sealed.minimum_fill for placed in self._batch]
 
     def intent(self, place: int) -> SealedIntent:
         """The public part of the intent at a place."""
@@ -222,7 +222,7 @@ class Books:
             decided = decide_participation(candidates, terms.owners_min)
             self.set_aside += decided.set_aside
             for entry in decided.set_aside:
-                self._take_out(entry.intent)
+                self._take_out(entry.batch_index)
 
     def _candidate(self, place: int, terms: AuctionTerms, margin: IntentMargin) -> Candidate:
         sealed = self.intent(place)
@@ -231,7 +231,7 @@ class Books:
             terms.owner_of(sealed.account),
             margin.alone(InstrumentId(sealed.instrument), Lots(sealed.cap)),
             Cash(sealed.others_collateral_min),
-            sealed.offset,
+            sealed.minimum_fill,
         )
 
     def gather(self, *, wait: bool) -> None:
@@ -242,12 +242,16 @@ class Books:
         """
         for row in self._arrivals.finished(wait=wait):
             intent = self._arrived[row]
-            sealed, cap, offset = intent.book.sealed, Lots(intent.sealed.cap), intent.sealed.offset
+            sealed, cap, minimum_fill = (
+                intent.book.sealed,
+                Lots(intent.sealed.cap),
+                intent.sealed.minimum_fill,
+            )
             ciphertext, words = self._arrivals.ciphertext(row), self._arrivals.packing[row]
             if intent.number == sealed.count:
-                sealed.add(ciphertext, words, cap, offset=offset)
+                sealed.add(ciphertext, words, cap, minimum_fill=minimum_fill)
             else:
-                sealed.put(intent.number, ciphertext, words, cap, offset=offset)
+                sealed.put(intent.number, ciphertext, words, cap, minimum_fill=minimum_fill)
             intent.done = True
             if intent.gone:
                 self._vacate(row)

@@ -9,9 +9,9 @@ from darkpool.admission.admit import Admission
 from darkpool.auction.books import Books
 from darkpool.auction.outcome import Refusal
 from darkpool.crossing.arrivals import Arrivals
-from darkpool.errors import MarginError
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
+from darkpool.margin.errors import MarginError
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import ClosedBatch, SealedSubmission, SignedCancellation, place_of
 from darkpool.protocol.refusals import AdmissionRefused, CancellationUncertain

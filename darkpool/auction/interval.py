@@ -25,17 +25,17 @@ from darkpool.committee.beacon import Beacon
 from darkpool.committee.committee import LocalCommittee
 from darkpool.committee.session import Session
 from darkpool.crossing.arrivals import Arrivals
-from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.crossing.mask_shapes import mask_shapes
 from darkpool.crossing.shape import ShapeCheck
-from darkpool.errors import InsufficientMargin
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.balances import Balance, balances_of
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Committed, count_committed
+from darkpool.margin.errors import InsufficientMargin
 from darkpool.margin.model.caps import equity
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import ClosedBatch, SealedSubmission, SignedCancellation
@@ -98,7 +98,7 @@ def run_auction(
         batch, batch_signatures, batch_transaction = _close(engine, terms, arrived.closed)
         committed = _count_deposits(engine, terms.interval, margin)
         before = balances_of(engine.accounts, margin.portfolio)
-        arrived.books.set_aside_accounts(committed.short)
+        arrived.books.set_aside_accounts(committed.uncovered)
         session = engine.committee.begin_auction(terms.interval, record.add_opening)
         beacon = engine.committee.beacon(terms.interval, batch.root)
     with watch.step("masks"):
@@ -117,7 +117,7 @@ def run_auction(
     with watch.step("margin"):
         progress("margin")
         admission.note_rejections(
-            arrived.books.intent(rejection.place) for rejection in arrived.books.rejections
+            arrived.books.intent(rejection.batch_index) for rejection in arrived.books.rejections
         )
         _charge(engine.accounts, bond, arrived.books.rejections)
         margins = _apply_margin(engine.accounts, terms, margin, books, fills, committed)
@@ -186,7 +186,7 @@ def _count_deposits(engine: Engine, interval: Interval, margin: IntentMargin) ->
 def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
     counts = [book.sealed.count for book in books]
     engine.masks.require(
-        mask_shapes(terms, counts, [book.sealed.intents.has_offsets for book in books])
+        mask_shapes(terms, counts, [book.sealed.intents.has_minimum_fills for book in books])
     )
 
 
@@ -197,7 +197,7 @@ def _check_shapes(
     ticks = next(iter(terms.grids.values())).ticks
     shapes = engine.arrivals.shape
     check = ShapeCheck(
-        engine.order, session, ticks, shapes, books.rows(), books.offsets(), beacon.value
+        engine.order, session, ticks, shapes, books.rows(), books.minimum_fills(), beacon.value
     )
     books.reject(Fault.SHAPE, check.malformed(books.members()))
 
@@ -271,7 +271,7 @@ def _check_caps(book: Book, lots: FilledLots) -> None:
 
 def _charge(accounts: PortfolioAccounts, bond: BondTerms, rejections: Iterable[Rejection]) -> None:
     """Take what each intent at fault costs from its account's bond, in batch order."""
-    for rejection in sorted(rejections, key=lambda rejection: rejection.place):
+    for rejection in sorted(rejections, key=lambda rejection: rejection.batch_index):
         accounts.charge_bond(rejection.account, bond.charge(), bond.treasury)
 
 
@@ -293,7 +293,7 @@ def _apply_margin(
         accounts.fill(fill.account, auction, fill.side, fill.size, price)
     for book in books:
         for account in book.accounts:
-            if (book.instrument, account) not in filled and account not in committed.short:
+            if (book.instrument, account) not in filled and account not in committed.uncovered:
                 accounts.release(account, AuctionId(book.instrument, terms.interval))
     accounts.release_bonds()
     accounts.verify_conservation()

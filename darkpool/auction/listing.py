@@ -10,13 +10,9 @@ from typing import Any, Final, Protocol
 
 from darkpool.errors import InvalidGrid, OutOfBounds
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX, MARGIN_RATE_ONE_PPM
+from darkpool.margin.errors import UnknownContract
 from darkpool.margin.market.forms import validated
-from darkpool.margin.market.instruments import (
-    Contract,
-    Specification,
-    SpecificationForm,
-    UnknownContract,
-)
+from darkpool.margin.market.instruments import Contract, Specification, SpecificationForm
 from darkpool.margin.market.market import PRICE_MAX, Market, MarketForm
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.units import InstrumentName, PriceGrid

@@ -11,9 +11,9 @@ from darkpool.batching.participation import SetAside
 from darkpool.chain.evidence import TransactionReceiptInfo
 from darkpool.committee.beacon import Beacon
 from darkpool.crossing.encrypted import EncryptedCross
-from darkpool.errors import MarginError
 from darkpool.fills.fills import Fill
 from darkpool.margin.accounts.balances import Balance
+from darkpool.margin.errors import MarginError
 from darkpool.protocol.refusals import AdmissionRefused
 from darkpool.protocol.results import BalanceLeaf, InstrumentResult
 from darkpool.units import AccountId, Cash

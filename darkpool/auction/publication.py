@@ -74,8 +74,8 @@ def auction_summary(terms: PublicTerms, outcome: AuctionOutcome) -> AuctionSumma
         transcripts=dict(outcome.transcripts),
         instruments=instruments,
         rejections=tuple(
-            RejectionRecord(rejection.place, rejection.fault.value)
-            for rejection in sorted(outcome.rejections, key=lambda rejection: rejection.place)
+            RejectionRecord(rejection.batch_index, rejection.fault.value)
+            for rejection in sorted(outcome.rejections, key=lambda rejection: rejection.batch_index)
         ),
         fills=tuple(
             FillRecord(

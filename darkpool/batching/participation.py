@@ -12,7 +12,8 @@ that fails beside those left. No intent of U ever fails: while all of U is left,
 least what it has in U. What is left at the end stays whole, so it is part of U as well: it is U.
 
 Only plain orders count for others: they make the price, and whoever hides among others hides in
-their curves. What an offset order has reserved is therefore taken as nothing, and it is no owner.
+their curves. What a minimum-fill order has reserved is therefore taken as nothing, and it is no
+owner.
 
 The minimum of owners is asked of U alone: fewer than that, and nobody takes part. A set that stays
 whole and has enough owners is part of U, so U then has enough too: this result is also the
@@ -33,23 +34,23 @@ class Candidate:
     """What is public of an intent that may take part.
 
     Attributes:
-        intent: its place in the batch; every candidate has one of its own.
+        batch_index: its place in the batch; every candidate has one of its own.
         owner: whose it is.
         reserved: margin that its cap needs by itself, the bond not counted.
         others_min: signed minimum of what other owners have reserved in the auction.
-        offset: whether it is an offset order.
+        minimum_fill: whether it is a minimum-fill order.
     """
 
-    intent: int
+    batch_index: int
     owner: OwnerId
     reserved: Cash
     others_min: Cash
-    offset: bool = False
+    minimum_fill: bool = False
 
     @property
     def counted(self) -> int:
         """What it has reserved as far as others may count on it."""
-        return 0 if self.offset else self.reserved
+        return 0 if self.minimum_fill else self.reserved
 
 
 class Missing(StrEnum):
@@ -65,7 +66,7 @@ class SetAside:
     """An intent that does not take part, through no fault of its own: nothing is charged.
 
     Attributes:
-        intent: its place in the batch.
+        batch_index: its place in the batch.
         missing: what there is too little of.
         required: cash units that it signed, or owners that the terms ask for; or, of its own
             collateral, the bond and the margin of all intents of its account.
@@ -75,7 +76,7 @@ class SetAside:
             of its positions.
     """
 
-    intent: int
+    batch_index: int
     missing: Missing
     required: int
     available: int
@@ -118,16 +119,16 @@ def decide_participation(candidates: Sequence[Candidate], owners_min: int) -> Pa
         if own.left:
             heappush(heap, (-_needed(own), owner))
     aside = [
-        SetAside(c.intent, Missing.COLLATERAL, c.others_min, total - owned[c.owner].reserved)
+        SetAside(c.batch_index, Missing.COLLATERAL, c.others_min, total - owned[c.owner].reserved)
         for c in fallen
     ]
-    participants = [c.intent for own in owned.values() for c in own.left]
-    owners = sum(any(not c.offset for c in own.left) for own in owned.values())
+    participants = [c.batch_index for own in owned.values() for c in own.left]
+    owners = sum(any(not c.minimum_fill for c in own.left) for own in owned.values())
     if owners < owners_min:
         aside += [SetAside(i, Missing.OWNERS, owners_min, owners) for i in participants]
         participants = []
     return Participation(
-        tuple(sorted(participants)), tuple(sorted(aside, key=lambda entry: entry.intent))
+        tuple(sorted(participants)), tuple(sorted(aside, key=lambda entry: entry.batch_index))
     )
 
 

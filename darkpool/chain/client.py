@@ -32,6 +32,15 @@ from web3.types import TxParams, TxReceipt
 
 from crypto.signing.merkle import MerkleProof
 from darkpool.chain.artifacts import load_artifact
+from darkpool.chain.errors import (
+    ChainUnavailable,
+    NotDeployed,
+    NotFinalInTime,
+    TransactionLost,
+    TransactionRefused,
+    TransactionReverted,
+    WrongDeployment,
+)
 from darkpool.chain.evidence import (
     AccountFlow,
     BatchEvidence,
@@ -43,15 +52,6 @@ from darkpool.chain.evidence import (
     TransactionReceiptInfo,
     VaultTerms,
     keyper_numbers,
-)
-from darkpool.errors import (
-    ChainUnavailable,
-    NotDeployed,
-    NotFinalInTime,
-    TransactionLost,
-    TransactionRefused,
-    TransactionReverted,
-    WrongDeployment,
 )
 from darkpool.protocol.results import BalanceLeaf, InstrumentResult
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, Tick

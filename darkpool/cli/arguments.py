@@ -11,14 +11,19 @@ from urllib.parse import urlsplit
 
 import typer
 
-from darkpool.errors import BadInput
+from darkpool.cli.errors import (
+    CHAIN_KEY_VARIABLE,
+    InvalidChainKey,
+    InvalidChainUrl,
+    InvalidListing,
+    UnreadableFile,
+)
 from darkpool.limits import DECIMAL_DIGITS_MAX
 
 if TYPE_CHECKING:
     from darkpool.auction.listing import ContractListing, OutrightListing
     from darkpool.margin.market.instruments import Specification
 
-CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
 CONTRACTS_NAME: Final = "contracts.toml"
 MARGIN_FILE_MAX_BYTES: Final = 16 << 20
@@ -26,39 +31,6 @@ MARGIN_FILE_MAX_BYTES: Final = 16 << 20
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WHOLE: Final = re.compile(r"-?[0-9]+")
 _KEY: Final = re.compile(r"(0x)?([0-9a-fA-F]{64})")
-
-
-class InvalidChainKey(BadInput):
-    """The environment's private key is none; its value is never shown."""
-
-    def __init__(self, got: str) -> None:
-        super().__init__(f"{CHAIN_KEY_VARIABLE}: expected 64 hexadecimal digits, got {got}")
-        self.got = got
-
-
-class InvalidChainUrl(BadInput):
-    """The address of a node is none; it is never shown, because it may hold credentials."""
-
-    def __init__(self, got: str) -> None:
-        super().__init__(f"chain: expected http:// or https:// and a host, got {got}")
-        self.got = got
-
-
-class InvalidListing(BadInput):
-    """Options that do not say what is traded, or say it twice."""
-
-    def __init__(self, got: str) -> None:
-        expected = "--tick and --reference, or --market"
-        super().__init__(f"what is traded: expected {expected}, got {got}")
-        self.got = got
-
-
-class UnreadableFile(BadInput):
-    """A file that was named cannot be read."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: expected a file that can be read, got {reason}")
-        self.path, self.reason = path, reason
 
 
 def decimal(text: str) -> Decimal:

@@ -10,14 +10,13 @@ import typer
 
 from crypto.ring.params import STANDARD
 from darkpool.cli.arguments import (
-    CHAIN_KEY_VARIABLE,
-    UnreadableFile,
     chain_key,
     decimal,
     listing_of,
     require_url,
     whole,
 )
+from darkpool.cli.errors import CHAIN_KEY_VARIABLE, UnreadableFile
 from darkpool.limits import OWNERS_MIN_DEFAULT
 
 if TYPE_CHECKING:

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crypto.errors import CryptoError
-from darkpool.cli.arguments import (
-    UnreadableFile,
-    chain_key,
-    require_url,
-)
+from darkpool.cli.arguments import chain_key, require_url
+from darkpool.cli.errors import UnreadableFile
 from darkpool.errors import DarkpoolError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from darkpool.cli.arguments import (
     specification_of,
     whole,
 )
-from darkpool.errors import BadInput
+from darkpool.cli.errors import InvalidAddition, NoPlotting, UnwritablePicture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,31 +22,6 @@ if TYPE_CHECKING:
     from darkpool.margin.market.instruments import Contract, Specification
     from darkpool.margin.market.market import Market
     from darkpool.margin.model.caps import Holdings
-
-
-class InvalidAddition(BadInput):
-    """What is to be added to a portfolio is no number of lots of a contract."""
-
-    def __init__(self, expected: str, got: str) -> None:
-        super().__init__(f"--add: expected {expected}, got {got}")
-        self.expected = expected
-        self.got = got
-
-
-class NoPlotting(BadInput):
-    """The package that draws is not installed."""
-
-    def __init__(self) -> None:
-        super().__init__("--plot: expected matplotlib, `pip install 'darkpool[plot]'`, got none")
-
-
-class UnwritablePicture(BadInput):
-    """A picture that cannot be written."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: expected a picture that can be written, got {reason}")
-        self.path = path
-        self.reason = reason
 
 
 def margin(

@@ -154,7 +154,7 @@ def auction_document(result: VenueResult) -> dict[str, object]:
         "instruments": instruments,
         "taken_out": [
             {
-                "intent": taken.intent,
+                "intent": taken.batch_index,
                 "row": taken.row,
                 "attacker": taken.kind,
                 "fault": taken.fault.value,
@@ -163,7 +163,7 @@ def auction_document(result: VenueResult) -> dict[str, object]:
         ],
         "left_out": [
             {
-                "intent": left.intent,
+                "intent": left.batch_index,
                 "row": left.row,
                 "attacker": left.kind,
                 "missing": left.missing.value,
@@ -283,7 +283,7 @@ def taken_out_table(taken_out: Sequence[TakenOut]) -> Table:
         table.add_column(name)
     for taken in taken_out:
         row, kind = "" if taken.row is None else str(taken.row), Text(taken.kind or "")
-        table.add_row(str(taken.intent), row, kind, taken.fault.value)
+        table.add_row(str(taken.batch_index), row, kind, taken.fault.value)
     return table
 
 
@@ -298,7 +298,7 @@ def left_out_table(left_out: Sequence[LeftOut]) -> Table:
     for left in left_out[:FILLS_SHOWN_MAX]:
         row = "" if left.row is None else str(left.row)
         numbers = (str(left.required), str(left.available))
-        table.add_row(str(left.intent), row, left.missing.value, *numbers)
+        table.add_row(str(left.batch_index), row, left.missing.value, *numbers)
     return table
 
 

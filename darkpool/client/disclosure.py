@@ -18,7 +18,7 @@ from darkpool.units import PriceGrid, Side, Tick
 class Disclosure:
     """An order that was proven to be what a sealed intent holds; `filled` lots of it traded.
 
-    `minimum` is that of an offset order, 0 for a plain one.
+    `minimum` is that of a minimum-fill order, 0 for a plain one.
     """
 
     intent: int
@@ -47,7 +47,7 @@ def disclose(directory: Path, intent: int, opening_text: str) -> Disclosure:
     Raises:
         BadInput: no record, no such intent, no opening file.
         InsecureParameters: a record of a test-only parameter set, outside the tests.
-        InvalidSignature, OpeningMismatch: the opening is not that intent's.
+        InvalidSignature, SealingMismatch: the opening is not that intent's.
     """
     opening = OpeningFile.from_json(opening_text)
     record = Record.load(directory)

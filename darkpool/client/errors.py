@@ -31,6 +31,10 @@ class SecondOrder(AgentRefused):
     code = "second-order"
 
 
+class InvalidStandingOrder(AgentRefused):
+    """A field that no standing order has."""
+
+
 class UnknownOrder(AgentRefused):
     """No order with this number was ever placed."""
 
@@ -97,3 +101,13 @@ class ResultConflict(CheckFailed):
             expected,
             got,
         )
+
+
+class InvalidOpeningFile(BadInput):
+    """Text that is no opening file of a known version."""
+
+    def __init__(self, field: str, expected: str, got: str) -> None:
+        super().__init__(f"opening file, {field}: expected {expected}, got {got}")
+        self.field = field
+        self.expected = expected
+        self.got = got

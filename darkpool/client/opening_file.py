@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.circuits.curves import intent_vector
-from crypto.errors import CryptoError, OpeningMismatch
+from crypto.errors import CryptoError, SealingMismatch
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.keys import PublicMaterial
-from crypto.threshold.opening import OpeningContext, reopen
-from darkpool.errors import InvalidOpeningFile
+from crypto.threshold.knowledge import KnowledgeContext, verify_sealing
+from darkpool.client.errors import InvalidOpeningFile
 
 OPENING_FILE_VERSION: Final = 1
 OPENING_FILE_MAX_BYTES: Final = 4096
@@ -98,7 +98,7 @@ def verify_opening_file(
     """Check that a sealed intent and its ciphertext are exactly the sealing of an opening.
 
     Raises:
-        OpeningMismatch: names the first part that differs.
+        SealingMismatch: names the first part that differs.
     """
     intent, committee = opening.intent, material.committee
     pairs: list[tuple[str, int | bytes, int | bytes]] = [
@@ -107,16 +107,16 @@ def verify_opening_file(
         ("interval", sealed.interval, intent.interval),
         ("nonce", sealed.nonce, intent.nonce),
         ("key epoch", sealed.key_epoch, opening.key_epoch),
-        ("offset", int(sealed.offset), int(intent.minimum > 0)),
+        ("minimum_fill", int(sealed.minimum_fill), int(intent.minimum > 0)),
         ("key epoch of the keys", committee.epoch, opening.key_epoch),
         ("commitment", sealed.commitment, commitment(intent, opening.domain)),
         ("digest of the ciphertext", sealed.ciphertext_digest, ciphertext.digest()),
     ]
     for what, expected, got in pairs:
         if expected != got:
-            raise OpeningMismatch(what, _written(expected), _written(got))
-    key = material.order.public
-    context = OpeningContext.of(sealed, opening.domain)
+            raise SealingMismatch(what, _written(expected), _written(got))
+    key = material.order_keys.public
+    context = KnowledgeContext.of(sealed, opening.domain)
     try:
         vector = intent_vector(
             key.ring,
@@ -126,11 +126,11 @@ def verify_opening_file(
             intent.limit_tick,
             intent.minimum,
         )
-        reopen(key, committee, vector, intent.root_seed, context, ciphertext)
-    except OpeningMismatch:
+        verify_sealing(key, committee, vector, intent.root_seed, context, ciphertext)
+    except SealingMismatch:
         raise
     except CryptoError as error:
-        raise OpeningMismatch("order", "one that can be sealed", str(error)) from error
+        raise SealingMismatch("order", "one that can be sealed", str(error)) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

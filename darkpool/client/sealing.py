@@ -11,7 +11,7 @@ from crypto.bfv.ciphertext import to_wire
 from crypto.circuits.curves import intent_vector
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.messages import Intent, SealedIntent, commitment
-from crypto.threshold.opening import OpeningContext, seal_openings, seal_vector
+from crypto.threshold.knowledge import KnowledgeContext, seal_proofs, seal_vector
 from darkpool.client.opening_file import OpeningFile
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
@@ -136,7 +136,7 @@ def seal_intent(
     if not 0 <= intent.minimum <= max(intent.size, 1):
         raise OutOfBounds("minimum in lots", 0, max(intent.size, 1), intent.minimum)
     vector = intent_vector(
-        terms.material.parameters.order,
+        terms.material.parameters.order_ring,
         grid.ticks,
         intent.side,
         intent.size,
@@ -185,7 +185,7 @@ def seal_slots(
         OutOfRange: wrong shape of the vector, or an entry outside [0, t).
     """
     material, committee = terms.material, terms.material.committee
-    context = OpeningContext(
+    context = KnowledgeContext(
         terms.domain.chain_id,
         terms.domain.verifying_contract,
         committee.epoch,
@@ -194,7 +194,9 @@ def seal_slots(
         intent.account,
         intent.nonce,
     )
-    sealed_vector = seal_vector(material.order.public, committee, vector, intent.root_seed, context)
+    sealed_vector = seal_vector(
+        material.order_keys.public, committee, vector, intent.root_seed, context
+    )
     sealed = SealedIntent(
         account=intent.account,
         instrument=intent.instrument,
@@ -206,13 +208,13 @@ def seal_slots(
         deadline=deadline_s,
         key_epoch=committee.epoch,
         others_collateral_min=others_collateral_min,
-        offset=intent.minimum > 0,
+        minimum_fill=intent.minimum > 0,
     )
     return SealedSubmission(
         sealed,
         sign(sealed.digest(terms.domain), account_key),
         to_wire(sealed_vector.ciphertext),
-        seal_openings(material, sealed_vector, sealed, terms.domain),
+        seal_proofs(material, sealed_vector, sealed, terms.domain),
     )
 
 

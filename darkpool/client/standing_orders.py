@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from darkpool.errors import InvalidAccount, InvalidOrder, OutOfBounds
+from darkpool.client.errors import InvalidStandingOrder
+from darkpool.errors import InvalidAccount, OutOfBounds
 from darkpool.limits import ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import (
@@ -56,7 +57,7 @@ class StandingOrder:
             interval takes at most the cap; the rest goes into later ones.
 
     Raises:
-        InvalidAccount, InvalidOrder, OutOfBounds: a field that no order has.
+        InvalidAccount, InvalidStandingOrder, OutOfBounds: a field that no order has.
     """
 
     account: AccountId
@@ -72,7 +73,7 @@ class StandingOrder:
             raise InvalidAccount(f"the EIP-55 spelling {account_id(self.account)}", self.account)
         if len(self.instrument) != INSTRUMENT_BYTES:
             expected = f"{INSTRUMENT_BYTES} bytes"
-            raise InvalidOrder(None, "instrument", expected, str(len(self.instrument)))
+            raise InvalidStandingOrder("instrument", expected, str(len(self.instrument)))
         require_within("size in lots", 1, ORDER_SIZE_MAX_LOTS, self.size)
         require_within("limit in price units", -PRICE_MAX_UNITS, PRICE_MAX_UNITS, self.limit)
         require_within("last interval", FIRST_INTERVAL, INTERVAL_MAX, self.good_until)
@@ -110,12 +111,12 @@ def interval_order(placed: PlacedOrder | None, grid: PriceGrid) -> LimitOrder:
     if placed is None:
         return COVER
     order, highest = placed.order, grid.ticks - 1
-    offset = order.limit - grid.units_of(Tick(0))
+    minimum_fill = order.limit - grid.units_of(Tick(0))
     if order.side is Side.BUY:
-        tick = offset // grid.tick_units
+        tick = minimum_fill // grid.tick_units
         passive = tick < 0
     else:
-        tick = -(-offset // grid.tick_units)
+        tick = -(-minimum_fill // grid.tick_units)
         passive = tick > highest
     if passive:
         return COVER

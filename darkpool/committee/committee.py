@@ -31,7 +31,8 @@ from crypto.threshold.quorum import Answer, ask
 from crypto.threshold.replicated import agree
 from crypto.threshold.revealing import Revealed, selected
 from darkpool.committee.beacon import Beacon, _beacon_shares
-from darkpool.committee.masks import AttestedMask, MaskPreparationFailed
+from darkpool.committee.errors import MaskPreparationFailed
+from darkpool.committee.masks import AttestedMask
 from darkpool.committee.session import Session
 from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import ClosedBatch
@@ -200,7 +201,7 @@ class LocalCommittee:
     def _excess_lanes(self, session: Session, mask: DrawnMask, purpose: str) -> Lanes:
         """1 at lanes with r >= t, shape (L,)."""
         shape = mask.draw.shape
-        t = shape.parameters.order.plain_modulus
+        t = shape.parameters.order_ring.plain_modulus
         bits = self._comparator.below_constant(mask, t)
         keep = shape.first_block(np.ones(shape.lanes, dtype=np.int64)) == 1
         values = session.open(purpose, selected(self._comparison, bits, keep, BITS_LEVEL))

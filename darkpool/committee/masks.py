@@ -8,15 +8,6 @@ from dataclasses import dataclass
 from crypto.threshold.masks import (
     DrawnMask,
 )
-from darkpool.errors import CheckFailed
-
-
-class MaskPreparationFailed(CheckFailed):
-    """No usable mask after several numbers; with honest keypers one in a hundred fails."""
-
-    def __init__(self, attempts: int) -> None:
-        super().__init__(f"mask: expected one usable mask in {attempts} attempts, got none")
-        self.attempts = attempts
 
 
 @dataclass(frozen=True, slots=True)

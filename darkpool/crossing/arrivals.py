@@ -23,20 +23,12 @@ from crypto.circuits.wellformed import WORDS, sealed_in, shape_words
 from crypto.ring.params import RingParameters
 from crypto.ring.ring import Words
 from crypto.threshold.keys import RingKeys
-from darkpool.errors import CheckFailed, OutOfBounds
+from darkpool.crossing.errors import WorkersKeepDying
+from darkpool.errors import OutOfBounds
 from darkpool.workers import end_with_parent
 
 RESTARTS_MAX: Final = 3
 """Times in a row that workers may die over the same intents."""
-
-
-class WorkersKeepDying(CheckFailed):
-    """Workers died again and again without finishing anything (was memory short?)."""
-
-    def __init__(self, intents: int) -> None:
-        message = f"workers: expected results of {intents} intents, got {RESTARTS_MAX} deaths"
-        super().__init__(message)
-        self.intents = intents
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +141,7 @@ class Arrivals:
             except BrokenExecutor:
                 deaths += 1
                 if deaths > RESTARTS_MAX:
-                    raise WorkersKeepDying(len(self._running)) from None
+                    raise WorkersKeepDying(len(self._running), RESTARTS_MAX) from None
                 self._restart()
                 continue
             deaths = 0
@@ -175,11 +167,11 @@ class Arrivals:
         """What a worker will have done; it failed already where all workers are dead.
 
         A pool whose workers die while another is being started has closed the pipes that this one
-        was to inherit.
+        was to inherit: spawning it then fails with OSError or ValueError.
         """
         try:
             return self._executor.submit(_compute, place, index)
-        except (BrokenExecutor, OSError) as error:
+        except (BrokenExecutor, OSError, ValueError) as error:
             dead: Future[None] = Future()
             dead.set_exception(BrokenExecutor(str(error)))
             return dead

@@ -30,23 +30,25 @@ orders fill in full. The long side's fill in the order of their priority until t
 up; the last of them gets what is left.
 
 **Minimum execution size.** An order may carry a minimum m >= 1: it fills with m lots or more, or
-not at all. Such an *offset order* takes only from the surplus that plain orders leave at the price:
+not at all. Such an *minimum-fill order* takes only from the surplus that plain orders leave at the
+price:
 
 - It counts in no curve, so it neither makes a book cross nor moves the price, and the fills of
   plain orders are never smaller for its being there.
-- The surplus at the price is E = |D - S|. Marketable offset orders on the short side stand in the
-  order of their priority. With B the sizes of those before it, an order is offered E - B and takes
-  min(its size, E - B) if that offer is at least its minimum. An order that refuses keeps its place:
-  what it was offered goes to nobody behind it. On the long side offset orders get nothing.
+- The surplus at the price is E = |D - S|. Marketable minimum-fill orders on the short side stand in
+  the order of their priority. With B the sizes of those before it, an order is offered E - B and
+  takes min(its size, E - B) if that offer is at least its minimum. An order that refuses keeps its
+  place: what it was offered goes to nobody behind it. On the long side minimum-fill orders get
+  nothing.
 - What they take, F lots in all, the plain long side fills too: its volume is min(D, S) + F.
-- At a reference price offset orders may fill without any plain order opposite to the surplus; a
-  book crosses there if anything fills. A call auction has no price unless plain orders cross.
-- The surplus is *exhausted* if the sizes of the offset orders that fill add up to E or more. Then
-  the plain long side fills in full, and of the offset orders that fill the last gets what is left.
-  Else all of them fill in full, and on the plain long side the last.
+- At a reference price minimum-fill orders may fill without any plain order opposite to the surplus;
+  a book crosses there if anything fills. A call auction has no price unless plain orders cross.
+- The surplus is *exhausted* if the sizes of the minimum-fill orders that fill add up to E or more.
+  Then the plain long side fills in full, and of the minimum-fill orders that fill the last gets
+  what is left. Else all of them fill in full, and on the plain long side the last.
 
-So at most one order of an auction is cut, and only a plain one or an offset one that accepts it.
-docs/decisions/0016 says why.
+So at most one order of an auction is cut, and only a plain one or a minimum_fill one that accepts
+it. docs/decisions/0016 says why.
 
 The principle of maximum executed volume is that of the opening auctions of Euronext and Xetra; the
 rule for equal volumes is the one that two encrypted comparisons decide.
@@ -59,9 +61,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpool.errors import InvalidBook
+from darkpool.crossing.errors import InvalidBook
 from darkpool.limits import TICKS_MAX
-from darkpool.simulation.order_file import Order
+from darkpool.protocol.intents import LimitOrder
 from darkpool.units import Lots, Side, Tick
 
 _INT64_MAX = 2**63 - 1
@@ -73,8 +75,8 @@ class Book:
 
     `sides` (int64) holds `Side` values; `sizes` (int64) whole lots, 0 for cover traffic; `limits`
     (int64) ticks from 0 to `ticks` - 1. Sizes add up to less than 2**63. `minimums` (int64) holds
-    the lots below which an offset order does not fill, from 1 to its size (1 for cover traffic),
-    and 0 for plain orders; None if all are plain.
+    the lots below which a minimum-fill order does not fill, from 1 to its size (1 for cover
+    traffic), and 0 for plain orders; None if all are plain.
 
     Raises:
         InvalidBook: a column has another shape or type, or a value outside these bounds.
@@ -105,7 +107,7 @@ class Book:
         return len(self.sides)
 
     @classmethod
-    def from_orders(cls, orders: Sequence[Order], ticks: int) -> Self:
+    def from_orders(cls, orders: Sequence[LimitOrder], ticks: int) -> Self:
         """Take the orders of one instrument, in their order, on a grid of that many ticks."""
         return cls(
             sides=np.array([order.side for order in orders], dtype=np.int64),
@@ -126,7 +128,7 @@ class Cross:
     """An auction that traded: `fills` (int64) has each order's filled lots, 0 for none.
 
     On either side the fills add up to `volume`, which is at least 1. `short_side` is that of the
-    plain orders. `exhausted` says that offset orders took their whole surplus.
+    plain orders. `exhausted` says that minimum-fill orders took their whole surplus.
     """
 
     tick: Tick
@@ -233,14 +235,14 @@ def _fill(
     queue = np.where(plain | on_long_side, 0, lots)
     offered = surplus - _sum_before(queue, priority)
     takes = (queue > 0) & (offered >= _minimums(book))
-    offset = np.where(takes, np.minimum(queue, offered), 0)
-    volume = matched + int(offset.sum())
+    minimum_fill = np.where(takes, np.minimum(queue, offered), 0)
+    volume = matched + int(minimum_fill.sum())
     if volume == 0:
         return NoCross()
 
     queue = np.where(plain & on_long_side, lots, 0)
     left = np.maximum(volume - _sum_before(queue, priority), 0)
-    fills = np.where(on_long_side, np.minimum(queue, left), np.where(plain, lots, offset))
+    fills = np.where(on_long_side, np.minimum(queue, left), np.where(plain, lots, minimum_fill))
     exhausted = bool(takes.any()) and int(lots[takes].sum()) >= surplus
     return Cross(tick, Lots(volume), short_side, exhausted, fills)
 

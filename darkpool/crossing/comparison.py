@@ -15,15 +15,7 @@ from crypto.circuits.packing import LANES_LEVEL
 from crypto.ring.params import ParameterSet
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.revealing import CoveredCiphertext, masked, selected
-from darkpool.errors import CheckFailed
-
-
-class ImplausibleOpening(CheckFailed):
-    """Opened values that no well-formed batch leads to."""
-
-    def __init__(self, purpose: str, expected: str, got: str) -> None:
-        super().__init__(f"opening {purpose!r}: expected {expected}, got {got}")
-        self.purpose, self.expected, self.got = purpose, expected, got
+from darkpool.crossing.errors import ImplausibleOpening
 
 
 class OpeningSession(Protocol):
@@ -87,7 +79,7 @@ class LaneComparing:
 
     def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
         """Open some slots of one row; other intents show 0. Shape (row slots,)."""
-        ring = self._parameters.order
+        ring = self._parameters.order_ring
         keep = np.zeros((2, ring.row), dtype=np.bool_)
         keep[row, slots] = True
         covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)

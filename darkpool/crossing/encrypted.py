@@ -3,19 +3,19 @@
 The twin is `darkpool.crossing.clearing`; results are equal on every book. What is opened, in order:
 
 1. `price lanes`: D - S, the tie lanes, D - 1 and S - 1, every intent's size and its cap less its
-   size, and of offset orders their minima, under a fresh mask (uniform);
+   size, and of minimum-fill orders their minima, under a fresh mask (uniform);
 2. `cap bits`: 1 where a size is neither negative nor above its cap, and a minimum not above its
    size; intents with a 0 are taken out, and the comparison is made again without them under a fresh
    mask;
 3. `no-cross`: one bit an instrument, [best bid >= best ask]; where it is 0, nothing more, ever,
-   unless there are offset orders at a reference price;
+   unless there are minimum-fill orders at a reference price;
 4. `price bits`: the signs of D - S, a step down at the price, which the public result implies;
 5. `tie lanes`: which of the two ticks at the step trades more, one bit;
-6. `offset lanes`, `offset bits`, `exhausted`: who of the offset orders fills, and whether they use
-   the surplus up (`darkpool.crossing.offsets`);
+6. `minimum-fill lanes`, `minimum-fill bits`, `exhausted`: who of the minimum-fill orders fills, and
+   whether they use the surplus up (`darkpool.crossing.minimum_fill`);
 7. `short row`: the fills of the short side, whose sum is the volume of plain orders alone;
-8. `offset row`: the fills of offset orders; the last's is the rest if the surplus is used up, and
-   then the long side fills in full, and its row is opened instead of the next two;
+8. `minimum-fill row`: the fills of minimum-fill orders; the last's is the rest if the surplus is
+   used up, and then the long side fills in full, and its row is opened instead of the next two;
 9. `ration lanes`: volume - 1 - prefix sums in priority order, under a fresh mask (uniform);
 10. `ration bits`: a step in priority order that names the last intent filled;
 11. `long row`: the fills before it; its own is the rest, so that its size stays unknown.
@@ -37,7 +37,7 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.lanes import Lanes
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.comparison import crossing_bits, reference_bits
-from crypto.circuits.offset_lanes import OffsetBook
+from crypto.circuits.minimum_fill_lanes import MinimumFillBook
 from crypto.circuits.packing import power_of_two
 from crypto.circuits.price_lanes import PriceLayout, price_groups, price_lanes
 from crypto.circuits.rationing import (
@@ -48,8 +48,9 @@ from crypto.circuits.rationing import (
     ration_lanes,
 )
 from crypto.ring.params import ParameterSet
-from darkpool.crossing.comparison import ImplausibleOpening, OpeningSession, TakeMask
-from darkpool.crossing.offsets import OffsetCrossing, Taking, with_last
+from darkpool.crossing.comparison import OpeningSession, TakeMask
+from darkpool.crossing.errors import ImplausibleOpening
+from darkpool.crossing.minimum_fill import MinimumFillCrossing, Taking, with_last
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.units import Lots, Side, Tick
 
@@ -61,8 +62,8 @@ Exclude = Callable[[dict[int, list[int]]], None]
 class EncryptedCross:
     """Price, volume and fills of an instrument that crossed.
 
-    `bought` and `sold` are lots by intent, int64 of shape (n,). `exhausted` says that offset orders
-    took the whole surplus.
+    `bought` and `sold` are lots by intent, int64 of shape (n,). `exhausted` says that minimum-fill
+    orders took the whole surplus.
     """
 
     tick: Tick
@@ -113,7 +114,7 @@ class _Matrices:
     """Priority matrices, lifted by a thread while the main one is in SEAL; one is held ahead."""
 
     def __init__(self, parameters: ParameterSet, priorities: Sequence[Lanes]) -> None:
-        self._ring = parameters.order
+        self._ring = parameters.order_ring
         self._priorities = priorities
         self._executor = ThreadPoolExecutor(1)
         self._ahead = {0: self._lift(0)} if priorities else {}
@@ -134,7 +135,7 @@ class _Matrices:
         self._executor.shutdown(cancel_futures=True)
 
 
-class EncryptedCrossing(OffsetCrossing):
+class EncryptedCrossing(MinimumFillCrossing):
     """One auction's crossing.
 
     Args:
@@ -180,19 +181,19 @@ class EncryptedCrossing(OffsetCrossing):
         found: dict[int, _Price] = {}
         present = [k for k, book in enumerate(books) if book.intents.has_plain]
         counts = [books[k].count for k in present]
-        offsets = [books[k].intents.has_offsets for k in present]
-        for group in price_groups(self._parameters, self._ticks, counts, offsets):
+        minimum_fills = [books[k].intents.has_minimum_fills for k in present]
+        for group in price_groups(self._parameters, self._ticks, counts, minimum_fills):
             found |= self._price_group([present[i] for i in group], books)
         packed = {k: books[k].intents.plain.pack(price.tick) for k, price in found.items()}
-        prefixes, offset = self._offset_books(books, found, packed, matrices)
-        takings = self._takings(offset, priorities)
+        prefixes, minimum_fill = self._minimum_fill_books(books, found, packed, matrices)
+        takings = self._takings(minimum_fill, priorities)
         every = {
             k: self._short_side(k, price, takings.get(k), packed[k], books[k].count)
             for k, price in found.items()
         }
         short = {k: sides for k, sides in every.items() if sides is not None}
         for k, taking in takings.items():
-            self._offset_fills(taking, short[k], packed[k], offset[k], books[k].count)
+            self._minimum_fill_fills(taking, short[k], packed[k], minimum_fill[k], books[k].count)
         rationed = [k for k, sides in short.items() if not sides.exhausted]
         counts = [book.count for book in books]
         for chunk, ration in enumerate(ration_groups(self._parameters, counts, rationed)):
@@ -202,29 +203,36 @@ class EncryptedCrossing(OffsetCrossing):
             for k, book in enumerate(books)
         )
 
-    def _offset_books(
+    def _minimum_fill_books(
         self,
         books: Sequence[SealedBook],
         found: Mapping[int, _Price],
         packed: Mapping[int, Ciphertext],
         matrices: _Matrices,
-    ) -> tuple[dict[int, Ciphertext], dict[int, OffsetBook]]:
-        """Prefix sums of plain orders, and what offset lanes are made from, where there are any."""
-        numbers = [k for k in found if books[k].intents.has_offsets]
-        prefixes, offset = {}, {}
+    ) -> tuple[dict[int, Ciphertext], dict[int, MinimumFillBook]]:
+        """Prefix sums of plain orders, and what minimum-fill lanes are made from."""
+        numbers = [k for k in found if books[k].intents.has_minimum_fills]
+        prefixes, minimum_fill = {}, {}
         for k, following in zip_longest(numbers, numbers[1:]):
             matrix = matrices.take(k, following)
-            own = books[k].intents.offset.pack(found[k].tick)
+            own = books[k].intents.minimum_fill.pack(found[k].tick)
             prefixes[k] = prefix_sums(self._order, packed[k], matrix)
             before = prefix_sums(self._order, own, matrix)
-            offset[k] = OffsetBook(packed[k], own, before, books[k].intents.offset.minimums())
-        return prefixes, offset
+            minimum_fill[k] = MinimumFillBook(
+                packed[k], own, before, books[k].intents.minimum_fill.minimums()
+            )
+        return prefixes, minimum_fill
 
-    def _offset_fills(
-        self, taking: Taking, sides: _Sides, packed: Ciphertext, offset: OffsetBook, count: int
+    def _minimum_fill_fills(
+        self,
+        taking: Taking,
+        sides: _Sides,
+        packed: Ciphertext,
+        minimum_fill: MinimumFillBook,
+        count: int,
     ) -> None:
-        """Add what offset orders fill; and the long side's fills, if they leave it nothing."""
-        lots = self._offset_row(sides.number, taking, offset.offset)
+        """Add fills of minimum-fill orders, and the long side's if they leave it nothing."""
+        lots = self._minimum_fill_row(sides.number, taking, minimum_fill.minimum_fill)
         if taking.exhausted:
             purpose = f"long row {sides.number}"
             sides.exhausted = True
@@ -239,8 +247,8 @@ class EncryptedCrossing(OffsetCrossing):
             number = self._comparisons
             self._comparisons += 1
             counts = tuple(books[k].count for k in members)
-            offsets = tuple(books[k].intents.has_offsets for k in members)
-            layout = PriceLayout(self._parameters, self._ticks, counts, offsets)
+            minimum_fills = tuple(books[k].intents.has_minimum_fills for k in members)
+            layout = PriceLayout(self._parameters, self._ticks, counts, minimum_fills)
             lanes = price_lanes(self._order, layout, [books[k].sized() for k in members])
             caps = [layout.cap_lanes(i) for i in range(len(members))]
             bounded = np.concatenate([lane.reshape(-1) for lane in caps])
@@ -253,7 +261,7 @@ class EncryptedCrossing(OffsetCrossing):
                 crossing = self._crossing(number, layout, bits)
                 prices = self._prices(number, layout, bits, crossing) if crossing else {}
                 if self._reference is not None:
-                    open_ended = [i for i, offset in enumerate(offsets) if offset]
+                    open_ended = [i for i, minimum_fill in enumerate(minimum_fills) if minimum_fill]
                     prices = {i: _Price(self._reference, None) for i in open_ended} | prices
                 return {members[i]: price for i, price in sorted(prices.items())}
             self._exclude(above)
@@ -315,13 +323,13 @@ class EncryptedCrossing(OffsetCrossing):
 
         None where nothing fills.
         """
-        none = np.zeros(self._parameters.order.row, dtype=np.int64)
+        none = np.zeros(self._parameters.order_ring.row, dtype=np.int64)
         side = price.short_side
         if side is None:
             return None if taking is None else _Sides(number, taking.side, none, none)
         if taking is not None and taking.side is not side:
             raise ImplausibleOpening(
-                f"offset bits of {number}", "fills on the short side", "on the other"
+                f"minimum-fill bits of {number}", "fills on the short side", "on the other"
             )
         short = self._open_row(f"short row {number}", packed, int(side), np.arange(count))
         return _Sides(number, side, short, none)
@@ -372,7 +380,7 @@ class EncryptedCrossing(OffsetCrossing):
         if last_rank < 0 or not np.array_equal(filled == 1, ranks <= last_rank):
             raise ImplausibleOpening(purpose, "a step in priority order", "something else")
         before = np.flatnonzero(ranks < last_rank)
-        lots = np.zeros(self._parameters.order.row, dtype=np.int64)
+        lots = np.zeros(self._parameters.order_ring.row, dtype=np.int64)
         if before.size:
             lots = self._open_row(purpose, packed, row, before).copy()
         rest = volume - int(lots.sum())
@@ -402,7 +410,7 @@ def ration_groups(
     used = 0
     for k in crossing:
         width = power_of_two(counts[k])
-        if not groups or used + width > parameters.order.row:
+        if not groups or used + width > parameters.order_ring.row:
             groups.append([])
             used = 0
         groups[-1].append(k)

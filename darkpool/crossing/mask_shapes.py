@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crypto.bfv.lanes import LaneShape
-from crypto.circuits.offset_lanes import OffsetLayout, offset_groups
+from crypto.circuits.minimum_fill_lanes import MinimumFillLayout, minimum_fill_groups
 from crypto.circuits.price_lanes import PriceLayout, price_groups
 from crypto.circuits.rationing import RationLayout
 from darkpool.crossing.encrypted import ration_groups
@@ -13,24 +13,27 @@ from darkpool.protocol.terms import AuctionTerms
 
 
 def mask_shapes(
-    terms: AuctionTerms, counts: Sequence[int], offsets: Sequence[bool]
+    terms: AuctionTerms, counts: Sequence[int], minimum_fills: Sequence[bool]
 ) -> list[LaneShape]:
     """Shapes of the masks that an interval needs when every instrument crosses.
 
-    `counts` are the intents of each instrument, `offsets` whether it has offset orders.
+    `counts` are the intents of each instrument, `minimum_fills` whether it has minimum-fill orders.
     """
     parameters = terms.material.parameters
     ticks = next(iter(terms.grids.values())).ticks
     shapes = [
         PriceLayout(
-            parameters, ticks, tuple(counts[k] for k in group), tuple(offsets[k] for k in group)
+            parameters,
+            ticks,
+            tuple(counts[k] for k in group),
+            tuple(minimum_fills[k] for k in group),
         ).shape
-        for group in price_groups(parameters, ticks, counts, offsets)
+        for group in price_groups(parameters, ticks, counts, minimum_fills)
     ]
-    asked = {k: counts[k] for k, offset in enumerate(offsets) if offset}
+    asked = {k: counts[k] for k, minimum_fill in enumerate(minimum_fills) if minimum_fill}
     shapes += [
-        OffsetLayout(parameters, tuple(counts[k] for k in members)).shape
-        for members in offset_groups(parameters, asked)
+        MinimumFillLayout(parameters, tuple(counts[k] for k in members)).shape
+        for members in minimum_fill_groups(parameters, asked)
     ]
     for group in ration_groups(parameters, counts, range(len(counts))):
         rows = (0,) * len(group)

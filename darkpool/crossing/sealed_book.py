@@ -16,7 +16,7 @@ class SealedBook:
     """The intents of one instrument, by number in the order of their arrival.
 
     Attributes:
-        intents: their ciphertexts, plain intents and offset orders.
+        intents: their ciphertexts, plain intents and minimum-fill orders.
         caps: public cap by intent.
     """
 
@@ -30,14 +30,14 @@ class SealedBook:
         return len(self.caps)
 
     def add(
-        self, ciphertext: Ciphertext, arranged: Words, cap: Lots, *, offset: bool = False
+        self, ciphertext: Ciphertext, arranged: Words, cap: Lots, *, minimum_fill: bool = False
     ) -> None:
         """Add the next intent; `arranged` is what `crypto.circuits.packing.arranged` made of it.
 
         Raises:
             OutOfRange: more intents than an auction takes.
         """
-        self.intents.add(ciphertext, arranged, offset=offset)
+        self.intents.add(ciphertext, arranged, minimum_fill=minimum_fill)
         self.caps.append(cap)
 
     def put(
@@ -47,10 +47,10 @@ class SealedBook:
         arranged: Words,
         cap: Lots,
         *,
-        offset: bool = False,
+        minimum_fill: bool = False,
     ) -> None:
         """Give the number of an intent that was taken out to another."""
-        self.intents.put(number, ciphertext, arranged, offset=offset)
+        self.intents.put(number, ciphertext, arranged, minimum_fill=minimum_fill)
         self.caps[number] = cap
 
     def drop(self, number: int, ciphertext: Ciphertext) -> None:

@@ -24,7 +24,7 @@ class ShapeCheck:
     Args:
         words: `crypto.circuits.wellformed.shape_words` by row.
         rows: by place in the batch.
-        offsets: which intents are offset orders, by place in the batch.
+        minimum_fills: which intents are minimum-fill orders, by place in the batch.
         beacon: drawn after the batch was final.
     """
 
@@ -35,7 +35,7 @@ class ShapeCheck:
         ticks: int,
         words: Words,
         rows: Sequence[int],
-        offsets: Sequence[bool],
+        minimum_fills: Sequence[bool],
         beacon: bytes,
     ) -> None:
         self._evaluator = evaluator
@@ -43,7 +43,7 @@ class ShapeCheck:
         self._ticks = ticks
         self._words = words
         self._rows = tuple(rows)
-        self._offsets = tuple(offsets)
+        self._minimum_fills = tuple(minimum_fills)
         self._weights = shape_weights(evaluator.ring, beacon, len(rows))
 
     def malformed(self, members: Sequence[int]) -> list[int]:
@@ -83,7 +83,7 @@ class ShapeCheck:
         total = ShapeSum(self._evaluator.ring)
         rows = [self._rows[member] for member in members]
         weights = self._weights[combination, list(members)].tolist()
-        total.add(self._words, rows, weights, [self._offsets[member] for member in members])
+        total.add(self._words, rows, weights, [self._minimum_fills[member] for member in members])
         return total
 
     def _open(self, purpose: str, total: ShapeSum) -> Lanes:

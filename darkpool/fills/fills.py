@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpool.crossing.clearing import Book, Cross
-from darkpool.errors import InvalidFill, NotConserved
+from darkpool.errors import NotConserved
+from darkpool.fills.errors import InvalidFill
 from darkpool.units import AccountId, InstrumentId, Lots, Side, Tick
 
 

@@ -7,7 +7,8 @@ from Crypto.Hash import SHAKE256
 from numpy.typing import NDArray
 
 from crypto.labels import PRIORITY
-from darkpool.errors import InvalidBeacon, OutOfBounds
+from darkpool.errors import OutOfBounds
+from darkpool.fills.errors import InvalidBeacon
 from darkpool.limits import INTENTS_PER_AUCTION_MAX
 from darkpool.units import InstrumentId
 

@@ -10,8 +10,7 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Cancellation, SealedIntent
 from darkpool.canonical_json import from_json, to_json
 from darkpool.durable import transaction
-from darkpool.errors import CheckFailed
-from darkpool.keyper.errors import Equivocation
+from darkpool.keyper.errors import AdmissionNotOpen, Equivocation
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
 from darkpool.protocol.keyper import KnownIntents
@@ -52,14 +51,6 @@ _OTHERS: Final = (
     "SELECT COUNT(*) FROM intents"
     " WHERE interval = ? AND account = ? AND instrument = ? AND NOT (intent = ? AND nonce = ?)"
 )
-
-
-class AdmissionNotOpen(CheckFailed):
-    """An interval that this keyper was never told of, or whose certification has not ended."""
-
-    def __init__(self, interval: int, expected: str, got: str) -> None:
-        super().__init__(f"admission of interval {interval}: expected {expected}, got {got}")
-        self.interval, self.expected, self.got = interval, expected, got
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,36 +8,11 @@ from dataclasses import dataclass
 from crypto.errors import CryptoError
 from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot, SealedIntent
-from darkpool.errors import CheckFailed
+from crypto.signing.messages import BatchRoot
 from darkpool.keyper.admission_store import IntentKey
+from darkpool.keyper.errors import BatchRefused, CancelledIntent, OmittedIntent
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch
 from darkpool.protocol.keyper import KnownIntents
-
-
-class BatchRefused(CheckFailed):
-    """A batch whose root a keyper does not sign."""
-
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        super().__init__(f"batch, {what}: expected {expected}, got {got}")
-        self.what, self.expected, self.got = what, expected, got
-
-
-class OmittedIntent(BatchRefused):
-    """An intent that has a certificate and was not taken back is not in the batch."""
-
-    def __init__(self, intent: bytes, sealed: SealedIntent) -> None:
-        account = sealed.account.hex()
-        super().__init__("intents", f"intent {intent.hex()} of account {account}", "none")
-        self.intent, self.sealed = intent, sealed
-
-
-class CancelledIntent(BatchRefused):
-    """An intent is in the batch that its account took back before the close."""
-
-    def __init__(self, intent: bytes, sealed: SealedIntent) -> None:
-        super().__init__("intents", "none that was cancelled", intent.hex())
-        self.intent, self.sealed = intent, sealed
 
 
 @dataclass(frozen=True, slots=True)

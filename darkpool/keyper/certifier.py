@@ -19,11 +19,11 @@ from crypto.signing.messages import (
 )
 from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.keys import PublicMaterial
-from crypto.threshold.opening import OpeningAnnouncement, ReencryptedOpening, verify_opening
+from crypto.threshold.knowledge import ProofAnnouncement, ReencryptedProof, verify_knowledge
 from darkpool.clock import Clock
-from darkpool.errors import WrongTerms
-from darkpool.keyper.admission_store import AdmissionNotOpen, AdmissionStore, IntentKey
+from darkpool.keyper.admission_store import AdmissionStore, IntentKey
 from darkpool.keyper.batch_check import CertificateRules, check_batch
+from darkpool.keyper.errors import AdmissionNotOpen
 from darkpool.protocol.checks import (
     require_before_close,
     require_deadline,
@@ -31,8 +31,8 @@ from darkpool.protocol.checks import (
     verify_sealed_intent,
 )
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
-from darkpool.protocol.keyper import CheckedOpening, KnownIntents
-from darkpool.protocol.refusals import KnowledgeNotProven
+from darkpool.protocol.keyper import CheckedProof, KnownIntents
+from darkpool.protocol.refusals import KnowledgeNotProven, WrongTerms
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import Interval
 
@@ -66,7 +66,7 @@ class Certifier:
         self._domain = domain
         self._clock = clock
         self._terms: dict[int, AuctionTerms] = {}
-        self._pending: dict[bytes, ReencryptedOpening] = {}
+        self._pending: dict[bytes, ReencryptedProof] = {}
 
     def open(self, terms: AuctionTerms) -> None:
         """Accept intents for an interval until its close; the first terms stay.
@@ -94,7 +94,7 @@ class Certifier:
         """
         return self._store.terms(interval)
 
-    def announce(self, sealed: SealedIntent, opening: ReencryptedOpening) -> CheckedOpening:
+    def announce(self, sealed: SealedIntent, opening: ReencryptedProof) -> CheckedProof:
         """Keep an opening for `certify`, and sign what is announced of it."""
         intent = sealed.digest(self._domain)
         self._pending.pop(intent, None)
@@ -104,7 +104,7 @@ class Certifier:
         announced = SignedAnnouncement.by(
             opening.announcement, intent, self._domain, self._signing_key
         )
-        return CheckedOpening(opening, announced)
+        return CheckedProof(opening, announced)
 
     def certify(
         self,
@@ -119,8 +119,8 @@ class Certifier:
             AdmissionRefused: the intent, its signature or its deadline does not stand up; another
                 one of the account is live; or it was taken back.
             KnowledgeNotProven: this keyper has not checked an opening of it.
-            MissingShare, HoldersDisagree, OpeningMismatch: see
-                `crypto.threshold.opening.verify_opening`.
+            MissingShare, HoldersDisagree, SealingMismatch: see
+                `crypto.threshold.knowledge.verify_knowledge`.
         """
         terms = self._open_terms(sealed.interval)
         intent = verify_sealed_intent(sealed, signature, terms)
@@ -128,7 +128,7 @@ class Certifier:
         own = self._pending.get(intent)
         if own is None:
             raise KnowledgeNotProven("opening", f"one that keyper {self._keyper} checked", "none")
-        verify_opening(self._material.committee, own, self._believed(intent, own, announcements))
+        verify_knowledge(self._material.committee, own, self._believed(intent, own, announcements))
         self._store.certify(IntentKey.of(sealed, self._domain))
         message = AdmissionCertificate.of(sealed, self._domain, terms.closes_ms, terms.digest)
         return sign(message.digest(self._domain), self._signing_key)
@@ -180,11 +180,11 @@ class Certifier:
     def _believed(
         self,
         intent: bytes,
-        own: ReencryptedOpening,
+        own: ReencryptedProof,
         announcements: Sequence[SignedAnnouncement],
-    ) -> list[OpeningAnnouncement]:
+    ) -> list[ProofAnnouncement]:
         """Announcements that speak for the sender, signed by their keypers; as many as decide."""
-        believed: dict[int, OpeningAnnouncement] = {}
+        believed: dict[int, ProofAnnouncement] = {}
         needed = len(self._material.committee.holders(self._keyper)) // 2 + 1
         for signed in announcements:
             announced = signed.announcement

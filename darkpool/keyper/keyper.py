@@ -20,10 +20,10 @@ from crypto.threshold.attestation import (
 )
 from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial
-from crypto.threshold.masks import Contribution, Draw, DrawnMask
-from crypto.threshold.opening import (
-    open_and_announce,
+from crypto.threshold.knowledge import (
+    check_proof,
 )
+from crypto.threshold.masks import Contribution, Draw, DrawnMask
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import OpeningRequest
 from darkpool.clock import Clock
@@ -31,7 +31,7 @@ from darkpool.keyper.certifier import Certifier
 from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
-from darkpool.protocol.keyper import CheckedOpening, KnownIntents
+from darkpool.protocol.keyper import CheckedProof, KnownIntents
 from darkpool.protocol.refusals import OpeningRefused
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.units import AccountId, Interval, account_of
@@ -95,11 +95,11 @@ class Keyper:
         """Accept intents of an interval; see `certifying.Certifier.open`."""
         self._certifier.open(terms)
 
-    def check_opening(
+    def check_proof(
         self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> CheckedOpening:
-        """First step of the proof of knowledge; see `open_and_announce`."""
-        opening = open_and_announce(
+    ) -> CheckedProof:
+        """First step of the proof of knowledge; see `check_proof`."""
+        opening = check_proof(
             self._secrets,
             self._material,
             sealed,
@@ -214,7 +214,7 @@ class Keyper:
         digest = mask.digest()
         draw = mask.draw
         self._secrets.require_epoch(draw.epoch)
-        self._store.finish_mask(draw.epoch, draw.number, digest, len(mask.order))
+        self._store.finish_mask(draw.epoch, draw.number, digest, len(mask.order_ciphertexts))
         self._preparations.pop(mask_context(draw.epoch, draw.number), None)
         return sign(mask_attestation_digest(self._domain, digest), self._signing_key)
 

@@ -10,11 +10,8 @@ from darkpool.limits import (
     REFERENCE_AGE_AT_CLOSE_MAX_MS,
     REFERENCE_AGE_MAX_MS,
 )
-from darkpool.protocol.references import (
-    MissingReference,
-    SecondReference,
-    SignedReference,
-)
+from darkpool.protocol.references import SignedReference
+from darkpool.protocol.refusals import MissingReference, SecondReference
 from darkpool.units import (
     AccountId,
     InstrumentId,

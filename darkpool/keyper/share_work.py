@@ -9,12 +9,12 @@ from crypto.bfv.encryption import PublicKey
 from crypto.ring.ring import Words
 from crypto.threshold.decryption import decryption_share
 from crypto.threshold.keys import PublicMaterial
-from crypto.threshold.masks import Contribution, Draw, contribute
-from crypto.threshold.opening import (
+from crypto.threshold.knowledge import (
     EncryptedShare,
-    OpeningContext,
+    KnowledgeContext,
     encrypt_share,
 )
+from crypto.threshold.masks import Contribution, Draw, contribute
 
 _KEEP: Final = 64
 
@@ -35,7 +35,7 @@ class ShareWork:
         self._encryptions: dict[tuple[object, ...], EncryptedShare] = {}
 
     def encrypted_share(
-        self, key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: OpeningContext
+        self, key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: KnowledgeContext
     ) -> EncryptedShare:
         """See `encrypt_share`; the results of the last intents are kept."""
         name = (share, seed, last_vector, context)

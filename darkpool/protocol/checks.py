@@ -116,7 +116,7 @@ def parse_ciphertext(submission: SealedSubmission, terms: AuctionTerms) -> Ciphe
     if longest > ENVELOPE_BYTES_MAX:
         expected = f"at most {ENVELOPE_BYTES_MAX} bytes"
         raise MalformedSubmission("envelope", expected, str(longest))
-    ring = terms.material.parameters.order
+    ring = terms.material.parameters.order_ring
     try:
         ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
     except MalformedCiphertext as error:

@@ -33,9 +33,9 @@ _PLAIN: Final = Lots(0)
 class LimitOrder:
     """What a client wants: up to `size` at `limit` or better. Size 0 is cover traffic.
 
-    With a `minimum` it is an offset order: it takes from the surplus of plain orders alone, and
-    fills with so many lots or not at all. It is from 1 to the size, 1 for cover traffic; 0 for a
-    plain order.
+    With a `minimum` it is a minimum-fill order: it takes from the surplus of plain orders alone,
+    and fills with so many lots or not at all. It is from 1 to the size, 1 for cover traffic; 0 for
+    a plain order.
     """
 
     side: Side

@@ -11,7 +11,7 @@ from crypto.signing.messages import SealedIntent
 from crypto.threshold.certificate import (
     SignedAnnouncement,
 )
-from crypto.threshold.opening import ReencryptedOpening
+from crypto.threshold.knowledge import ReencryptedProof
 from crypto.threshold.quorum import Numbered
 from darkpool.protocol.intents import (
     CertifiedIntent,
@@ -22,10 +22,10 @@ from darkpool.units import Interval
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedOpening:
+class CheckedProof:
     """What a keyper computed of a sealed vector, and what it announces of that to the others."""
 
-    opening: ReencryptedOpening
+    reencrypted: ReencryptedProof
     announced: SignedAnnouncement
 
 
@@ -48,9 +48,9 @@ class CertifyingKeyper(Numbered, Protocol):
     def open_admission(self, terms: AuctionTerms) -> None:
         """Accept intents for the terms' interval until its close."""
 
-    def check_opening(
+    def check_proof(
         self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> CheckedOpening:
+    ) -> CheckedProof:
         """Open the envelope, re-encrypt its shares, and announce their digests."""
 
     def certify(

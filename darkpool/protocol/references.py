@@ -14,9 +14,14 @@ from crypto.errors import InvalidMessageField, InvalidSignature
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import ReferencePrice
-from darkpool.errors import BadInput
 from darkpool.limits import (
     REFERENCE_AHEAD_MAX_MS,
+)
+from darkpool.protocol.refusals import (
+    ReferenceFromTheFuture,
+    StaleReference,
+    WrongReference,
+    WrongReporter,
 )
 from darkpool.units import (
     AccountId,
@@ -25,50 +30,6 @@ from darkpool.units import (
     PriceGrid,
     account_bytes,
 )
-
-
-class ReferenceRefused(BadInput):
-    """No auction on this reference price."""
-
-    def __init__(self, what: str, expected: str, got: str) -> None:
-        super().__init__(f"reference price, {what}: expected {expected}, got {got}")
-        self.what = what
-        self.expected = expected
-        self.got = got
-
-
-class WrongReporter(ReferenceRefused):
-    """The reporter did not sign this reference for this chain and contract."""
-
-
-class WrongReference(ReferenceRefused):
-    """A reference of another instrument or interval."""
-
-
-class MissingReference(ReferenceRefused):
-    """There is no reference where there has to be one."""
-
-
-class SecondReference(ReferenceRefused):
-    """Other references for an interval than those that were accepted already."""
-
-
-class StaleReference(ReferenceRefused):
-    """A reference that is older than it may be."""
-
-    def __init__(self, age_ms: int, age_max_ms: int) -> None:
-        super().__init__("age", f"at most {age_max_ms} ms", f"{age_ms} ms")
-        self.age_ms = age_ms
-        self.age_max_ms = age_max_ms
-
-
-class ReferenceFromTheFuture(ReferenceRefused):
-    """A reference that was observed later than now, by more than clocks may differ."""
-
-    def __init__(self, ahead_ms: int, ahead_max_ms: int) -> None:
-        super().__init__("time", f"at most {ahead_max_ms} ms ahead", f"{ahead_ms} ms ahead")
-        self.ahead_ms = ahead_ms
-        self.ahead_max_ms = ahead_max_ms
 
 
 @dataclass(frozen=True, slots=True)

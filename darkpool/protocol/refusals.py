@@ -162,3 +162,67 @@ class OpeningRefused(CheckFailed):
     def __init__(self, purpose: str, expected: str, got: str) -> None:
         super().__init__(f"opening {purpose!r}: expected {expected}, got {got}")
         self.purpose, self.expected, self.got = purpose, expected, got
+
+
+class InvalidOwners(BadInput):
+    """Groups of accounts in which it is not plain who owns what."""
+
+    def __init__(self, account: str, expected: str, got: str) -> None:
+        super().__init__(f"owner of {account}: expected {expected}, got {got}")
+        self.account = account
+        self.expected = expected
+        self.got = got
+
+
+class WrongTerms(CheckFailed):
+    """Terms of an interval that are not those of the keyper that is to serve it."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        super().__init__(f"terms, {what}: expected {expected}, got {got}")
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
+class ReferenceRefused(BadInput):
+    """No auction on this reference price."""
+
+    def __init__(self, what: str, expected: str, got: str) -> None:
+        super().__init__(f"reference price, {what}: expected {expected}, got {got}")
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
+class WrongReporter(ReferenceRefused):
+    """The reporter did not sign this reference for this chain and contract."""
+
+
+class WrongReference(ReferenceRefused):
+    """A reference of another instrument or interval."""
+
+
+class MissingReference(ReferenceRefused):
+    """There is no reference where there has to be one."""
+
+
+class SecondReference(ReferenceRefused):
+    """Other references for an interval than those that were accepted already."""
+
+
+class StaleReference(ReferenceRefused):
+    """A reference that is older than it may be."""
+
+    def __init__(self, age_ms: int, age_max_ms: int) -> None:
+        super().__init__("age", f"at most {age_max_ms} ms", f"{age_ms} ms")
+        self.age_ms = age_ms
+        self.age_max_ms = age_max_ms
+
+
+class ReferenceFromTheFuture(ReferenceRefused):
+    """A reference that was observed later than now, by more than clocks may differ."""
+
+    def __init__(self, ahead_ms: int, ahead_max_ms: int) -> None:
+        super().__init__("time", f"at most {ahead_max_ms} ms ahead", f"{ahead_ms} ms ahead")
+        self.ahead_ms = ahead_ms
+        self.ahead_max_ms = ahead_max_ms

@@ -10,7 +10,7 @@ from typing import Final, Self
 from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import PublicMaterial
 from darkpool.clock import Clock
-from darkpool.errors import InvalidGrid, InvalidOwners, OutOfBounds
+from darkpool.errors import InvalidGrid, OutOfBounds
 from darkpool.limits import (
     CAP_BUCKETS_LOTS,
     INTENTS_PER_AUCTION_MAX,
@@ -18,6 +18,7 @@ from darkpool.limits import (
     REFERENCE_AGE_MAX_MS,
 )
 from darkpool.protocol.references import SignedReference
+from darkpool.protocol.refusals import InvalidOwners
 from darkpool.units import (
     AccountId,
     InstrumentId,

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from darkpool.canonical_json import MalformedRecord, to_json
-from darkpool.errors import BadInput
+from darkpool.record.errors import RecordExists
 
 MANIFEST: Final = "manifest.json"
 MANIFEST_VERSION: Final = 1
@@ -30,14 +30,6 @@ CIPHERTEXTS: Final = "ciphertexts.bin"
 MARGIN_FILES: Final = ("contracts.json", "market.json", "risk.json")
 
 _NAME: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?:/[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)?")
-
-
-class RecordExists(BadInput):
-    """A record is never written over anything."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(f"record: expected a new directory, got {directory}, which exists")
-        self.directory = directory
 
 
 def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:

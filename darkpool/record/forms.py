@@ -74,7 +74,7 @@ class ReferenceRecord:
 class OutcomeRecord:
     """Of an instrument that crossed; `short_side` is 0 for buyers and 1 for sellers.
 
-    `exhausted` says that offset orders took the whole surplus of plain orders.
+    `exhausted` says that minimum-fill orders took the whole surplus of plain orders.
     """
 
     tick: Small

@@ -170,7 +170,7 @@ class Record:
         Raises:
             MalformedRecord: bytes that are no fresh ciphertext of the order ring.
         """
-        ring, part = self.parameters.order, f"ciphertext {index}"
+        ring, part = self.parameters.order_ring, f"ciphertext {index}"
         size = wire_size(ring, len(ring.data_primes))
         data = read_bytes(self._directory / CIPHERTEXTS, part, size, index * size)
         return _ciphertexts(part, data, ring, 1)[0]
@@ -185,8 +185,10 @@ class Record:
         return PublicMaterial(
             rings,
             self.committee,
-            self._ring_keys("order", rings.order, order_elements(rings.order)),
-            self._ring_keys("comparison", rings.comparison, comparison_elements(rings.comparison)),
+            self._ring_keys("order", rings.order_ring, order_elements(rings.order_ring)),
+            self._ring_keys(
+                "comparison", rings.comparison_ring, comparison_elements(rings.comparison_ring)
+            ),
             self._envelope_keys,
         )
 
@@ -202,11 +204,11 @@ class Record:
         shape = LaneShape(self.parameters, entry.lanes)
         ones = np.ones(shape.lanes, dtype=np.int64)
         draw = Draw(self.summary.committee.epoch, number, 0, shape, ones)
-        ring, name = self.parameters.order, f"masks/{number}-order.bin"
+        ring, name = self.parameters.order_ring, f"masks/{number}-order.bin"
         size = shape.order_ciphertexts * wire_size(ring, len(ring.data_primes))
         data = read_whole(self._directory / name, name, size)
         order = _ciphertexts(name, data, ring, shape.order_ciphertexts)
-        ring, name = self.parameters.comparison, f"masks/{number}-tables.npy"
+        ring, name = self.parameters.comparison_ring, f"masks/{number}-tables.npy"
         dimensions = (shape.positions, DIGIT_VALUES, 2, TABLE_LEVEL, ring.degree)
         tables = self._residues(name, dimensions, level_primes(ring, TABLE_LEVEL))
         return DrawnMask(draw, order, tables)
@@ -218,7 +220,9 @@ class Record:
             MalformedRecord: its files are no opening of its ring and level.
         """
         entry, stem = self.openings[index], f"openings/{index}"
-        ring = self.parameters.order if entry.ring == "order" else self.parameters.comparison
+        ring = (
+            self.parameters.order_ring if entry.ring == "order" else self.parameters.comparison_ring
+        )
         name = f"{stem}-ciphertext.bin"
         data = read_whole(self._directory / name, name, wire_size(ring, entry.level))
         (ciphertext,) = _ciphertexts(name, data, ring, 1, entry.level)
@@ -270,7 +274,7 @@ class Record:
                 difference = min(names ^ expected)
                 kind = "extra" if difference in names else "missing"
                 raise MalformedRecord(what, "exactly its files", f"{difference} {kind}")
-        ring = self.parameters.order
+        ring = self.parameters.order_ring
         size = len(self.intents) * wire_size(ring, len(ring.data_primes))
         got = (self._directory / CIPHERTEXTS).stat().st_size
         if got != size:
@@ -311,7 +315,11 @@ class Record:
             with _fits(f"mask {mask.number}"):
                 LaneShape(self.parameters, mask.lanes)
         for i, entry in enumerate(self.openings):
-            ring = self.parameters.order if entry.ring == "order" else self.parameters.comparison
+            ring = (
+                self.parameters.order_ring
+                if entry.ring == "order"
+                else self.parameters.comparison_ring
+            )
             with _fits(f"opening {i}"):
                 level_primes(ring, entry.level)
 

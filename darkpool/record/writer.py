@@ -65,7 +65,10 @@ class RecordWriter:
     def add_material(self, material: PublicMaterial) -> None:
         """Keep the public keys of the epoch."""
         self._envelope_keys = material.envelope_keys
-        for ring, keys in (("order", material.order), ("comparison", material.comparison)):
+        for ring, keys in (
+            ("order", material.order_keys),
+            ("comparison", material.comparison_keys),
+        ):
             self._pending.write_npy(f"material/{ring}-public.npy", keys.public.words, "<u8")
             self._pending.write(f"material/{ring}-relinearisation.seal", [keys.relinearisation])
             self._pending.write(f"material/{ring}-galois.seal", [keys.galois])
@@ -87,7 +90,7 @@ class RecordWriter:
     def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
         """Keep a mask that is about to be used."""
         number, shape = mask.draw.number, mask.draw.shape
-        self._pending.write(f"masks/{number}-order.bin", map(to_wire, mask.order))
+        self._pending.write(f"masks/{number}-order.bin", map(to_wire, mask.order_ciphertexts))
         self._pending.write_npy(f"masks/{number}-tables.npy", mask.tables, "<u8")
         self._masks.append(MaskRecord(number, shape.lanes, dict(sorted(attestations.items()))))
 
@@ -95,7 +98,7 @@ class RecordWriter:
         """Append an opening, in the order in which they are made."""
         request = opened.request
         ciphertext = request.covered.ciphertext
-        ring: Ring = "order" if ciphertext.ring == self._parameters.order else "comparison"
+        ring: Ring = "order" if ciphertext.ring == self._parameters.order_ring else "comparison"
         stem = f"openings/{len(self._openings)}"
         self._pending.write(f"{stem}-ciphertext.bin", [to_wire(ciphertext)])
         self._pending.write_npy(f"{stem}-shares.npy", np.stack(opened.shares), "<u8")

@@ -12,9 +12,9 @@ from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
 from crypto.signing.merkle import MerkleProof, merkle_proof, merkle_root
-from darkpool.errors import DuplicateLeaf, UnknownLeaf
 from darkpool.fills.fills import Fill
 from darkpool.protocol.results import BalanceLeaf, InstrumentResult
+from darkpool.settlement.errors import DuplicateLeaf, UnknownLeaf
 from darkpool.units import AccountId
 
 

@@ -22,13 +22,14 @@ from coincurve import PrivateKey
 from crypto.signing.ecdsa import address_of
 from darkpool.client.opening_file import OpeningFile
 from darkpool.client.sealing import seal_order
-from darkpool.errors import BadInput, BeyondMargin
 from darkpool.limits import CAPS_SUM_MAX_LOTS
 from darkpool.margin.accounts.bond import BondTerms
+from darkpool.margin.errors import BeyondMargin
 from darkpool.margin.model.caps import LiveIntent, in_order
 from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import LimitOrder, SealedSubmission
+from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.terms import AuctionTerms
+from darkpool.simulation.errors import FolderExists
 from darkpool.simulation.order_file import Order
 from darkpool.units import (
     AccountId,
@@ -70,19 +71,11 @@ class Stranger(Protocol):
         """Its public cap."""
 
     @property
-    def offset(self) -> bool:
-        """Whether it sends what says that it is an offset order."""
+    def minimum_fill(self) -> bool:
+        """Whether it sends what says that it is a minimum-fill order."""
 
     def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal and sign."""
-
-
-class FolderExists(BadInput):
-    """A folder that was to be made is there already; nothing is ever written over."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"openings: expected a new directory, got {folder}, which exists")
-        self.folder = folder
 
 
 class OpeningsFolder:
@@ -181,7 +174,7 @@ class LocalClients:
             start = time.perf_counter_ns()
             if isinstance(party, Order):
                 sealed = seal_order(
-                    LimitOrder(party.side, party.size, party.limit, party.minimum),
+                    party.limit_order,
                     identifier(party.instrument),
                     terms,
                     self._keys[party.account],
@@ -233,6 +226,6 @@ def instrument_of(party: Order | Stranger) -> InstrumentId:
     return identifier(party.instrument) if isinstance(party, Order) else party.instrument
 
 
-def is_offset(party: Order | Stranger) -> bool:
-    """Whether a party sends an offset order."""
-    return party.minimum > 0 if isinstance(party, Order) else party.offset
+def is_minimum_fill(party: Order | Stranger) -> bool:
+    """Whether a party sends a minimum-fill order."""
+    return party.minimum > 0 if isinstance(party, Order) else party.minimum_fill

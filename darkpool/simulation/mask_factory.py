@@ -25,8 +25,8 @@ _worker: LocalCommittee | None = None
 def _start(material: PublicMaterial, seats: Sequence[CommitteeSeat], domain: Domain) -> None:
     global _worker
     end_with_parent()
-    order = Evaluator(material.order.evaluation_keys())
-    comparison = Evaluator(material.comparison.evaluation_keys())
+    order = Evaluator(material.order_keys.evaluation_keys())
+    comparison = Evaluator(material.comparison_keys.evaluation_keys())
     # no root is ever final here, so that no auction begins, on whatever references
     _worker = local_committee(
         material,

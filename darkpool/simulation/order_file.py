@@ -9,7 +9,7 @@ and optionally `instrument` and `minimum`, in any order. One row is one order:
 - `limit`: a price on the tick grid, written with digits, at most one point, and a leading minus if
   it is negative;
 - `instrument`: a name of 1 to 32 letters, digits and `._/-`;
-- `minimum`: whole lots from 1 to the size, for an offset order; empty for a plain one.
+- `minimum`: whole lots from 1 to the size, for a minimum-fill order; empty for a plain one.
 
 A limit beyond the grid on the aggressive side (a buy above the highest price, a sell below the
 lowest) becomes the grid's last price on that side: the order trades at no worse a price than it
@@ -28,7 +28,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeVar
 
-from darkpool.errors import InvalidOrder, InvalidOrderFile, InvalidPrice
+from darkpool.errors import InvalidPrice
 from darkpool.limits import (
     ACCOUNT_LABEL_MAX_CHARACTERS,
     CAPS_SUM_MAX_LOTS,
@@ -40,6 +40,8 @@ from darkpool.limits import (
     ORDER_FILE_PROBLEMS_MAX,
     ORDER_SIZE_MAX_LOTS,
 )
+from darkpool.protocol.intents import LimitOrder
+from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
 from darkpool.units import (
     AccountLabel,
     InstrumentName,
@@ -67,7 +69,7 @@ _Value = TypeVar("_Value")
 class Order:
     """One order of a file: `row` counts from 0, the header line not included.
 
-    `minimum` is that of an offset order, 0 for a plain one.
+    `minimum` is that of a minimum-fill order, 0 for a plain one.
     """
 
     row: int
@@ -77,6 +79,11 @@ class Order:
     size: Lots
     limit: Tick
     minimum: Lots = _PLAIN
+
+    @property
+    def limit_order(self) -> LimitOrder:
+        """What its client wants."""
+        return LimitOrder(self.side, self.size, self.limit, self.minimum)
 
 
 def read_orders(

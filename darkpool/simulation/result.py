@@ -11,8 +11,8 @@ from darkpool.auction.books import Fault
 from darkpool.auction.outcome import AuctionOutcome
 from darkpool.auction.publication import PublicTerms
 from darkpool.batching.participation import Missing
-from darkpool.errors import CheckFailed
 from darkpool.simulation.clients import LocalClients, Stranger
+from darkpool.simulation.errors import StrangerFilled
 from darkpool.simulation.order_file import Order
 from darkpool.units import AccountId, AccountLabel, Cash, InstrumentName, Lots, Side, account_of
 
@@ -33,13 +33,13 @@ class TakenOut:
     """An intent that was found to be at fault.
 
     Attributes:
-        intent: its place in the batch.
+        batch_index: its place in the batch.
         row: of its order, or None where it is no order of the file.
         kind: what a stranger is, or None.
         fault: what it was found to be.
     """
 
-    intent: int
+    batch_index: int
     row: int | None
     kind: str | None
     fault: Fault
@@ -54,7 +54,7 @@ class LeftOut:
         required, available: how much of it was asked for, and there was.
     """
 
-    intent: int
+    batch_index: int
     row: int | None
     kind: str | None
     missing: Missing
@@ -76,7 +76,7 @@ class NotAdmitted:
 class InstrumentOutcome:
     """The public result of an instrument; price and short side are None where nothing crossed.
 
-    `exhausted` says that offset orders took the whole surplus.
+    `exhausted` says that minimum-fill orders took the whole surplus.
     """
 
     instrument: InstrumentName
@@ -129,14 +129,6 @@ class VenueResult:
     record: Path | None
 
 
-class StrangerFilled(CheckFailed):
-    """Somebody traded who had no order."""
-
-    def __init__(self, kind: str, size: Lots) -> None:
-        super().__init__(f"attacker {kind!r}: expected no fill, got {size} lots")
-        self.kind, self.size = kind, size
-
-
 def venue_result(
     clients: LocalClients,
     public: PublicTerms,
@@ -176,13 +168,13 @@ def venue_result(
             for account, change in sorted(outcome.margins.items(), key=lambda item: labels[item[0]])
         ),
         tuple(
-            TakenOut(rejection.place, *_named(batch[rejection.place]), rejection.fault)
+            TakenOut(rejection.batch_index, *_named(batch[rejection.batch_index]), rejection.fault)
             for rejection in outcome.rejections
         ),
         tuple(
             LeftOut(
-                aside.intent,
-                *_named(batch[aside.intent]),
+                aside.batch_index,
+                *_named(batch[aside.batch_index]),
                 aside.missing,
                 aside.required,
                 aside.available,

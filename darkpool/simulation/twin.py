@@ -10,9 +10,10 @@ import numpy as np
 
 from darkpool.auction.terms import VenueTerms
 from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
-from darkpool.errors import CheckFailed, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
 from darkpool.protocol.terms import Pricing
+from darkpool.simulation.errors import TwinDiffers
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import InstrumentOutcome, RowFill, VenueResult
 from darkpool.units import (
@@ -41,14 +42,6 @@ _SIZE_MAX_LOTS: Final = 40
 
 
 _SPREAD_TICKS: Final = 12
-
-
-class TwinDiffers(CheckFailed):
-    """The encrypted auction did not give what the same orders give in the clear."""
-
-    def __init__(self, instrument: str, expected: object, got: object) -> None:
-        super().__init__(f"{instrument}: expected {expected} as the plain twin, got {got}")
-        self.instrument, self.expected, self.got = instrument, expected, got
 
 
 def generated_orders(seed: int) -> list[Order]:
@@ -82,7 +75,7 @@ def plain_twin(
     for instrument in dict.fromkeys(order.instrument for order in orders):
         mine = [order for order in orders if order.instrument == instrument]
         grid = grids[instrument]
-        book = Book.from_orders(mine, grid.ticks)
+        book = Book.from_orders([order.limit_order for order in mine], grid.ticks)
         priority = priority_permutation(beacon, identifier(instrument), len(mine))
         if terms.pricing is Pricing.UNIFORM:
             cross = clear_uniform(book, priority)

@@ -40,7 +40,6 @@ from darkpool.chain.client import Chain
 from darkpool.clock import Clock, Stopwatch
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.mask_shapes import mask_shapes
-from darkpool.errors import BadInput
 from darkpool.keyper.keyper import FinalRoot
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
@@ -58,10 +57,11 @@ from darkpool.simulation.clients import (
     OpeningsFolder,
     Stranger,
     instrument_of,
-    is_offset,
+    is_minimum_fill,
 )
 from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.committee import CommitteeSeat, local_committee
+from darkpool.simulation.errors import FoldersNested
 from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.reporters import Reporter, reported
@@ -101,14 +101,6 @@ class Places:
             record, openings = self.record.resolve(), self.openings.resolve()
             if openings.is_relative_to(record) or record.is_relative_to(openings):
                 raise FoldersNested(self.record, self.openings)
-
-
-class FoldersNested(BadInput):
-    """The record and the clients' openings in one folder."""
-
-    def __init__(self, record: Path, openings: Path) -> None:
-        super().__init__(f"openings: expected a folder apart from {record}, got {openings}")
-        self.record, self.openings = record, openings
 
 
 Progress = Callable[[str, int, int], None]
@@ -257,13 +249,13 @@ def _mask_factory(
     auction = public.auction
     workers = MASK_WORKERS if auction.material.parameters.secure else 1
     counts = Counter(instrument_of(party) for party in clients.parties)
-    offsets = {instrument_of(party) for party in clients.parties if is_offset(party)}
+    minimum_fills = {instrument_of(party) for party in clients.parties if is_minimum_fill(party)}
     with (
         MaskFactory(auction.material, seats, auction.domain, workers) as masks,
         _ended_by_errors(),
     ):
         sizes = [counts[name] for name in auction.grids]
-        for shape in mask_shapes(auction, sizes, [name in offsets for name in auction.grids]):
+        for shape in mask_shapes(auction, sizes, [name in minimum_fills for name in auction.grids]):
             with _starting_processes():
                 masks.order(shape)
         yield masks
@@ -274,7 +266,7 @@ def _arrivals(material: PublicMaterial, state: Path, capacity: int) -> Iterator[
     """Workers for what is computed of intents as they arrive."""
     workers = ARRIVAL_WORKERS if material.parameters.secure else 1
     with (
-        Arrivals(material.order, state / "arrivals", capacity, workers) as arrivals,
+        Arrivals(material.order_keys, state / "arrivals", capacity, workers) as arrivals,
         _ended_by_errors(),
     ):
         with _starting_processes():
@@ -358,8 +350,8 @@ def _engine(
     clock: Clock,
 ) -> Engine:
     material, domain = public.auction.material, public.auction.domain
-    order = Evaluator(material.order.evaluation_keys())
-    comparison = Evaluator(material.comparison.evaluation_keys())
+    order = Evaluator(material.order_keys.evaluation_keys())
+    comparison = Evaluator(material.comparison_keys.evaluation_keys())
     final_root = _final_root(chain)
     committee = local_committee(
         material, seats, domain, clock, final_root, order, comparison, references.require

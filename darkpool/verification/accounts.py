@@ -12,7 +12,8 @@ from crypto.signing.merkle import merkle_root
 from darkpool.record.forms import BalanceRecord
 from darkpool.record.reader import Record
 from darkpool.units import FIRST_INTERVAL
-from darkpool.verification.report import Findings, Unsound
+from darkpool.verification.errors import Unsound
+from darkpool.verification.report import Findings
 from darkpool.verification.requirement import LiveIntent, MarginModel
 
 POSITIONS_VERSION = 1
@@ -163,7 +164,7 @@ def _check_traders(
             findings.add(part, "at least 0", left)
 
 
-def short_accounts(record: Record) -> set[bytes]:
+def uncovered_accounts(record: Record) -> set[bytes]:
     """Accounts that did not cover the bond and all their caps at once at the commitment."""
     model = MarginModel(record.margin)
     numbers = {i.identifier: k for k, i in enumerate(record.summary.instruments)}
@@ -185,13 +186,13 @@ def _check_covered(record: Record, accounts: dict[bytes, Account], findings: Fin
     """Whoever has intents has a balance; whose it does not cover has no fill and no rejection."""
     for name in sorted({intent.sealed.account for intent in record.intents} - accounts.keys()):
         findings.add(f"collateral before of 0x{name.hex()}", "a balance", "none")
-    short, expected = short_accounts(record), "one that covers its bond and its caps"
+    uncovered, expected = uncovered_accounts(record), "one that covers its bond and its caps"
     for index, fill in enumerate(record.summary.fills):
-        if fill.account in short:
+        if fill.account in uncovered:
             findings.add(f"fill {index}, account", expected, fill.account.hex())
     for index, rejection in enumerate(record.summary.rejections):
         name = record.intents[rejection.intent].sealed.account
-        if name in short:
+        if name in uncovered:
             findings.add(f"rejection {index}, account", expected, name.hex())
 
 

@@ -270,11 +270,11 @@ class _Audit:
         chain = self._chain
         if chain is None:
             detail = "no chain was asked; the evidence is the keypers' signatures"
-            short: set[bytes] = set()
+            uncovered: set[bytes] = set()
             with Findings("chain").watch("margin"):
-                short = accounts.short_accounts(self._record)
-            if short:
-                named = ", ".join(f"0x{account.hex()}" for account in sorted(short))
+                uncovered = accounts.uncovered_accounts(self._record)
+            if uncovered:
+                named = ", ".join(f"0x{account.hex()}" for account in sorted(uncovered))
                 detail += f"; on the record's own word these lack collateral: {named}"
             self._checks.append(Check("chain", "chain", Verdict.NOT_CHECKED, detail))
             return

@@ -65,7 +65,7 @@ def check_instruments(record: Record, findings: Findings) -> None:
 
     The terms that the keypers signed name every instrument, so one without intents is listed too.
     """
-    ring = record.parameters.order
+    ring = record.parameters.order_ring
     identifiers = Counter(i.identifier for i in record.summary.instruments)
     for instrument in record.summary.instruments:
         part = f"instrument {instrument.name}"

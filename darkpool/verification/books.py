@@ -16,7 +16,7 @@ class AuditedBook:
     """One instrument of a record; places in the batch that are not of it change nothing.
 
     Attributes:
-        intents: the ciphertexts, plain intents and offset orders.
+        intents: the ciphertexts, plain intents and minimum-fill orders.
     """
 
     def __init__(self, record: Record, number: int, evaluator: Evaluator) -> None:
@@ -25,7 +25,7 @@ class AuditedBook:
         self._numbers = {place: k for k, place in enumerate(places)}
         sealed = [record.intents[place].sealed for place in places]
         self._caps = np.array([intent.cap for intent in sealed], dtype=np.int64)
-        self._offsets = [intent.offset for intent in sealed]
+        self._minimum_fills = [intent.minimum_fill for intent in sealed]
         self.intents = GatheredIntents(evaluator)
 
     def add(self, place: int, ciphertext: Ciphertext) -> None:
@@ -33,7 +33,7 @@ class AuditedBook:
         number = self._numbers.get(place)
         if number is not None:
             words = arranged(self._evaluator, ciphertext, number)
-            self.intents.add(ciphertext, words, offset=self._offsets[number])
+            self.intents.add(ciphertext, words, minimum_fill=self._minimum_fills[number])
 
     def drop(self, place: int, ciphertext: Ciphertext) -> None:
         """Take an intent out; all others keep their numbers."""

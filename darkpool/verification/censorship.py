@@ -16,16 +16,8 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot, Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate, verify_quorum
-from darkpool.errors import CheckFailed
 from darkpool.record.reader import Record
-
-
-class NoOmission(CheckFailed):
-    """Nothing that was shown proves an omission; `what` names the part that does not fit."""
-
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        super().__init__(f"evidence of an omission, {what}: expected {expected}, got {got}")
-        self.what, self.expected, self.got = what, expected, got
+from darkpool.verification.errors import NoOmission
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,11 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.comparison import BITS_LEVEL, Comparator, crossing_bits, reference_bits
-from crypto.circuits.offset_lanes import OffsetBook, offset_bits, offset_lanes
+from crypto.circuits.minimum_fill_lanes import (
+    MinimumFillBook,
+    minimum_fill_bits,
+    minimum_fill_lanes,
+)
 from crypto.circuits.packing import LANES_LEVEL
 from crypto.circuits.price_lanes import price_lanes
 from crypto.circuits.rationing import prefix_sums, priority_matrix, ration_lanes
@@ -27,7 +31,7 @@ from crypto.threshold.revealing import masked, selected
 from darkpool.record.reader import OpenedRecord, Record
 from darkpool.verification.books import AuditedBook
 from darkpool.verification.report import Findings
-from darkpool.verification.steps import OffsetChunk, PriceChunk, RationChunk, Transcript
+from darkpool.verification.steps import MinimumFillChunk, PriceChunk, RationChunk, Transcript
 
 SUMS_MAX: Final = 64
 """Sums of a shape check that are computed at once; every such round reads all intents."""
@@ -65,8 +69,8 @@ class CircuitCheck:
         self._inputs = inputs
         self._findings = findings
         self._progress = progress
-        self._order = Evaluator(inputs.material.order.evaluation_keys())
-        self._comparison = Evaluator(inputs.material.comparison.evaluation_keys())
+        self._order = Evaluator(inputs.material.order_keys.evaluation_keys())
+        self._comparison = Evaluator(inputs.material.comparison_keys.evaluation_keys())
         self._comparator = Comparator(self._comparison)
         self._books = [AuditedBook(record, k, self._order) for k in range(len(inputs.ranks))]
         self._present = frozenset(range(len(record.intents)))
@@ -85,26 +89,26 @@ class CircuitCheck:
         packed = {
             k: self._books[k].intents.plain.pack(tick) for k, tick in transcript.ticks.items()
         }
-        offset: dict[int, OffsetBook] = {}
-        for offsets in transcript.offset_chunks:
-            self._progress("offset circuits")
-            for k in offsets.members:
-                offset[k] = self._offset_book(k, transcript.ticks[k], packed[k])
-            self._offset_chunk(offsets, offset)
+        minimum_fill: dict[int, MinimumFillBook] = {}
+        for minimum_fills in transcript.minimum_fill_chunks:
+            self._progress("minimum-fill circuits")
+            for k in minimum_fills.members:
+                minimum_fill[k] = self._minimum_fill_book(k, transcript.ticks[k], packed[k])
+            self._minimum_fill_chunk(minimum_fills, minimum_fill)
         for number, outcome in transcript.outcomes.items():
             for index in (outcome.short_opening, outcome.long_opening):
                 if index is not None:
                     self._selected(self._order, packed[number], index, LANES_LEVEL)
-            if outcome.offset_opening is not None:
-                own = offset[number].offset
-                self._selected(self._order, own, outcome.offset_opening, LANES_LEVEL)
+            if outcome.minimum_fill_opening is not None:
+                own = minimum_fill[number].minimum_fill
+                self._selected(self._order, own, outcome.minimum_fill_opening, LANES_LEVEL)
         for ration in transcript.ration_chunks:
             self._progress("rationing circuits")
             self._ration_chunk(ration, packed)
 
     def _shapes(self, transcript: Transcript) -> None:
         """Read every intent once, into its book and into the sums that it was opened in."""
-        ring, intents = self._record.parameters.order, len(self._record.intents)
+        ring, intents = self._record.parameters.order_ring, len(self._record.intents)
         weights = shape_weights(ring, self._record.summary.beacon, intents)
         openings = transcript.shape_openings
         for start in range(0, len(openings), SUMS_MAX):
@@ -121,7 +125,7 @@ class CircuitCheck:
                 for opening, total in zip(part, sums, strict=True):
                     if place in opening.members:
                         weight = int(weights[opening.combination, place])
-                        total.add(words, [0], [weight], [sealed.offset])
+                        total.add(words, [0], [weight], [sealed.minimum_fill])
             for opening, total in zip(part, sums, strict=True):
                 covered = total.covered(self._order, self._record.summary.ticks)
                 self._equal(opening.index, covered.ciphertext)
@@ -151,24 +155,26 @@ class CircuitCheck:
             if index is not None:
                 self._selected(self._comparison, bits, index, BITS_LEVEL)
 
-    def _offset_book(self, number: int, tick: int, packed: Ciphertext) -> OffsetBook:
+    def _minimum_fill_book(self, number: int, tick: int, packed: Ciphertext) -> MinimumFillBook:
         book, ranks = self._books[number], self._inputs.ranks[number]
-        own = book.intents.offset.pack(tick)
-        matrix = priority_matrix(self._record.parameters.order, ranks)
+        own = book.intents.minimum_fill.pack(tick)
+        matrix = priority_matrix(self._record.parameters.order_ring, ranks)
         before = prefix_sums(self._order, own, matrix)
-        return OffsetBook(packed, own, before, book.intents.offset.minimums())
+        return MinimumFillBook(packed, own, before, book.intents.minimum_fill.minimums())
 
-    def _offset_chunk(self, chunk: OffsetChunk, books: Mapping[int, OffsetBook]) -> None:
-        lanes = offset_lanes(self._order, chunk.layout, [books[k] for k in chunk.members])
+    def _minimum_fill_chunk(
+        self, chunk: MinimumFillChunk, books: Mapping[int, MinimumFillBook]
+    ) -> None:
+        lanes = minimum_fill_lanes(self._order, chunk.layout, [books[k] for k in chunk.members])
         none = np.array([], dtype=np.int64)
         bits = self._compare(lanes, chunk.layout.shape, chunk.lanes, none)
-        filling = offset_bits(self._comparison, chunk.layout, bits)
+        filling = minimum_fill_bits(self._comparison, chunk.layout, bits)
         self._selected(self._comparison, filling, chunk.bits, BITS_LEVEL)
         if chunk.exhausted is not None:
             self._selected(self._comparison, bits, chunk.exhausted, BITS_LEVEL)
 
     def _ration_chunk(self, chunk: RationChunk, packed: Mapping[int, Ciphertext]) -> None:
-        ring = self._record.parameters.order
+        ring = self._record.parameters.order_ring
         prefixes = [
             prefix_sums(self._order, packed[k], priority_matrix(ring, self._inputs.ranks[k]))
             for k in chunk.members

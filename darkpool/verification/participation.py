@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from darkpool.record.forms import InstrumentRecord
 from darkpool.record.reader import Record
 from darkpool.units import Lots, cap_bucket
-from darkpool.verification.accounts import live_intent, short_accounts
+from darkpool.verification.accounts import live_intent, uncovered_accounts
 from darkpool.verification.report import Findings
 from darkpool.verification.requirement import MarginModel
 
@@ -20,21 +20,21 @@ class TakingPart:
 
     Attributes:
         participants: who takes part, ascending.
-        short_of_collateral: who does not, because others have reserved too little: what it asks
+        lacking_others: who does not, because others have reserved too little: what it asks
             for and what there is, in cash units.
         owners: distinct owners of plain intents beside whom every minimum holds; fewer than the
             terms ask for, and nobody takes part.
     """
 
     participants: tuple[int, ...]
-    short_of_collateral: Mapping[int, tuple[int, int]]
+    lacking_others: Mapping[int, tuple[int, int]]
     owners: int
 
 
 def covered(record: Record) -> frozenset[int]:
     """Places of all intents but those of accounts that do not cover what they have in the batch."""
-    short = short_accounts(record)
-    return frozenset(k for k, i in enumerate(record.intents) if i.sealed.account not in short)
+    uncovered = uncovered_accounts(record)
+    return frozenset(k for k, i in enumerate(record.intents) if i.sealed.account not in uncovered)
 
 
 def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[int]) -> TakingPart:
@@ -47,8 +47,8 @@ def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[i
     owners = owners_of(record)
     owner = {p: owners.get(sealed.account, sealed.account) for p, sealed in asked.items()}
     needs = _needs(record, instrument, {sealed.cap for sealed in asked.values()})
-    # offset orders make no price, so they are nobody's company
-    margin = {p: 0 if sealed.offset else needs[sealed.cap] for p, sealed in asked.items()}
+    # minimum-fill orders make no price, so they are nobody's company
+    margin = {p: 0 if sealed.minimum_fill else needs[sealed.cap] for p, sealed in asked.items()}
     left = set(asked)
     while True:
         own: Counter[bytes] = Counter()
@@ -59,10 +59,10 @@ def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[i
         if holding == left:
             break
         left = holding
-    short = {p: (asked[p].others_collateral_min, beside[p]) for p in sorted(set(asked) - left)}
-    count = len({owner[p] for p in left if not asked[p].offset})
+    lacking = {p: (asked[p].others_collateral_min, beside[p]) for p in sorted(set(asked) - left)}
+    count = len({owner[p] for p in left if not asked[p].minimum_fill})
     enough = count >= record.summary.participation.owners_min
-    return TakingPart(tuple(sorted(left)) if enough else (), short, count)
+    return TakingPart(tuple(sorted(left)) if enough else (), lacking, count)
 
 
 def _needs(record: Record, instrument: InstrumentRecord, caps: Iterable[int]) -> dict[int, int]:

@@ -28,7 +28,8 @@ from darkpool.record.margin_forms import (
     QuotesRecord,
     UnderlyingRecord,
 )
-from darkpool.verification.report import Findings, Unsound
+from darkpool.verification.errors import Unsound
+from darkpool.verification.report import Findings
 
 PPM: Final = 10**6
 MULTIPLE_MAX_PPM: Final = 10 * PPM

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crypto.errors import CryptoError
-from darkpool.errors import CheckFailed, DarkpoolError
+from darkpool.errors import DarkpoolError
 
 FINDINGS_SHOWN_MAX = 5
 
@@ -53,14 +53,6 @@ class AuditReport:
     def ok(self) -> bool:
         """Whether no check failed."""
         return all(check.ok for check in self.checks)
-
-
-class Unsound(CheckFailed):
-    """A part of the record that is not what follows from the rest; what builds on it stops."""
-
-    def __init__(self, part: str, expected: object, got: object) -> None:
-        super().__init__(f"{part}: expected {expected}, got {got}")
-        self.part, self.expected, self.got = part, expected, got
 
 
 class Findings:

@@ -18,8 +18,8 @@ from darkpool.record.margin_forms import (
     RiskArrayRecord,
     UnderlyingRecord,
 )
+from darkpool.verification.errors import Unsound
 from darkpool.verification.prices import OPTIONS, PPM, Quotes
-from darkpool.verification.report import Unsound
 from darkpool.verification.valuation import SCENARIOS, require_lengths, risk_part
 
 CORNER_INTENTS_MAX: Final = 4

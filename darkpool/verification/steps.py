@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crypto.bfv.lanes import Lanes
-from crypto.circuits.offset_lanes import OffsetLayout
+from crypto.circuits.minimum_fill_lanes import MinimumFillLayout
 from crypto.circuits.price_lanes import PriceLayout
 from crypto.circuits.rationing import RationLayout
 from darkpool.verification.shape import ShapeOpening
@@ -40,13 +40,13 @@ class PriceChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class OffsetChunk:
-    """Instruments whose offset orders were compared together; fields as in `PriceChunk`.
+class MinimumFillChunk:
+    """Instruments whose minimum-fill orders were compared together; fields as in `PriceChunk`.
 
     `exhausted` is None where nobody fills.
     """
 
-    layout: OffsetLayout
+    layout: MinimumFillLayout
     members: tuple[int, ...]
     lanes: tuple[int, ...]
     bits: int
@@ -69,10 +69,10 @@ class Derived:
     """What the openings say of an instrument that crossed.
 
     Attributes:
-        exhausted: offset orders took the whole surplus.
+        exhausted: minimum-fill orders took the whole surplus.
         bought, sold: lots by intent, shape (n,).
-        short_opening, offset_opening, long_opening: numbers of the openings of rows, None where
-            the protocol has none.
+        short_opening, minimum_fill_opening, long_opening: numbers of the openings of rows, None
+            where the protocol has none.
     """
 
     tick: int
@@ -82,7 +82,7 @@ class Derived:
     bought: Lanes
     sold: Lanes
     short_opening: int | None
-    offset_opening: int | None
+    minimum_fill_opening: int | None
     long_opening: int | None
 
 
@@ -100,7 +100,7 @@ class Transcript:
     malformed: tuple[int, ...]
     price_chunks: tuple[PriceChunk, ...]
     ticks: dict[int, int]
-    offset_chunks: tuple[OffsetChunk, ...]
+    minimum_fill_chunks: tuple[MinimumFillChunk, ...]
     ration_chunks: tuple[RationChunk, ...]
     outcomes: dict[int, Derived]
 
@@ -115,7 +115,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """Offset orders that fill, by number, in priority; and whether they use the surplus up."""
+    """Minimum-fill orders that fill, by number, in priority; whether they use the surplus up."""
 
     side: int
     numbers: Lanes
@@ -130,7 +130,7 @@ class Rows:
     short: Lanes
     long: Lanes
     short_opening: int | None = None
-    offset_opening: int | None = None
+    minimum_fill_opening: int | None = None
     long_opening: int | None = None
     exhausted: bool = False
 
@@ -151,6 +151,6 @@ class Rows:
             bought,
             sold,
             self.short_opening,
-            self.offset_opening,
+            self.minimum_fill_opening,
             self.long_opening,
         )

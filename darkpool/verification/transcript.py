@@ -16,19 +16,20 @@ import numpy.typing as npt
 
 from crypto.bfv.lanes import Lanes, LaneShape
 from crypto.circuits.comparison import BITS_LEVEL
-from crypto.circuits.offset_lanes import USED_UP, OffsetLayout, offset_groups
+from crypto.circuits.minimum_fill_lanes import USED_UP, MinimumFillLayout, minimum_fill_groups
 from crypto.circuits.packing import LANES_LEVEL, power_of_two
 from crypto.circuits.price_lanes import PriceLayout, price_groups
 from crypto.circuits.rationing import RationLayout
 from darkpool.record.forms import Ring
 from darkpool.record.reader import Record
+from darkpool.verification.errors import Unsound
 from darkpool.verification.participation import covered, taking_part
-from darkpool.verification.report import Findings, Unsound
+from darkpool.verification.report import Findings
 from darkpool.verification.shape import ShapeOpening, ShapeReader
 from darkpool.verification.steps import (
     BUY,
     SELL,
-    OffsetChunk,
+    MinimumFillChunk,
     Price,
     PriceChunk,
     RationChunk,
@@ -77,17 +78,17 @@ class TranscriptReader:
         shape, malformed = self._shape()
         prices: dict[int, Price] = {}
         chunks: list[PriceChunk] = []
-        live = [k for k in range(len(self._present)) if self._has(k, offset=False)]
+        live = [k for k in range(len(self._present)) if self._has(k, minimum_fill=False)]
         counts = [self._count(k) for k in live]
-        offsets = [self._has(k, offset=True) for k in live]
-        for group in price_groups(self._parameters, self._ticks, counts, offsets):
+        minimum_fills = [self._has(k, minimum_fill=True) for k in live]
+        for group in price_groups(self._parameters, self._ticks, counts, minimum_fills):
             self._price_group([live[i] for i in group], prices, chunks)
         prices = dict(sorted(prices.items()))
         takings: dict[int, Taking] = {}
-        asked = {k: self._count(k) for k in prices if self._has(k, offset=True)}
+        asked = {k: self._count(k) for k in prices if self._has(k, minimum_fill=True)}
         compared = [
-            self._offset_chunk(number, tuple(members), takings)
-            for number, members in enumerate(offset_groups(self._parameters, asked))
+            self._minimum_fill_chunk(number, tuple(members), takings)
+            for number, members in enumerate(minimum_fill_groups(self._parameters, asked))
         ]
         rows = {
             k: found
@@ -95,7 +96,7 @@ class TranscriptReader:
             if (found := self._short_row(k, price, takings.get(k))) is not None
         }
         for k, taking in takings.items():
-            self._offset_row(k, taking, rows[k])
+            self._minimum_fill_row(k, taking, rows[k])
         rationed = [k for k, found in rows.items() if not found.exhausted]
         rations = [
             self._ration_chunk(number, members, rows)
@@ -112,10 +113,12 @@ class TranscriptReader:
             shape, malformed, tuple(chunks), ticks, tuple(compared), tuple(rations), outcomes
         )
 
-    def _has(self, number: int, *, offset: bool) -> bool:
+    def _has(self, number: int, *, minimum_fill: bool) -> bool:
         """Whether an intent of that kind takes part in an instrument."""
         intents = self._record.intents
-        return any(intents[place].sealed.offset == offset for place in self._present[number])
+        return any(
+            intents[place].sealed.minimum_fill == minimum_fill for place in self._present[number]
+        )
 
     def _take(
         self,
@@ -194,7 +197,7 @@ class TranscriptReader:
 
     def _shape(self) -> tuple[tuple[ShapeOpening, ...], tuple[int, ...]]:
         """The shape check of the whole batch; takes those out that it found."""
-        ring = self._parameters.order
+        ring = self._parameters.order_ring
         everywhere = np.ones(ring.degree, dtype=np.bool_)
 
         def take(purpose: str) -> tuple[int, Lanes]:
@@ -229,14 +232,14 @@ class TranscriptReader:
             if not chunk.above:
                 return
             self._take_out(chunk.above)
-            group = [k for k in group if self._has(k, offset=False)]
+            group = [k for k in group if self._has(k, minimum_fill=False)]
 
     def _price_chunk(
         self, number: int, members: tuple[int, ...], prices: dict[int, Price]
     ) -> PriceChunk:
         counts = tuple(map(self._count, members))
-        offsets = tuple(self._has(k, offset=True) for k in members)
-        layout = PriceLayout(self._parameters, self._ticks, counts, offsets)
+        minimum_fills = tuple(self._has(k, minimum_fill=True) for k in members)
+        layout = PriceLayout(self._parameters, self._ticks, counts, minimum_fills)
         shape = layout.shape
         present = frozenset().union(*self._present)
         lanes = self._masked(f"price lanes {number}", shape)
@@ -261,8 +264,8 @@ class TranscriptReader:
                 price = Price(count - 1, SELL) if sellers_short else Price(count, BUY)
                 prices[members[i]] = price
         if self._reference is not None:
-            for k, offset in zip(members, offsets, strict=True):
-                if offset:
+            for k, minimum_fill in zip(members, minimum_fills, strict=True):
+                if minimum_fill:
                     prices.setdefault(k, Price(self._reference, None))
         return PriceChunk(layout, members, present, lanes, caps, (), no_cross, bits, ties)
 
@@ -305,39 +308,39 @@ class TranscriptReader:
 
     def _row(self, purpose: str, row: int, slots: Lanes, count: int) -> tuple[int, Lanes]:
         """Opening of some intents' slots of one row, and all intents' lots in it, shape (n,)."""
-        width = self._parameters.order.row
+        width = self._parameters.order_ring.row
         support = np.zeros((2, width), dtype=np.bool_)
         support[row, slots] = True
         index = self._take(purpose, "order", support.reshape(-1))
         lots = self._read(index).reshape(2, width)[row]
         return index, np.where(support[row], lots, 0)[:count]
 
-    def _offset_chunk(
+    def _minimum_fill_chunk(
         self, number: int, members: tuple[int, ...], takings: dict[int, Taking]
-    ) -> OffsetChunk:
-        """Which offset orders fill, and whether the last of them uses the surplus up."""
-        layout = OffsetLayout(self._parameters, tuple(map(self._count, members)))
-        lanes = self._masked(f"offset lanes {number}", layout.shape)
+    ) -> MinimumFillChunk:
+        """Which minimum-fill orders fill, and whether the last of them uses the surplus up."""
+        layout = MinimumFillLayout(self._parameters, tuple(map(self._count, members)))
+        lanes = self._masked(f"minimum-fill lanes {number}", layout.shape)
         places = [layout.lanes(i, 0) for i in range(len(members))]
         every = np.concatenate([place.reshape(-1) for place in places])
-        bits, opened = self._lane_bits(f"offset bits {number}", layout.shape, every)
+        bits, opened = self._lane_bits(f"minimum-fill bits {number}", layout.shape, every)
         filling: dict[int, tuple[int, Lanes]] = {}
         for i, (k, place) in enumerate(zip(members, places, strict=True)):
             own, opened = opened[: place.size].reshape(place.shape), opened[place.size :]
             sides = np.flatnonzero(own.any(axis=1))
             if sides.size > 1:
-                part = f"opening {bits}, offset bits of instrument {k}"
+                part = f"opening {bits}, minimum-fill bits of instrument {k}"
                 raise Unsound(part, "fills on one side", "fills on both")
             if sides.size:
                 numbers = np.flatnonzero(own[sides[0]])
                 filling[i] = int(sides[0]), numbers[np.argsort(self._ranks[k][numbers])]
         if not filling:
-            return OffsetChunk(layout, members, lanes, bits, None)
+            return MinimumFillChunk(layout, members, lanes, bits, None)
         at = [layout.lanes(i, USED_UP)[side, own[-1]] for i, (side, own) in filling.items()]
         last, answers = self._lane_bits(f"exhausted {number}", layout.shape, np.array(at))
         for (i, (side, numbers)), answer in zip(filling.items(), answers, strict=True):
             takings[members[i]] = Taking(side, numbers, bool(answer))
-        return OffsetChunk(layout, members, lanes, bits, last)
+        return MinimumFillChunk(layout, members, lanes, bits, last)
 
     def _short_row(self, number: int, price: Price, taking: Taking | None) -> Rows | None:
         """Plain fills of the short side; not opened where plain orders do not cross."""
@@ -346,20 +349,22 @@ class TranscriptReader:
         if side is None:
             return None if taking is None else Rows(taking.side, none, none)
         if taking is not None and taking.side != side:
-            part = f"offset bits of instrument {number}"
+            part = f"minimum-fill bits of instrument {number}"
             raise Unsound(part, "fills on the short side", "fills on the other")
         index, lots = self._row(f"short row {number}", side, np.arange(count), count)
         if not lots.any():
             raise Unsound(f"opening {index}, short row {number}", "a volume above 0", 0)
         return Rows(side, lots, none, index)
 
-    def _offset_row(self, number: int, taking: Taking, rows: Rows) -> None:
-        """Fills of offset orders; if they use the surplus up, of the whole long side too."""
+    def _minimum_fill_row(self, number: int, taking: Taking, rows: Rows) -> None:
+        """Fills of minimum-fill orders; if they use the surplus up, of the whole long side too."""
         count = self._count(number)
         lots = np.zeros(count, dtype=np.int64)
         shown = taking.numbers[:-1] if taking.exhausted else taking.numbers
         if shown.size:
-            rows.offset_opening, lots = self._row(f"offset row {number}", taking.side, shown, count)
+            rows.minimum_fill_opening, lots = self._row(
+                f"minimum-fill row {number}", taking.side, shown, count
+            )
         if taking.exhausted:
             rows.exhausted = True
             rows.long_opening, rows.long = self._row(
@@ -377,7 +382,7 @@ class TranscriptReader:
         group: tuple[int, ...] = ()
         for k in crossing:
             columns = sum(power_of_two(self._count(i)) for i in (*group, k))
-            if group and columns > self._parameters.comparison.row // 2:
+            if group and columns > self._parameters.comparison_ring.row // 2:
                 yield group
                 group = ()
             group = (*group, k)

@@ -21,8 +21,9 @@ from darkpool.record.margin_forms import (
     RiskArrayRecord,
     UnderlyingRecord,
 )
+from darkpool.verification.errors import Unsound
 from darkpool.verification.prices import DAY_MS, OPTIONS, PPM, ExpiryFeeds, Quotes
-from darkpool.verification.report import Findings, Unsound
+from darkpool.verification.report import Findings
 
 YEAR_MS: Final = 365 * DAY_MS
 YEARS_MAX: Final = 100

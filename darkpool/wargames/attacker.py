@@ -20,7 +20,7 @@ def seal_as_attacker(
     nonce: int,
     deadline_s: int,
     cap: Lots,
-    offset: bool = False,
+    minimum_fill: bool = False,
 ) -> SealedSubmission:
     """Seal a raw slot vector in place of an order.
 
@@ -36,11 +36,11 @@ def seal_as_attacker(
         nonce: never used before by the account.
         deadline_s: Unix seconds until which the intent may be admitted.
         cap: as stated, in lots; not checked.
-        offset: whether it says that it is an offset order.
+        minimum_fill: whether it says that it is a minimum-fill order.
 
     Raises:
         OutOfRange: wrong shape of the vector, or an entry outside [0, t).
     """
-    cover = replace(COVER, minimum=Lots(int(offset)))
+    cover = replace(COVER, minimum=Lots(int(minimum_fill)))
     intent = draw_intent(cover, instrument, terms.interval, address_of(account_key), nonce)
     return seal_slots(intent, vector, terms, account_key, deadline_s=deadline_s, cap=cap)

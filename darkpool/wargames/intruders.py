@@ -53,13 +53,13 @@ class Intruder:
         return "shape" if self.kind in MALFORMED else "cap"
 
     @property
-    def offset(self) -> bool:
-        """Whether it says that it is an offset order."""
+    def minimum_fill(self) -> bool:
+        """Whether it says that it is a minimum-fill order."""
         return self.kind in NO_MINIMUM
 
     def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal the attack; everything about it is in order but what is inside."""
-        ring, ticks = terms.material.parameters.order, terms.grids[self.instrument].ticks
+        ring, ticks = terms.material.parameters.order_ring, terms.grids[self.instrument].ticks
         rng = np.random.default_rng(SystemRandom().getrandbits(128))
         if self.kind in MALFORMED:
             vector = MALFORMED[self.kind](ring, ticks, rng)
@@ -73,7 +73,7 @@ class Intruder:
             nonce=nonce,
             deadline_s=deadline_s,
             cap=self.cap,
-            offset=self.offset,
+            minimum_fill=self.minimum_fill,
         )
 
 

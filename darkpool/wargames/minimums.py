@@ -1,4 +1,4 @@
-"""Offset orders whose minimum is none: below one lot, or above the size by more than a lot."""
+"""Minimum-fill orders of no valid minimum: below one lot, or over a lot above the size."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

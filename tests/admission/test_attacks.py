@@ -13,12 +13,13 @@ from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.slots import column_element, rotation_element
 from crypto.signing.ecdsa import sign
-from crypto.threshold.opening import OpeningContext, ShareOpenings, seal_openings, seal_vector
+from crypto.threshold.knowledge import KeyperProof, KnowledgeContext, seal_proofs, seal_vector
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import KnowledgeNotProven
 from tests.admission.test_admit import key, mallory, parsed, refused, submit
+from tests.support.admission_venue import Venue
 
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 
 
 def key_recovery() -> Ciphertext:
@@ -29,8 +30,8 @@ def key_recovery() -> Ciphertext:
     return Ciphertext(RING, words)
 
 
-def moved(venue: Any, victim: Ciphertext, element: int) -> Ciphertext:
-    evaluator = Evaluator(venue.terms.material.order.evaluation_keys())
+def moved(venue: Venue, victim: Ciphertext, element: int) -> Ciphertext:
+    evaluator = Evaluator(venue.terms.material.order_keys.evaluation_keys())
     return evaluator.store(evaluator.apply_galois(evaluator.load(victim), element))
 
 
@@ -57,14 +58,14 @@ def test_a_crafted_ciphertext_is_refused(
     refused(venue.admission(), mallory(venue, crafted), KnowledgeNotProven)
 
 
-def sealed_twice(venue: Any) -> tuple[SealedSubmission, list[tuple[ShareOpenings, ...]]]:
+def sealed_twice(venue: Venue) -> tuple[SealedSubmission, list[tuple[KeyperProof, ...]]]:
     """An intent of Mallory's, and openings of its own vector and of three others."""
     material, domain = venue.terms.material, venue.terms.domain
     base = submit(venue, 2).sealed
-    context = OpeningContext.of(base, domain)
+    context = KnowledgeContext.of(base, domain)
     vectors = [
         seal_vector(
-            material.order.public,
+            material.order_keys.public,
             material.committee,
             np.full(RING.degree, k, dtype=np.int64),
             bytes([k]) * 32,
@@ -75,24 +76,24 @@ def sealed_twice(venue: Any) -> tuple[SealedSubmission, list[tuple[ShareOpenings
     sealed = replace(base, ciphertext_digest=vectors[0].ciphertext.digest())
     signature = sign(sealed.digest(domain), key(2))
     wire = to_wire(vectors[0].ciphertext)
-    envelopes = seal_openings(material, vectors[0], sealed, domain)
+    envelopes = seal_proofs(material, vectors[0], sealed, domain)
     submission = SealedSubmission(sealed, signature, wire, envelopes)
-    return submission, [vector.openings for vector in vectors]
+    return submission, [vector.proofs for vector in vectors]
 
 
 def with_openings(
-    venue: Any, submission: SealedSubmission, openings: list[ShareOpenings]
+    venue: Venue, submission: SealedSubmission, openings: list[KeyperProof]
 ) -> SealedSubmission:
     material, domain = venue.terms.material, venue.terms.domain
     vector = seal_vector(
-        material.order.public,
+        material.order_keys.public,
         material.committee,
         np.zeros(RING.degree, dtype=np.int64),
         bytes(32),
-        OpeningContext.of(submission.sealed, domain),
+        KnowledgeContext.of(submission.sealed, domain),
     )
-    told = replace(vector, openings=tuple(openings))
-    return replace(submission, envelopes=seal_openings(material, told, submission.sealed, domain))
+    told = replace(vector, proofs=tuple(openings))
+    return replace(submission, envelopes=seal_proofs(material, told, submission.sealed, domain))
 
 
 @pytest.mark.parametrize("size", [3, 4])
@@ -109,7 +110,7 @@ def test_openings_that_differ_from_keyper_to_keyper_are_refused(
         refused(venue.admission(), wrong, KnowledgeNotProven)
 
 
-def test_openings_for_another_auction_account_or_nonce_are_refused(venue: Any) -> None:
+def test_openings_for_another_auction_account_or_nonce_are_refused(venue: Venue) -> None:
     mine = submit(venue, 2)
     for theirs in (submit(venue), submit(venue, 2, nonce=77)):
         refused(venue.admission(), replace(mine, envelopes=theirs.envelopes), KnowledgeNotProven)

@@ -18,7 +18,7 @@ from darkpool.simulation.clients import LocalClients, Stranger
 from darkpool.simulation.order_file import Order
 from darkpool.units import identifier
 from darkpool.verification.audit import audit
-from tests.verification.conftest import orders_of, publish
+from tests.support.records import orders_of, publish
 
 RESTLESS = TEST_INSECURE_SMALL.intents_max // INTENTS_PER_ACCOUNT_MAX + 1
 

@@ -15,7 +15,7 @@ from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.chain.reader import RecordedVenue
-from darkpool.crossing.comparison import ImplausibleOpening
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.errors import InvalidGrid
 from darkpool.fills.fills import FilledLots
 from darkpool.protocol.references import SignedReference

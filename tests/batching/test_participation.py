@@ -30,10 +30,10 @@ from tests.support.intent_margin import intent_margin
 
 
 def candidate(
-    intent: int, owner: int, reserved: int, others_min: int, offset: bool = False
+    intent: int, owner: int, reserved: int, others_min: int, minimum_fill: bool = False
 ) -> Candidate:
     named = OwnerId(account_id("0x" + bytes([owner]).hex() * 20))
-    return Candidate(intent, named, Cash(reserved), Cash(others_min), offset)
+    return Candidate(intent, named, Cash(reserved), Cash(others_min), minimum_fill)
 
 
 @st.composite
@@ -49,7 +49,7 @@ def books(draw: st.DrawFn, most: int = 7) -> list[Candidate]:
 
 
 def beside(book: list[Candidate], one: Candidate) -> int:
-    plain = [other for other in book if not other.offset]
+    plain = [other for other in book if not other.minimum_fill]
     return sum(other.reserved for other in plain if other.owner != one.owner)
 
 
@@ -76,19 +76,23 @@ def test_it_is_the_greatest_set_in_which_every_minimum_holds(
     book: list[Candidate], owners_min: int
 ) -> None:
     left = greatest(book)
-    owners = len({one.owner for one in left if not one.offset})
+    owners = len({one.owner for one in left if not one.minimum_fill})
     found = decide_participation(book, owners_min)
-    aside = {entry.intent: entry for entry in found.set_aside}
+    aside = {entry.batch_index: entry for entry in found.set_aside}
     enough = owners >= owners_min
-    assert list(found.participants) == [one.intent for one in left if enough]
-    assert sorted([*found.participants, *aside]) == [one.intent for one in book]
+    assert list(found.participants) == [one.batch_index for one in left if enough]
+    assert sorted([*found.participants, *aside]) == [one.batch_index for one in book]
     for one in book:
         if one not in left:
-            expected = SetAside(one.intent, Missing.COLLATERAL, one.others_min, beside(left, one))
-            assert aside[one.intent] == expected
+            expected = SetAside(
+                one.batch_index, Missing.COLLATERAL, one.others_min, beside(left, one)
+            )
+            assert aside[one.batch_index] == expected
             assert expected.available < expected.required
         elif not enough:
-            assert aside[one.intent] == SetAside(one.intent, Missing.OWNERS, owners_min, owners)
+            assert aside[one.batch_index] == SetAside(
+                one.batch_index, Missing.OWNERS, owners_min, owners
+            )
 
 
 @given(books(most=12), st.integers(1, 4), st.randoms())
@@ -102,8 +106,8 @@ def test_the_order_does_not_matter(
     left = list(book)
     while failing := [one for one in left if one.others_min > beside(left, one)]:
         left.remove(generator.choice(failing))
-    short = {e.intent for e in expected.set_aside if e.missing is Missing.COLLATERAL}
-    assert {one.intent for one in left} == {one.intent for one in book} - short
+    short = {e.batch_index for e in expected.set_aside if e.missing is Missing.COLLATERAL}
+    assert {one.batch_index for one in left} == {one.batch_index for one in book} - short
 
 
 def test_one_after_the_other_falls() -> None:
@@ -130,9 +134,9 @@ def test_two_owners_are_not_three_and_an_empty_book_has_none() -> None:
     assert decide_participation([], 3) == Participation((), ())
 
 
-def test_offset_orders_are_nobodys_company() -> None:
+def test_minimum_fill_orders_are_nobodys_company() -> None:
     """They make no price, so a plain order would stand alone in the curves."""
-    book = [candidate(0, 1, 9, 0), candidate(1, 2, 9, 0), candidate(2, 3, 9, 0, offset=True)]
+    book = [candidate(0, 1, 9, 0), candidate(1, 2, 9, 0), candidate(2, 3, 9, 0, minimum_fill=True)]
     assert decide_participation(book, 2).participants == (0, 1, 2)
     assert decide_participation(book, 3).set_aside[0] == SetAside(0, Missing.OWNERS, 3, 2)
     asking = [candidate(0, 1, 9, 10), *book[1:]]
@@ -151,9 +155,12 @@ def recorded(
     """What the auditor has of a book: account, cap and minimum of each intent; 3 units a lot."""
     sealed = [
         SimpleNamespace(
-            account=bytes([account]) * 20, cap=cap, others_collateral_min=others_min, offset=offset
+            account=bytes([account]) * 20,
+            cap=cap,
+            others_collateral_min=others_min,
+            minimum_fill=minimum_fill,
         )
-        for account, cap, others_min, offset in rows
+        for account, cap, others_min, minimum_fill in rows
     ]
     owners = tuple(
         OwnerRecord(bytes([account]) * 20, bytes([owner]) * 20)
@@ -197,7 +204,7 @@ def test_the_auditor_finds_the_same(
     auditor = taking_part(record, instrument, places)
     assert auditor.participants == engine.participants
     short = [entry for entry in engine.set_aside if entry.missing is Missing.COLLATERAL]
-    assert auditor.short_of_collateral == {e.intent: (e.required, e.available) for e in short}
+    assert auditor.lacking_others == {e.batch_index: (e.required, e.available) for e in short}
     owners = [entry for entry in engine.set_aside if entry.missing is Missing.OWNERS]
     assert all((e.required, e.available) == (owners_min, auditor.owners) for e in owners)
     assert bool(owners) == (len(short) < len(places) and auditor.owners < owners_min)

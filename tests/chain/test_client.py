@@ -7,13 +7,7 @@ from web3.types import RPCEndpoint
 
 from crypto.signing.ecdsa import sign
 from darkpool.chain.client import Chain
-from darkpool.chain.evidence import (
-    AccountFlow,
-    Collateral,
-    SignedBatchRoot,
-    TransactionReceiptInfo,
-)
-from darkpool.errors import (
+from darkpool.chain.errors import (
     ChainUnavailable,
     NotDeployed,
     NotFinalInTime,
@@ -21,6 +15,12 @@ from darkpool.errors import (
     TransactionRefused,
     TransactionReverted,
     WrongDeployment,
+)
+from darkpool.chain.evidence import (
+    AccountFlow,
+    Collateral,
+    SignedBatchRoot,
+    TransactionReceiptInfo,
 )
 from darkpool.protocol.results import BalanceLeaf
 from darkpool.settlement.leaves import balance_proof, balances_root, results_root

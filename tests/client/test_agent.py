@@ -108,7 +108,7 @@ def test_every_opening_opens_its_intent_also_after_the_result(desk: Desk) -> Non
     agent = desk.agent(store, {NQ: ALWAYS})
     sent = desk.sent(agent, 1)
     store.apply_result(Interval(1), {})
-    ring = TEST_INSECURE_SMALL.order
+    ring = TEST_INSECURE_SMALL.order_ring
     for submission, instrument in zip(sent, sorted((ES, NQ)), strict=True):
         opening = agent.opening(instrument, Interval(1))
         assert OpeningFile.from_json(opening.to_json()) == opening

@@ -7,22 +7,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.bfv.ciphertext import from_wire
-from crypto.errors import OpeningMismatch
+from crypto.errors import SealingMismatch
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, commitment
+from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
 from darkpool.client.sealing import SealedOrder, seal_intent, seal_order
-from darkpool.errors import InvalidOpeningFile, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
 from darkpool.units import InstrumentId, Lots, Side, Tick
+from tests.support.admission_venue import Venue
 
 KEY = b"\x01" * 32
 BUY_7 = LimitOrder(Side.BUY, Lots(7), Tick(40))
 
 
-def seal(venue: Any, order: LimitOrder = BUY_7, cap: Lots | None = None) -> SealedOrder:
+def seal(venue: Venue, order: LimitOrder = BUY_7, cap: Lots | None = None) -> SealedOrder:
     return seal_order(
         order,
         venue.instruments[0],
@@ -34,14 +36,14 @@ def seal(venue: Any, order: LimitOrder = BUY_7, cap: Lots | None = None) -> Seal
     )
 
 
-def verify(venue: Any, opening: OpeningFile, sealed: SealedOrder) -> None:
-    ring = venue.terms.material.parameters.order
+def verify(venue: Venue, opening: OpeningFile, sealed: SealedOrder) -> None:
+    ring = venue.terms.material.parameters.order_ring
     submission = sealed.submission
     ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
     verify_opening_file(opening, submission.sealed, ciphertext, venue.terms.material)
 
 
-def test_the_account_signs_what_commits_to_the_order(venue: Any) -> None:
+def test_the_account_signs_what_commits_to_the_order(venue: Venue) -> None:
     order = seal(venue)
     sealed, intent = order.submission.sealed, order.opening.intent
     domain = venue.terms.domain
@@ -51,14 +53,14 @@ def test_the_account_signs_what_commits_to_the_order(venue: Any) -> None:
     assert sealed.cap == 10
 
 
-def test_two_sealings_of_one_order_have_nothing_secret_in_common(venue: Any) -> None:
+def test_two_sealings_of_one_order_have_nothing_secret_in_common(venue: Venue) -> None:
     one, other = seal(venue), seal(venue)
     assert one.opening.intent.salt != other.opening.intent.salt
     assert one.opening.intent.root_seed != other.opening.intent.root_seed
     assert one.submission.ciphertext != other.submission.ciphertext
 
 
-def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(venue: Any) -> None:
+def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(venue: Venue) -> None:
     one = seal(venue, cap=Lots(50))
     again = seal_intent(
         one.opening.intent, venue.terms, KEY, deadline_s=2_000_000_000, cap=Lots(50)
@@ -68,7 +70,7 @@ def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(venue
     assert replace(again.submission, envelopes=one.submission.envelopes) == one.submission
 
 
-def test_an_intent_is_sealed_by_its_account_for_its_interval(venue: Any) -> None:
+def test_an_intent_is_sealed_by_its_account_for_its_interval(venue: Venue) -> None:
     intent = seal(venue).opening.intent
     with pytest.raises(WrongAuction, match="interval"):
         seal_intent(replace(intent, interval=8), venue.terms, KEY, deadline_s=2_000_000_000)
@@ -76,7 +78,7 @@ def test_an_intent_is_sealed_by_its_account_for_its_interval(venue: Any) -> None
         seal_intent(intent, venue.terms, b"\x02" * 32, deadline_s=2_000_000_000)
 
 
-def test_submissions_have_the_same_length_whatever_is_in_them(venue: Any) -> None:
+def test_submissions_have_the_same_length_whatever_is_in_them(venue: Venue) -> None:
     lengths = set()
     for order in [
         BUY_7,
@@ -89,7 +91,7 @@ def test_submissions_have_the_same_length_whatever_is_in_them(venue: Any) -> Non
     assert len(lengths) == 1
 
 
-def test_a_cap_may_be_chosen_above_the_size(venue: Any) -> None:
+def test_a_cap_may_be_chosen_above_the_size(venue: Venue) -> None:
     assert seal(venue, cap=Lots(500)).submission.sealed.cap == 500
     cover = LimitOrder(Side.BUY, Lots(0), Tick(0))
     assert seal(venue, cover).submission.sealed.cap == 1
@@ -97,7 +99,7 @@ def test_a_cap_may_be_chosen_above_the_size(venue: Any) -> None:
 
 
 @pytest.mark.parametrize("cap", [5, 7, 11, 20_000_000, 0, -1])
-def test_a_cap_below_the_size_or_off_the_buckets_is_refused(venue: Any, cap: int) -> None:
+def test_a_cap_below_the_size_or_off_the_buckets_is_refused(venue: Venue, cap: int) -> None:
     with pytest.raises(OutOfBounds, match="cap"):
         seal(venue, cap=Lots(cap))
 
@@ -111,19 +113,19 @@ def test_a_cap_below_the_size_or_off_the_buckets_is_refused(venue: Any, cap: int
         replace(BUY_7, limit=Tick(-1)),
     ],
 )
-def test_an_order_off_its_bounds_is_refused(venue: Any, order: LimitOrder) -> None:
+def test_an_order_off_its_bounds_is_refused(venue: Venue, order: LimitOrder) -> None:
     with pytest.raises(OutOfBounds):
         seal(venue, order)
 
 
-def test_an_instrument_that_is_not_traded_is_refused(venue: Any) -> None:
+def test_an_instrument_that_is_not_traded_is_refused(venue: Venue) -> None:
     with pytest.raises(WrongAuction, match="instrument"):
         seal_order(
             BUY_7, InstrumentId(bytes(32)), venue.terms, KEY, nonce=1, deadline_s=2_000_000_000
         )
 
 
-def test_an_opening_file_proves_the_order(venue: Any) -> None:
+def test_an_opening_file_proves_the_order(venue: Venue) -> None:
     sealed = seal(venue)
     opening = OpeningFile.from_json(sealed.opening.to_json())
     assert opening == sealed.opening
@@ -144,10 +146,10 @@ def test_an_opening_file_proves_the_order(venue: Any) -> None:
         ("root_seed", bytes(32)),
     ],
 )
-def test_an_opening_of_another_order_proves_nothing(venue: Any, field: str, value: Any) -> None:
+def test_an_opening_of_another_order_proves_nothing(venue: Venue, field: str, value: Any) -> None:
     sealed = seal(venue)
     intent = replace(sealed.opening.intent, **{field: value})
-    with pytest.raises(OpeningMismatch):
+    with pytest.raises(SealingMismatch):
         verify(venue, replace(sealed.opening, intent=intent), sealed)
 
 
@@ -161,21 +163,21 @@ def test_an_opening_of_another_order_proves_nothing(venue: Any, field: str, valu
         {"domain": Domain(31337, bytes(20))},
     ],
 )
-def test_an_opening_under_other_terms_proves_nothing(venue: Any, changes: dict[str, Any]) -> None:
+def test_an_opening_under_other_terms_proves_nothing(venue: Venue, changes: dict[str, Any]) -> None:
     sealed = seal(venue)
-    with pytest.raises(OpeningMismatch):
+    with pytest.raises(SealingMismatch):
         verify(venue, replace(sealed.opening, **changes), sealed)
 
 
-def test_a_buy_on_another_grid_proves_nothing(venue: Any) -> None:
+def test_a_buy_on_another_grid_proves_nothing(venue: Venue) -> None:
     """What a sell does not supply ends before its limit; what a buy does not, with the grid."""
     sealed = seal(venue, BUY_7)
     verify(venue, sealed.opening, sealed)
-    with pytest.raises(OpeningMismatch, match="sealed again"):
+    with pytest.raises(SealingMismatch, match="sealed again"):
         verify(venue, replace(sealed.opening, ticks=99), sealed)
 
 
-def test_a_commitment_to_another_order_than_the_sealed_one_is_found_out(venue: Any) -> None:
+def test_a_commitment_to_another_order_than_the_sealed_one_is_found_out(venue: Venue) -> None:
     """The account commits to 8 lots but seals 7: its opening fits the commitment only."""
     sealed = seal(venue)
     intent = replace(sealed.opening.intent, size=8)
@@ -184,7 +186,7 @@ def test_a_commitment_to_another_order_than_the_sealed_one_is_found_out(venue: A
         sealed=replace(sealed.submission.sealed, commitment=commitment(intent, venue.terms.domain)),
     )
     opening = replace(sealed.opening, intent=intent)
-    with pytest.raises(OpeningMismatch, match="sealed again"):
+    with pytest.raises(SealingMismatch, match="sealed again"):
         verify(venue, opening, replace(sealed, submission=lying))
 
 

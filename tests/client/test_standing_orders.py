@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darkpool.client.errors import InvalidStandingOrder
 from darkpool.client.plan import CoverPolicy
 from darkpool.client.standing_orders import (
     COVER,
@@ -13,7 +14,7 @@ from darkpool.client.standing_orders import (
     StandingOrder,
     interval_order,
 )
-from darkpool.errors import DarkpoolError, InvalidAccount, InvalidOrder, OutOfBounds
+from darkpool.errors import DarkpoolError, InvalidAccount, OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import InstrumentId, Lots, PriceGrid, PriceUnits, Side, Tick
 from tests.client.conftest import order
@@ -96,7 +97,7 @@ def test_an_order_never_trades_beyond_its_limit(
         ({"good_until": 0}, OutOfBounds),
         ({"good_until": 1 << 63}, OutOfBounds),
         ({"cap": 3}, OutOfBounds),
-        ({"instrument": InstrumentId(b"ES")}, InvalidOrder),
+        ({"instrument": InstrumentId(b"ES")}, InvalidStandingOrder),
         ({"account": "0x00"}, InvalidAccount),
         ({"account": order().account.lower()}, InvalidAccount),
     ],

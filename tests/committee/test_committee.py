@@ -19,7 +19,7 @@ from crypto.threshold.attestation import mask_attestation_digest
 from crypto.threshold.masks import Contribution, Draw
 from crypto.threshold.revealing import OpeningRequest, Revealed, selected
 from darkpool.committee.committee import LocalCommittee
-from darkpool.committee.masks import MaskPreparationFailed
+from darkpool.committee.errors import MaskPreparationFailed
 from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import ClosedBatch
 from darkpool.protocol.refusals import MaskUsed, OpeningRefused
@@ -35,7 +35,7 @@ from tests.crypto.threshold.test_masks import (
 )
 from tests.support.house import DOMAIN, House
 
-T = TEST_INSECURE_SMALL.order.plain_modulus
+T = TEST_INSECURE_SMALL.order_ring.plain_modulus
 WIDE = LaneShape(TEST_INSECURE_SMALL, 1024)
 NARROW = LaneShape(TEST_INSECURE_SMALL, 128)
 CONTEXT = b"\x07" * 32
@@ -76,7 +76,7 @@ def test_a_mask_without_excess_is_the_first_draw(house: House) -> None:
     attested = committee.prepare_mask(NARROW)
     assert attested.mask.draw.number == number
     expected = true_mask(house.epoch, draw_of(NARROW, number))
-    oracle = house.epoch.oracle(house.parameters.order)
+    oracle = house.epoch.oracle(house.parameters.order_ring)
     assert np.array_equal(order_slots(oracle, attested.mask), NARROW.to_order(expected))
 
 
@@ -92,9 +92,9 @@ def test_lanes_at_or_above_t_are_replaced(
     attested = committee.prepare_mask(shape)
     assert attested.mask.draw.number == number
     expected = replaced_mask(house, shape, number)
-    slots = order_slots(house.epoch.oracle(house.parameters.order), attested.mask)
+    slots = order_slots(house.epoch.oracle(house.parameters.order_ring), attested.mask)
     assert np.array_equal(slots, shape.to_order(expected))
-    tables = digits_in_tables(house.epoch.oracle(house.parameters.comparison), attested.mask)
+    tables = digits_in_tables(house.epoch.oracle(house.parameters.comparison_ring), attested.mask)
     assert np.array_equal(number_of(tables), expected)
     for keyper, signature in attested.attestations.items():
         digest = mask_attestation_digest(DOMAIN, attested.mask.digest())
@@ -128,7 +128,7 @@ def test_what_preparation_opens_says_nothing_of_the_lanes_that_stay(
     committee = house.committee()
     start_at(committee, number)
     committee.prepare_mask(WIDE)
-    oracle = house.epoch.oracle(house.parameters.comparison)
+    oracle = house.epoch.oracle(house.parameters.comparison_ring)
     opened = [oracle.slots(request.covered.ciphertext) for request in seen]
     purposes = [request.purpose for request in seen]
     digits = [f"discarded digits {p}" for p in range(WIDE.positions)]
@@ -146,9 +146,9 @@ class Altering(Keyper):
 
     def contribution(self, draw: Draw, share: int) -> Contribution:
         right = super().contribution(draw, share)
-        first = right.order[0][0]
-        wrong = ((first.add(first), *right.order[0][1:]), *right.order[1:])
-        return replace(right, order=wrong)
+        first = right.order_ciphertexts[0][0]
+        wrong = ((first.add(first), *right.order_ciphertexts[0][1:]), *right.order_ciphertexts[1:])
+        return replace(right, order_ciphertexts=wrong)
 
 
 def test_a_false_contribution_is_outvoted_by_four(house: House) -> None:
@@ -159,7 +159,7 @@ def test_a_false_contribution_is_outvoted_by_four(house: House) -> None:
         committee = house.committee(kinds=kinds)
         start_at(committee, number)
         attested = committee.prepare_mask(NARROW)
-        slots = order_slots(house.epoch.oracle(house.parameters.order), attested.mask)
+        slots = order_slots(house.epoch.oracle(house.parameters.order_ring), attested.mask)
         assert np.array_equal(slots, NARROW.to_order(expected))
         digests.add(attested.mask.digest())
     assert len(digests) == 1
@@ -240,10 +240,10 @@ def test_one_failing_keyper_of_four_stops_nothing(house: House) -> None:
     session = committee.begin_auction(interval, lambda _revealed: None)
     attested = committee.prepare_mask(NARROW)
     assert committee.consume_mask(attested, session.context) is attested.mask
-    ring = house.parameters.order
+    ring = house.parameters.order_ring
     values = np.arange(ring.degree, dtype=np.int64)
-    ciphertext = encrypt_slots(house.material.order.public, values, bytes(32))
-    covered = selected(house.order, ciphertext, values < 9, LANES_LEVEL)
+    ciphertext = encrypt_slots(house.material.order_keys.public, values, bytes(32))
+    covered = selected(house.order_evaluator, ciphertext, values < 9, LANES_LEVEL)
     assert session.open("bits", covered)[:10].tolist() == [*range(9), 0]
     assert sorted(committee.sign_transcript(session, bytes(32), beacon)) == [0, 2, 3]
     roots = SettlementRoot(interval, bytes(32), bytes(32), bytes(32))
@@ -268,16 +268,16 @@ class Lying(Keyper):
 
 
 def test_a_session_numbers_its_openings_and_publishes_each(house: House) -> None:
-    ring = house.parameters.order
+    ring = house.parameters.order_ring
     keep = np.arange(ring.degree) < 4
     committee = house.committee(kinds={2: Lying})
     published: list[Revealed] = []
     session = committee.begin_auction(house.closed(committee), published.append)
     for value in (3, 4):
         values = np.full(ring.degree, value, dtype=np.int64)
-        ciphertext = encrypt_slots(house.material.order.public, values, bytes([value]) * 32)
+        ciphertext = encrypt_slots(house.material.order_keys.public, values, bytes([value]) * 32)
         opened = session.open(
-            f"value {value}", selected(house.order, ciphertext, keep, LANES_LEVEL)
+            f"value {value}", selected(house.order_evaluator, ciphertext, keep, LANES_LEVEL)
         )
         assert np.array_equal(opened, value * keep)
     assert [r.request.sequence for r in published] == [0, 1]
@@ -289,16 +289,16 @@ def test_two_sessions_of_one_auction_cannot_open_two_things_under_one_number(
     house: House,
 ) -> None:
     """A crashed auction goes on with the same ciphertexts or not at all."""
-    ring = house.parameters.order
+    ring = house.parameters.order_ring
     keep = np.arange(ring.degree) < 4
     seats = house.seats()
     committee = house.committee(seats)
     interval = house.closed(committee)
     covered = [
         selected(
-            house.order,
+            house.order_evaluator,
             encrypt_slots(
-                house.material.order.public,
+                house.material.order_keys.public,
                 np.full(ring.degree, value, dtype=np.int64),
                 bytes([value]) * 32,
             ),
@@ -325,7 +325,7 @@ def test_a_factory_hands_out_each_mask_once(house: House) -> None:
         taken = [factory.take(NARROW) for _ in range(4)]
     numbers = [attested.mask.draw.number for attested in taken]
     assert len(set(numbers)) == len(numbers)
-    oracle = house.epoch.oracle(house.parameters.order)
+    oracle = house.epoch.oracle(house.parameters.order_ring)
     for attested in taken:
         assert sorted(attested.attestations) == [0, 1, 2, 3]
         mask = committee.consume_mask(attested, CONTEXT)

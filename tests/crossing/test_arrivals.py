@@ -15,7 +15,8 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.circuits.packing import arranged
 from crypto.circuits.wellformed import shape_words
 from darkpool.crossing import arrivals as module
-from darkpool.crossing.arrivals import RESTARTS_MAX, Arrivals, WorkersKeepDying
+from darkpool.crossing.arrivals import RESTARTS_MAX, Arrivals
+from darkpool.crossing.errors import WorkersKeepDying
 from darkpool.errors import OutOfBounds
 from darkpool.units import Side
 from tests.support.arena import Arena, Row
@@ -26,15 +27,15 @@ WORKERS = 2
 
 
 def opened_of(arena: Arena, folder: Path, capacity: int) -> Arrivals:
-    return Arrivals(arena.house.material.order, folder / "arrivals", capacity, WORKERS)
+    return Arrivals(arena.house.material.order_keys, folder / "arrivals", capacity, WORKERS)
 
 
 def require_results(arena: Arena, arrivals: Arrivals, submitted: Submitted) -> None:
     """Every row holds what the functions themselves give."""
     for place, (ciphertext, index) in enumerate(submitted):
-        expected = shape_words(arena.house.order, ciphertext)
+        expected = shape_words(arena.house.order_evaluator, ciphertext)
         assert np.array_equal(arrivals.shape[place], expected)
-        packed = arranged(arena.house.order, ciphertext, index)
+        packed = arranged(arena.house.order_evaluator, ciphertext, index)
         assert np.array_equal(arrivals.packing[place], packed)
         assert arrivals.ciphertext(place).digest() == ciphertext.digest()
 

@@ -12,15 +12,15 @@ from crypto.circuits.curves import size_max
 from crypto.circuits.price_lanes import PriceLayout
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
-from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.units import Side
 from tests.support.arena import Above, Arena, Lanes, Row, in_turn, plain, twin
 
 BUY, SELL = Side.BUY, Side.SELL
 PARAMETERS = TEST_INSECURE_SMALL
-T = PARAMETERS.order.plain_modulus
-MOST = size_max(PARAMETERS.order)
+T = PARAMETERS.order_ring.plain_modulus
+MOST = size_max(PARAMETERS.order_ring)
 TICKS = 8
 
 

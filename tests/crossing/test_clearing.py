@@ -15,7 +15,7 @@ from darkpool.crossing.clearing import (
     crosses,
     curves,
 )
-from darkpool.errors import InvalidBook
+from darkpool.crossing.errors import InvalidBook
 from darkpool.limits import (
     CAPS_SUM_MAX_LOTS,
     INTENTS_PER_AUCTION_MAX,

@@ -16,7 +16,7 @@ from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin
 from tests.support.house import built
 
 BUY, SELL = Side.BUY, Side.SELL
-MOST = size_max(TEST_INSECURE_SMALL.order)
+MOST = size_max(TEST_INSECURE_SMALL.order_ring)
 TICKS_MAX = TEST_INSECURE_SMALL.ticks_max
 
 
@@ -234,7 +234,7 @@ def test_the_production_rings_cross_with_room_for_flooding(
     (found,) = arena.cross([rows], 2047, ranks, reference, opened, arena.fresh)
     assert plain(found) == plain(twin(rows, 2047, ranks[0], reference))
     assert len(opened) == (9 if reference is not None else 10)
-    rings = (STANDARD.order, STANDARD.comparison)
+    rings = (STANDARD.order_ring, STANDARD.comparison_ring)
     oracles = {ring: house.epoch.oracle(ring) for ring in rings}
     for revealed in opened:
         ciphertext = revealed.request.covered.ciphertext

@@ -1,4 +1,4 @@
-"""Encrypted crossings of books with offset orders equal the plain twin, openings and all."""
+"""Encrypted crossings of books with minimum-fill orders equal the plain twin, openings and all."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,18 +17,18 @@ from tests.support.arena import Arena, Row, plain, twin
 from tests.support.house import built
 
 BUY, SELL = Side.BUY, Side.SELL
-MOST = size_max(TEST_INSECURE_SMALL.order)
+MOST = size_max(TEST_INSECURE_SMALL.order_ring)
 TICKS_MAX = TEST_INSECURE_SMALL.ticks_max
 
 # Books on four ticks; the outcome of each is in the name.
 NAMED: dict[str, Sequence[Row]] = {
-    "offset orders alone": [(BUY, 5, 3, 1), (SELL, 5, 0, 1)],
+    "minimum-fill orders alone": [(BUY, 5, 3, 1), (SELL, 5, 0, 1)],
     "plain orders on one side": [(BUY, 5, 3), (SELL, 5, 0, 1)],
     "cover of both kinds": [(BUY, 0, 3), (SELL, 0, 0, 1), (BUY, 0, 2, 1), (SELL, 0, 1)],
     "no surplus": [(BUY, 5, 3), (SELL, 5, 0), (SELL, 2, 0, 1), (BUY, 2, 3, 1)],
     "surplus used up exactly": [(BUY, 5, 3), (SELL, 3, 0), (SELL, 2, 0, 2)],
-    "the offset order is cut": [(BUY, 5, 3), (SELL, 3, 0), (SELL, 9, 0, 2)],
-    "the offset order refuses": [(BUY, 5, 3), (SELL, 3, 0), (SELL, 9, 0, 3)],
+    "the minimum-fill order is cut": [(BUY, 5, 3), (SELL, 3, 0), (SELL, 9, 0, 2)],
+    "the minimum-fill order refuses": [(BUY, 5, 3), (SELL, 3, 0), (SELL, 9, 0, 3)],
     "surplus left": [(BUY, 9, 3), (SELL, 3, 0), (SELL, 2, 0, 1)],
     "surplus left for two": [
         (BUY, 9, 3),
@@ -40,7 +40,13 @@ NAMED: dict[str, Sequence[Row]] = {
     "one that refuses blocks": [(BUY, 6, 3), (SELL, 3, 0), (SELL, 9, 0, 9), (SELL, 1, 0, 1)],
     "the second is cut": [(BUY, 9, 3), (SELL, 3, 0), (SELL, 4, 0, 4), (SELL, 4, 0, 2)],
     "the second refuses": [(BUY, 9, 3), (SELL, 3, 0), (SELL, 4, 0, 4), (SELL, 4, 0, 3)],
-    "offset buyers": [(SELL, 9, 0), (SELL, 2, 1), (BUY, 3, 3), (BUY, 4, 3, 2), (BUY, 7, 2, 1)],
+    "minimum-fill buyers": [
+        (SELL, 9, 0),
+        (SELL, 2, 1),
+        (BUY, 3, 3),
+        (BUY, 4, 3, 2),
+        (BUY, 7, 2, 1),
+    ],
     "not marketable": [(BUY, 9, 3), (SELL, 3, 0), (BUY, 4, 0, 1), (SELL, 4, 3, 1)],
     "on the long side": [(BUY, 9, 3), (SELL, 3, 0), (BUY, 4, 3, 1)],
     "largest": [(BUY, MOST // 2, 3), (SELL, 1, 0), (SELL, MOST // 2 - 1, 0, MOST // 2 - 1)],
@@ -59,7 +65,7 @@ def test_named_books_at_a_reference_price(arena: Arena, tick: int) -> None:
     require_twin(arena, list(NAMED.values()), 4, reference=tick)
 
 
-def test_books_with_and_without_offset_orders_share_comparisons(arena: Arena) -> None:
+def test_books_with_and_without_minimum_fill_orders_share_comparisons(arena: Arena) -> None:
     require_twin(arena, list(NAMED.values()), 4)
 
 
@@ -104,8 +110,8 @@ def test_many_books(arena: Arena, data: st.DataObject) -> None:
 
 
 def largest_book(*, exhausted: bool) -> list[Row]:
-    """As many intents as an auction takes: buyers want more than sellers offer, a third offset."""
-    draw, most = np.random.default_rng(1), size_max(STANDARD.order) // 2048
+    """As many intents as an auction takes, more bought than sold; a third has a minimum."""
+    draw, most = np.random.default_rng(1), size_max(STANDARD.order_ring) // 2048
     rows: list[Row] = []
     for number in range(STANDARD.intents_max):
         limit, size = int(draw.integers(900, 1100)), int(draw.integers(1, most))
@@ -132,7 +138,7 @@ def test_the_production_rings_have_room_for_flooding(tmp_path: Path, exhausted: 
     assert plain(found) == plain(twin(rows, 2047, ranks[0], 1000))
     assert found is not None
     assert found.exhausted == exhausted
-    rings = (STANDARD.order, STANDARD.comparison)
+    rings = (STANDARD.order_ring, STANDARD.comparison_ring)
     oracles = {ring: house.epoch.oracle(ring) for ring in rings}
     for revealed in opened:
         ciphertext = revealed.request.covered.ciphertext

@@ -32,12 +32,12 @@ from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.client.sealing import SealedOrder, seal_order
 from darkpool.committee.masks import AttestedMask
-from darkpool.crossing.comparison import ImplausibleOpening
 from darkpool.crossing.encrypted import EncryptedCrossing
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import ClosedBatch, LimitOrder
-from darkpool.protocol.keyper import CheckedOpening
+from darkpool.protocol.keyper import CheckedProof
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
@@ -48,7 +48,7 @@ from tests.support.opening_simulator import Public
 from tests.support.reference_prices import NOW_MS, terms_on
 
 BUY, SELL = Side.BUY, Side.SELL
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 
 
 class OpensTheLastLongLane(EncryptedCrossing):
@@ -97,7 +97,7 @@ class OpensAllTieLanes(EncryptedCrossing):
 
 class OpensBothRows(EncryptedCrossing):
     def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
-        ring = self._parameters.order
+        ring = self._parameters.order_ring
         keep = np.zeros((2, ring.row), dtype=np.bool_)
         keep[:, slots] = True
         covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)
@@ -173,8 +173,8 @@ def test_a_mask_that_is_no_secret_is_seen(arena: Arena) -> None:
     def zero(shape: LaneShape) -> AttestedMask:
         attested = arena.recycled(shape)
         nothing = np.zeros(RING.degree, dtype=np.int64)
-        blank = encrypt_slots(arena.house.material.order.public, nothing, bytes(32))
-        return replace(attested, mask=replace(attested.mask, order=(blank,)))
+        blank = encrypt_slots(arena.house.material.order_keys.public, nothing, bytes(32))
+        return replace(attested, mask=replace(attested.mask, order_ciphertexts=(blank,)))
 
     rows: list[Row] = [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]
     opened: list[Revealed] = []
@@ -203,11 +203,11 @@ received: list[bytes] = []
 class Recording(Keyper):
     """Keeps every message that reaches a keyper, and every answer."""
 
-    def check_opening(
+    def check_proof(
         self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> CheckedOpening:
+    ) -> CheckedProof:
         received.extend([pickle.dumps(sealed), ciphertext.words.tobytes(), envelope])
-        return super().check_opening(sealed, ciphertext, envelope)
+        return super().check_proof(sealed, ciphertext, envelope)
 
     def certify(
         self,
@@ -295,9 +295,9 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
         admission.admit(order.submission)
     clock.advance(1)
     intents, cancellations = admission.close()
-    book = SealedBook(house.order)
+    book = SealedBook(house.order_evaluator)
     for index, admitted in enumerate(intents.values()):
-        words = arranged(house.order, admitted.ciphertext, index)
+        words = arranged(house.order_evaluator, admitted.ciphertext, index)
         book.add(admitted.ciphertext, words, Lots(admitted.sealed.cap))
     batch = BatchRoot(
         interval, merkle_root([o.submission.sealed.digest(DOMAIN) for o in orders]), len(orders)
@@ -309,8 +309,8 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
     session = committee.begin_auction(interval, opened.append)
     crossing = EncryptedCrossing(
         house.parameters,
-        house.order,
-        house.comparison,
+        house.order_evaluator,
+        house.comparison_evaluator,
         session,
         lambda shape: committee.consume_mask(committee.prepare_mask(shape), session.context),
         GRID.ticks,

@@ -1,9 +1,9 @@
 """What the encrypted method of docs/protocol/minimum.md opens, as a plain function of the orders.
 
-`simulated` knows the public result, which intents are offset orders, and their priority. `opened`
-computes each opening from the orders, lane by lane, as the protocol states it. They are equal on
-every small book, and results and transcripts determine each other. Openings that would be easier
-to make fail the same checks.
+`simulated` knows the public result, which intents are minimum-fill orders, and their priority.
+`opened` computes each opening from the orders, lane by lane, as the protocol states it. They are
+equal on every small book, and results and transcripts determine each other. Openings that would be
+easier to make fail the same checks.
 """
 
 import itertools
@@ -44,7 +44,7 @@ class Result:
 class Public:
     """What everybody knows besides; intents are numbered by priority."""
 
-    offset: tuple[bool, ...]
+    minimum_fill: tuple[bool, ...]
     reference: int | None
 
 
@@ -70,33 +70,33 @@ def simulated(result: Result | None, public: Public) -> Transcript:
 
 
 def _simulated(result: Result | None, public: Public) -> Iterator[tuple[str, tuple[int, ...]]]:
-    everybody = range(len(public.offset))
+    everybody = range(len(public.minimum_fill))
     short = () if result is None else result.fills(result.short_side)
-    plain_short = tuple(0 if public.offset[k] else short[k] for k in everybody if result)
+    plain_short = tuple(0 if public.minimum_fill[k] else short[k] for k in everybody if result)
     plain_cross = any(plain_short)
     yield "no-cross", (int(plain_cross),)
     if result is not None and plain_cross:
         yield from _simulated_price(result, public)
         yield "short row", plain_short
-    if any(public.offset) and (plain_cross or public.reference is not None):
+    if any(public.minimum_fill) and (plain_cross or public.reference is not None):
         for side in Side:
             fills = [0] * len(everybody) if result is None else result.fills(side)
-            bits = (int(public.offset[k] and fills[k] > 0) for k in everybody)
-            yield f"offset bits {side.name}", tuple(bits)
+            bits = (int(public.minimum_fill[k] and fills[k] > 0) for k in everybody)
+            yield f"minimum-fill bits {side.name}", tuple(bits)
     if result is None:
         return
-    taken = [k for k in everybody if public.offset[k] and short[k]]
+    taken = [k for k in everybody if public.minimum_fill[k] and short[k]]
     if taken:
         yield "exhausted", (int(result.exhausted),)
     long = result.fills(Side(1 - result.short_side))
     last = max(k for k in everybody if long[k])
     if result.exhausted:
         yield "long row", long
-        yield "offset row", tuple(short[k] for k in taken[:-1])
+        yield "minimum-fill row", tuple(short[k] for k in taken[:-1])
     else:
         yield "ration bits", tuple(int(k <= last) for k in everybody)
         yield "long row", long[:last]
-        yield "offset row", tuple(short[k] for k in taken)
+        yield "minimum-fill row", tuple(short[k] for k in taken)
 
 
 def _simulated_price(result: Result, public: Public) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -120,7 +120,7 @@ class Leaks:
     unmarketable_bits: bool = False
     refusals: bool = False
     exhausted_always: bool = False
-    last_offset_row: bool = False
+    last_minimum_fill_row: bool = False
     last_long_lane: bool = False
 
 
@@ -169,7 +169,10 @@ def _opened(
             bits = [accepts[k] * (queue[k] >= 1) for k in everybody]
             taken += [k for k in everybody if bits[k]]
             shown = accepts if leaks.unmarketable_bits else bits
-            yield f"offset bits {side.name}", tuple(shown[k] * (not plain[k]) for k in everybody)
+            yield (
+                f"minimum-fill bits {side.name}",
+                tuple(shown[k] * (not plain[k]) for k in everybody),
+            )
             if leaks.refusals:
                 refused = any(offered[k] >= 1 and queue[k] and not bits[k] for k in everybody)
                 yield f"refused {side.name}", (int(refused),)
@@ -197,13 +200,13 @@ def _opened_long(
     long = [x[k] * (rows[k][3] == 0 and rows[k][0] is not short_side) for k in everybody]
     if taken and exhausted:
         yield "long row", tuple(long)
-        before = taken if leaks.last_offset_row else taken[:-1]
-        yield "offset row", tuple(x[k] for k in before)
+        before = taken if leaks.last_minimum_fill_row else taken[:-1]
+        yield "minimum-fill row", tuple(x[k] for k in before)
         return
     bits = [int(matched + most - 1 - sum(long[:k]) >= 0) for k in everybody]
     yield "ration bits", tuple(bits)
     yield "long row", tuple(long[: sum(bits) - (not leaks.last_long_lane)])
-    yield "offset row", tuple(x[k] for k in taken)
+    yield "minimum-fill row", tuple(x[k] for k in taken)
 
 
 def _price(
@@ -283,7 +286,7 @@ def test_results_and_transcripts_determine_each_other(reference: int | None) -> 
         Leaks(unmarketable_bits=True),
         Leaks(refusals=True),
         Leaks(exhausted_always=True),
-        Leaks(last_offset_row=True),
+        Leaks(last_minimum_fill_row=True),
         Leaks(last_long_lane=True),
     ],
     ids=repr,
@@ -296,7 +299,7 @@ def test_openings_that_are_easier_to_make_tell_more_than_the_result(
 
 
 def test_the_exhausted_bit_has_to_be_in_the_result() -> None:
-    """Fills alone do not say who was cut: the last offset order, or the last on the long side."""
+    """Fills alone do not say who was cut: the last with a minimum, or the last on the long side."""
     found: dict[object, set[bool]] = {}
     for public, result in keys(None):
         if result is not None:

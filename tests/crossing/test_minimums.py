@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkpool.crossing.clearing import Book, Cross, NoCross, clear_reference, clear_uniform
-from darkpool.errors import InvalidBook
+from darkpool.crossing.errors import InvalidBook
 from darkpool.units import Side, Tick
 
 Row = tuple[Side, int, int, int]
@@ -48,8 +48,8 @@ def fills_of(result: Cross | NoCross, orders: int) -> list[int]:
     return [0] * orders if isinstance(result, NoCross) else result.fills.tolist()
 
 
-def without_offset_orders(rows: list[Row]) -> list[Row]:
-    """The same places in the book, with cover traffic where an offset order was."""
+def without_minimum_fill_orders(rows: list[Row]) -> list[Row]:
+    """The same places in the book, with cover traffic where a minimum-fill order was."""
     return [row if row[3] == 0 else (row[0], 0, row[2], 0) for row in rows]
 
 
@@ -104,7 +104,7 @@ def oracle_fills(rows: list[Row], ranks: list[int], tick: int, short_side: Side)
 
 def require_sound(rows: list[Row], ticks: int, ranks: list[int], clear: Clear) -> None:
     """All that must hold of one book."""
-    result, bare = clear(rows, ticks, ranks), clear(without_offset_orders(rows), ticks, ranks)
+    result, bare = clear(rows, ticks, ranks), clear(without_minimum_fill_orders(rows), ticks, ranks)
     fills, bare_fills = fills_of(result, len(rows)), fills_of(bare, len(rows))
     assert all(
         fill == 0 or minimum <= fill for fill, (*_, minimum) in zip(fills, rows, strict=True)
@@ -121,10 +121,10 @@ def require_sound(rows: list[Row], ticks: int, ranks: list[int], clear: Clear) -
     assert fills == oracle_fills(rows, ranks, result.tick, result.short_side)
     cut = [k for k, fill in enumerate(fills) if 0 < fill < rows[k][1]]
     assert len(cut) <= 1
-    offset = [k for k, fill in enumerate(fills) if fill and rows[k][3]]
-    assert all(rows[k][0] is result.short_side for k in offset)
+    minimum_fill = [k for k, fill in enumerate(fills) if fill and rows[k][3]]
+    assert all(rows[k][0] is result.short_side for k in minimum_fill)
     if result.exhausted:
-        assert offset
+        assert minimum_fill
         assert not [k for k in cut if rows[k][3] == 0]
     else:
         assert not [k for k in cut if rows[k][3]]
@@ -148,16 +148,16 @@ def test_fills_are_sound_on_every_small_book(clear: Clear) -> None:
         for side, size in product(Side, (1, 2))
         for minimum in range(size + 1)
     ]
-    offset_orders_that_filled = 0
+    minimum_fill_orders_that_filled = 0
     for count in range(5):
         for rows in product(kinds, repeat=count):
             require_sound(list(rows), 1, list(range(count)), clear)
             result = clear(list(rows), 1, list(range(count)))
             fills = fills_of(result, count)
-            offset_orders_that_filled += sum(
+            minimum_fill_orders_that_filled += sum(
                 fill > 0 for fill, row in zip(fills, rows, strict=True) if row[3]
             )
-    assert offset_orders_that_filled > 500
+    assert minimum_fill_orders_that_filled > 500
 
 
 @PRICINGS
@@ -204,10 +204,10 @@ def test_a_minimum_decides_of_its_own_order_alone_and_never_wins_it_more(
 ) -> None:
     """So naming the true minimum is as good as naming any other."""
     rows, ticks, ranks = case
-    offset = [k for k, row in enumerate(rows) if row[3]]
-    if not offset:
+    minimum_fill = [k for k, row in enumerate(rows) if row[3]]
+    if not minimum_fill:
         return
-    k = data.draw(st.sampled_from(offset))
+    k = data.draw(st.sampled_from(minimum_fill))
     side, size, limit, minimum = rows[k]
     other = list(rows)
     other[k] = (side, size, limit, data.draw(st.integers(1, max(size, 1))))
@@ -224,7 +224,7 @@ def test_a_minimum_decides_of_its_own_order_alone_and_never_wins_it_more(
 @pytest.mark.parametrize(
     ("rows", "tick", "volume", "short_side", "exhausted", "fills"),
     [
-        # A surplus of 6 buys; the offset sell takes all of its size.
+        # A surplus of 6 buys; the minimum-fill sell takes all of its size.
         ([(BUY, 9, 0, 0), (SELL, 3, 0, 0), (SELL, 5, 0, 4)], 0, 8, SELL, False, [8, 3, 5]),
         # It is cut to the surplus and accepts.
         ([(BUY, 9, 0, 0), (SELL, 3, 0, 0), (SELL, 8, 0, 6)], 0, 9, SELL, True, [9, 3, 6]),
@@ -237,9 +237,9 @@ def test_a_minimum_decides_of_its_own_order_alone_and_never_wins_it_more(
         ),
         # The sizes are just the surplus.
         ([(BUY, 9, 0, 0), (SELL, 3, 0, 0), (SELL, 6, 0, 6)], 0, 9, SELL, True, [9, 3, 6]),
-        # On the long side an offset order gets nothing, whatever its priority.
+        # On the long side a minimum-fill order gets nothing, whatever its priority.
         ([(BUY, 9, 0, 1), (BUY, 4, 0, 0), (SELL, 3, 0, 0)], 0, 3, SELL, False, [0, 3, 3]),
-        # Two sells that offset, the second cut.
+        # Two minimum-fill sells, the second cut.
         (
             [(SELL, 2, 0, 1), (SELL, 4, 0, 2), (BUY, 5, 0, 0), (SELL, 1, 0, 0)],
             *(0, 5, SELL, True, [2, 2, 5, 1]),
@@ -284,8 +284,8 @@ def test_two_sides_meet_at_a_reference_price_without_a_plain_order_on_one() -> N
     rows: list[Row] = [(SELL, 80, 3, 0), (BUY, 100, 5, 50)]
     assert plain(at_the_middle(rows, 8, [0, 1])) == (4, 80, BUY, True, [80, 80])
     assert plain(uniform(rows, 8, [0, 1])) is None, "a call auction has no price"
-    offset_only: list[Row] = [(SELL, 80, 3, 40), (BUY, 100, 5, 50)]
-    assert plain(at_the_middle(offset_only, 8, [0, 1])) is None
+    minimum_fill_only: list[Row] = [(SELL, 80, 3, 40), (BUY, 100, 5, 50)]
+    assert plain(at_the_middle(minimum_fill_only, 8, [0, 1])) is None
 
 
 @pytest.mark.parametrize(("size", "minimum"), [(4, 5), (0, 2), (4, -1)])

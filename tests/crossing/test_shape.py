@@ -21,7 +21,7 @@ from tests.crypto.circuits.test_wellformed import expected
 from tests.support.arena import Arena
 
 Slots = npt.NDArray[np.int64]
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 T, HALF, TICKS = RING.plain_modulus, RING.row // 2, 16
 LAYOUT = CurveLayout(RING, TICKS)
 
@@ -47,7 +47,7 @@ def checked(
     beacon: bytes = b"\x05" * 32,
     members: Sequence[int] | None = None,
 ) -> Check:
-    key, evaluator = arena.house.material.order.public, arena.house.order
+    key, evaluator = arena.house.material.order_keys.public, arena.house.order_evaluator
     sealed = [encrypt_slots(key, v, k.to_bytes(32, "big")) for k, v in enumerate(vectors)]
     # rows of results are not places in the batch
     words = np.stack([shape_words(evaluator, ciphertext) for ciphertext in reversed(sealed)])

@@ -31,8 +31,8 @@ from tests.support.opening_simulator import (
 )
 
 BUY, SELL = Side.BUY, Side.SELL
-T = TEST_INSECURE_SMALL.order.plain_modulus
-MOST = size_max(TEST_INSECURE_SMALL.order)
+T = TEST_INSECURE_SMALL.order_ring.plain_modulus
+MOST = size_max(TEST_INSECURE_SMALL.order_ring)
 
 
 def require_simulated(opened: Sequence[Revealed], results: Results, public: Public) -> Lanes:
@@ -109,7 +109,7 @@ def test_all_that_is_opened_follows_from_the_result(
 
 
 @pytest.mark.parametrize("pricing", ["uniform", "reference"])
-def test_all_that_is_opened_of_offset_orders_follows_from_the_result(
+def test_all_that_is_opened_of_minimum_fill_orders_follows_from_the_result(
     arena: Arena, pricing: str
 ) -> None:
     draw = np.random.default_rng(8)
@@ -117,8 +117,8 @@ def test_all_that_is_opened_of_offset_orders_follows_from_the_result(
         books = [with_minima(draw, random_book(draw, ticks)) for _ in range(instruments)]
         ranks = [draw.permutation(len(rows)) for rows in books]
         reference = int(draw.integers(0, ticks)) if pricing == "reference" else None
-        offsets = [[minimum_of(row) > 0 for row in rows] for rows in books]
-        run(arena, books, Public(ticks, ranks, reference, offsets))
+        minimum_fills = [[minimum_of(row) > 0 for row in rows] for rows in books]
+        run(arena, books, Public(ticks, ranks, reference, minimum_fills))
 
 
 @pytest.mark.parametrize("caps", ["own", "wide"])

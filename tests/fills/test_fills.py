@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
-from darkpool.errors import InvalidFill, NotConserved
+from darkpool.errors import NotConserved
+from darkpool.fills.errors import InvalidFill
 from darkpool.fills.fills import Fill, FilledLots, collect_fills, verify_conservation
 from darkpool.units import AccountId, InstrumentId, Lots, Side, Tick
 

@@ -4,7 +4,8 @@ from itertools import permutations
 
 import pytest
 
-from darkpool.errors import InvalidBeacon, OutOfBounds
+from darkpool.errors import OutOfBounds
+from darkpool.fills.errors import InvalidBeacon
 from darkpool.fills.priority import priority_permutation
 from darkpool.limits import INTENTS_PER_AUCTION_MAX
 from darkpool.units import InstrumentId

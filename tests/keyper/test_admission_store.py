@@ -9,8 +9,8 @@ import pytest
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import AdmissionCertificate, Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate
-from darkpool.keyper.admission_store import AdmissionNotOpen, AdmissionStore, IntentKey
-from darkpool.keyper.errors import Equivocation
+from darkpool.keyper.admission_store import AdmissionStore, IntentKey
+from darkpool.keyper.errors import AdmissionNotOpen, Equivocation
 from darkpool.keyper.store import KeyperStore
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import CertifiedIntent, SignedCancellation

@@ -8,8 +8,7 @@ import pytest
 
 from crypto.signing.ecdsa import address_of, verify_signature
 from darkpool.committee.committee import LocalCommittee
-from darkpool.keyper.admission_store import AdmissionNotOpen
-from darkpool.keyper.batch_check import BatchRefused, CancelledIntent, OmittedIntent
+from darkpool.keyper.errors import AdmissionNotOpen, BatchRefused, CancelledIntent, OmittedIntent
 from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
 from darkpool.protocol.refusals import AuctionClosed
 from darkpool.protocol.terms import AuctionTerms

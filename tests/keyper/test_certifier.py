@@ -15,21 +15,19 @@ from crypto.signing.ecdsa import address_of, sign, verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import AdmissionCertificate, CancellationReceipt, SealedIntent
 from crypto.threshold.certificate import IntentCertificate, SignedAnnouncement
-from crypto.threshold.opening import (
-    OpeningAnnouncement,
-    OpeningContext,
-    ReencryptedOpening,
+from crypto.threshold.knowledge import (
+    KnowledgeContext,
+    ProofAnnouncement,
+    ReencryptedProof,
     SealedVector,
-    seal_openings,
+    seal_proofs,
     seal_vector,
 )
 from darkpool.committee.committee import LocalCommittee
-from darkpool.errors import WrongTerms
-from darkpool.keyper.admission_store import AdmissionNotOpen
-from darkpool.keyper.errors import Equivocation
+from darkpool.keyper.errors import AdmissionNotOpen, Equivocation
 from darkpool.keyper.keyper import Keyper
 from darkpool.protocol.intents import CertifiedIntent
-from darkpool.protocol.keyper import CheckedOpening
+from darkpool.protocol.keyper import CheckedProof
 from darkpool.protocol.refusals import (
     AuctionClosed,
     CapRefused,
@@ -40,6 +38,7 @@ from darkpool.protocol.refusals import (
     WrongAuction,
     WrongKeyEpoch,
     WrongSignature,
+    WrongTerms,
 )
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.clock import SimulatedClock
@@ -79,13 +78,13 @@ class Room:
     def seal(self, account_key: bytes = ALICE, nonce: int = 1, **fields: Any) -> Proven:
         """Seal zeros, honestly, under changed public fields."""
         sealed, _ = sealed_intent(self.terms, account_key, nonce, **fields)
-        material, ring = self.house.material, self.house.parameters.order
+        material, ring = self.house.material, self.house.parameters.order_ring
         vector = seal_vector(
-            material.order.public,
+            material.order_keys.public,
             material.committee,
             np.zeros(ring.degree, dtype=np.int64),
             nonce.to_bytes(32, "big"),
-            OpeningContext.of(replace(sealed, key_epoch=EPOCH), self.terms.domain),
+            KnowledgeContext.of(replace(sealed, key_epoch=EPOCH), self.terms.domain),
         )
         return self.around(vector.ciphertext, vector, sealed, account_key)
 
@@ -93,7 +92,7 @@ class Room:
         self, ciphertext: Ciphertext, vector: SealedVector, sealed: SealedIntent, account_key: bytes
     ) -> Proven:
         sealed = replace(sealed, ciphertext_digest=ciphertext.digest())
-        envelopes = seal_openings(self.house.material, vector, sealed, self.terms.domain)
+        envelopes = seal_proofs(self.house.material, vector, sealed, self.terms.domain)
         signature = sign(sealed.digest(self.terms.domain), account_key)
         return Proven(sealed, signature, ciphertext, envelopes)
 
@@ -101,7 +100,7 @@ class Room:
         self, proven: Proven, keypers: Sequence[Keyper] | None = None
     ) -> list[SignedAnnouncement]:
         return [
-            keyper.check_opening(
+            keyper.check_proof(
                 proven.sealed, proven.ciphertext, proven.envelopes[keyper.number]
             ).announced
             for keyper in (self.keypers if keypers is None else keypers)
@@ -231,13 +230,13 @@ def test_nothing_is_certified_that_the_keyper_did_not_check_itself(room: Room) -
 def test_a_ciphertext_that_its_sender_does_not_know_is_certified_by_nobody(room: Room) -> None:
     """Also where the operator relays announcements that would make it fit."""
     victim, own = room.seal(), room.seal(MALLORY)
-    ring, material = room.house.parameters.order, room.house.material
+    ring, material = room.house.parameters.order_ring, room.house.material
     vector = seal_vector(
-        material.order.public,
+        material.order_keys.public,
         material.committee,
         np.zeros(ring.degree, dtype=np.int64),
         b"\1" * 32,
-        OpeningContext.of(own.sealed, DOMAIN),
+        KnowledgeContext.of(own.sealed, DOMAIN),
     )
     crafted = room.around(victim.ciphertext, vector, own.sealed, MALLORY)
     intent = crafted.sealed.digest(DOMAIN)
@@ -245,7 +244,7 @@ def test_a_ciphertext_that_its_sender_does_not_know_is_certified_by_nobody(room:
     for keyper in room.keypers:
         opening = keyper._certifier._pending[intent]
         fitting = [
-            OpeningAnnouncement(
+            ProofAnnouncement(
                 signed.announcement.keyper,
                 {**signed.announcement.digests, keyper.number: opening.residual},
             )
@@ -292,14 +291,14 @@ def test_one_certificate_at_most_also_after_a_restart(house: House, restart: boo
 class Corrupt(Keyper):
     """Announces what it likes, and signs whatever it is asked for, or refuses everybody."""
 
-    def check_opening(
+    def check_proof(
         self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> CheckedOpening:
+    ) -> CheckedProof:
         shares = self._material.committee.shares_of(self.number)
-        announced = OpeningAnnouncement(self.number, {j: bytes([j]) * 32 for j in shares})
+        announced = ProofAnnouncement(self.number, {j: bytes([j]) * 32 for j in shares})
         intent = sealed.digest(DOMAIN)
         signed = SignedAnnouncement.by(announced, intent, DOMAIN, self._signing_key)
-        return CheckedOpening(ReencryptedOpening(announced, bytes(32)), signed)
+        return CheckedProof(ReencryptedProof(announced, bytes(32)), signed)
 
     def certify(
         self, sealed: SealedIntent, signature: bytes, announcements: Sequence[SignedAnnouncement]

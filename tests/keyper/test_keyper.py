@@ -28,8 +28,7 @@ from darkpool.keyper.errors import Equivocation
 from darkpool.keyper.keyper import Keyper
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
-from darkpool.protocol.references import MissingReference, StaleReference
-from darkpool.protocol.refusals import MaskUsed, OpeningRefused
+from darkpool.protocol.refusals import MaskUsed, MissingReference, OpeningRefused, StaleReference
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes
 from tests.support.epochs import EPOCH
@@ -38,10 +37,10 @@ from tests.support.reference_prices import NOW_MS, REPORTER
 
 
 def covered_of(house: House, value: int = 5) -> CoveredCiphertext:
-    ring = house.parameters.order
+    ring = house.parameters.order_ring
     values = np.full(ring.degree, value, dtype=np.int64)
-    ciphertext = encrypt_slots(house.material.order.public, values, value.to_bytes(32, "big"))
-    return selected(house.order, ciphertext, np.arange(ring.degree) < 9, LANES_LEVEL)
+    ciphertext = encrypt_slots(house.material.order_keys.public, values, value.to_bytes(32, "big"))
+    return selected(house.order_evaluator, ciphertext, np.arange(ring.degree) < 9, LANES_LEVEL)
 
 
 def masked_of(house: House, number: int, part: int, value: int = 5) -> CoveredCiphertext:
@@ -50,9 +49,9 @@ def masked_of(house: House, number: int, part: int, value: int = 5) -> CoveredCi
 
 def finished_mask(house: House, number: int, word: int = 0) -> DrawnMask:
     """A mask of two parts that nobody drew."""
-    shape = LaneShape(house.parameters, house.parameters.comparison.degree)
+    shape = LaneShape(house.parameters, house.parameters.comparison_ring.degree)
     draw = Draw(EPOCH, number, 0, shape, np.ones(shape.lanes, dtype=np.int64))
-    ring = house.parameters.order
+    ring = house.parameters.order_ring
     order = Ciphertext(ring, np.full((2, 1, ring.degree), word, dtype=np.uint64))
     return DrawnMask(draw, (order, order), np.zeros((1, 16, 2, 1, 4), dtype=np.uint64))
 
@@ -90,7 +89,7 @@ def test_a_keyper_answers_for_every_share_but_its_own(
 ) -> None:
     request = request_of(begun(house, committee), covered_of(house))
     assert set(keyper.announce(request)) == {0, 2, 3}
-    assert keyper.send(request, 0).shape == (LANES_LEVEL, house.parameters.order.degree)
+    assert keyper.send(request, 0).shape == (LANES_LEVEL, house.parameters.order_ring.degree)
     with pytest.raises(MissingShare):
         keyper.send(request, keyper.number)
 

@@ -17,7 +17,7 @@ from darkpool.protocol.refusals import MaskUsed, OpeningRefused
 from darkpool.units import Interval
 from tests.support.interpreters import child
 
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 DIGEST = b"\x07" * 32
 CONTEXT, OTHER = b"\x01" * 32, b"\x02" * 32
 ROOT = b"\x03" * 32

@@ -21,12 +21,12 @@ from darkpool.limits import (
     REFERENCE_AHEAD_MAX_MS,
     TICKS_MAX,
 )
-from darkpool.protocol.references import (
+from darkpool.protocol.references import SignedReference
+from darkpool.protocol.refusals import (
     MissingReference,
     ReferenceFromTheFuture,
     ReferenceRefused,
     SecondReference,
-    SignedReference,
     StaleReference,
     WrongReference,
     WrongReporter,

@@ -30,7 +30,7 @@ from crypto.threshold.replicated import Committee
 from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed
 from darkpool.canonical_json import MalformedRecord, from_json, to_json
 from darkpool.limits import PRICE_MAX_UNITS
-from darkpool.record.files import RecordExists
+from darkpool.record.errors import RecordExists
 from darkpool.record.forms import (
     AuctionSummary,
     BalanceRecord,
@@ -124,7 +124,7 @@ def summary_of() -> AuctionSummary:
 @pytest.fixture(scope="session")
 def parts() -> Parts:
     material, _ = deal(SMALL, Committee(4, EPOCH))
-    order, comparison = SMALL.order, SMALL.comparison
+    order, comparison = SMALL.order_ring, SMALL.comparison_ring
     sealed = SealedIntent(
         bytes(20), bytes(32), 1, bytes(32), bytes(32), 5, 6, (1 << 64) - 1, EPOCH, (1 << 128) - 1
     )

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.signing.merkle import merkle_root, verify_merkle_proof
-from darkpool.errors import DuplicateLeaf, UnknownLeaf
 from darkpool.fills.fills import Fill
 from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_root
+from darkpool.settlement.errors import DuplicateLeaf, UnknownLeaf
 from darkpool.settlement.leaves import (
     balance_proof,
     balances_root,

@@ -29,7 +29,7 @@ from darkpool.units import InstrumentName, PriceGrid, identifier
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDERS_MAX, Intruder, draw_intruders
 from darkpool.wargames.malformed import MALFORMED
-from tests.verification.conftest import TICKS, orders_of
+from tests.support.records import TICKS, orders_of
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
 TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
@@ -56,8 +56,8 @@ def intruders(count: int, orders: Sequence[Order]) -> tuple[Intruder, ...]:
 def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> None:
     """Price, volume and fills are those of the orders alone, in the order of the beacon."""
     outcome = result.outcome
-    taken = {taken.intent for taken in result.taken_out}
-    taken |= {left.intent for left in result.left_out}
+    taken = {taken.batch_index for taken in result.taken_out}
+    taken |= {left.batch_index for left in result.left_out}
     fills = {(f.row, f.size) for f in result.fills}
     expected: set[tuple[int, int]] = set()
     for shown, book in zip(result.instruments, outcome.books, strict=True):
@@ -66,7 +66,7 @@ def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> No
         rest = [rank for rank, place in zip(ranks, book.intents, strict=True) if place not in taken]
         assert len(rest) == len(own)
         priority = np.argsort(np.argsort(rest)).astype(np.int64)
-        twin = clear_uniform(Book.from_orders(own, GRID.ticks), priority)
+        twin = clear_uniform(Book.from_orders([o.limit_order for o in own], GRID.ticks), priority)
         if not isinstance(twin, Cross):
             assert shown.price is None
             continue
@@ -91,8 +91,8 @@ def test_orders_that_attackers_leave_alone_are_not_opened(tmp_path: Path) -> Non
     """Without them there are fewer owners than a result needs: no bit of a price is opened."""
     orders = orders_of("AB", 3)[:2]
     strangers = intruders(4, orders)
-    while all(stranger.offset for stranger in strangers if stranger.fault == "cap"):
-        strangers = intruders(4, orders)  # offset orders are nobody's company
+    while all(stranger.minimum_fill for stranger in strangers if stranger.fault == "cap"):
+        strangers = intruders(4, orders)  # minimum-fill orders are nobody's company
     result = run(orders, strangers, tmp_path / "record")
     assert sorted(taken.fault.value for taken in result.taken_out) == ["cap", "cap"] + 2 * ["shape"]
     reasons = [(aside.missing.value, aside.required) for aside in result.outcome.set_aside]
@@ -113,7 +113,7 @@ def test_attackers_pay_from_their_bonds_and_nobody_else_does(tmp_path: Path) -> 
         when: {b.account: b.withdrawable + b.encumbered for b in balances}
         for when, balances in (("before", summary.before), ("after", summary.after))
     }
-    guilty = {intents[taken.intent].sealed.account for taken in result.taken_out}
+    guilty = {intents[taken.batch_index].sealed.account for taken in result.taken_out}
     charge = -(-TERMS.bond * TERMS.bond_charge_ppm // 10**6)
     for account, before in owned["before"].items():
         paid = before - owned["after"][account]
@@ -183,7 +183,7 @@ def test_openings_are_named_by_the_places_of_their_intents(tmp_path: Path) -> No
         intruders(2, orders),
     )
     named = {int(path.stem) for path in (tmp_path / "openings").iterdir()}
-    taken = {taken.intent for taken in result.taken_out}
+    taken = {taken.batch_index for taken in result.taken_out}
     assert len(taken) == 2
     assert named == set(range(len(orders) + 2)) - taken
 

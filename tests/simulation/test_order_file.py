@@ -5,7 +5,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from darkpool.errors import InvalidOrder, InvalidOrderFile
 from darkpool.limits import (
     CAPS_SUM_MAX_LOTS,
     INSTRUMENTS_PER_VENUE_MAX,
@@ -14,6 +13,7 @@ from darkpool.limits import (
     ORDER_FILE_PROBLEMS_MAX,
     ORDER_SIZE_MAX_LOTS,
 )
+from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
 from darkpool.simulation.order_file import Order, parse_orders, read_orders
 from darkpool.units import InstrumentName, PriceGrid, Side, Tick, cap_bucket
 

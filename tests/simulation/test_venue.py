@@ -10,27 +10,29 @@ from pathlib import Path
 
 import pytest
 
-from crypto.errors import OpeningMismatch
+from crypto.errors import SealingMismatch
 from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.client.disclosure import disclose
+from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile
 from darkpool.clock import SystemClock
-from darkpool.errors import BeyondMargin, InvalidOpeningFile, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AGE_MAX_MS
-from darkpool.protocol.references import StaleReference
+from darkpool.margin.errors import BeyondMargin
+from darkpool.protocol.refusals import StaleReference
 from darkpool.protocol.terms import Pricing
-from darkpool.record.files import RecordExists
+from darkpool.record.errors import RecordExists
 from darkpool.record.reader import Record
 from darkpool.simulation import venue
-from darkpool.simulation.clients import FolderExists
 from darkpool.simulation.clock import SimulatedClock
+from darkpool.simulation.errors import FolderExists, FoldersNested, TwinDiffers
 from darkpool.simulation.order_file import Order, parse_orders
 from darkpool.simulation.result import VenueResult
-from darkpool.simulation.twin import GRID, TwinDiffers, generated_orders, plain_twin, verify_twin
-from darkpool.simulation.venue import FoldersNested, Places, Progress, run_orders
+from darkpool.simulation.twin import GRID, generated_orders, plain_twin, verify_twin
+from darkpool.simulation.venue import Places, Progress, run_orders
 from darkpool.units import Cash, InstrumentName, PriceGrid, Side
 from darkpool.verification.audit import audit
 
@@ -136,7 +138,7 @@ def test_every_opening_opens_its_own_intent_and_no_other(done: Run) -> None:
         assert disclosed.instrument == order.instrument
         filled = [fill.size for fill in done.result.fills if fill.row == order.row]
         assert disclosed.filled == sum(filled)
-        with pytest.raises(OpeningMismatch):
+        with pytest.raises(SealingMismatch):
             disclose(done.record, (order.row + 1) % len(done.orders), text)
 
 

@@ -25,7 +25,7 @@ from tests.support.house import House, built
 
 Lanes = npt.NDArray[np.int64]
 Row = tuple[int, int, int] | tuple[int, int, int, int]
-"""Side, size, limit, and the minimum of an offset order; 0 or none for a plain one."""
+"""Side, size, limit, and the minimum of a minimum-fill order; 0 or none for a plain one."""
 
 Above = dict[int, list[int]]
 """Numbers of intents above their caps, by book."""
@@ -69,7 +69,7 @@ class Arena:
 
     def ciphertexts(self, rows: Sequence[Row], ticks: int) -> list[Ciphertext]:
         """Seal orders; a size is taken mod t, and need not be one that an order can have."""
-        ring, key = self.house.parameters.order, self.house.material.order.public
+        ring, key = self.house.parameters.order_ring, self.house.material.order_keys.public
         out = []
         for row in rows:
             side, size, limit, *_ = row
@@ -83,10 +83,10 @@ class Arena:
     def sealed(
         self, ciphertexts: Sequence[Ciphertext], caps: Sequence[int], rows: Sequence[Row]
     ) -> SealedBook:
-        book = SealedBook(self.house.order)
+        book = SealedBook(self.house.order_evaluator)
         for index, (ciphertext, cap) in enumerate(zip(ciphertexts, caps, strict=True)):
-            words = arranged(self.house.order, ciphertext, index)
-            book.add(ciphertext, words, Lots(cap), offset=minimum_of(rows[index]) > 0)
+            words = arranged(self.house.order_evaluator, ciphertext, index)
+            book.add(ciphertext, words, Lots(cap), minimum_fill=minimum_of(rows[index]) > 0)
         return book
 
     def cross(
@@ -125,8 +125,8 @@ class Arena:
 
         engine = crossing(
             self.house.parameters,
-            self.house.order,
-            self.house.comparison,
+            self.house.order_evaluator,
+            self.house.comparison_evaluator,
             session,
             take_mask,
             ticks,

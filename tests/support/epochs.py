@@ -79,7 +79,11 @@ class Epoch:
         return {**self.secrets[0].seeds, **self.secrets[1].seeds}
 
     def ring_keys(self, ring: RingParameters) -> RingKeys:
-        return self.material.order if ring == self.parameters.order else self.material.comparison
+        return (
+            self.material.order_keys
+            if ring == self.parameters.order_ring
+            else self.material.comparison_keys
+        )
 
     def secret(self, ring: RingParameters) -> Words:
         basis = rns_basis(ring.degree, ring.key_primes)
@@ -133,4 +137,4 @@ def evaluator_of() -> Callable[[RingKeys], Evaluator]:
 @pytest.fixture(scope="session")
 def order(small: Epoch, evaluator_of: Callable[[RingKeys], Evaluator]) -> Evaluator:
     """Evaluator of the small order ring."""
-    return evaluator_of(small.material.order)
+    return evaluator_of(small.material.order_keys)

@@ -48,8 +48,8 @@ class House:
     """A dealt epoch, and a chain that makes final whatever a test puts into `final_roots`."""
 
     epoch: Epoch
-    order: Evaluator
-    comparison: Evaluator
+    order_evaluator: Evaluator
+    comparison_evaluator: Evaluator
     folder: Path
     final_roots: dict[int, bytes] = field(default_factory=dict)
     clock: Clock = field(default_factory=lambda: SimulatedClock(NOW_MS))
@@ -100,7 +100,9 @@ class House:
             )
             for seat in seats
         ]
-        return LocalCommittee(keypers, self.material, self.order, self.comparison, DOMAIN)
+        return LocalCommittee(
+            keypers, self.material, self.order_evaluator, self.comparison_evaluator, DOMAIN
+        )
 
     def terms(
         self, committee: LocalCommittee, interval: Interval, closes_ms: int = NOW_MS
@@ -190,8 +192,8 @@ def built(size: int, folder: Path, parameters: ParameterSet = TEST_INSECURE_SMAL
     """A house with an epoch of its own."""
     committee = Committee(size, EPOCH)
     material, held = deal(parameters, committee)
-    order = Evaluator(material.order.evaluation_keys())
-    comparison = Evaluator(material.comparison.evaluation_keys())
+    order = Evaluator(material.order_keys.evaluation_keys())
+    comparison = Evaluator(material.comparison_keys.evaluation_keys())
     epoch = Epoch(parameters, committee, material, held)
     return House(epoch, order, comparison, folder)
 

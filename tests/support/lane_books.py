@@ -1,7 +1,6 @@
 """Books in the clear and sealed, for the tests of what is packed and compared of them."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from crypto.bfv.seal import Evaluator
 from crypto.circuits.curves import BUY, SELL, intent_vector
 from crypto.circuits.packing import LANES_LEVEL, Packer, arranged, power_of_two
 from crypto.circuits.price_lanes import PriceLayout, SizedBook
+from crypto.circuits.rationing import RationLayout
 from tests.support.epochs import Epoch, SealOracle
 
 Lanes = npt.NDArray[np.int64]
@@ -22,7 +22,7 @@ Order = tuple[int, int, int]
 
 
 def sealed(epoch: Epoch, ticks: int, orders: Sequence[Order]) -> list[Ciphertext]:
-    ring, key = epoch.parameters.order, epoch.material.order.public
+    ring, key = epoch.parameters.order_ring, epoch.material.order_keys.public
     return [
         encrypt_slots(key, intent_vector(ring, ticks, *order), k.to_bytes(32, "big"))
         for k, order in enumerate(orders)
@@ -66,7 +66,7 @@ def curves(ticks: int, orders: Sequence[Order]) -> tuple[Lanes, Lanes]:
 
 def cap_columns(layout: PriceLayout) -> list[int]:
     """First column of each book's cap lanes: behind the price lanes, none across a border."""
-    row = layout.parameters.order.row
+    row = layout.parameters.order_ring.row
     column, starts = 2 * power_of_two(layout.ticks) * len(layout.counts), []
     for count in layout.counts:
         if column // row != (column + count - 1) // row:
@@ -107,11 +107,14 @@ def packed_values(row: int, orders: Sequence[Order], tick: int) -> Lanes:
 
 
 def require_lanes(
-    oracle: SealOracle, layout: Any, lanes: tuple[LaneCiphertext, ...], expected: Lanes
+    oracle: SealOracle,
+    layout: PriceLayout | RationLayout,
+    lanes: tuple[LaneCiphertext, ...],
+    expected: Lanes,
 ) -> None:
     """Every slot of every ciphertext is what it must be, and zero outside the support."""
     slots = np.stack([oracle.slots(lane.ciphertext) for lane in lanes])
-    t = layout.parameters.order.plain_modulus
+    t = layout.parameters.order_ring.plain_modulus
     assert np.array_equal(slots, layout.shape.to_order(expected) % t)
     for lane, values in zip(lanes, slots, strict=True):
         assert lane.ciphertext.level == LANES_LEVEL

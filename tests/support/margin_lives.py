@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from darkpool.errors import MarginError
 from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
+from darkpool.margin.errors import MarginError
 from darkpool.margin.liquidation.liquidator import transfer
 from darkpool.margin.liquidation.plan import (
     LiquidationOrder,

@@ -27,12 +27,12 @@ class Public:
     ticks: int
     ranks: Sequence[Lanes]
     reference: int | None = None
-    offsets: Sequence[Sequence[bool]] | None = None
+    minimum_fills: Sequence[Sequence[bool]] | None = None
 
-    def offset(self, book: int) -> Lanes:
-        """1 for the offset orders of a book."""
+    def minimum_fill(self, book: int) -> Lanes:
+        """1 for the minimum-fill orders of a book."""
         count = self.ranks[book].size
-        flags = [False] * count if self.offsets is None else self.offsets[book]
+        flags = [False] * count if self.minimum_fills is None else self.minimum_fills[book]
         return np.array(flags, dtype=np.int64)
 
     def intents(self, books: Sequence[int]) -> list[int]:
@@ -73,10 +73,10 @@ def price_step(result: EncryptedCross) -> int:
 def cap_columns(public: Public, books: Sequence[int]) -> Iterator[range]:
     """Columns of each book's intents, after the prices; no book's lie in two ciphertexts.
 
-    Then as many for each book with offset orders.
+    Then as many for each book with minimum-fill orders.
     """
     column = 2 * public.window * len(books)
-    minima = [k for k in books if public.offset(k).any()]
+    minima = [k for k in books if public.minimum_fill(k).any()]
     for intents in public.intents([*books, *minima]):
         if column < ORDER_ROW < column + intents:
             column = ORDER_ROW
@@ -88,7 +88,7 @@ def comparisons(public: Public) -> Iterator[list[int]]:
     """Books whose prices and caps fit into one comparison."""
     group: list[int] = []
     for k in range(len(public.ranks)):
-        if public.offset(k).all():
+        if public.minimum_fill(k).all():
             continue
         *_, last = cap_columns(public, [*group, k])
         if group and last.stop > COMPARISON_ROW:
@@ -113,7 +113,7 @@ def price_openings(
     found = [
         (starts[k], r)
         for k in books
-        if (r := results[k]) is not None and plain_fills(r, public.offset(k)).any()
+        if (r := results[k]) is not None and plain_fills(r, public.minimum_fill(k)).any()
     ]
     yield opening(f"no-cross {chunk}", {start + at: 1 for start, _ in found})
     if not found:
@@ -139,30 +139,30 @@ def sides(result: EncryptedCross) -> tuple[tuple[int, Lanes], tuple[int, Lanes]]
     return (buyers, sellers) if result.short_side is BUY else (sellers, buyers)
 
 
-def plain_fills(result: EncryptedCross, offset: Lanes) -> Lanes:
+def plain_fills(result: EncryptedCross, minimum_fill: Lanes) -> Lanes:
     """Fills of plain orders on the short side: there are some if plain orders cross."""
     (_, fills), _ = sides(result)
-    filled: Lanes = fills * (1 - offset)
+    filled: Lanes = fills * (1 - minimum_fill)
     return filled
 
 
-def taking(result: EncryptedCross, offset: Lanes, ranks: Lanes) -> list[int]:
-    """Offset orders that fill, in priority."""
+def taking(result: EncryptedCross, minimum_fill: Lanes, ranks: Lanes) -> list[int]:
+    """Minimum-fill orders that fill, in priority."""
     (_, fills), _ = sides(result)
-    numbers = np.flatnonzero((fills * offset) > 0)
+    numbers = np.flatnonzero((fills * minimum_fill) > 0)
     return sorted(numbers.tolist(), key=lambda number: int(ranks[number]))
 
 
-def offset_openings(results: Results, public: Public) -> Iterator[Opening]:
-    """Of books with offset orders whose plain orders cross, or that have a reference price."""
+def minimum_fill_openings(results: Results, public: Public) -> Iterator[Opening]:
+    """Of books with minimum fills whose plain orders cross, or that have a reference price."""
     asked = [
         k
         for k, result in enumerate(results)
-        if public.offset(k).any()
-        and not public.offset(k).all()
+        if public.minimum_fill(k).any()
+        and not public.minimum_fill(k).all()
         and (
             public.reference is not None
-            or (result is not None and plain_fills(result, public.offset(k)).any())
+            or (result is not None and plain_fills(result, public.minimum_fill(k)).any())
         )
     ]
     groups: list[list[int]] = []
@@ -172,7 +172,7 @@ def offset_openings(results: Results, public: Public) -> Iterator[Opening]:
         groups[-1].append(k)
     for chunk, group in enumerate(groups):
         columns = 4 * sum(public.intents(group))
-        yield from lanes_opening(f"offset lanes {chunk}", columns)
+        yield from lanes_opening(f"minimum-fill lanes {chunk}", columns)
         quarter = next(w for w in (64, 128, 256, 512) if w >= columns) // 4
         start = 0
         bits: dict[int, int] = {}
@@ -180,26 +180,26 @@ def offset_openings(results: Results, public: Public) -> Iterator[Opening]:
         for k in group:
             result = results[k]
             if result is not None and (
-                numbers := taking(result, public.offset(k), public.ranks[k])
+                numbers := taking(result, public.minimum_fill(k), public.ranks[k])
             ):
                 (row, _), _ = sides(result)
                 base = row * COMPARISON_ROW + start
                 bits |= {base + number: 1 for number in numbers}
                 last[base + 2 * quarter + numbers[-1]] = int(result.exhausted)
             start += public.ranks[k].size
-        yield opening(f"offset bits {chunk}", bits)
+        yield opening(f"minimum-fill bits {chunk}", bits)
         if last:
             yield opening(f"exhausted {chunk}", last)
 
 
-def offset_rows(result: EncryptedCross, public: Public, k: int) -> Iterator[Opening]:
-    """Fills of offset orders, and of the long side where nothing is left for anybody."""
+def minimum_fill_rows(result: EncryptedCross, public: Public, k: int) -> Iterator[Opening]:
+    """Fills of minimum-fill orders, and of the long side where nothing is left for anybody."""
     (row, fills), (long, other) = sides(result)
-    numbers = taking(result, public.offset(k), public.ranks[k])
+    numbers = taking(result, public.minimum_fill(k), public.ranks[k])
     shown = numbers[:-1] if result.exhausted else numbers
     if shown:
         values = {row * ORDER_ROW + number: int(fills[number]) for number in shown}
-        yield opening(f"offset row {k}", values)
+        yield opening(f"minimum-fill row {k}", values)
     if result.exhausted:
         values = {long * ORDER_ROW + i: int(lots) for i, lots in enumerate(other)}
         yield opening(f"long row {k}", values)
@@ -251,15 +251,15 @@ def simulated(results: Results, public: Public) -> list[Opening]:
     for chunk, books in enumerate(comparisons(public)):
         openings += price_openings(books, results, public, chunk)
     crossed = {k: result for k, result in enumerate(results) if result is not None}
-    openings += offset_openings(results, public)
+    openings += minimum_fill_openings(results, public)
     for k, result in crossed.items():
         (row, _), _ = sides(result)
-        fills = plain_fills(result, public.offset(k))
+        fills = plain_fills(result, public.minimum_fill(k))
         values = {row * ORDER_ROW + i: int(lots) for i, lots in enumerate(fills)}
         if fills.any():
             openings.append(opening(f"short row {k}", values))
     for k, result in crossed.items():
-        openings += offset_rows(result, public, k)
+        openings += minimum_fill_rows(result, public, k)
     rationed = {k: result for k, result in crossed.items() if not result.exhausted}
     for chunk, group in enumerate(grouped(rationed, public)):
         openings += ration_openings(group, rationed, public, chunk)

@@ -42,8 +42,8 @@ class ShapeModel:
     t: int
     row: int
     ticks: int
-    offset: bool = False
-    """Whether it is the model of offset orders, which have a minimum at slot half of row 1."""
+    minimum_fill: bool = False
+    """Whether it models minimum-fill orders, which have a minimum at slot half of row 1."""
 
     @property
     def half(self) -> int:
@@ -70,7 +70,7 @@ class ShapeModel:
             for side in (BUY, SELL):
                 columns += [self.order(side, size, limit) for limit in range(self.ticks)]
         found = np.concatenate(columns, axis=1)
-        if not self.offset:
+        if not self.minimum_fill:
             return found
         copies = [found.copy() for _ in range(self.t)]
         for minimum, copy in enumerate(copies):
@@ -86,7 +86,7 @@ class ShapeModel:
                 yield Term(CHAIN, row, slot), value * (before - value) % self.t
             for slot in range(self.ticks, self.half):
                 yield Term(EMPTY, row, slot), rows[row, slot] % self.t
-            for slot in range(self.half + (self.offset and row == 1), self.row - 1):
+            for slot in range(self.half + (self.minimum_fill and row == 1), self.row - 1):
                 yield Term(LEVEL, row, slot), (rows[row, slot] - rows[row, slot + 1]) % self.t
         sizes = rows[0, self.half + 1] - rows[1, self.half + 1]
         yield Term(EQUAL_SIZES, 0, self.half + 1), sizes % self.t

@@ -3,7 +3,8 @@
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from darkpool.record.reader import Record
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import AuditReport, Verdict
+from tests.support.records import Copy, Published
 
 CHECKS = [
     "form",
@@ -43,7 +45,7 @@ CHECKS = [
 ]
 
 
-def chain_of(published: Any) -> RecordedVenue:
+def chain_of(published: Published) -> RecordedVenue:
     return RecordedVenue(published.chain, Record.load(published.directory).summary.venue)
 
 
@@ -64,7 +66,7 @@ def test_an_honest_record_passes(kind: str, request: pytest.FixtureRequest) -> N
     assert all(check.verdict is Verdict.HOLDS for check in report.checks)
 
 
-def test_what_was_not_asked_for_is_said(uniform: Any) -> None:
+def test_what_was_not_asked_for_is_said(uniform: Published) -> None:
     steps: list[str] = []
     report = audit(uniform.directory, quick=True, progress=steps.append)
     unchecked = [c.name for c in report.checks if c.verdict is Verdict.NOT_CHECKED]
@@ -73,7 +75,7 @@ def test_what_was_not_asked_for_is_said(uniform: Any) -> None:
     assert set(steps) >= set(CHECKS) - {"anchor", "circuits", "chain"}
 
 
-def test_another_venue_is_found_by_who_knows_the_right_one(uniform: Any) -> None:
+def test_another_venue_is_found_by_who_knows_the_right_one(uniform: Published) -> None:
     summary = Record.load(uniform.directory).summary
     others = (*summary.committee.addresses[:3], bytes(20))
     for anchor in (Anchor(bytes(20)), Anchor(keypers=others), Anchor(reporter=bytes(20))):
@@ -81,14 +83,16 @@ def test_another_venue_is_found_by_who_knows_the_right_one(uniform: Any) -> None
         assert list(failed(report)) == ["anchor"]
 
 
-def test_an_anchor_says_what_it_covers(uniform: Any) -> None:
+def test_an_anchor_says_what_it_covers(uniform: Published) -> None:
     reporter = Record.load(uniform.directory).summary.reporter
     report = audit(uniform.directory, quick=True, anchor=Anchor(reporter=reporter))
     details = {check.name: check.detail for check in report.checks}
     assert details["anchor"] == "as the auditor knows: reporter"
 
 
-def test_the_records_of_the_tests_have_what_they_are_to_show(uniform: Any, quiet: Any) -> None:
+def test_the_records_of_the_tests_have_what_they_are_to_show(
+    uniform: Published, quiet: Published
+) -> None:
     summary = json.loads((uniform.directory / "record.json").read_bytes())["summary"]
     crossed = [i["outcome"] is not None for i in summary["instruments"]]
     assert crossed == [True, True, False]
@@ -113,7 +117,9 @@ def test_the_records_of_the_tests_have_what_they_are_to_show(uniform: Any, quiet
     assert [i["outcome"] for i in summary["instruments"]] == [None, None]
 
 
-def test_a_changed_byte_of_any_file_names_the_file(uniform: Any, copy_of: Any) -> None:
+def test_a_changed_byte_of_any_file_names_the_file(
+    uniform: Published, copy_of: Callable[[Published], Copy]
+) -> None:
     copy = copy_of(uniform)
     names = [p.relative_to(copy.directory).as_posix() for p in copy.directory.rglob("*.*")]
     assert len(names) > 50
@@ -230,7 +236,7 @@ def expectation(name: str, path: tuple[str | int, ...]) -> str:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_changed_field_under_a_new_manifest_fails_its_check(
-    name: str, uniform: Any, copy_of: Any
+    name: str, uniform: Published, copy_of: Callable[[Published], Copy]
 ) -> None:
     copy = copy_of(uniform)
     original = copy.read(name)
@@ -265,7 +271,7 @@ def test_a_changed_field_under_a_new_manifest_fails_its_check(
     ],
 )
 def test_a_changed_byte_of_an_array_under_a_new_manifest(
-    file: str, check: str, part: str, uniform: Any, copy_of: Any
+    file: str, check: str, part: str, uniform: Published, copy_of: Callable[[Published], Copy]
 ) -> None:
     copy = copy_of(uniform)
     size = len(copy.read(file))
@@ -276,21 +282,27 @@ def test_a_changed_byte_of_an_array_under_a_new_manifest(
     assert found[check].startswith(part), found
 
 
-def test_a_changed_evaluation_key_gives_other_ciphertexts(uniform: Any, copy_of: Any) -> None:
+def test_a_changed_evaluation_key_gives_other_ciphertexts(
+    uniform: Published, copy_of: Callable[[Published], Copy]
+) -> None:
     copy, name = copy_of(uniform), "material/comparison-relinearisation.seal"
     copy.flip(name, len(copy.read(name)) // 40)
     copy.reseal()
     assert set(failed(audit(copy.directory))) == {"certificates", "transcript", "circuits"}
 
 
-def test_a_record_of_another_chain_is_told_from_this_one(uniform: Any, quiet: Any) -> None:
+def test_a_record_of_another_chain_is_told_from_this_one(
+    uniform: Published, quiet: Published
+) -> None:
     found = failed(audit(uniform.directory, chain_of(quiet), quick=True))
     assert set(found) == {"chain"}
     for part in ("committee, addresses", "batch, root"):
         assert part in found["chain"]
 
 
-def test_transactions_are_checked_where_a_chain_is_asked(uniform: Any, copy_of: Any) -> None:
+def test_transactions_are_checked_where_a_chain_is_asked(
+    uniform: Published, copy_of: Callable[[Published], Copy]
+) -> None:
     for path in (("batch", "transaction", "block"), ("settlement", "transaction", "block")):
         copy = copy_of(uniform)
 
@@ -307,7 +319,9 @@ def test_transactions_are_checked_where_a_chain_is_asked(uniform: Any, copy_of: 
 # What no signature of the record reaches: keys that the circuits do not use.
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
-def test_an_audit_of_anything_ends_in_a_report(seed: int, uniform: Any, copy_of: Any) -> None:
+def test_an_audit_of_anything_ends_in_a_report(
+    seed: int, uniform: Published, copy_of: Callable[[Published], Copy]
+) -> None:
     generator, copy = random.Random(seed), copy_of(uniform)
     names = [p.relative_to(copy.directory).as_posix() for p in copy.directory.rglob("*.*")]
     name = generator.choice(sorted(set(names) - {"manifest.json"}))
@@ -317,7 +331,9 @@ def test_an_audit_of_anything_ends_in_a_report(seed: int, uniform: Any, copy_of:
     assert not report.ok or name == "record.json", name
 
 
-def test_contracts_that_are_others_are_told_by_the_chain(uniform: Any, copy_of: Any) -> None:
+def test_contracts_that_are_others_are_told_by_the_chain(
+    uniform: Published, copy_of: Callable[[Published], Copy]
+) -> None:
     copy = copy_of(uniform)
     copy.change("record.json", lambda tree: tree["summary"]["venue"].update(vault="0x" + "11" * 20))
     copy.reseal()
@@ -326,7 +342,7 @@ def test_contracts_that_are_others_are_told_by_the_chain(uniform: Any, copy_of: 
     assert set(found) == {"certificates", "transcript", "chain"}
 
 
-def test_no_record_is_a_failed_check(tmp_path: Any) -> None:
+def test_no_record_is_a_failed_check(tmp_path: Path) -> None:
     report = audit(tmp_path / "nothing")
     assert not report.ok
     assert [(check.name, check.part) for check in report.checks] == [("form", "manifest.json")]

@@ -1,6 +1,6 @@
 """An auction in which an account takes an intent back and sends another, and its record."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.units import identifier
 from darkpool.verification.audit import audit
-from tests.verification.conftest import Copy, Published, orders_of, publish
+from tests.support.records import Copy, Published, orders_of, publish
 from tests.verification.test_audit import chain_of, failed
 
 
@@ -101,7 +101,7 @@ def test_a_replaced_intent_takes_part_and_the_audit_holds(changed: Published) ->
 
 
 def test_a_cancellation_is_its_accounts_and_of_no_intent_in_the_batch(
-    changed: Published, copy_of: Any
+    changed: Published, copy_of: Callable[[Published], Copy]
 ) -> None:
     record = Record.load(changed.directory)
     kept = Cancellation.of(record.intents[0].sealed, record.summary.venue.domain())
@@ -132,7 +132,7 @@ def test_a_cancellation_is_its_accounts_and_of_no_intent_in_the_batch(
 
 
 def test_an_intent_with_too_few_signatures_fails_the_audit(
-    changed: Published, copy_of: Any
+    changed: Published, copy_of: Callable[[Published], Copy]
 ) -> None:
     copy: Copy = copy_of(changed)
 

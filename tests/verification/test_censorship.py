@@ -12,8 +12,10 @@ from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import AdmissionCertificate, BatchRoot, Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate
 from darkpool.record.reader import Record
-from darkpool.verification.censorship import NoOmission, SignedBatch, VenueKeys, prove_omission
+from darkpool.verification.censorship import SignedBatch, VenueKeys, prove_omission
+from darkpool.verification.errors import NoOmission
 from darkpool.verification.openings import terms_digest
+from tests.support.records import Published
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
 KEYS = [bytes([i]) * 32 for i in range(1, 5)]
@@ -95,7 +97,7 @@ def test_nobody_else_excuses_an_omission() -> None:
     assert prove_omission(VICTIM, certified(VICTIM), batch_of(OTHERS, excuses=forged), VENUE)
 
 
-def test_a_published_batch_omits_nobody_that_is_in_it(uniform: Any) -> None:
+def test_a_published_batch_omits_nobody_that_is_in_it(uniform: Published) -> None:
     record = Record.load(uniform.directory)
     summary, batch = record.summary, SignedBatch.of(record)
     venue = VenueKeys(summary.venue.domain(), summary.committee.addresses, record.committee.quorum)

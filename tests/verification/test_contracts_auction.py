@@ -15,7 +15,7 @@ from darkpool.auction.listing import ContractListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.chain.reader import RecordedVenue
-from darkpool.errors import TradingHalted
+from darkpool.margin.errors import TradingHalted
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.market.market import read_market_form
 from darkpool.margin.model.intent_margin import IntentMargin
@@ -44,7 +44,7 @@ from darkpool.units import (
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from tests.support.margin_houses import MARKET, market, specification
-from tests.verification.conftest import Copy, Published
+from tests.support.records import Copy, Published
 from tests.verification.test_audit import CHECKS, failed
 
 TICKS = 16

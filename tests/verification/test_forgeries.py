@@ -24,7 +24,7 @@ from darkpool.record.reader import Record
 from darkpool.units import Interval
 from darkpool.verification.audit import audit
 from darkpool.verification.report import AuditReport, Verdict
-from tests.verification.conftest import orders_of, publish
+from tests.support.records import Copy, Published, orders_of, publish
 
 
 def failed(report: AuditReport) -> dict[str, str]:
@@ -35,7 +35,7 @@ def failed(report: AuditReport) -> dict[str, str]:
 Change = Callable[[Any], None]
 
 
-def swap_intents(copy: Any) -> None:
+def swap_intents(copy: Copy) -> None:
     def swap(tree: Any) -> None:
         intents = tree["intents"]
         intents[0], intents[1] = intents[1], intents[0]
@@ -46,7 +46,7 @@ def swap_intents(copy: Any) -> None:
     copy.write("ciphertexts.bin", data[size : 2 * size] + data[:size] + data[2 * size :])
 
 
-def drop_intent(copy: Any) -> None:
+def drop_intent(copy: Copy) -> None:
     count = len(copy.json("intents.json")["intents"])
     copy.change("intents.json", lambda tree: tree["intents"].pop())
     data = copy.read("ciphertexts.bin")
@@ -59,7 +59,7 @@ def drop_intent(copy: Any) -> None:
     copy.change("record.json", renumber)
 
 
-def use_a_mask_twice(copy: Any) -> None:
+def use_a_mask_twice(copy: Copy) -> None:
     def repeat(tree: Any) -> None:
         masks = [entry for entry in tree["openings"] if entry["mask_number"] is not None]
         masks[-1]["mask_number"] = masks[0]["mask_number"]
@@ -67,7 +67,7 @@ def use_a_mask_twice(copy: Any) -> None:
     copy.change("openings.json", repeat)
 
 
-def add_fill(copy: Any) -> None:
+def add_fill(copy: Copy) -> None:
     def add(tree: Any) -> None:
         fills = tree["summary"]["fills"]
         taken = {fill["intent"] for fill in fills if fill["instrument"] == 0}
@@ -77,7 +77,7 @@ def add_fill(copy: Any) -> None:
     copy.change("record.json", add)
 
 
-def move_a_lot(copy: Any) -> None:
+def move_a_lot(copy: Copy) -> None:
     def move(tree: Any) -> None:
         fills = [f for f in tree["summary"]["fills"] if f["instrument"] == 0]
         pair = [f for f in fills if f["side"] == fills[0]["side"]][:2]
@@ -87,7 +87,7 @@ def move_a_lot(copy: Any) -> None:
     copy.change("record.json", move)
 
 
-def shift_price(copy: Any) -> None:
+def shift_price(copy: Copy) -> None:
     def shift(tree: Any) -> None:
         tree["summary"]["instruments"][0]["outcome"]["tick"] += 1
         for fill in tree["summary"]["fills"]:
@@ -96,7 +96,7 @@ def shift_price(copy: Any) -> None:
     copy.change("record.json", shift)
 
 
-def forge_signature(copy: Any) -> None:
+def forge_signature(copy: Copy) -> None:
     def forge(tree: Any) -> None:
         signatures = tree["summary"]["batch"]["signatures"]
         signatures["0"] = signatures["1"]
@@ -104,7 +104,7 @@ def forge_signature(copy: Any) -> None:
     copy.change("record.json", forge)
 
 
-def lose_the_quorum(copy: Any) -> None:
+def lose_the_quorum(copy: Copy) -> None:
     def lose(tree: Any) -> None:
         tree["summary"]["settlement"]["signatures"] = dict(
             list(tree["summary"]["settlement"]["signatures"].items())[:2]
@@ -113,14 +113,14 @@ def lose_the_quorum(copy: Any) -> None:
     copy.change("record.json", lose)
 
 
-def drop_the_last_opening(copy: Any) -> None:
+def drop_the_last_opening(copy: Copy) -> None:
     last = len(copy.json("openings.json")["openings"]) - 1
     copy.change("openings.json", lambda tree: tree["openings"].pop())
     for kind in ("ciphertext.bin", "shares.npy", "values.npy", "support.npy"):
         (copy.directory / f"openings/{last}-{kind}").unlink()
 
 
-def open_something_more(copy: Any) -> None:
+def open_something_more(copy: Copy) -> None:
     entries = copy.json("openings.json")["openings"]
     extra = {**entries[-1], "sequence": len(entries)}
     copy.change("openings.json", lambda tree: tree["openings"].append(extra))
@@ -129,12 +129,12 @@ def open_something_more(copy: Any) -> None:
         copy.write(f"openings/{len(entries)}-{kind}", data)
 
 
-def number_of(copy: Any, purpose: str) -> int:
+def number_of(copy: Copy, purpose: str) -> int:
     entries = copy.json("openings.json")["openings"]
     return next(i for i, entry in enumerate(entries) if entry["purpose"] == purpose)
 
 
-def swap_openings(copy: Any) -> None:
+def swap_openings(copy: Copy) -> None:
     first, second = number_of(copy, "short row 0"), number_of(copy, "short row 1")
     for kind in ("ciphertext.bin", "shares.npy", "values.npy", "support.npy"):
         names = [f"openings/{k}-{kind}" for k in (first, second)]
@@ -143,7 +143,7 @@ def swap_openings(copy: Any) -> None:
             copy.write(name, content)
 
 
-def shift_share(copy: Any, purpose: str, slots_shifted: dict[int, int]) -> None:
+def shift_share(copy: Copy, purpose: str, slots_shifted: dict[int, int]) -> None:
     """Shift a decryption share so that it decodes to other values, and state those."""
     record, index = Record.load(copy.directory), number_of(copy, purpose)
     opened = record.opening(index)
@@ -168,29 +168,29 @@ def shift_share(copy: Any, purpose: str, slots_shifted: dict[int, int]) -> None:
     copy.change("openings.json", measure)
 
 
-def shift_masked_lane(copy: Any) -> None:
+def shift_masked_lane(copy: Copy) -> None:
     shift_share(copy, "price lanes 0.0", {3: 1})
 
 
-def shift_short_row(copy: Any) -> None:
+def shift_short_row(copy: Copy) -> None:
     record, index = Record.load(copy.directory), number_of(copy, "short row 0")
     slot = int(np.flatnonzero(record.opening(index).values)[0])
     shift_share(copy, "short row 0", {slot: 1})
 
 
-def shift_zeroed_slot(copy: Any) -> None:
+def shift_zeroed_slot(copy: Copy) -> None:
     record, index = Record.load(copy.directory), number_of(copy, "short row 0")
     slot = int(np.flatnonzero(~record.opening(index).support)[0])
     shift_share(copy, "short row 0", {slot: 1})
 
 
-def deny_the_cross(copy: Any) -> None:
+def deny_the_cross(copy: Copy) -> None:
     record, index = Record.load(copy.directory), number_of(copy, "no-cross 0")
     slot = int(np.flatnonzero(record.opening(index).values)[0])
     shift_share(copy, "no-cross 0", {slot: -1})
 
 
-def resign(copy: Any, change: Change, key: bytes) -> None:
+def resign(copy: Copy, change: Change, key: bytes) -> None:
     """Change the references, and sign them again with a key of somebody."""
 
     def sign_again(tree: Any) -> None:
@@ -214,11 +214,11 @@ def resign(copy: Any, change: Change, key: bytes) -> None:
 FORGERS_KEY = b"\x66" * 32
 
 
-def forge_references(copy: Any) -> None:
+def forge_references(copy: Copy) -> None:
     resign(copy, lambda _summary: None, FORGERS_KEY)
 
 
-def name_a_reporter(copy: Any, change: Change = lambda _summary: None) -> None:
+def name_a_reporter(copy: Copy, change: Change = lambda _summary: None) -> None:
     """The forger is the reporter, so that only what the keypers signed speaks against it."""
 
     def appoint(summary: Any) -> None:
@@ -236,38 +236,38 @@ def every_reference(**fields: int) -> Change:
     return change
 
 
-def use_references_of_another_interval(copy: Any) -> None:
+def use_references_of_another_interval(copy: Copy) -> None:
     name_a_reporter(copy, every_reference(interval=2))
 
 
-def move_the_reference(copy: Any) -> None:
+def move_the_reference(copy: Copy) -> None:
     name_a_reporter(copy, every_reference(price=100_250_000))
 
 
-def leave_the_multiples(copy: Any) -> None:
+def leave_the_multiples(copy: Copy) -> None:
     name_a_reporter(copy, every_reference(price=100_100_000))
 
 
-def observe_after_the_intents(copy: Any) -> None:
+def observe_after_the_intents(copy: Copy) -> None:
     name_a_reporter(copy, every_reference(observed_at=4_000_000_000_000))
 
 
-def observe_one_long_before(copy: Any) -> None:
+def observe_one_long_before(copy: Copy) -> None:
     def change(summary: Any) -> None:
         summary["references"][0]["observed_at"] -= 62_001
 
     name_a_reporter(copy, change)
 
 
-def swap_references(copy: Any) -> None:
+def swap_references(copy: Copy) -> None:
     copy.change("record.json", lambda tree: tree["summary"]["references"].reverse())
 
 
-def drop_a_reference(copy: Any) -> None:
+def drop_a_reference(copy: Copy) -> None:
     copy.change("record.json", lambda tree: tree["summary"]["references"].pop())
 
 
-def copy_a_signature(copy: Any) -> None:
+def copy_a_signature(copy: Copy) -> None:
     def repeat(tree: Any) -> None:
         first, second, *_ = tree["summary"]["references"]
         second["signature"] = first["signature"]
@@ -275,14 +275,14 @@ def copy_a_signature(copy: Any) -> None:
     copy.change("record.json", repeat)
 
 
-def shorten_the_grid(copy: Any) -> None:
+def shorten_the_grid(copy: Copy) -> None:
     copy.change("record.json", lambda tree: tree["summary"].update(ticks=15))
 
 
 INVENTED = tuple(bytes([j]) * 32 for j in range(4))
 
 
-def invent_a_beacon(copy: Any) -> None:
+def invent_a_beacon(copy: Copy) -> None:
     """Shares of the forger's choice, and the value that goes with them."""
 
     def invent(tree: Any) -> None:
@@ -292,7 +292,7 @@ def invent_a_beacon(copy: Any) -> None:
     copy.change("record.json", invent)
 
 
-def add_an_instrument(copy: Any) -> None:
+def add_an_instrument(copy: Copy) -> None:
     def add(tree: Any) -> None:
         summary = tree["summary"]
         identifier = "0x" + instrument_id("Z").hex()
@@ -343,7 +343,7 @@ def add_an_instrument(copy: Any) -> None:
     ],
 )
 def test_a_forged_record_fails_the_right_check(
-    forge: Change, check: str, says: str, uniform: Any, copy_of: Any
+    forge: Change, check: str, says: str, uniform: Published, copy_of: Callable[[Published], Copy]
 ) -> None:
     copy = copy_of(uniform)
     forge(copy)
@@ -351,7 +351,9 @@ def test_a_forged_record_fails_the_right_check(
     assert says in failed(audit(copy.directory)).get(check, "holds")
 
 
-def test_an_invented_beacon_is_found_where_it_decides_nothing(quiet: Any, copy_of: Any) -> None:
+def test_an_invented_beacon_is_found_where_it_decides_nothing(
+    quiet: Published, copy_of: Callable[[Published], Copy]
+) -> None:
     copy = copy_of(quiet)
     invent_a_beacon(copy)
     copy.reseal()
@@ -384,11 +386,11 @@ def test_an_operator_cannot_choose_the_beacon_of_an_auction(
     assert "transcript, signature of keyper 0" in found["transcript"]
 
 
-def pardon_the_guilty(copy: Any) -> None:
+def pardon_the_guilty(copy: Copy) -> None:
     copy.change("record.json", lambda tree: tree["summary"]["rejections"].pop())
 
 
-def blame_an_innocent(copy: Any) -> None:
+def blame_an_innocent(copy: Copy) -> None:
     def blame(tree: Any) -> None:
         rejections = tree["summary"]["rejections"]
         taken = {rejection["intent"] for rejection in rejections}
@@ -398,7 +400,7 @@ def blame_an_innocent(copy: Any) -> None:
     copy.change("record.json", blame)
 
 
-def change_the_fault(copy: Any) -> None:
+def change_the_fault(copy: Copy) -> None:
     def change(tree: Any) -> None:
         first = tree["summary"]["rejections"][0]
         first["reason"] = "cap" if first["reason"] == "shape" else "shape"
@@ -406,18 +408,18 @@ def change_the_fault(copy: Any) -> None:
     copy.change("record.json", change)
 
 
-def hide_a_malformed_intent(copy: Any) -> None:
+def hide_a_malformed_intent(copy: Copy) -> None:
     """Shift the sum that was opened so that it is zero: nobody would seem to be at fault."""
     record, index = Record.load(copy.directory), number_of(copy, "shape 0")
     values = record.opening(index).values
     shift_share(copy, "shape 0", {k: -int(v) for k, v in enumerate(values) if v})
 
 
-def blame_by_a_shifted_sum(copy: Any) -> None:
+def blame_by_a_shifted_sum(copy: Copy) -> None:
     shift_share(copy, "shape 1", {5: 1})
 
 
-def hide_a_size_above_its_cap(copy: Any) -> None:
+def hide_a_size_above_its_cap(copy: Copy) -> None:
     record, index = Record.load(copy.directory), number_of(copy, "cap bits 0")
     opened = record.opening(index)
     slots_of_ones = np.flatnonzero(opened.support & (opened.values == 0))
@@ -438,7 +440,7 @@ def hide_a_size_above_its_cap(copy: Any) -> None:
     ],
 )
 def test_a_forged_rejection_fails_the_right_check(
-    forge: Change, check: str, says: str, attacked: Any, copy_of: Any
+    forge: Change, check: str, says: str, attacked: Published, copy_of: Callable[[Published], Copy]
 ) -> None:
     copy = copy_of(attacked)
     forge(copy)

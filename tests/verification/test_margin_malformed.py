@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from darkpool.canonical_json import MalformedRecord, from_json, to_json
 from darkpool.record.margin_forms import MarginInputs
+from darkpool.verification.errors import Unsound
 from darkpool.verification.prices import check_market, check_specification
-from darkpool.verification.report import Findings, Unsound
+from darkpool.verification.report import Findings
 from darkpool.verification.requirement import LiveIntent, MarginModel
 from darkpool.verification.valuation import check_risk_arrays
 from tests.verification.test_margin_prices import DOMAIN, HONEST, changed, put

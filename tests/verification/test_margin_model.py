@@ -19,7 +19,7 @@ from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.record.margin_forms import MarginInputs
 from darkpool.units import Cash, InstrumentName, Lots, PriceUnits
-from darkpool.verification.report import Unsound
+from darkpool.verification.errors import Unsound
 from darkpool.verification.requirement import LiveIntent, MarginModel, Requirement
 from tests.support.margin_houses import MARKET, specification
 from tests.verification.test_margin_prices import changed, inputs_of, put

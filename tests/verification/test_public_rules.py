@@ -30,6 +30,7 @@ from darkpool.verification.report import Findings
 from darkpool.verification.requirement import MarginModel
 from tests.support.intent_margin import intent_margin
 from tests.support.one_unit import MARGIN, funded
+from tests.support.records import Published
 from tests.support.reference_prices import terms_on
 
 
@@ -80,7 +81,7 @@ def rejected(record: Record, *places: int, charge_ppm: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("charge_ppm", [0, 100_000, 333_333, 600_000, 1_000_000])
-def test_charges_are_those_of_the_accounts(uniform: Any, charge_ppm: int) -> None:
+def test_charges_are_those_of_the_accounts(uniform: Published, charge_ppm: int) -> None:
     record = Record.load(uniform.directory)
     changes = rejected(record, 0, 5, 12, 24, charge_ppm=charge_ppm)
     thrice = {record.intents[k].sealed.account for k in (0, 12, 24)}
@@ -98,13 +99,13 @@ def test_charges_are_those_of_the_accounts(uniform: Any, charge_ppm: int) -> Non
 
 
 @pytest.mark.parametrize("places", [(5, 0), (0, 0)])
-def test_rejections_ascend_and_come_once(uniform: Any, places: tuple[int, ...]) -> None:
+def test_rejections_ascend_and_come_once(uniform: Published, places: tuple[int, ...]) -> None:
     record = Record.load(uniform.directory)
     entries = tuple(RejectionRecord(place, "cap") for place in places)
     assert margin_at_fault(record, rejections=entries) == "rejections"
 
 
-def test_the_bond_is_covered_besides_the_caps(uniform: Any) -> None:
+def test_the_bond_is_covered_besides_the_caps(uniform: Published) -> None:
     record = Record.load(uniform.directory)
     more = replace(record.summary.bond, amount=record.summary.bond.amount + 1)
     assert margin_at_fault(record, bond=more) == "fill 0, account"
@@ -116,7 +117,7 @@ def test_the_bond_is_covered_besides_the_caps(uniform: Any) -> None:
     assert margin_at_fault(record, bond=nowhere) == "bond, treasury"
 
 
-def test_nobody_who_is_short_trades_or_is_rejected(uniform: Any) -> None:
+def test_nobody_who_is_short_trades_or_is_rejected(uniform: Published) -> None:
     """To the unit: the clients of the record have exactly what their intents need."""
     record = Record.load(uniform.directory)
     short = record.intents[0].sealed.account
@@ -138,7 +139,7 @@ def test_nobody_who_is_short_trades_or_is_rejected(uniform: Any) -> None:
     assert margin_at_fault(record, **changes) == "rejection 0, account"
 
 
-def test_an_owner_with_two_intents_in_a_book_is_found(uniform: Any) -> None:
+def test_an_owner_with_two_intents_in_a_book_is_found(uniform: Published) -> None:
     record = Record.load(uniform.directory)
     one, two = sorted(intent.sealed.account for intent in record.intents[:2])
     stranger = b"\xff" * 20
@@ -153,7 +154,7 @@ def test_an_owner_with_two_intents_in_a_book_is_found(uniform: Any) -> None:
     assert rules_at_fault(record, owners=chain) == f"owner of 0x{one.hex()}, owner"
 
 
-def test_least_caps_and_owners_are_checked(uniform: Any) -> None:
+def test_least_caps_and_owners_are_checked(uniform: Published) -> None:
     record = Record.load(uniform.directory)
     cap = record.intents[0].sealed.cap
     assert rules_at_fault(record, cap_min=cap) is None
@@ -163,7 +164,7 @@ def test_least_caps_and_owners_are_checked(uniform: Any) -> None:
     assert rules_at_fault(record, owners_min=0) == "owners_min"
 
 
-def test_keypers_sign_the_public_rules_that_the_auditor_reads(uniform: Any) -> None:
+def test_keypers_sign_the_public_rules_that_the_auditor_reads(uniform: Published) -> None:
     record = Record.load(uniform.directory)
     summary, material = record.summary, record.material()
     names = [instrument.name for instrument in summary.instruments]

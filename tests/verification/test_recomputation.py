@@ -30,8 +30,10 @@ from darkpool.units import (
     account_id,
 )
 from darkpool.verification import accounts, outcome
-from darkpool.verification.report import Findings, Unsound, Verdict
+from darkpool.verification.errors import Unsound
+from darkpool.verification.report import Findings, Verdict
 from darkpool.verification.requirement import MarginModel
+from tests.support.records import Published
 
 SIGNED = st.integers(-(2**200), 2**200)
 
@@ -140,7 +142,7 @@ def margin_findings(record: Record, **changes: Any) -> Findings:
     return findings
 
 
-def test_collateral_that_does_not_cover_the_caps(uniform: Any) -> None:
+def test_collateral_that_does_not_cover_the_caps(uniform: Published) -> None:
     record = Record.load(uniform.directory)
     poor = tuple(replace(balance, withdrawable=0) for balance in record.summary.before)
     assert margin_findings(record).clean
@@ -149,7 +151,7 @@ def test_collateral_that_does_not_cover_the_caps(uniform: Any) -> None:
     assert check.part == "fill 0, account", "who is short may be in the batch, but not trade"
 
 
-def test_positions_carry_over_from_the_auction_before(uniform: Any) -> None:
+def test_positions_carry_over_from_the_auction_before(uniform: Published) -> None:
     """The balances after one auction are good balances before the next."""
     record = Record.load(uniform.directory)
     model = MarginModel(record.margin)
@@ -169,7 +171,7 @@ def test_positions_carry_over_from_the_auction_before(uniform: Any) -> None:
     assert "cash after" in check.detail
 
 
-def test_who_trades_has_initial_margin_afterwards(uniform: Any) -> None:
+def test_who_trades_has_initial_margin_afterwards(uniform: Published) -> None:
     """Half of the positions' price range gone since, nobody could have traded."""
     record = Record.load(uniform.directory)
     findings, model = Findings("margin"), MarginModel(record.margin)

@@ -14,7 +14,7 @@ from darkpool.wargames.malformed import MALFORMED
 from tests.support.admission_venue import Venue, made_venue
 from tests.support.epochs import Epoch
 
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 DEADLINE_S = 1_900_000_060
 CAP = Lots(500)
 TICKS = 100

@@ -17,7 +17,7 @@ from darkpool.wargames.draft import TICKS_MIN, Vector, honest_shape
 from darkpool.wargames.malformed import MALFORMED
 from tests.support.epochs import Epoch
 
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 TICKS = (TICKS_MIN, 16, TEST_INSECURE_SMALL.ticks_max)
 
 Check = Callable[[Sequence[Vector], int], Vector]
@@ -29,10 +29,10 @@ def small_sum() -> Check:
     committee = Committee(4, 1)
     material, held = deal(TEST_INSECURE_SMALL, committee)
     oracle = Epoch(TEST_INSECURE_SMALL, committee, material, held).oracle(RING)
-    evaluator = Evaluator(material.order.evaluation_keys())
+    evaluator = Evaluator(material.order_keys.evaluation_keys())
 
     def opened(vectors: Sequence[Vector], ticks: int) -> Vector:
-        key = material.order.public
+        key = material.order_keys.public
         sealed = [encrypt_slots(key, v, k.to_bytes(32, "big")) for k, v in enumerate(vectors)]
         words = np.stack([shape_words(evaluator, ciphertext) for ciphertext in sealed])
         total = ShapeSum(RING)

@@ -14,7 +14,7 @@ from darkpool.wargames.draft import TICKS_MIN, Vector, honest_shape
 from darkpool.wargames.malformed import MALFORMED
 from tests.support.shape_model import BUY, IDENTITIES, SELL, ShapeModel
 
-SMALL = TEST_INSECURE_SMALL.order
+SMALL = TEST_INSECURE_SMALL.order_ring
 T = SMALL.plain_modulus
 CAP_MAX = (T - 1) // 4
 TICKS = (TICKS_MIN, 4, 100, SMALL.row // 2 - 2, SMALL.row // 2 - 1)
@@ -71,7 +71,7 @@ def test_every_kind_is_refused_whatever_is_drawn(kind: str, ticks: int, seed: in
 
 @pytest.mark.parametrize("kind", MALFORMED)
 def test_every_kind_exists_on_the_ring_of_production(kind: str) -> None:
-    ring = STANDARD.order
+    ring = STANDARD.order_ring
     for ticks in (TICKS_MIN, 1024, ring.row // 2 - 1):
         vector = MALFORMED[kind](ring, ticks, np.random.default_rng(ticks))
         assert not accepted(vector, ticks, ring)

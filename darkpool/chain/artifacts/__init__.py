@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from darkpool.errors import WrongDeployment
+from darkpool.chain.errors import WrongDeployment
 
 ARTIFACT_VERSION: Final = 1
 

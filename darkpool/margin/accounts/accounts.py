@@ -17,20 +17,20 @@ from typing import Final
 import numpy as np
 from eth_hash.auto import keccak
 
-from darkpool.errors import (
-    BeyondMargin,
-    DuplicateReservation,
-    InsufficientMargin,
-    NoBond,
-    NotConserved,
-    OutOfBounds,
-    UnknownReservation,
-)
+from darkpool.errors import NotConserved, OutOfBounds
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.positions import Position
-from darkpool.margin.market.instruments import Contract, Kind, Specification, UnknownContract
+from darkpool.margin.errors import (
+    BeyondMargin,
+    DuplicateReservation,
+    InsufficientMargin,
+    NoBond,
+    UnknownContract,
+    UnknownReservation,
+)
+from darkpool.margin.market.instruments import Contract, Kind, Specification
 from darkpool.margin.market.payoffs import final_value
 from darkpool.margin.model.caps import Holdings, LiveIntent, in_order, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin

@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import replace
 
-from darkpool.errors import InsufficientMargin, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import repay_bad_debt
-from darkpool.margin.market.instruments import UnknownContract
+from darkpool.margin.errors import InsufficientMargin, UnknownContract
 from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash

@@ -13,7 +13,7 @@ import numpy as np
 
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import BAD_DEBT, HOUSE, INSURANCE_FUND, PortfolioAccounts
-from darkpool.margin.market.instruments import UnknownContract
+from darkpool.margin.errors import UnknownContract
 from darkpool.margin.model.caps import Holdings, equity
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash, InstrumentId, Lots, PriceUnits, Side

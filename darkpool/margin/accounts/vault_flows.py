@@ -22,17 +22,17 @@ class Committed:
 
     Attributes:
         net_deposits: deposits less withdrawals since the accounts last looked, where there are any.
-        short: accounts that do not cover their bond and the margin of all their intents.
+        uncovered: accounts that do not cover their bond and the margin of all their intents.
     """
 
     net_deposits: Mapping[AccountId, Cash]
-    short: Mapping[AccountId, Shortfall]
+    uncovered: Mapping[AccountId, Shortfall]
 
 
 def count_committed(
     accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash], margin: PortfolioMargin
 ) -> Committed:
-    """Book what came and what left; whoever is short then has nothing reserved any more.
+    """Book what came and what left; an uncovered account then has nothing reserved any more.
 
     Anybody may pay in for anybody until the commitment, and take its own deposit back. `vault` is
     each account's deposits less its withdrawals; of one that is not named there were none. What has
@@ -43,7 +43,7 @@ def count_committed(
         OutOfBounds: more cash than `CASH_MAX`.
     """
     net_deposits: dict[AccountId, Cash] = {}
-    short: dict[AccountId, Shortfall] = {}
+    uncovered: dict[AccountId, Shortfall] = {}
     for account in sorted({*vault, *accounts.accounts()}):
         change = Cash(vault.get(account, 0) - accounts.paid(account))
         if change == 0:
@@ -55,9 +55,9 @@ def count_committed(
         shortfall = _shortfall(accounts, account, change, margin)
         if shortfall is not None:
             accounts.release_account(account)
-            short[account] = shortfall
+            uncovered[account] = shortfall
         accounts.book_withdrawal(account, Cash(-change))
-    return Committed(net_deposits, short)
+    return Committed(net_deposits, uncovered)
 
 
 def _shortfall(

@@ -9,26 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from darkpool.errors import MarginError, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.limits import ORDER_SIZE_MAX_LOTS
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import PortfolioAccounts
+from darkpool.margin.errors import ReserveOffGrid
 from darkpool.margin.liquidation.plan import LiquidationOrder
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import AccountId, InstrumentId, Lots, PriceGrid, PriceUnits, Side, Tick
-
-
-class ReserveOffGrid(MarginError):
-    """A reserve price that is better than every price of the grid: no fill could keep to it."""
-
-    def __init__(self, side: Side, grid_end: PriceUnits, reserve: PriceUnits) -> None:
-        bound = "at least" if side is Side.BUY else "at most"
-        super().__init__(
-            f"reserve price to {side.label}: expected {bound} {grid_end}, got {reserve}"
-        )
-        self.side = side
-        self.grid_end = grid_end
-        self.reserve = reserve
 
 
 def in_one_auction(

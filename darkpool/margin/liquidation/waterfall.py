@@ -28,6 +28,7 @@ from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import HOUSE, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.collateral import convert_collateral, take_collateral
 from darkpool.margin.accounts.defaults import bankruptcy_price, cover_debts, deleverage, write_off
+from darkpool.margin.errors import NoPrice
 from darkpool.margin.liquidation.liquidator import shared_out, transfer
 from darkpool.margin.liquidation.plan import (
     LiquidationOrder,
@@ -37,7 +38,6 @@ from darkpool.margin.liquidation.plan import (
     liquidation_orders,
     mark,
 )
-from darkpool.margin.market.market import NoPrice
 from darkpool.margin.model.caps import equity, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side

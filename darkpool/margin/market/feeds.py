@@ -20,41 +20,18 @@ from crypto.errors import InvalidMessageField, InvalidSignature
 from crypto.signing.ecdsa import address_of, recover_address, sign
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import PriceReport
-from darkpool.errors import BadInput, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AHEAD_MAX_MS
+from darkpool.margin.errors import (
+    ImpossibleValue,
+    ReportFromTheFuture,
+    StaleReport,
+    UnknownFeed,
+    UnknownReporter,
+)
 from darkpool.units import PPM, AccountId, account_of
 
 REPORTERS_MAX: Final = 31
-
-
-class ReportRefused(BadInput):
-    """A report that changes nothing."""
-
-    def __init__(self, what: str, expected: str, got: str) -> None:
-        super().__init__(f"price report, {what}: expected {expected}, got {got}")
-        self.what = what
-        self.expected = expected
-        self.got = got
-
-
-class UnknownReporter(ReportRefused):
-    """Nobody who may report has signed this, for this chain and contract."""
-
-
-class UnknownFeed(ReportRefused):
-    """A report of a number that the market does not have."""
-
-
-class StaleReport(ReportRefused):
-    """A report that is older than it may be, or than one that its reporter gave before."""
-
-
-class ReportFromTheFuture(ReportRefused):
-    """A report that was observed later than now, by more than clocks may differ."""
-
-
-class ImpossibleValue(ReportRefused):
-    """A number that its feed cannot have."""
 
 
 class Halt(StrEnum):

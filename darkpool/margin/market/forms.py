@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from darkpool.errors import BadInput
+from darkpool.margin.errors import InvalidFile, Problem
 from darkpool.units import PPM
 
-_PROBLEMS_MAX: Final = 20
 _GOT_MAX_CHARACTERS: Final = 60
 
 
@@ -28,29 +25,6 @@ class Form(BaseModel):
     """Base of what a file holds: nothing unknown, nothing changed afterwards, no NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong in a file: where, what was expected there, and what came."""
-
-    path: str
-    expected: str
-    got: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: expected {self.expected}, got {self.got}"
-
-
-class InvalidFile(BadInput):
-    """A file of the margin engine with everything that is wrong in it."""
-
-    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
-        shown = [f"  {problem}" for problem in problems[:_PROBLEMS_MAX]]
-        more = ["  and more"] if len(problems) > _PROBLEMS_MAX else []
-        super().__init__("\n".join([f"{source}: cannot be used", *shown, *more]))
-        self.source = source
-        self.problems = tuple(problems)
 
 
 _Form = TypeVar("_Form", bound=Form)

@@ -10,17 +10,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import pairwise
 
-from darkpool.errors import BadInput, OutOfBounds
+from darkpool.errors import OutOfBounds
+from darkpool.margin.errors import TooLittleIndex
 from darkpool.units import PPM, PriceUnits
-
-
-class TooLittleIndex(BadInput):
-    """A window for less of which than was asked there was an index; times in milliseconds."""
-
-    def __init__(self, expected_ms: int, got_ms: int) -> None:
-        super().__init__(f"index in the window: expected for {expected_ms} ms, got {got_ms} ms")
-        self.expected_ms = expected_ms
-        self.got_ms = got_ms
 
 
 class TimeWeightedIndex:

@@ -23,20 +23,11 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from crypto.signing.messages import instrument_id
 from darkpool.errors import (
-    BadInput,
     DarkpoolError,
 )
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX
-from darkpool.margin.market.forms import (
-    DecimalText,
-    Form,
-    InvalidFile,
-    Multiple,
-    Name,
-    Problem,
-    Share,
-    validated,
-)
+from darkpool.margin.errors import InvalidFile, Problem
+from darkpool.margin.market.forms import DecimalText, Form, Multiple, Name, Share, validated
 from darkpool.record.margin_forms import (
     MARGIN_VERSION,
     CollateralRecord,
@@ -289,12 +280,3 @@ def read_specification(source: str, text: str) -> Specification:
     except (ValueError, RecursionError) as error:
         raise InvalidFile(source, [Problem("file", "TOML", str(error)[:100])]) from None
     return Specification(validated(SpecificationForm, source, data))
-
-
-class UnknownContract(BadInput):
-    """An instrument that the specification does not have, or not of the kind that is meant."""
-
-    def __init__(self, expected: str, got: str) -> None:
-        super().__init__(f"contract: expected {expected}, got {got}")
-        self.expected = expected
-        self.got = got

@@ -15,9 +15,10 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 from pydantic_core import from_json
 
-from darkpool.errors import BadInput, DarkpoolError
+from darkpool.errors import DarkpoolError
 from darkpool.limits import PRICE_DECIMALS
-from darkpool.margin.market.forms import DecimalText, Form, InvalidFile, Name, Problem, validated
+from darkpool.margin.errors import InvalidFile, NoPrice, Problem
+from darkpool.margin.market.forms import DecimalText, Form, Name, validated
 from darkpool.margin.market.instruments import Contract, Kind, unix_ms
 from darkpool.margin.market.surface import YEAR_MS, Smile, VolatilitySurface
 from darkpool.margin.valuation.black import VOLATILITY_HIGHEST
@@ -30,15 +31,6 @@ PRICE_MAX: Final = 10**9
 _UNITS_PER_ONE: Final = 10**PRICE_DECIMALS
 _LONGEST: Final = timedelta(days=36_500)
 _Rate = Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
-
-
-class NoPrice(BadInput):
-    """A contract that the market has no price for."""
-
-    def __init__(self, contract: str, missing: str) -> None:
-        super().__init__(f"price of {contract}: expected {missing}, got none")
-        self.contract = contract
-        self.missing = missing
 
 
 class ExpiryForm(Form):

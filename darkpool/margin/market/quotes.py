@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Final
 
 from darkpool.limits import PRICE_DECIMALS
+from darkpool.margin.errors import InvalidFile, Problem
 from darkpool.margin.market.feeds import FeedBounds, FeedTerms, PriceFeeds
-from darkpool.margin.market.forms import InvalidFile, Problem, validated
+from darkpool.margin.market.forms import validated
 from darkpool.margin.market.instruments import unix_ms
 from darkpool.margin.market.market import PRICE_MAX, Market, MarketForm, UnderlyingPrices
 from darkpool.margin.valuation.black import VOLATILITY_HIGHEST

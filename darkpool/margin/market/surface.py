@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from darkpool.margin.market.forms import Problem
+from darkpool.margin.errors import Problem
 from darkpool.margin.valuation.black import black_76
 from darkpool.margin.valuation.elementary import log_ratio
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from darkpool.errors import OutOfBounds
+from darkpool.margin.errors import NoPrice
 from darkpool.margin.market.instruments import Contract, Specification
-from darkpool.margin.market.market import Market, NoPrice
+from darkpool.margin.market.market import Market
 from darkpool.margin.model.caps import Holdings
 from darkpool.margin.model.portfolio import EXPOSURE_MAX, PortfolioMargin
 from darkpool.margin.model.revaluation import COUNT, combine, value_segments

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from darkpool.errors import BeyondMargin, OutOfBounds, TradingHalted
-from darkpool.margin.market.instruments import Specification, UnknownContract
+from darkpool.errors import OutOfBounds
+from darkpool.margin.errors import BeyondMargin, TradingHalted, UnknownContract
+from darkpool.margin.market.instruments import Specification
 from darkpool.margin.market.quotes import market_of
 from darkpool.margin.model.caps import Holdings, LiveIntent, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin

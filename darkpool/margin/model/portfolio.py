@@ -22,8 +22,8 @@ from typing import Final, TypeVar
 import numpy as np
 
 from darkpool.errors import OutOfBounds
+from darkpool.margin.errors import NoPrice
 from darkpool.margin.market.instruments import Specification
-from darkpool.margin.market.market import NoPrice
 from darkpool.margin.model.scenarios import SCENARIOS, TAIL, Integers, LotRisk
 from darkpool.units import PPM, Cash
 

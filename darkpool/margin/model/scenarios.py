@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import PRICE_DECIMALS
+from darkpool.margin.errors import NoPrice
 from darkpool.margin.market.instruments import Contract, Kind, Specification, UnderlyingForm
-from darkpool.margin.market.market import Market, NoPrice
+from darkpool.margin.market.market import Market
 from darkpool.margin.market.surface import YEAR_MS
 from darkpool.margin.valuation.black import Floats, black_76
 from darkpool.record.margin_forms import MARGIN_VERSION, RiskArrayRecord, RiskArraysFile

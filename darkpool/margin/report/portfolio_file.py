@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from darkpool.limits import CASH_DECIMALS
-from darkpool.margin.market.forms import Form, InvalidFile, Name, Problem, validated
+from darkpool.margin.errors import InvalidFile, Problem
+from darkpool.margin.market.forms import Form, Name, validated
 from darkpool.margin.market.instruments import Contract, Specification
 from darkpool.margin.market.market import parsed_json
 from darkpool.margin.model.caps import Holdings

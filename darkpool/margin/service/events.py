@@ -12,18 +12,18 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Final, Literal, get_args
 
 from darkpool.canonical_json import Bound, Shape, Width
-from darkpool.errors import BadInput, MarginError
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.collateral import convert_collateral, deposit_token, withdraw_token
 from darkpool.margin.accounts.defaults import cover_debts, share_bad_debt
+from darkpool.margin.errors import MalformedEvent, NoPrice, NotInLiquidation
 from darkpool.margin.liquidation.calls import MarginCall, MarginCalls
 from darkpool.margin.liquidation.liquidator import give_up
 from darkpool.margin.liquidation.plan import LiquidationTerms
 from darkpool.margin.liquidation.waterfall import Resolution, resolve
 from darkpool.margin.market.instruments import Specification
-from darkpool.margin.market.market import Market, NoPrice, read_market
+from darkpool.margin.market.market import Market, read_market
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
@@ -69,24 +69,6 @@ _Account = Annotated[AccountId, Shape(r"0x[0-9A-Fa-f]{40}")]
 _Amount = Annotated[int, Bound(CASH_MAX)]
 _Size = Annotated[int, Bound(ORDER_SIZE_MAX_LOTS)]
 _Price = Annotated[int, Bound(PRICE_MAX_UNITS, -PRICE_MAX_UNITS)]
-
-
-class NotInLiquidation(MarginError):
-    """An account that nobody may close positions of."""
-
-    def __init__(self, account: str) -> None:
-        super().__init__(f"liquidation: expected an account in liquidation, got {account}")
-        self.account = account
-
-
-class MalformedEvent(BadInput):
-    """An event without all operands of its kind, or with others."""
-
-    def __init__(self, kind: str, expected: tuple[str, ...], got: tuple[str, ...]) -> None:
-        super().__init__(f"event {kind}: expected {', '.join(expected)}, got {', '.join(got)}")
-        self.kind = kind
-        self.expected = expected
-        self.got = got
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from typing import Final
 
 from darkpool.canonical_json import from_json, to_json
 from darkpool.durable import open_database, transaction
-from darkpool.errors import CheckFailed, DarkpoolError
+from darkpool.errors import DarkpoolError
+from darkpool.margin.errors import JournalAhead, WrongJournal
 from darkpool.margin.market.instruments import Specification
 from darkpool.margin.service.events import Event, MarginState, MarginTerms, Outcome
 
@@ -31,24 +32,6 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     sequence INTEGER PRIMARY KEY, event BLOB NOT NULL, digest BLOB NOT NULL);
 """
-
-
-class WrongJournal(CheckFailed):
-    """A journal that is not whole, or not of this specification and these terms."""
-
-    def __init__(self, sequence: int, expected: str, got: str) -> None:
-        super().__init__(f"journal, event {sequence}: expected {expected}, got {got}")
-        self.sequence = sequence
-        self.expected = expected
-        self.got = got
-
-
-class JournalAhead(CheckFailed):
-    """An event was applied and could not be written: memory is ahead of the disk."""
-
-    def __init__(self, sequence: int) -> None:
-        super().__init__(f"journal, event {sequence}: expected it on the disk, got no answer")
-        self.sequence = sequence
 
 
 @dataclass(frozen=True, slots=True)

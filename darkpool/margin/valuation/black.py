@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from darkpool.errors import BadInput
+from darkpool.margin.errors import InvalidOption
 from darkpool.margin.valuation.elementary import exponential, log_ratio
 from darkpool.margin.valuation.mills import mills_ratio, mills_slope
 
@@ -48,20 +48,6 @@ RATE_HIGHEST: Final = 2.0
 
 _SERIES_SHARE: Final = 0.01
 _DENSITY_AT_ZERO: Final = 0.3989422804014327
-
-
-class InvalidOption(BadInput):
-    """An option, or a market for it, that cannot be valued.
-
-    `index` is its position, counted from 0, among those that were given together.
-    """
-
-    def __init__(self, field: str, index: int, expected: str, got: str) -> None:
-        super().__init__(f"option {index}, {field}: expected {expected}, got {got}")
-        self.field = field
-        self.index = index
-        self.expected = expected
-        self.got = got
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from crypto.bfv.encryption import encrypt_slots
 from crypto.ring.params import TEST_INSECURE_SMALL, RingParameters
 from tests.support.epochs import Epoch
 
-ORDER, COMPARISON = TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison
+ORDER, COMPARISON = TEST_INSECURE_SMALL.order_ring, TEST_INSECURE_SMALL.comparison_ring
 
 
 def largest(ring: RingParameters) -> Ciphertext:
@@ -45,14 +45,14 @@ def test_a_running_sum_decrypts_to_the_sum_of_the_slots(small: Epoch) -> None:
     running, expected = AggregateSum(ORDER), np.zeros(ORDER.degree, dtype=np.int64)
     for k in range(100):
         values = draw.integers(0, t, ORDER.degree)
-        running.add(encrypt_slots(small.material.order.public, values, k.to_bytes(32, "big")))
+        running.add(encrypt_slots(small.material.order_keys.public, values, k.to_bytes(32, "big")))
         expected = (expected + values) % t
     assert np.array_equal(small.oracle(ORDER).slots(running.ciphertext()), expected)
 
 
 def test_what_is_removed_was_never_there(small: Epoch) -> None:
     """To the byte, in any order, also a ciphertext with words that are zero or the largest."""
-    key, draw = small.material.order.public, np.random.default_rng(3)
+    key, draw = small.material.order_keys.public, np.random.default_rng(3)
     values = draw.integers(0, ORDER.plain_modulus, (6, ORDER.degree))
     terms = [encrypt_slots(key, v, k.to_bytes(32, "big")) for k, v in enumerate(values)]
     terms += [largest(ORDER), zero(ORDER)]

@@ -19,7 +19,7 @@ from crypto.bfv.ciphertext import (
 from crypto.errors import MalformedCiphertext, OutOfRange
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 
-ORDER, COMPARISON = TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison
+ORDER, COMPARISON = TEST_INSECURE_SMALL.order_ring, TEST_INSECURE_SMALL.comparison_ring
 HEADER = 12
 LEVELS = [(ring, k + 1) for ring in (ORDER, COMPARISON) for k in range(len(ring.data_primes))]
 
@@ -53,7 +53,7 @@ def test_round_trip_byte_for_byte(ring: RingParameters, level: int) -> None:
 
 
 def test_size_of_a_sealed_order() -> None:
-    assert wire_size(STANDARD.order, 4) == HEADER + 2 * 4 * 8192 * 6
+    assert wire_size(STANDARD.order_ring, 4) == HEADER + 2 * 4 * 8192 * 6
 
 
 @given(st.integers(0, len(WIRE) - 1))

@@ -27,7 +27,7 @@ def _values(ring: RingParameters, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _rings(epoch: Epoch) -> tuple[RingParameters, RingParameters]:
-    return epoch.parameters.order, epoch.parameters.comparison
+    return epoch.parameters.order_ring, epoch.parameters.comparison_ring
 
 
 def _seed(number: int) -> bytes:
@@ -93,7 +93,7 @@ def test_equals_its_specification_on_python_integers(small: Epoch) -> None:
 
 
 def test_frozen_ciphertext(small: Epoch) -> None:
-    ring = small.parameters.order
+    ring = small.parameters.order_ring
     shape = (2, len(ring.key_primes))
     words = np.empty((*shape, ring.degree), dtype=np.uint64)
     for c, k in np.ndindex(shape):
@@ -105,8 +105,8 @@ def test_frozen_ciphertext(small: Epoch) -> None:
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes(small: Epoch) -> None:
-    ring = small.parameters.order
-    key, values = small.material.order.public, _values(ring, 2)
+    ring = small.parameters.order_ring
+    key, values = small.material.order_keys.public, _values(ring, 2)
     first = encrypt_slots(key, values, SEED)
     assert to_wire(encrypt_slots(key, values, SEED)) == to_wire(first)
     others = [encrypt_slots(key, values, _seed(k)).words for k in range(4)]
@@ -115,8 +115,8 @@ def test_same_seed_same_bytes_other_seed_other_bytes(small: Epoch) -> None:
 
 
 def test_the_public_key_enters_both_components(small: Epoch) -> None:
-    ring = small.parameters.order
-    key, values = small.material.order.public, _values(ring, 2)
+    ring = small.parameters.order_ring
+    key, values = small.material.order_keys.public, _values(ring, 2)
     for component in (0, 1):
         words = key.words.copy()
         words[component, 0, 5] ^= np.uint64(1)
@@ -159,8 +159,8 @@ def test_seal_computes_on_it(small: Epoch, evaluator_of: EvaluatorOf) -> None:
 
 
 def test_sums_and_differences_without_seal(small: Epoch) -> None:
-    ring = small.parameters.order
-    key, t = small.material.order.public, ring.plain_modulus
+    ring = small.parameters.order_ring
+    key, t = small.material.order_keys.public, ring.plain_modulus
     a, b = _values(ring, 6), _values(ring, 7)
     x, y = encrypt_slots(key, a, _seed(1)), encrypt_slots(key, b, _seed(2))
     oracle = small.oracle(ring)
@@ -181,8 +181,8 @@ def test_encrypted_sum_equals_the_sum_of_encryptions(small: Epoch, start: int, c
 
 
 def test_encrypted_sum_is_exact_at_its_documented_length(small: Epoch) -> None:
-    ring = small.parameters.order
-    key = small.material.order.public
+    ring = small.parameters.order_ring
+    key = small.material.order_keys.public
     largest = np.full(ring.degree, ring.plain_modulus - 1, dtype=np.uint64)
     terms = [(largest, _seed(k)) for k in range(1 << 10)]
     words = np.zeros((2, len(ring.data_primes), ring.degree), dtype=np.uint64)
@@ -205,10 +205,10 @@ def test_adding_a_plaintext_adds_its_slots_and_no_noise(small: Epoch) -> None:
 
 
 def test_noise_has_the_variance_of_its_parts(standard: Epoch) -> None:
-    ring = standard.parameters.order
+    ring = standard.parameters.order_ring
     message = encode(ring, _values(ring, 10))
     noise = np.array(
-        _noise(standard, encrypt(standard.material.order.public, message, SEED), message),
+        _noise(standard, encrypt(standard.material.order_keys.public, message, SEED), message),
         dtype=np.float64,
     )
     # e u of the public key (clipped Gaussian of deviation 3.2), e0, and e1 s with s a sum of four
@@ -220,7 +220,7 @@ def test_noise_has_the_variance_of_its_parts(standard: Epoch) -> None:
 
 
 def test_noise_of_a_zero_seed_is_not_zero(small: Epoch) -> None:
-    ring = small.parameters.order
+    ring = small.parameters.order_ring
     message = encode(ring, _values(ring, 11))
-    noise = _noise(small, encrypt(small.material.order.public, message, bytes(32)), message)
+    noise = _noise(small, encrypt(small.material.order_keys.public, message, bytes(32)), message)
     assert len(set(noise)) > ring.degree // 4

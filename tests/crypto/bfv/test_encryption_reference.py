@@ -11,10 +11,10 @@ from crypto.bfv.ciphertext import to_wire
 from crypto.bfv.encryption import PublicKey, encrypt_slots
 from crypto.circuits.curves import intent_vector
 from crypto.ring.params import TEST_INSECURE_SMALL, RingParameters
-from crypto.threshold.opening import OpeningContext, openings_to_bytes, seal_vector
+from crypto.threshold.knowledge import KnowledgeContext, proof_to_bytes, seal_vector
 from crypto.threshold.replicated import Committee
 
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 Polynomial = list[int]
 
 
@@ -173,7 +173,7 @@ def pack(vector: Polynomial) -> bytes:
 @pytest.mark.parametrize("size", [3, 4])
 def test_sealing_is_as_documented(key: PublicKey, reference: Reference, size: int) -> None:
     root, name, t, n = b"\x42" * 32, RING.name.encode(), RING.plain_modulus, RING.degree
-    context = OpeningContext(1 << 70, b"\1" * 20, 3, 4, b"\2" * 32, b"\5" * 20, 6)
+    context = KnowledgeContext(1 << 70, b"\1" * 20, 3, 4, b"\2" * 32, b"\5" * 20, 6)
     fields = ((1 << 70).to_bytes(32, "big"), b"\1" * 20, 3, 4, b"\2" * 32, b"\5" * 20, 6)
     order = intent_vector(RING, 100, 1, 77, 33)
     v = order.tolist()
@@ -205,4 +205,4 @@ def test_sealing_is_as_documented(key: PublicKey, reference: Reference, size: in
         expected = b"DPSO" + b"\1\0" + bytes([i, size])
         expected += b"".join(seeds[j] for j in range(size) if j != i)
         expected += b"" if i == size - 1 else last
-        assert openings_to_bytes(committee, sealed.openings[i]) == expected
+        assert proof_to_bytes(committee, sealed.proofs[i]) == expected

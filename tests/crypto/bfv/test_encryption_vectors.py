@@ -26,7 +26,7 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "encryption.json"
 RINGS = {
     ring.name: ring
     for parameters in (STANDARD, TEST_INSECURE_SMALL)
-    for ring in (parameters.order, parameters.comparison)
+    for ring in (parameters.order_ring, parameters.comparison_ring)
 }
 KEY_STREAM = b"darkpool test vector: public key"
 
@@ -97,7 +97,7 @@ def decrypt(ciphertext: Ciphertext, seeds: dict[int, bytes]) -> np.ndarray[Any, 
 def test_a_sum_of_encryptions_decrypts_to_the_sum(parameters: ParameterSet) -> None:
     material, held = deal(parameters, Committee(3, 0))
     seeds = {**held[0].seeds, **held[1].seeds}
-    for keys in (material.order, material.comparison):
+    for keys in (material.order_keys, material.comparison_keys):
         ring = keys.public.ring
         vectors = [uniform(bytes(32), b"%d" % i, ring.plain_modulus, ring.degree) for i in range(4)]
         terms = [(slots.encode(ring, v), bytes([i]) * 32) for i, v in enumerate(vectors)]
@@ -109,7 +109,7 @@ def test_a_sum_of_encryptions_decrypts_to_the_sum(parameters: ParameterSet) -> N
 @given(count=st.integers(1, 6), data=st.data())
 @settings(max_examples=15)
 def test_a_sum_is_the_sum_of_its_terms_byte_for_byte(count: int, data: st.DataObject) -> None:
-    ring = TEST_INSECURE_SMALL.order
+    ring = TEST_INSECURE_SMALL.order_ring
     key = vector_key(ring)
     terms = []
     for _ in range(count):
@@ -122,7 +122,7 @@ def test_a_sum_is_the_sum_of_its_terms_byte_for_byte(count: int, data: st.DataOb
 
 
 def test_adding_a_plaintext_rounds_like_encrypting_it() -> None:
-    ring = TEST_INSECURE_SMALL.order
+    ring = TEST_INSECURE_SMALL.order_ring
     key, seed = vector_key(ring), bytes(32)
     message = np.full(ring.degree, ring.plain_modulus - 1, dtype=np.uint64)
     zero = encrypt(key, np.zeros(ring.degree, dtype=np.uint64), seed)
@@ -130,7 +130,7 @@ def test_adding_a_plaintext_rounds_like_encrypting_it() -> None:
 
 
 def test_encryption_is_the_documented_formula_in_exact_integers() -> None:
-    ring = TEST_INSECURE_SMALL.order
+    ring = TEST_INSECURE_SMALL.order_ring
     key, seed = vector_key(ring), b"\x07" * 32
     message = uniform(seed, b"m", ring.plain_modulus, ring.degree)
     got = encrypt(key, message.astype(np.uint64), seed)

@@ -21,7 +21,7 @@ DEVIATION = 512
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899")
 BASES = [
     level_basis(ring, level)
-    for ring in (TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison)
+    for ring in (TEST_INSECURE_SMALL.order_ring, TEST_INSECURE_SMALL.comparison_ring)
     for level in (1, 2, len(ring.data_primes))
 ]
 
@@ -152,7 +152,7 @@ def test_ties_of_the_high_word_are_decided_by_the_low_one(monkeypatch: pytest.Mo
 
 def test_frozen_vectors() -> None:
     assert flooding.draws(KEY, 8).tolist() == [459, 2, 647, -363, 330, 130, -459, -215]
-    basis = level_basis(TEST_INSECURE_SMALL.comparison, 3)
+    basis = level_basis(TEST_INSECURE_SMALL.comparison_ring, 3)
     sample = flooding.flooding(KEY, 16, basis)
     assert _integers(sample, basis.moduli)[0] == -365500673162036250070843390763595709749
     assert [int(x) for x in sample[:, -1]] == [
@@ -183,7 +183,7 @@ def test_flooding_composes_its_digits(key: bytes, digits: int, basis: RnsBasis) 
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize("digits", [1, 6, 7, 8, 14, 15, 43])
 def test_composition_does_not_overflow_at_the_extremes(sign: int, digits: int) -> None:
-    for ring in (STANDARD.order, STANDARD.comparison):
+    for ring in (STANDARD.order_ring, STANDARD.comparison_ring):
         basis = level_basis(ring, len(ring.data_primes))
         base = np.full((digits, 4), sign * TAIL, dtype=np.int16)
         out = np.empty((len(basis.moduli), 4), dtype=np.uint64)
@@ -215,7 +215,7 @@ def test_low_bits_are_as_random_as_high_ones() -> None:
 
 
 def test_wide_noise_has_its_deviation_and_no_zero_low_bits() -> None:
-    ring = STANDARD.comparison
+    ring = STANDARD.comparison_ring
     basis = level_basis(ring, 7)
     values = _integers(flooding.flooding(KEY, 43, basis), basis.moduli)
     deviation = 2 ** (8 * 43 + 1)

@@ -15,7 +15,7 @@ from crypto.errors import OutOfRange
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 
 SETS = [STANDARD, TEST_INSECURE_SMALL]
-SHAPES = [LaneShape(p, p.comparison.degree >> k) for p in SETS for k in range(4)]
+SHAPES = [LaneShape(p, p.comparison_ring.degree >> k) for p in SETS for k in range(4)]
 
 
 def name(shape: LaneShape) -> str:
@@ -28,10 +28,10 @@ def test_every_lane_has_one_slot_of_the_order_ring_and_the_others_are_zero(
 ) -> None:
     lanes = np.arange(1, shape.lanes + 1)
     slots = shape.to_order(lanes)
-    assert slots.shape == (shape.order_ciphertexts, shape.parameters.order.degree)
+    assert slots.shape == (shape.order_ciphertexts, shape.parameters.order_ring.degree)
     assert sorted(slots[slots != 0].tolist()) == lanes.tolist()
     assert np.array_equal(shape.from_order(slots), lanes)
-    row = shape.parameters.order.row
+    row = shape.parameters.order_ring.row
     for lane in (0, shape.width - 1, shape.width, shape.lanes - 1):
         line, column = divmod(lane, shape.width)
         assert slots[column // row, line * row + column % row] == lane + 1
@@ -39,7 +39,7 @@ def test_every_lane_has_one_slot_of_the_order_ring_and_the_others_are_zero(
 
 @pytest.mark.parametrize("shape", SHAPES, ids=name)
 def test_every_digit_of_every_lane_has_one_slot_of_the_comparison_ring(shape: LaneShape) -> None:
-    ring = shape.parameters.comparison
+    ring = shape.parameters.comparison_ring
     assert shape.blocks * shape.lanes == ring.degree
     assert shape.blocks * shape.positions == DIGITS
     places = {shape.digit(b, p) for b in range(shape.blocks) for p in range(shape.positions)}
@@ -78,7 +78,7 @@ def test_digits_keep_the_other_dimensions() -> None:
 def test_a_mask_has_the_bits_of_the_plain_modulus_and_fits_its_digits(
     parameters: ParameterSet,
 ) -> None:
-    t, bits = parameters.order.plain_modulus, plain_modulus_bits(parameters.order)
+    t, bits = parameters.order_ring.plain_modulus, plain_modulus_bits(parameters.order_ring)
     assert 2 ** (bits - 1) < t <= 2**bits
     # The first digit of every mask and constant is 0, the second below 4.
     assert 2**bits <= 4 << (DIGIT_BITS * (DIGITS - 2))
@@ -86,7 +86,7 @@ def test_a_mask_has_the_bits_of_the_plain_modulus_and_fits_its_digits(
 
 @pytest.mark.parametrize("parameters", SETS, ids=lambda p: p.name)
 def test_the_smallest_shape_is_the_smallest_that_fits(parameters: ParameterSet) -> None:
-    degree = parameters.comparison.degree
+    degree = parameters.comparison_ring.degree
     for columns in range(1, degree // 2 + 1, 7):
         shape = smallest_shape(parameters, columns)
         assert shape.width >= columns

@@ -12,7 +12,7 @@ from tests.support.epochs import Epoch
 RINGS = [
     ring
     for parameters in (TEST_INSECURE_SMALL, STANDARD)
-    for ring in (parameters.order, parameters.comparison)
+    for ring in (parameters.order_ring, parameters.comparison_ring)
 ]
 SEED = bytes(range(32))
 
@@ -49,7 +49,7 @@ def test_is_less_noisy_than_sealing(standard: Epoch, ring: RingParameters) -> No
 
 
 def test_the_bytes_follow_from_key_values_and_seed_alone(small: Epoch) -> None:
-    ring = TEST_INSECURE_SMALL.order
+    ring = TEST_INSECURE_SMALL.order_ring
     key, values = small.ring_keys(ring).public, values_of(ring)
     first = encrypt_low_noise(key, values, SEED)
     assert encrypt_low_noise(key, values.copy(), SEED).digest() == first.digest()
@@ -61,7 +61,7 @@ def test_the_bytes_follow_from_key_values_and_seed_alone(small: Epoch) -> None:
 
 def test_its_randomness_is_not_that_of_sealing_under_the_same_seed(small: Epoch) -> None:
     """Were it the same, the two ciphertexts' second parts would agree up to a little noise."""
-    ring = TEST_INSECURE_SMALL.order
+    ring = TEST_INSECURE_SMALL.order_ring
     key, values = small.ring_keys(ring).public, values_of(ring)
     low, usual = encrypt_low_noise(key, values, SEED), encrypt_slots(key, values, SEED)
     prime = np.uint64(ring.data_primes[0])

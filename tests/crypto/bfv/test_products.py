@@ -10,7 +10,7 @@ from crypto.bfv.products import add_slots, coefficient_form, product, sum_of_pro
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 from tests.support.epochs import Epoch
 
-SMALL_RINGS = [TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison]
+SMALL_RINGS = [TEST_INSECURE_SMALL.order_ring, TEST_INSECURE_SMALL.comparison_ring]
 SEED = bytes(range(32))
 
 
@@ -66,7 +66,7 @@ def test_public_slots_are_added_modulo_t(small: Epoch, ring: RingParameters) -> 
 def test_one_product_costs_the_budget_that_is_written_down(
     standard: Epoch, kind: str, cost: int
 ) -> None:
-    ring = STANDARD.order if kind == "order" else STANDARD.comparison
+    ring = STANDARD.order_ring if kind == "order" else STANDARD.comparison_ring
     oracle, ciphertext = standard.oracle(ring), sealed(standard, ring, drawn(ring, 6))
     before = oracle.budget(ciphertext)
     for weights in (drawn(ring, 7), np.arange(ring.degree) % 2):

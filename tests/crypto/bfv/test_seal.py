@@ -20,7 +20,7 @@ from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 from crypto.threshold.keys import RingKeys
 from tests.support.epochs import Epoch
 
-ORDER, COMPARISON = TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison
+ORDER, COMPARISON = TEST_INSECURE_SMALL.order_ring, TEST_INSECURE_SMALL.comparison_ring
 LEVELS = [(ring, k + 1) for ring in (ORDER, COMPARISON) for k in range(len(ring.data_primes))]
 IGNORED_BY_SEAL = (54, 55, 96, 143, 144)
 BODY = 97  # bytes of a ciphertext before its words
@@ -174,7 +174,7 @@ def test_a_level_that_does_not_exist(level: int) -> None:
 
 
 def test_size_three_is_refused(small: Epoch, evaluator_of: EvaluatorOf) -> None:
-    evaluator = evaluator_of(small.material.order)
+    evaluator = evaluator_of(small.material.order_keys)
     handle = evaluator.load(_ciphertext(ORDER, 4))
     with pytest.raises(MalformedCiphertext, match="body length"):
         evaluator.store(evaluator.multiply_only(handle, handle))
@@ -240,14 +240,14 @@ def _refuses_keys(keys: RingKeys, relinearisation: bytes, galois: bytes) -> None
 
 
 def test_good_keys_load(small: Epoch) -> None:
-    for keys in (small.material.order, small.material.comparison):
+    for keys in (small.material.order_keys, small.material.comparison_keys):
         assert keys.evaluation_keys().elements == keys.elements
 
 
 @settings(max_examples=30)
 @given(st.data())
 def test_truncated_and_extended_keys(small: Epoch, data: st.DataObject) -> None:
-    keys = small.material.order
+    keys = small.material.order_keys
     relinearisation, galois = keys.relinearisation, keys.galois
     size = data.draw(st.integers(0, len(relinearisation) - 1))
     more = data.draw(st.binary(min_size=1, max_size=40))
@@ -269,7 +269,7 @@ def _relinearisation_body(keys: RingKeys) -> bytes:
 @settings(max_examples=150)
 @given(st.integers(0, 8 * 300 - 1))
 def test_flipped_bits_of_key_headers_never_escape(small: Epoch, bit: int) -> None:
-    keys = small.material.order
+    keys = small.material.order_keys
     body = bytearray(_relinearisation_body(keys))
     body[bit // 8] ^= 1 << bit % 8
     try:
@@ -284,7 +284,7 @@ def test_flipped_bits_of_key_headers_never_escape(small: Epoch, bit: int) -> Non
 @settings(max_examples=60)
 @given(st.data())
 def test_flipped_bits_of_compressed_keys_never_escape(small: Epoch, data: st.DataObject) -> None:
-    keys = small.material.order
+    keys = small.material.order_keys
     packed = bytearray(keys.relinearisation)
     bit = data.draw(st.integers(0, 8 * len(packed) - 1) | st.integers(0, 8 * 80))
     packed[bit // 8] ^= 1 << bit % 8
@@ -296,7 +296,7 @@ def test_flipped_bits_of_compressed_keys_never_escape(small: Epoch, data: st.Dat
 
 @pytest.mark.parametrize("count", [0, 2, 1 << 16, 1 << 31, 1 << 40, 1 << 61, (1 << 64) - 1])
 def test_counts_of_keys_that_are_not_there(small: Epoch, count: int) -> None:
-    keys = small.material.order
+    keys = small.material.order_keys
     body = _relinearisation_body(keys)
     for offset in (32, 40):
         changed = body[:offset] + struct.pack("<Q", count) + body[offset + 8 :]
@@ -304,7 +304,7 @@ def test_counts_of_keys_that_are_not_there(small: Epoch, count: int) -> None:
 
 
 def test_empty_swapped_and_foreign_keys_are_refused(small: Epoch) -> None:
-    keys, other = small.material.order, small.material.comparison
+    keys, other = small.material.order_keys, small.material.comparison_keys
     empty = _object(_relinearisation_body(keys)[:32] + bytes(8))
     _refuses_keys(keys, empty, keys.galois)
     _refuses_keys(keys, keys.relinearisation, empty)
@@ -315,7 +315,7 @@ def test_empty_swapped_and_foreign_keys_are_refused(small: Epoch) -> None:
 
 
 def test_more_and_fewer_galois_keys_than_named_are_refused(small: Epoch) -> None:
-    keys = small.material.order
+    keys = small.material.order_keys
     ring = keys.public.ring
     fewer, more = keys.elements[:-1], (*keys.elements, 5)
     assert 5 not in keys.elements
@@ -327,7 +327,7 @@ def test_more_and_fewer_galois_keys_than_named_are_refused(small: Epoch) -> None
 def test_evaluation_is_deterministic_and_leaves_its_arguments(
     small: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
-    evaluator = evaluator_of(small.material.order)
+    evaluator = evaluator_of(small.material.order_keys)
     fresh = _ciphertext(ORDER, 4)
     handle = evaluator.load(fresh)
     runs = []
@@ -344,7 +344,7 @@ def test_evaluation_is_deterministic_and_leaves_its_arguments(
 def test_products_are_relinearised_from_their_words_as_seal_does_it(
     small: Epoch, evaluator_of: EvaluatorOf, level: int
 ) -> None:
-    evaluator = evaluator_of(small.material.order)
+    evaluator = evaluator_of(small.material.order_keys)
     a, b = (evaluator.load(_ciphertext(ORDER, level, seed)) for seed in (1, 2))
     words = evaluator.product_words(evaluator.multiply_only(a, b))
     assert words.shape == (3, level, ORDER.degree)
@@ -356,11 +356,11 @@ def test_products_are_relinearised_from_their_words_as_seal_does_it(
 def test_sums_of_product_words_are_words_of_the_sum(
     small: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
-    evaluator, oracle = evaluator_of(small.material.order), small.oracle(ORDER)
+    evaluator, oracle = evaluator_of(small.material.order_keys), small.oracle(ORDER)
     t, draw = ORDER.plain_modulus, np.random.default_rng(4)
     values = draw.integers(0, t, (4, ORDER.degree))
     a, b, c, d = (
-        evaluator.load(encrypt_slots(small.material.order.public, v, bytes([k]) * 32))
+        evaluator.load(encrypt_slots(small.material.order_keys.public, v, bytes([k]) * 32))
         for k, v in enumerate(values)
     )
     first, second = (evaluator.product_words(evaluator.multiply_only(*p)) for p in ((a, b), (c, d)))
@@ -405,7 +405,7 @@ def test_insecure_rings_do_not_load_whatever_their_name(monkeypatch: pytest.Monk
     for ring in (ORDER, COMPARISON, replace(ORDER, name="standard-128/order")):
         with pytest.raises(InsecureParameters):
             SealRing(ring)
-    assert SealRing(STANDARD.order).parms_id(4)
+    assert SealRing(STANDARD.order_ring).parms_id(4)
 
 
 def test_seal_itself_refuses_a_small_ring_that_says_it_is_secure() -> None:
@@ -414,7 +414,7 @@ def test_seal_itself_refuses_a_small_ring_that_says_it_is_secure() -> None:
 
 
 def test_standard_rings_pass_seals_128_bit_table() -> None:
-    for ring in (STANDARD.order, STANDARD.comparison):
+    for ring in (STANDARD.order_ring, STANDARD.comparison_ring):
         bits = sum(prime.bit_length() for prime in ring.key_primes)
         assert bits <= sealapi.CoeffModulus.MaxBitCount(ring.degree, sealapi.SEC_LEVEL_TYPE.TC128)
         assert SealRing(ring).context.parameters_set()

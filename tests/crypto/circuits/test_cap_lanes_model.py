@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from crypto.ring.params import STANDARD
 from tests.support.shape_model import BUY, SELL, Columns, Flags, ShapeModel
 
-T = STANDARD.order.plain_modulus
+T = STANDARD.order_ring.plain_modulus
 STEP = 1 << 24
 CAP_MAX_THAT_FITS = T // 2 - STEP
 

@@ -38,7 +38,7 @@ from tests.support.epochs import Epoch
 
 Lanes = npt.NDArray[np.int64]
 EvaluatorOf = Callable[[RingKeys], Evaluator]
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 T = RING.plain_modulus
 MOST = size_max(RING)
 STEP = 1 << 24
@@ -229,7 +229,7 @@ Ready = Callable[[LaneShape], tuple[DrawnMask, Lanes]]
 
 @pytest.fixture(scope="session")
 def comparator(small: Epoch, evaluator_of: EvaluatorOf) -> Comparator:
-    return Comparator(evaluator_of(small.material.comparison))
+    return Comparator(evaluator_of(small.material.comparison_keys))
 
 
 def sign_values(shape: LaneShape, seed: int) -> Lanes:
@@ -340,7 +340,7 @@ def test_three_keypers_compare_too(small_three: Epoch, evaluator_of: EvaluatorOf
     mask, r = next(masks_without_excess(small_three, evaluator_of, shape))
     x, within = sizes_within_caps(shape, 4)
     bounded = all_lanes(x, bounded=True)
-    comparator = Comparator(evaluator_of(small_three.material.comparison))
+    comparator = Comparator(evaluator_of(small_three.material.comparison_keys))
     bits = comparator.compare(mask, (x + r) % T, bounded)
     found = shape.from_first_block(small_three.oracle(comparator.ring).slots(bits))
     require_bits(found, x, r, bounded, within)
@@ -349,9 +349,9 @@ def test_three_keypers_compare_too(small_three: Epoch, evaluator_of: EvaluatorOf
 def test_the_production_rings_compare_exactly_and_with_room_for_flooding(
     standard: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
-    shape = LaneShape(STANDARD, STANDARD.comparison.degree >> 3)
+    shape = LaneShape(STANDARD, STANDARD.comparison_ring.degree >> 3)
     mask, r = next(masks_without_excess(standard, evaluator_of, shape))
-    comparator = Comparator(evaluator_of(standard.material.comparison))
+    comparator = Comparator(evaluator_of(standard.material.comparison_keys))
     oracle = standard.oracle(comparator.ring)
     signs, (wide, within) = sign_values(shape, 5), sizes_within_caps(shape, 6)
     mixed = np.tile(np.arange(shape.width) % 2 == 1, 2)
@@ -370,8 +370,8 @@ def test_the_crossing_bit_is_whether_the_last_bid_reaches_the_first_ask(
     small: Epoch, evaluator_of: EvaluatorOf, exponent: int, seed: int, late: bool
 ) -> None:
     """Several books side by side; each has dead columns of 0 before its window."""
-    ring, draw = TEST_INSECURE_SMALL.comparison, np.random.default_rng(seed)
-    evaluator, window = evaluator_of(small.material.comparison), 1 << exponent
+    ring, draw = TEST_INSECURE_SMALL.comparison_ring, np.random.default_rng(seed)
+    evaluator, window = evaluator_of(small.material.comparison_keys), 1 << exponent
     slots = np.zeros((2, ring.row), dtype=np.int64)
     starts = np.arange(window, ring.row - window + 1, 2 * window)
     expected = []
@@ -381,7 +381,7 @@ def test_the_crossing_bit_is_whether_the_last_bid_reaches_the_first_ask(
         slots[0, start : start + bids] = 1
         slots[1, start + asks : start + window] = 1
         expected.append(int(asks < min(bids, window)))
-    sealed = encrypt_slots(small.material.comparison.public, slots.reshape(-1), bytes(32))
+    sealed = encrypt_slots(small.material.comparison_keys.public, slots.reshape(-1), bytes(32))
     found = small.oracle(ring).slots(crossing_bits(evaluator, sealed, window)).reshape(2, -1)
     assert found[0, starts].tolist() == expected
 
@@ -389,9 +389,9 @@ def test_the_crossing_bit_is_whether_the_last_bid_reaches_the_first_ask(
 def test_the_reference_bit_is_the_product_of_the_two_rows(
     small: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
-    ring = TEST_INSECURE_SMALL.comparison
+    ring = TEST_INSECURE_SMALL.comparison_ring
     slots = np.random.default_rng(9).integers(0, 2, (2, ring.row))
-    sealed = encrypt_slots(small.material.comparison.public, slots.reshape(-1), bytes(32))
-    evaluator = evaluator_of(small.material.comparison)
+    sealed = encrypt_slots(small.material.comparison_keys.public, slots.reshape(-1), bytes(32))
+    evaluator = evaluator_of(small.material.comparison_keys)
     found = small.oracle(ring).slots(reference_bits(evaluator, sealed)).reshape(2, -1)
     assert np.array_equal(found[0], slots[0] * slots[1])

@@ -8,12 +8,12 @@ from crypto.circuits.curves import BUY, SELL, CurveLayout, intent_vector, size_m
 from crypto.errors import OutOfRange
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 
-SMALL = TEST_INSECURE_SMALL.order
+SMALL = TEST_INSECURE_SMALL.order_ring
 T_PLAIN = SMALL.plain_modulus
 
 
 def test_a_buy_in_the_standard_ring_is_the_documented_table() -> None:
-    vector = intent_vector(STANDARD.order, 1024, BUY, 7, 500)
+    vector = intent_vector(STANDARD.order_ring, 1024, BUY, 7, 500)
     demand, unsupplied = vector.reshape(2, 4096)
     assert (demand[:501] == 7).all()
     assert not demand[501:2048].any()
@@ -24,7 +24,7 @@ def test_a_buy_in_the_standard_ring_is_the_documented_table() -> None:
 
 
 def test_a_sell_in_the_standard_ring_is_the_documented_table() -> None:
-    vector = intent_vector(STANDARD.order, 2047, SELL, 7, 500)
+    vector = intent_vector(STANDARD.order_ring, 2047, SELL, 7, 500)
     demand, unsupplied = vector.reshape(2, 4096)
     assert not demand[:2048].any()
     assert (demand[2048:] == 7).all()
@@ -43,7 +43,7 @@ def test_the_regions_cover_every_slot_once(ticks: int) -> None:
     assert (np.diff(layout.empty) > 0).all()
 
 
-@pytest.mark.parametrize("ring", [SMALL, STANDARD.order], ids=lambda ring: str(ring.name))
+@pytest.mark.parametrize("ring", [SMALL, STANDARD.order_ring], ids=lambda ring: str(ring.name))
 def test_the_largest_size_leaves_a_window_of_constants_below_half_the_modulus(
     ring: RingParameters,
 ) -> None:

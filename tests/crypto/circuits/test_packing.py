@@ -17,7 +17,7 @@ from tests.support.epochs import Epoch, SealOracle
 from tests.support.lane_books import Lanes, Order, book_of, packed_values, packer_of, sealed
 
 PARAMETERS = TEST_INSECURE_SMALL
-RING = PARAMETERS.order
+RING = PARAMETERS.order_ring
 ROW, HALF = RING.row, RING.row // 2
 MOST = size_max(RING)
 COUNTS = [1, 2, GROUP - 1, GROUP, GROUP + 1, PARAMETERS.intents_max]
@@ -27,7 +27,7 @@ COUNTS = [1, 2, GROUP - 1, GROUP, GROUP + 1, PARAMETERS.intents_max]
 @settings(max_examples=25)
 def test_rotations_go_by_any_number_of_steps(small: Epoch, order: Evaluator, steps: int) -> None:
     values = np.arange(RING.degree)
-    ciphertext = encrypt_slots(small.material.order.public, values, bytes(32))
+    ciphertext = encrypt_slots(small.material.order_keys.public, values, bytes(32))
     found = small.oracle(RING).slots(order.store(rotate(order, order.load(ciphertext), steps)))
     assert np.array_equal(found.reshape(2, -1), np.roll(values.reshape(2, -1), -steps, axis=1))
 
@@ -45,7 +45,7 @@ def test_an_arranged_intent_is_moved_to_its_place_in_its_group(
     small: Epoch, order: Evaluator, index: int
 ) -> None:
     values = np.arange(RING.degree)
-    ciphertext = encrypt_slots(small.material.order.public, values, bytes(32))
+    ciphertext = encrypt_slots(small.material.order_keys.public, values, bytes(32))
     words = arranged(order, ciphertext, index)
     assert words.shape == (2, len(RING.data_primes), RING.degree)
     found = small.oracle(RING).slots(coefficient_form(RING, words.copy())).reshape(2, -1)
@@ -86,7 +86,7 @@ def test_sizes_modulo_t_are_packed_as_they_are(small: Epoch, order: Evaluator, s
     """What the cap check looks at is what the sender put there, also if it is no order's."""
     t = RING.plain_modulus
     vectors = [intent_vector(RING, 4, BUY, 1, 2) * size % t, intent_vector(RING, 4, BUY, 7, 1)]
-    key = small.material.order.public
+    key = small.material.order_keys.public
     packer = packer_of(order, [encrypt_slots(key, vector, bytes(32)) for vector in vectors])
     sizes, orders = packer.sizes(), [(BUY, size % t, 2), (BUY, 7, 1)]
     require_sizes(small.oracle(RING), sizes, orders)
@@ -101,7 +101,7 @@ def test_minimums_are_packed_apart_from_sizes(small: Epoch, order: Evaluator, co
         (side, size + 1, limit) for side, size, limit in book_of(draw, 3, count, MOST // count - 1)
     ]
     minimums = [1 + int(draw.integers(0, size)) for _, size, _ in orders]
-    key = small.material.order.public
+    key = small.material.order_keys.public
     packer = packer_of(
         order,
         [

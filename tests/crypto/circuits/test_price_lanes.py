@@ -26,8 +26,8 @@ from tests.support.lane_books import (
 )
 
 PARAMETERS = TEST_INSECURE_SMALL
-RING = PARAMETERS.order
-ROW, COLUMNS = RING.row, PARAMETERS.comparison.row
+RING = PARAMETERS.order_ring
+ROW, COLUMNS = RING.row, PARAMETERS.comparison_ring.row
 MOST = size_max(RING)
 TICKS = [1, 2, 3, 16, 17, PARAMETERS.ticks_max]
 
@@ -123,14 +123,14 @@ def test_cap_lanes_move_on_rather_than_straddle_two_ciphertexts(
     draw = np.random.default_rng(1)
     books = [book_of(draw, 32, count) for count in (50, 30, 40)]
     layout = require_books(small, order, 32, books, 1)
-    assert [layout.cap_offset(k) for k in range(4)] == [192, ROW, ROW + 30, ROW + 70]
+    assert [layout.cap_start(k) for k in range(4)] == [192, ROW, ROW + 30, ROW + 70]
     layout = require_books(small, order, 32, [books[0], books[1][:14], books[2]], 1)
-    assert [layout.cap_offset(k) for k in range(4)] == [192, 242, ROW, ROW + 40]
+    assert [layout.cap_start(k) for k in range(4)] == [192, 242, ROW, ROW + 40]
 
 
 def test_cap_lanes_may_have_a_ciphertext_to_themselves(small: Epoch, order: Evaluator) -> None:
     layout = require_books(small, order, 127, [book_of(np.random.default_rng(1), 127, 5)], 1)
-    assert layout.cap_offset(0) == ROW
+    assert layout.cap_start(0) == ROW
     assert layout.shape.order_ciphertexts == 2
 
 
@@ -150,7 +150,7 @@ def test_price_lanes_of_any_book(
 def test_cap_lanes_of_any_size_are_what_the_sender_put_there(
     small: Epoch, order: Evaluator, size: int
 ) -> None:
-    key, t = small.material.order.public, RING.plain_modulus
+    key, t = small.material.order_keys.public, RING.plain_modulus
     vectors = [intent_vector(RING, 4, SELL, 1, 2) * size % t, intent_vector(RING, 4, BUY, 7, 1)]
     ciphertexts = [encrypt_slots(key, vector, bytes([k]) * 32) for k, vector in enumerate(vectors)]
     layout, orders = PriceLayout(PARAMETERS, 4, (2,)), [(SELL, size, 2), (BUY, 7, 1)]
@@ -189,9 +189,9 @@ def test_groups_fit_and_take_as_many_instruments_as_fit(ticks: int, counts: list
 
     for group in groups:
         fits = layout(group.start, group.stop)
-        assert fits.shape.lanes <= PARAMETERS.comparison.degree
+        assert fits.shape.lanes <= PARAMETERS.comparison_ring.degree
         assert fits.columns <= fits.shape.width
-        assert cap_columns(fits) == [fits.cap_offset(k) for k in range(fits.instruments)]
+        assert cap_columns(fits) == [fits.cap_start(k) for k in range(fits.instruments)]
     for group, after in pairwise(groups):
         with pytest.raises(OutOfRange):
             _ = layout(group.start, after.start + 1).shape

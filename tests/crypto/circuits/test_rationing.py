@@ -31,7 +31,7 @@ from tests.support.lane_books import (
 
 EvaluatorOf = Callable[[RingKeys], Evaluator]
 PARAMETERS = TEST_INSECURE_SMALL
-RING = PARAMETERS.order
+RING = PARAMETERS.order_ring
 ROW = RING.row
 MOST = size_max(RING)
 
@@ -48,7 +48,7 @@ def test_prefix_sums_follow_any_priority(small: Epoch, order: Evaluator, count: 
     oracle, draw = small.oracle(RING), np.random.default_rng(count)
     values = np.zeros((2, ROW), dtype=np.int64)
     values[:, :count] = draw.integers(0, MOST // count + 1, (2, count))
-    packed = encrypt_slots(small.material.order.public, values.reshape(-1), bytes(32))
+    packed = encrypt_slots(small.material.order_keys.public, values.reshape(-1), bytes(32))
     for ranks in (np.arange(count), np.arange(count)[::-1].copy(), draw.permutation(count)):
         sums = prefix_sums(order, packed, priority_matrix(RING, ranks))
         found = oracle.slots(sums).reshape(2, -1)
@@ -61,7 +61,7 @@ def test_prefix_sums_of_every_small_order(small: Epoch, order: Evaluator, ranks:
     """Some of these orders have diagonals that are all zero."""
     values = np.zeros((2, ROW), dtype=np.int64)
     values[:, :5] = [[1, 2, 4, 8, 16], [1, 3, 9, 27, 81]]
-    packed = encrypt_slots(small.material.order.public, values.reshape(-1), bytes(32))
+    packed = encrypt_slots(small.material.order_keys.public, values.reshape(-1), bytes(32))
     sums = prefix_sums(order, packed, priority_matrix(RING, np.array(ranks)))
     found = small.oracle(RING).slots(sums).reshape(2, -1)
     assert np.array_equal(found, expected_prefixes(values, np.array(ranks)))
@@ -95,7 +95,7 @@ def test_ration_lanes_are_volume_less_one_less_prefix(
     for book, count in zip(values, counts, strict=True):
         book[:, :count] = draw.integers(0, MOST // 128, (2, count))
     prefixes = [
-        encrypt_slots(small.material.order.public, book.reshape(-1), bytes([k]) * 32)
+        encrypt_slots(small.material.order_keys.public, book.reshape(-1), bytes([k]) * 32)
         for k, book in enumerate(values)
     ]
     lanes = ration_lanes(order, layout, prefixes, volumes)
@@ -111,7 +111,7 @@ def test_ration_lanes_of_instruments_never_meet_or_straddle(
     try:
         shape = layout.shape
     except OutOfRange:
-        assert sum(map(power_of_two, counts)) > PARAMETERS.comparison.row // 2
+        assert sum(map(power_of_two, counts)) > PARAMETERS.comparison_ring.row // 2
         return
     columns: set[int] = set()
     for number, count in enumerate(counts):
@@ -126,12 +126,12 @@ def test_ration_lanes_of_instruments_never_meet_or_straddle(
 
 def production_book(count: int, ticks: int) -> list[Order]:
     draw = np.random.default_rng(count)
-    return book_of(draw, ticks, count, size_max(STANDARD.order) // count)
+    return book_of(draw, ticks, count, size_max(STANDARD.order_ring) // count)
 
 
 def require_production(epoch: Epoch, evaluator: Evaluator, ticks: int, orders: list[Order]) -> None:
     """Every slot at every step, and a budget that the flooding of each opening needs."""
-    ring, tick = STANDARD.order, ticks // 2
+    ring, tick = STANDARD.order_ring, ticks // 2
     oracle, need = epoch.oracle(ring), budget_bits_min(ring, LANES_LEVEL)
     ciphertexts, caps = sealed(epoch, ticks, orders), [size_max(ring)] * len(orders)
     packer = packer_of(evaluator, ciphertexts)
@@ -160,7 +160,7 @@ def require_production(epoch: Epoch, evaluator: Evaluator, ticks: int, orders: l
 def test_the_production_ring_packs_exactly_and_with_room_for_flooding(
     standard: Epoch, evaluator_of: EvaluatorOf, count: int, ticks: int
 ) -> None:
-    evaluator = evaluator_of(standard.material.order)
+    evaluator = evaluator_of(standard.material.order_keys)
     require_production(standard, evaluator, ticks, production_book(count, ticks))
 
 
@@ -168,5 +168,5 @@ def test_the_production_ring_packs_exactly_and_with_room_for_flooding(
 def test_the_production_ring_packs_as_many_intents_as_an_auction_takes(
     standard: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
-    evaluator, most = evaluator_of(standard.material.order), STANDARD.intents_max
+    evaluator, most = evaluator_of(standard.material.order_keys), STANDARD.intents_max
     require_production(standard, evaluator, STANDARD.ticks_max, production_book(most, 2047))

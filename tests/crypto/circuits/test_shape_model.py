@@ -75,8 +75,8 @@ def test_of_all_vectors_exactly_the_orders_are_accepted(model: ShapeModel) -> No
 
 
 @pytest.mark.parametrize("model", COMPLETE, ids=str)
-def test_an_offset_order_is_an_order_with_anything_at_one_slot(model: ShapeModel) -> None:
-    model = replace(model, offset=True)
+def test_an_minimum_fill_order_is_an_order_with_anything_at_one_slot(model: ShapeModel) -> None:
+    model = replace(model, minimum_fill=True)
     vectors = all_columns(model.t, 2 * model.row)
     accepted = as_set(vectors[:, model.accepted(vectors)])
     assert accepted == as_set(model.orders())
@@ -85,10 +85,10 @@ def test_an_offset_order_is_an_order_with_anything_at_one_slot(model: ShapeModel
 
 @pytest.mark.parametrize("model", SMALL_T, ids=str)
 @pytest.mark.parametrize("identity", IDENTITIES)
-def test_without_an_identity_something_else_is_an_offset_order(
+def test_without_an_identity_something_else_is_an_minimum_fill_order(
     model: ShapeModel, identity: str
 ) -> None:
-    model = replace(model, offset=True)
+    model = replace(model, minimum_fill=True)
     terms = frozenset(term for term in model.names() if term.identity == identity)
     if not terms or (identity == LEVEL and model.half == 2):
         assert identity == LEVEL

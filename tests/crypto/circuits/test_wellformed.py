@@ -20,7 +20,7 @@ from tests.support.epochs import Epoch
 
 Slots = npt.NDArray[np.int64]
 EvaluatorOf = Callable[[RingKeys], Evaluator]
-RING = TEST_INSECURE_SMALL.order
+RING = TEST_INSECURE_SMALL.order_ring
 T, ROW, HALF = RING.plain_modulus, RING.row, RING.row // 2
 TICKS = [1, 2, 3, 16, TEST_INSECURE_SMALL.ticks_max]
 
@@ -30,23 +30,23 @@ class Checker:
 
     def __init__(self, epoch: Epoch, evaluator: Evaluator, ticks: int) -> None:
         self._epoch, self._evaluator, self._ticks = epoch, evaluator, ticks
-        self._oracle = epoch.oracle(epoch.parameters.order)
+        self._oracle = epoch.oracle(epoch.parameters.order_ring)
         self._seed = 0
 
     def encrypted(self, vector: Slots) -> Ciphertext:
         self._seed += 1
         seed = self._seed.to_bytes(32, "big")
-        return encrypt_slots(self._epoch.material.order.public, vector, seed)
+        return encrypt_slots(self._epoch.material.order_keys.public, vector, seed)
 
     def opened(
         self,
         vectors: Sequence[Slots],
         weights: Sequence[int],
-        offset: Sequence[bool] | None = None,
+        minimum_fill: Sequence[bool] | None = None,
     ) -> Slots:
-        total = ShapeSum(self._epoch.parameters.order)
+        total = ShapeSum(self._epoch.parameters.order_ring)
         words = [shape_words(self._evaluator, self.encrypted(vector)) for vector in vectors]
-        total.add(np.stack(words), range(len(words)), weights, offset)
+        total.add(np.stack(words), range(len(words)), weights, minimum_fill)
         covered = total.covered(self._evaluator, self._ticks)
         values = self._oracle.slots(covered.ciphertext)
         assert covered.support.all()
@@ -55,18 +55,18 @@ class Checker:
 
 @pytest.fixture
 def checker_of(small: Epoch, evaluator_of: EvaluatorOf) -> Callable[[int], Checker]:
-    return lambda ticks: Checker(small, evaluator_of(small.material.order), ticks)
+    return lambda ticks: Checker(small, evaluator_of(small.material.order_keys), ticks)
 
 
 def expected(
     vectors: Sequence[Slots],
     weights: Sequence[int],
     ticks: int,
-    offset: Sequence[bool] | None = None,
+    minimum_fill: Sequence[bool] | None = None,
 ) -> Slots:
     """The weighted terms at their slots, from the definition in the module's text."""
     total = np.zeros((2, ROW), dtype=object)
-    frees = [False] * len(vectors) if offset is None else offset
+    frees = [False] * len(vectors) if minimum_fill is None else minimum_fill
     for vector, weight, free in zip(vectors, weights, frees, strict=True):
         rows = vector.reshape(2, ROW).astype(object)
         after = np.roll(rows, -1, axis=1)
@@ -84,20 +84,20 @@ def expected(
 
 
 @pytest.mark.parametrize("ticks", TICKS)
-@pytest.mark.parametrize("offset", [(False,) * 3, (True, False, False), (True,) * 3], ids=str)
+@pytest.mark.parametrize("minimum_fill", [(False,) * 3, (True, False, False), (True,) * 3], ids=str)
 def test_the_opened_sum_is_that_of_the_weighted_terms(
-    checker_of: Callable[[int], Checker], ticks: int, offset: tuple[bool, ...]
+    checker_of: Callable[[int], Checker], ticks: int, minimum_fill: tuple[bool, ...]
 ) -> None:
     random = np.random.default_rng(ticks)
     vectors = [random.integers(0, T, 2 * ROW) for _ in range(3)]
     weights = [1, T - 1, 12_345_678]
-    opened = checker_of(ticks).opened(vectors, weights, offset)
-    assert np.array_equal(opened, expected(vectors, weights, ticks, offset))
+    opened = checker_of(ticks).opened(vectors, weights, minimum_fill)
+    assert np.array_equal(opened, expected(vectors, weights, ticks, minimum_fill))
     assert opened.any()
 
 
 @pytest.mark.parametrize("ticks", TICKS)
-def test_offset_orders_pass_beside_plain_ones_and_plain_ones_with_a_minimum_do_not(
+def test_minimum_fill_orders_pass_beside_plain_ones_and_plain_ones_with_a_minimum_do_not(
     checker_of: Callable[[int], Checker], ticks: int
 ) -> None:
     cases = [(0, 1), (1, 1), (9, 0), (9, 1), (9, 9), (size_max(RING), size_max(RING)), (5, 0)]
@@ -105,11 +105,11 @@ def test_offset_orders_pass_beside_plain_ones_and_plain_ones_with_a_minimum_do_n
         intent_vector(RING, ticks, k % 2, size, k % ticks, minimum)
         for k, (size, minimum) in enumerate(cases)
     ]
-    offset = [minimum > 0 for _, minimum in cases]
+    minimum_fill = [minimum > 0 for _, minimum in cases]
     weights = shape_weights(RING, b"beacon", len(vectors))[0].tolist()
-    assert not checker_of(ticks).opened(vectors, weights, offset).any()
+    assert not checker_of(ticks).opened(vectors, weights, minimum_fill).any()
     for k in (1, 4):
-        lying = [free and number != k for number, free in enumerate(offset)]
+        lying = [free and number != k for number, free in enumerate(minimum_fill)]
         seen = np.flatnonzero(checker_of(ticks).opened(vectors, weights, lying))
         assert seen.tolist() == [CurveLayout(RING, ticks).minimum]
 
@@ -137,7 +137,7 @@ def test_every_order_passes(checker_of: Callable[[int], Checker], ticks: int) ->
 @given(st.data())
 def test_an_order_with_one_slot_changed_is_seen(small: Epoch, data: st.DataObject) -> None:
     ticks = data.draw(st.sampled_from(TICKS))
-    checker = Checker(small, Evaluator(small.material.order.evaluation_keys()), ticks)
+    checker = Checker(small, Evaluator(small.material.order_keys.evaluation_keys()), ticks)
     side = data.draw(st.sampled_from((BUY, SELL)))
     size = data.draw(st.integers(0, size_max(RING)))
     vector = intent_vector(RING, ticks, side, size, data.draw(st.integers(0, ticks - 1)))
@@ -178,7 +178,7 @@ def test_weights_are_uniform_from_one_and_differ_by_combination() -> None:
 
 
 def test_sums_are_reduced_in_time(small: Epoch, evaluator_of: EvaluatorOf) -> None:
-    evaluator = evaluator_of(small.material.order)
+    evaluator = evaluator_of(small.material.order_keys)
     checker = Checker(small, evaluator, 3)
     vector = np.arange(2 * ROW)
     words = shape_words(evaluator, checker.encrypted(vector))
@@ -190,7 +190,7 @@ def test_sums_are_reduced_in_time(small: Epoch, evaluator_of: EvaluatorOf) -> No
 
 
 def test_bad_weights_and_empty_sums_are_refused(small: Epoch, evaluator_of: EvaluatorOf) -> None:
-    evaluator = evaluator_of(small.material.order)
+    evaluator = evaluator_of(small.material.order_keys)
     total = ShapeSum(RING)
     with pytest.raises(OutOfRange, match="at least 1"):
         total.covered(evaluator, 3)
@@ -204,7 +204,7 @@ def test_bad_weights_and_empty_sums_are_refused(small: Epoch, evaluator_of: Eval
 def test_the_budget_of_a_full_batch_leaves_room_for_flooding(
     standard: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
-    evaluator, ring = evaluator_of(standard.material.order), standard.parameters.order
+    evaluator, ring = evaluator_of(standard.material.order_keys), standard.parameters.order_ring
     checker = Checker(standard, evaluator, 2047)
     random = np.random.default_rng(1)
     vectors = random.integers(0, ring.plain_modulus, (16, ring.degree))

@@ -12,7 +12,7 @@ PRIMES = sorted(
     {
         prime
         for parameters in (STANDARD, TEST_INSECURE_SMALL)
-        for ring in (parameters.order, parameters.comparison)
+        for ring in (parameters.order_ring, parameters.comparison_ring)
         for prime in (*ring.key_primes, ring.plain_modulus)
     }
 )

@@ -12,9 +12,9 @@ from crypto.ring.ring import Words, bit_reversal, rns_basis
 RINGS = [
     ring
     for parameters in (STANDARD, TEST_INSECURE_SMALL)
-    for ring in (parameters.order, parameters.comparison)
+    for ring in (parameters.order_ring, parameters.comparison_ring)
 ]
-MODULI = (*STANDARD.order.key_primes, *STANDARD.comparison.key_primes, 67043329, 65537)
+MODULI = (*STANDARD.order_ring.key_primes, *STANDARD.comparison_ring.key_primes, 67043329, 65537)
 SMALL_DEGREE = 16
 seeds = st.integers(0, 2**32 - 1)
 

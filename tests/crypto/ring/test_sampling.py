@@ -96,7 +96,7 @@ def test_binomial_has_the_exact_distribution_of_21_coin_pairs() -> None:
     assert np.abs(draws).max() <= 21
 
 
-@pytest.mark.parametrize("modulus", [STANDARD.order.plain_modulus, 65537, 3])
+@pytest.mark.parametrize("modulus", [STANDARD.order_ring.plain_modulus, 65537, 3])
 def test_uniform_reaches_everything_equally(modulus: int) -> None:
     draws = uniform(SEED, b"u", modulus, SIZE)
     assert draws.min() >= 0

@@ -15,8 +15,8 @@ from crypto.ring.slots import column_element, decode, encode, lift, rotation_ele
 from crypto.threshold.keys import RingKeys
 from tests.support.epochs import Epoch
 
-SMALL_RINGS = [TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison]
-ALL_RINGS = [*SMALL_RINGS, STANDARD.order, STANDARD.comparison]
+SMALL_RINGS = [TEST_INSECURE_SMALL.order_ring, TEST_INSECURE_SMALL.comparison_ring]
+ALL_RINGS = [*SMALL_RINGS, STANDARD.order_ring, STANDARD.comparison_ring]
 EvaluatorOf = Callable[[RingKeys], Evaluator]
 
 
@@ -34,7 +34,7 @@ def test_decode_undoes_encode(ring: RingParameters) -> None:
 
 @given(st.integers(-(2**62), 2**62))
 def test_values_are_taken_modulo_t(value: int) -> None:
-    ring = TEST_INSECURE_SMALL.order
+    ring = TEST_INSECURE_SMALL.order_ring
     values = np.full(ring.degree, value, dtype=np.int64)
     assert (decode(ring, encode(ring, values)) == value % ring.plain_modulus).all()
 
@@ -42,7 +42,7 @@ def test_values_are_taken_modulo_t(value: int) -> None:
 @pytest.mark.parametrize("shape", [(0,), (511,), (513,), (2, 256)])
 def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(OutOfRange) as caught:
-        encode(TEST_INSECURE_SMALL.order, np.zeros(shape, dtype=np.int64))
+        encode(TEST_INSECURE_SMALL.order_ring, np.zeros(shape, dtype=np.int64))
     assert (caught.value.expected, caught.value.got) == ((512,), shape)
 
 
@@ -83,13 +83,13 @@ def test_rotation_elements_compose(ring: RingParameters) -> None:
 def test_lifted_plaintexts_multiply_slot_by_slot(
     small: Epoch, evaluator_of: EvaluatorOf, level: int
 ) -> None:
-    ring = small.parameters.order
-    evaluator = evaluator_of(small.material.order)
+    ring = small.parameters.order_ring
+    evaluator = evaluator_of(small.material.order_keys)
     values = _vector(ring, level)
     weights = np.stack([_vector(ring, level + k) for k in (10, 20, 30)])
     weights[1] -= ring.plain_modulus  # negative representatives
     weights[2] = 3 * ring.plain_modulus + weights[2]
-    fresh = encrypt_slots(small.material.order.public, values, bytes(32))
+    fresh = encrypt_slots(small.material.order_keys.public, values, bytes(32))
     lower = evaluator.store(evaluator.switch_to(evaluator.load(fresh), level))
     basis = level_basis(ring, level)
     spectrum = basis.forward(lower.words.copy())

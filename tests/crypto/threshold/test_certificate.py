@@ -19,7 +19,7 @@ from crypto.threshold.certificate import (
     SignedAnnouncement,
     verify_quorum,
 )
-from crypto.threshold.opening import OpeningAnnouncement
+from crypto.threshold.knowledge import ProofAnnouncement
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
 KEYS = [bytes([i]) * 32 for i in range(1, 5)]
@@ -141,7 +141,7 @@ def test_a_quorum_of_none_is_still_checked() -> None:
         verify_quorum(bytes(32), {0: bytes(65)}, ADDRESSES, 0)
 
 
-ANNOUNCED = OpeningAnnouncement(1, {0: b"\5" * 32, 2: b"\6" * 32, 3: b"\7" * 32})
+ANNOUNCED = ProofAnnouncement(1, {0: b"\5" * 32, 2: b"\6" * 32, 3: b"\7" * 32})
 
 
 def test_an_announcement_is_its_keypers_own() -> None:

@@ -32,7 +32,7 @@ from tests.support.epochs import EPOCH, Epoch, SealOracle, chi_square_excess
 RINGS = [
     ring
     for parameters in (STANDARD, TEST_INSECURE_SMALL)
-    for ring in (parameters.order, parameters.comparison)
+    for ring in (parameters.order_ring, parameters.comparison_ring)
 ]
 DIGITS = {"order": {2: 6, 3: 12, 4: 17}, "comparison": {2: 10, 3: 17, 4: 23, 5: 30, 6: 37, 7: 44}}
 
@@ -42,8 +42,8 @@ def _digits(ring: RingParameters) -> dict[int, int]:
 
 
 LEVELS = [(ring, level) for ring in RINGS for level in _digits(ring)]
-ORDER = TEST_INSECURE_SMALL.order
-COMPARISON = TEST_INSECURE_SMALL.comparison
+ORDER = TEST_INSECURE_SMALL.order_ring
+COMPARISON = TEST_INSECURE_SMALL.comparison_ring
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def epochs(small: Epoch, standard: Epoch) -> dict[RingParameters, Epoch]:
     return {
         ring: epoch
         for epoch in (small, standard)
-        for ring in (epoch.parameters.order, epoch.parameters.comparison)
+        for ring in (epoch.parameters.order_ring, epoch.parameters.comparison_ring)
     }
 
 
@@ -211,7 +211,7 @@ def test_a_share_minus_its_key_part_is_the_flooding_noise(small: Epoch) -> None:
 
 
 def test_shares_of_equal_plaintexts_look_unrelated_and_uniform(standard: Epoch) -> None:
-    ring = standard.parameters.comparison
+    ring = standard.parameters.comparison_ring
     values = _values(ring, 3)
     seed = standard.seeds[0]
     first, second = (

@@ -18,7 +18,7 @@ from crypto.threshold.keys import comparison_elements, deal, order_elements, sec
 from crypto.threshold.replicated import Committee
 from tests.support.epochs import EPOCH, Epoch, chi_square_excess
 
-RINGS = [TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison]
+RINGS = [TEST_INSECURE_SMALL.order_ring, TEST_INSECURE_SMALL.comparison_ring]
 
 
 @pytest.fixture(params=["small", "small_three"])
@@ -58,9 +58,9 @@ def test_no_keyper_holds_its_own_share_and_two_hold_all(epoch: Epoch) -> None:
 
 
 def test_all_shares_but_one_open_nothing(small: Epoch) -> None:
-    ring = small.parameters.order
+    ring = small.parameters.order_ring
     ciphertext = encrypt_slots(
-        small.material.order.public, np.zeros(ring.degree, np.int64), bytes(32)
+        small.material.order_keys.public, np.zeros(ring.degree, np.int64), bytes(32)
     )
     for secrets in small.secrets:
         phase = ciphertext.words[0]
@@ -74,9 +74,9 @@ def test_all_shares_but_one_open_nothing(small: Epoch) -> None:
 
 
 def test_two_keypers_together_open_everything(epoch: Epoch) -> None:
-    ring = epoch.parameters.comparison
+    ring = epoch.parameters.comparison_ring
     values = np.arange(ring.degree)
-    ciphertext = encrypt_slots(epoch.material.comparison.public, values, bytes(32))
+    ciphertext = encrypt_slots(epoch.material.comparison_keys.public, values, bytes(32))
     for a, b in combinations(epoch.secrets, 2):
         seeds = {**a.seeds, **b.seeds}
         shares = [decryption_share(ciphertext, EPOCH, seed) for seed in seeds.values()]
@@ -141,7 +141,7 @@ def test_nothing_secret_is_printed(epoch: Epoch) -> None:
 
 def test_nothing_secret_is_in_the_public_bytes(epoch: Epoch) -> None:
     hidden = [*epoch.seeds.values(), *(secrets.envelope_key for secrets in epoch.secrets)]
-    for keys in (epoch.material.order, epoch.material.comparison):
+    for keys in (epoch.material.order_keys, epoch.material.comparison_keys):
         data = keys.public.words.tobytes() + keys.relinearisation + keys.galois
         assert not any(secret in data for secret in hidden)
 
@@ -157,7 +157,7 @@ def test_another_epoch_is_refused(small: Epoch) -> None:
 
 def test_the_key_id_binds_every_part(small: Epoch) -> None:
     material = small.material
-    order = material.order
+    order = material.order_keys
     words = order.public.words.copy()
     words[1, 0, 0] ^= np.uint64(1)
     changed = [
@@ -167,12 +167,12 @@ def test_the_key_id_binds_every_part(small: Epoch) -> None:
         replace(order, elements=order.elements[:-1]),
         replace(order, relinearisation=order.galois, galois=order.relinearisation),
     ]
-    others = [replace(material, order=keys) for keys in changed]
+    others = [replace(material, order_keys=keys) for keys in changed]
     others += [
         replace(material, committee=Committee(3, EPOCH)),
         replace(material, committee=Committee(4, EPOCH + 1)),
         replace(material, parameters=replace(material.parameters, name="other")),
-        replace(material, order=material.comparison, comparison=order),
+        replace(material, order_keys=material.comparison_keys, comparison_keys=order),
         replace(material, envelope_keys=material.envelope_keys[::-1]),
         replace(material, envelope_keys=material.envelope_keys[1:]),
     ]
@@ -204,8 +204,8 @@ from crypto.bfv.seal import seal_ring
 for use in (
     TEST_INSECURE_SMALL.require_usable,
     lambda: deal(TEST_INSECURE_SMALL, Committee(4, 0)),
-    lambda: seal_ring(TEST_INSECURE_SMALL.order),
-    lambda: seal_ring(TEST_INSECURE_SMALL.comparison),
+    lambda: seal_ring(TEST_INSECURE_SMALL.order_ring),
+    lambda: seal_ring(TEST_INSECURE_SMALL.comparison_ring),
 ):
     try:
         use()

@@ -38,7 +38,7 @@ from tests.support.epochs import EPOCH, Epoch, SealOracle, chi_square_excess
 Lanes = npt.NDArray[np.int64]
 EvaluatorOf = Callable[[RingKeys], Evaluator]
 SHAPES = [LaneShape(TEST_INSECURE_SMALL, 1024 >> k) for k in range(4)]
-T = TEST_INSECURE_SMALL.order.plain_modulus
+T = TEST_INSECURE_SMALL.order_ring.plain_modulus
 
 
 def name(shape: LaneShape) -> str:
@@ -54,7 +54,7 @@ def draw_of(shape: LaneShape, number: int, active: Lanes | None = None) -> Draw:
 
 def true_mask(epoch: Epoch, draw: Draw) -> Lanes:
     """r of a draw from the seeds of all shares: bit k is the XOR of the parties' bits."""
-    bits = plain_modulus_bits(draw.shape.parameters.order)
+    bits = plain_modulus_bits(draw.shape.parameters.order_ring)
     total = np.zeros((bits, draw.shape.lanes), dtype=np.int64)
     for seed in epoch.seeds.values():
         own = signs(
@@ -68,7 +68,7 @@ def true_mask(epoch: Epoch, draw: Draw) -> Lanes:
 def combined(epoch: Epoch, evaluator_of: EvaluatorOf, draw: Draw) -> DrawnMask:
     material = epoch.material
     combiner = MaskCombiner(
-        material, evaluator_of(material.order), evaluator_of(material.comparison)
+        material, evaluator_of(material.order_keys), evaluator_of(material.comparison_keys)
     )
     parties = [contribute(material, draw, j, epoch.seeds[j]) for j in epoch.committee.members]
     return combiner.combine(draw, parties)
@@ -86,7 +86,7 @@ def masks_without_excess(
 
 
 def order_slots(oracle: SealOracle, mask: DrawnMask) -> Lanes:
-    return np.stack([oracle.slots(ciphertext) for ciphertext in mask.order])
+    return np.stack([oracle.slots(ciphertext) for ciphertext in mask.order_ciphertexts])
 
 
 def digits_in_tables(oracle: SealOracle, mask: DrawnMask) -> Lanes:
@@ -120,9 +120,9 @@ def test_a_mask_is_the_xor_of_the_parties_bits_in_both_rings(
     epoch = small if size == 4 else small_three
     draw = draw_of(shape, 11)
     mask, r = combined(epoch, evaluator_of, draw), true_mask(epoch, draw)
-    slots = order_slots(epoch.oracle(shape.parameters.order), mask)
+    slots = order_slots(epoch.oracle(shape.parameters.order_ring), mask)
     assert np.array_equal(slots, shape.to_order(r % T))
-    digits = digits_in_tables(epoch.oracle(shape.parameters.comparison), mask)
+    digits = digits_in_tables(epoch.oracle(shape.parameters.comparison_ring), mask)
     assert np.array_equal(digits, digits_of(r))
 
 
@@ -147,7 +147,7 @@ def replace_seeds(epoch: Epoch, seeds: dict[int, bytes]) -> Epoch:
 
 
 def fields_of(contribution: Contribution) -> list[Ciphertext]:
-    groups = (*contribution.order, *contribution.comparison)
+    groups = (*contribution.order_ciphertexts, *contribution.comparison_ciphertexts)
     return [ciphertext for group in groups for ciphertext in group]
 
 
@@ -212,9 +212,9 @@ def test_replaced_lanes_carry_the_second_draw_and_the_others_stay(
         combined(small, evaluator_of, first), known, combined(small, evaluator_of, second)
     )
     expected = np.where(gone == 1, new, old)
-    slots = order_slots(small.oracle(shape.parameters.order), mask)
+    slots = order_slots(small.oracle(shape.parameters.order_ring), mask)
     assert np.array_equal(slots, shape.to_order(expected % T))
-    digits = digits_in_tables(small.oracle(shape.parameters.comparison), mask)
+    digits = digits_in_tables(small.oracle(shape.parameters.comparison_ring), mask)
     assert np.array_equal(number_of(digits), expected)
 
 
@@ -226,9 +226,9 @@ def test_a_second_draw_is_zero_where_it_is_not_active(
     active[[0, 7, shape.lanes - 1]] = 1
     draw = draw_of(shape, 22, active)
     mask, r = combined(small, evaluator_of, draw), true_mask(small, draw)
-    slots = order_slots(small.oracle(shape.parameters.order), mask)
+    slots = order_slots(small.oracle(shape.parameters.order_ring), mask)
     assert np.array_equal(slots, shape.to_order(r % T))
-    digits = digits_in_tables(small.oracle(shape.parameters.comparison), mask)
+    digits = digits_in_tables(small.oracle(shape.parameters.comparison_ring), mask)
     assert (digits[:, active == 0] == -1).all()
     assert np.array_equal(digits[:, active == 1], digits_of(r[active == 1]))
 
@@ -239,7 +239,7 @@ def test_opened_digits_give_the_number_back(
 ) -> None:
     draw = draw_of(shape, 23)
     mask = combined(small, evaluator_of, draw)
-    oracle = small.oracle(shape.parameters.comparison)
+    oracle = small.oracle(shape.parameters.comparison_ring)
     opened = [digit_values(mask, position) for position in range(shape.positions)]
     assert {ciphertext.level for ciphertext in opened} == {TABLE_LEVEL}
     values = [oracle.slots(ciphertext) for ciphertext in opened]
@@ -256,7 +256,9 @@ def test_a_mask_digest_covers_number_lanes_and_every_word(
     changed = (
         mask,
         replace(mask, tables=tables),
-        replace(mask, order=(mask.order[0].add(mask.order[0]),)),
+        replace(
+            mask, order_ciphertexts=(mask.order_ciphertexts[0].add(mask.order_ciphertexts[0]),)
+        ),
         replace(mask, draw=replace(mask.draw, number=25)),
         replace(mask, draw=replace(mask.draw, attempt=1)),
         replace(mask, draw=replace(mask.draw, epoch=EPOCH + 1)),
@@ -268,7 +270,7 @@ def test_opened_lanes_are_uniform_whatever_they_cover(
     small: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
     """x + r over masks without excess: chi-square on 64 buckets, for a constant x at each end."""
-    shape, oracle = SHAPES[0], small.oracle(TEST_INSECURE_SMALL.order)
+    shape, oracle = SHAPES[0], small.oracle(TEST_INSECURE_SMALL.order_ring)
     numbers = (n for n in count(100) if true_mask(small, draw_of(shape, n)).max() < T)
     lanes = np.concatenate(
         [
@@ -298,14 +300,14 @@ def test_the_budget_of_a_mask_suffices_for_its_use(
     standard: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
     parameters: ParameterSet = standard.parameters
-    shape = LaneShape(parameters, parameters.comparison.degree >> 3)
+    shape = LaneShape(parameters, parameters.comparison_ring.degree >> 3)
     draw = draw_of(shape, 1)
     mask = combined(standard, evaluator_of, draw)
-    oracle = standard.oracle(parameters.order)
+    oracle = standard.oracle(parameters.order_ring)
     assert np.array_equal(order_slots(oracle, mask), shape.to_order(true_mask(standard, draw) % T))
-    assert min(oracle.budget(ciphertext) for ciphertext in mask.order) >= 55
-    tables = standard.oracle(parameters.comparison)
+    assert min(oracle.budget(ciphertext) for ciphertext in mask.order_ciphertexts) >= 55
+    tables = standard.oracle(parameters.comparison_ring)
     indicators = (
-        coefficient_form(parameters.comparison, words.copy()) for words in mask.tables[0][::5]
+        coefficient_form(parameters.comparison_ring, words.copy()) for words in mask.tables[0][::5]
     )
     assert min(map(tables.budget, indicators)) >= 225

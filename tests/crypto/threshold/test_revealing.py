@@ -39,7 +39,7 @@ from tests.support.epochs import EPOCH, Epoch
 
 Lanes = npt.NDArray[np.int64]
 EvaluatorOf = Callable[[RingKeys], Evaluator]
-ORDER, COMPARISON = TEST_INSECURE_SMALL.order, TEST_INSECURE_SMALL.comparison
+ORDER, COMPARISON = TEST_INSECURE_SMALL.order_ring, TEST_INSECURE_SMALL.comparison_ring
 T = ORDER.plain_modulus
 CONTEXT = b"\x07" * 32
 
@@ -138,7 +138,7 @@ def request_of(covered: CoveredCiphertext, **other: Any) -> OpeningRequest:
 @pytest.fixture
 def covered(small: Epoch, evaluator_of: EvaluatorOf) -> CoveredCiphertext:
     ciphertext = sealed(small, ORDER, values_of(ORDER))
-    return selected(evaluator_of(small.material.order), ciphertext, some(ORDER), LANES_LEVEL)
+    return selected(evaluator_of(small.material.order_keys), ciphertext, some(ORDER), LANES_LEVEL)
 
 
 def expected() -> Lanes:
@@ -168,7 +168,7 @@ def test_what_is_selected_does_not_change_with_the_callers_array(
     small: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
     keep = some(ORDER)
-    evaluator = evaluator_of(small.material.order)
+    evaluator = evaluator_of(small.material.order_keys)
     covered = selected(evaluator, sealed(small, ORDER, values_of(ORDER)), keep, LANES_LEVEL)
     keep[:] = True
     assert np.array_equal(covered.support, some(ORDER))
@@ -199,7 +199,7 @@ def test_a_selected_sum_of_one_term_is_that_term_selected(
     small: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
     evaluator, ciphertext = (
-        evaluator_of(small.material.order),
+        evaluator_of(small.material.order_keys),
         sealed(small, ORDER, values_of(ORDER)),
     )
     keep = some(ORDER)
@@ -217,12 +217,12 @@ def mask_of(epoch: Epoch, evaluator_of: EvaluatorOf, shape: LaneShape) -> tuple[
 def test_masked_lanes_open_to_value_plus_mask(
     small: Epoch, evaluator_of: EvaluatorOf, shape: LaneShape
 ) -> None:
-    evaluator = evaluator_of(small.material.order)
+    evaluator = evaluator_of(small.material.order_keys)
     mask, r = mask_of(small, evaluator_of, shape)
     x = np.random.default_rng(2).integers(0, T, shape.lanes)
     opened = []
     for part, slots in enumerate(shape.to_order(x)):
-        fresh = encrypt_low_noise(small.material.order.public, slots, bytes(32), LANES_LEVEL)
+        fresh = encrypt_low_noise(small.material.order_keys.public, slots, bytes(32), LANES_LEVEL)
         covered = masked(evaluator, LaneCiphertext(fresh, slots != 0), mask, part)
         assert (covered.mask_number, covered.mask_part) == (mask.draw.number, part)
         request = request_of(covered, sequence=part)
@@ -231,11 +231,11 @@ def test_masked_lanes_open_to_value_plus_mask(
 
 
 def test_a_lane_outside_the_mask_is_not_covered(small: Epoch, evaluator_of: EvaluatorOf) -> None:
-    evaluator, shape = evaluator_of(small.material.order), SHAPES[-1]
+    evaluator, shape = evaluator_of(small.material.order_keys), SHAPES[-1]
     mask, _ = mask_of(small, evaluator_of, shape)
     slots = np.zeros(ORDER.degree, dtype=np.int64)
     slots[shape.width] = 9
-    ciphertext = encrypt_low_noise(small.material.order.public, slots, bytes(32), LANES_LEVEL)
+    ciphertext = encrypt_low_noise(small.material.order_keys.public, slots, bytes(32), LANES_LEVEL)
     with pytest.raises(UncoveredSlot) as caught:
         masked(evaluator, LaneCiphertext(ciphertext, slots != 0), mask, 0)
     assert caught.value.slot == shape.width
@@ -246,7 +246,7 @@ def test_a_value_where_zero_was_claimed_is_refused(small: Epoch) -> None:
     slots = np.zeros(ORDER.degree, dtype=np.int64)
     slots[[3, 400]] = 5
     support = np.arange(ORDER.degree) == 3
-    low = encrypt_low_noise(small.material.order.public, slots, bytes(32), LANES_LEVEL)
+    low = encrypt_low_noise(small.material.order_keys.public, slots, bytes(32), LANES_LEVEL)
     request = request_of(CoveredCiphertext(low, support, None, None))
     with pytest.raises(UncoveredSlot) as caught:
         reveal(request, small.committee, keypers(small))
@@ -266,7 +266,7 @@ def test_one_liar_of_three_stops_the_opening_and_two_are_named(
     small_three: Epoch, evaluator_of: EvaluatorOf
 ) -> None:
     ciphertext = sealed(small_three, ORDER, values_of(ORDER))
-    evaluator = evaluator_of(small_three.material.order)
+    evaluator = evaluator_of(small_three.material.order_keys)
     covered = selected(evaluator, ciphertext, some(ORDER), LANES_LEVEL)
     for liar in small_three.committee.members:
         holders = keypers(small_three, **{f"k{liar}": Shifting})
@@ -315,7 +315,7 @@ def test_four_go_on_without_one_that_stalls_and_three_do_not(
         assert np.array_equal(revealed.values, expected())
         assert revealed.liars == ()
     ciphertext = sealed(small_three, ORDER, values_of(ORDER))
-    evaluator = evaluator_of(small_three.material.order)
+    evaluator = evaluator_of(small_three.material.order_keys)
     three = selected(evaluator, ciphertext, some(ORDER), LANES_LEVEL)
     with pytest.raises(MissingShare) as caught:
         reveal(request_of(three), small_three.committee, without(small_three, 1))
@@ -349,7 +349,7 @@ def test_a_level_without_room_for_flooding_is_refused_before_anybody_is_asked(
 def test_a_result_that_noise_may_have_changed_is_refused(small: Epoch) -> None:
     """c1 of another ciphertext: what comes out is noise."""
     one = sealed(small, ORDER, values_of(ORDER))
-    other = encrypt_slots(small.material.order.public, values_of(ORDER), bytes([9]) * 32)
+    other = encrypt_slots(small.material.order_keys.public, values_of(ORDER), bytes([9]) * 32)
     mixed = Ciphertext(ORDER, np.stack([one.words[0], other.words[1]]))
     everything = np.ones(ORDER.degree, dtype=np.bool_)
     request = request_of(CoveredCiphertext(mixed, everything, None, None))

@@ -5,13 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from darkpool.errors import (
-    DuplicateReservation,
-    InsufficientMargin,
-    MarginError,
-    OutOfBounds,
-    UnknownReservation,
-)
+from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import (
@@ -21,7 +15,14 @@ from darkpool.margin.accounts.defaults import (
     deleveraging_order,
     share_bad_debt,
 )
-from darkpool.margin.market.instruments import Contract, UnknownContract
+from darkpool.margin.errors import (
+    DuplicateReservation,
+    InsufficientMargin,
+    MarginError,
+    UnknownContract,
+    UnknownReservation,
+)
+from darkpool.margin.market.instruments import Contract
 from darkpool.margin.market.payoffs import final_value, funding_for_a_unit
 from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin

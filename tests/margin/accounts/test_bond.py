@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.errors import InsufficientMargin, MarginError, NoBond, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
+from darkpool.margin.errors import InsufficientMargin, MarginError, NoBond
 from darkpool.units import AccountId, Cash, Lots, Side
 from tests.support.one_unit import ANN, AUCTIONS, BOB, CID, MARGIN, ONE, funded
 

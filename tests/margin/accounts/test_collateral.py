@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.errors import InsufficientMargin, NotConserved, OutOfBounds
+from darkpool.errors import NotConserved, OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.collateral import (
@@ -18,9 +18,9 @@ from darkpool.margin.accounts.collateral import (
     withdraw_token,
 )
 from darkpool.margin.accounts.defaults import cover_debts, share_bad_debt, write_off
-from darkpool.margin.market.forms import InvalidFile
-from darkpool.margin.market.instruments import UnknownContract, read_specification
-from darkpool.margin.market.market import NoPrice, read_market
+from darkpool.margin.errors import InsufficientMargin, InvalidFile, NoPrice, UnknownContract
+from darkpool.margin.market.instruments import read_specification
+from darkpool.margin.market.market import read_market
 from darkpool.margin.model.caps import Holdings, equity, surplus
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.scenarios import lot_risk

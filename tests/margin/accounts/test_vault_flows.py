@@ -33,12 +33,12 @@ def test_an_account_is_short_if_it_does_not_cover_everything(ann: int, bob: int,
     found = count_committed(accounts, vault, MARGIN)
     with_intents = {ANN: Cash(ann), BOB: Cash(bob)}
     expected = {k: Shortfall(Cash(60), there) for k, there in with_intents.items() if there < 60}
-    assert found.short == expected
+    assert found.uncovered == expected
     moved = {ANN: ann - 100, BOB: bob - 100, CID: cid}
     assert found.net_deposits == {name: change for name, change in moved.items() if change}
     for account, there in vault.items():
         assert accounts.cash(account) == there
-        none = account in found.short or account == CID
+        none = account in found.uncovered or account == CID
         assert standing_against(accounts, account) == (0 if none else 60)
     accounts.verify_conservation()
     assert count_committed(accounts, vault, MARGIN) == Committed({}, {})
@@ -59,7 +59,7 @@ def test_margin_of_positions_covers_no_intent() -> None:
         accounts.fill(account, AUCTIONS[0], side, Lots(20), ONE)
     vault = {ANN: Cash(60), BOB: Cash(59)}
     found = count_committed(accounts, vault, MARGIN)
-    assert found.short == {BOB: Shortfall(Cash(40), Cash(39))}
+    assert found.uncovered == {BOB: Shortfall(Cash(40), Cash(39))}
     assert standing_against(accounts, BOB) == 20
     assert standing_against(accounts, ANN) == 60
     found = count_committed(accounts, {ANN: Cash(60), BOB: Cash(19)}, MARGIN)
@@ -76,7 +76,7 @@ def test_a_bond_is_there_in_cash_and_not_in_gains() -> None:
     accounts.entries[BOB].cost[1], accounts.entries[ANN].cost[1] = -40, 40
     assert accounts.required(BOB, MARGIN) == (30, 140)
     found = count_committed(accounts, {ANN: Cash(100), BOB: Cash(9)}, MARGIN)
-    assert found.short == {BOB: Shortfall(Cash(10), Cash(9))}
+    assert found.uncovered == {BOB: Shortfall(Cash(10), Cash(9))}
     accounts.verify_conservation()
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkpool.errors import InsufficientMargin, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.limits import ORDER_SIZE_MAX_LOTS
 from darkpool.margin.accounts.accounts import INSURANCE_FUND
+from darkpool.margin.errors import InsufficientMargin, ReserveOffGrid
 from darkpool.margin.liquidation.liquidator import (
-    ReserveOffGrid,
     give_up,
     in_one_auction,
     limit_order,

@@ -10,19 +10,21 @@ from hypothesis import strategies as st
 from crypto.signing.eip712 import Domain
 from darkpool.errors import OutOfBounds
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AHEAD_MAX_MS
+from darkpool.margin.errors import (
+    ImpossibleValue,
+    ReportFromTheFuture,
+    ReportRefused,
+    StaleReport,
+    UnknownFeed,
+    UnknownReporter,
+)
 from darkpool.margin.market.feeds import (
     FeedBounds,
     FeedTerms,
     Halt,
-    ImpossibleValue,
     Number,
     PriceFeeds,
-    ReportFromTheFuture,
-    ReportRefused,
     SignedReport,
-    StaleReport,
-    UnknownFeed,
-    UnknownReporter,
     reporter_address,
     sign_report,
 )

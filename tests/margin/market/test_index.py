@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpool.errors import OutOfBounds
-from darkpool.margin.market.index import TimeWeightedIndex, TooLittleIndex
+from darkpool.margin.errors import TooLittleIndex
+from darkpool.margin.market.index import TimeWeightedIndex
 from darkpool.units import PriceUnits
 
 STEPS = st.lists(

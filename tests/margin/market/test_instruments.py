@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from crypto.signing.messages import instrument_id
 from darkpool.canonical_json import to_json
 from darkpool.errors import BadInput
-from darkpool.margin.market.forms import InvalidFile
+from darkpool.margin.errors import InvalidFile
 from darkpool.margin.market.instruments import Kind, Specification, read_specification
 from tests.support.margin_houses import SPECIFICATION, specification
 

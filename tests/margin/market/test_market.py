@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpool.errors import BadInput
-from darkpool.margin.market.forms import InvalidFile
+from darkpool.margin.errors import InvalidFile, NoPrice
 from darkpool.margin.market.instruments import Contract, read_specification
-from darkpool.margin.market.market import Market, NoPrice, read_market
+from darkpool.margin.market.market import Market, read_market
 from darkpool.margin.market.surface import YEAR_MS, Smile, VolatilitySurface
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.units import InstrumentName

@@ -8,21 +8,25 @@ import pytest
 
 from crypto.signing.eip712 import Domain
 from darkpool.auction.listing import ContractListing, OutrightListing
-from darkpool.errors import BeyondMargin, TradingHalted
+from darkpool.margin.errors import (
+    BeyondMargin,
+    ImpossibleValue,
+    InvalidFile,
+    NoPrice,
+    TradingHalted,
+    UnknownContract,
+    UnknownFeed,
+    UnknownReporter,
+)
 from darkpool.margin.market.feeds import (
     FeedTerms,
     Halt,
-    ImpossibleValue,
     PriceFeeds,
     SignedReport,
-    UnknownFeed,
-    UnknownReporter,
     reporter_address,
     sign_report,
 )
-from darkpool.margin.market.forms import InvalidFile
-from darkpool.margin.market.instruments import UnknownContract
-from darkpool.margin.market.market import NoPrice, read_market_form
+from darkpool.margin.market.market import read_market_form
 from darkpool.margin.market.quotes import bounds_of, feeds_of, market_of, market_record, numbers_of
 from darkpool.margin.model.caps import LiveIntent
 from darkpool.margin.model.intent_margin import IntentMargin

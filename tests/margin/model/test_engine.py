@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkpool.errors import OutOfBounds
-from darkpool.margin.market.market import Market, NoPrice, read_market
+from darkpool.margin.errors import NoPrice
+from darkpool.margin.market.market import Market, read_market
 from darkpool.margin.model.caps import Holdings
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import EXPOSURE_MAX, PortfolioMargin

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 
 from darkpool.canonical_json import MalformedRecord, from_json, to_json
-from darkpool.errors import InsufficientMargin, UnknownReservation
 from darkpool.margin.accounts.accounts import INSURANCE_FUND
-from darkpool.margin.liquidation.plan import LiquidationTerms
-from darkpool.margin.market.instruments import UnknownContract
-from darkpool.margin.market.market import NoPrice
-from darkpool.margin.service.events import (
-    Event,
+from darkpool.margin.errors import (
+    InsufficientMargin,
+    JournalAhead,
     MalformedEvent,
-    MarginState,
-    MarginTerms,
+    NoPrice,
     NotInLiquidation,
-    Outcome,
+    UnknownContract,
+    UnknownReservation,
+    WrongJournal,
 )
-from darkpool.margin.service.journal import Head, JournalAhead, JournaledAccounts, WrongJournal
+from darkpool.margin.liquidation.plan import LiquidationTerms
+from darkpool.margin.service.events import Event, MarginState, MarginTerms, Outcome
+from darkpool.margin.service.journal import Head, JournaledAccounts
 from darkpool.units import AccountId
 from tests.support.children import in_a_child, killed
 from tests.support.margin_houses import market_at

@@ -10,13 +10,8 @@ import QuantLib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkpool.margin.valuation.black import (
-    InvalidOption,
-    OptionValues,
-    black_76,
-    black_scholes,
-    out_of_the_money,
-)
+from darkpool.margin.errors import InvalidOption
+from darkpool.margin.valuation.black import OptionValues, black_76, black_scholes, out_of_the_money
 
 GREEKS = ("price", "delta", "gamma", "vega", "theta", "rho", "vanna", "volga")
 markets = st.tuples(

@@ -1,15 +1,15 @@
-"""Proof of knowledge of a sealed vector, by replicated opening.
+"""Proof of knowledge of a sealed vector, by replicated shares.
 
 The client writes its vector v as a sum of n vectors v_j, uniformly random but for their sum, all
 but the last expanded from a seed. V_j = Enc(v_j) is deterministic, V = sum of V_j is public, and
-keyper i learns the openings of every share but its own number's. It re-encrypts them, announces the
+keyper i learns the seeds of every share but its own number's. It re-encrypts them, announces the
 digests of its V_j, and accepts when V minus its shares has the digest that a strict majority of the
-holders of share i announced. At most one keyper is corrupt, so at least one honest keyper knows an
-opening behind that digest, and the honest keypers together can explain V. (A single announcement
+holders of share i announced. At most one keyper is corrupt, so at least one honest keyper knows
+what is behind that digest, and the honest keypers together can explain V. (A single announcement
 would not do: a corrupt keyper announces the digest of whatever is left of a V that nobody knows.)
 
 The seeds bind every share to chain, contract, epoch, interval, instrument, account and nonce, so
-another sender's vector, copied, re-randomised or rotated, has no openings that fit.
+another sender's vector, copied, re-randomised or rotated, has no proof that fits.
 
 Source of the sharing: M. Ito, A. Saito and T. Nishizeki, "Secret sharing scheme realizing general
 access structure" (1989). Byte formats: docs/protocol/encryption.md.
@@ -28,7 +28,7 @@ import numpy.typing as npt
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import PublicKey, encrypt_slots, encrypt_sum
-from crypto.errors import MalformedOpening, OpeningMismatch, OutOfRange
+from crypto.errors import MalformedProof, OutOfRange, SealingMismatch
 from crypto.ring import slots
 from crypto.ring.params import RingParameters
 from crypto.ring.sampling import SEED_BYTES, derive_seed, uniform
@@ -40,13 +40,13 @@ from crypto.threshold.replicated import Agreement, Committee, agree
 
 Vector = npt.NDArray[np.int64]
 
-OPENINGS_VERSION: Final = 1
+PROOF_VERSION: Final = 1
 _MAGIC: Final = b"DPSO"
 _HEADER: Final = struct.Struct("<4sHBB")
 
 
 @dataclass(frozen=True, slots=True)
-class OpeningContext:
+class KnowledgeContext:
     """Everything that a sealed vector is bound to; it enters every seed.
 
     Attributes:
@@ -68,7 +68,7 @@ class OpeningContext:
     nonce: int
 
     @classmethod
-    def of(cls, sealed: SealedIntent, domain: Domain) -> OpeningContext:
+    def of(cls, sealed: SealedIntent, domain: Domain) -> KnowledgeContext:
         """The context that a sealed intent claims."""
         return cls(
             domain.chain_id,
@@ -94,8 +94,8 @@ class OpeningContext:
 
 
 @dataclass(frozen=True, slots=True)
-class ShareOpenings:
-    """What one keyper may know of a sealed vector: the openings of all shares but its own number's.
+class KeyperProof:
+    """What one keyper may know of a sealed vector: the seeds of all shares but its own number's.
 
     Attributes:
         keyper: the recipient.
@@ -110,10 +110,10 @@ class ShareOpenings:
 
 @dataclass(frozen=True, slots=True)
 class SealedVector:
-    """V, and the share openings for each keyper, in keyper order."""
+    """V, and the proof for each keyper, in keyper order."""
 
     ciphertext: Ciphertext
-    openings: tuple[ShareOpenings, ...]
+    proofs: tuple[KeyperProof, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class EncryptedShare:
 
 
 @dataclass(frozen=True, slots=True)
-class OpeningAnnouncement:
+class ProofAnnouncement:
     """Digests of the re-encrypted shares that a keyper publishes, by share number."""
 
     keyper: int
@@ -133,15 +133,15 @@ class OpeningAnnouncement:
 
 
 @dataclass(frozen=True, slots=True)
-class ReencryptedOpening:
+class ReencryptedProof:
     """What a keyper computed of V; `residual` is the digest of V minus its shares."""
 
-    announcement: OpeningAnnouncement
+    announcement: ProofAnnouncement
     residual: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class ProvenOpening:
+class ProvenKnowledge:
     """A keyper's conclusion that the sender knows the plaintext and the randomness of V.
 
     `agreement` is that of the holders of the keyper's own share; it names who said otherwise.
@@ -156,9 +156,9 @@ def seal_vector(
     committee: Committee,
     vector: Vector,
     root_seed: bytes,
-    context: OpeningContext,
+    context: KnowledgeContext,
 ) -> SealedVector:
-    """Encrypt a slot vector, residues mod t, shape (degree,), with its replicated openings.
+    """Encrypt a slot vector, residues mod t, shape (degree,), with its replicated proofs.
 
     The result is a function of the arguments; `root_seed`, 32 bytes, is the only secret. The seeds
     of the shares also depend on the vector, so a root seed used twice by mistake tells nothing.
@@ -189,24 +189,24 @@ def seal_vector(
         explicit = packed_last if j == last else b""
         seed = _encryption_seed(ring, j, seeds[j], explicit, context)
         terms.append((slots.encode(ring, vectors[j]), seed))
-    openings = tuple(
-        ShareOpenings(
+    proofs = tuple(
+        KeyperProof(
             i,
             {j: seeds[j] for j in committee.shares_of(i)},
             b"" if i == last else packed_last,
         )
         for i in committee.members
     )
-    return SealedVector(encrypt_sum(key, terms), openings)
+    return SealedVector(encrypt_sum(key, terms), proofs)
 
 
 def encrypt_share(
-    key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: OpeningContext
+    key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: KnowledgeContext
 ) -> EncryptedShare:
     """V_j from its seed; `last_vector` is packed for the last share and empty for every other.
 
     Raises:
-        MalformedOpening: the last vector is not one mod t.
+        MalformedProof: the last vector is not one mod t.
     """
     ring = key.ring
     if last_vector:
@@ -218,32 +218,30 @@ def encrypt_share(
     return EncryptedShare(ciphertext, ciphertext.digest())
 
 
-ShareEncryption = Callable[[PublicKey, int, bytes, bytes, OpeningContext], EncryptedShare]
+ShareEncryption = Callable[[PublicKey, int, bytes, bytes, KnowledgeContext], EncryptedShare]
 """`encrypt_share`, or the same with a memory: keypers of one process encrypt the same shares."""
 
 
 def reencrypt(
     key: PublicKey,
     committee: Committee,
-    openings: ShareOpenings,
-    context: OpeningContext,
+    proof: KeyperProof,
+    context: KnowledgeContext,
     encryption: ShareEncryption = encrypt_share,
 ) -> dict[int, EncryptedShare]:
     """V_j of every share that a keyper holds, by share number.
 
     Raises:
-        MalformedOpening: shares other than the keyper's, or a vector that is not one mod t.
+        MalformedProof: shares other than the keyper's, or a vector that is not one mod t.
     """
-    expected = committee.shares_of(openings.keyper)
-    if tuple(sorted(openings.seeds)) != expected:
-        raise MalformedOpening("share numbers", expected, tuple(sorted(openings.seeds)))
+    expected = committee.shares_of(proof.keyper)
+    if tuple(sorted(proof.seeds)) != expected:
+        raise MalformedProof("share numbers", expected, tuple(sorted(proof.seeds)))
     last = committee.size - 1
-    if bool(openings.last_vector) != (last in expected):
-        raise MalformedOpening("last vector", last in expected, bool(openings.last_vector))
+    if bool(proof.last_vector) != (last in expected):
+        raise MalformedProof("last vector", last in expected, bool(proof.last_vector))
     return {
-        j: encryption(
-            key, j, openings.seeds[j], openings.last_vector if j == last else b"", context
-        )
+        j: encryption(key, j, proof.seeds[j], proof.last_vector if j == last else b"", context)
         for j in expected
     }
 
@@ -251,49 +249,49 @@ def reencrypt(
 def announce(
     key: PublicKey,
     committee: Committee,
-    openings: ShareOpenings,
-    context: OpeningContext,
+    proof: KeyperProof,
+    context: KnowledgeContext,
     sealed: Ciphertext,
     encryption: ShareEncryption = encrypt_share,
-) -> ReencryptedOpening:
+) -> ReencryptedProof:
     """First step of a keyper's check: re-encrypt, and take the digests.
 
     Raises:
-        MalformedOpening: see `reencrypt`.
+        MalformedProof: see `reencrypt`.
     """
-    shares = reencrypt(key, committee, openings, context, encryption)
+    shares = reencrypt(key, committee, proof, context, encryption)
     residual = sealed
     for share in shares.values():
         residual = residual.subtract(share.ciphertext)
     digests = {j: share.digest for j, share in shares.items()}
-    return ReencryptedOpening(OpeningAnnouncement(openings.keyper, digests), residual.digest())
+    return ReencryptedProof(ProofAnnouncement(proof.keyper, digests), residual.digest())
 
 
-def verify_opening(
+def verify_knowledge(
     committee: Committee,
-    own: ReencryptedOpening,
-    announcements: Iterable[OpeningAnnouncement],
-) -> ProvenOpening:
+    own: ReencryptedProof,
+    announcements: Iterable[ProofAnnouncement],
+) -> ProvenKnowledge:
     """Second step: accept when a strict majority of the holders of the missing share agrees.
 
     Raises:
         MissingShare: too few holders announced (n = 4: two are needed, n = 3: both).
         HoldersDisagree: no strict majority among them.
-        OpeningMismatch: what is left of V is not what they announced.
+        SealingMismatch: what is left of V is not what they announced.
     """
     keyper = own.announcement.keyper
     announced = {a.keyper: a.digests[keyper] for a in announcements if keyper in a.digests}
     agreement = agree(committee, keyper, announced)
     if agreement.digest != own.residual:
-        raise OpeningMismatch(
+        raise SealingMismatch(
             f"share {keyper}, as keyper {keyper} derives it from the ciphertext",
             agreement.digest.hex(),
             own.residual.hex(),
         )
-    return ProvenOpening(keyper, agreement)
+    return ProvenKnowledge(keyper, agreement)
 
 
-def seal_openings(
+def seal_proofs(
     material: PublicMaterial, vector: SealedVector, sealed: SealedIntent, domain: Domain
 ) -> tuple[bytes, ...]:
     """One envelope for each keyper, in keyper order, bound to the sealed intent."""
@@ -302,13 +300,13 @@ def seal_openings(
         seal_envelope(
             material.envelope_keys[i],
             envelope_info(digest, sealed.account, i, committee.shares_of(i)),
-            openings_to_bytes(committee, vector.openings[i]),
+            proof_to_bytes(committee, vector.proofs[i]),
         )
         for i in committee.members
     )
 
 
-def open_and_announce(
+def check_proof(
     secrets: KeyperSecrets,
     material: PublicMaterial,
     sealed: SealedIntent,
@@ -316,74 +314,74 @@ def open_and_announce(
     ciphertext: Ciphertext,
     envelope: bytes,
     encryption: ShareEncryption = encrypt_share,
-) -> ReencryptedOpening:
+) -> ReencryptedProof:
     """A keyper's first step on what a client sent it.
 
     Raises:
         WrongEpoch: the intent names another key epoch.
-        OpeningMismatch: the ciphertext is not the one that the intent names.
+        SealingMismatch: the ciphertext is not the one that the intent names.
         EnvelopeRefused: the envelope was not sealed to this keyper for this intent.
-        MalformedOpening: its content is not this keyper's openings.
+        MalformedProof: its content is not this keyper's proof.
     """
     secrets.require_epoch(sealed.key_epoch)
     digest = ciphertext.digest()
     if digest != sealed.ciphertext_digest:
         expected = sealed.ciphertext_digest.hex()
-        raise OpeningMismatch("digest of the ciphertext", expected, digest.hex())
+        raise SealingMismatch("digest of the ciphertext", expected, digest.hex())
     keyper, committee = secrets.keyper, secrets.committee
     info = envelope_info(sealed.digest(domain), sealed.account, keyper, committee.shares_of(keyper))
-    key = material.order.public
+    key = material.order_keys.public
     plaintext = open_envelope(secrets.envelope_key, info, envelope)
-    openings = openings_from_bytes(key.ring, committee, keyper, plaintext)
-    context = OpeningContext.of(sealed, domain)
-    return announce(key, committee, openings, context, ciphertext, encryption)
+    proof = proof_from_bytes(key.ring, committee, keyper, plaintext)
+    context = KnowledgeContext.of(sealed, domain)
+    return announce(key, committee, proof, context, ciphertext, encryption)
 
 
-def reopen(
+def verify_sealing(
     key: PublicKey,
     committee: Committee,
     vector: Vector,
     root_seed: bytes,
-    context: OpeningContext,
+    context: KnowledgeContext,
     ciphertext: Ciphertext,
 ) -> None:
     """Check that a ciphertext is, byte for byte, the sealing of a vector under a root seed.
 
     Raises:
-        OpeningMismatch: it is not.
+        SealingMismatch: it is not.
         OutOfRange: see `seal_vector`.
     """
     again = seal_vector(key, committee, vector, root_seed, context).ciphertext
     if not np.array_equal(again.words, ciphertext.words):
-        raise OpeningMismatch(
+        raise SealingMismatch(
             "ciphertext sealed again", ciphertext.digest().hex(), again.digest().hex()
         )
 
 
-def openings_to_bytes(committee: Committee, openings: ShareOpenings) -> bytes:
+def proof_to_bytes(committee: Committee, proof: KeyperProof) -> bytes:
     """Header (magic, version, keyper, committee size), seeds by share, the packed last vector."""
-    header = _HEADER.pack(_MAGIC, OPENINGS_VERSION, openings.keyper, committee.size)
-    seeds = [openings.seeds[j] for j in committee.shares_of(openings.keyper)]
-    return header + b"".join(seeds) + openings.last_vector
+    header = _HEADER.pack(_MAGIC, PROOF_VERSION, proof.keyper, committee.size)
+    seeds = [proof.seeds[j] for j in committee.shares_of(proof.keyper)]
+    return header + b"".join(seeds) + proof.last_vector
 
 
-def openings_from_bytes(
+def proof_from_bytes(
     ring: RingParameters, committee: Committee, keyper: int, data: bytes
-) -> ShareOpenings:
-    """Parse the openings that are meant for one keyper.
+) -> KeyperProof:
+    """Parse the proof that is meant for one keyper.
 
     Raises:
-        MalformedOpening: anything that `openings_to_bytes` would not have made for this keyper.
+        MalformedProof: anything that `proof_to_bytes` would not have made for this keyper.
     """
     shares = committee.shares_of(keyper)
     holds_last = committee.size - 1 in shares
     size = _HEADER.size + len(shares) * SEED_BYTES + (_packed_size(ring) if holds_last else 0)
     if len(data) != size:
-        raise MalformedOpening("length in bytes", size, len(data))
-    want = (_MAGIC, OPENINGS_VERSION, keyper, committee.size)
+        raise MalformedProof("length in bytes", size, len(data))
+    want = (_MAGIC, PROOF_VERSION, keyper, committee.size)
     got = _HEADER.unpack_from(data)
     if got != want:
-        raise MalformedOpening("header (magic, version, keyper, committee size)", want, got)
+        raise MalformedProof("header (magic, version, keyper, committee size)", want, got)
     position = _HEADER.size
     seeds = {}
     for share in shares:
@@ -391,7 +389,7 @@ def openings_from_bytes(
         position += SEED_BYTES
     if holds_last:
         unpack_vector(ring, data[position:])
-    return ShareOpenings(keyper, seeds, data[position:])
+    return KeyperProof(keyper, seeds, data[position:])
 
 
 def pack_vector(ring: RingParameters, vector: Vector) -> bytes:
@@ -415,11 +413,11 @@ def unpack_vector(ring: RingParameters, data: bytes) -> Vector:
     """Parse what `pack_vector` made, shape (degree,).
 
     Raises:
-        MalformedOpening: wrong length, or an entry at or above t.
+        MalformedProof: wrong length, or an entry at or above t.
     """
     size = _packed_size(ring)
     if len(data) != size:
-        raise MalformedOpening("length of the last vector in bytes", size, len(data))
+        raise MalformedProof("length of the last vector in bytes", size, len(data))
     bits = np.zeros((ring.degree, 32), dtype=np.uint8)
     width = ring.plain_modulus.bit_length()
     stream = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
@@ -427,7 +425,7 @@ def unpack_vector(ring: RingParameters, data: bytes) -> Vector:
     words = np.packbits(bits, axis=1, bitorder="little").view("<u4").reshape(-1)
     if int(words.max()) >= ring.plain_modulus:
         expected = f"below {ring.plain_modulus}"
-        raise MalformedOpening("entry of the last vector", expected, int(words.max()))
+        raise MalformedProof("entry of the last vector", expected, int(words.max()))
     return words.astype(np.int64)
 
 
@@ -436,13 +434,13 @@ def _packed_size(ring: RingParameters) -> int:
     return ring.degree * ring.plain_modulus.bit_length() // 8
 
 
-def _expand(ring: RingParameters, share: int, seed: bytes, context: OpeningContext) -> Vector:
+def _expand(ring: RingParameters, share: int, seed: bytes, context: KnowledgeContext) -> Vector:
     key = derive_seed(labels.OPENING_VECTOR, seed, share, ring.name.encode(), *context.fields())
     return uniform(key, labels.OPENING_VECTOR, ring.plain_modulus, ring.degree)
 
 
 def _encryption_seed(
-    ring: RingParameters, share: int, seed: bytes, explicit: bytes, context: OpeningContext
+    ring: RingParameters, share: int, seed: bytes, explicit: bytes, context: KnowledgeContext
 ) -> bytes:
     return derive_seed(
         labels.OPENING_ENCRYPTION, seed, share, ring.name.encode(), explicit, *context.fields()

@@ -35,7 +35,7 @@ from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import Verdict
 from tests.simulation.test_attackers import TERMS, require_twin_of_the_rest
-from tests.verification.conftest import orders_of
+from tests.support.records import orders_of
 from tests.verification.test_audit import failed
 
 ETHER = 10**18

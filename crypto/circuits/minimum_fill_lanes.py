@@ -1,8 +1,9 @@
-"""Offset lanes: what is compared with zero to find out which offset orders take from the surplus.
+"""Minimum-fill lanes: comparisons with zero that tell which such orders take from the surplus.
 
 With D and S the sizes of plain orders that the price suits, T the one in a row and T' the other, so
-that T' - T is the surplus E in the row of the short side and -E in the other; x_k an offset order's
-size if the price suits it, B_k the sum of those before it in priority, h_k its minimum less one:
+that T' - T is the surplus E in the row of the short side and -E in the other; x_k a minimum-fill
+order's size if the price suits it, B_k the sum of those before it in priority, h_k its minimum less
+one:
 
 | block | lane of intent k, in either row | bit |
 | --- | --- | --- |
@@ -40,8 +41,8 @@ _QUARTERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class OffsetLayout:
-    """Where the offset lanes of the instruments of one comparison lie.
+class MinimumFillLayout:
+    """Where the minimum-fill lanes of the instruments of one comparison lie.
 
     Attributes:
         counts: intents of each instrument.
@@ -71,12 +72,12 @@ class OffsetLayout:
         return np.stack([columns, self.shape.width + columns])
 
 
-def offset_groups(parameters: ParameterSet, counts: dict[int, int]) -> list[list[int]]:
-    """Instruments, by number, whose offset lanes share a comparison; `counts` are their intents."""
+def minimum_fill_groups(parameters: ParameterSet, counts: dict[int, int]) -> list[list[int]]:
+    """Instruments, by number, that share a comparison; `counts` are their intents."""
     groups: list[list[int]] = []
     used = 0
     for number, count in counts.items():
-        if not groups or _QUARTERS * (used + count) > parameters.comparison.row:
+        if not groups or _QUARTERS * (used + count) > parameters.comparison_ring.row:
             groups.append([])
             used = 0
         groups[-1].append(number)
@@ -85,29 +86,29 @@ def offset_groups(parameters: ParameterSet, counts: dict[int, int]) -> list[list
 
 
 @dataclass(frozen=True, slots=True)
-class OffsetBook:
-    """What one instrument's offset lanes are made from, at its price.
+class MinimumFillBook:
+    """What one instrument's minimum-fill lanes are made from, at its price.
 
     Attributes:
-        plain, offset: from `Packer.pack`, of plain and of offset orders.
-        before: from `prefix_sums`, of offset orders.
+        plain, minimum_fill: from `Packer.pack`, of plain and of minimum-fill orders.
+        before: from `prefix_sums`, of minimum-fill orders.
         minimums: from `Packer.minimums`.
     """
 
     plain: Ciphertext
-    offset: Ciphertext
+    minimum_fill: Ciphertext
     before: Ciphertext
     minimums: Ciphertext
 
 
-def offset_lanes(
-    evaluator: Evaluator, layout: OffsetLayout, books: Sequence[OffsetBook]
+def minimum_fill_lanes(
+    evaluator: Evaluator, layout: MinimumFillLayout, books: Sequence[MinimumFillBook]
 ) -> tuple[LaneCiphertext, ...]:
-    """Lane ciphertexts of the instruments' offset orders, at LANES_LEVEL.
+    """Lane ciphertexts of the instruments' minimum-fill orders, at LANES_LEVEL.
 
     Depth: one plaintext product after packing, and rotations.
     """
-    row, shape = layout.parameters.order.row, layout.shape
+    row, shape = layout.parameters.order_ring.row, layout.shape
     parts: list[list[Ciphertext]] = [[] for _ in range(shape.order_ciphertexts)]
     constants = np.zeros((shape.order_ciphertexts, 2, row), dtype=np.int64)
     support = np.zeros((shape.order_ciphertexts, 2, row), dtype=np.bool_)
@@ -145,19 +146,21 @@ def _surplus(evaluator: Evaluator, packed: Ciphertext, count: int) -> Any:
     return evaluator.load(product(evaluator.store(total), slots.reshape(-1)))
 
 
-def _blocks(evaluator: Evaluator, book: OffsetBook, surplus: Any) -> tuple[Any, Any, Any]:
+def _blocks(evaluator: Evaluator, book: MinimumFillBook, surplus: Any) -> tuple[Any, Any, Any]:
     """Handles of the three blocks without their constants, from slot 0 on."""
     load, add, subtract = evaluator.load, evaluator.add, evaluator.subtract
     swap = column_element(evaluator.ring.degree)
     least = rotate(evaluator, load(lane_level(evaluator, book.minimums)), evaluator.ring.row // 2)
     least = add(least, evaluator.apply_galois(least, swap))
-    offset, before = load(lane_level(evaluator, book.offset)), load(book.before)
+    minimum_fill, before = load(lane_level(evaluator, book.minimum_fill)), load(book.before)
     left = subtract(surplus, before)
-    return subtract(left, least), offset, subtract(offset, left)
+    return subtract(left, least), minimum_fill, subtract(minimum_fill, left)
 
 
-def offset_bits(evaluator: Evaluator, layout: OffsetLayout, bits: Ciphertext) -> Ciphertext:
-    """Multiply block 0 by block 1 in the comparison ring: which offset orders fill.
+def minimum_fill_bits(
+    evaluator: Evaluator, layout: MinimumFillLayout, bits: Ciphertext
+) -> Ciphertext:
+    """Multiply block 0 by block 1 in the comparison ring: which minimum-fill orders fill.
 
     Every slot holds something: select before opening.
     """

@@ -1,4 +1,4 @@
-"""Offset orders at the price: who of them fills, and whether they use the surplus up."""
+"""Minimum-fill orders at the price: who of them fills, and whether they use the surplus up."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.lanes import Lanes
-from crypto.circuits.offset_lanes import (
+from crypto.circuits.minimum_fill_lanes import (
     USED_UP,
-    OffsetBook,
-    OffsetLayout,
-    offset_bits,
-    offset_groups,
-    offset_lanes,
+    MinimumFillBook,
+    MinimumFillLayout,
+    minimum_fill_bits,
+    minimum_fill_groups,
+    minimum_fill_lanes,
 )
-from darkpool.crossing.comparison import ImplausibleOpening, LaneComparing
+from darkpool.crossing.comparison import LaneComparing
+from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.units import Side
 
 _NONE = np.array([], dtype=np.int64)
@@ -25,7 +26,7 @@ _NONE = np.array([], dtype=np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """The offset orders of an instrument that fill; there is at least one.
+    """The minimum-fill orders of an instrument that fill; there is at least one.
 
     Attributes:
         side: theirs, which is the short one.
@@ -39,7 +40,7 @@ class Taking:
 
 
 def with_last(number: int, taking: Taking, lots: Lanes, surplus: int) -> Lanes:
-    """All fills of offset orders that use the surplus up: the last gets what the others leave.
+    """Fills of minimum-fill orders that use the surplus up: the last gets the rest.
 
     Raises:
         ImplausibleOpening: they leave nothing.
@@ -47,30 +48,30 @@ def with_last(number: int, taking: Taking, lots: Lanes, surplus: int) -> Lanes:
     rest = surplus - int(lots.sum())
     if rest <= 0:
         raise ImplausibleOpening(
-            f"offset row {number}", f"less than {surplus}", str(surplus - rest)
+            f"minimum-fill row {number}", f"less than {surplus}", str(surplus - rest)
         )
     filled = lots.copy()
     filled[taking.numbers[-1]] = rest
     return filled
 
 
-class OffsetCrossing(LaneComparing):
-    """The steps of a crossing that only instruments with offset orders have."""
+class MinimumFillCrossing(LaneComparing):
+    """The steps of a crossing that only instruments with minimum-fill orders have."""
 
     def _takings(
-        self, books: Mapping[int, OffsetBook], priorities: Sequence[Lanes]
+        self, books: Mapping[int, MinimumFillBook], priorities: Sequence[Lanes]
     ) -> dict[int, Taking]:
         """Who fills, of the instruments where somebody does.
 
         Raises:
-            ImplausibleOpening: offset orders fill on both sides.
+            ImplausibleOpening: minimum-fill orders fill on both sides.
         """
         counts = {k: priorities[k].size for k in books}
         found: dict[int, Taking] = {}
-        for number, group in enumerate(offset_groups(self._parameters, counts)):
-            layout = OffsetLayout(self._parameters, tuple(counts[k] for k in group))
-            lanes = offset_lanes(self._order, layout, [books[k] for k in group])
-            bits = self._compare(f"offset lanes {number}", lanes, layout.shape, _NONE)
+        for number, group in enumerate(minimum_fill_groups(self._parameters, counts)):
+            layout = MinimumFillLayout(self._parameters, tuple(counts[k] for k in group))
+            lanes = minimum_fill_lanes(self._order, layout, [books[k] for k in group])
+            bits = self._compare(f"minimum-fill lanes {number}", lanes, layout.shape, _NONE)
             filling = self._filling(number, layout, bits, [priorities[k] for k in group])
             found |= {
                 group[i]: taking
@@ -81,14 +82,14 @@ class OffsetCrossing(LaneComparing):
     def _filling(
         self,
         number: int,
-        layout: OffsetLayout,
+        layout: MinimumFillLayout,
         bits: Ciphertext,
         priorities: Sequence[Lanes],
     ) -> dict[int, tuple[Side, Lanes]]:
-        """Side and numbers, in priority, of the offset orders that fill."""
-        purpose, shape = f"offset bits {number}", layout.shape
+        """Side and numbers, in priority, of the minimum-fill orders that fill."""
+        purpose, shape = f"minimum-fill bits {number}", layout.shape
         lanes = [layout.lanes(i, 0) for i in range(len(priorities))]
-        both = offset_bits(self._comparison, layout, bits)
+        both = minimum_fill_bits(self._comparison, layout, bits)
         opened = self._open_lanes(purpose, both, shape, np.concatenate(lanes, axis=1))
         parts = np.split(opened, np.cumsum(layout.counts)[:-1], axis=1)
         found = {}
@@ -105,7 +106,7 @@ class OffsetCrossing(LaneComparing):
     def _exhausted(
         self,
         number: int,
-        layout: OffsetLayout,
+        layout: MinimumFillLayout,
         bits: Ciphertext,
         filling: Mapping[int, tuple[Side, Lanes]],
     ) -> dict[int, Taking]:
@@ -121,10 +122,10 @@ class OffsetCrossing(LaneComparing):
             for (i, (side, numbers)), bit in zip(filling.items(), opened, strict=True)
         }
 
-    def _offset_row(self, number: int, taking: Taking, packed: Ciphertext) -> Lanes:
+    def _minimum_fill_row(self, number: int, taking: Taking, packed: Ciphertext) -> Lanes:
         """Lots of those that fill; without the last, whose size need not be its fill."""
         shown = taking.numbers[:-1] if taking.exhausted else taking.numbers
-        lots = np.zeros(self._parameters.order.row, dtype=np.int64)
+        lots = np.zeros(self._parameters.order_ring.row, dtype=np.int64)
         if shown.size:
-            lots = self._open_row(f"offset row {number}", packed, int(taking.side), shown)
+            lots = self._open_row(f"minimum-fill row {number}", packed, int(taking.side), shown)
         return lots

@@ -1,5 +1,6 @@
-"""Whole auctions with offset orders, their records, and attackers whose minimum is none."""
+"""Whole auctions with minimum-fill orders, their records, and attackers whose minimum is none."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDER_CAP, Intruder
 from darkpool.wargames.minimums import NO_MINIMUM
 from tests.simulation.test_attackers import TERMS, require_twin_of_the_rest, run
-from tests.verification.conftest import Copy, Published, orders_of
+from tests.support.records import Copy, Published, orders_of
 from tests.verification.test_audit import failed
 
 
@@ -36,7 +37,7 @@ def with_minima(names: str, seed: int) -> list[Order]:
 
 
 def surplus(exhausted: bool) -> list[Order]:
-    """Plain buyers want 20 lots, plain sellers offer 8; two offset sellers would fill the rest."""
+    """Plain buyers want 20 lots, sellers offer 8; two minimum-fill sellers would fill the rest."""
     base = orders_of("A", 1)[:6]
     wanted = [(Side.BUY, 9, 0), (Side.BUY, 11, 0), (Side.SELL, 8, 0), (Side.SELL, 4, 4)]
     wanted += [(Side.SELL, 30 if exhausted else 5, 5), (Side.BUY, 3, 3)]
@@ -68,8 +69,8 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[VenueResult,
     return result, Published(directory, Chain.embedded()), request.param
 
 
-def test_offset_orders_fill_from_the_surplus_and_a_forged_record_is_found(
-    filled: tuple[VenueResult, Published, bool], copy_of: Any
+def test_minimum_fill_orders_fill_from_the_surplus_and_a_forged_record_is_found(
+    filled: tuple[VenueResult, Published, bool], copy_of: Callable[[Published], Copy]
 ) -> None:
     result, published, exhausted = filled
     require_twin_of_the_rest(surplus(exhausted), result)
@@ -89,7 +90,7 @@ def test_offset_orders_fill_from_the_surplus_and_a_forged_record_is_found(
     assert "exhausted" in failed(audit(copy.directory, quick=True))["results"]
 
     def kind(tree: Any) -> None:
-        tree["intents"][0]["sealed"]["offset"] ^= True
+        tree["intents"][0]["sealed"]["minimum_fill"] ^= True
 
     copy = copy_of(published)
     copy.change("intents.json", kind)
@@ -97,15 +98,19 @@ def test_offset_orders_fill_from_the_surplus_and_a_forged_record_is_found(
     assert "intents" in failed(audit(copy.directory, quick=True))
 
 
-def test_what_is_opened_of_offset_orders_are_their_fills(
+def test_what_is_opened_of_minimum_fill_orders_are_their_fills(
     filled: tuple[VenueResult, Published, bool],
 ) -> None:
     result, published, exhausted = filled
     record = Record.load(published.directory)
     purposes = [entry.purpose for entry in record.openings if "lanes" not in entry.purpose]
-    offset = [purpose for purpose in purposes if purpose.startswith(("offset", "exhausted"))]
+    minimum_fill = [
+        purpose for purpose in purposes if purpose.startswith(("minimum-fill", "exhausted"))
+    ]
     shown = len([fill for fill in result.fills if fill.row in (3, 4)]) - exhausted
-    assert offset == ["offset bits 0", "exhausted 0"] + ["offset row 0"] * (shown > 0)
+    assert minimum_fill == ["minimum-fill bits 0", "exhausted 0"] + ["minimum-fill row 0"] * (
+        shown > 0
+    )
     assert ("ration bits 0" in purposes) != exhausted
 
 
@@ -120,7 +125,7 @@ def test_a_minimum_that_is_none_is_named_and_the_rest_trades(tmp_path: Path, kin
     assert audit(tmp_path / "record").ok
 
 
-def test_an_auction_of_offset_orders_alone_opens_no_price_and_its_record_holds(
+def test_an_auction_of_minimum_fill_orders_alone_opens_no_price_and_its_record_holds(
     tmp_path: Path,
 ) -> None:
     orders = [replace(order, minimum=Lots(1)) for order in orders_of("A", 2)]
@@ -131,15 +136,15 @@ def test_an_auction_of_offset_orders_alone_opens_no_price_and_its_record_holds(
 
 
 class Disguised(Intruder):
-    """Seals what is no order, and says that it is an offset order."""
+    """Seals what is no order, and says that it is a minimum-fill order."""
 
     @property
-    def offset(self) -> bool:
+    def minimum_fill(self) -> bool:
         return True
 
 
-def test_a_malformed_offset_order_is_named_among_orders_of_both_kinds(tmp_path: Path) -> None:
-    """The search opens sums over offset orders alone."""
+def test_a_malformed_minimum_fill_order_is_named_among_orders_of_both_kinds(tmp_path: Path) -> None:
+    """The search opens sums over minimum-fill orders alone."""
     orders, instrument = with_minima("A", 3), InstrumentId(instrument_id("A"))
     attackers = [
         Disguised(kind, instrument, INTRUDER_CAP, PrivateKey().secret) for kind in ("hump", "gap")

@@ -16,34 +16,34 @@ from crypto.bfv.encryption import PublicKey
 from crypto.circuits.curves import BUY, SELL, intent_vector
 from crypto.errors import (
     EnvelopeRefused,
-    MalformedOpening,
-    OpeningMismatch,
+    MalformedProof,
+    SealingMismatch,
     WrongEpoch,
 )
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import SealedIntent
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
-from crypto.threshold.opening import (
-    OpeningContext,
+from crypto.threshold.knowledge import (
+    KnowledgeContext,
     SealedVector,
     announce,
-    open_and_announce,
-    openings_from_bytes,
-    openings_to_bytes,
+    check_proof,
     pack_vector,
+    proof_from_bytes,
+    proof_to_bytes,
     reencrypt,
-    seal_openings,
+    seal_proofs,
     seal_vector,
     unpack_vector,
-    verify_opening,
+    verify_knowledge,
 )
 from crypto.threshold.replicated import Committee
 
-SMALL = TEST_INSECURE_SMALL.order
+SMALL = TEST_INSECURE_SMALL.order_ring
 VECTORS = Path(__file__).parents[1] / "vectors" / "sealing.json"
 ROOT_SEED = bytes(range(32))
-CONTEXT = OpeningContext(
+CONTEXT = KnowledgeContext(
     chain_id=1337,
     contract=b"\xc0" * 20,
     epoch=5,
@@ -66,7 +66,7 @@ def epoch(
 def honest(size: int) -> SealedVector:
     material, _ = epoch(size)
     vector = intent_vector(SMALL, 100, BUY, 25, 60)
-    return seal_vector(material.order.public, material.committee, vector, ROOT_SEED, CONTEXT)
+    return seal_vector(material.order_keys.public, material.committee, vector, ROOT_SEED, CONTEXT)
 
 
 # Envelopes and bytes
@@ -92,21 +92,21 @@ def test_envelopes_carry_the_openings_to_every_keyper(size: int) -> None:
     material, held = epoch(size)
     vector = honest(size)
     intent = sealed_intent(vector.ciphertext)
-    envelopes = seal_openings(material, vector, intent, DOMAIN)
+    envelopes = seal_proofs(material, vector, intent, DOMAIN)
     computed = [
-        open_and_announce(s, material, intent, DOMAIN, vector.ciphertext, envelopes[s.keyper])
+        check_proof(s, material, intent, DOMAIN, vector.ciphertext, envelopes[s.keyper])
         for s in held
     ]
     announced = [c.announcement for c in computed]
     for own in computed:
-        assert verify_opening(material.committee, own, announced).agreement.liars == ()
+        assert verify_knowledge(material.committee, own, announced).agreement.liars == ()
 
 
 def test_an_envelope_of_the_standard_ring_fits_its_bound() -> None:
     material, _ = epoch(4, STANDARD)
-    vector = intent_vector(STANDARD.order, 1024, BUY, 1, 0)
-    sealed = seal_vector(material.order.public, material.committee, vector, ROOT_SEED, CONTEXT)
-    envelopes = seal_openings(material, sealed, sealed_intent(sealed.ciphertext), DOMAIN)
+    vector = intent_vector(STANDARD.order_ring, 1024, BUY, 1, 0)
+    sealed = seal_vector(material.order_keys.public, material.committee, vector, ROOT_SEED, CONTEXT)
+    envelopes = seal_proofs(material, sealed, sealed_intent(sealed.ciphertext), DOMAIN)
     assert [len(e) for e in envelopes] == [26_776, 26_776, 26_776, 152]
 
 
@@ -127,37 +127,37 @@ def test_an_envelope_opens_for_its_own_intent_only(changes: dict[str, Any]) -> N
     material, held = epoch(4)
     vector = honest(4)
     intent = sealed_intent(vector.ciphertext)
-    envelopes = seal_openings(material, vector, intent, DOMAIN)
+    envelopes = seal_proofs(material, vector, intent, DOMAIN)
     other = replace(intent, **changes)
     with pytest.raises(EnvelopeRefused):
-        open_and_announce(held[0], material, other, DOMAIN, vector.ciphertext, envelopes[0])
+        check_proof(held[0], material, other, DOMAIN, vector.ciphertext, envelopes[0])
 
 
 def test_an_envelope_opens_for_its_recipient_chain_and_contract_only() -> None:
     material, held = epoch(4)
     vector = honest(4)
     intent = sealed_intent(vector.ciphertext)
-    envelopes = seal_openings(material, vector, intent, DOMAIN)
+    envelopes = seal_proofs(material, vector, intent, DOMAIN)
     for domain, envelope in [
         (DOMAIN, envelopes[1]),
         (Domain(1, DOMAIN.verifying_contract), envelopes[0]),
         (Domain(DOMAIN.chain_id, bytes(20)), envelopes[0]),
     ]:
         with pytest.raises(EnvelopeRefused):
-            open_and_announce(held[0], material, intent, domain, vector.ciphertext, envelope)
+            check_proof(held[0], material, intent, domain, vector.ciphertext, envelope)
 
 
 def test_a_keyper_refuses_another_epoch_and_another_ciphertext() -> None:
     material, held = epoch(4)
     vector = honest(4)
     intent = sealed_intent(vector.ciphertext)
-    envelope = seal_openings(material, vector, intent, DOMAIN)[0]
+    envelope = seal_proofs(material, vector, intent, DOMAIN)[0]
     other = vector.ciphertext.add(vector.ciphertext)
     later = replace(intent, key_epoch=6)
     with pytest.raises(WrongEpoch):
-        open_and_announce(held[0], material, later, DOMAIN, vector.ciphertext, envelope)
-    with pytest.raises(OpeningMismatch, match="digest of the ciphertext"):
-        open_and_announce(held[0], material, intent, DOMAIN, other, envelope)
+        check_proof(held[0], material, later, DOMAIN, vector.ciphertext, envelope)
+    with pytest.raises(SealingMismatch, match="digest of the ciphertext"):
+        check_proof(held[0], material, intent, DOMAIN, other, envelope)
 
 
 @given(data=st.data())
@@ -165,23 +165,23 @@ def test_a_keyper_refuses_another_epoch_and_another_ciphertext() -> None:
 def test_changed_openings_never_parse_to_something_else(data: st.DataObject) -> None:
     committee = Committee(4, CONTEXT.epoch)
     keyper = data.draw(st.integers(0, 3))
-    original = openings_to_bytes(committee, honest(4).openings[keyper])
+    original = proof_to_bytes(committee, honest(4).proofs[keyper])
     position = data.draw(st.integers(0, len(original) - 1))
     changed = bytearray(original)
     changed[position] ^= data.draw(st.integers(1, 255))
     changed = changed[: data.draw(st.sampled_from([len(original), len(original) - 1, position]))]
     changed += data.draw(st.binary(max_size=2))
     try:
-        parsed = openings_from_bytes(SMALL, committee, keyper, bytes(changed))
-    except MalformedOpening:
+        parsed = proof_from_bytes(SMALL, committee, keyper, bytes(changed))
+    except MalformedProof:
         return
-    assert openings_to_bytes(committee, parsed) == bytes(changed)
+    assert proof_to_bytes(committee, parsed) == bytes(changed)
 
 
 @given(octets=st.binary(max_size=200), keyper=st.integers(0, 3))
 def test_arbitrary_bytes_are_no_openings(octets: bytes, keyper: int) -> None:
-    with pytest.raises(MalformedOpening):
-        openings_from_bytes(SMALL, Committee(4, 0), keyper, octets)
+    with pytest.raises(MalformedProof):
+        proof_from_bytes(SMALL, Committee(4, 0), keyper, octets)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -194,18 +194,18 @@ def test_packing_a_vector_loses_nothing(seed: int) -> None:
 def test_packed_entries_at_or_above_the_modulus_are_refused() -> None:
     data = bytearray(pack_vector(SMALL, np.zeros(SMALL.degree, dtype=np.int64)))
     data[:4] = SMALL.plain_modulus.to_bytes(4, "little")
-    with pytest.raises(MalformedOpening, match="entry"):
+    with pytest.raises(MalformedProof, match="entry"):
         unpack_vector(SMALL, bytes(data))
-    with pytest.raises(MalformedOpening, match="length"):
+    with pytest.raises(MalformedProof, match="length"):
         unpack_vector(SMALL, bytes(data[:-1]))
 
 
 def test_openings_of_other_shares_are_refused_before_they_are_encrypted() -> None:
     material, _ = epoch(4)
-    first = honest(4).openings[0]
-    with pytest.raises(MalformedOpening, match="share numbers"):
+    first = honest(4).proofs[0]
+    with pytest.raises(MalformedProof, match="share numbers"):
         announce(
-            material.order.public,
+            material.order_keys.public,
             material.committee,
             replace(first, keyper=1),
             CONTEXT,
@@ -218,7 +218,7 @@ def test_openings_of_other_shares_are_refused_before_they_are_encrypted() -> Non
 
 def vector_key() -> PublicKey:
     """As in the vectors of encryption."""
-    ring = STANDARD.order
+    ring = STANDARD.order_ring
     shape = (2, len(ring.key_primes), ring.degree)
     stream = hashlib.shake_256(b"darkpool test vector: public key " + ring.name.encode())
     words = np.frombuffer(stream.digest(8 * int(np.prod(shape))), "<u8").reshape(shape)
@@ -228,28 +228,30 @@ def vector_key() -> PublicKey:
 
 def sealing_vector(size: int, side: int) -> dict[str, Any]:
     committee = Committee(size, CONTEXT.epoch)
-    vector = intent_vector(STANDARD.order, 1024, side, 1500, 512)
+    vector = intent_vector(STANDARD.order_ring, 1024, side, 1500, 512)
     sealed = seal_vector(vector_key(), committee, vector, ROOT_SEED, CONTEXT)
-    shares = reencrypt(vector_key(), committee, sealed.openings[0], CONTEXT)
-    shares |= reencrypt(vector_key(), committee, sealed.openings[1], CONTEXT)
+    shares = reencrypt(vector_key(), committee, sealed.proofs[0], CONTEXT)
+    shares |= reencrypt(vector_key(), committee, sealed.proofs[1], CONTEXT)
     return {
-        "ring": STANDARD.order.name,
+        "ring": STANDARD.order_ring.name,
         "committee_size": size,
         "order": {"ticks": 1024, "side": side, "size": 1500, "limit_tick": 512},
         "root_seed": ROOT_SEED.hex(),
         "context": {
             name: value.hex() if isinstance(value, bytes) else value
-            for name in OpeningContext.__slots__
+            for name in KnowledgeContext.__slots__
             for value in [getattr(CONTEXT, name)]
         },
-        "vector_packed_sha256": hashlib.sha256(pack_vector(STANDARD.order, vector)).hexdigest(),
+        "vector_packed_sha256": hashlib.sha256(
+            pack_vector(STANDARD.order_ring, vector)
+        ).hexdigest(),
         "seeds": [
-            {**sealed.openings[0].seeds, **sealed.openings[1].seeds}[j].hex() for j in range(size)
+            {**sealed.proofs[0].seeds, **sealed.proofs[1].seeds}[j].hex() for j in range(size)
         ],
-        "last_vector_sha256": hashlib.sha256(sealed.openings[0].last_vector).hexdigest(),
+        "last_vector_sha256": hashlib.sha256(sealed.proofs[0].last_vector).hexdigest(),
         "share_digests": [shares[j].digest.hex() for j in range(size)],
         "openings_sha256": [
-            hashlib.sha256(openings_to_bytes(committee, o)).hexdigest() for o in sealed.openings
+            hashlib.sha256(proof_to_bytes(committee, o)).hexdigest() for o in sealed.proofs
         ],
         "digest": sealed.ciphertext.digest().hex(),
     }

@@ -15,31 +15,31 @@ from crypto.circuits.curves import BUY, SELL, intent_vector
 from crypto.errors import (
     HoldersDisagree,
     MissingShare,
-    OpeningMismatch,
     OutOfRange,
+    SealingMismatch,
 )
 from crypto.ring import slots
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.ring.slots import column_element, rotation_element
 from crypto.threshold.decryption import combine_shares, decryption_share
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
-from crypto.threshold.opening import (
-    OpeningAnnouncement,
-    OpeningContext,
-    ReencryptedOpening,
+from crypto.threshold.knowledge import (
+    KeyperProof,
+    KnowledgeContext,
+    ProofAnnouncement,
+    ReencryptedProof,
     SealedVector,
-    ShareOpenings,
     announce,
     reencrypt,
-    reopen,
     seal_vector,
-    verify_opening,
+    verify_knowledge,
+    verify_sealing,
 )
 from crypto.threshold.replicated import Committee
 
-SMALL = TEST_INSECURE_SMALL.order
+SMALL = TEST_INSECURE_SMALL.order_ring
 ROOT_SEED = bytes(range(32))
-CONTEXT = OpeningContext(
+CONTEXT = KnowledgeContext(
     chain_id=1337,
     contract=b"\xc0" * 20,
     epoch=5,
@@ -62,26 +62,26 @@ def order(ticks: int = 100, side: int = BUY, size: int = 25, limit: int = 60) ->
     return intent_vector(SMALL, ticks, side, size, limit)
 
 
-def honest(size: int, context: OpeningContext = CONTEXT) -> SealedVector:
+def honest(size: int, context: KnowledgeContext = CONTEXT) -> SealedVector:
     material, _ = epoch(size)
-    return seal_vector(material.order.public, material.committee, order(), ROOT_SEED, context)
+    return seal_vector(material.order_keys.public, material.committee, order(), ROOT_SEED, context)
 
 
 def steps(
     size: int,
     ciphertext: Ciphertext,
-    openings: Mapping[int, ShareOpenings],
-    context: OpeningContext = CONTEXT,
-) -> dict[int, ReencryptedOpening]:
+    openings: Mapping[int, KeyperProof],
+    context: KnowledgeContext = CONTEXT,
+) -> dict[int, ReencryptedProof]:
     material, _ = epoch(size)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     return {i: announce(key, committee, o, context, ciphertext) for i, o in openings.items()}
 
 
 def accepting(
     size: int,
-    computed: Mapping[int, ReencryptedOpening],
-    announced: list[OpeningAnnouncement] | None = None,
+    computed: Mapping[int, ReencryptedProof],
+    announced: list[ProofAnnouncement] | None = None,
 ) -> tuple[int, ...]:
     """Keypers that accept; every refusal is a typed error."""
     committee = Committee(size, CONTEXT.epoch)
@@ -89,8 +89,8 @@ def accepting(
     accepted = []
     for i, own in computed.items():
         try:
-            verify_opening(committee, own, announced)
-        except (OpeningMismatch, HoldersDisagree, MissingShare):
+            verify_knowledge(committee, own, announced)
+        except (SealingMismatch, HoldersDisagree, MissingShare):
             continue
         accepted.append(i)
     return tuple(accepted)
@@ -99,8 +99,8 @@ def accepting(
 def run(
     size: int,
     ciphertext: Ciphertext,
-    openings: tuple[ShareOpenings, ...],
-    context: OpeningContext = CONTEXT,
+    openings: tuple[KeyperProof, ...],
+    context: KnowledgeContext = CONTEXT,
 ) -> tuple[int, ...]:
     by_keyper = {o.keyper: o for o in openings}
     return accepting(size, steps(size, ciphertext, by_keyper, context))
@@ -125,23 +125,23 @@ def decrypt(ciphertext: Ciphertext, held: tuple[KeyperSecrets, ...]) -> npt.NDAr
 def test_a_sealed_vector_decrypts_to_the_vector(size: int, side: int) -> None:
     material, held = epoch(size)
     vector = order(side=side)
-    sealed = seal_vector(material.order.public, material.committee, vector, ROOT_SEED, CONTEXT)
+    sealed = seal_vector(material.order_keys.public, material.committee, vector, ROOT_SEED, CONTEXT)
     assert (decrypt(sealed.ciphertext, held) == vector).all()
 
 
 @pytest.mark.parametrize("size", [3, 4])
 def test_every_keyper_accepts_an_honest_client(size: int) -> None:
     sealed = honest(size)
-    assert run(size, sealed.ciphertext, sealed.openings) == tuple(range(size))
+    assert run(size, sealed.ciphertext, sealed.proofs) == tuple(range(size))
 
 
 def test_the_standard_ring_seals_checks_and_decrypts() -> None:
     material, held = epoch(4, STANDARD)
-    key, committee = material.order.public, material.committee
-    vector = intent_vector(STANDARD.order, 2047, SELL, 12_345, 1024)
+    key, committee = material.order_keys.public, material.committee
+    vector = intent_vector(STANDARD.order_ring, 2047, SELL, 12_345, 1024)
     sealed = seal_vector(key, committee, vector, ROOT_SEED, CONTEXT)
     computed = {
-        o.keyper: announce(key, committee, o, CONTEXT, sealed.ciphertext) for o in sealed.openings
+        o.keyper: announce(key, committee, o, CONTEXT, sealed.ciphertext) for o in sealed.proofs
     }
     assert accepting(4, computed) == (0, 1, 2, 3)
     assert (decrypt(sealed.ciphertext, held) == vector).all()
@@ -151,9 +151,9 @@ def test_the_standard_ring_seals_checks_and_decrypts() -> None:
 def test_the_shares_add_up_to_the_ciphertext(size: int) -> None:
     material, _ = epoch(size)
     sealed = honest(size)
-    key, committee = material.order.public, material.committee
-    shares = reencrypt(key, committee, sealed.openings[0], CONTEXT)
-    shares |= reencrypt(key, committee, sealed.openings[1], CONTEXT)
+    key, committee = material.order_keys.public, material.committee
+    shares = reencrypt(key, committee, sealed.proofs[0], CONTEXT)
+    shares |= reencrypt(key, committee, sealed.proofs[1], CONTEXT)
     total = shares[0].ciphertext
     for j in range(1, size):
         total = total.add(shares[j].ciphertext)
@@ -162,7 +162,7 @@ def test_the_shares_add_up_to_the_ciphertext(size: int) -> None:
 
 @pytest.mark.parametrize("size", [3, 4])
 def test_no_keyper_receives_its_own_share(size: int) -> None:
-    for keyper, openings in enumerate(honest(size).openings):
+    for keyper, openings in enumerate(honest(size).proofs):
         assert openings.keyper == keyper
         assert keyper not in openings.seeds
         assert bool(openings.last_vector) == (keyper != size - 1)
@@ -171,10 +171,10 @@ def test_no_keyper_receives_its_own_share(size: int) -> None:
 def test_the_share_vectors_of_one_keyper_do_not_depend_on_the_order_but_for_their_seeds() -> None:
     """The last vector minus the expanded ones of a keyper still hides v behind the missing one."""
     material, held = epoch(4)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     sealed = honest(4)
     total = decrypt(sealed.ciphertext, held)
-    for openings in sealed.openings:
+    for openings in sealed.proofs:
         shares = reencrypt(key, committee, openings, CONTEXT)
         known = sum(decrypt(share.ciphertext, held) for share in shares.values())
         missing = (total - known) % SMALL.plain_modulus
@@ -188,7 +188,7 @@ def test_every_number_of_the_context_changes_the_ciphertext(field: str) -> None:
     material, _ = epoch(4)
     other = replace(CONTEXT, **{field: getattr(CONTEXT, field) + 1})
     committee = Committee(4, other.epoch)
-    sealed = seal_vector(material.order.public, committee, order(), ROOT_SEED, other)
+    sealed = seal_vector(material.order_keys.public, committee, order(), ROOT_SEED, other)
     assert sealed.ciphertext.digest() != honest(4).ciphertext.digest()
 
 
@@ -201,54 +201,54 @@ def test_every_name_in_the_context_changes_the_ciphertext(field: str) -> None:
 
 def test_a_root_seed_used_twice_shares_nothing_between_two_vectors() -> None:
     material, _ = epoch(4)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     first = seal_vector(key, committee, order(size=25), ROOT_SEED, CONTEXT)
     second = seal_vector(key, committee, order(size=26), ROOT_SEED, CONTEXT)
-    for one, other in zip(first.openings, second.openings, strict=True):
+    for one, other in zip(first.proofs, second.proofs, strict=True):
         assert not set(one.seeds.values()) & set(other.seeds.values())
 
 
 def test_sealing_again_gives_the_same_bytes_and_anything_else_is_a_mismatch() -> None:
     material, _ = epoch(4)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     ciphertext = honest(4).ciphertext
-    reopen(key, committee, order(), ROOT_SEED, CONTEXT, ciphertext)
+    verify_sealing(key, committee, order(), ROOT_SEED, CONTEXT, ciphertext)
     for vector, seed, context in [
         (order(size=26), ROOT_SEED, CONTEXT),
         (order(), bytes(32), CONTEXT),
         (order(), ROOT_SEED, replace(CONTEXT, nonce=10)),
     ]:
-        with pytest.raises(OpeningMismatch, match="sealed again"):
-            reopen(key, committee, vector, seed, context, ciphertext)
+        with pytest.raises(SealingMismatch, match="sealed again"):
+            verify_sealing(key, committee, vector, seed, context, ciphertext)
 
 
 @pytest.mark.parametrize("liar", range(4))
 def test_one_lying_keyper_of_four_keeps_nobody_out_and_is_named(liar: int) -> None:
     sealed = honest(4)
-    computed = steps(4, sealed.ciphertext, {o.keyper: o for o in sealed.openings})
+    computed = steps(4, sealed.ciphertext, {o.keyper: o for o in sealed.proofs})
     announced = [c.announcement for i, c in computed.items() if i != liar]
-    lie = OpeningAnnouncement(liar, {j: bytes(32) for j in range(4) if j != liar})
+    lie = ProofAnnouncement(liar, {j: bytes(32) for j in range(4) if j != liar})
     committee = Committee(4, CONTEXT.epoch)
     for i in set(range(4)) - {liar}:
-        proven = verify_opening(committee, computed[i], [*announced, lie])
+        proven = verify_knowledge(committee, computed[i], [*announced, lie])
         assert proven.agreement.liars == (liar,)
 
 
 @pytest.mark.parametrize("silent", range(4))
 def test_one_silent_keyper_of_four_keeps_nobody_out(silent: int) -> None:
     sealed = honest(4)
-    computed = steps(4, sealed.ciphertext, {o.keyper: o for o in sealed.openings})
+    computed = steps(4, sealed.ciphertext, {o.keyper: o for o in sealed.proofs})
     del computed[silent]
     assert accepting(4, computed) == tuple(i for i in range(4) if i != silent)
 
 
 def test_of_three_keypers_a_liar_stops_the_others_and_both_suspects_are_named() -> None:
     sealed = honest(3)
-    computed = steps(3, sealed.ciphertext, {o.keyper: o for o in sealed.openings})
-    lie = OpeningAnnouncement(2, {0: bytes(32), 1: bytes(32)})
+    computed = steps(3, sealed.ciphertext, {o.keyper: o for o in sealed.proofs})
+    lie = ProofAnnouncement(2, {0: bytes(32), 1: bytes(32)})
     announced = [computed[0].announcement, computed[1].announcement, lie]
     with pytest.raises(HoldersDisagree) as raised:
-        verify_opening(Committee(3, CONTEXT.epoch), computed[0], announced)
+        verify_knowledge(Committee(3, CONTEXT.epoch), computed[0], announced)
     assert raised.value.suspects == (1, 2)
 
 
@@ -263,11 +263,11 @@ def test_of_three_keypers_a_liar_stops_the_others_and_both_suspects_are_named() 
     ],
 )
 def test_what_cannot_be_sealed_is_refused(
-    vector: npt.NDArray[np.int64], seed: bytes, context: OpeningContext
+    vector: npt.NDArray[np.int64], seed: bytes, context: KnowledgeContext
 ) -> None:
     material, _ = epoch(4)
     with pytest.raises(OutOfRange):
-        seal_vector(material.order.public, material.committee, vector, seed, context)
+        seal_vector(material.order_keys.public, material.committee, vector, seed, context)
 
 
 # A malicious client (threats 15 and 16); where a keyper helps it, that is said
@@ -276,40 +276,38 @@ def test_what_cannot_be_sealed_is_refused(
 def test_a_wrong_ciphertext_is_accepted_by_nobody() -> None:
     material, _ = epoch(4)
     sealed = honest(4)
-    shift = encrypt_slots(material.order.public, order(), bytes(32))
-    assert run(4, sealed.ciphertext.add(shift), sealed.openings) == ()
+    shift = encrypt_slots(material.order_keys.public, order(), bytes(32))
+    assert run(4, sealed.ciphertext.add(shift), sealed.proofs) == ()
 
 
 def test_one_wrong_seed_to_one_keyper_only_makes_that_keyper_refuse() -> None:
     sealed = honest(4)
-    wrong = replace(sealed.openings[1], seeds={**sealed.openings[1].seeds, 2: bytes(32)})
-    openings = (sealed.openings[0], wrong, *sealed.openings[2:])
+    wrong = replace(sealed.proofs[1], seeds={**sealed.proofs[1].seeds, 2: bytes(32)})
+    openings = (sealed.proofs[0], wrong, *sealed.proofs[2:])
     assert run(4, sealed.ciphertext, openings) == (0, 2, 3)
 
 
 def test_of_three_keypers_one_wrong_seed_leaves_no_quorum() -> None:
     sealed = honest(3)
-    wrong = replace(sealed.openings[1], seeds={**sealed.openings[1].seeds, 2: bytes(32)})
-    accepted = run(3, sealed.ciphertext, (sealed.openings[0], wrong, sealed.openings[2]))
+    wrong = replace(sealed.proofs[1], seeds={**sealed.proofs[1].seeds, 2: bytes(32)})
+    accepted = run(3, sealed.ciphertext, (sealed.proofs[0], wrong, sealed.proofs[2]))
     assert accepted == (0,)
     assert len(accepted) < Committee(3, 0).quorum
 
 
 def test_openings_that_differ_between_all_keypers_are_accepted_by_nobody() -> None:
     material, _ = epoch(4)
-    key, committee = material.order.public, material.committee
+    key, committee = material.order_keys.public, material.committee
     sealings = [seal_vector(key, committee, order(), bytes([i]) * 32, CONTEXT) for i in range(4)]
-    openings = tuple(sealings[i].openings[i] for i in range(4))
+    openings = tuple(sealings[i].proofs[i] for i in range(4))
     assert run(4, sealings[0].ciphertext, openings) == ()
 
 
 def test_swapped_seeds_are_accepted_by_nobody() -> None:
     sealed = honest(4)
     swap = {0: 1, 1: 0, 2: 2, 3: 3}
-    seeds = {**sealed.openings[0].seeds, **sealed.openings[1].seeds}
-    openings = tuple(
-        replace(o, seeds={j: seeds[swap[j]] for j in o.seeds}) for o in sealed.openings
-    )
+    seeds = {**sealed.proofs[0].seeds, **sealed.proofs[1].seeds}
+    openings = tuple(replace(o, seeds={j: seeds[swap[j]] for j in o.seeds}) for o in sealed.proofs)
     assert run(4, sealed.ciphertext, openings) == ()
 
 
@@ -325,10 +323,10 @@ def test_swapped_seeds_are_accepted_by_nobody() -> None:
     ],
 )
 def test_a_copied_intent_is_accepted_by_nobody_even_with_its_openings(
-    theirs: OpeningContext,
+    theirs: KnowledgeContext,
 ) -> None:
     sealed = honest(4)
-    assert run(4, sealed.ciphertext, sealed.openings, theirs) == ()
+    assert run(4, sealed.ciphertext, sealed.proofs, theirs) == ()
 
 
 def attacker_openings() -> SealedVector:
@@ -336,7 +334,7 @@ def attacker_openings() -> SealedVector:
     material, _ = epoch(4)
     zero = np.zeros(SMALL.degree, dtype=np.int64)
     seed = b"\x66" * 32
-    return seal_vector(material.order.public, material.committee, zero, seed, MALLORY)
+    return seal_vector(material.order_keys.public, material.committee, zero, seed, MALLORY)
 
 
 MALLORY = replace(CONTEXT, account=b"\xbb" * 20)
@@ -344,7 +342,7 @@ MALLORY = replace(CONTEXT, account=b"\xbb" * 20)
 
 def rotated(element: int) -> Ciphertext:
     material, _ = epoch(4)
-    evaluator = Evaluator(material.order.evaluation_keys())
+    evaluator = Evaluator(material.order_keys.evaluation_keys())
     handle = evaluator.load(honest(4).ciphertext)
     return evaluator.store(evaluator.apply_galois(handle, element))
 
@@ -386,17 +384,17 @@ CRAFTED = [
 
 @pytest.mark.parametrize("name", CRAFTED)
 def test_a_crafted_ciphertext_is_accepted_by_nobody(name: str) -> None:
-    assert run(4, crafted(name), attacker_openings().openings, MALLORY) == ()
+    assert run(4, crafted(name), attacker_openings().proofs, MALLORY) == ()
 
 
 @pytest.mark.parametrize("name", CRAFTED)
 def test_a_crafted_ciphertext_is_refused_though_a_keyper_announces_what_fits(name: str) -> None:
     """The corrupt keyper announces, for each share, exactly what would make its owner accept."""
     ciphertext = crafted(name)
-    openings = {o.keyper: o for o in attacker_openings().openings}
+    openings = {o.keyper: o for o in attacker_openings().proofs}
     computed = steps(4, ciphertext, openings, MALLORY)
     for corrupt in range(4):
         honest_ones = {i: c for i, c in computed.items() if i != corrupt}
-        lie = OpeningAnnouncement(corrupt, {i: c.residual for i, c in honest_ones.items()})
+        lie = ProofAnnouncement(corrupt, {i: c.residual for i, c in honest_ones.items()})
         announced = [c.announcement for c in honest_ones.values()]
         assert accepting(4, honest_ones, [*announced, lie]) == ()

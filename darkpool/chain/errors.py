@@ -1,0 +1,108 @@
+"""What can go wrong between this program and a chain."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from darkpool.errors import DarkpoolError
+
+
+class ChainError(DarkpoolError):
+    """Something between this program and the chain went wrong."""
+
+
+class ChainUnavailable(ChainError):
+    """The node cannot be reached, or does not answer as a node.
+
+    Of an address only scheme, host and port are kept: user info, path and query may be credentials,
+    and client libraries quote them in their reasons.
+    """
+
+    def __init__(self, node: str, reason: str) -> None:
+        self.node = _without_credentials(node)
+        self.reason = _reason_without_credentials(node, reason)
+        super().__init__(f"chain: expected an answer from {self.node}, got {self.reason}")
+
+
+def _without_credentials(node: str) -> str:
+    if "://" not in node:
+        return node
+    parts = urlsplit(node)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _reason_without_credentials(node: str, reason: str) -> str:
+    # requests: "for url: https://...", urllib3: "with url: /path?query"
+    shown = re.sub(r"\w+://[^\s'\"<>]+", lambda found: _host_of(found[0]), reason)
+    shown = re.sub(r"url: /\S*", "url: /...", shown)
+    if "://" in node:
+        parts = urlsplit(node)
+        userinfo = parts.netloc.rpartition("@")[0]
+        for secret in (userinfo, parts.username, parts.password, parts.path, parts.query):
+            if secret and len(secret) > 1:
+                shown = shown.replace(secret, "...")
+    return shown
+
+
+def _host_of(address: str) -> str:
+    try:
+        return _without_credentials(address)
+    except ValueError:  # no address after all: nothing of it is worth showing
+        return "..."
+
+
+class NotDeployed(ChainError):
+    """The contracts were asked for before they were deployed or attached."""
+
+    def __init__(self) -> None:
+        super().__init__("chain: expected deployed contracts, got none")
+
+
+class WrongDeployment(ChainError):
+    """What stands on the chain is not the deployment that was named."""
+
+    def __init__(self, what: str, expected: object, got: object) -> None:
+        super().__init__(f"chain: {what}: expected {expected}, got {got}")
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
+class TransactionReverted(ChainError):
+    """A contract refused a transaction; `reason` is what the contract's page lists."""
+
+    def __init__(self, function: str, reason: str) -> None:
+        super().__init__(f"chain: {function}: expected success, got a revert: {reason}")
+        self.function = function
+        self.reason = reason
+
+
+class TransactionRefused(ChainError):
+    """The node did not take a transaction: no money for gas, for instance."""
+
+    def __init__(self, function: str, reason: str) -> None:
+        super().__init__(f"chain: {function}: expected the node to take it, got {reason}")
+        self.function = function
+        self.reason = reason
+
+
+class TransactionLost(ChainError):
+    """A transaction is no longer in the block in which it was seen: the chain reorganised."""
+
+    def __init__(self, transaction: str, block: int) -> None:
+        super().__init__(f"chain: expected transaction {transaction} in block {block}, got none")
+        self.transaction = transaction
+        self.block = block
+
+
+class NotFinalInTime(ChainError):
+    """A transaction did not get its confirmations in the time that it was given."""
+
+    def __init__(self, transaction: str, expected: int, got: int) -> None:
+        super().__init__(
+            f"chain: transaction {transaction}: expected {expected} confirmations, got {got}"
+        )
+        self.transaction = transaction
+        self.expected = expected
+        self.got = got

@@ -1,0 +1,13 @@
+"""What can go wrong with a committee."""
+
+from __future__ import annotations
+
+from darkpool.errors import CheckFailed
+
+
+class MaskPreparationFailed(CheckFailed):
+    """No usable mask after several numbers; with honest keypers one in a hundred fails."""
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(f"mask: expected one usable mask in {attempts} attempts, got none")
+        self.attempts = attempts

@@ -1,0 +1,15 @@
+"""What can be wrong with the place of a record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from darkpool.errors import BadInput
+
+
+class RecordExists(BadInput):
+    """A record is never written over anything."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"record: expected a new directory, got {directory}, which exists")
+        self.directory = directory

@@ -1,0 +1,108 @@
+"""Records of real auctions on the small rings, and copies of them that a test may change."""
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from crypto.ring.params import TEST_INSECURE_SMALL
+from darkpool.auction.listing import OutrightListing
+from darkpool.auction.terms import VenueTerms
+from darkpool.chain.client import Chain
+from darkpool.protocol.terms import Pricing
+from darkpool.simulation.order_file import Order
+from darkpool.simulation.venue import Places, run_orders
+from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
+from darkpool.wargames.intruders import draw_intruders
+
+TICKS = 16
+INTENTS = 12
+
+
+@dataclass(frozen=True)
+class Published:
+    """A record of a real auction, and the chain that it was settled on."""
+
+    directory: Path
+    chain: Chain
+
+
+class Copy:
+    """A copy of a record that a test may change."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def read(self, name: str) -> bytes:
+        return (self.directory / name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace a file; the original is another link to the old one."""
+        (self.directory / name).unlink(missing_ok=True)
+        (self.directory / name).write_bytes(data)
+
+    def flip(self, name: str, offset: int, mask: int = 1) -> None:
+        data = bytearray(self.read(name))
+        data[offset] ^= mask
+        self.write(name, bytes(data))
+
+    def json(self, name: str) -> Any:
+        return json.loads(self.read(name))
+
+    def write_json(self, name: str, tree: object) -> None:
+        self.write(name, (json.dumps(tree, indent=1) + "\n").encode())
+
+    def change(self, name: str, change: Callable[[Any], object]) -> None:
+        """Change a JSON file in place."""
+        tree = self.json(name)
+        change(tree)
+        self.write_json(name, tree)
+
+    def reseal(self) -> None:
+        """Make the manifest fit, as a forger would."""
+        names = sorted(
+            path.relative_to(self.directory).as_posix()
+            for path in self.directory.rglob("*")
+            if path.is_file() and path.name != "manifest.json"
+        )
+        files = {n: "0x" + hashlib.sha256(self.read(n)).hexdigest() for n in names}
+        self.write_json("manifest.json", {"version": 1, "files": files})
+
+
+def orders_of(names: str, seed: int, *, crossing: bool = True) -> list[Order]:
+    """Twelve orders for each instrument; those of instrument C never cross."""
+    generator = random.Random(seed)
+    orders: list[Order] = []
+    for name in names:
+        for k in range(INTENTS):
+            side = Side.BUY if k % 2 else Side.SELL
+            limit = generator.randrange(TICKS)
+            if name == "C" or not crossing:
+                limit = limit // 2 if side is Side.BUY else TICKS // 2 + limit // 2
+            size = Lots(generator.randrange(1, 30))
+            label, instrument = AccountLabel(f"client-{k}"), InstrumentName(name)
+            orders.append(Order(len(orders), label, instrument, side, size, Tick(limit)))
+    return orders
+
+
+def publish(
+    directory: Path,
+    orders: list[Order],
+    pricing: Pricing,
+    keypers: int,
+    attackers: int = 0,
+) -> Published:
+    chain = Chain.embedded()
+    grid = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
+    instruments = sorted({identifier(order.instrument) for order in orders})
+    intruders = draw_intruders(attackers, instruments, TICKS)
+    terms = VenueTerms(OutrightListing(grid, 100_003, 5), pricing, keypers)
+    places = Places(record=directory)
+    run_orders(
+        orders, terms, TEST_INSECURE_SMALL, lambda: chain, places, lambda *_: None, intruders
+    )
+    return Published(directory, chain)
