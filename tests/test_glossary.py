@@ -28,7 +28,7 @@ NAMES = [
 
 
 def words() -> str:
-    """All text of the sources in one line: a term may be wrapped, or be a name like `batch_index`."""
+    """All text of the sources in one line: terms may be wrapped, or be names like `batch_index`."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
     return " ".join(re.sub(r"^\s*#|_", " ", text, flags=re.MULTILINE).lower().split())
 
