@@ -23,11 +23,7 @@ from darkpool.protocol.intents import (
     SignedCancellation,
 )
 from darkpool.protocol.keyper import CertifyingKeyper
-from darkpool.protocol.refusals import (
-    IntentCancelled,
-    IntentUnknown,
-    NotCertified,
-)
+from darkpool.protocol.refusals import IntentCancelled, IntentUnknown, NotCertified
 from darkpool.protocol.terms import IntervalTerms
 
 

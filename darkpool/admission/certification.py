@@ -19,11 +19,7 @@ from crypto.threshold.certificate import (
 )
 from crypto.threshold.knowledge import verify_knowledge
 from crypto.threshold.quorum import Answers, Panel
-from darkpool.protocol.intents import (
-    ProvenIntent,
-    SealedSubmission,
-    SignedCancellation,
-)
+from darkpool.protocol.intents import ProvenIntent, SealedSubmission, SignedCancellation
 from darkpool.protocol.keyper import (
     CertificateRequest,
     CertifyingKeyper,

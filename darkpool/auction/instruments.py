@@ -15,12 +15,7 @@ from enum import StrEnum
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.seal import Evaluator
 from crypto.signing.messages import SealedIntent
-from darkpool.batching.participation import (
-    Candidate,
-    Missing,
-    SetAside,
-    decide_participation,
-)
+from darkpool.batching.participation import Candidate, Missing, SetAside, decide_participation
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.crossing.shape import ShapeRows
@@ -34,12 +29,7 @@ from darkpool.protocol.intents import (
 )
 from darkpool.protocol.terms import PublicRules
 from darkpool.record.forms import IntentRecord
-from darkpool.units import (
-    AccountId,
-    Cash,
-    InstrumentId,
-    Lots,
-)
+from darkpool.units import AccountId, Cash, InstrumentId, Lots
 
 
 class Fault(StrEnum):

@@ -29,11 +29,7 @@ from darkpool.record.forms import (
     VenueRecord,
 )
 from darkpool.settlement.leaves import results_root
-from darkpool.units import (
-    AccountId,
-    InstrumentId,
-    account_bytes,
-)
+from darkpool.units import AccountId, InstrumentId, account_bytes
 
 
 def auction_summary(

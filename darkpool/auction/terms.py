@@ -5,11 +5,7 @@ from typing import Final
 
 from darkpool.auction.listing import Listing
 from darkpool.errors import OutOfBounds
-from darkpool.limits import (
-    CASH_DECIMALS,
-    OWNERS_MIN_DEFAULT,
-    REFERENCE_AGE_AT_CLOSE_MAX_MS,
-)
+from darkpool.limits import CASH_DECIMALS, OWNERS_MIN_DEFAULT, REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.margin.market.feeds import FeedTerms
 from darkpool.protocol.terms import CAP_MIN_DEFAULT, BondTerms, Pricing, PublicRules
 from darkpool.units import AccountId, Cash, Lots

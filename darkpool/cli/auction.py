@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from crypto.ring.params import STANDARD
-from darkpool.cli.arguments import (
-    chain_key,
-    decimal,
-    listing_of,
-    require_url,
-    whole,
-)
+from darkpool.cli.arguments import chain_key, decimal, listing_of, require_url, whole
 from darkpool.cli.errors import CHAIN_KEY_VARIABLE, UnreadableFile
 from darkpool.limits import OWNERS_MIN_DEFAULT
 

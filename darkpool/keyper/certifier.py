@@ -9,11 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from crypto.signing.messages import (
-    AdmissionCertificate,
-    CancellationReceipt,
-    SealedIntent,
-)
+from crypto.signing.messages import AdmissionCertificate, CancellationReceipt, SealedIntent
 from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.knowledge import ProofAnnouncement, ReencryptedProof, verify_knowledge
 from darkpool.clock import Clock
@@ -28,12 +24,7 @@ from darkpool.protocol.checks import (
     verify_sealed_intent,
 )
 from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
-from darkpool.protocol.keyper import (
-    BatchProposal,
-    CertificateRequest,
-    CheckedProof,
-    KnownIntents,
-)
+from darkpool.protocol.keyper import BatchProposal, CertificateRequest, CheckedProof, KnownIntents
 from darkpool.protocol.refusals import KnowledgeNotProven, WrongTerms
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import Interval

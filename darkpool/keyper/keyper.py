@@ -16,9 +16,7 @@ from crypto.threshold.attestation import (
     opening_context,
     transcript_digest,
 )
-from crypto.threshold.knowledge import (
-    check_proof,
-)
+from crypto.threshold.knowledge import check_proof
 from crypto.threshold.masks import Contribution, DrawnMask
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import OpeningRequest, ShareRequest

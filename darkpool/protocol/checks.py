@@ -9,10 +9,7 @@ from crypto.signing.messages import SealedIntent
 from crypto.threshold.envelope import ENVELOPE_BYTES_MAX
 from darkpool.clock import Clock
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.protocol.intents import (
-    SealedSubmission,
-    SignedCancellation,
-)
+from darkpool.protocol.intents import SealedSubmission, SignedCancellation
 from darkpool.protocol.refusals import (
     AuctionClosed,
     CapBelowMinimum,

@@ -66,14 +66,7 @@ from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.reporters import Reporter, reported
 from darkpool.simulation.result import VenueResult, venue_result
-from darkpool.units import (
-    FIRST_INTERVAL,
-    Cash,
-    InstrumentId,
-    Interval,
-    account_of,
-    identifier,
-)
+from darkpool.units import FIRST_INTERVAL, Cash, InstrumentId, Interval, account_of, identifier
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1

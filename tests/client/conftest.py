@@ -14,15 +14,7 @@ from darkpool.client.standing_orders import StandingOrder
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.terms import IntervalTerms
-from darkpool.units import (
-    InstrumentId,
-    Interval,
-    Lots,
-    PriceGrid,
-    PriceUnits,
-    Side,
-    account_id,
-)
+from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, PriceUnits, Side, account_id
 from tests.support.admission_venue import Venue, made_venue
 from tests.support.reference_prices import renewed
 

@@ -27,12 +27,7 @@ from darkpool.keyper.errors import Equivocation
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
-from darkpool.protocol.keyper import (
-    BeaconRequest,
-    ContributionRequest,
-    MaskUse,
-    TranscriptRequest,
-)
+from darkpool.protocol.keyper import BeaconRequest, ContributionRequest, MaskUse, TranscriptRequest
 from darkpool.protocol.refusals import MaskUsed, MissingReference, OpeningRefused, StaleReference
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes

@@ -22,15 +22,7 @@ from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.venue import Places, VenueSetting, run_orders
-from darkpool.units import (
-    AccountId,
-    AccountLabel,
-    Cash,
-    Interval,
-    Tick,
-    account_bytes,
-    account_id,
-)
+from darkpool.units import AccountId, AccountLabel, Cash, Interval, Tick, account_bytes, account_id
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import Verdict

@@ -12,13 +12,7 @@ from crypto.bfv.lanes import LaneCiphertext, LaneShape
 from crypto.bfv.low_noise import encrypt_low_noise
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.packing import LANES_LEVEL
-from crypto.errors import (
-    HoldersDisagree,
-    MissingShare,
-    TooLittleMargin,
-    UncoveredSlot,
-    WrongEpoch,
-)
+from crypto.errors import HoldersDisagree, MissingShare, TooLittleMargin, UncoveredSlot, WrongEpoch
 from crypto.ring.params import TEST_INSECURE_SMALL, RingParameters
 from crypto.ring.ring import Words
 from crypto.threshold.decryption import DECODING_BITS, budget_bits_min, decryption_share
