@@ -105,21 +105,18 @@ class Room:
 
     def announce(
         self, proven: Proven, keypers: Sequence[LocalKeyper] | None = None
-    ) -> list[SignedAnnouncement]:
-        return [
-            keyper.check_proof(
-                ProofRequest(proven.sealed, proven.ciphertext, proven.envelopes[keyper.number])
-            ).announced
-            for keyper in (self.keypers if keypers is None else keypers)
-        ]
+    ) -> tuple[SignedAnnouncement, ...]:
+        sealed, ciphertext, envelopes = proven.sealed, proven.ciphertext, proven.envelopes
+        return tuple(
+            k.check_proof(ProofRequest(sealed, ciphertext, envelopes[k.number])).announced
+            for k in (self.keypers if keypers is None else keypers)
+        )
 
     def certify(self, proven: Proven) -> IntentCertificate:
         announcements = self.announce(proven)
         return self.collected(
             proven,
-            lambda k: k.certify(
-                CertificateRequest(proven.sealed, proven.signature, tuple(announcements))
-            ),
+            lambda k: k.certify(CertificateRequest(proven.sealed, proven.signature, announcements)),
         )
 
     def collected(self, proven: Proven, ask: Callable[[LocalKeyper], bytes]) -> IntentCertificate:
@@ -177,15 +174,11 @@ def test_each_reads_its_own_clock(room: Room) -> None:
     announcements = room.announce(proven)
     room.clocks[0].advance(59_999)
     room.clocks[1].advance(60_000)
-    room.keypers[0].certify(
-        CertificateRequest(proven.sealed, proven.signature, tuple(announcements))
-    )
+    room.keypers[0].certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     taken_back = cancelled(room.terms, proven.sealed, ALICE)
     room.keypers[0].cancel(taken_back)
     with pytest.raises(AuctionClosed):
-        room.keypers[1].certify(
-            CertificateRequest(proven.sealed, proven.signature, tuple(announcements))
-        )
+        room.keypers[1].certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     with pytest.raises(AuctionClosed):
         room.keypers[1].cancel(taken_back)
     with pytest.raises(AdmissionNotOpen):
@@ -200,7 +193,7 @@ def test_a_clock_that_is_set_back_opens_nothing(room: Room) -> None:
     keyper.close_admission(room.terms.interval)
     keyper._certifier._clock = SimulatedClock(NOW_MS)
     with pytest.raises(AuctionClosed):
-        keyper.certify(CertificateRequest(proven.sealed, proven.signature, tuple(announcements)))
+        keyper.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     with pytest.raises(AuctionClosed):
         keyper.cancel(cancelled(room.terms, proven.sealed, ALICE))
 
@@ -229,20 +222,16 @@ def test_the_operator_cannot_have_an_intent_certified_that_nobody_signed(room: R
     elsewhere = sign(proven.sealed.digest(Domain(1, bytes(20))), ALICE)
     for forged in (bytes(65), elsewhere, sign(proven.sealed.digest(DOMAIN), MALLORY)):
         with pytest.raises(WrongSignature):
-            room.keypers[0].certify(CertificateRequest(proven.sealed, forged, tuple(announcements)))
+            room.keypers[0].certify(CertificateRequest(proven.sealed, forged, announcements))
 
 
 def test_nothing_is_certified_that_the_keyper_did_not_check_itself(room: Room) -> None:
     proven = room.seal()
     announcements = room.announce(proven, room.keypers[1:])
     with pytest.raises(KnowledgeNotProven):
-        room.keypers[0].certify(
-            CertificateRequest(proven.sealed, proven.signature, tuple(announcements))
-        )
+        room.keypers[0].certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     room.announce(proven, room.keypers[:1])
-    room.keypers[0].certify(
-        CertificateRequest(proven.sealed, proven.signature, tuple(announcements))
-    )
+    room.keypers[0].certify(CertificateRequest(proven.sealed, proven.signature, announcements))
 
 
 def test_a_ciphertext_that_its_sender_does_not_know_is_certified_by_nobody(room: Room) -> None:
@@ -274,11 +263,10 @@ def test_a_ciphertext_that_its_sender_does_not_know_is_certified_by_nobody(room:
         by_one = [
             SignedAnnouncement.by(fitting[0], intent, DOMAIN, other_key(room, fitting[0].keyper))
         ]
-        for announcements in (honest, unsigned, by_the_operator, by_one, by_one * 3, []):
+        for relayed in (honest, unsigned, by_the_operator, by_one, by_one * 3, []):
+            request = CertificateRequest(crafted.sealed, crafted.signature, tuple(relayed))
             with pytest.raises(CryptoError):
-                keyper.certify(
-                    CertificateRequest(crafted.sealed, crafted.signature, tuple(announcements))
-                )
+                keyper.certify(request)
 
 
 def other_key(room: Room, keyper: int) -> bytes:
@@ -290,7 +278,7 @@ def test_announcements_of_another_intent_do_not_count(room: Room) -> None:
     room.announce(second)
     with pytest.raises((InvalidSignature, MissingShare)):
         room.keypers[0].certify(
-            CertificateRequest(second.sealed, second.signature, tuple(room.announce(first)))
+            CertificateRequest(second.sealed, second.signature, room.announce(first))
         )
 
 
@@ -306,9 +294,7 @@ def test_one_certificate_at_most_also_after_a_restart(house: House, restart: boo
     announcements = room.announce(second)
     for keyper in room.keypers:
         with pytest.raises(SecondIntent):
-            keyper.certify(
-                CertificateRequest(second.sealed, second.signature, tuple(announcements))
-            )
+            keyper.certify(CertificateRequest(second.sealed, second.signature, announcements))
     assert room.certify(first) == signed
 
 
@@ -334,9 +320,7 @@ def test_one_corrupt_keyper_of_four_blocks_no_certificate(house: House, liar: in
     proven = room.seal()
     announcements = room.announce(proven)
     signatures = {
-        k.number: k.certify(
-            CertificateRequest(proven.sealed, proven.signature, tuple(announcements))
-        )
+        k.number: k.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
         for k in room.keypers
         if k.number != liar
     }
@@ -370,12 +354,10 @@ def test_another_intent_to_every_keyper_is_certified_by_none_and_blocks_nobody(
     given = [room.seal(nonce=n) for n in range(4)]
     for proven, keyper in zip(given, room.keypers, strict=True):
         announcements = room.announce(proven)
-        keyper.certify(CertificateRequest(proven.sealed, proven.signature, tuple(announcements)))
+        keyper.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
         for other in room.keypers[: keyper.number]:
             with pytest.raises(SecondIntent):
-                other.certify(
-                    CertificateRequest(proven.sealed, proven.signature, tuple(announcements))
-                )
+                other.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     for proven in given[1:]:
         for keyper in room.keypers:
             keyper.cancel(cancelled(room.terms, proven.sealed, ALICE))
@@ -385,9 +367,7 @@ def test_another_intent_to_every_keyper_is_certified_by_none_and_blocks_nobody(
 def test_equivocation_without_cancellations_blocks_nobody(room: Room) -> None:
     for n, keyper in enumerate(room.keypers):
         proven = room.seal(nonce=n)
-        keyper.certify(
-            CertificateRequest(proven.sealed, proven.signature, tuple(room.announce(proven)))
-        )
+        keyper.certify(CertificateRequest(proven.sealed, proven.signature, room.announce(proven)))
     honest = room.seal(b"\x0c" * 32)
     entry = CertifiedIntent(honest.sealed, honest.signature, room.certify(honest))
     for clock, keyper in zip(room.clocks, room.keypers, strict=True):
@@ -405,7 +385,7 @@ def test_a_receipt_of_a_cancellation_is_bound_to_the_close(room: Room) -> None:
     verify_signature(receipt.digest(DOMAIN), signature, account_bytes(keyper.address))
     announcements = room.announce(proven)
     with pytest.raises(IntentCancelled):
-        keyper.certify(CertificateRequest(proven.sealed, proven.signature, tuple(announcements)))
+        keyper.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
 
 
 def test_nobody_else_takes_an_intent_back(room: Room) -> None:

@@ -200,7 +200,7 @@ def test_an_operator_that_chooses_who_stands_aside_is_found(
     assert "ciphertext of shape" in found["circuits"]
 
 
-def test_an_operator_that_makes_somebody_short_is_found_by_the_chain(
+def test_an_operator_that_makes_an_account_uncovered_is_found_by_the_chain(
     venue: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = Chain.flows_before
@@ -222,7 +222,7 @@ def test_an_operator_that_makes_somebody_short_is_found_by_the_chain(
     assert part in found["chain"]
 
 
-def test_an_audit_without_a_chain_names_whoever_is_short_on_the_records_word(
+def test_an_audit_without_a_chain_names_uncovered_accounts_on_the_records_word(
     venue: Venue, tmp_path: Path
 ) -> None:
     venue.run(orders_of("A", 3), tmp_path / "record", lambda: venue.leave_in(venue.keys[TAKER], 0))

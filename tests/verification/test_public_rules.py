@@ -115,7 +115,7 @@ def test_the_bond_is_covered_besides_the_caps(uniform: Published) -> None:
     assert margin_at_fault(record, bond=nowhere) == "bond, treasury"
 
 
-def test_nobody_who_is_short_trades_or_is_rejected(uniform: Published) -> None:
+def test_no_uncovered_account_trades_or_is_rejected(uniform: Published) -> None:
     """To the unit: the clients of the record have exactly what their intents need."""
     record = Record.load(uniform.directory)
     short = record.intents[0].sealed.account

@@ -27,7 +27,9 @@ def standing_against(accounts: PortfolioAccounts, account: AccountId) -> int:
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
-def test_an_account_is_short_if_it_does_not_cover_everything(ann: int, bob: int, cid: int) -> None:
+def test_an_account_is_uncovered_if_it_does_not_cover_everything(
+    ann: int, bob: int, cid: int
+) -> None:
     accounts = reserving()
     vault = {ANN: Cash(ann), BOB: Cash(bob), CID: Cash(cid)}
     found = count_committed(accounts, vault, MARGIN)
