@@ -11,7 +11,7 @@ from crypto.signing.messages import SealedIntent
 from crypto.threshold.knowledge import KnowledgeContext, SealedVector, seal_proofs, seal_vector
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.client.sealing import seal_order
+from darkpool.client.sealing import PublicLimits, seal_order, smallest_cap
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.protocol.intents import AdmittedIntent, LimitOrder, SealedSubmission
@@ -33,12 +33,14 @@ from darkpool.protocol.refusals import (
     WrongKeyEpoch,
     WrongSignature,
 )
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
-from darkpool.units import Cash, Interval, Lots, OwnerId, Side, Tick, account_id
+from darkpool.units import Cash, InstrumentId, Interval, Lots, OwnerId, Side, Tick, account_id
 from tests.support.admission_venue import Venue
 from tests.support.reference_prices import renewed, with_rules
 
 DEADLINE_S = 1_900_000_060
+NO_MINIMUM = Cash(0)
 ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))
 
 
@@ -46,17 +48,25 @@ def key(account: int) -> bytes:
     return account.to_bytes(32, "big")
 
 
-def submit(venue: Venue, account: int = 1, **changes: Any) -> SealedSubmission:
-    """An honest submission; `changes` are arguments of seal_order."""
-    arguments = {
-        "order": ORDER,
-        "instrument": venue.instruments[0],
-        "terms": venue.terms,
-        "account_key": key(account),
-        "nonce": 1,
-        "deadline_s": DEADLINE_S,
-    }
-    return seal_order(**{**arguments, **changes}).submission
+def submit(
+    venue: Venue,
+    account: int = 1,
+    *,
+    order: LimitOrder = ORDER,
+    instrument: InstrumentId | None = None,
+    terms: IntervalTerms | None = None,
+    nonce: int = 1,
+    deadline_s: int = DEADLINE_S,
+    cap: Lots | None = None,
+    others_collateral_min: Cash = NO_MINIMUM,
+) -> SealedSubmission:
+    """An honest submission."""
+    terms = terms or venue.terms
+    limits = PublicLimits(deadline_s, cap or smallest_cap(order.size, terms), others_collateral_min)
+    sealed = seal_order(
+        order, instrument or venue.instruments[0], terms, key(account), nonce, limits
+    )
+    return sealed.submission
 
 
 def signed(

@@ -219,26 +219,3 @@ def test_a_submission_is_not_sealed_for_an_interval_that_is_over(desk: Desk) -> 
     store.apply_result(Interval(2), {})
     with pytest.raises(IntervalOver):
         agent.submissions(desk.terms(1), DEADLINE_S)
-
-
-def test_the_example_of_the_documentation_runs(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    page = Path(__file__).resolve().parents[2] / "docs" / "agent.md"
-    _, _, rest = page.read_text(encoding="utf-8").partition("```python\n")
-    example, _, _ = rest.partition("```")
-    sent: list[SealedSubmission] = []
-    names = {
-        "account": ACCOUNT,
-        "account_key": KEY,
-        "deadline_s": DEADLINE_S,
-        "instrument": ES,
-        "send": sent.append,
-        "terms": desk.terms(1),
-        **{kind.__name__: kind for kind in (Lots, PriceUnits, Interval, Side)},
-    }
-    exec(example, names)  # noqa: S102
-    assert len(sent) == 1
-    store = AgentStore(tmp_path / "agent.db", ACCOUNT, desk.venue.terms.domain)
-    assert [(placed.filled, placed.remaining) for placed in store.orders()] == [(20, 100)]

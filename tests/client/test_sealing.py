@@ -13,7 +13,7 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, commitment
 from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
-from darkpool.client.sealing import SealedOrder, seal_intent, seal_order
+from darkpool.client.sealing import PublicLimits, SealedOrder, seal_intent, seal_order, smallest_cap
 from darkpool.errors import OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
@@ -21,19 +21,14 @@ from darkpool.units import InstrumentId, Lots, Side, Tick
 from tests.support.admission_venue import Venue
 
 KEY = b"\x01" * 32
+DEADLINE_S = 2_000_000_000
+LIMITS = PublicLimits(DEADLINE_S, Lots(10))
 BUY_7 = LimitOrder(Side.BUY, Lots(7), Tick(40))
 
 
 def seal(venue: Venue, order: LimitOrder = BUY_7, cap: Lots | None = None) -> SealedOrder:
-    return seal_order(
-        order,
-        venue.instruments[0],
-        venue.terms,
-        KEY,
-        nonce=1,
-        deadline_s=2_000_000_000,
-        cap=cap,
-    )
+    limits = PublicLimits(DEADLINE_S, cap or smallest_cap(order.size, venue.terms))
+    return seal_order(order, venue.instruments[0], venue.terms, KEY, 1, limits)
 
 
 def verify(venue: Venue, opening: OpeningFile, sealed: SealedOrder) -> None:
@@ -62,9 +57,8 @@ def test_two_sealings_of_one_order_have_nothing_secret_in_common(venue: Venue) -
 
 def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(venue: Venue) -> None:
     one = seal(venue, cap=Lots(50))
-    again = seal_intent(
-        one.opening.intent, venue.terms, KEY, deadline_s=2_000_000_000, cap=Lots(50)
-    )
+    limits = PublicLimits(DEADLINE_S, Lots(50))
+    again = seal_intent(one.opening.intent, venue.terms, KEY, limits)
     assert again.opening == one.opening
     assert again.submission.envelopes != one.submission.envelopes
     assert replace(again.submission, envelopes=one.submission.envelopes) == one.submission
@@ -73,9 +67,9 @@ def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(venue
 def test_an_intent_is_sealed_by_its_account_for_its_interval(venue: Venue) -> None:
     intent = seal(venue).opening.intent
     with pytest.raises(WrongAuction, match="interval"):
-        seal_intent(replace(intent, interval=8), venue.terms, KEY, deadline_s=2_000_000_000)
+        seal_intent(replace(intent, interval=8), venue.terms, KEY, LIMITS)
     with pytest.raises(WrongSignature, match="account"):
-        seal_intent(intent, venue.terms, b"\x02" * 32, deadline_s=2_000_000_000)
+        seal_intent(intent, venue.terms, b"\x02" * 32, LIMITS)
 
 
 def test_submissions_have_the_same_length_whatever_is_in_them(venue: Venue) -> None:
@@ -120,9 +114,7 @@ def test_an_order_off_its_bounds_is_refused(venue: Venue, order: LimitOrder) -> 
 
 def test_an_instrument_that_is_not_traded_is_refused(venue: Venue) -> None:
     with pytest.raises(WrongAuction, match="instrument"):
-        seal_order(
-            BUY_7, InstrumentId(bytes(32)), venue.terms, KEY, nonce=1, deadline_s=2_000_000_000
-        )
+        seal_order(BUY_7, InstrumentId(bytes(32)), venue.terms, KEY, 1, LIMITS)
 
 
 def test_an_opening_file_proves_the_order(venue: Venue) -> None:

@@ -35,7 +35,7 @@ from crypto.threshold.revealing import (
 )
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.client.sealing import SealedOrder, seal_order
+from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
 from darkpool.committee.masks import AttestedMask
 from darkpool.crossing.crossing_book import CrossingBook, EncryptedCross, Price
 from darkpool.crossing.encrypted import EncryptedCrossing
@@ -275,7 +275,12 @@ def terms_of(arena: Arena, interval: Interval, keypers: tuple[AccountId, ...]) -
 def sealed_orders(terms: IntervalTerms) -> list[SealedOrder]:
     return [
         seal_order(
-            order, INSTRUMENT, terms, secrets.token_bytes(32), nonce=k, deadline_s=2_000_000_000
+            order,
+            INSTRUMENT,
+            terms,
+            secrets.token_bytes(32),
+            k,
+            PublicLimits(2_000_000_000, smallest_cap(order.size, terms)),
         )
         for k, order in enumerate(ORDERS)
     ]
