@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.messages import SealedIntent
 from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
-from darkpool.chain.client import Chain
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
@@ -24,11 +22,12 @@ from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places
 from darkpool.units import InstrumentName, PriceGrid, identifier
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDERS_MAX, Intruder, draw_intruders
 from darkpool.wargames.malformed import MALFORMED
+from tests.support.one_process import run_here
 from tests.support.records import TICKS, orders_of
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
@@ -38,15 +37,7 @@ TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
 def run(
     orders: Sequence[Order], strangers: Sequence[Intruder], record: Path | None = None
 ) -> VenueResult:
-    return run_orders(
-        orders,
-        TERMS,
-        TEST_INSECURE_SMALL,
-        Chain.embedded,
-        Places(record),
-        lambda *_: None,
-        strangers,
-    )
+    return run_here(orders, TERMS, places=Places(record), strangers=strangers)
 
 
 def intruders(count: int, orders: Sequence[Order]) -> tuple[Intruder, ...]:
@@ -173,15 +164,7 @@ def test_an_instrument_whose_submissions_are_all_refused_stops_no_other(
 def test_openings_are_named_by_the_places_of_their_intents(tmp_path: Path) -> None:
     orders = orders_of("AC", 5)
     places = Places(tmp_path / "record", tmp_path / "openings")
-    result = run_orders(
-        orders,
-        TERMS,
-        TEST_INSECURE_SMALL,
-        Chain.embedded,
-        places,
-        lambda *_: None,
-        intruders(2, orders),
-    )
+    result = run_here(orders, TERMS, places=places, strangers=intruders(2, orders))
     named = {int(path.stem) for path in (tmp_path / "openings").iterdir()}
     taken = {taken.batch_index for taken in result.taken_out}
     assert len(taken) == 2

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import address_of
 from darkpool.auction.books import Books
 from darkpool.batching.participation import Missing
@@ -21,7 +20,7 @@ from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places
 from darkpool.units import (
     AccountId,
     AccountLabel,
@@ -35,6 +34,7 @@ from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import Verdict
 from tests.simulation.test_attackers import TERMS, require_twin_of_the_rest
+from tests.support.one_process import run_here
 from tests.support.records import orders_of
 from tests.verification.test_audit import failed
 
@@ -76,9 +76,7 @@ class Venue:
             if step == "close":
                 at_close()
 
-        return run_orders(
-            orders, TERMS, TEST_INSECURE_SMALL, lambda: self.chain, Places(record), progress
-        )
+        return run_here(orders, TERMS, lambda: self.chain, Places(record), progress)
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.signing.ecdsa import address_of
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import instrument_id
-from crypto.threshold.keys import KeyperSecrets, deal
-from crypto.threshold.replicated import Committee
+from crypto.threshold.keys import KeyperSecrets
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.clock import Clock
@@ -23,6 +22,7 @@ from darkpool.keyper.store import KeyperStore
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_id
+from tests.support.epochs import dealt
 from tests.support.reference_prices import CLOSES_MS, NOW_MS, terms_on
 
 
@@ -77,13 +77,13 @@ def signing_key(keyper: int) -> bytes:
 
 
 def made_venue(parameters: ParameterSet, size: int) -> Venue:
-    material, held = deal(parameters, Committee(size, 2))
+    epoch = dealt(parameters, size)
     domain = Domain(31337, b"\xc0" * 20)
     names = (InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ")))
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
     addresses = tuple(account_id("0x" + address_of(signing_key(i)).hex()) for i in range(size))
-    terms = terms_on(grid, names, Interval(7), domain, material, CLOSES_MS, addresses)
-    return Venue(terms, held, names, SimulatedClock(NOW_MS), ShareWork())
+    terms = terms_on(grid, names, Interval(7), domain, epoch.material, CLOSES_MS, addresses)
+    return Venue(terms, epoch.secrets, names, SimulatedClock(NOW_MS), ShareWork())
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,8 @@ from crypto.signing.messages import (
     instrument_id,
 )
 from crypto.threshold.certificate import IntentCertificate
-from crypto.threshold.keys import PublicMaterial, deal
+from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.quorum import ask
-from crypto.threshold.replicated import Committee
 from darkpool.clock import Clock
 from darkpool.committee.committee import LocalCommittee
 from darkpool.keyper.keyper import Keyper, RequireReferences
@@ -36,7 +35,7 @@ from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.committee import CommitteeSeat
 from darkpool.units import InstrumentId, Interval, PriceGrid
-from tests.support.epochs import EPOCH, Epoch
+from tests.support.epochs import EPOCH, Epoch, dealt
 from tests.support.reference_prices import NOW_MS, terms_on
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
@@ -189,12 +188,9 @@ def batch_of(
 
 
 def built(size: int, folder: Path, parameters: ParameterSet = TEST_INSECURE_SMALL) -> House:
-    """A house with an epoch of its own."""
-    committee = Committee(size, EPOCH)
-    material, held = deal(parameters, committee)
-    order = Evaluator(material.order_keys.evaluation_keys())
-    comparison = Evaluator(material.comparison_keys.evaluation_keys())
-    epoch = Epoch(parameters, committee, material, held)
+    epoch = dealt(parameters, size)
+    order = Evaluator(epoch.material.order_keys.evaluation_keys())
+    comparison = Evaluator(epoch.material.comparison_keys.evaluation_keys())
     return House(epoch, order, comparison, folder)
 
 

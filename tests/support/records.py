@@ -9,15 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.protocol.terms import Pricing
 from darkpool.simulation.order_file import Order
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
 from darkpool.wargames.intruders import draw_intruders
+from tests.support.one_process import run_here
 
 TICKS = 16
 INTENTS = 12
@@ -101,8 +101,5 @@ def publish(
     instruments = sorted({identifier(order.instrument) for order in orders})
     intruders = draw_intruders(attackers, instruments, TICKS)
     terms = VenueTerms(OutrightListing(grid, 100_003, 5), pricing, keypers)
-    places = Places(record=directory)
-    run_orders(
-        orders, terms, TEST_INSECURE_SMALL, lambda: chain, places, lambda *_: None, intruders
-    )
+    run_here(orders, terms, lambda: chain, Places(record=directory), strangers=intruders)
     return Published(directory, chain)
