@@ -18,7 +18,7 @@ from darkpool.client.plan import CoverPolicy
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import Interval, Lots, PriceUnits, Side
-from tests.client.conftest import ACCOUNT, ALWAYS, DEADLINE_S, ES, KEY, NQ, Desk, order
+from tests.support.agent_desk import ACCOUNT, ALWAYS, DEADLINE_S, ES, KEY, NQ, Desk, order
 from tests.support.reference_prices import renewed
 
 HALF = CoverPolicy(500_000, Lots(50))

@@ -25,7 +25,8 @@ from darkpool.protocol.intents import ClosedBatch
 from darkpool.protocol.refusals import MaskUsed, OpeningRefused
 from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.units import Interval
-from tests.crypto.threshold.test_masks import (
+from tests.support.house import DOMAIN, House
+from tests.support.true_masks import (
     Lanes,
     digits_in_tables,
     draw_of,
@@ -33,7 +34,6 @@ from tests.crypto.threshold.test_masks import (
     order_slots,
     true_mask,
 )
-from tests.support.house import DOMAIN, House
 
 T = TEST_INSECURE_SMALL.order_ring.plain_modulus
 WIDE = LaneShape(TEST_INSECURE_SMALL, 1024)

@@ -41,11 +41,11 @@ from darkpool.protocol.keyper import CheckedProof
 from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
-from tests.crossing.test_transcript import require_simulated, require_uniform
 from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin, within_caps
 from tests.support.house import DOMAIN
 from tests.support.opening_simulator import Public
 from tests.support.reference_prices import NOW_MS, terms_on
+from tests.support.simulated_openings import require_simulated, require_uniform
 
 BUY, SELL = Side.BUY, Side.SELL
 RING = TEST_INSECURE_SMALL.order_ring

@@ -178,3 +178,18 @@ def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Arena]
 def arena(arena_of: Callable[[int], Arena]) -> Arena:
     """Arena of four keypers."""
     return arena_of(4)
+
+
+def require_twin(
+    arena: Arena,
+    books: Sequence[Sequence[Row]],
+    ticks: int,
+    ranks: list[Lanes] | None = None,
+    reference: int | None = None,
+) -> None:
+    ranks = [in_turn(rows) for rows in books] if ranks is None else ranks
+    found = arena.cross(books, ticks, ranks, reference)
+    expected = [
+        twin(rows, ticks, order, reference) for rows, order in zip(books, ranks, strict=True)
+    ]
+    assert [plain(x) for x in found] == [plain(x) for x in expected]

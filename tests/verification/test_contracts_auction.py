@@ -42,10 +42,10 @@ from darkpool.units import (
 )
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
+from tests.support.audits import CHECKS, failed
 from tests.support.margin_houses import MARKET, market, specification
 from tests.support.one_process import run_here
 from tests.support.records import Copy, Published
-from tests.verification.test_audit import CHECKS, failed
 
 TICKS = 16
 NAMES = [*map(InstrumentName, ("BTC-PERP", "BTC-MAR", "BTC-MAR-60000-C", "ETH-MAR-2500-P"))]

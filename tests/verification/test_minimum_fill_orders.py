@@ -20,10 +20,10 @@ from darkpool.units import InstrumentId, Lots, Side, Tick
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDER_CAP, Intruder
 from darkpool.wargames.minimums import NO_MINIMUM
-from tests.simulation.test_attackers import TERMS, require_twin_of_the_rest, run
+from tests.support.attacked_auctions import TERMS, require_twin_of_the_rest, run
+from tests.support.audits import failed
 from tests.support.one_process import run_here
 from tests.support.records import Copy, Published, orders_of
-from tests.verification.test_audit import failed
 
 
 def with_minima(names: str, seed: int) -> list[Order]:

@@ -34,8 +34,8 @@ from crypto.threshold.revealing import (
     selected,
     selected_sum,
 )
-from tests.crypto.threshold.test_masks import SHAPES, masks_without_excess
 from tests.support.epochs import EPOCH, Epoch
+from tests.support.true_masks import SHAPES, masks_without_excess
 
 Lanes = npt.NDArray[np.int64]
 EvaluatorOf = Callable[[RingKeys], Evaluator]
