@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -54,7 +54,9 @@ def require_certificate(venue: AdmissionVenue, admitted: AdmittedIntent) -> None
 
 
 @pytest.mark.parametrize("size", [3, 4])
-def test_an_honest_submission_is_admitted(venue_of: Callable[[int], Any], size: int) -> None:
+def test_an_honest_submission_is_admitted(
+    venue_of: Callable[[int], AdmissionVenue], size: int
+) -> None:
     venue = venue_of(size)
     submission = submit(venue)
     admitted = venue.admission().admit(submission)
@@ -65,7 +67,9 @@ def test_an_honest_submission_is_admitted(venue_of: Callable[[int], Any], size: 
     assert to_wire(admitted.ciphertext) == submission.ciphertext
 
 
-def test_the_rings_of_production_admit_within_the_bounds_on_bytes(standard_venue: Any) -> None:
+def test_the_rings_of_production_admit_within_the_bounds_on_bytes(
+    standard_venue: AdmissionVenue,
+) -> None:
     submission = submit(standard_venue)
     admitted = standard_venue.admission().admit(submission)
     require_certificate(standard_venue, admitted)
@@ -256,7 +260,7 @@ def test_a_copied_ciphertext_is_refused_before_its_victim_is_admitted_too(
 
 @pytest.mark.parametrize("size", [3, 4])
 def test_a_rerandomised_or_doubled_intent_is_refused(
-    venue_of: Callable[[int], Any], size: int
+    venue_of: Callable[[int], AdmissionVenue], size: int
 ) -> None:
     venue = venue_of(size)
     victim = parsed(venue, submit(venue))
@@ -289,7 +293,7 @@ class Broken:
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def check_proof(self, *_sent: Any) -> Any:
+    def check_proof(self, *_sent: object) -> NoReturn:
         raise RuntimeError("no")
 
 
@@ -303,7 +307,9 @@ def test_one_broken_keyper_does_not_keep_an_intent_out(venue: AdmissionVenue) ->
     refused(two, honest, KnowledgeNotProven)
 
 
-def test_of_three_keypers_every_one_has_to_accept(venue_of: Callable[[int], Any]) -> None:
+def test_of_three_keypers_every_one_has_to_accept(
+    venue_of: Callable[[int], AdmissionVenue],
+) -> None:
     venue = venue_of(3)
     honest = submit(venue)
     envelopes = (bytes(200), *honest.envelopes[1:])

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +34,7 @@ def moved(venue: AdmissionVenue, victim: Ciphertext, element: int) -> Ciphertext
     return evaluator.store(evaluator.apply_galois(evaluator.load(victim), element))
 
 
-CRAFTED: dict[str, Callable[[Any, Ciphertext, Ciphertext], Ciphertext]] = {
+CRAFTED: dict[str, Callable[[AdmissionVenue, Ciphertext, Ciphertext], Ciphertext]] = {
     "copied": lambda _venue, victim, _own: victim,
     "re-randomised": lambda _venue, victim, own: victim.add(own),
     "less its own": lambda _venue, victim, own: victim.subtract(own),
@@ -50,7 +49,7 @@ CRAFTED: dict[str, Callable[[Any, Ciphertext, Ciphertext], Ciphertext]] = {
 @pytest.mark.parametrize("size", [3, 4])
 @pytest.mark.parametrize("name", CRAFTED)
 def test_a_crafted_ciphertext_is_refused(
-    venue_of: Callable[[int], Any], size: int, name: str
+    venue_of: Callable[[int], AdmissionVenue], size: int, name: str
 ) -> None:
     venue = venue_of(size)
     victim, own = parsed(venue, submit(venue)), parsed(venue, submit(venue, 2))
@@ -98,7 +97,7 @@ def with_openings(
 
 @pytest.mark.parametrize("size", [3, 4])
 def test_openings_that_differ_from_keyper_to_keyper_are_refused(
-    venue_of: Callable[[int], Any], size: int
+    venue_of: Callable[[int], AdmissionVenue], size: int
 ) -> None:
     venue = venue_of(size)
     submission, openings = sealed_twice(venue)

@@ -7,9 +7,16 @@ import pytest
 
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation, SealedIntent
+from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
+from darkpool.keyper.keyper import Keyper
 from darkpool.limits import CAPS_SUM_MAX_LOTS, INTENTS_PER_ACCOUNT_MAX
-from darkpool.protocol.intents import AdmittedIntent, CertifiedIntent, SignedCancellation
+from darkpool.protocol.intents import (
+    AdmittedIntent,
+    CertifiedIntent,
+    SignedCancellation,
+)
+from darkpool.protocol.keyper import KnownIntents
 from darkpool.protocol.refusals import (
     AuctionClosed,
     AuctionFull,
@@ -23,7 +30,7 @@ from darkpool.protocol.refusals import (
     TooManyIntents,
     WrongSignature,
 )
-from darkpool.units import OwnerId, account_id
+from darkpool.units import Interval, OwnerId, account_id
 from tests.support.admission_venue import AdmissionVenue
 from tests.support.reference_prices import CLOSES_MS, NOW_MS
 from tests.support.submissions import copied, key, refused, submit
@@ -36,7 +43,7 @@ def cancelled(venue: AdmissionVenue, sealed: SealedIntent, account: int = 1) -> 
     return SignedCancellation(message, sign(message.digest(venue.terms.domain), key(account)))
 
 
-def closed(venue: AdmissionVenue, admission: Any) -> list[bytes]:
+def closed(venue: AdmissionVenue, admission: Admission) -> list[bytes]:
     """Digests of who takes part."""
     venue.clock.advance(TO_CLOSE_MS)
     intents, _ = admission.close()
@@ -151,7 +158,7 @@ def test_an_account_has_a_bounded_number_of_turns() -> None:
 class Silent:
     """A keyper that stops answering."""
 
-    def __init__(self, keyper: Any, *methods: str) -> None:
+    def __init__(self, keyper: Keyper, *methods: str) -> None:
         self._keyper, self._methods = keyper, methods
 
     def __getattr__(self, name: str) -> Any:
@@ -221,7 +228,7 @@ def test_a_corrupt_keyper_adds_nothing_at_the_close(venue: AdmissionVenue) -> No
     keypers = venue.keypers()
 
     class Inventing(Silent):
-        def close_admission(self, interval: Any) -> Any:
+        def close_admission(self, interval: Interval) -> KnownIntents:
             known = self._keyper.close_admission(interval)
             forged = cancelled(venue, admitted.sealed, 2)
             return replace(known, cancellations=(forged,))

@@ -345,7 +345,7 @@ def test_the_search_finds_what_is_there(arena: Arena) -> None:
     """Each form of a size and a limit is found in the bytes that would show it."""
     order = sealed_orders(terms_of(arena, Interval(1), ()))[1]
     intent = order.opening.intent
-    shown: dict[str, Any] = {
+    shown: dict[str, str | bytes] = {
         "pickled": str(intent.size),
         "array": np.array([7, intent.size, 9]).tobytes(),
         "residues": np.array([7, RING.plain_modulus - intent.size]).tobytes(),

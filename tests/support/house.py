@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -52,7 +52,7 @@ class House:
     folder: Path
     final_roots: dict[int, bytes] = field(default_factory=dict)
     clock: Clock = field(default_factory=lambda: SimulatedClock(NOW_MS))
-    intervals: Any = field(default_factory=lambda: itertools.count(1))
+    intervals: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def parameters(self) -> ParameterSet:

@@ -13,7 +13,7 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.messages import PriceReport, instrument_id
 from darkpool.limits import REFERENCE_AHEAD_MAX_MS
 from darkpool.margin.market.instruments import Specification, unix_ms
-from darkpool.margin.market.market import Market, MarketForm
+from darkpool.margin.market.market import ExpiryForm, Market, MarketForm
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.record.margin_forms import (
     ExpiryRecord,
@@ -70,7 +70,7 @@ def units(text: str) -> int:
 
 
 def market_record(form: MarketForm, quote: Quoting) -> MarketRecord:
-    def expiry_record(name: str, expiry: Any) -> ExpiryRecord:
+    def expiry_record(name: str, expiry: ExpiryForm) -> ExpiryRecord:
         expiry_ms = unix_ms(expiry.expiry)
         path, strikes = f"{name}/{expiry_ms}", tuple(units(strike) for strike in expiry.strikes)
         return ExpiryRecord(

@@ -1,7 +1,7 @@
 """Submissions to an admission, honest ones and others."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from darkpool.protocol.refusals import (
 from darkpool.units import Lots, Side, Tick
 from tests.support.admission_venue import AdmissionVenue
 
+Error = TypeVar("Error", bound=AdmissionRefused)
 DEADLINE_S = 1_900_000_060
 
 
@@ -51,7 +52,7 @@ def signed(
     )
 
 
-def refused(admission: Admission, submission: SealedSubmission, error: type[Any]) -> Any:
+def refused(admission: Admission, submission: SealedSubmission, error: type[Error]) -> Error:
     with pytest.raises(error) as raised:
         admission.admit(submission)
     assert isinstance(raised.value, AdmissionRefused)
