@@ -10,8 +10,8 @@ from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.client import AgentStore, SealedSubmission
 from darkpool.record.reader import Record
 from darkpool.units import Interval
-from tests.support.agent_desk import ACCOUNT, DEADLINE_S, ES, KEY, Desk
 from tests.support.admission_venue import made_venue
+from tests.support.agent_desk import ACCOUNT, DEADLINE_S, ES, KEY, Desk
 from tests.support.imports import ROOT
 from tests.support.records import Published
 
@@ -66,6 +66,8 @@ def test_the_example_of_the_auditors_document_runs(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "record").symlink_to(uniform.directory)
     (example,) = examples("audit.md")
-    names = {"keypers": Record.load(uniform.directory).summary.committee.addresses}
+    names: dict[str, object] = {
+        "keypers": Record.load(uniform.directory).summary.committee.addresses
+    }
     exec(example, names)  # noqa: S102
     assert names["failed"] == []

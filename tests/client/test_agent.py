@@ -1,7 +1,6 @@
 import secrets
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,9 @@ from darkpool.client.agent import Agent
 from darkpool.client.errors import ForeignStore, IntervalOver, TermsChanged, UnknownIntent
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
 from darkpool.client.plan import CoverPolicy
-from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.units import Interval, Lots, PriceUnits, Side
-from tests.client.conftest import ACCOUNT, ALWAYS, DEADLINE_S, ES, KEY, NQ, Desk, order
+from darkpool.units import Interval, Lots, Side
+from tests.support.agent_desk import ALWAYS, DEADLINE_S, ES, NQ, Desk, order
 from tests.support.reference_prices import renewed
 
 HALF = CoverPolicy(500_000, Lots(50))

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction.listing import ContractListing, Listed
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
@@ -21,7 +20,6 @@ from darkpool.margin.model.scenarios import lot_risk
 from darkpool.protocol.terms import BondTerms, Pricing
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.order_file import Order
-from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import (
     AccountId,
     AccountLabel,
@@ -34,6 +32,7 @@ from darkpool.units import (
     account_id,
 )
 from tests.support.margin_houses import MARKET, market, specification
+from tests.support.one_process import run_here
 
 NAME = InstrumentName("BTC-PERP")
 LONG, SHORT, HOUSE = (account_id("0x" + pair * 20) for pair in ("d1", "d2", "d3"))
@@ -91,11 +90,7 @@ def test_a_sealed_liquidation_restores_an_account(
     (order,) = liquidation_orders(MARGIN, before.holdings(LONG), CONTRACTS, TERMS)
     assert (order.side, 0 < order.size < LOTS) == (Side.SELL, True)
     venue = VenueTerms(LISTING, Pricing.UNIFORM, 4, owners_min=1)
-    result = run_orders(
-        orders_with(order, takers),
-        venue,
-        VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, Places(), lambda *_: None),
-    )
+    result = run_here(orders_with(order, takers), venue)
     (accounts,) = held
     (fill,) = [fill for fill in result.fills if fill.account == LIQUIDATOR]
     assert fill.size == min(order.size, 3 * takers)

@@ -11,12 +11,13 @@ PARENT = """
 import secrets, sys, time
 from multiprocessing import active_children
 from pathlib import Path
-from crypto.signing.messages import Domain
+from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import deal
 from crypto.bfv.lanes import LaneShape
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.replicated import Committee
-from darkpool.simulation.committee import CommitteeSeat, MaskFactory
+from darkpool.simulation.committee import CommitteeSeat
+from darkpool.simulation.mask_factory import MaskFactory
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

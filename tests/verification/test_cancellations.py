@@ -17,8 +17,8 @@ from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.units import identifier
 from darkpool.verification.audit import audit
+from tests.support.audits import chain_of, failed
 from tests.support.records import Copy, Published, orders_of, publish
-from tests.verification.test_audit import chain_of, failed
 
 
 class Changing(LocalClients):
