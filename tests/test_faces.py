@@ -1,27 +1,18 @@
 """The two public faces: what they list, and the examples of the documents that use them."""
 
 import importlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.client import AgentStore, SealedSubmission
-from darkpool.record.reader import Record
 from darkpool.units import Interval
 from tests.support.admission_venue import made_venue
 from tests.support.agent_desk import ACCOUNT, DEADLINE_S, ES, KEY, Desk
-from tests.support.imports import ROOT
-from tests.support.records import Published
+from tests.support.documents import examples
 
 FACES = ("darkpool.client", "darkpool.verification")
-
-
-def examples(page: str) -> Iterator[str]:
-    """The Python blocks of a document, in their order."""
-    for part in (ROOT / "docs" / page).read_text(encoding="utf-8").split("```python\n")[1:]:
-        yield part.partition("```")[0]
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -58,16 +49,3 @@ def test_the_examples_of_the_clients_document_run(
     assert len(sent) == 2
     assert sent[1].sealed.interval == Interval(1)
     assert len(kept) == 1
-
-
-def test_the_example_of_the_auditors_document_runs(
-    uniform: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "record").symlink_to(uniform.directory)
-    (example,) = examples("audit.md")
-    names: dict[str, object] = {
-        "keypers": Record.load(uniform.directory).summary.committee.addresses
-    }
-    exec(example, names)  # noqa: S102
-    assert names["failed"] == []

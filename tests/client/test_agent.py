@@ -80,11 +80,12 @@ def test_keys_that_changed_under_one_epoch_are_refused(desk: Desk) -> None:
     store.place(order())
     agent = desk.agent(store)
     desk.sent(agent, 1)
-    material, _ = deal(TEST_INSECURE_SMALL, Committee(4, 2))
+    epoch = desk.venue.terms.material.committee.epoch
+    material, _ = deal(TEST_INSECURE_SMALL, Committee(4, epoch))
     other = replace(desk.terms(1), material=material)
     with pytest.raises(TermsChanged, match="ciphertext"):
         list(agent.submissions(other, DEADLINE_S))
-    material, _ = deal(TEST_INSECURE_SMALL, Committee(4, 3))
+    material, _ = deal(TEST_INSECURE_SMALL, Committee(4, epoch + 1))
     with pytest.raises(TermsChanged, match="epoch"):
         agent.submissions(replace(other, material=material), DEADLINE_S)
 

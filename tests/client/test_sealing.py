@@ -27,7 +27,7 @@ BUY_7 = LimitOrder(Side.BUY, Lots(7), Tick(40))
 
 
 def seal(venue: AdmissionVenue, order: LimitOrder = BUY_7, cap: Lots | None = None) -> SealedOrder:
-    limits = PublicLimits(DEADLINE_S, cap or smallest_cap(order.size, venue.terms))
+    limits = PublicLimits(DEADLINE_S, smallest_cap(order.size, venue.terms) if cap is None else cap)
     return seal_order(order, venue.instruments[0], venue.terms, KEY, 1, limits)
 
 

@@ -1,10 +1,10 @@
 """A liquidation in an encrypted auction: sealed like any order, and its fill given up."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from darkpool.auction.environment import OpenInterval
 from darkpool.auction.listing import ContractListing, Listed
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
@@ -17,11 +17,11 @@ from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
-from darkpool.protocol.terms import BondTerms, Pricing
+from darkpool.protocol.terms import Pricing
 from darkpool.simulation import venue as venue_module
+from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.units import (
-    AccountId,
     AccountLabel,
     Cash,
     InstrumentName,
@@ -69,11 +69,12 @@ def test_a_sealed_liquidation_restores_an_account(
     honest: Any = venue_module._deposit
 
     def with_positions(
-        chain: Chain, bond: BondTerms, amounts: Mapping[AccountId, Cash], listed: Listed
+        chain: Chain, opened: OpenInterval, clients: LocalClients, listed: Listed
     ) -> PortfolioAccounts:
-        accounts: PortfolioAccounts = honest(
-            chain, bond, {**amounts, LONG: CASH, SHORT: CASH}, listed
-        )
+        amounts = clients.deposits(opened.margin, opened.terms.rules.bond)
+        everybody = {**amounts, LONG: CASH, SHORT: CASH}
+        monkeypatch.setattr(clients, "deposits", lambda *_: everybody)
+        accounts: PortfolioAccounts = honest(chain, opened, clients, listed)
         in_trouble(accounts)
         held.append(accounts)
         return accounts

@@ -41,7 +41,8 @@ def submit(
 ) -> SealedSubmission:
     """An honest submission."""
     terms = terms or venue.terms
-    limits = PublicLimits(deadline_s, cap or smallest_cap(order.size, terms), others_collateral_min)
+    cap = smallest_cap(order.size, terms) if cap is None else cap
+    limits = PublicLimits(deadline_s, cap, others_collateral_min)
     sealed = seal_order(
         order, instrument or venue.instruments[0], terms, key(account), nonce, limits
     )
