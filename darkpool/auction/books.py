@@ -179,6 +179,7 @@ class Books:
             entry = IntentRecord(admitted.sealed, admitted.signature, signatures)
             publish(entry, admitted.ciphertext)
             certified.append(admitted.certified())
+        self._arrivals.unload()
         return certified
 
     def traded(self) -> list[Book]:

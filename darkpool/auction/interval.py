@@ -200,7 +200,7 @@ def _check_shapes(
         engine.order, session, ticks, shapes, books.rows(), books.minimum_fills(), beacon.value
     )
     books.reject(Fault.SHAPE, check.malformed(books.members()))
-    engine.arrivals.forget_products()
+    engine.arrivals.unload()
 
 
 def _cross(
