@@ -111,6 +111,7 @@ def sealed(bench: Bench, files: ArrivalFiles, book: Book) -> Sealed:
         packing[index] = arranged(bench.order, ciphertext, index)
         intents.add(ciphertext, packing[index], Lots(CAP), minimum_fill=order[3] > 0)
         arrival_s += time.perf_counter() - begin
+        unload(shape)  # in a venue it is a worker that writes the row
     arrived = Sealed(book, intents, shape, packing, arrival_s)
     arrived.unload()
     return arrived
