@@ -33,13 +33,13 @@ from crypto.ring.params import STANDARD
 from crypto.signing.ecdsa import address_of, sign
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction.books import Books
+from darkpool.auction.instruments import Instruments
 from darkpool.client.sealing import seal_order
 from darkpool.clock import SystemClock
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.protocol.checks import parse_ciphertext, verify_sealed_intent
 from darkpool.protocol.intents import LimitOrder, ProvenIntent, SealedSubmission
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import Interval, Lots, Side, Tick
 
 INTENTS = 1000
@@ -54,7 +54,7 @@ class Clients:
 
     submissions: Sequence[SealedSubmission]
 
-    def of_interval(self, terms: AuctionTerms, count: int) -> list[SealedSubmission]:
+    def of_interval(self, terms: IntervalTerms, count: int) -> list[SealedSubmission]:
         """As many submissions, each of an account of its own and with a ciphertext of its own.
 
         Two bits of the ciphertext differ: it costs the operator the same, and no proof could pass.
@@ -82,11 +82,11 @@ def _primes() -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
     return np.array(STANDARD.order_ring.data_primes, dtype=np.uint64)[None, :, None]
 
 
-def _terms(bench: Bench, interval: int) -> AuctionTerms:
+def _terms(bench: Bench, interval: int) -> IntervalTerms:
     return bench.terms(Interval(interval), SystemClock().unix_ms() + 3_600_000)
 
 
-def _sealed(terms: AuctionTerms, count: int) -> list[SealedSubmission]:
+def _sealed(terms: IntervalTerms, count: int) -> list[SealedSubmission]:
     deadline_s = SystemClock().unix_ms() // 1000 + 86_400
     orders = (LimitOrder(Side(k % 2), Lots(k % 50), Tick(500 + k % 20)) for k in range(count))
     return [
@@ -127,11 +127,11 @@ def shape_check(bench: Bench, submissions: Sequence[SealedSubmission]) -> ShapeC
     """What one core takes."""
     ring = STANDARD.order_ring
     ciphertexts = [from_wire(s.ciphertext, ring, 4) for s in submissions]
-    shape_words(bench.order, ciphertexts[0])
+    shape_words(bench.evaluators.order, ciphertexts[0])
     times, words = [], []
     for ciphertext in ciphertexts:
         begin = time.perf_counter()
-        words.append(shape_words(bench.order, ciphertext))
+        words.append(shape_words(bench.evaluators.order, ciphertext))
         times.append(time.perf_counter() - begin)
     rows = [k % len(words) for k in range(INTENTS)]
     weights, stacked = shape_weights(ring, secrets.token_bytes(32), INTENTS), np.stack(words)
@@ -141,7 +141,7 @@ def shape_check(bench: Bench, submissions: Sequence[SealedSubmission]) -> ShapeC
         total.add(stacked, rows, weights[combination].tolist())
     sums_s = time.perf_counter() - begin
     begin = time.perf_counter()
-    total.covered(bench.order, GRID.ticks)
+    total.covered(bench.evaluators.order, GRID.ticks)
     once_s = time.perf_counter() - begin
     return ShapeCost(times, sums_s, once_s)
 
@@ -191,21 +191,21 @@ def operators_part(bench: Bench, clients: Clients, minutes: float, state: Path) 
 
 def _interval(
     bench: Bench,
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     register: AdmissionRegister,
     submissions: Sequence[SealedSubmission],
     arrivals: Arrivals,
 ) -> None:
-    books = Books(bench.order, arrivals, terms.grids)
+    instruments = Instruments(bench.evaluators.order, arrivals, terms.grids)
     for submission in submissions:
         sealed = submission.sealed
         digest = verify_sealed_intent(sealed, submission.signature, terms)
-        owner = terms.owner_of(sealed.account)
+        owner = terms.rules.owner_of(sealed.account)
         register.require_new(sealed, owner, INTENTS)
         ciphertext = parse_ciphertext(submission, terms)
         register.record(sealed, owner, INTENTS)
-        books.add(ProvenIntent(sealed, submission.signature, digest, ciphertext, ()))
-    books.gather(wait=True)
+        instruments.add(ProvenIntent(sealed, submission.signature, digest, ciphertext, ()))
+    instruments.gather(wait=True)
     weights = shape_weights(STANDARD.order_ring, secrets.token_bytes(32), INTENTS).tolist()
 
     def summed(combination: int) -> ShapeSum:
@@ -216,7 +216,7 @@ def _interval(
     with ThreadPoolExecutor(COMBINATIONS) as threads:
         sums = list(threads.map(summed, range(COMBINATIONS)))
     for total in sums:
-        total.covered(bench.order, GRID.ticks)
+        total.covered(bench.evaluators.order, GRID.ticks)
 
 
 def the_whole(bench: Bench, state: Path) -> float:
@@ -226,14 +226,14 @@ def the_whole(bench: Bench, state: Path) -> float:
     register = AdmissionRegister(state / "whole.sqlite")
     with Arrivals(bench.material.order_keys, state / "whole", WHOLE, WORKERS) as arrivals:
         arrivals.start()
-        books = Books(bench.order, arrivals, terms.grids)
-        admission = Admission(terms, SystemClock(), bench.committee.keypers, register)
+        instruments = Instruments(bench.evaluators.order, arrivals, terms.grids)
+        admission = Admission(terms, SystemClock(), bench.committee.panel, register)
         begin = time.perf_counter()
         for submission in submissions:
             proven = admission.prove(submission)
-            books.add(proven)
+            instruments.add(proven)
             admission.certify(proven)
-        books.gather(wait=True)
+        instruments.gather(wait=True)
         seconds = time.perf_counter() - begin
     register.close()
     return seconds

@@ -24,7 +24,7 @@ def main() -> None:
     arguments = argument_parser(__doc__).parse_args(namespace=Arguments())
     with tempfile.TemporaryDirectory() as directory:
         bench = start(Path(directory))
-    comparator = Comparator(bench.comparison)
+    comparator = Comparator(bench.evaluators.comparison)
     generator = np.random.default_rng(1)
     figures: dict[str, dict[str, float]] = {}
     samples: dict[str, dict[str, list[float]]] = {}

@@ -36,10 +36,11 @@ from darkpool.committee.masks import AttestedMask
 from darkpool.committee.session import Session
 from darkpool.crossing.arrivals import ArrivalFiles, unload
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
-from darkpool.crossing.comparison import TakeMask
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.crossing_book import EncryptedCross
+from darkpool.crossing.encrypted import EncryptedCrossing
+from darkpool.crossing.lane_comparison import LaneComparison, TakeMask
 from darkpool.crossing.sealed_book import SealedBook
-from darkpool.crossing.shape import ShapeCheck
+from darkpool.crossing.shape import ShapeCheck, ShapeRows
 from darkpool.units import Interval, Lots
 
 INTENTS = 1000
@@ -98,7 +99,7 @@ def minimums_of(book: Book) -> Lanes:
 
 def sealed(bench: Bench, files: ArrivalFiles, book: Book) -> Sealed:
     """Seal a book and do what is done on arrival."""
-    intents, shape, packing = SealedBook(bench.order), files.shape(), files.packing()
+    intents, shape, packing = SealedBook(bench.evaluators.order), files.shape(), files.packing()
     arrival_s = 0.0
     columns = [book.sides, book.sizes, book.limits, minimums_of(book)]
     for index, order in enumerate(np.stack(columns, axis=1).tolist()):
@@ -107,8 +108,8 @@ def sealed(bench: Bench, files: ArrivalFiles, book: Book) -> Sealed:
             bench.material.order_keys.public, vector, secrets.token_bytes(32)
         )
         begin = time.perf_counter()
-        shape[index] = shape_words(bench.order, ciphertext)
-        packing[index] = arranged(bench.order, ciphertext, index)
+        shape[index] = shape_words(bench.evaluators.order, ciphertext)
+        packing[index] = arranged(bench.evaluators.order, ciphertext, index)
         intents.add(ciphertext, packing[index], Lots(CAP), minimum_fill=order[3] > 0)
         arrival_s += time.perf_counter() - begin
         unload(shape)  # in a venue it is a worker that writes the row
@@ -130,9 +131,8 @@ def crossed(
 ) -> float:
     """Seconds of a crossing, whose result is held against the twin's."""
     take = _taking(bench, session, masks)
-    crossing = EncryptedCrossing(
-        STANDARD, bench.order, bench.comparison, session, take, TICKS, None, no_exclusion
-    )
+    comparison = LaneComparison(STANDARD, bench.evaluators, session, take)
+    crossing = EncryptedCrossing.of(comparison, TICKS, None, no_exclusion)
     begin = time.perf_counter()
     (cross,) = crossing.cross([arrived.intents], [ranks])
     seconds = time.perf_counter() - begin
@@ -150,16 +150,16 @@ def price_bits(
     bounded = np.zeros(layout.shape.lanes, dtype=np.bool_)
     bounded[layout.cap_lanes(0).reshape(-1)] = True
     begin = time.perf_counter()
-    lanes = price_lanes(bench.order, layout, [intents.sized()])
+    lanes = price_lanes(bench.evaluators.order, layout, [intents.sized()])
     opened = [
-        session.open(f"price lanes {part}", masked(bench.order, lane, mask, part))
+        session.open(f"price lanes {part}", masked(bench.evaluators.order, lane, mask, part))
         for part, lane in enumerate(lanes)
     ]
     values = layout.shape.from_order(np.stack(opened))
-    bits = Comparator(bench.comparison).compare(mask, values, bounded)
+    bits = Comparator(bench.evaluators.comparison).compare(mask, values, bounded)
     if bounded.any():
         keep = layout.shape.first_block(bounded.astype(np.int64)) == 1
-        session.open("cap bits", selected(bench.comparison, bits, keep, BITS_LEVEL))
+        session.open("cap bits", selected(bench.evaluators.comparison, bits, keep, BITS_LEVEL))
     return time.perf_counter() - begin
 
 
@@ -168,7 +168,8 @@ def check_shapes(bench: Bench, session: Session, arrived: Sealed) -> float:
     begin = time.perf_counter()
     rows, beacon = range(INTENTS), secrets.token_bytes(32)
     minimum_fills = [order > 0 for order in minimums_of(arrived.book).tolist()]
-    check = ShapeCheck(bench.order, session, TICKS, arrived.shape, rows, minimum_fills, beacon)
+    batch = ShapeRows(arrived.shape, rows, minimum_fills)
+    check = ShapeCheck(bench.evaluators.order, session, TICKS, batch, beacon)
     if found := check.malformed(rows):
         raise RuntimeError(f"expected orders, got malformed intents {found}")
     arrived.unload()

@@ -3,26 +3,21 @@
 One process, one core, rings of production, everything but the transport.
 """
 
-import secrets
 import statistics
 from dataclasses import dataclass
-from decimal import Decimal
 
+from benchmarks.committees import terms_of
 from benchmarks.machine import Arguments, argument_parser, sample_seconds
 from crypto.bfv.aggregation import AggregateSum
 from crypto.bfv.ciphertext import from_wire
 from crypto.ring.params import STANDARD
-from crypto.signing.eip712 import Domain
 from crypto.signing.messages import instrument_id
-from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
+from crypto.threshold.keys import KeyperSecrets, deal
 from crypto.threshold.knowledge import check_proof
 from crypto.threshold.replicated import Committee
 from darkpool.client.sealing import SealedOrder, seal_order
-from darkpool.clock import SystemClock
 from darkpool.protocol.intents import LimitOrder
-from darkpool.protocol.terms import AuctionTerms
-from darkpool.simulation.reporters import Reporter
-from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
+from darkpool.units import InstrumentId, Interval, Lots, Side, Tick
 
 RUNS = 60
 STORED = 200
@@ -58,18 +53,10 @@ class Measured:
         }
 
 
-def _terms(material: PublicMaterial) -> AuctionTerms:
-    grid = PriceGrid(Decimal("0.25"), Decimal(4805), 1024)
-    domain, interval, clock = Domain(1, bytes(20)), Interval(1), SystemClock()
-    reporter = Reporter(secrets.token_bytes(32), clock)
-    signed = reporter.sign(grid, [INSTRUMENT], interval, domain)
-    return AuctionTerms(domain, material, interval, reporter.address, signed, 2**40, ())
-
-
 def measure(keypers: int) -> Measured:
     """Seal, check and add up with a committee of 3 or 4 keypers."""
     material, held = deal(STANDARD, Committee(keypers, 0))
-    terms = _terms(material)
+    terms = terms_of(material, Interval(1))
 
     def seal() -> SealedOrder:
         order = LimitOrder(Side.BUY, Lots(25), Tick(500))

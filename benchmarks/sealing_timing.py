@@ -26,19 +26,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 from threadpoolctl import threadpool_limits
 
+from benchmarks.committees import terms_of
 from benchmarks.machine import Arguments, Figures, Samples, argument_parser
 from crypto.ring.params import STANDARD
 from crypto.signing.ecdsa import address_of
-from crypto.signing.eip712 import Domain
 from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import deal
 from crypto.threshold.replicated import Committee
 from darkpool.client.sealing import draw_intent, seal_intent
 from darkpool.client.standing_orders import COVER
-from darkpool.clock import SystemClock
 from darkpool.protocol.intents import LimitOrder
-from darkpool.protocol.terms import AuctionTerms
-from darkpool.simulation.reporters import Reporter
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 
 RUNS = 6000
@@ -72,10 +69,7 @@ def timed(kinds: Sequence[Kind]) -> Times:
     """Nanoseconds of each sealing, wall clock and processor; shape (runs, 2)."""
     material, _ = deal(STANDARD, Committee(4, 0))
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), TICKS)
-    domain, interval = Domain(1, bytes(20)), Interval(1)
-    reporter = Reporter(b"\1" * 32, SystemClock())
-    references = reporter.sign(grid, [INSTRUMENT], interval, domain)
-    terms = AuctionTerms(domain, material, interval, reporter.address, references, 2**40, ())
+    terms = terms_of(material, Interval(1), grid)
     key = b"\1" * 32
     account = address_of(key)
     times = np.empty((len(kinds), 2))

@@ -33,9 +33,9 @@ def opened_of(arena: Arena, folder: Path, capacity: int) -> Arrivals:
 def require_results(arena: Arena, arrivals: Arrivals, submitted: Submitted) -> None:
     """Every row holds what the functions themselves give."""
     for place, (ciphertext, index) in enumerate(submitted):
-        expected = shape_words(arena.house.order_evaluator, ciphertext)
+        expected = shape_words(arena.house.evaluators.order, ciphertext)
         assert np.array_equal(arrivals.shape[place], expected)
-        packed = arranged(arena.house.order_evaluator, ciphertext, index)
+        packed = arranged(arena.house.evaluators.order, ciphertext, index)
         assert np.array_equal(arrivals.packing[place], packed)
         assert arrivals.ciphertext(place).digest() == ciphertext.digest()
 
