@@ -27,7 +27,7 @@ from typing import (
 import numpy as np
 
 from crypto.signing.eip712 import TypedMessage, field_types
-from darkpool.errors import BadInput
+from darkpool.errors import MalformedRecord, shortened
 
 JSON_BYTES_MAX: Final = 256 << 20
 
@@ -36,19 +36,6 @@ _QUOTED: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
 
 T = TypeVar("T")
-
-
-class MalformedRecord(BadInput):
-    """A record, or a part of one, that is not exactly what its version says."""
-
-    def __init__(self, part: str, expected: object, got: object) -> None:
-        super().__init__(f"record, {part}: expected {_short(expected)}, got {_short(got)}")
-        self.part, self.expected, self.got = part, expected, got
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +177,7 @@ def _mapping(tree: object, arguments: tuple[Any, ...], part: str) -> dict[Any, A
             if not re.fullmatch(r"0|[1-9][0-9]{0,8}", name):
                 raise MalformedRecord(part, "numbers as names", name)
             key = int(name)
-        found[key] = _typed(item, arguments[1], (), f"{part}.{_short(name)}")
+        found[key] = _typed(item, arguments[1], (), f"{part}.{shortened(name)}")
     return found
 
 

@@ -25,7 +25,7 @@ def test_an_order_file_lists_its_problems() -> None:
     problems = [InvalidOrder(0, "side", "buy or sell", "'b'"), InvalidOrder(2, None, "a", "b")]
     error = InvalidOrderFile("orders.csv", problems, complete=False)
     assert str(error).splitlines() == [
-        "orders.csv: not an order file",
+        "orders.csv: expected an order file, got these problems",
         "  row 0, column side: expected buy or sell, got 'b'",
         "  row 2: expected a, got b",
         "  and more",
@@ -35,4 +35,4 @@ def test_an_order_file_lists_its_problems() -> None:
 def test_insufficient_margin_carries_its_operands() -> None:
     error = InsufficientMargin(required=10, available=3)
     assert (error.required, error.available) == (10, 3)
-    assert str(error) == "margin: required 10, available 3"
+    assert str(error) == "margin: expected at least 10 available, got 3"

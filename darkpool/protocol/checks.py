@@ -66,10 +66,10 @@ def verify_cancellation(cancelled: SignedCancellation, terms: AuctionTerms) -> N
     try:
         cancelled.verify(terms.domain)
     except InvalidMessageField as error:
-        raise MalformedSubmission(error.field, error.expected, ascii(error.got)) from error
+        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     except InvalidSignature as error:
-        what = f"signature of the cancellation, {error.what}"
-        raise WrongSignature(what, str(error.expected), str(error.got)) from error
+        subject = f"signature of the cancellation, {error.subject}"
+        raise WrongSignature(subject, error.expected, error.got) from error
 
 
 def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionTerms) -> bytes:
@@ -82,7 +82,7 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionT
     try:
         digest = sealed.digest(terms.domain)
     except InvalidMessageField as error:
-        raise MalformedSubmission(error.field, error.expected, ascii(error.got)) from error
+        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     if sealed.interval != terms.interval:
         raise WrongAuction("interval", str(terms.interval), str(sealed.interval))
     if sealed.instrument not in terms.grids:
@@ -97,8 +97,8 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionT
     try:
         verify_signature(digest, signature, sealed.account)
     except InvalidSignature as error:
-        what = f"signature, {error.what}"
-        raise WrongSignature(what, str(error.expected), str(error.got)) from error
+        subject = f"signature, {error.subject}"
+        raise WrongSignature(subject, error.expected, error.got) from error
     return digest
 
 
@@ -120,9 +120,8 @@ def parse_ciphertext(submission: SealedSubmission, terms: AuctionTerms) -> Ciphe
     try:
         ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
     except MalformedCiphertext as error:
-        raise MalformedSubmission(
-            f"ciphertext, {error.what}", str(error.expected), str(error.got)
-        ) from error
+        subject = f"ciphertext, {error.subject}"
+        raise MalformedSubmission(subject, error.expected, error.got) from error
     digest = ciphertext.digest()
     if digest != submission.sealed.ciphertext_digest:
         expected = submission.sealed.ciphertext_digest.hex()

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from darkpool.canonical_json import MalformedRecord, to_json
+from darkpool.canonical_json import to_json
+from darkpool.errors import MalformedRecord
 from darkpool.record.errors import RecordExists
 
 MANIFEST: Final = "manifest.json"

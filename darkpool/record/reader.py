@@ -37,7 +37,8 @@ from crypto.ring.ring import Words
 from crypto.threshold.keys import PublicMaterial, RingKeys, comparison_elements, order_elements
 from crypto.threshold.masks import TABLE_LEVEL, Draw, DrawnMask
 from crypto.threshold.replicated import Committee
-from darkpool.canonical_json import JSON_BYTES_MAX, MalformedRecord, from_json
+from darkpool.canonical_json import JSON_BYTES_MAX, from_json
+from darkpool.errors import MalformedRecord
 from darkpool.record.files import (
     CIPHERTEXTS,
     MANIFEST,

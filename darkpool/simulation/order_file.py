@@ -352,7 +352,7 @@ def _limit(price: Decimal, text: str, side: Side, grid: PriceGrid) -> Tick:
     try:
         tick = grid.unbounded_tick_of(price)
     except InvalidPrice as error:
-        raise _Refused(error.expected, _quoted(text)) from None
+        raise _Refused(str(error.expected), _quoted(text)) from None
     highest = Tick(grid.ticks - 1)
     if side is Side.BUY and tick < 0:
         raise _Refused(f"a buy limit of {grid.price_of(Tick(0))} or more", _quoted(text))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crypto.bfv.lanes import Lanes
 from crypto.errors import CryptoError
-from darkpool.errors import DarkpoolError
+from darkpool.errors import DarkpoolError, MalformedRecord
 from darkpool.record.reader import Record
 from darkpool.verification import (
     accounts,
@@ -50,7 +50,7 @@ def audit(
     try:
         record = Record.load(directory)
     except (CryptoError, DarkpoolError) as error:
-        part = str(getattr(error, "part", "record"))
+        part = error.subject if isinstance(error, MalformedRecord) else "record"
         return AuditReport((Check("form", part, Verdict.FAILS, str(error)),))
     return _Audit(record, chain, quick, anchor or Anchor(), progress).run()
 

@@ -182,7 +182,7 @@ def test_the_caps_of_an_instrument_stay_below_a_quarter_of_the_modulus(venue: Ve
         admission.admit(submit(venue, account, order=order, cap=Lots(cap)))
     one_more = submit(venue, 99, order=LimitOrder(Side.BUY, Lots(1), Tick(0)))
     error = refused(admission, one_more, CapRefused)
-    assert error.what == "sum of caps"
+    assert error.subject == "sum of caps"
     other = submit(venue, 99, order=LimitOrder(Side.BUY, Lots(1), Tick(0)), nonce=2)
     elsewhere = submit(venue, 99, instrument=venue.instruments[1], nonce=2)
     refused(admission, other, CapRefused)
@@ -241,7 +241,7 @@ def test_an_owner_is_owned_by_nobody_else(venue: Venue) -> None:
     one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
     with pytest.raises(InvalidOwners) as caught:
         replace(venue.terms, owners={one: OwnerId(two), two: OwnerId(three)})
-    assert caught.value.account == one
+    assert caught.value.subject == one
     replace(venue.terms, owners={one: OwnerId(two), two: OwnerId(two)})
 
 

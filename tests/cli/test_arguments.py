@@ -78,7 +78,7 @@ def test_a_file_of_orders_that_is_none(tmp_path: Path, content: str | bytes, mes
     places = ("--record", tmp_path / "record", "--openings", tmp_path / "openings")
     done = darkpool("auction", orders, *GRID_OPTIONS, *places, "--json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"darkpool: {orders}: not an order file\n")
+    assert done.stderr.startswith(f"darkpool: {orders}: expected an order file, got these problems\n")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["orders.csv"]

@@ -201,7 +201,7 @@ class PortfolioAccounts:
         try:
             left = surplus(margin, held, in_order([*found.live.values(), intent]))
         except OutOfBounds as error:
-            raise BeyondMargin(error.quantity, error.highest, error.got) from error
+            raise BeyondMargin(error.subject, error.highest, error.got) from error
         if left < 0:
             available = surplus(margin, held, found.intents())
             raise InsufficientMargin(required=available - left, available=available)
