@@ -68,7 +68,7 @@ class HoldersDisagree(CryptoError):
 
     def __init__(self, share: int, suspects: tuple[int, ...]) -> None:
         named = ", ".join(map(str, suspects))
-        got = f"different ones; suspects: keypers {named}"
+        got = f"unequal ones; suspects: keypers {named}"
         super().__init__(f"share {share}", "equal digests from its holders", got)
         self.share, self.suspects = share, suspects
 

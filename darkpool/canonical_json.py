@@ -32,6 +32,7 @@ from darkpool.errors import MalformedRecord, shortened
 JSON_BYTES_MAX: Final = 256 << 20
 
 _DEPTH_MAX: Final = 16
+_QUOTED_BYTES: Final = 20
 _QUOTED: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
 
@@ -121,9 +122,18 @@ def from_json(data: bytes, expected: type[T], part: str) -> T:
     except (ValueError, RecursionError) as error:
         raise MalformedRecord(part, "JSON", error) from error
     value = _typed(tree, expected, (), part)
-    if to_json(value) != data:
-        raise MalformedRecord(part, "its canonical spelling", "another one")
+    canonical = to_json(value)
+    if canonical != data:
+        at = _first_difference(canonical, data)
+        right, wrong = (text[at : at + _QUOTED_BYTES] for text in (canonical, data))
+        raise MalformedRecord(f"{part}, spelling from byte {at}", f"{right!r}", f"{wrong!r}")
     return value  # type: ignore[no-any-return]
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    shared = min(len(one), len(other))
+    differ = np.frombuffer(one, np.uint8, shared) != np.frombuffer(other, np.uint8, shared)
+    return int(differ.argmax()) if differ.any() else shared
 
 
 def _depth(data: bytes) -> int:

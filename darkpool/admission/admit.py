@@ -7,7 +7,12 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.signing.messages import SealedIntent
 from crypto.threshold.certificate import CancellationCertificate, IntentCertificate
 from crypto.threshold.quorum import ask
-from darkpool.admission.certification import certify_cancellation, certify_intent, prove_knowledge
+from darkpool.admission.certification import (
+    certify_cancellation,
+    certify_intent,
+    prove_knowledge,
+    told,
+)
 from darkpool.admission.register import AdmissionRegister
 from darkpool.clock import Clock
 from darkpool.limits import INTENTS_PER_AUCTION_MAX
@@ -104,7 +109,7 @@ class Admission:
         """
         self._require_open()
         if proven.digest in self._cancelled:
-            raise IntentCancelled("intent", "one that was not cancelled", proven.digest.hex())
+            raise IntentCancelled("intent", "an intent not cancelled", proven.digest.hex())
         if proven.digest not in self._asked:
             owner = self._terms.owner_of(proven.sealed.account)
             self._register.record(proven.sealed, owner, self._intents_max())
@@ -128,7 +133,7 @@ class Admission:
         digest = cancelled.cancellation.intent
         proven = self._asked.get(digest)
         if proven is None or not cancelled.is_of(proven.sealed, self._terms.domain):
-            raise IntentUnknown("cancelled intent", "one of its account's", digest.hex())
+            raise IntentUnknown("intent", "an intent of its account", digest.hex())
         if digest not in self._cancelled:
             self._cancelled[digest] = cancelled
             self._register.cancel(proven.sealed)
@@ -150,8 +155,8 @@ class Admission:
         known, failures = ask(self._keypers, self._known_of)
         quorum = self._terms.material.committee.quorum
         if len(known) < quorum:
-            got = "; ".join(map(str, failures.values()))
-            raise NotCertified("close", f"at least {quorum} keypers to end certification", got)
+            expected = f"at least {quorum} keypers to end certification"
+            raise NotCertified("close", expected, told(len(known), failures))
         for recovered, cancellations in known.values():
             self._admitted |= recovered
             self._cancelled |= cancellations

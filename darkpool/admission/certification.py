@@ -67,7 +67,7 @@ def prove_knowledge(
         raise KnowledgeNotProven(
             "proof of knowledge",
             f"at least {committee.quorum} of {committee.size} keypers to accept",
-            _told(len(accepted), refusals),
+            told(len(accepted), refusals),
         )
     return tuple(checked.announced for checked in computed.values())
 
@@ -89,7 +89,7 @@ def certify_intent(
     )
     if len(signatures) < terms.material.committee.quorum:
         expected = f"at least {terms.material.committee.quorum} keypers to sign"
-        raise NotCertified("certificate", expected, _told(len(signatures), refusals))
+        raise NotCertified("certificate", expected, told(len(signatures), refusals))
     return IntentCertificate(message, signatures)
 
 
@@ -107,7 +107,7 @@ def certify_cancellation(
     )
     if len(signatures) < terms.material.committee.quorum:
         expected = f"at least {terms.material.committee.quorum} keypers to sign"
-        raise CancellationUncertain("cancellation", expected, _told(len(signatures), refusals))
+        raise CancellationUncertain("cancellation", expected, told(len(signatures), refusals))
     return CancellationCertificate(message, signatures)
 
 
@@ -127,6 +127,7 @@ def _signatures(
     return ask(keypers, signature)
 
 
-def _told(count: int, refusals: Mapping[int, Exception]) -> str:
+def told(count: int, refusals: Mapping[int, Exception]) -> str:
+    """How many keypers did what they were asked, and why the others refused."""
     reasons = "; ".join(f"keyper {i}: {refusals[i]}" for i in sorted(refusals))
     return f"{count}{f' ({reasons})' if reasons else ''}"

@@ -14,11 +14,11 @@ from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.knowledge import KnowledgeContext, seal_proofs, seal_vector
 from darkpool.client.opening_file import OpeningFile
 from darkpool.errors import OutOfBounds
-from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
+from darkpool.limits import CASH_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
 from darkpool.protocol.terms import AuctionTerms
-from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket
+from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket, require_bucket
 
 _SECRET_BYTES: Final = 32
 _NO_MINIMUM: Final = Cash(0)
@@ -59,7 +59,7 @@ def seal_order(
             collateral reserved for this instrument's auction; 0 for any. It is public.
 
     Raises:
-        WrongAuction, OutOfBounds: see `seal_intent`.
+        WrongAuction, OutOfBounds, NoBucket: see `seal_intent`.
     """
     intent = draw_intent(order, instrument, terms.interval, address_of(account_key), nonce)
     return seal_intent(
@@ -121,9 +121,9 @@ def seal_intent(
     Raises:
         WrongAuction: the terms are of another interval, or have no such instrument.
         WrongSignature: the key is not that of the intent's account.
-        OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket or
-            below the least of the terms, the minimum is above the size, the minimum of others'
-            collateral is no amount, or the grid has no such tick.
+        OutOfBounds: the size is above the largest bucket, the minimum is above the size, the
+            minimum of others' collateral is no amount, or the grid has no such tick.
+        NoBucket: the cap is no bucket, below the size or below the least of the terms.
     """
     grid = _grid(intent, terms)
     if (signer := address_of(account_key)) != intent.account:
@@ -231,6 +231,5 @@ def _cap(size: Lots, cap_min: Lots, cap: Lots | None) -> Lots:
     smallest = max(cap_bucket(size), cap_min)
     if cap is None:
         return smallest
-    if cap not in CAP_BUCKETS_LOTS or cap < smallest:
-        raise OutOfBounds("cap in lots, a bucket", smallest, CAP_BUCKETS_LOTS[-1], cap)
+    require_bucket("cap", cap, smallest)
     return cap

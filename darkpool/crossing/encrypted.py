@@ -256,7 +256,7 @@ class EncryptedCrossing(MinimumFillCrossing):
             within = self._open_lanes(f"cap bits {number}", bits, layout.shape, bounded)
             above = {k: over for k, over in zip(members, _above(caps, within), strict=True) if over}
             if any(not books[k].intents.present.issuperset(over) for k, over in above.items()):
-                raise ImplausibleOpening(f"cap bits {number}", "1 where nobody is left", "0")
+                raise ImplausibleOpening(f"cap bits {number}", "1 where no intent is left", "0")
             if not above:
                 crossing = self._crossing(number, layout, bits)
                 prices = self._prices(number, layout, bits, crossing) if crossing else {}
@@ -328,9 +328,8 @@ class EncryptedCrossing(MinimumFillCrossing):
         if side is None:
             return None if taking is None else _Sides(number, taking.side, none, none)
         if taking is not None and taking.side is not side:
-            raise ImplausibleOpening(
-                f"minimum-fill bits of {number}", "fills on the short side", "on the other"
-            )
+            expected, got = (f"fills of the {one.label} side" for one in (side, taking.side))
+            raise ImplausibleOpening(f"minimum-fill bits of {number}", expected, got)
         short = self._open_row(f"short row {number}", packed, int(side), np.arange(count))
         return _Sides(number, side, short, none)
 
@@ -378,7 +377,8 @@ class EncryptedCrossing(MinimumFillCrossing):
         purpose = f"long row {number}"
         last_rank = int(filled.sum()) - 1
         if last_rank < 0 or not np.array_equal(filled == 1, ranks <= last_rank):
-            raise ImplausibleOpening(purpose, "a step in priority order", "something else")
+            got = f"{last_rank + 1} fills, the last of rank {ranks[filled == 1].max(initial=-1)}"
+            raise ImplausibleOpening(purpose, "a step in priority order", got)
         before = np.flatnonzero(ranks < last_rank)
         lots = np.zeros(self._parameters.order_ring.row, dtype=np.int64)
         if before.size:

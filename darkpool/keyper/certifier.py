@@ -127,7 +127,8 @@ class Certifier:
         require_deadline(sealed, self._clock)
         own = self._pending.get(intent)
         if own is None:
-            raise KnowledgeNotProven("opening", f"one that keyper {self._keyper} checked", "none")
+            subject = f"proof of knowledge of intent {intent.hex()}"
+            raise KnowledgeNotProven(subject, f"checked by keyper {self._keyper}", "not checked")
         verify_knowledge(self._material.committee, own, self._believed(intent, own, announcements))
         self._store.certify(IntentKey.of(sealed, self._domain))
         message = AdmissionCertificate.of(sealed, self._domain, terms.closes_ms, terms.digest)
@@ -207,7 +208,7 @@ class Certifier:
     def _known_terms(self, interval: int) -> AuctionTerms:
         terms = self._terms.get(interval)
         if terms is None:
-            raise AdmissionNotOpen(interval, "an interval that was opened", "another one")
+            raise AdmissionNotOpen(interval, "open or ended", "never opened")
         return terms
 
     def _open_terms(self, interval: int) -> AuctionTerms:

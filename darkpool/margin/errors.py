@@ -91,6 +91,12 @@ class ReserveOffGrid(MarginError):
         super().__init__(f"reserve price to {side.label}", f"{bound} {grid_end}", reserve)
 
 
+class InvalidParties(BadInput):
+    """Accounts that cannot have the parts that were given to them."""
+
+    code = "invalid-parties"
+
+
 class NotInLiquidation(MarginError):
     """An account that nobody may close positions of."""
 
@@ -204,7 +210,7 @@ class WrongJournal(CheckFailed):
 
     code = "wrong-journal"
 
-    def __init__(self, sequence: int, expected: str, got: str) -> None:
+    def __init__(self, sequence: int, expected: object, got: object) -> None:
         super().__init__(f"journal, event {sequence}", expected, got)
 
 

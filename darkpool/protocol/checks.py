@@ -8,7 +8,7 @@ from crypto.signing.ecdsa import verify_signature
 from crypto.signing.messages import SealedIntent
 from crypto.threshold.envelope import ENVELOPE_BYTES_MAX
 from darkpool.clock import Clock
-from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.errors import NoBucket
 from darkpool.protocol.intents import (
     SealedSubmission,
     SignedCancellation,
@@ -25,6 +25,7 @@ from darkpool.protocol.refusals import (
     WrongSignature,
 )
 from darkpool.protocol.terms import AuctionTerms
+from darkpool.units import Lots, require_bucket
 
 
 def require_before_close(closes_ms: int, clock: Clock) -> None:
@@ -90,8 +91,10 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionT
     epoch = terms.material.committee.epoch
     if sealed.key_epoch != epoch:
         raise WrongKeyEpoch("key epoch", str(epoch), str(sealed.key_epoch))
-    if sealed.cap not in CAP_BUCKETS_LOTS:
-        raise CapRefused("cap", "one of the buckets", f"{sealed.cap} lots")
+    try:
+        require_bucket("cap", Lots(sealed.cap))
+    except NoBucket as error:
+        raise CapRefused(error.subject, error.expected, error.got) from error
     if sealed.cap < terms.cap_min:
         raise CapBelowMinimum("cap", f"at least {terms.cap_min} lots", f"{sealed.cap} lots")
     try:

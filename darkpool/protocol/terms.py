@@ -59,7 +59,7 @@ class AuctionTerms:
         InvalidGrid: a reference that gives no grid, or grids of different lengths, which could not
             share a comparison.
         InvalidOwners: an account is named as an owner and has another owner itself.
-        OutOfBounds: `owners_min` below 1 or more than an auction has intents; no bucket.
+        OutOfBounds, NoBucket: `owners_min` below 1 or more than an auction has intents; no bucket.
     """
 
     domain: Domain

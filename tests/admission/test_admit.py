@@ -12,7 +12,7 @@ from crypto.threshold.knowledge import KnowledgeContext, SealedVector, seal_proo
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.client.sealing import seal_order
-from darkpool.errors import OutOfBounds
+from darkpool.errors import BadInput, NoBucket, OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.protocol.intents import AdmittedIntent, LimitOrder, SealedSubmission
 from darkpool.protocol.refusals import (
@@ -245,9 +245,14 @@ def test_an_owner_is_owned_by_nobody_else(venue: Venue) -> None:
     replace(venue.terms, owners={one: OwnerId(two), two: OwnerId(two)})
 
 
-@pytest.mark.parametrize(("owners_min", "cap_min"), [(0, 1), (2049, 1), (3, 3)])
-def test_the_public_rules_have_bounds(venue: Venue, owners_min: int, cap_min: int) -> None:
-    with pytest.raises(OutOfBounds):
+@pytest.mark.parametrize(
+    ("owners_min", "cap_min", "error"),
+    [(0, 1, OutOfBounds), (2049, 1, OutOfBounds), (3, 3, NoBucket)],
+)
+def test_the_public_rules_have_bounds(
+    venue: Venue, owners_min: int, cap_min: int, error: type[BadInput]
+) -> None:
+    with pytest.raises(error):
         replace(venue.terms, owners_min=owners_min, cap_min=Lots(cap_min))
 
 
