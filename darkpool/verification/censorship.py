@@ -97,10 +97,10 @@ def prove_omission(
         raise NoOmission("certificate", "one of this intent", error) from error
     if sealed.interval != batch.root.interval:
         raise NoOmission("interval", sealed.interval, batch.root.interval)
-    stated = f"{batch.root.root.hex()} of {batch.root.count}"
-    derived = f"{merkle_root(batch.leaves).hex()} of {len(batch.leaves)}"
+    stated = f"root {batch.root.root.hex()} of {batch.root.count}"
+    derived = f"root {merkle_root(batch.leaves).hex()} of {len(batch.leaves)}"
     if stated != derived:
-        raise NoOmission("root of the leaves", stated, derived)
+        raise NoOmission("leaves of the batch", stated, derived)
     try:
         digest = batch.root.digest(domain)
         verify_quorum(digest, batch.signatures, venue.addresses, venue.quorum)

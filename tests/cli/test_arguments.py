@@ -64,7 +64,10 @@ def darkpool(*arguments: str | Path, **changes: str) -> subprocess.CompletedProc
         ),
         (
             HEADER + "a,buy,1,4805\nb,buy,1,4805\na,sell,1,4805\n",
-            "row 2, column account: expected one order of an account for default, got rows 0 and 2 of 'a'",
+            (
+                "row 2, column account: expected one order of an account for default"
+                ", got rows 0 and 2 of 'a'"
+            ),
         ),
         (
             "account,side,size,limit,instrument\na,buy,1,4805,E S\n",
