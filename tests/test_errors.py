@@ -117,7 +117,7 @@ def vague(source: str, names: AbstractSet[str]) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(source)):
         makes = isinstance(node, ast.ClassDef) and node.name in names
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             makes = any(tells(one, names) for one in ast.walk(node))
         if makes:
             found += [text for text in literals(node) if VAGUE.search(text)]
