@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 
 from darkpool.canonical_json import from_json, to_json
 from darkpool.errors import MalformedRecord
-from darkpool.record.forms import (
-    MasksFile,
-    OpeningsFile,
-    RecordFile,
-)
+from darkpool.record.forms import MasksFile, OpeningsFile, RecordFile
 
 
 def test_json_is_spelled_in_one_way_only() -> None:

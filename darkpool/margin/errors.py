@@ -8,10 +8,7 @@ from typing import ClassVar, Final
 
 from darkpool.errors import BadInput, CheckFailed, DarkpoolError
 from darkpool.protocol.refusals import RefusalCode
-from darkpool.units import (
-    PriceUnits,
-    Side,
-)
+from darkpool.units import PriceUnits, Side
 
 _PROBLEMS_MAX: Final = 20
 

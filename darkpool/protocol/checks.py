@@ -9,10 +9,7 @@ from crypto.signing.messages import SealedIntent
 from crypto.threshold.envelope import ENVELOPE_BYTES_MAX
 from darkpool.clock import Clock
 from darkpool.errors import NoBucket
-from darkpool.protocol.intents import (
-    SealedSubmission,
-    SignedCancellation,
-)
+from darkpool.protocol.intents import SealedSubmission, SignedCancellation
 from darkpool.protocol.refusals import (
     AuctionClosed,
     CapBelowMinimum,
@@ -24,7 +21,7 @@ from darkpool.protocol.refusals import (
     WrongKeyEpoch,
     WrongSignature,
 )
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import Lots, require_bucket
 
 
@@ -51,7 +48,7 @@ def require_deadline(sealed: SealedIntent, clock: Clock) -> None:
         raise DeadlinePassed("deadline in Unix seconds", now, str(sealed.deadline))
 
 
-def verify_cancellation(cancelled: SignedCancellation, terms: AuctionTerms) -> None:
+def verify_cancellation(cancelled: SignedCancellation, terms: IntervalTerms) -> None:
     """Check a cancellation; keypers check the same.
 
     Raises:
@@ -73,7 +70,7 @@ def verify_cancellation(cancelled: SignedCancellation, terms: AuctionTerms) -> N
         raise WrongSignature(subject, error.expected, error.got) from error
 
 
-def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionTerms) -> bytes:
+def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: IntervalTerms) -> bytes:
     """EIP-712 digest of a signed intent that fits the terms; keypers check the same.
 
     Raises:
@@ -95,8 +92,8 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionT
         require_bucket("cap", Lots(sealed.cap))
     except NoBucket as error:
         raise CapRefused(error.subject, error.expected, error.got) from error
-    if sealed.cap < terms.cap_min:
-        raise CapBelowMinimum("cap", f"at least {terms.cap_min} lots", f"{sealed.cap} lots")
+    if sealed.cap < terms.rules.cap_min:
+        raise CapBelowMinimum("cap", f"at least {terms.rules.cap_min} lots", f"{sealed.cap} lots")
     try:
         verify_signature(digest, signature, sealed.account)
     except InvalidSignature as error:
@@ -105,7 +102,7 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionT
     return digest
 
 
-def parse_ciphertext(submission: SealedSubmission, terms: AuctionTerms) -> Ciphertext:
+def parse_ciphertext(submission: SealedSubmission, terms: IntervalTerms) -> Ciphertext:
     """The fresh ciphertext of a submission, exactly the one that its intent names.
 
     Raises:

@@ -10,7 +10,6 @@ import numpy as np
 from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.errors import MarginError
 from darkpool.margin.liquidation.liquidator import transfer
 from darkpool.margin.liquidation.plan import (
@@ -25,6 +24,7 @@ from darkpool.margin.market.instruments import Contract
 from darkpool.margin.model.caps import equity, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.service.events import Event, MarginState, MarginTerms, Outcome
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import (
     AccountId,
     Cash,

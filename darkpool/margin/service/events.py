@@ -14,7 +14,6 @@ from typing import Annotated, Final, Literal, get_args
 from darkpool.canonical_json import Bound, Shape, Width
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.collateral import convert_collateral, deposit_token, withdraw_token
 from darkpool.margin.accounts.defaults import cover_debts, share_bad_debt
 from darkpool.margin.errors import MalformedEvent, NoPrice, NotInLiquidation
@@ -27,6 +26,7 @@ from darkpool.margin.market.market import Market, read_market
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import (
     AccountId,
     AuctionId,

@@ -11,14 +11,8 @@ from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, Portfoli
 from darkpool.margin.accounts.defaults import cover_debts
 from darkpool.margin.errors import InvalidParties
 from darkpool.margin.liquidation import waterfall
-from darkpool.margin.liquidation.liquidator import (
-    shared_out,
-    transfer,
-)
-from darkpool.margin.liquidation.plan import (
-    LiquidationTerms,
-    Maker,
-)
+from darkpool.margin.liquidation.liquidator import shared_out, transfer
+from darkpool.margin.liquidation.plan import LiquidationTerms, Maker
 from darkpool.margin.liquidation.waterfall import Resolution, Step, assign_to_makers, resolve
 from darkpool.margin.model.caps import Holdings, LiveIntent, equity, surplus
 from darkpool.units import AccountId, AuctionId, Cash, Interval, Lots, PriceUnits, Side
