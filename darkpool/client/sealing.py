@@ -14,11 +14,11 @@ from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.knowledge import KnowledgeContext, seal_proofs, seal_vector
 from darkpool.client.opening_file import OpeningFile
 from darkpool.errors import OutOfBounds
-from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
+from darkpool.limits import CASH_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
 from darkpool.protocol.terms import IntervalTerms
-from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket
+from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket, require_bucket
 
 _SECRET_BYTES: Final = 32
 _NO_MINIMUM: Final = Cash(0)
@@ -77,7 +77,7 @@ def seal_order(
         limits: what is stated in public.
 
     Raises:
-        WrongAuction, OutOfBounds: see `seal_intent`.
+        WrongAuction, OutOfBounds, NoBucket: see `seal_intent`.
     """
     intent = draw_intent(order, instrument, terms.interval, address_of(account_key), nonce)
     return seal_intent(intent, terms, account_key, limits)
@@ -126,9 +126,9 @@ def seal_intent(
     Raises:
         WrongAuction: the terms are of another interval, or have no such instrument.
         WrongSignature: the key is not that of the intent's account.
-        OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket or
-            below the least of the terms, the minimum is above the size, the minimum of others'
-            collateral is no amount, or the grid has no such tick.
+        OutOfBounds: the size is above the largest bucket, the minimum is above the size, the
+            minimum of others' collateral is no amount, or the grid has no such tick.
+        NoBucket: the cap is no bucket, below the size or below the least of the terms.
     """
     grid = _grid(intent, terms)
     if (signer := address_of(account_key)) != intent.account:
@@ -218,8 +218,7 @@ def _grid(intent: Intent, terms: IntervalTerms) -> PriceGrid:
 
 
 def _require_limits(limits: PublicLimits, cap_min: Lots) -> None:
-    if limits.cap not in CAP_BUCKETS_LOTS or limits.cap < cap_min:
-        raise OutOfBounds("cap in lots, a bucket", cap_min, CAP_BUCKETS_LOTS[-1], limits.cap)
+    require_bucket("cap", limits.cap, cap_min)
     others = limits.others_collateral_min
     if not 0 <= others <= CASH_MAX:
         raise OutOfBounds("minimum of others' collateral", 0, CASH_MAX, others)

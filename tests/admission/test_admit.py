@@ -8,7 +8,7 @@ from crypto.bfv.ciphertext import to_wire
 from crypto.signing.ecdsa import address_of
 from crypto.signing.messages import SealedIntent
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.errors import OutOfBounds
+from darkpool.errors import BadInput, NoBucket, OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.protocol.intents import AdmittedIntent, LimitOrder
 from darkpool.protocol.refusals import (
@@ -157,7 +157,7 @@ def test_the_caps_of_an_instrument_stay_below_a_quarter_of_the_modulus(
         admission.admit(submit(venue, account, order=order, cap=Lots(cap)))
     one_more = submit(venue, 99, order=LimitOrder(Side.BUY, Lots(1), Tick(0)))
     error = refused(admission, one_more, CapRefused)
-    assert error.what == "sum of caps"
+    assert error.subject == "sum of caps"
     other = submit(venue, 99, order=LimitOrder(Side.BUY, Lots(1), Tick(0)), nonce=2)
     elsewhere = submit(venue, 99, instrument=venue.instruments[1], nonce=2)
     refused(admission, other, CapRefused)
@@ -216,13 +216,18 @@ def test_an_owner_is_owned_by_nobody_else(venue: AdmissionVenue) -> None:
     one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
     with pytest.raises(InvalidOwners) as caught:
         with_rules(venue.terms, owners={one: OwnerId(two), two: OwnerId(three)})
-    assert caught.value.account == one
+    assert caught.value.subject == one
     with_rules(venue.terms, owners={one: OwnerId(two), two: OwnerId(two)})
 
 
-@pytest.mark.parametrize(("owners_min", "cap_min"), [(0, 1), (2049, 1), (3, 3)])
-def test_the_public_rules_have_bounds(venue: AdmissionVenue, owners_min: int, cap_min: int) -> None:
-    with pytest.raises(OutOfBounds):
+@pytest.mark.parametrize(
+    ("owners_min", "cap_min", "error"),
+    [(0, 1, OutOfBounds), (2049, 1, OutOfBounds), (3, 3, NoBucket)],
+)
+def test_the_public_rules_have_bounds(
+    venue: AdmissionVenue, owners_min: int, cap_min: int, error: type[BadInput]
+) -> None:
+    with pytest.raises(error):
         with_rules(venue.terms, owners_min=owners_min, cap_min=Lots(cap_min))
 
 

@@ -14,7 +14,7 @@ from crypto.signing.messages import Intent, commitment
 from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
 from darkpool.client.sealing import PublicLimits, SealedOrder, seal_intent, seal_order, smallest_cap
-from darkpool.errors import OutOfBounds
+from darkpool.errors import NoBucket, OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
 from darkpool.units import InstrumentId, Lots, Side, Tick
@@ -98,7 +98,7 @@ def test_a_cap_may_be_chosen_above_the_size(venue: AdmissionVenue) -> None:
 def test_a_cap_below_the_size_or_off_the_buckets_is_refused(
     venue: AdmissionVenue, cap: int
 ) -> None:
-    with pytest.raises(OutOfBounds, match="cap"):
+    with pytest.raises(NoBucket, match="cap"):
         seal(venue, cap=Lots(cap))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from eth_hash.auto import keccak
 
 from darkpool.errors import NotConserved, OutOfBounds
-from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS
+from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.positions import Position
 from darkpool.margin.errors import (
@@ -194,14 +194,14 @@ class PortfolioAccounts:
         if not 0 <= cap <= ORDER_SIZE_MAX_LOTS:
             raise OutOfBounds("cap", 0, ORDER_SIZE_MAX_LOTS, cap)
         if prices[0] > prices[1]:
-            raise OutOfBounds("lowest price", 0, prices[1], prices[0])
+            raise OutOfBounds("lowest price", -PRICE_MAX_UNITS, prices[1], prices[0])
         place = self._open_place(auction.instrument)
         intent = LiveIntent(place, cap, *prices, self.contracts[place].multiplier)
         held = self.holdings(account)
         try:
             left = surplus(margin, held, in_order([*found.live.values(), intent]))
         except OutOfBounds as error:
-            raise BeyondMargin(error.quantity, error.highest, error.got) from error
+            raise BeyondMargin(error.subject, error.highest, error.got) from error
         if left < 0:
             available = surplus(margin, held, found.intents())
             raise InsufficientMargin(required=available - left, available=available)

@@ -10,7 +10,7 @@ from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import repay_bad_debt
-from darkpool.margin.errors import InsufficientMargin, UnknownContract
+from darkpool.margin.errors import InsufficientMargin, InvalidParties, UnknownContract
 from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash
@@ -94,10 +94,10 @@ def convert_collateral(
     too, and pays that back with what its tokens bring.
 
     Raises:
-        OutOfBounds: account and buyer are the same.
+        InvalidParties: account and buyer are the same.
     """
     if account == buyer:
-        raise OutOfBounds("accounts", 2, 2, 1)
+        raise InvalidParties("buyer of tokens", f"an account besides {account}", buyer)
     found, taker = accounts.entries.get(account), accounts.entries.get(buyer)
     if found is None or taker is None:
         return Cash(0)

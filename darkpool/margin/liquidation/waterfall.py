@@ -28,7 +28,7 @@ from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import HOUSE, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.collateral import convert_collateral, take_collateral
 from darkpool.margin.accounts.defaults import bankruptcy_price, cover_debts, deleverage, write_off
-from darkpool.margin.errors import NoPrice
+from darkpool.margin.errors import InvalidParties, NoPrice
 from darkpool.margin.liquidation.liquidator import shared_out, transfer
 from darkpool.margin.liquidation.plan import (
     LiquidationOrder,
@@ -93,12 +93,12 @@ def resolve(
     at all.
 
     Raises:
-        OutOfBounds: an account of the house or with live intents, or positions beyond what margin
-            is computed for.
+        InvalidParties: an account of the house.
+        OutOfBounds: live intents, or positions beyond what margin is computed for.
         NoPrice: a position that has expired and is not settled.
     """
     if account in HOUSE:
-        raise OutOfBounds("accounts of the house to liquidate", 0, 0, 1)
+        raise InvalidParties("account to liquidate", "an account of a client", account)
     live = accounts.entries.get(account, Account()).live
     if live:
         raise OutOfBounds("live intents of an account to liquidate", 0, 0, len(live))

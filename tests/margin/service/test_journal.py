@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from darkpool.canonical_json import MalformedRecord, from_json, to_json
+from darkpool.canonical_json import from_json, to_json
+from darkpool.errors import MalformedRecord
 from darkpool.margin.accounts.accounts import INSURANCE_FUND
 from darkpool.margin.errors import (
     InsufficientMargin,
