@@ -41,13 +41,13 @@ class LiveIntent:
     """What is public of an intent, for an account's margin.
 
     Attributes:
-        contract: its position among the contracts that margin is computed for.
+        contract_index: its index among the contracts that margin is computed for.
         cap: the largest size.
         lowest, highest: prices of its grid.
         multiplier: of the contract.
     """
 
-    contract: int
+    contract_index: int
     cap: Lots
     lowest: PriceUnits
     highest: PriceUnits
@@ -60,7 +60,7 @@ class LiveIntent:
 
 def in_order(live: Iterable[LiveIntent]) -> list[LiveIntent]:
     """Live intents by contract, then by cap: which of many are combined is the same for all."""
-    return sorted(live, key=lambda intent: (intent.contract, intent.cap))
+    return sorted(live, key=lambda intent: (intent.contract_index, intent.cap))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +103,7 @@ def _alone(margin: PortfolioMargin, holdings: Holdings, intent: LiveIntent) -> i
     needs = []
     for lots in (intent.cap, -intent.cap):
         net = np.zeros_like(holdings.net)
-        net[intent.contract] = lots
+        net[intent.contract_index] = lots
         required = margin.requirement(net, concentrated=True).initial
         needs.append(intent.cost(lots) - margin.value(net) + required)
     return max(0, *needs)
@@ -114,7 +114,7 @@ def _at_corner(
 ) -> int:
     net, cost = holdings.net.copy(), int(holdings.cost)
     for intent, sign in zip(live, signs, strict=True):
-        net[intent.contract] += sign * intent.cap
+        net[intent.contract_index] += sign * intent.cap
         cost += intent.cost(sign * intent.cap)
     filled = replace(holdings, cost=Cash(cost), net=net)
     return equity(margin, filled) - margin.requirement(net).initial
@@ -141,5 +141,5 @@ def largest_cap(
             return True
 
     buckets = [cap for cap in CAP_BUCKETS_LOTS if cap <= intent.cap]
-    place = bisect_left(buckets, True, key=fails)
-    return Lots(buckets[place - 1] if place else 0)
+    passing = bisect_left(buckets, True, key=fails)
+    return Lots(buckets[passing - 1] if passing else 0)

@@ -178,7 +178,7 @@ class RiskEngine:
             raise OutOfBounds(what, 0, EXPOSURE_MAX, int(exposure[worst]))
 
     def standing(self, index: int) -> Standing:
-        """Where an account stands, by its place among those that were given."""
+        """Where an account stands, by its index among those that were given."""
         maintenance, initial, value = self._out[index].tolist()
         equity = Cash(self._cash[index] + self._collateral[index] + value)
         return Standing(self._accounts[index], equity, Cash(maintenance), Cash(initial))

@@ -49,21 +49,23 @@ class IntentMargin:
         self.inputs = MarginInputs(specification.record, market, risk.record())
         self._halted = halted
         self._grids = dict(grids)
-        places = {contract.identifier: place for place, contract in enumerate(contracts)}
+        contract_indexes = {
+            contract.identifier: contract_index for contract_index, contract in enumerate(contracts)
+        }
         for instrument in grids:
-            if instrument not in places:
+            if instrument not in contract_indexes:
                 raise UnknownContract("one of the specification", f"0x{instrument.hex()}")
-            prices.of(contracts[places[instrument]])
-        self._places = places
+            prices.of(contracts[contract_indexes[instrument]])
+        self._contract_indexes = contract_indexes
         self._contracts = contracts
-        underlyings = {contracts[places[instrument]].underlying for instrument in grids}
+        underlyings = {contracts[contract_indexes[instrument]].underlying for instrument in grids}
         self._halted_at_open = {name: dict(halted(name)) for name in sorted(underlyings)}
         self._alone: dict[tuple[InstrumentId, Lots], Cash] = {}
 
     @property
     def names(self) -> dict[InstrumentId, InstrumentName]:
         """Names of the instruments that are traded."""
-        return {name: self._contracts[self._places[name]].name for name in self._grids}
+        return {name: self._contracts[self._contract_indexes[name]].name for name in self._grids}
 
     def prices(self, instrument: InstrumentId) -> tuple[PriceUnits, PriceUnits]:
         """The lowest and the highest price of an instrument's grid."""
@@ -77,14 +79,19 @@ class IntentMargin:
             TradingHalted: a number of its underlying is stale or disputed, or was when the interval
                 opened, whose prices these are.
         """
-        underlying = self._contracts[self._places[instrument]].underlying
+        underlying = self._contracts[self._contract_indexes[instrument]].underlying
         if halts := self._halted_at_open[underlying] | dict(self._halted(underlying)):
             raise TradingHalted(underlying, halts)
 
     def intent(self, instrument: InstrumentId, cap: Lots) -> LiveIntent:
         """What is public of an intent."""
-        place = self._places[instrument]
-        return LiveIntent(place, cap, *self.prices(instrument), self._contracts[place].multiplier)
+        contract_index = self._contract_indexes[instrument]
+        return LiveIntent(
+            contract_index,
+            cap,
+            *self.prices(instrument),
+            self._contracts[contract_index].multiplier,
+        )
 
     def alone(self, instrument: InstrumentId, cap: Lots) -> Cash:
         """What an intent needs by itself, in an account that has nothing else.

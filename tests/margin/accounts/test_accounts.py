@@ -9,6 +9,7 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import (
+    CloseOut,
     bankruptcy_price,
     cover_debts,
     deleverage,
@@ -233,7 +234,7 @@ def test_a_loss_elsewhere_ruins_no_counterparty() -> None:
         price = bankruptcy_price(accounts, ALICE, contract.identifier, half)
         mark = int(half.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
         assert abs(price - mark) < mark // 2
-        deleverage(accounts, ALICE, contract.identifier, Lots(3), price, half)
+        deleverage(accounts, ALICE, CloseOut(contract.identifier, Lots(3), price), half)
     accounts.settle_variation(FUTURE.identifier, PriceUnits(1))
     accounts.settle_variation(ether.identifier, PriceUnits(1))
     assert 0 <= accounts.cash(ALICE) < 100
@@ -251,7 +252,7 @@ def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:
     assert price == 46_000 * ONE
     accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
     assert deleveraging_order(accounts, FUTURE.identifier, Side.SELL, crash) == (BOB, CAROL)
-    closed = deleverage(accounts, ALICE, FUTURE.identifier, Lots(2), price, crash)
+    closed = deleverage(accounts, ALICE, CloseOut(FUTURE.identifier, Lots(2), price), crash)
     assert closed == {BOB: 1, CAROL: 1}
     accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
     assert [accounts.cash(one) for one in PEOPLE] == [0, 75_000 * ONE, 515_000 * ONE]
@@ -333,17 +334,18 @@ class Life:
         self.accounts.withdraw(account, Cash(self.number(0, free)), self.margin)
 
     def liquidate(self) -> None:
-        """Whoever is below maintenance margin is deleveraged."""
+        """An account below maintenance margin is deleveraged."""
         for account in PEOPLE:
             held = self.accounts.holdings(account)
             equity = held.cash - held.cost + self.margin.value(held.net)
             if equity >= self.margin.requirement(held.net).maintenance:
                 continue
             self.seen["liquidations"] += 1
-            for place in np.flatnonzero(held.net).tolist():
-                contract, lots = CONTRACTS[place].identifier, Lots(abs(int(held.net[place])))
+            for index in np.flatnonzero(held.net).tolist():
+                contract, lots = CONTRACTS[index].identifier, Lots(abs(int(held.net[index])))
                 price = bankruptcy_price(self.accounts, account, contract, self.margin)
-                closed = deleverage(self.accounts, account, contract, lots, price, self.margin)
+                close_out = CloseOut(contract, lots, price)
+                closed = deleverage(self.accounts, account, close_out, self.margin)
                 self.seen["deleveraged"] += len(closed)
 
     def run(self, steps: int) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
+from darkpool.margin.accounts.account import Coverage
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.errors import InsufficientMargin, MarginError, NoBond
@@ -18,7 +19,7 @@ BOND = BondTerms(Cash(100), 250_001, CID)
 
 def held(accounts: PortfolioAccounts, account: AccountId) -> tuple[int, int | None]:
     """What could be withdrawn, and the bond."""
-    return accounts.withdrawable(account, MARGIN), accounts.entries[account].bond
+    return accounts.withdrawable(account, MARGIN), accounts.bond(account)
 
 
 def test_a_bond_is_held_once_and_is_free_in_the_end() -> None:
@@ -39,13 +40,13 @@ def test_bond_and_margin_are_covered_together() -> None:
     with pytest.raises(InsufficientMargin) as caught:
         accounts.hold_bond(ANN, BOND, MARGIN)
     assert (caught.value.required, caught.value.available) == (100, 99)
-    assert accounts.entries[ANN].bond is None
+    assert accounts.bond(ANN) is None
     accounts.hold_bond(BOB, BOND, MARGIN)
     with pytest.raises(InsufficientMargin) as caught:
         accounts.reserve(BOB, AUCTIONS[0], Lots(51), (ONE, ONE), MARGIN)
     assert (caught.value.required, caught.value.available) == (51, 50)
     accounts.reserve(BOB, AUCTIONS[0], Lots(50), (ONE, ONE), MARGIN)
-    assert accounts.required(BOB, MARGIN) == (150, 150)
+    assert accounts.coverage(BOB, MARGIN) == Coverage(Cash(150), Cash(150))
 
 
 def test_a_charge_is_rounded_up_and_goes_to_the_treasury() -> None:
@@ -148,10 +149,8 @@ def test_cash_is_conserved_and_caps_and_bonds_are_covered(
                 accounts.reserve(account, auction, Lots(amount), (ONE, ONE), MARGIN)
             elif kind == "release":
                 accounts.release(account, auction)
-            elif all(accounts.entries[one].live for one in (ANN, BOB)):
-                lots = min(
-                    live.cap for one in (ANN, BOB) for live in accounts.entries[one].intents()
-                )
+            elif all(accounts.reservations(one) for one in (ANN, BOB)):
+                lots = min(live.cap for one in (ANN, BOB) for live in accounts.intents(one))
                 for one, side in ((ANN, Side.BUY), (BOB, Side.SELL)):
                     accounts.fill(one, auction, side, Lots(lots), ONE)
         except (MarginError, OutOfBounds):
@@ -159,6 +158,6 @@ def test_cash_is_conserved_and_caps_and_bonds_are_covered(
         accounts.verify_conservation()
         assert sum(accounts.cash(one) for one in (ANN, BOB, CID)) == 300
         for one in (ANN, BOB):
-            required, available = accounts.required(one, MARGIN)
-            assert required <= available
-            assert (accounts.entries[one].bond or 0) <= BOND.amount
+            coverage = accounts.coverage(one, MARGIN)
+            assert coverage.required <= coverage.available
+            assert (accounts.bond(one) or 0) <= BOND.amount

@@ -60,6 +60,6 @@ def test_the_fund_has_a_balance_as_soon_as_it_has_something() -> None:
 
 def test_what_somebody_owes_is_no_balance() -> None:
     accounts = funded(100)
-    accounts.entries[ANN].cash -= 101
+    accounts.transfer(ANN, BOB, Cash(101))
     with pytest.raises(NotConserved, match=ANN):
         balances_of(accounts, MARGIN)

@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darkpool.margin.accounts.account import Coverage
 from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Committed, Shortfall, count_committed
-from darkpool.units import AccountId, Cash, Lots, Side
+from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
 from tests.support.one_unit import ANN, AUCTIONS, BOB, CID, MARGIN, ONE, SPECIFICATION, funded
 
 BOND = BondTerms(Cash(10), 0, CID)
@@ -73,8 +74,9 @@ def test_a_bond_is_there_in_cash_and_not_in_gains() -> None:
     accounts = funded(100)
     accounts.hold_bond(BOB, BOND, MARGIN)
     accounts.reserve(BOB, AUCTIONS[0], Lots(20), (ONE, ONE), MARGIN)
-    accounts.entries[BOB].cost[1], accounts.entries[ANN].cost[1] = -40, 40
-    assert accounts.required(BOB, MARGIN) == (30, 140)
+    accounts.trade(BOB, ANN, 1, 40, PriceUnits(0))
+    accounts.trade(BOB, ANN, 1, -40, ONE)
+    assert accounts.coverage(BOB, MARGIN) == Coverage(Cash(30), Cash(140))
     found = count_committed(accounts, {ANN: Cash(100), BOB: Cash(9)}, MARGIN)
     assert found.uncovered == {BOB: Shortfall(Cash(10), Cash(9))}
     accounts.verify_conservation()

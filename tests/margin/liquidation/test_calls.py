@@ -8,7 +8,8 @@ from darkpool.margin.accounts.accounts import HOUSE
 from darkpool.margin.liquidation.calls import Change, MarginCall, MarginCalls
 from darkpool.margin.model.caps import equity as equity_of
 from darkpool.margin.model.engine import Standing
-from darkpool.margin.service.events import Event
+from darkpool.margin.service.events import TakePrices, UpdateCalls
+from darkpool.margin.service.state import Called
 from darkpool.units import AccountId, Cash
 from tests.support.margin_houses import margin_at, market_at
 from tests.support.margin_lives import ALICE, BOB, CAROL, life
@@ -78,7 +79,7 @@ def test_calls_are_those_of_a_fresh_computation() -> None:
     state, calls, seen = found.state, MarginCalls(), set()
     own = sorted(set(state.accounts.accounts()) - set(HOUSE))
     for share in (100, 80, 90, 85, 95, 100, 110, 105, 120, 100, 60, 100):
-        state.apply(Event("prices", market=market_at(share)))
+        state.apply(TakePrices(market_at(share)))
         margin, standings = margin_at(share), []
         for account in own:
             held = state.accounts.holdings(account)
@@ -86,6 +87,6 @@ def test_calls_are_those_of_a_fresh_computation() -> None:
             worth = equity_of(margin, held)
             standings.append(Standing(account, worth, needed.maintenance, needed.initial))
         told = calls.update(standings)
-        assert state.apply(Event("calls")) == told
+        assert state.apply(UpdateCalls()) == Called(told)
         seen |= {call.change for call in told}
     assert seen == set(Change)

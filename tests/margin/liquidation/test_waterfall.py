@@ -9,23 +9,15 @@ from hypothesis import strategies as st
 from darkpool.errors import OutOfBounds
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import cover_debts
-from darkpool.margin.liquidation import waterfall
-from darkpool.margin.liquidation.liquidator import (
-    shared_out,
-    transfer,
-)
-from darkpool.margin.liquidation.plan import (
-    LiquidationTerms,
-    Maker,
-)
+from darkpool.margin.liquidation.liquidator import shared_out
+from darkpool.margin.liquidation.plan import LiquidationTerms, Maker
 from darkpool.margin.liquidation.waterfall import Resolution, Step, assign_to_makers, resolve
-from darkpool.margin.model.caps import Holdings, LiveIntent, equity, surplus
+from darkpool.margin.model.caps import Holdings, equity, surplus
 from darkpool.units import AccountId, AuctionId, Cash, Interval, Lots, PriceUnits, Side
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import (
     ALICE,
     BOB,
-    CONTRACTS,
     FIRST,
     LIQUIDATOR,
     ONE,
@@ -53,15 +45,12 @@ def test_accounts_above_maintenance_margin_are_left_alone() -> None:
 
 def test_what_may_still_fill_is_waited_for() -> None:
     accounts = house({ALICE: 20_000, BOB: 500_000})
-    contract = CONTRACTS.index(FUTURE)
     auction = AuctionId(FUTURE.identifier, Interval(1))
-    accounts.entries[ALICE].live[auction] = LiveIntent(
-        contract, Lots(1), PriceUnits(1), PriceUnits(2), 1
-    )
+    grid = PriceUnits(60_990 * ONE), PriceUnits(61_010 * ONE)
+    accounts.reserve(ALICE, auction, Lots(1), grid, NOW)
     with pytest.raises(OutOfBounds, match="live intents"):
         resolve(accounts, ALICE, TERMS, NOW)
-    accounts.entries[ALICE].cash -= 30_000 * ONE
-    accounts.entries[BOB].cash += 30_000 * ONE
+    accounts.transfer(ALICE, BOB, Cash(30_000 * ONE))
     assert cover_debts(accounts) == 0
     accounts.release(ALICE, auction)
     assert cover_debts(accounts) == 10_000 * ONE
@@ -96,9 +85,9 @@ def test_makers_take_over_by_their_shares_as_far_as_they_pass() -> None:
     assert taken[FIRST] == min(3, size - size // 3)
     for account in (ALICE, FIRST, SECOND):
         assert surplus(margin, accounts.holdings(account)) >= 0
-    place = accounts.place(FUTURE.identifier)
+    contract_index = accounts.contract_index(FUTURE.identifier)
     more = accounts.holdings(FIRST).net.copy()
-    more[place] += 1
+    more[contract_index] += 1
     worse = Holdings(accounts.holdings(FIRST).cash, accounts.holdings(FIRST).cost, more)
     assert taken[FIRST] == 2 or surplus(margin, worse) < 0 or taken[FIRST] == size - size // 3
     accounts.verify_conservation()
@@ -215,11 +204,13 @@ STEPS_SEEN = (Step.MAKER.name, Step.FUND.name, Step.DELEVERAGED.name, "given up"
 def test_some_lives_are_liquidated_as_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every transfer of a waterfall conserves lots and cost by itself."""
 
+    trade = PortfolioAccounts.trade
+
     def checked(accounts: PortfolioAccounts, *arguments: object) -> None:
-        transfer(accounts, *arguments)  # type: ignore[arg-type]
+        trade(accounts, *arguments)  # type: ignore[arg-type]
         accounts.verify_conservation()
 
-    monkeypatch.setattr(waterfall, "transfer", checked)
+    monkeypatch.setattr(PortfolioAccounts, "trade", checked)
     seen = lived(range(100), 40)
     assert min(seen[name] for name in STEPS_SEEN) >= 3, seen
 

@@ -26,20 +26,20 @@ VALUES = [int(v) for v in ENGINE.value_of_lots()]
 small = st.lists(st.integers(-30, 30), min_size=COUNT, max_size=COUNT).map(np.array)
 
 
-def intent(contract: int, cap: int, width_ppm: int = 20_000) -> LiveIntent:
+def intent(contract_index: int, cap: int, width_ppm: int = 20_000) -> LiveIntent:
     """An intent on a grid around the value of its contract."""
-    multiplier = CONTRACTS[contract].multiplier
-    middle = VALUES[contract] // multiplier
+    multiplier = CONTRACTS[contract_index].multiplier
+    middle = VALUES[contract_index] // multiplier
     half = middle * width_ppm // 10**6 + 1
     prices = PriceUnits(middle - half), PriceUnits(middle + half)
-    return LiveIntent(contract, Lots(cap), *prices, multiplier)
+    return LiveIntent(contract_index, Lots(cap), *prices, multiplier)
 
 
 def after(holdings: Holdings, fills: list[tuple[LiveIntent, int, int]]) -> int:
     """Equity less initial margin once fills (intent, lots, price) are booked."""
     net, cost = holdings.net.copy(), int(holdings.cost)
     for filled, lots, price in fills:
-        net[filled.contract] += lots
+        net[filled.contract_index] += lots
         cost += lots * price * filled.multiplier
     return holdings.cash - cost + ENGINE.value(net) - ENGINE.requirement(net).initial
 
