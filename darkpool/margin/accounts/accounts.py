@@ -32,7 +32,7 @@ from darkpool.margin.errors import (
 )
 from darkpool.margin.market.instruments import Contract, Kind, Specification
 from darkpool.margin.market.payoffs import final_value
-from darkpool.margin.model.caps import Holdings, LiveIntent, in_order, surplus
+from darkpool.margin.model.caps import Holdings, LiveIntent, PriceRange, in_order, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import (
     AccountId,
@@ -234,15 +234,15 @@ class PortfolioAccounts:
         account: AccountId,
         auction: AuctionId,
         cap: Lots,
-        prices: tuple[PriceUnits, PriceUnits],
+        prices: PriceRange,
         margin: PortfolioMargin,
     ) -> None:
-        """Cover a live intent of at most `cap` lots on a grid of lowest to highest `prices`.
+        """Cover a live intent of at most `cap` lots on a grid of `prices`.
 
         Raises:
             DuplicateReservation: there is one for this auction.
             UnknownContract: no contract of the specification.
-            OutOfBounds: a cap out of bounds, or prices of which the lowest is not.
+            OutOfBounds: a cap out of bounds.
             BeyondMargin: positions beyond what margin is computed for.
             InsufficientMargin: initial margin would not be covered in the worst case.
         """
@@ -251,11 +251,9 @@ class PortfolioAccounts:
             raise DuplicateReservation(account, auction)
         if not 0 <= cap <= ORDER_SIZE_MAX_LOTS:
             raise OutOfBounds("cap", 0, ORDER_SIZE_MAX_LOTS, cap)
-        if prices[0] > prices[1]:
-            raise OutOfBounds("lowest price", 0, prices[1], prices[0])
         contract_index = self._open_contract(auction.instrument)
         multiplier = self.contracts[contract_index].multiplier
-        intent = LiveIntent(contract_index, cap, *prices, multiplier)
+        intent = LiveIntent(contract_index, cap, prices, multiplier)
         held = self.holdings(account)
         try:
             left = surplus(margin, held, in_order([*entry.live.values(), intent]))
@@ -278,8 +276,9 @@ class PortfolioAccounts:
         intent = self._live_intent(account, auction)
         if not 1 <= size <= intent.cap:
             raise OutOfBounds("filled lots", 1, intent.cap, size)
-        if not intent.lowest <= price <= intent.highest:
-            raise OutOfBounds("price", intent.lowest, intent.highest, price)
+        lowest, highest = intent.prices.lowest, intent.prices.highest
+        if not lowest <= price <= highest:
+            raise OutOfBounds("price", lowest, highest, price)
         lots = size if side is Side.BUY else -size
         entry = self._open(account)
         entry.release([auction])

@@ -37,25 +37,40 @@ CORNERS_INTENTS_MAX: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
+class PriceRange:
+    """The lowest and the highest price of a grid.
+
+    Raises:
+        OutOfBounds: the lowest is above the highest.
+    """
+
+    lowest: PriceUnits
+    highest: PriceUnits
+
+    def __post_init__(self) -> None:
+        if self.lowest > self.highest:
+            raise OutOfBounds("lowest price", 0, self.highest, self.lowest)
+
+
+@dataclass(frozen=True, slots=True)
 class LiveIntent:
     """What is public of an intent, for an account's margin.
 
     Attributes:
         contract_index: its index among the contracts that margin is computed for.
         cap: the largest size.
-        lowest, highest: prices of its grid.
+        prices: of its grid.
         multiplier: of the contract.
     """
 
     contract_index: int
     cap: Lots
-    lowest: PriceUnits
-    highest: PriceUnits
+    prices: PriceRange
     multiplier: int
 
     def cost(self, lots: int) -> int:
         """What a fill costs at its worst price, cash units; negative lots are sold."""
-        return lots * (self.highest if lots > 0 else self.lowest) * self.multiplier
+        return lots * (self.prices.highest if lots > 0 else self.prices.lowest) * self.multiplier
 
 
 def in_order(live: Iterable[LiveIntent]) -> list[LiveIntent]:

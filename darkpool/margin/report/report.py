@@ -12,7 +12,6 @@ from darkpool.margin.market.market import Market
 from darkpool.margin.model.caps import Holdings, equity
 from darkpool.margin.model.portfolio import PortfolioMargin, Requirement
 from darkpool.margin.model.scenarios import SCENARIOS, Integers, lot_risk
-from darkpool.margin.valuation.black import black_76
 from darkpool.units import Cash
 
 _DAYS_PER_YEAR = 365
@@ -148,7 +147,7 @@ def _greeks_of(market: Market, contract: Contract) -> np.ndarray[tuple[int], np.
     """Of one unit of the underlying, in the units of `Greeks`."""
     if not contract.kind.is_option:
         return np.array([1.0, 0, 0, 0, 0, 0])
-    values = black_76(*market.option(contract))
+    values = market.option(contract).values()
     return np.array(
         [
             values.delta[0],

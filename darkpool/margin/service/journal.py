@@ -84,7 +84,7 @@ class JournaledAccounts:
         self._ahead = False
         self._connection = open_database(path, _SCHEMA)
         opening = to_json(Opening.of(specification, terms))
-        for entry in self._entries():
+        for entry in self._checked():
             if self.head == _NOTHING:
                 if entry != opening:
                     raise WrongJournal(0, "this specification and these terms", "others")
@@ -129,7 +129,7 @@ class JournaledAccounts:
         Raises:
             WrongJournal: see there.
         """
-        for number, entry in enumerate(self._entries()):
+        for number, entry in enumerate(self._checked()):
             if number:
                 yield event_of(entry)
 
@@ -140,7 +140,7 @@ class JournaledAccounts:
             cursor.execute("INSERT INTO events VALUES (?, ?, ?)", row)
         self.head = head
 
-    def _entries(self) -> Iterator[bytes]:
+    def _checked(self) -> Iterator[bytes]:
         rows = self._connection.execute("SELECT * FROM events ORDER BY sequence")
         head = _NOTHING
         for sequence, entry, digest in rows:

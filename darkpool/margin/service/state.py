@@ -18,6 +18,7 @@ from darkpool.margin.liquidation.plan import LiquidationTerms
 from darkpool.margin.liquidation.waterfall import Resolution, resolve
 from darkpool.margin.market.instruments import Specification
 from darkpool.margin.market.market import Market, read_market
+from darkpool.margin.model.caps import PriceRange
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
@@ -163,7 +164,7 @@ class MarginState:
         account, auction = event.account, AuctionId(event.instrument, event.interval)
         match event:
             case Reserve():
-                prices = event.lowest, event.highest
+                prices = PriceRange(event.lowest, event.highest)
                 self.accounts.reserve(account, auction, event.cap, prices, self.margin)
             case Fill():
                 self.accounts.fill(account, auction, Side(event.side), event.size, event.price)

@@ -25,7 +25,7 @@ from darkpool.margin.errors import (
 )
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.market.payoffs import final_value, funding_for_a_unit
-from darkpool.margin.model.caps import surplus
+from darkpool.margin.model.caps import PriceRange, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import (
     AccountId,
@@ -62,9 +62,9 @@ def auction(contract: Contract, interval: int) -> AuctionId:
     return AuctionId(contract.identifier, Interval(interval))
 
 
-def grid(contract: Contract, margin: PortfolioMargin = NOW) -> tuple[PriceUnits, PriceUnits]:
+def grid(contract: Contract, margin: PortfolioMargin = NOW) -> PriceRange:
     worth = int(margin.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
-    return PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100 + 1)
+    return PriceRange(PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100 + 1))
 
 
 def house(*cash: int) -> PortfolioAccounts:
@@ -107,7 +107,7 @@ def test_variation_is_paid_by_the_other_side() -> None:
 )
 def test_options_expire_in_cash(contract: Contract, price: int, gain: int) -> None:
     accounts = house(100_000, 100_000)
-    premium = grid(contract)[0]
+    premium = grid(contract).lowest
     traded(accounts, contract, ALICE, BOB, 1, premium)
     accounts.expire(contract.identifier, PriceUnits(price * ONE))
     assert accounts.cash(ALICE) == 100_000 * ONE + gain * ONE - premium
@@ -293,7 +293,7 @@ class Life:
             except MarginError:
                 continue
             taken.append((account, cap))
-        price = PriceUnits(self.number(*prices))
+        price = PriceUnits(self.number(prices.lowest, prices.highest))
         if len(taken) >= 2 and self.number(0, 3):
             (buyer, first), (seller, second) = taken.pop(), taken.pop(0)
             size = Lots(self.number(1, min(first, second)))
@@ -311,7 +311,8 @@ class Life:
     def settle(self) -> None:
         for contract in CONTRACTS:
             if contract not in self.expired:
-                self.accounts.settle_variation(contract.identifier, grid(contract, self.margin)[0])
+                price = grid(contract, self.margin).lowest
+                self.accounts.settle_variation(contract.identifier, price)
         self.seen["debts"] += cover_debts(self.accounts) > 0
         if self.number(0, 1):
             share_bad_debt(self.accounts)

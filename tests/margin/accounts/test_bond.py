@@ -12,7 +12,7 @@ from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.errors import InsufficientMargin, MarginError, NoBond
 from darkpool.units import AccountId, Cash, Lots, Side
-from tests.support.one_unit import ANN, AUCTIONS, BOB, CID, MARGIN, ONE, funded
+from tests.support.one_unit import ANN, AT_ONE, AUCTIONS, BOB, CID, MARGIN, ONE, funded
 
 BOND = BondTerms(Cash(100), 250_001, CID)
 
@@ -36,16 +36,16 @@ def test_a_bond_is_held_once_and_is_free_in_the_end() -> None:
 
 def test_bond_and_margin_are_covered_together() -> None:
     accounts = funded(150)
-    accounts.reserve(ANN, AUCTIONS[0], Lots(51), (ONE, ONE), MARGIN)
+    accounts.reserve(ANN, AUCTIONS[0], Lots(51), AT_ONE, MARGIN)
     with pytest.raises(InsufficientMargin) as caught:
         accounts.hold_bond(ANN, BOND, MARGIN)
     assert (caught.value.required, caught.value.available) == (100, 99)
     assert accounts.bond(ANN) is None
     accounts.hold_bond(BOB, BOND, MARGIN)
     with pytest.raises(InsufficientMargin) as caught:
-        accounts.reserve(BOB, AUCTIONS[0], Lots(51), (ONE, ONE), MARGIN)
+        accounts.reserve(BOB, AUCTIONS[0], Lots(51), AT_ONE, MARGIN)
     assert (caught.value.required, caught.value.available) == (51, 50)
-    accounts.reserve(BOB, AUCTIONS[0], Lots(50), (ONE, ONE), MARGIN)
+    accounts.reserve(BOB, AUCTIONS[0], Lots(50), AT_ONE, MARGIN)
     assert accounts.coverage(BOB, MARGIN) == Coverage(Cash(150), Cash(150))
 
 
@@ -102,7 +102,7 @@ def test_everything_that_an_account_has_reserved_ends_at_once() -> None:
     for account in (ANN, BOB):
         accounts.hold_bond(account, BondTerms(Cash(10), 0, CID), MARGIN)
         for auction in AUCTIONS:
-            accounts.reserve(account, auction, Lots(20), (ONE, ONE), MARGIN)
+            accounts.reserve(account, auction, Lots(20), AT_ONE, MARGIN)
     accounts.fill(ANN, AUCTIONS[0], Side.BUY, Lots(5), ONE)
     accounts.release_account(ANN)
     assert held(accounts, ANN) == (145, None)
@@ -146,7 +146,7 @@ def test_cash_is_conserved_and_caps_and_bonds_are_covered(
             elif kind == "end":
                 accounts.release_bonds()
             elif kind == "reserve":
-                accounts.reserve(account, auction, Lots(amount), (ONE, ONE), MARGIN)
+                accounts.reserve(account, auction, Lots(amount), AT_ONE, MARGIN)
             elif kind == "release":
                 accounts.release(account, auction)
             elif all(accounts.reservations(one) for one in (ANN, BOB)):

@@ -8,7 +8,7 @@ from darkpool.margin.accounts.accounts import INSURANCE_FUND
 from darkpool.margin.accounts.balances import Balance, balances_of
 from darkpool.margin.accounts.positions import Position, encode_positions
 from darkpool.units import Cash, InstrumentId, Lots, Side
-from tests.support.one_unit import ANN, AUCTIONS, BOB, MARGIN, ONE, funded
+from tests.support.one_unit import ANN, AT_ONE, AUCTIONS, BOB, MARGIN, ONE, funded
 
 FIRST = InstrumentId(b"\x01" * 32)
 SECOND = InstrumentId(b"\x02" * 32)
@@ -36,9 +36,9 @@ def test_a_position_with_no_lots_left_still_counts() -> None:
 def test_a_balance_is_what_margin_leaves_and_the_rest() -> None:
     accounts = funded(100)
     for account, side in ((ANN, Side.BUY), (BOB, Side.SELL)):
-        accounts.reserve(account, AUCTIONS[0], Lots(30), (ONE, ONE), MARGIN)
+        accounts.reserve(account, AUCTIONS[0], Lots(30), AT_ONE, MARGIN)
         accounts.fill(account, AUCTIONS[0], side, Lots(30), ONE)
-    accounts.reserve(ANN, AUCTIONS[1], Lots(70), (ONE, ONE), MARGIN)
+    accounts.reserve(ANN, AUCTIONS[1], Lots(70), AT_ONE, MARGIN)
     balances = balances_of(accounts, MARGIN)
     instrument = AUCTIONS[0].instrument
     expected = [

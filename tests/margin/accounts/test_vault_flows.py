@@ -8,7 +8,17 @@ from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Committed, Shortfall, count_committed
 from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
-from tests.support.one_unit import ANN, AUCTIONS, BOB, CID, MARGIN, ONE, SPECIFICATION, funded
+from tests.support.one_unit import (
+    ANN,
+    AT_ONE,
+    AUCTIONS,
+    BOB,
+    CID,
+    MARGIN,
+    ONE,
+    SPECIFICATION,
+    funded,
+)
 
 BOND = BondTerms(Cash(10), 0, CID)
 
@@ -19,7 +29,7 @@ def reserving(amount: int = 100) -> PortfolioAccounts:
     for account in (ANN, BOB):
         accounts.hold_bond(account, BOND, MARGIN)
         for auction, cap in zip(AUCTIONS, (20, 30), strict=True):
-            accounts.reserve(account, auction, Lots(cap), (ONE, ONE), MARGIN)
+            accounts.reserve(account, auction, Lots(cap), AT_ONE, MARGIN)
     return accounts
 
 
@@ -73,7 +83,7 @@ def test_a_bond_is_there_in_cash_and_not_in_gains() -> None:
     """Bob's contract has gained 40 that nobody has paid out yet."""
     accounts = funded(100)
     accounts.hold_bond(BOB, BOND, MARGIN)
-    accounts.reserve(BOB, AUCTIONS[0], Lots(20), (ONE, ONE), MARGIN)
+    accounts.reserve(BOB, AUCTIONS[0], Lots(20), AT_ONE, MARGIN)
     accounts.trade(BOB, ANN, 1, 40, PriceUnits(0))
     accounts.trade(BOB, ANN, 1, -40, ONE)
     assert accounts.coverage(BOB, MARGIN) == Coverage(Cash(30), Cash(140))
@@ -108,6 +118,6 @@ def test_whoever_holds_nothing_has_no_balance() -> None:
     accounts = PortfolioAccounts(SPECIFICATION)
     assert accounts.listed() == ()
     accounts.hold_bond(ANN, BondTerms(Cash(0), 0, CID), MARGIN)
-    accounts.reserve(ANN, AUCTIONS[0], Lots(0), (ONE, ONE), MARGIN)
+    accounts.reserve(ANN, AUCTIONS[0], Lots(0), AT_ONE, MARGIN)
     assert accounts.charge_bond(ANN, Cash(0), CID) == 0, "a bond of nothing is one"
     assert accounts.listed() == (ANN, CID)

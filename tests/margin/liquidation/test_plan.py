@@ -27,7 +27,7 @@ from darkpool.margin.liquidation.plan import (
     conceded,
     liquidation_orders,
 )
-from darkpool.margin.model.caps import Holdings, equity, surplus
+from darkpool.margin.model.caps import Holdings, PriceRange, equity, surplus
 from darkpool.margin.model.scenarios import Integers
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import (
@@ -258,6 +258,6 @@ def test_a_called_account_adds_no_risk() -> None:
     accounts = house({ALICE: 19_000, BOB: 500_000})
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
     auction = AuctionId(FUTURE.identifier, Interval(1))
-    grid = PriceUnits(60_000 * ONE), PriceUnits(62_000 * ONE)
+    grid = PriceRange(PriceUnits(60_000 * ONE), PriceUnits(62_000 * ONE))
     with pytest.raises(InsufficientMargin):
         accounts.reserve(ALICE, auction, Lots(1), grid, NOW)

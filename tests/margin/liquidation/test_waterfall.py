@@ -12,7 +12,7 @@ from darkpool.margin.accounts.defaults import cover_debts
 from darkpool.margin.liquidation.liquidator import shared_out
 from darkpool.margin.liquidation.plan import LiquidationTerms, Maker
 from darkpool.margin.liquidation.waterfall import Resolution, Step, assign_to_makers, resolve
-from darkpool.margin.model.caps import Holdings, equity, surplus
+from darkpool.margin.model.caps import Holdings, PriceRange, equity, surplus
 from darkpool.units import AccountId, AuctionId, Cash, Interval, Lots, PriceUnits, Side
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import (
@@ -46,7 +46,7 @@ def test_accounts_above_maintenance_margin_are_left_alone() -> None:
 def test_what_may_still_fill_is_waited_for() -> None:
     accounts = house({ALICE: 20_000, BOB: 500_000})
     auction = AuctionId(FUTURE.identifier, Interval(1))
-    grid = PriceUnits(60_990 * ONE), PriceUnits(61_010 * ONE)
+    grid = PriceRange(PriceUnits(60_990 * ONE), PriceUnits(61_010 * ONE))
     accounts.reserve(ALICE, auction, Lots(1), grid, NOW)
     with pytest.raises(OutOfBounds, match="live intents"):
         resolve(accounts, ALICE, TERMS, NOW)

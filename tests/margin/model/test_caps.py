@@ -13,6 +13,7 @@ from darkpool.margin.model.caps import (
     CORNERS_INTENTS_MAX,
     Holdings,
     LiveIntent,
+    PriceRange,
     largest_cap,
     surplus,
 )
@@ -31,8 +32,8 @@ def intent(contract_index: int, cap: int, width_ppm: int = 20_000) -> LiveIntent
     multiplier = CONTRACTS[contract_index].multiplier
     middle = VALUES[contract_index] // multiplier
     half = middle * width_ppm // 10**6 + 1
-    prices = PriceUnits(middle - half), PriceUnits(middle + half)
-    return LiveIntent(contract_index, Lots(cap), *prices, multiplier)
+    prices = PriceRange(PriceUnits(middle - half), PriceUnits(middle + half))
+    return LiveIntent(contract_index, Lots(cap), prices, multiplier)
 
 
 def after(holdings: Holdings, fills: list[tuple[LiveIntent, int, int]]) -> int:
@@ -62,7 +63,7 @@ def test_no_fills_within_caps_breach_initial_margin(net: np.ndarray, data: st.Da
         fills = []
         for one in live:
             lots = data.draw(st.integers(-one.cap, one.cap))
-            fills.append((one, lots, data.draw(st.integers(one.lowest, one.highest))))
+            fills.append((one, lots, data.draw(st.integers(one.prices.lowest, one.prices.highest))))
         assert after(holdings, fills) >= 0
 
 
@@ -97,7 +98,7 @@ def _whole_caps(
     live: list[LiveIntent], signs: tuple[int, ...]
 ) -> list[tuple[LiveIntent, int, int]]:
     return [
-        (one, sign * one.cap, one.highest if sign > 0 else one.lowest)
+        (one, sign * one.cap, one.prices.highest if sign > 0 else one.prices.lowest)
         for one, sign in zip(live, signs, strict=True)
     ]
 
