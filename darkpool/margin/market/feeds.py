@@ -1,8 +1,9 @@
 """Prices from several reporters: each signs what it sees, and the median of a quorum counts.
 
 A number that jumps by more than it may is disputed: it is not taken over until it has stayed there
-for a while, or has come back. A number that too few reporters renew is stale. Both halt new risk, and nothing
-else: the last number that was taken over still values positions, so that they can be closed.
+for a while, or has come back. A number that too few reporters renew is stale. Both halt new risk,
+and nothing else: the last number that was taken over still values positions, so that they can be
+closed.
 
 Times are handed in, never taken from a clock, so that the same reports give the same numbers again.
 """

@@ -54,9 +54,9 @@ def numbers_of(source: str, form: MarketForm) -> dict[str, int]:
     for index, underlying in enumerate(form.underlyings):
         numbers |= _prices_of(underlying)
         for number, expiry in enumerate(underlying.expiries):
-            for place, text in enumerate(expiry.volatilities):
+            for strike, text in enumerate(expiry.volatilities):
                 if Decimal(text) * PPM % 1:
-                    path = f"underlyings[{index}].expiries[{number}].volatilities[{place}]"
+                    path = f"underlyings[{index}].expiries[{number}].volatilities[{strike}]"
                     raise InvalidFile(source, [Problem(path, "at most six decimals", text)])
             numbers |= _expiry_numbers(underlying.name, expiry)
     if len(numbers) > NUMBERS_MAX:
