@@ -6,6 +6,7 @@ It is deterministic: it reads no clock and draws no number, and prices come as e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
 from darkpool.margin.accounts.bond import BondTerms
@@ -22,34 +23,7 @@ from darkpool.margin.model.caps import PriceRange
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
-from darkpool.margin.service.events import (
-    ChargeBond,
-    CollateralEvent,
-    ContractEvent,
-    ConvertCollateral,
-    CoverDebts,
-    DefaultEvent,
-    Deposit,
-    DepositToken,
-    Event,
-    Expire,
-    Fill,
-    GiveUp,
-    HoldBond,
-    IntentEvent,
-    PayFunding,
-    Release,
-    ReleaseAccount,
-    ReleaseBonds,
-    Reserve,
-    Resolve,
-    SettleVariation,
-    ShareBadDebt,
-    TakePrices,
-    UpdateCalls,
-    Withdraw,
-    WithdrawToken,
-)
+from darkpool.margin.service import events
 from darkpool.units import AuctionId, Cash, Side
 
 
@@ -115,87 +89,93 @@ class MarginState:
             raise NoPrice("every contract", "a market")
         return self._margin
 
-    def apply(self, event: Event) -> Outcome:
+    def apply(self, event: events.Event) -> Outcome:
         """Make a change: in full, or it raises and nothing has changed.
 
         Raises:
             DarkpoolError: what the change itself raises.
         """
-        if isinstance(event, TakePrices):
+        if isinstance(event, events.TakePrices):
             self._take_prices(event.market)
             return None
-        if isinstance(event, UpdateCalls):
+        if isinstance(event, events.UpdateCalls):
             return self._update_calls()
         outcome: Outcome = None
-        if isinstance(event, CollateralEvent):
+        if isinstance(event, events.CollateralEvent):
             outcome = self._collateral(event)
-        elif isinstance(event, DefaultEvent):
+        elif isinstance(event, events.DefaultEvent):
             outcome = self._default(event)
-        elif isinstance(event, IntentEvent):
+        elif isinstance(event, events.IntentEvent):
             self._intent(event)
         else:
             self._contract(event)
         self._engine = None
         return outcome
 
-    def _collateral(self, event: CollateralEvent) -> Outcome:
+    def _collateral(self, event: events.CollateralEvent) -> Outcome:
         accounts, bond = self.accounts, self._terms.bond
         match event:
-            case Deposit():
+            case events.Deposit():
                 accounts.deposit(event.account, event.amount)
-            case Withdraw():
+            case events.Withdraw():
                 accounts.withdraw(event.account, event.amount, self.margin)
-            case DepositToken():
+            case events.DepositToken():
                 deposit_token(accounts, event.account, event.token, event.amount)
-            case WithdrawToken():
+            case events.WithdrawToken():
                 withdraw_token(accounts, event.account, event.token, event.amount, self.margin)
-            case HoldBond():
+            case events.HoldBond():
                 accounts.hold_bond(event.account, bond, self.margin)
-            case ChargeBond():
+            case events.ChargeBond():
                 return Moved(accounts.charge_bond(event.account, event.amount, bond.treasury))
-            case ReleaseBonds():
+            case events.ReleaseBonds():
                 accounts.release_bonds()
+            case _:
+                assert_never(event)
         return None
 
-    def _intent(self, event: IntentEvent) -> None:
-        if isinstance(event, ReleaseAccount):
+    def _intent(self, event: events.IntentEvent) -> None:
+        if isinstance(event, events.ReleaseAccount):
             self.accounts.release_account(event.account)
             return
         account, auction = event.account, AuctionId(event.instrument, event.interval)
         match event:
-            case Reserve():
+            case events.Reserve():
                 prices = PriceRange(event.lowest, event.highest)
                 self.accounts.reserve(account, auction, event.cap, prices, self.margin)
-            case Fill():
+            case events.Fill():
                 self.accounts.fill(account, auction, Side(event.side), event.size, event.price)
-            case Release():
+            case events.Release():
                 self.accounts.release(account, auction)
+            case _:
+                assert_never(event)
 
-    def _contract(self, event: ContractEvent) -> None:
+    def _contract(self, event: events.ContractEvent) -> None:
         match event:
-            case PayFunding():
+            case events.PayFunding():
                 self.accounts.pay_funding(event.instrument, event.price)
-            case SettleVariation():
+            case events.SettleVariation():
                 self.accounts.settle_variation(event.instrument, event.price)
-            case Expire():
+            case events.Expire():
                 self.accounts.expire(event.instrument, event.price)
+            case _:
+                assert_never(event)
 
-    def _default(self, event: DefaultEvent) -> Outcome:
+    def _default(self, event: events.DefaultEvent) -> Outcome:
         accounts, terms = self.accounts, self._terms.liquidation
         match event:
-            case GiveUp():
+            case events.GiveUp():
                 if event.account not in self.margin_calls.in_liquidation():
                     raise NotInLiquidation(event.account)
                 close_out = CloseOut(event.instrument, event.size, event.price)
                 give_up(accounts, terms.liquidator, event.account, Side(event.side), close_out)
                 return None
-            case Resolve():
+            case events.Resolve():
                 return resolve(accounts, event.account, terms, self.margin)
-            case ConvertCollateral():
+            case events.ConvertCollateral():
                 return Moved(convert_collateral(accounts, event.account, event.buyer, self.margin))
-            case CoverDebts():
+            case events.CoverDebts():
                 return Unpaid(cover_debts(accounts))
-            case ShareBadDebt():
+            case events.ShareBadDebt():
                 return Moved(share_bad_debt(accounts))
 
     def _take_prices(self, text: bytes) -> None:

@@ -189,8 +189,8 @@ concentration = 0
 
 def test_portfolio_files_have_tokens_once_and_only_known_ones() -> None:
     data = json.loads((EXAMPLES / "portfolio.json").read_text(encoding="utf-8"))
-    _, holdings = read_portfolio("p", json.dumps(data), specification())
-    assert holdings.tokens == {"ETH": 4_500_000}
+    portfolio = read_portfolio("p", json.dumps(data), specification())
+    assert portfolio.holdings.tokens == {"ETH": 4_500_000}
     data["collateral"] = [{"token": "SOL", "amount": "1"}]
     with pytest.raises(InvalidFile, match=r"collateral\[0\].token: expected one of the spec"):
         read_portfolio("p", json.dumps(data), specification())
