@@ -157,7 +157,7 @@ class Life:
         self.do(Deposit(INSURANCE_FUND, Cash(self.number(0, 30_000) * ONE)))
 
     def auction(self) -> None:
-        """Two may trade within caps; whoever passed before still passes."""
+        """Two may trade within caps; an account that passed before still passes."""
         self.interval += 1
         contract = CONTRACTS[self.number(0, len(CONTRACTS) - 1)]
         if contract in self.expired:
@@ -242,7 +242,7 @@ class Life:
         self.do(ReleaseBonds() if self.number(0, 1) else ReleaseAccount(account))
 
     def tokens(self) -> None:
-        """Paid in, taken out, or sold to the fund or to somebody for what is owed."""
+        """Paid in, taken out, or sold to the fund or to an account for what is owed."""
         account = PEOPLE[self.number(0, len(PEOPLE) - 1)]
         amount, act = self.number(0, 3 * ONE), self.number(0, 3)
         if act < 2:
@@ -274,7 +274,7 @@ class Life:
         self.calls()
 
     def liquidated_by_auction(self, account: AccountId, order: LiquidationOrder) -> None:
-        """Somebody may take lots at the reserve price from the liquidator, which gives them up."""
+        """An account may take lots from the liquidator at the reserve price; these are given up."""
         self.interval += 1
         contract = CONTRACTS[order.contract_index]
         other = Side.BUY if order.side is Side.SELL else Side.SELL
@@ -315,22 +315,24 @@ class Life:
         if solvent:
             assert equity(margin, after) >= 0
             assert accounts.cash(BAD_DEBT) == owed
-        deleveraged = {one.taker for one in outcome.transfers if one.step is Step.DELEVERAGED}
-        for one in outcome.transfers:
-            self.seen[one.step.name] += 1
-            sign = 1 if one.order.side is Side.SELL else -1
-            now = sign * int(margin.value_of(one.order.contract_index, sign))
-            mark = now // CONTRACTS[one.order.contract_index].multiplier
+        deleveraged = {
+            transfer.taker for transfer in outcome.transfers if transfer.step is Step.DELEVERAGED
+        }
+        for transfer in outcome.transfers:
+            self.seen[transfer.step.name] += 1
+            sign = 1 if transfer.order.side is Side.SELL else -1
+            now = sign * int(margin.value_of(transfer.order.contract_index, sign))
+            mark = now // CONTRACTS[transfer.order.contract_index].multiplier
             bound = conceded(
-                margin, CONTRACTS, one.order.contract_index, -sign, TERMS.deleverage_ppm
+                margin, CONTRACTS, transfer.order.contract_index, -sign, TERMS.deleverage_ppm
             )
-            assert sign * (one.price - one.order.reserve) >= 0 or not solvent
-            if one.step is Step.MAKER:
-                assert sign * (one.price - mark) <= 0
-                passes = surplus(margin, accounts.holdings(one.taker))
-                assert passes >= min(0, before[one.taker]) or one.taker in deleveraged
-            elif one.step is Step.DELEVERAGED:
-                assert sign * (one.price - bound) <= 0
+            assert sign * (transfer.price - transfer.order.reserve) >= 0 or not solvent
+            if transfer.step is Step.MAKER:
+                assert sign * (transfer.price - mark) <= 0
+                passes = surplus(margin, accounts.holdings(transfer.taker))
+                assert passes >= min(0, before[transfer.taker]) or transfer.taker in deleveraged
+            elif transfer.step is Step.DELEVERAGED:
+                assert sign * (transfer.price - bound) <= 0
         self.seen["insolvent"] += not solvent
         self.seen["bad debt"] += outcome.unpaid > 0
 

@@ -30,12 +30,12 @@ def balances_of(accounts: PortfolioAccounts, margin: PortfolioMargin) -> tuple[B
         NotConserved: an account owes cash: what others own is then more than there is, and nothing
             can be settled before it is paid or shared out.
     """
-    found = []
+    balances = []
     for account in accounts.listed():
         cash = accounts.cash(account)
         if cash < 0:
             raise NotConserved(f"cash of {account}", 0, cash)
         free = Cash(max(0, min(cash, accounts.surplus(account, margin))))
         positions = encode_positions(accounts.positions(account))
-        found.append(Balance(account, free, Cash(cash - free), positions))
-    return tuple(found)
+        balances.append(Balance(account, free, Cash(cash - free), positions))
+    return tuple(balances)

@@ -191,7 +191,7 @@ def test_what_cannot_be_paid_is_a_named_debt() -> None:
     accounts.verify_conservation()
 
 
-def test_nobody_withdraws_while_a_debt_is_uncovered() -> None:
+def test_no_account_withdraws_while_a_debt_is_uncovered() -> None:
     accounts = house(30_000, 100_000, 50_001)
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
     accounts.expire(FUTURE.identifier, PriceUnits(40_000 * ONE))
@@ -202,9 +202,9 @@ def test_nobody_withdraws_while_a_debt_is_uncovered() -> None:
     assert accounts.withdrawable(BOB, NOW) == 0
     assert share_bad_debt(accounts) == 12_000 * ONE
     assert accounts.cash(BAD_DEBT) == 0
-    for one in PEOPLE:
-        accounts.withdraw(one, accounts.withdrawable(one, NOW), NOW)
-        assert accounts.cash(one) == 0
+    for person in PEOPLE:
+        accounts.withdraw(person, accounts.withdrawable(person, NOW), NOW)
+        assert accounts.cash(person) == 0
     accounts.verify_conservation()
 
 
@@ -255,7 +255,7 @@ def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:
     closed = deleverage(accounts, ALICE, CloseOut(FUTURE.identifier, Lots(2), price), crash)
     assert closed == {BOB: 1, CAROL: 1}
     accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
-    assert [accounts.cash(one) for one in PEOPLE] == [0, 75_000 * ONE, 515_000 * ONE]
+    assert [accounts.cash(person) for person in PEOPLE] == [0, 75_000 * ONE, 515_000 * ONE]
     accounts.verify_conservation()
 
 

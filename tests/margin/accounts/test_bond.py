@@ -149,15 +149,15 @@ def test_cash_is_conserved_and_caps_and_bonds_are_covered(
                 accounts.reserve(account, auction, Lots(amount), AT_ONE, MARGIN)
             elif kind == "release":
                 accounts.release(account, auction)
-            elif all(accounts.reservations(one) for one in (ANN, BOB)):
-                lots = min(live.cap for one in (ANN, BOB) for live in accounts.intents(one))
-                for one, side in ((ANN, Side.BUY), (BOB, Side.SELL)):
-                    accounts.fill(one, auction, side, Lots(lots), ONE)
+            elif all(accounts.reservations(holder) for holder in (ANN, BOB)):
+                lots = min(live.cap for holder in (ANN, BOB) for live in accounts.intents(holder))
+                for holder, side in ((ANN, Side.BUY), (BOB, Side.SELL)):
+                    accounts.fill(holder, auction, side, Lots(lots), ONE)
         except (MarginError, OutOfBounds):
             pass
         accounts.verify_conservation()
-        assert sum(accounts.cash(one) for one in (ANN, BOB, CID)) == 300
-        for one in (ANN, BOB):
-            coverage = accounts.coverage(one, MARGIN)
+        assert sum(accounts.cash(holder) for holder in (ANN, BOB, CID)) == 300
+        for holder in (ANN, BOB):
+            coverage = accounts.coverage(holder, MARGIN)
             assert coverage.required <= coverage.available
-            assert (accounts.bond(one) or 0) <= BOND.amount
+            assert (accounts.bond(holder) or 0) <= BOND.amount

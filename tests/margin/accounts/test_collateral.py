@@ -162,7 +162,7 @@ def test_many_accounts_have_the_same_equity() -> None:
 
 
 def test_a_market_has_the_price_of_every_token() -> None:
-    """Or nobody computes margin at it: an error in the middle of a liquidation would be late."""
+    """Or margin is not computed at it: in the middle of a liquidation an error would be late."""
     terms = SPECIFICATION.replace("[[groups]]", LONE_UNDERLYING + "[[groups]]", 1)
     terms = terms.replace('token = "ETH"\nunderlying = "ETH"', 'token = "SOL"\nunderlying = "SOL"')
     lone = read_specification("contracts.toml", terms)
@@ -229,8 +229,8 @@ def test_an_intent_may_fill_on_tokens_alone() -> None:
     accounts.fill(ALICE, auction(FUTURE, 2), Side.SELL, Lots(1), PriceUnits(60_000 * ONE))
 
 
-def test_dust_in_the_fund_stops_nobody() -> None:
-    """A millionth of a token that nobody can be sold, and a debt that the fund cannot pay."""
+def test_dust_in_the_fund_stops_no_account() -> None:
+    """A millionth of a token that no buyer gets, and a debt that the fund cannot pay."""
     accounts = house(30_000, 100_000, 500_000)
     deposit_token(accounts, INSURANCE_FUND, TOKEN, 1)
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)

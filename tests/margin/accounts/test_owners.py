@@ -55,24 +55,24 @@ def others() -> list[Path]:
 
 def test_no_other_file_changes_state_of_accounts() -> None:
     owned = {name: owner for owner, names in OWNED.items() for name in names}
-    found = [
+    faults = [
         f"{path.relative_to(ROOT)}:{line} {name}"
         for path in others()
         for line, name in changed(ast.parse(path.read_text(encoding="utf-8")))
         if name in owned and path != owned[name]
     ]
-    assert found == []
+    assert faults == []
 
 
 def test_only_accounts_reads_its_entries() -> None:
-    found = [
+    faults = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in others()
         if path != ACCOUNTS / "accounts.py"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "_entries"
     ]
-    assert found == []
+    assert faults == []
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,13 @@ def test_a_balance_is_what_margin_leaves_and_the_rest() -> None:
 def test_the_fund_has_a_balance_as_soon_as_it_has_something() -> None:
     accounts = funded(1)
     accounts.deposit(INSURANCE_FUND, Cash(2))
-    found = {balance.account: balance.withdrawable for balance in balances_of(accounts, MARGIN)}
-    assert found == {ANN: 1, BOB: 1, INSURANCE_FUND: 2}
+    withdrawable = {
+        balance.account: balance.withdrawable for balance in balances_of(accounts, MARGIN)
+    }
+    assert withdrawable == {ANN: 1, BOB: 1, INSURANCE_FUND: 2}
 
 
-def test_what_somebody_owes_is_no_balance() -> None:
+def test_what_an_account_owes_is_no_balance() -> None:
     accounts = funded(100)
     accounts.transfer(ANN, BOB, Cash(101))
     with pytest.raises(NotConserved, match=ANN):

@@ -137,11 +137,11 @@ def test_the_position_that_frees_most_for_its_cost_goes_first() -> None:
     (order,) = liquidation_orders(NOW, held, CONTRACTS, TERMS)
     rates = {}
     for contract_index in np.flatnonzero(net).tolist():
-        one = net.copy()
-        one[contract_index] -= 1
+        fewer = net.copy()
+        fewer[contract_index] -= 1
         mark = NOW.value_of(contract_index, 1) // CONTRACTS[contract_index].multiplier
         cost = mark - conceded(NOW, CONTRACTS, contract_index, 1, TERMS.concession_ppm)
-        freed = NOW.requirement(net).initial - NOW.requirement(one).initial
+        freed = NOW.requirement(net).initial - NOW.requirement(fewer).initial
         rates[contract_index] = freed / (cost * CONTRACTS[contract_index].multiplier)
     assert order.contract_index == max(rates, key=lambda contract_index: rates[contract_index])
 

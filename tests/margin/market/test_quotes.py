@@ -141,7 +141,7 @@ def test_an_intent_needs_its_worst_price_and_its_margin() -> None:
     assert margin.prices(first) == prices
     assert margin.alone(first, Lots(3)) == 3 * 5 * (1_000_000 + 10_000_000)
     assert margin.intent(first, Lots(3)) == LiveIntent(0, Lots(3), prices, 5)
-    both = [margin.intent(one, Lots(3)) for one in (first, second)]
+    both = [margin.intent(instrument, Lots(3)) for instrument in (first, second)]
     assert margin.together(both) == 2 * margin.alone(first, Lots(3))
     with pytest.raises(BeyondMargin):
         margin.alone(first, Lots(10**10))
@@ -180,7 +180,7 @@ def test_what_is_not_listed_is_refused() -> None:
 
 
 def test_reports_are_bound_to_the_venue() -> None:
-    """A report for another contract is nobody's."""
+    """A report for another contract has no reporter of this one."""
     feeds = PriceFeeds(DOMAIN, TERMS, bounds_of(numbers_of("market", FORM)))
     other: SignedReport = sign_report("BTC/index", 1, NOW_MS, Domain(2, bytes(20)), KEYS[0])
     with pytest.raises(UnknownReporter):

@@ -61,9 +61,15 @@ def test_no_fills_within_caps_breach_initial_margin(net: np.ndarray, data: st.Da
     assert surplus(ENGINE, holdings, live) == 0
     for _ in range(5):
         fills = []
-        for one in live:
-            lots = data.draw(st.integers(-one.cap, one.cap))
-            fills.append((one, lots, data.draw(st.integers(one.prices.lowest, one.prices.highest))))
+        for fillable in live:
+            lots = data.draw(st.integers(-fillable.cap, fillable.cap))
+            fills.append(
+                (
+                    fillable,
+                    lots,
+                    data.draw(st.integers(fillable.prices.lowest, fillable.prices.highest)),
+                )
+            )
         assert after(holdings, fills) >= 0
 
 
@@ -71,15 +77,15 @@ def test_no_fills_within_caps_breach_initial_margin(net: np.ndarray, data: st.Da
 @settings(max_examples=50, deadline=None)
 def test_the_cap_is_the_largest_that_passes(net: np.ndarray, contract: int, cash: int) -> None:
     holdings = Holdings(Cash(cash), Cash(0), net)
-    found = largest_cap(ENGINE, holdings, intent(contract, CAP_BUCKETS_LOTS[-1]))
+    largest = largest_cap(ENGINE, holdings, intent(contract, CAP_BUCKETS_LOTS[-1]))
     passing = [cap for cap in CAP_BUCKETS_LOTS if _passes(holdings, intent(contract, cap))]
     expected = max(passing, default=0) if surplus(ENGINE, holdings) >= 0 else 0
-    assert found == expected
+    assert largest == expected
 
 
-def _passes(holdings: Holdings, one: LiveIntent) -> bool:
+def _passes(holdings: Holdings, candidate: LiveIntent) -> bool:
     try:
-        return surplus(ENGINE, holdings, [one]) >= 0
+        return surplus(ENGINE, holdings, [candidate]) >= 0
     except OutOfBounds:
         return False
 
@@ -98,8 +104,8 @@ def _whole_caps(
     live: list[LiveIntent], signs: tuple[int, ...]
 ) -> list[tuple[LiveIntent, int, int]]:
     return [
-        (one, sign * one.cap, one.prices.highest if sign > 0 else one.prices.lowest)
-        for one, sign in zip(live, signs, strict=True)
+        (filled, sign * filled.cap, filled.prices.highest if sign > 0 else filled.prices.lowest)
+        for filled, sign in zip(live, signs, strict=True)
     ]
 
 
