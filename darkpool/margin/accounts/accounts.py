@@ -242,7 +242,7 @@ class PortfolioAccounts:
         Raises:
             DuplicateReservation: there is one for this auction.
             UnknownContract: no contract of the specification.
-            OutOfBounds: a cap out of bounds.
+            OutOfBounds: a cap out of bounds, or a lowest price above the highest.
             BeyondMargin: positions beyond what margin is computed for.
             InsufficientMargin: initial margin would not be covered in the worst case.
         """
@@ -251,6 +251,8 @@ class PortfolioAccounts:
             raise DuplicateReservation(account, auction)
         if not 0 <= cap <= ORDER_SIZE_MAX_LOTS:
             raise OutOfBounds("cap", 0, ORDER_SIZE_MAX_LOTS, cap)
+        if prices.lowest > prices.highest:
+            raise OutOfBounds("lowest price", 0, prices.highest, prices.lowest)
         contract_index = self._open_contract(auction.instrument)
         multiplier = self.contracts[contract_index].multiplier
         intent = LiveIntent(contract_index, cap, prices, multiplier)

@@ -53,12 +53,10 @@ def write_off(accounts: PortfolioAccounts, account: AccountId) -> Cash:
     return Cash(owed - paid)
 
 
-def repay_bad_debt(accounts: PortfolioAccounts) -> Cash:
-    """Pay bad debt back with what cash the fund has; returns how much."""
+def repay_bad_debt(accounts: PortfolioAccounts) -> None:
+    """Pay bad debt back with what cash the fund has."""
     fund, bad_debt = accounts.holdings(INSURANCE_FUND).cash, accounts.holdings(BAD_DEBT).cash
-    paid = Cash(max(0, min(fund, -bad_debt)))
-    accounts.transfer(INSURANCE_FUND, BAD_DEBT, paid)
-    return paid
+    accounts.transfer(INSURANCE_FUND, BAD_DEBT, Cash(max(0, min(fund, -bad_debt))))
 
 
 def share_bad_debt(accounts: PortfolioAccounts) -> Cash:

@@ -112,26 +112,12 @@ def resolve(
     if equity(margin, held) >= margin.requirement(held.net).maintenance:
         return Resolution(account, (), Cash(0))
     orders = liquidation_orders(margin, held, accounts.contracts, terms)
-    waterfall = _Waterfall(accounts, account, margin)
+    waterfall = Waterfall(accounts, account, margin)
     priced = [(order, waterfall.prices(order, terms.deleverage_ppm)) for order in orders]
     transfers: list[Transfer] = []
     for order, prices in priced:
         transfers += waterfall.close(order, prices, terms.makers)
     return Resolution(account, tuple(transfers), waterfall.pay())
-
-
-def assign_to_makers(
-    accounts: PortfolioAccounts,
-    account: AccountId,
-    order: LiquidationOrder,
-    makers: Sequence[Maker],
-    margin: PortfolioMargin,
-) -> list[Transfer]:
-    """Give lots to makers at the reserve price by their shares, to each as far as it has room.
-
-    `shared_out` says how: lots that a maker has no room for go to the others.
-    """
-    return _Waterfall(accounts, account, margin).assign(order, makers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +127,15 @@ class _Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waterfall:
+class _Standing:
+    """What an account has above its initial margin, live intents counted, and that margin."""
+
+    surplus: int
+    initial: Cash
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
     """The steps that close positions of one account, in accounts at the prices of `margin`."""
 
     accounts: PortfolioAccounts
@@ -181,7 +175,7 @@ class _Waterfall:
         return transfers + self._give(Step.FUND, order, {INSURANCE_FUND: left}, price)
 
     def assign(self, order: LiquidationOrder, makers: Sequence[Maker]) -> list[Transfer]:
-        """Give lots to makers, see `assign_to_makers`."""
+        """Give lots to makers at the reserve price by their shares, as far as each has room."""
         room = {
             maker.account: self._room(maker.account, order, maker.initial_max)
             for maker in makers
@@ -258,11 +252,3 @@ class _Waterfall:
         convert_collateral(accounts, account, INSURANCE_FUND, margin)
         take_collateral(accounts, account, margin)
         return Cash(write_off(accounts, account) + cover_debts(accounts))
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """What an account has above its initial margin, live intents counted, and that margin."""
-
-    surplus: int
-    initial: Cash

@@ -44,18 +44,10 @@ CORNERS_INTENTS_MAX: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class PriceRange:
-    """The lowest and the highest price of a grid.
-
-    Raises:
-        OutOfBounds: the lowest is above the highest.
-    """
+    """The lowest and the highest price of a grid."""
 
     lowest: PriceUnits
     highest: PriceUnits
-
-    def __post_init__(self) -> None:
-        if self.lowest > self.highest:
-            raise OutOfBounds("lowest price", 0, self.highest, self.lowest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,16 +30,7 @@ from darkpool.margin.liquidation.plan import (
 from darkpool.margin.model.caps import Holdings, PriceRange, equity, surplus
 from darkpool.margin.model.scenarios import Integers
 from darkpool.protocol.intents import LimitOrder
-from darkpool.units import (
-    AuctionId,
-    Cash,
-    Interval,
-    Lots,
-    PriceGrid,
-    PriceUnits,
-    Side,
-    Tick,
-)
+from darkpool.units import AuctionId, Cash, Interval, Lots, PriceGrid, PriceUnits, Side, Tick
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import (
     ALICE,

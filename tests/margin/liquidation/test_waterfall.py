@@ -11,7 +11,7 @@ from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, Portfoli
 from darkpool.margin.accounts.defaults import cover_debts
 from darkpool.margin.liquidation.liquidator import shared_out
 from darkpool.margin.liquidation.plan import LiquidationTerms, Maker
-from darkpool.margin.liquidation.waterfall import Resolution, Step, assign_to_makers, resolve
+from darkpool.margin.liquidation.waterfall import Resolution, Step, Waterfall, resolve
 from darkpool.margin.model.caps import Holdings, PriceRange, equity, surplus
 from darkpool.units import AccountId, AuctionId, Cash, Interval, Lots, PriceUnits, Side
 from tests.support.margin_houses import margin_at
@@ -153,7 +153,7 @@ def test_a_maker_takes_over_no_more_than_it_signed_up_for() -> None:
     order = to_close(Side.SELL, 9, 60_500 * ONE)
     limits = NOW.requirement(accounts.holdings(ALICE).net).initial * 4 // 10
     makers = (Maker(ALICE, 5, Cash(10**15)), Maker(FIRST, 1, Cash(limits)))
-    (transfer,) = assign_to_makers(accounts, ALICE, order, makers, NOW)
+    (transfer,) = Waterfall(accounts, ALICE, NOW).assign(order, makers)
     assert (transfer.taker, transfer.size, transfer.price) == (FIRST, 4, 60_500 * ONE)
     accounts.verify_conservation()
 
