@@ -1,4 +1,4 @@
-"""What stands against intents that are no orders: a bond, and what is taken from it."""
+"""The bond that an account holds while it has live intents, and what is charged of it."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ class BondTerms:
 
     Attributes:
         amount: what every account holds while it has live intents, once for all of them.
-        charge_ppm: the part of `amount` that is taken for an intent that fails the check of shape
-            or cap, in parts per million.
+        charge_ppm: the part of `amount` that an intent costs which fails the check of shape or cap,
+            in parts per million.
         treasury: the account that charges go to.
 
     Raises:
-        OutOfBounds: an amount that is none, or more than the whole to be charged.
+        OutOfBounds: a negative or too large amount, or a part above the whole.
     """
 
     amount: Cash

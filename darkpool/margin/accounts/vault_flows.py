@@ -1,4 +1,4 @@
-"""What the vault holds as of the commitment of a batch, booked; and whose intents it covers."""
+"""Booking what the vault holds as of a batch's commitment, and which accounts are uncovered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from darkpool.units import AccountId, Cash
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """What an account's bond and intents need, and the lesser cash that could cover them."""
+    """What an account's bond and intents need, and the lesser amount that it has for them."""
 
     required: Cash
     available: Cash
@@ -63,9 +63,9 @@ def count_committed(
 def _shortfall(
     accounts: PortfolioAccounts, account: AccountId, change: Cash, margin: PortfolioMargin
 ) -> Shortfall | None:
-    """What an account is short of after a change of its cash, None if nothing.
+    """What an account lacks after a change of its cash, None if nothing.
 
-    Its bond has to be there in cash, which gains that are not settled are not.
+    It has to have its bond in cash; gains that are not settled do not count for that.
     """
     bond = accounts.bond(account)
     if bond is None and not accounts.reservations(account):

@@ -167,9 +167,17 @@ def _valued(options: _Options, *, rho_of_spot: bool) -> OptionValues:
     return OptionValues(*(row.reshape(shape) for row in out))
 
 
+class OutOfTheMoney(NamedTuple):
+    """An undiscounted value, n(d1) times the lower of forward and strike, and d1."""
+
+    value: float
+    weight: float
+    d1: float
+
+
 @njit(cache=True, nogil=True)
 def out_of_the_money(low, high, total_volatility):
-    """Undiscounted value of the option out of the money, and n(d1) * low; `low` <= `high`.
+    """The option out of the money at a forward and a strike, `low` <= `high`.
 
     Positive `total_volatility`: volatility times the root of time.
     """
@@ -178,14 +186,14 @@ def out_of_the_money(low, high, total_volatility):
     first, second = half - u, half + u
     density = _DENSITY_AT_ZERO * exponential(-0.5 * first * first)
     if density == 0.0:
-        return (low if first > 0.0 else 0.0), 0.0, first
+        return OutOfTheMoney(low if first > 0.0 else 0.0, 0.0, first)
     if half < _SERIES_SHARE * max(1.0, u):
         value = low * density * _difference(u, half)
     elif first < 0.0:
         value = low * density * (mills_ratio(-first) - mills_ratio(second))
     else:
         value = low * (1.0 - density * (mills_ratio(first) + mills_ratio(second)))
-    return value, low * density, first
+    return OutOfTheMoney(value, low * density, first)
 
 
 @njit(cache=True, nogil=True)
