@@ -23,7 +23,7 @@ check: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	for bench in $$(grep -l '^if __name__' benchmarks/*.py); do \
-		$(BIN)/python -m "benchmarks.$$(basename "$$bench" .py)" || exit 1; \
+		$(BIN)/python -m "benchmarks.$$(basename "$$bench" .py)" --output build/benchmarks || exit 1; \
 	done
 
 contracts: $(VENV)/.installed

@@ -20,12 +20,7 @@ from typing import Final, NewType, Self
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 
 from crypto.signing.messages import instrument_id
-from darkpool.errors import (
-    InvalidAccount,
-    InvalidGrid,
-    InvalidPrice,
-    OutOfBounds,
-)
+from darkpool.errors import InvalidAccount, InvalidGrid, InvalidPrice, OutOfBounds
 from darkpool.limits import (
     CAP_BUCKETS_LOTS,
     ORDER_SIZE_MAX_LOTS,

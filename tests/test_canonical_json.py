@@ -8,11 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpool.canonical_json import MalformedRecord, from_json, to_json
-from darkpool.record.forms import (
-    MasksFile,
-    OpeningsFile,
-    RecordFile,
-)
+from darkpool.record.forms import MasksFile, OpeningsFile, RecordFile
 
 
 def test_json_is_spelled_in_one_way_only() -> None:

@@ -23,12 +23,7 @@ from Crypto.Protocol.DH import import_x25519_private_key, import_x25519_public_k
 from Crypto.Protocol.KDF import scrypt
 
 from crypto import labels
-from crypto.errors import (
-    EnvelopeRefused,
-    MalformedKeyFile,
-    OutOfRange,
-    WrongPassphrase,
-)
+from crypto.errors import EnvelopeRefused, MalformedKeyFile, OutOfRange, WrongPassphrase
 from crypto.ring.sampling import SEED_BYTES, absorb
 from crypto.threshold.keys import KeyperSecrets
 from crypto.threshold.replicated import Committee

@@ -34,6 +34,8 @@ class SecondOrder(AgentRefused):
 class InvalidStandingOrder(AgentRefused):
     """A field that no standing order has."""
 
+    code: ClassVar[str] = "invalid-standing-order"
+
 
 class UnknownOrder(AgentRefused):
     """No order with this number was ever placed."""

@@ -17,7 +17,7 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket
 
 _SECRET_BYTES: Final = 32
@@ -35,7 +35,7 @@ class SealedOrder:
 def seal_order(
     order: LimitOrder,
     instrument: InstrumentId,
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     account_key: bytes,
     *,
     nonce: int,
@@ -100,7 +100,7 @@ def draw_intent(
 
 def seal_intent(
     intent: Intent,
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     account_key: bytes,
     *,
     deadline_s: int,
@@ -128,7 +128,7 @@ def seal_intent(
     grid = _grid(intent, terms)
     if (signer := address_of(account_key)) != intent.account:
         raise WrongSignature("account", intent.account.hex(), signer.hex())
-    cap = _cap(Lots(intent.size), terms.cap_min, cap)
+    cap = _cap(Lots(intent.size), terms.rules.cap_min, cap)
     if not 0 <= others_collateral_min <= CASH_MAX:
         raise OutOfBounds("minimum of others' collateral", 0, CASH_MAX, others_collateral_min)
     if not 0 <= intent.limit_tick < grid.ticks:
@@ -159,7 +159,7 @@ def seal_intent(
 def seal_slots(
     intent: Intent,
     vector: npt.NDArray[np.int64],
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     account_key: bytes,
     *,
     deadline_s: int,
@@ -218,7 +218,7 @@ def seal_slots(
     )
 
 
-def _grid(intent: Intent, terms: AuctionTerms) -> PriceGrid:
+def _grid(intent: Intent, terms: IntervalTerms) -> PriceGrid:
     if intent.interval != terms.interval:
         raise WrongAuction("interval", str(terms.interval), str(intent.interval))
     grid = terms.grids.get(InstrumentId(intent.instrument))

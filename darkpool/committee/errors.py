@@ -5,6 +5,14 @@ from __future__ import annotations
 from darkpool.errors import CheckFailed
 
 
+class KeyperSilent(CheckFailed):
+    """A keyper that has not answered in the time that every answer has."""
+
+    def __init__(self, keyper: int, limit_ms: int) -> None:
+        super().__init__(f"keyper {keyper}: expected an answer in {limit_ms} ms, got none")
+        self.keyper, self.limit_ms = keyper, limit_ms
+
+
 class MaskPreparationFailed(CheckFailed):
     """No usable mask after several numbers; with honest keypers one in a hundred fails."""
 

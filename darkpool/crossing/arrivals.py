@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from mmap import MADV_REMOVE, mmap
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, Self
@@ -50,6 +52,17 @@ class ArrivalFiles:
     def packing(self) -> Words:
         """All rows, shape (capacity, 2, level, degree)."""
         return self._mapped("packing", 2)
+
+    def forget_products(self) -> None:
+        """Give back the memory of the products of `shape` rows; their ciphertexts stay."""
+        with (
+            (self.folder / "shape").open("r+b") as file,
+            mmap(file.fileno(), 0) as mapped,
+            suppress(OSError),  # a file system without holes keeps the products
+        ):
+            row = mapped.size() // self.capacity
+            for start in range(0, mapped.size(), row):
+                mapped.madvise(MADV_REMOVE, start, row // WORDS * (WORDS - 2))
 
     def _mapped(self, name: str, polynomials: int) -> Words:
         path = self.folder / name
@@ -151,6 +164,10 @@ class Arrivals:
     def release(self, place: int) -> None:
         """Give back the row of an intent that is done and no longer wanted."""
         self._free.append(place)
+
+    def forget_products(self) -> None:
+        """Give back the memory of what the shape check alone needs; rows keep their intents."""
+        self._files.forget_products()
 
     def ciphertext(self, place: int) -> Ciphertext:
         """The intent of a row."""

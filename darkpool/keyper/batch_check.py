@@ -11,8 +11,8 @@ from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot
 from darkpool.keyper.admission_store import IntentKey
 from darkpool.keyper.errors import BatchRefused, CancelledIntent, OmittedIntent
-from darkpool.protocol.intents import CertifiedIntent, ClosedBatch
-from darkpool.protocol.keyper import KnownIntents
+from darkpool.protocol.intents import CertifiedIntent
+from darkpool.protocol.keyper import BatchProposal, KnownIntents
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,7 @@ class CertificateRules:
         )
 
 
-def check_batch(
-    root: BatchRoot, batch: ClosedBatch, known: KnownIntents, rules: CertificateRules
-) -> None:
+def check_batch(proposal: BatchProposal, known: KnownIntents, rules: CertificateRules) -> None:
     """Check that a root is of exactly the intents that have to be in it.
 
     Args:
@@ -55,7 +53,8 @@ def check_batch(
             of one account for one instrument.
         OmittedIntent, CancelledIntent: see there.
     """
-    contained = _contained(root, batch.intents, rules)
+    batch = proposal.batch
+    contained = _contained(proposal.root, batch.intents, rules)
     taken_back = {IntentKey.cancelled(c.cancellation) for c in known.cancellations}
     for key, intent in contained.items():
         if key in taken_back:

@@ -6,17 +6,10 @@ from collections.abc import Mapping
 
 from crypto.signing.eip712 import Domain
 from darkpool.clock import Clock
-from darkpool.limits import (
-    REFERENCE_AGE_AT_CLOSE_MAX_MS,
-    REFERENCE_AGE_MAX_MS,
-)
+from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AGE_MAX_MS
 from darkpool.protocol.references import SignedReference
 from darkpool.protocol.refusals import MissingReference, SecondReference
-from darkpool.units import (
-    AccountId,
-    InstrumentId,
-    Interval,
-)
+from darkpool.units import AccountId, InstrumentId, Interval
 
 
 class ReferenceWatch:

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from darkpool.errors import BadInput, CheckFailed, DarkpoolError
-from darkpool.units import (
-    PriceUnits,
-    Side,
-)
+from darkpool.units import PriceUnits, Side
 
 _PROBLEMS_MAX: Final = 20
 

@@ -9,10 +9,7 @@ from crypto.signing.messages import SealedIntent
 from crypto.threshold.envelope import ENVELOPE_BYTES_MAX
 from darkpool.clock import Clock
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.protocol.intents import (
-    SealedSubmission,
-    SignedCancellation,
-)
+from darkpool.protocol.intents import SealedSubmission, SignedCancellation
 from darkpool.protocol.refusals import (
     AuctionClosed,
     CapBelowMinimum,
@@ -24,7 +21,7 @@ from darkpool.protocol.refusals import (
     WrongKeyEpoch,
     WrongSignature,
 )
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 
 
 def require_before_close(closes_ms: int, clock: Clock) -> None:
@@ -50,7 +47,7 @@ def require_deadline(sealed: SealedIntent, clock: Clock) -> None:
         raise DeadlinePassed("deadline in Unix seconds", now, str(sealed.deadline))
 
 
-def verify_cancellation(cancelled: SignedCancellation, terms: AuctionTerms) -> None:
+def verify_cancellation(cancelled: SignedCancellation, terms: IntervalTerms) -> None:
     """Check a cancellation; keypers check the same.
 
     Raises:
@@ -72,7 +69,7 @@ def verify_cancellation(cancelled: SignedCancellation, terms: AuctionTerms) -> N
         raise WrongSignature(what, str(error.expected), str(error.got)) from error
 
 
-def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionTerms) -> bytes:
+def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: IntervalTerms) -> bytes:
     """EIP-712 digest of a signed intent that fits the terms; keypers check the same.
 
     Raises:
@@ -92,8 +89,8 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionT
         raise WrongKeyEpoch("key epoch", str(epoch), str(sealed.key_epoch))
     if sealed.cap not in CAP_BUCKETS_LOTS:
         raise CapRefused("cap", "one of the buckets", f"{sealed.cap} lots")
-    if sealed.cap < terms.cap_min:
-        raise CapBelowMinimum("cap", f"at least {terms.cap_min} lots", f"{sealed.cap} lots")
+    if sealed.cap < terms.rules.cap_min:
+        raise CapBelowMinimum("cap", f"at least {terms.rules.cap_min} lots", f"{sealed.cap} lots")
     try:
         verify_signature(digest, signature, sealed.account)
     except InvalidSignature as error:
@@ -102,7 +99,7 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionT
     return digest
 
 
-def parse_ciphertext(submission: SealedSubmission, terms: AuctionTerms) -> Ciphertext:
+def parse_ciphertext(submission: SealedSubmission, terms: IntervalTerms) -> Ciphertext:
     """The fresh ciphertext of a submission, exactly the one that its intent names.
 
     Raises:

@@ -14,22 +14,14 @@ from crypto.errors import InvalidMessageField, InvalidSignature
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import ReferencePrice
-from darkpool.limits import (
-    REFERENCE_AHEAD_MAX_MS,
-)
+from darkpool.limits import REFERENCE_AHEAD_MAX_MS
 from darkpool.protocol.refusals import (
     ReferenceFromTheFuture,
     StaleReference,
     WrongReference,
     WrongReporter,
 )
-from darkpool.units import (
-    AccountId,
-    InstrumentId,
-    Interval,
-    PriceGrid,
-    account_bytes,
-)
+from darkpool.units import AccountId, InstrumentId, Interval, PriceGrid, account_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darkpool.errors import BadInput, CheckFailed
-from darkpool.units import (
-    Lots,
-)
+from darkpool.units import Lots
 
 
 class InvalidOrder(BadInput):

@@ -42,15 +42,7 @@ from darkpool.limits import (
 )
 from darkpool.protocol.intents import LimitOrder
 from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
-from darkpool.units import (
-    AccountLabel,
-    InstrumentName,
-    Lots,
-    PriceGrid,
-    Side,
-    Tick,
-    cap_bucket,
-)
+from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, cap_bucket
 
 _COLUMNS: Final = ("account", "side", "size", "limit")
 _INSTRUMENT_COLUMN: Final = "instrument"

@@ -6,7 +6,7 @@ from crypto.signing.ecdsa import address_of
 from darkpool.client.sealing import draw_intent, seal_slots
 from darkpool.client.standing_orders import COVER
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import InstrumentId, Lots
 from darkpool.wargames.draft import Vector
 
@@ -14,7 +14,7 @@ from darkpool.wargames.draft import Vector
 def seal_as_attacker(
     vector: Vector,
     instrument: InstrumentId,
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     account_key: bytes,
     *,
     nonce: int,

@@ -14,7 +14,7 @@ from crypto.signing.ecdsa import address_of
 from darkpool.errors import OutOfBounds
 from darkpool.limits import TICKS_MAX
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import AccountId, InstrumentId, Lots, account_of
 from darkpool.wargames.attacker import seal_as_attacker
 from darkpool.wargames.combined import OVER_CAP
@@ -57,7 +57,7 @@ class Intruder:
         """Whether it says that it is a minimum-fill order."""
         return self.kind in NO_MINIMUM
 
-    def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
+    def submission(self, terms: IntervalTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal the attack; everything about it is in order but what is inside."""
         ring, ticks = terms.material.parameters.order_ring, terms.grids[self.instrument].ticks
         rng = np.random.default_rng(SystemRandom().getrandbits(128))

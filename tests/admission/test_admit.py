@@ -36,7 +36,7 @@ from darkpool.protocol.refusals import (
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import Cash, Interval, Lots, OwnerId, Side, Tick, account_id
 from tests.support.admission_venue import Venue
-from tests.support.reference_prices import renewed
+from tests.support.reference_prices import renewed, with_rules
 
 DEADLINE_S = 1_900_000_060
 ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))
@@ -227,7 +227,7 @@ def test_a_second_intent_for_an_instrument_is_refused(venue: Venue) -> None:
 
 def test_an_owner_s_accounts_have_one_intent_between_them(venue: Venue) -> None:
     one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
-    terms = replace(venue.terms, owners={one: OwnerId(three), two: OwnerId(three)})
+    terms = with_rules(venue.terms, owners={one: OwnerId(three), two: OwnerId(three)})
     admission = venue.admission(terms=terms)
     admission.admit(submit(venue))
     for account in (2, 3):
@@ -240,19 +240,19 @@ def test_an_owner_s_accounts_have_one_intent_between_them(venue: Venue) -> None:
 def test_an_owner_is_owned_by_nobody_else(venue: Venue) -> None:
     one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
     with pytest.raises(InvalidOwners) as caught:
-        replace(venue.terms, owners={one: OwnerId(two), two: OwnerId(three)})
+        with_rules(venue.terms, owners={one: OwnerId(two), two: OwnerId(three)})
     assert caught.value.account == one
-    replace(venue.terms, owners={one: OwnerId(two), two: OwnerId(two)})
+    with_rules(venue.terms, owners={one: OwnerId(two), two: OwnerId(two)})
 
 
 @pytest.mark.parametrize(("owners_min", "cap_min"), [(0, 1), (2049, 1), (3, 3)])
 def test_the_public_rules_have_bounds(venue: Venue, owners_min: int, cap_min: int) -> None:
     with pytest.raises(OutOfBounds):
-        replace(venue.terms, owners_min=owners_min, cap_min=Lots(cap_min))
+        with_rules(venue.terms, owners_min=owners_min, cap_min=Lots(cap_min))
 
 
 def test_a_cap_below_the_least_is_refused_and_sealing_keeps_to_it(venue: Venue) -> None:
-    terms = replace(venue.terms, cap_min=Lots(100))
+    terms = with_rules(venue.terms, cap_min=Lots(100))
     admission = venue.admission(terms=terms)
     error = refused(admission, submit(venue), CapBelowMinimum)
     assert (error.expected, error.got) == ("at least 100 lots", "50 lots")
@@ -417,23 +417,6 @@ def test_fields_that_fit_no_type_are_refused(venue: Venue, field: str, value: An
     honest = submit(venue)
     changed = replace(honest, sealed=replace(honest.sealed, **{field: value}))
     refused(venue.admission(), changed, MalformedSubmission)
-
-
-def test_a_further_check_sees_proven_ciphertexts_only_and_can_refuse(venue: Venue) -> None:
-    seen: list[bytes] = []
-
-    def check(sealed: SealedIntent, ciphertext: Ciphertext) -> None:
-        seen.append(ciphertext.digest())
-        if sealed.cap > 50:
-            raise CapRefused("cap", "at most 50 lots", str(sealed.cap))
-
-    register = AdmissionRegister(IN_MEMORY)
-    admission = Admission(venue.terms, venue.clock, venue.keypers(), register, [check])
-    refused(admission, copied(venue, submit(venue)), KnowledgeNotProven)
-    assert seen == []
-    refused(admission, submit(venue, cap=Lots(100)), CapRefused)
-    admitted = admission.admit(submit(venue))
-    assert seen[-1] == admitted.sealed.ciphertext_digest
 
 
 def test_every_reason_has_a_code_of_its_own() -> None:

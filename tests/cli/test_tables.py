@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from darkpool.auction.books import Fault
+from darkpool.auction.instruments import Fault
 from darkpool.batching.participation import Missing
 from darkpool.cli.tables import (
     exact_json,

@@ -13,7 +13,7 @@ import pytest
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.circuits.packing import arranged
-from crypto.circuits.wellformed import shape_words
+from crypto.circuits.wellformed import WORDS, shape_words
 from darkpool.crossing import arrivals as module
 from darkpool.crossing.arrivals import RESTARTS_MAX, Arrivals
 from darkpool.crossing.errors import WorkersKeepDying
@@ -33,9 +33,9 @@ def opened_of(arena: Arena, folder: Path, capacity: int) -> Arrivals:
 def require_results(arena: Arena, arrivals: Arrivals, submitted: Submitted) -> None:
     """Every row holds what the functions themselves give."""
     for place, (ciphertext, index) in enumerate(submitted):
-        expected = shape_words(arena.house.order_evaluator, ciphertext)
+        expected = shape_words(arena.house.evaluators.order, ciphertext)
         assert np.array_equal(arrivals.shape[place], expected)
-        packed = arranged(arena.house.order_evaluator, ciphertext, index)
+        packed = arranged(arena.house.evaluators.order, ciphertext, index)
         assert np.array_equal(arrivals.packing[place], packed)
         assert arrivals.ciphertext(place).digest() == ciphertext.digest()
 
@@ -58,6 +58,29 @@ def test_results_are_those_of_the_functions_and_come_in_order(arena: Arena, tmp_
         assert list(arrivals.finished(wait=True)) == [7, 8, 9]
         require_results(arena, arrivals, submitted)
         assert not arrivals.shape[len(submitted) :].any()
+
+
+def test_products_are_given_back_and_intents_stay(arena: Arena, tmp_path: Path) -> None:
+    submitted = submitted_of(arena, range(5))
+    with opened_of(arena, tmp_path, 8) as arrivals:
+        for ciphertext, index in submitted:
+            arrivals.submit(ciphertext, index)
+        assert list(arrivals.finished(wait=True)) == list(range(5))
+        file = tmp_path / "arrivals" / "shape"
+        held = file.stat().st_blocks
+        arrivals.forget_products()
+        assert file.stat().st_blocks < held / 2
+        for place, (ciphertext, index) in enumerate(submitted):
+            assert arrivals.ciphertext(place).digest() == ciphertext.digest()
+            packed = arranged(arena.house.evaluators.order, ciphertext, index)
+            assert np.array_equal(arrivals.packing[place], packed)
+        assert not arrivals.shape[:, : WORDS - 2].any()
+        for place in reversed(range(5)):
+            arrivals.release(place)
+        for ciphertext, index in submitted:
+            arrivals.submit(ciphertext, index)
+        assert list(arrivals.finished(wait=True)) == list(range(5))
+        require_results(arena, arrivals, submitted)
 
 
 def test_without_waiting_only_a_finished_start_comes_back(arena: Arena, tmp_path: Path) -> None:

@@ -31,11 +31,10 @@ from darkpool.protocol.refusals import (
     WrongReference,
     WrongReporter,
 )
-from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.reporters import Reporter
 from darkpool.units import InstrumentId, Interval, PriceGrid, Tick
-from tests.support.reference_prices import NOW_MS, REPORTER
+from tests.support.reference_prices import NO_MATERIAL, NOW_MS, REPORTER, terms_on
 
 DOMAIN = Domain(31337, b"\xc0" * 20)
 ES, NQ = InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ"))
@@ -54,8 +53,7 @@ def signed(key: bytes = KEY, domain: Domain = DOMAIN, **changes: Any) -> SignedR
 
 
 def open_terms(references: dict[InstrumentId, SignedReference], clock: SimulatedClock) -> object:
-    material: Any = None
-    terms = AuctionTerms(DOMAIN, material, INTERVAL, REPORTER.address, references, 0, ())
+    terms = replace(terms_on(GRID, [ES], INTERVAL, DOMAIN, NO_MATERIAL), references=references)
     return terms.require_fresh(clock)
 
 

@@ -18,13 +18,13 @@ from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import WrongSignature
-from darkpool.protocol.terms import AuctionTerms, Pricing
+from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import InstrumentName, PriceGrid, identifier
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDERS_MAX, Intruder, draw_intruders
@@ -41,10 +41,7 @@ def run(
     return run_orders(
         orders,
         TERMS,
-        TEST_INSECURE_SMALL,
-        Chain.embedded,
-        Places(record),
-        lambda *_: None,
+        VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, Places(record), lambda *_: None),
         strangers,
     )
 
@@ -60,10 +57,14 @@ def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> No
     taken |= {left.batch_index for left in result.left_out}
     fills = {(f.row, f.size) for f in result.fills}
     expected: set[tuple[int, int]] = set()
-    for shown, book in zip(result.instruments, outcome.books, strict=True):
+    for shown, book in zip(result.instruments, outcome.instruments, strict=True):
         own = [order for order in orders if order.instrument == shown.instrument]
-        ranks = priority_permutation(outcome.beacon.value, book.instrument, len(book.intents))
-        rest = [rank for rank, place in zip(ranks, book.intents, strict=True) if place not in taken]
+        ranks = priority_permutation(outcome.beacon.value, book.id, len(book.batch_indices))
+        rest = [
+            rank
+            for rank, place in zip(ranks, book.batch_indices, strict=True)
+            if place not in taken
+        ]
         assert len(rest) == len(own)
         priority = np.argsort(np.argsort(rest)).astype(np.int64)
         twin = clear_uniform(Book.from_orders([o.limit_order for o in own], GRID.ticks), priority)
@@ -126,7 +127,7 @@ def test_attackers_pay_from_their_bonds_and_nobody_else_does(tmp_path: Path) -> 
 class Forger(Intruder):
     """One whose signature is wrong: it never becomes an intent."""
 
-    def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
+    def submission(self, terms: IntervalTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         made = Intruder.submission(self, terms, nonce, deadline_s)
         other = {name: getattr(made.sealed, name) for name in SealedIntent.__slots__}
         sealed = SealedIntent(**{**other, "deadline": made.sealed.deadline + 1})
@@ -148,7 +149,7 @@ def test_a_refused_submission_stops_nobody_else(tmp_path: Path) -> None:
 class ForgedInstrument(LocalClients):
     """Signs wrongly whatever it sends for instrument B."""
 
-    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+    def submissions(self, terms: IntervalTerms) -> Iterator[SealedSubmission]:
         for made in super().submissions(terms):
             if made.sealed.instrument == identifier(InstrumentName("B")):
                 yield replace(made, sealed=replace(made.sealed, deadline=made.sealed.deadline + 1))
@@ -176,10 +177,7 @@ def test_openings_are_named_by_the_places_of_their_intents(tmp_path: Path) -> No
     result = run_orders(
         orders,
         TERMS,
-        TEST_INSECURE_SMALL,
-        Chain.embedded,
-        places,
-        lambda *_: None,
+        VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None),
         intruders(2, orders),
     )
     named = {int(path.stem) for path in (tmp_path / "openings").iterdir()}

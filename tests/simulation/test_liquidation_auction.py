@@ -10,7 +10,6 @@ from darkpool.auction.listing import ContractListing, Listed
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.margin.accounts.accounts import PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.defaults import CloseOut
 from darkpool.margin.liquidation.calls import Change, MarginCalls
 from darkpool.margin.liquidation.liquidator import give_up, limit_order
@@ -20,10 +19,10 @@ from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
-from darkpool.protocol.terms import Pricing
+from darkpool.protocol.terms import BondTerms, Pricing
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.order_file import Order
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import (
     AccountId,
     AccountLabel,
@@ -95,15 +94,12 @@ def test_a_sealed_liquidation_restores_an_account(
     result = run_orders(
         orders_with(order, takers),
         venue,
-        TEST_INSECURE_SMALL,
-        Chain.embedded,
-        Places(),
-        lambda *_: None,
+        VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, Places(), lambda *_: None),
     )
     (accounts,) = held
     (fill,) = [fill for fill in result.fills if fill.account == LIQUIDATOR]
     assert fill.size == min(order.size, 3 * takers)
-    (booked,) = [fill for fill in result.outcome.fills if fill.side is Side.SELL]
+    (booked,) = [fill for fill in result.outcome.crossed.fills if fill.side is Side.SELL]
     price = LISTING.grids[NAME].units_of(booked.tick)
     assert price >= order.reserve
     close_out = CloseOut(CONTRACTS[CONTRACT_INDEX].identifier, booked.size, PriceUnits(price))

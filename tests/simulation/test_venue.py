@@ -32,7 +32,7 @@ from darkpool.simulation.errors import FolderExists, FoldersNested, TwinDiffers
 from darkpool.simulation.order_file import Order, parse_orders
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import GRID, generated_orders, plain_twin, verify_twin
-from darkpool.simulation.venue import Places, Progress, run_orders
+from darkpool.simulation.venue import Places, Progress, VenueSetting, run_orders
 from darkpool.units import Cash, InstrumentName, PriceGrid, Side
 from darkpool.verification.audit import audit
 
@@ -63,7 +63,9 @@ def run(
     places: Places = Places(),  # noqa: B008
     progress: Progress = silent,
 ) -> VenueResult:
-    return run_orders(orders, terms, TEST_INSECURE_SMALL, Chain.embedded, places, progress)
+    return run_orders(
+        orders, terms, VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, progress)
+    )
 
 
 @dataclass(frozen=True)

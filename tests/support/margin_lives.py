@@ -9,7 +9,6 @@ import numpy as np
 
 from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.errors import MarginError
 from darkpool.margin.liquidation.plan import (
     LiquidationOrder,
@@ -46,14 +45,8 @@ from darkpool.margin.service.events import (
     Withdraw,
     WithdrawToken,
 )
-from darkpool.margin.service.state import (
-    Called,
-    MarginState,
-    MarginTerms,
-    Moved,
-    Outcome,
-    Unpaid,
-)
+from darkpool.margin.service.state import Called, MarginState, MarginTerms, Moved, Outcome, Unpaid
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import (
     AccountId,
     Cash,

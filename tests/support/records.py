@@ -15,7 +15,7 @@ from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.protocol.terms import Pricing
 from darkpool.simulation.order_file import Order
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
 from darkpool.wargames.intruders import draw_intruders
 
@@ -103,6 +103,9 @@ def publish(
     terms = VenueTerms(OutrightListing(grid, 100_003, 5), pricing, keypers)
     places = Places(record=directory)
     run_orders(
-        orders, terms, TEST_INSECURE_SMALL, lambda: chain, places, lambda *_: None, intruders
+        orders,
+        terms,
+        VenueSetting(TEST_INSECURE_SMALL, lambda: chain, places, lambda *_: None),
+        intruders,
     )
     return Published(directory, chain)

@@ -10,7 +10,7 @@ from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation
 from darkpool.client.sealing import seal_order
 from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
-from darkpool.protocol.terms import AuctionTerms, Pricing
+from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
@@ -25,7 +25,7 @@ class Changing(LocalClients):
     """Takes its third order back, and sends the same order again under another nonce."""
 
     def submissions(  # type: ignore[override]
-        self, terms: AuctionTerms
+        self, terms: IntervalTerms
     ) -> Iterator[SealedSubmission | SignedCancellation]:
         for number, submission in enumerate(super().submissions(terms)):
             yield submission
@@ -52,7 +52,7 @@ class Leaving(LocalClients):
     """Takes everything back that it sends for instrument A."""
 
     def submissions(  # type: ignore[override]
-        self, terms: AuctionTerms
+        self, terms: IntervalTerms
     ) -> Iterator[SealedSubmission | SignedCancellation]:
         sent = []
         for party, submission in zip(self.parties, super().submissions(terms), strict=True):

@@ -22,7 +22,7 @@ from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import AuctionTerms, Pricing
+from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
@@ -30,7 +30,7 @@ from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import verify_twin
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import (
     AccountLabel,
     InstrumentName,
@@ -69,7 +69,9 @@ def orders_of(seed: int) -> list[Order]:
 
 def run(orders: list[Order], record: Path | None, chain: Chain) -> VenueResult:
     places, parameters = Places(record), TEST_INSECURE_SMALL
-    return run_orders(orders, TERMS, parameters, lambda: chain, places, lambda *_: None)
+    return run_orders(
+        orders, TERMS, VenueSetting(parameters, lambda: chain, places, lambda *_: None)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +213,11 @@ def test_a_grid_that_is_not_the_contract_s_is_found(tmp_path: Path) -> None:
     listing = Elsewhere(specification(), read_market_form("market.json", MARKET), TICKS)
     terms = VenueTerms(listing, Pricing.REFERENCE, 4)
     places = Places(tmp_path / "record")
-    run_orders(orders_of(1), terms, TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None)
+    run_orders(
+        orders_of(1),
+        terms,
+        VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None),
+    )
     found = failed(audit(tmp_path / "record", quick=True))
     assert list(found) == ["reference"]
     assert "reference 0, tick size: expected 500000, got 3500000" in found["reference"]
@@ -223,7 +229,7 @@ class Waiting(LocalClients):
 
     clock: SkippingClock
 
-    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+    def submissions(self, terms: IntervalTerms) -> Iterator[SealedSubmission]:
         for number, submission in enumerate(super().submissions(terms)):
             if number == len(self.parties) // 2:
                 self.clock.skip_to(self.clock.unix_ms() + 61_000)

@@ -16,7 +16,7 @@ from darkpool.record.reader import Record
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import plain_twin
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import InstrumentId, Lots, Side, Tick
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDER_CAP, Intruder
@@ -54,7 +54,9 @@ def test_the_result_is_the_plain_twins_and_the_audit_holds(
 ) -> None:
     orders, terms = with_minima("AB", seed), replace(TERMS, pricing=pricing)
     places = Places(record=tmp_path / "record")
-    result = run_orders(orders, terms, TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None)
+    result = run_orders(
+        orders, terms, VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None)
+    )
     instruments, fills = plain_twin(orders, terms, result.outcome.beacon.value)
     assert {i.instrument: i for i in result.instruments} == {i.instrument: i for i in instruments}
     assert result.fills == fills

@@ -19,16 +19,7 @@ from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_r
 from darkpool.record.forms import BalanceRecord
 from darkpool.record.reader import Record
 from darkpool.settlement import leaves
-from darkpool.units import (
-    AccountId,
-    Cash,
-    InstrumentId,
-    Lots,
-    PriceGrid,
-    Side,
-    Tick,
-    account_id,
-)
+from darkpool.units import AccountId, Cash, InstrumentId, Lots, PriceGrid, Side, Tick, account_id
 from darkpool.verification import accounts, outcome
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings, Verdict

@@ -20,7 +20,6 @@ from eth_hash.auto import keccak
 from darkpool.errors import NotConserved, OutOfBounds
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS
 from darkpool.margin.accounts.account import Account, Coverage
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.positions import Position
 from darkpool.margin.errors import (
     BeyondMargin,
@@ -34,6 +33,7 @@ from darkpool.margin.market.instruments import Contract, Kind, Specification
 from darkpool.margin.market.payoffs import final_value
 from darkpool.margin.model.caps import Holdings, LiveIntent, PriceRange, in_order, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import (
     AccountId,
     AuctionId,

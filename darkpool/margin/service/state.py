@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.collateral import convert_collateral, deposit_token, withdraw_token
 from darkpool.margin.accounts.defaults import CloseOut, cover_debts, share_bad_debt
 from darkpool.margin.errors import NoPrice, NotInLiquidation
@@ -24,6 +23,7 @@ from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.margin.service import events
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import AuctionId, Cash, Side
 
 

@@ -9,8 +9,8 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.account import Coverage
 from darkpool.margin.accounts.accounts import PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.errors import InsufficientMargin, MarginError, NoBond
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import AccountId, Cash, Lots, Side
 from tests.support.one_unit import ANN, AT_ONE, AUCTIONS, BOB, CID, MARGIN, ONE, funded
 

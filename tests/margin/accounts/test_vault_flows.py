@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from darkpool.margin.accounts.account import Coverage
 from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Committed, Shortfall, count_committed
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
 from tests.support.one_unit import (
     ANN,
@@ -38,7 +38,9 @@ def standing_against(accounts: PortfolioAccounts, account: AccountId) -> int:
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
-def test_an_account_is_short_if_it_does_not_cover_everything(ann: int, bob: int, cid: int) -> None:
+def test_an_account_is_uncovered_if_it_does_not_cover_everything(
+    ann: int, bob: int, cid: int
+) -> None:
     accounts = reserving()
     vault = {ANN: Cash(ann), BOB: Cash(bob), CID: Cash(cid)}
     committed = count_committed(accounts, vault, MARGIN)
