@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.machine import Arguments, argument_parser, peak_memory_mib, sample_seconds
 from darkpool.margin.market.instruments import Specification, SpecificationForm
 from darkpool.margin.market.market import Market, read_market
-from darkpool.margin.model.caps import Holdings, LiveIntent, largest_cap
+from darkpool.margin.model.caps import Holdings, LiveIntent, PriceRange, largest_cap
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
@@ -129,8 +129,8 @@ def main() -> None:
     own = PortfolioMargin(terms, lot_risk(terms, now, alone))
     mine = Holdings(Cash(10**12), Cash(0), few[0].net[few[0].net != 0])
     worth = int(own.value_of_lots()[0])
-    grid = PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100)
-    intent = LiveIntent(0, Lots(10**7), *grid, 1)
+    grid = PriceRange(PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100))
+    intent = LiveIntent(0, Lots(10**7), grid, 1)
     if not largest_cap(own, mine, intent):
         raise RuntimeError("expected room for an intent, got none")
     samples = {

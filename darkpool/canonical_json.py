@@ -201,6 +201,7 @@ def _dataclass(tree: object, kind: Any, part: str) -> Any:
 
 
 def _scalar(tree: object, kind: Any, rules: tuple[object, ...], part: str) -> Any:
+    kind = getattr(kind, "__supertype__", kind)
     if kind is int:
         bound = next((r for r in rules if isinstance(r, Bound)), _INTEGER)
         if type(tree) is not int or not bound.lowest <= tree <= bound.highest:

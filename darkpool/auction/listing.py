@@ -125,7 +125,7 @@ class ContractListing:
             InvalidGrid: there is no grid of so many ticks.
             InvalidFile, NoPrice, OutOfBounds: see `Market` and `lot_risk`.
         """
-        market = Market("market", self.market)
+        market = Market.from_form("market", self.market)
         contracts = tuple(self.specification.contracts.values())
         values = lot_risk(self.specification, market, contracts).low[:, 0].tolist()
         return {

@@ -135,7 +135,7 @@ def listing_of(
 
     specification = specification_of(market, contracts)
     form = read_market_form(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
-    Market(str(market), form)
+    Market.from_form(str(market), form)
     return ContractListing(specification, form, ticks)
 
 

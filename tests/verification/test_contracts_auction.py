@@ -183,9 +183,8 @@ def test_nobody_has_positions_where_nothing_was_settled(
 
     def with_positions(*arguments: Any) -> Any:
         accounts = honest(*arguments)
-        for account, lots in zip(accounts.listed()[:2], (invented, -invented), strict=True):
-            if lots:
-                accounts.entries[account].trade(0, lots, lots * 60_000 * 10**6)
+        if invented:
+            accounts.trade(*accounts.listed()[:2], 0, invented, 60_000 * 10**6)
         return accounts
 
     monkeypatch.setattr(venue_module, "FIRST_INTERVAL", Interval(2))

@@ -57,8 +57,8 @@ def test_trades(trades: list[tuple[int, int]]) -> None:
     for lots, price in trades:
         engine.trade(0, lots, lots * price)
         auditor.trade(lots, lots * price)
-        held = (engine.net[0], engine.cost[0], engine.entry[0])
-        assert held == (auditor.net, auditor.cost, auditor.entry)
+        held = engine.position(0)
+        assert (held.net, held.cost, held.entry) == (auditor.net, auditor.cost, auditor.entry)
 
 
 @given(
