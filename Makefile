@@ -20,6 +20,7 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.support.lines
 
 bench: $(VENV)/.installed
 	for bench in $$(grep -l '^if __name__' benchmarks/*.py); do \

@@ -1,59 +1,38 @@
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pytest
 
-from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import LaneShape
 from crypto.circuits.packing import LANES_LEVEL
-from crypto.errors import HoldersDisagree, InvalidSignature, MissingShare, WrongEpoch
+from crypto.errors import HoldersDisagree, MissingShare, WrongEpoch
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.messages import SettlementRoot
-from crypto.threshold.attestation import (
-    mask_attestation_digest,
-    mask_context,
-    opening_context,
-    transcript_digest,
-)
-from crypto.threshold.masks import Draw, DrawnMask
-from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, ShareRequest, selected
-from darkpool.committee.beacon import Beacon
+from crypto.threshold.attestation import mask_attestation_digest, mask_context, opening_context
+from crypto.threshold.masks import Draw
+from crypto.threshold.revealing import ShareRequest
 from darkpool.keyper import store as store_module
 from darkpool.keyper.errors import Equivocation
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
-from darkpool.protocol.keyper import BeaconRequest, ContributionRequest, MaskUse, TranscriptRequest
+from darkpool.protocol.keyper import BeaconRequest, ContributionRequest, MaskUse
 from darkpool.protocol.refusals import MaskUsed, MissingReference, OpeningRefused, StaleReference
 from darkpool.simulation.clock import SimulatedClock
-from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes
+from darkpool.units import InstrumentId, Interval, PriceGrid
 from tests.support.epochs import EPOCH
 from tests.support.house import DOMAIN, House, HouseCommittee, batch_of, certified
+from tests.support.opening_requests import (
+    begun,
+    covered_of,
+    finished_mask,
+    masked_of,
+    request_of,
+    require_silence,
+)
 from tests.support.reference_prices import NOW_MS, REPORTER
-
-
-def covered_of(house: House, value: int = 5) -> CoveredCiphertext:
-    ring = house.parameters.order_ring
-    values = np.full(ring.degree, value, dtype=np.int64)
-    ciphertext = encrypt_slots(house.material.order_keys.public, values, value.to_bytes(32, "big"))
-    return selected(house.evaluators.order, ciphertext, np.arange(ring.degree) < 9, LANES_LEVEL)
-
-
-def masked_of(house: House, number: int, part: int, value: int = 5) -> CoveredCiphertext:
-    return replace(covered_of(house, value), mask_number=number, mask_part=part)
-
-
-def finished_mask(house: House, number: int, word: int = 0) -> DrawnMask:
-    """A mask of two parts that nobody drew."""
-    shape = LaneShape(house.parameters, house.parameters.comparison_ring.degree)
-    draw = Draw(EPOCH, number, 0, shape, np.ones(shape.lanes, dtype=np.int64))
-    ring = house.parameters.order_ring
-    order = Ciphertext(ring, np.full((2, 1, ring.degree), word, dtype=np.uint64))
-    return DrawnMask(draw, (order, order), np.zeros((1, 16, 2, 1, 4), dtype=np.uint64))
 
 
 @pytest.fixture
@@ -64,24 +43,6 @@ def committee(house: House) -> HouseCommittee:
 @pytest.fixture
 def keyper(committee: HouseCommittee) -> LocalKeyper:
     return committee.keypers[1]
-
-
-def begun(house: House, committee: HouseCommittee) -> bytes:
-    """Context of an auction that every keyper has begun."""
-    interval = house.closed(committee)
-    return committee.begin_auction(interval, lambda _revealed: None).context
-
-
-def request_of(context: bytes, covered: CoveredCiphertext, **other: Any) -> OpeningRequest:
-    return replace(OpeningRequest(context, EPOCH, 0, "bits", covered), **other)
-
-
-def require_silence(keyper: LocalKeyper, request: OpeningRequest, error: type[Exception]) -> None:
-    """Neither digests nor bytes."""
-    with pytest.raises(error):
-        keyper.announce(request)
-    with pytest.raises(error):
-        keyper.send(ShareRequest(request, 0))
 
 
 def test_a_keyper_answers_for_every_share_but_its_own(
@@ -376,85 +337,3 @@ def test_a_keyper_does_not_show_its_secrets(keyper: LocalKeyper) -> None:
     for seed in keyper._secrets.seeds.values():
         assert repr(seed)[2:-1] not in shown
         assert seed.hex() not in shown
-
-
-def test_a_signed_transcript_ends_an_auction(
-    house: House, committee: HouseCommittee, keyper: LocalKeyper
-) -> None:
-    interval = house.closed(committee)
-    beacon = committee.beacon(interval, house.final_roots[interval])
-    shares = dict(enumerate(beacon.shares))
-    session = committee.begin_auction(interval, lambda _revealed: None)
-    session.open("first", covered_of(house, 1))
-    session.open("second", covered_of(house, 2))
-    terms = house.terms(committee, interval).digest
-    with pytest.raises(OpeningRefused, match="terms"):
-        keyper.sign_transcript(TranscriptRequest(session.context, b"\x2a" * 32))
-    signatures = committee.sign_transcript(session, terms, beacon)
-    assert sorted(signatures) == [0, 1, 2, 3]
-    for number, signature in signatures.items():
-        digest = transcript_digest(DOMAIN, session.context, terms, number, session.entries, shares)
-        verify_signature(digest, signature, account_bytes(committee.addresses[number]))
-        for other in (session.entries[:1], session.entries[::-1]):
-            false = transcript_digest(DOMAIN, session.context, terms, number, other, shares)
-            with pytest.raises(InvalidSignature):
-                verify_signature(false, signature, account_bytes(committee.addresses[number]))
-    request = request_of(session.context, covered_of(house, 3), sequence=2)
-    require_silence(keyper, request, OpeningRefused)
-    with pytest.raises(OpeningRefused):
-        keyper.sign_transcript(TranscriptRequest(session.context, terms))
-
-
-def test_a_keyper_signs_the_beacon_that_it_computes_itself(
-    house: House, committee: HouseCommittee
-) -> None:
-    """Every share but its own number's, whatever the operator says the beacon was."""
-    interval = house.closed(committee)
-    terms = house.terms(committee, interval).digest
-    root = house.final_roots[interval]
-    beacon = committee.beacon(interval, root)
-    session = committee.begin_auction(interval, lambda _revealed: None)
-    session.open("first", covered_of(house, 1))
-    invented = Beacon(tuple(bytes([j]) * 32 for j in range(4)), bytes(32))
-    with pytest.raises(InvalidSignature):
-        committee.sign_transcript(session, terms, invented)
-    committee.begin_auction(interval, lambda _revealed: None)
-    signatures = committee.sign_transcript(session, terms, beacon)
-    assert sorted(signatures) == [0, 1, 2, 3]
-    for share in range(4):
-        shares = dict(enumerate(beacon.shares)) | {share: bytes(32)}
-        covering = []
-        for number, signature in signatures.items():
-            digest = transcript_digest(
-                DOMAIN, session.context, terms, number, session.entries, shares
-            )
-            try:
-                verify_signature(digest, signature, account_bytes(committee.addresses[number]))
-            except InvalidSignature:
-                covering.append(number)
-        assert covering == [number for number in range(4) if number != share]
-
-
-def test_a_transcript_is_of_auctions_alone(keyper: LocalKeyper) -> None:
-    number = keyper.next_mask()
-    keyper.issue_mask(number)
-    keyper.accept_preparation(number)
-    with pytest.raises(OpeningRefused):
-        keyper.sign_transcript(TranscriptRequest(mask_context(EPOCH, number), bytes(32)))
-
-
-def test_a_transcript_stays_closed_after_a_restart(house: House, committee: HouseCommittee) -> None:
-    interval = house.closed(committee)
-    beacon = committee.beacon(interval, house.final_roots[interval])
-    session = committee.begin_auction(interval, lambda _revealed: None)
-    session.open("first", covered_of(house, 1))
-    terms = house.terms(committee, interval).digest
-    signatures = committee.sign_transcript(session, terms, beacon)
-    for keyper in committee.keypers:
-        assert keyper.begin_auction(interval) == session.context
-        request = request_of(session.context, covered_of(house, 3), sequence=1)
-        require_silence(keyper, request, OpeningRefused)
-        with pytest.raises(OpeningRefused):
-            keyper.sign_transcript(TranscriptRequest(session.context, b"\x2b" * 32))
-        again = keyper.sign_transcript(TranscriptRequest(session.context, terms))
-        assert again == signatures[keyper.number]
