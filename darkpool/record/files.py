@@ -26,7 +26,7 @@ from darkpool.errors import MalformedRecord
 from darkpool.record.errors import RecordExists
 
 MANIFEST: Final = "manifest.json"
-MANIFEST_VERSION: Final = 1
+MANIFEST_VERSION: Final = 2
 CIPHERTEXTS: Final = "ciphertexts.bin"
 MARGIN_FILES: Final = ("contracts.json", "market.json", "risk.json")
 
