@@ -23,11 +23,14 @@ class KeyperPanel(Generic[Party]):
 
     A keyper that has not answered when the limit passes has failed. It is asked again once its
     thread is free, so a keyper that never answers costs the limit once.
+
+    Attributes:
+        limit_ms: how long an answer may take.
     """
 
     def __init__(self, keypers: Sequence[Party], limit_ms: int = KEYPER_ANSWER_MAX_MS) -> None:
         self.keypers = tuple(keypers)
-        self._limit_ms = limit_ms
+        self.limit_ms = limit_ms
         self._busy: dict[int, threading.Thread] = {}
 
     def ask(
@@ -58,7 +61,7 @@ class KeyperPanel(Generic[Party]):
         given, failures = dict(given), dict(failures)
         for keyper in asked:
             if keyper.number not in given and keyper.number not in failures:
-                failures[keyper.number] = KeyperSilent(keyper.number, self._limit_ms)
+                failures[keyper.number] = KeyperSilent(keyper.number, self.limit_ms)
         return Answers(_ascending(given), _ascending(failures))
 
     def ask_quorum(self, question: Callable[[Party], Answer], quorum: int) -> Mapping[int, Answer]:
@@ -75,7 +78,7 @@ class KeyperPanel(Generic[Party]):
         return answers.given
 
     def _wait(self, threads: Mapping[int, threading.Thread]) -> None:
-        give_up_at = time.monotonic() + self._limit_ms / 1000
+        give_up_at = time.monotonic() + self.limit_ms / 1000
         for thread in threads.values():
             thread.join(max(0.0, give_up_at - time.monotonic()))
 

@@ -1,6 +1,5 @@
 """What the command line answers to input that it cannot use: exactly what, where and which code."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,22 +7,7 @@ from pathlib import Path
 
 import pytest
 
-BINARY = Path(sys.executable).with_name("darkpool")
-GRID_OPTIONS = ("--tick", "0.25", "--reference", "4805", "--ticks", "64")
-HEADER = "account,side,size,limit\n"
-ORDERS = HEADER + "ann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\ndan,buy,1,4802\n"
-
-
-def darkpool(*arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "DARKPOOL_TEST_INSECURE"}
-    return subprocess.run(  # noqa: S603
-        [str(BINARY), *map(str, arguments)],
-        env=environment | changes,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+from tests.support.command_line import GRID_OPTIONS, HEADER, ORDERS, darkpool, run_process
 
 
 @pytest.mark.parametrize(
@@ -197,8 +181,8 @@ def test_openings_do_not_lie_in_the_record_by_a_link(tmp_path: Path) -> None:
 
 
 def test_version_and_help() -> None:
-    assert re.fullmatch(r"darkpool \d+\.\d+\.\d+\n", darkpool("--version").stdout)
-    text = darkpool("--help")
+    assert re.fullmatch(r"darkpool \d+\.\d+\.\d+\n", run_process("--version").stdout)
+    text = run_process("--help")
     assert text.returncode == 0
     for command in ("auction", "audit", "demo", "open"):
         assert re.search(f"^  {command} ", text.stdout, re.MULTILINE)

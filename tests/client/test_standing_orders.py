@@ -17,7 +17,7 @@ from darkpool.client.standing_orders import (
 from darkpool.errors import BadInput, DarkpoolError, InvalidAccount, NoBucket, OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import InstrumentId, Lots, PriceGrid, PriceUnits, Side, Tick
-from tests.client.conftest import order
+from tests.support.agent_desk import order
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(100), 8)
 """Prices 99 to 100.75."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -52,6 +52,9 @@ def signed(key: bytes = KEY, domain: Domain = DOMAIN, **changes: Any) -> SignedR
     return SignedReference(message, sign(message.digest(domain), key))
 
 
+Error = TypeVar("Error", bound=ReferenceRefused)
+
+
 def open_terms(references: dict[InstrumentId, SignedReference], clock: SimulatedClock) -> object:
     terms = replace(terms_on(GRID, [ES], INTERVAL, DOMAIN, NO_MATERIAL), references=references)
     return terms.require_fresh(clock)
@@ -66,8 +69,8 @@ both = pytest.mark.parametrize("act", [open_terms, watch_accepts])
 
 
 def refused(
-    act: Act, reference: SignedReference, error: type[ReferenceRefused], now_ms: int = NOW_MS
-) -> Any:
+    act: Act, reference: SignedReference, error: type[Error], now_ms: int = NOW_MS
+) -> Error:
     with pytest.raises(error) as raised:
         act({ES: reference}, SimulatedClock(now_ms))
     assert isinstance(raised.value, BadInput)

@@ -150,15 +150,13 @@ def picture() -> str:
             reach[room] = set(below).union(*map(reached, below))
         return reach[room]
 
-    lines = ["```mermaid", "flowchart TD"]
-    for room in rooms:
-        lines.append(f'    {room.replace(".", "_")}["{room.removeprefix("darkpool.")}"]')
+    names = {room: room.replace(".", "_") for room in rooms}
+    drawn = [f'    {name}["{room.removeprefix("darkpool.")}"]' for room, name in names.items()]
     for room, below in rooms.items():
         own = below & rooms.keys()
-        implied = set().union(*map(reached, own)) if own else set()
-        for other in sorted(own - implied):
-            lines.append(f"    {room.replace('.', '_')} --> {other.replace('.', '_')}")
-    return "\n".join([*lines, "```"])
+        implied = set[str]().union(*map(reached, own))
+        drawn += [f"    {names[room]} --> {names[other]}" for other in sorted(own - implied)]
+    return "\n".join(["```mermaid", "flowchart TD", *drawn, "```"])
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from darkpool.verification.prices import check_market, check_specification
 from darkpool.verification.report import Findings
 from darkpool.verification.requirement import LiveIntent, MarginModel
 from darkpool.verification.valuation import check_risk_arrays
-from tests.verification.test_margin_prices import DOMAIN, HONEST, changed, put
+from tests.support.margin_records import DOMAIN, HONEST, changed, put
 
 
 def parts(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -32,7 +32,7 @@ from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.margin.report.portfolio_file import read_portfolio
 from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
-from tests.margin.accounts.test_accounts import (
+from tests.support.margin_accounts import (
     ALICE,
     BOB,
     CAROL,
