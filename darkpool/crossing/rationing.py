@@ -64,7 +64,8 @@ class RationStep:
         purpose, ranks = f"long row {priced.number}", priced.book.ranks
         last_rank = int(filled.sum()) - 1
         if last_rank < 0 or not np.array_equal(filled == 1, ranks <= last_rank):
-            raise ImplausibleOpening(purpose, "a step in priority order", "bits that are no step")
+            got = f"{last_rank + 1} fills, the last of rank {ranks[filled == 1].max(initial=-1)}"
+            raise ImplausibleOpening(purpose, "a step in priority order", got)
         before = np.flatnonzero(ranks < last_rank)
         lots = np.zeros(self._comparison.parameters.order_ring.row, dtype=np.int64)
         if before.size:
