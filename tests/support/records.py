@@ -56,7 +56,7 @@ class Copy:
         return json.loads(self.read(name))
 
     def write_json(self, name: str, tree: object) -> None:
-        self.write(name, json.dumps(tree).encode())
+        self.write(name, (json.dumps(tree, indent=1) + "\n").encode())
 
     def change(self, name: str, change: Callable[[Any], object]) -> None:
         """Change a JSON file in place."""
