@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/darkpool demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n auto --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m slow

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -47,10 +48,17 @@ class Started:
     def output(self) -> str:
         return (self.folder / "output").read_text()
 
+    def wait_until_begun(self) -> None:
+        """Until a folder for the record is made, before keys are dealt."""
+        self._wait_until_written("record.partial-*")
+
     def wait_until_under_way(self) -> None:
         """Until keys are dealt, masks are being prepared, and the record is being written."""
+        self._wait_until_written("record.partial-*/material/comparison-galois.seal")
+
+    def _wait_until_written(self, pattern: str) -> None:
         deadline = time.monotonic() + TIMEOUT_S
-        while not list(self.folder.glob("record.partial-*/material/comparison-galois.seal")):
+        while not list(self.folder.glob(pattern)):
             assert self.process.poll() is None, self.output
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -273,15 +281,22 @@ def test_bad_input_to_open(killed_then_run: Run, intent: str, file: str, message
 
 
 @pytest.mark.parametrize(
-    ("number", "whole_terminal"),
-    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, False)],
+    ("number", "whole_terminal", "wait"),
+    [
+        (signal.SIGINT, True, Started.wait_until_under_way),
+        (signal.SIGTERM, False, Started.wait_until_under_way),
+        (signal.SIGHUP, False, Started.wait_until_begun),
+    ],
 )
 def test_a_signal_leaves_nothing(
-    tmp_path: Path, number: signal.Signals, whole_terminal: bool
+    tmp_path: Path,
+    number: signal.Signals,
+    whole_terminal: bool,
+    wait: Callable[[Started], None],
 ) -> None:
     started = start_auction(tmp_path)
     try:
-        started.wait_until_under_way()
+        wait(started)
         (os.killpg if whole_terminal else os.kill)(started.process.pid, number)
         started.process.wait(TIMEOUT_S)
     finally:

@@ -10,14 +10,17 @@ import pytest
 from crypto.bfv import encryption
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import Side
+from tests.support.admission_venue import AdmissionVenue
 from tests.support.agent_desk import Desk
 from tests.support.sealed_samples import (
     Samples,
     Secret,
+    Sent,
     area_under_curve,
     classifiers,
     deviation_at_chance,
-    sampled,
+    samples_of,
+    sent_by,
 )
 
 QUESTIONS = ("cover", "side", "size")
@@ -37,9 +40,15 @@ def areas(samples: Samples, question: str) -> tuple[dict[tuple[str, str], float]
     return found, deviation_at_chance(answers)
 
 
-def test_nobody_guesses_from_the_bytes_of_a_few_hundred(desk: Desk) -> None:
+@pytest.fixture(scope="module")
+def sent(small_venue: AdmissionVenue, tmp_path_factory: pytest.TempPathFactory) -> list[Sent]:
+    """Some 1,200 submissions, and what is in them."""
+    return sent_by(Desk(small_venue, tmp_path_factory.mktemp("guessing") / "agent.db"), 1200, 3)
+
+
+def test_nobody_guesses_from_the_bytes_of_a_few_hundred(sent: list[Sent]) -> None:
     """480 submissions: the bound is 4.5 deviations above chance, 0.68 to 0.71."""
-    samples = sampled(desk, 480, seed=1)
+    samples = samples_of(sent[:480])
     for question in QUESTIONS:
         found, deviation = areas(samples, question)
         assert len(found) == 6
@@ -56,7 +65,7 @@ def test_nobody_guesses_from_the_bytes_of_thousands(desk: Desk) -> None:
     above chance by 3.9 and 4.5 deviations, and one of all 18 areas exceeds it by chance in fewer
     than one of 1,000 runs.
     """
-    samples = sampled(desk, 6000, seed=2)
+    samples = samples_of(sent_by(desk, 6000, seed=2))
     for question in QUESTIONS:
         found, deviation = areas(samples, question)
         assert (AREA_MAX - 0.5) / deviation > DEVIATIONS_MIN
@@ -85,12 +94,12 @@ def biased_commitment_for_large(submission: SealedSubmission, secret: Secret) ->
     ],
 )
 def test_a_byte_or_bit_that_depends_on_the_order_is_found(
-    desk: Desk,
+    sent: list[Sent],
     question: str,
     features: str,
     change: Callable[[SealedSubmission, Secret], SealedSubmission],
 ) -> None:
-    samples = sampled(desk, 1200, seed=3, change=change)
+    samples = samples_of(sent, change)
     rows, answers = samples.answers(question)
     for name, classifier in classifiers().items():
         area = area_under_curve(classifier, samples.features[features][rows], answers)
@@ -106,7 +115,7 @@ def test_encryption_without_its_randomness_is_found(
         return np.zeros(count, dtype=np.int64)
 
     monkeypatch.setattr(encryption, "ternary", nothing)
-    samples = sampled(desk, 120, seed=4)
+    samples = samples_of(sent_by(desk, 120, seed=4))
     _, answers = samples.answers("cover")
     for name, classifier in classifiers().items():
         assert area_under_curve(classifier, samples.features["ciphertext"], answers) > FOUND, name

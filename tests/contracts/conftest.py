@@ -1,5 +1,6 @@
 """A venue on a chain of its own, driven without the engine's chain client."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,18 @@ import pytest
 from tests.support.venue_contracts import VenueContracts
 
 
-@pytest.fixture
-def venue() -> VenueContracts:
+@pytest.fixture(scope="session")
+def deployed() -> VenueContracts:
+    """Contracts and funded accounts, as every test of them begins."""
     venue = VenueContracts()
     venue.fund()
     return venue
+
+
+@pytest.fixture
+def venue(deployed: VenueContracts) -> Iterator[VenueContracts]:
+    with deployed.as_it_was():
+        yield deployed
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from darkpool.crossing.errors import WorkersKeepDying
 from darkpool.errors import OutOfBounds
 from darkpool.units import Side
 from tests.support.arena import Arena, Row
+from tests.support.children import dies_at_once
 
 Submitted = Sequence[tuple[Ciphertext, int]]
 ROWS: list[Row] = [(Side(k % 2), k * k, k % 4) for k in range(8)]
@@ -199,11 +200,6 @@ def test_leaving_ends_the_workers(arena: Arena, tmp_path: Path) -> None:
         workers = workers_of(arrivals)
         assert len(workers) == WORKERS
     wait_until_gone(workers)
-
-
-def dies_at_once(*_arguments: object) -> None:
-    """What a worker does that has no memory left."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("when", ["_start", "_compute"])

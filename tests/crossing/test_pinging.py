@@ -5,13 +5,15 @@ in bytes, and the result. Cover traffic takes the place of the block in the batc
 and the public result is the same in both. Submissions themselves: tests/client/test_guessing.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 from crypto.bfv.ciphertext import to_wire
+from crypto.bfv.lanes import LaneShape
 from crypto.threshold.revealing import Revealed
+from darkpool.committee.masks import AttestedMask
 from darkpool.units import Side
 from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin
 from tests.support.opening_simulator import Public
@@ -54,10 +56,12 @@ def form(opened: Sequence[Revealed]) -> list[tuple[object, ...]]:
     ]
 
 
-def viewed(arena: Arena, rows: Sequence[Row], public: Public) -> tuple[object, list[object], Lanes]:
+def viewed(
+    arena: Arena, rows: Sequence[Row], public: Public, mask: Callable[[LaneShape], AttestedMask]
+) -> tuple[object, list[object], Lanes]:
     """Result, form and unmasked values of an auction, and the values under masks."""
     opened: list[Revealed] = []
-    found = arena.cross([rows], public.ticks, public.ranks, public.reference, opened, arena.fresh)
+    found = arena.cross([rows], public.ticks, public.ranks, public.reference, opened, mask)
     uniform = require_simulated(opened, found, public)
     values = [
         revealed.values.tolist()
@@ -75,7 +79,8 @@ def test_a_prober_sees_the_same_with_and_without_a_block(arena: Arena, name: str
     public = Public(TICKS, [in_turn(books[0])], reference)
     results = [plain(twin(rows, TICKS, public.ranks[0], reference)) for rows in books]
     assert results[0] == results[1], "the block leaves the public result unchanged"
-    views = [[viewed(arena, rows, public) for _ in range(RUNS)] for rows in books]
+    mask = arena.distinct()
+    views = [[viewed(arena, rows, public, mask) for _ in range(RUNS)] for rows in books]
     seen = [view[:2] for case in views for view in case]
     assert all(view == seen[0] for view in seen)
     assert seen[0][0] == results[0]
@@ -93,5 +98,8 @@ def test_a_block_that_trades_is_seen(arena: Arena) -> None:
     """The comparison of views can fail."""
     probes, block = [(SELL, 1, 2), (BUY, 3, 1)], (BUY, 5000, 4)
     public = Public(TICKS, [in_turn([*probes, COVER])])
-    without, with_block = (viewed(arena, [*probes, last], public)[:2] for last in (COVER, block))
+    mask = arena.distinct()
+    without, with_block = (
+        viewed(arena, [*probes, last], public, mask)[:2] for last in (COVER, block)
+    )
     assert without != with_block

@@ -214,9 +214,9 @@ def test_books_with_one_result_cannot_be_told_apart(arena: Arena, name: str) -> 
     assert (results[0] is None) == ("no cross" in name)
     # Caps are public, so they are the same for both.
     caps = [[max(1, one[1], other[1]) for one, other in zip(*books, strict=True)]]
+    mask = arena.distinct()
     samples = [
-        np.stack([run(arena, [rows], public, arena.fresh, caps) for _ in range(RUNS)])
-        for rows in books
+        np.stack([run(arena, [rows], public, mask, caps) for _ in range(RUNS)]) for rows in books
     ]
     for sample in samples:
         require_uniform(sample.reshape(-1))

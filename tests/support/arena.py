@@ -1,6 +1,7 @@
 """Whole encrypted crossings on the small rings, by real keypers, with everything opened kept."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -84,6 +85,16 @@ class Arena:
 
     def recycled(self, shape: LaneShape) -> AttestedMask:
         return recycled(self.committee, shape)
+
+    def distinct(self) -> Callable[[LaneShape], AttestedMask]:
+        """Gives masks that are all different, and the same ones again when asked anew."""
+        given: Counter[int] = Counter()
+
+        def mask(shape: LaneShape) -> AttestedMask:
+            given[shape.lanes] += 1
+            return recycled(self.committee, shape, given[shape.lanes])
+
+        return mask
 
     def ciphertexts(self, rows: Sequence[Row], ticks: int) -> list[Ciphertext]:
         """Seal orders; a size is taken mod t, and need not be one that an order can have."""

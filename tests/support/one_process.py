@@ -36,8 +36,8 @@ from tests.support.epochs import dealt
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DRAWN: dict[tuple[int, int, int], DrawnMask] = {}
-"""A mask by key epoch, number of keypers and lanes."""
+DRAWN: dict[tuple[int, int, int, int], DrawnMask] = {}
+"""Masks by key epoch, number of keypers, lanes, and a number that tells those of a shape apart."""
 
 
 class InThisProcess(Executor):
@@ -74,10 +74,10 @@ def seats(
     )
 
 
-def recycled(committee: KeyperCommittee, shape: LaneShape) -> AttestedMask:
+def recycled(committee: KeyperCommittee, shape: LaneShape, which: int = 0) -> AttestedMask:
     """A drawn mask under the next number: results do not depend on r, privacy does."""
     members = committee.material.committee
-    name = (members.epoch, members.size, shape.lanes)
+    name = (members.epoch, members.size, shape.lanes, which)
     if name not in DRAWN:
         DRAWN[name] = committee.prepare_mask(shape).mask
     number = max(keyper.next_mask() for keyper in committee.keypers)

@@ -13,8 +13,8 @@ from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.protocol.terms import Pricing
-from darkpool.simulation.order_file import Order
 from darkpool.record.files import MANIFEST_VERSION
+from darkpool.simulation.order_file import Order
 from darkpool.simulation.venue import Places
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
 from darkpool.wargames.intruders import draw_intruders
@@ -57,7 +57,7 @@ class Copy:
         return json.loads(self.read(name))
 
     def write_json(self, name: str, tree: object) -> None:
-        self.write(name, json.dumps(tree).encode())
+        self.write(name, (json.dumps(tree, indent=1) + "\n").encode())
 
     def change(self, name: str, change: Callable[[Any], object]) -> None:
         """Change a JSON file in place."""

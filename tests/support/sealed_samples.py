@@ -7,7 +7,7 @@ instrument, interval, nonce and deadline. So only what sealing makes can tell.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -48,6 +48,9 @@ class Secret:
     real: bool
     side: Side
     large: bool
+
+
+Sent = tuple[SealedSubmission, Secret]
 
 
 @dataclass(frozen=True)
@@ -113,19 +116,22 @@ def secrets_drawn(count: int, draw: np.random.Generator) -> list[Secret]:
     return [made[k] for k in draw.permutation(len(made))]
 
 
-def sampled(desk: Desk, count: int, seed: int, change: Change = unchanged) -> Samples:
-    """Submissions that an agent sends, all under one cap; `seed` is for the choice of orders."""
-    draw = np.random.default_rng(seed)
+def samples_of(sent: Iterable[Sent], change: Change = unchanged) -> Samples:
+    """Features of what was sent."""
     rows, kept = [], []
-    for submission, secret in _sent(desk, secrets_drawn(count, draw), draw):
+    for submission, secret in sent:
         rows.append(features_of(change(submission, secret)))
         kept.append(secret)
     return Samples({name: np.stack([row[name] for row in rows]) for name in rows[0]}, tuple(kept))
 
 
-def _sent(
-    desk: Desk, wanted: list[Secret], draw: np.random.Generator
-) -> Iterator[tuple[SealedSubmission, Secret]]:
+def sent_by(desk: Desk, count: int, seed: int) -> list[Sent]:
+    """Submissions that an agent sends, all under one cap; `seed` is for the choice of orders."""
+    draw = np.random.default_rng(seed)
+    return list(_sent(desk, secrets_drawn(count, draw), draw))
+
+
+def _sent(desk: Desk, wanted: list[Secret], draw: np.random.Generator) -> Iterator[Sent]:
     store = desk.store()
     cover = dict.fromkeys(INSTRUMENTS, CoverPolicy(1_000_000, Lots(50)))
     agent = desk.agent(store, cover)

@@ -80,6 +80,13 @@ class VenueContracts:
         with pytest.raises(TransactionFailed, match=f"^execution reverted: {reason}$"):
             yield
 
+    @contextmanager
+    def as_it_was(self) -> Iterator[None]:
+        """Takes the chain back to what it is now."""
+        here = self.tester.take_snapshot()
+        yield
+        self.tester.revert_to_snapshot(here)
+
     def pass_time(self, seconds: int) -> None:
         now = self.tester.get_block_by_number("pending")["timestamp"]
         self.tester.time_travel(now + seconds)
