@@ -115,7 +115,7 @@ class InvalidMessageField(CryptoError):
         self.got = got
 
 
-class TooLittleMargin(CryptoError):
+class NoiseBudgetTooSmall(CryptoError):
     """An opening whose noise would not be hidden, or whose result might be wrong."""
 
     def __init__(self, what: str, expected: int, got: int) -> None:

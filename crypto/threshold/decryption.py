@@ -28,7 +28,7 @@ from numba import njit
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext, level_basis, level_primes
 from crypto.bfv.flooding import RADIX_BITS, flooding
-from crypto.errors import MalformedCiphertext, MissingShare, TooLittleMargin
+from crypto.errors import MalformedCiphertext, MissingShare, NoiseBudgetTooSmall
 from crypto.ring.modular import high_word, multiply
 from crypto.ring.params import RingParameters
 from crypto.ring.ring import Words
@@ -49,12 +49,12 @@ def flooding_digits(ring: RingParameters, level: int) -> int:
     """Base-256 digits of the flooding noise: the widest that leaves DECODING_BITS of budget.
 
     Raises:
-        TooLittleMargin: the level is too low for any flooding.
+        NoiseBudgetTooSmall: the level is too low for any flooding.
     """
     # t * 2^(8 digits + 1 + tail) <= q / 2^(decoding + 1)
     room = _quotient_bits(ring, level) - 1 - _TAIL_BITS - DECODING_BITS - 1
     if room < STATISTICAL_BITS + RADIX_BITS:
-        raise TooLittleMargin(f"{ring.name} level {level}", STATISTICAL_BITS + RADIX_BITS, room)
+        raise NoiseBudgetTooSmall(f"{ring.name} level {level}", STATISTICAL_BITS + RADIX_BITS, room)
     return room // RADIX_BITS
 
 
@@ -104,7 +104,7 @@ def combine_shares(ciphertext: Ciphertext, shares: Sequence[Words], size: int) -
     Raises:
         MissingShare: another number of shares than `size`.
         MalformedCiphertext: a share of another shape than (level, degree).
-        TooLittleMargin: less than one bit of budget is left, so the result may be wrong.
+        NoiseBudgetTooSmall: less than one bit of budget is left, so the result may be wrong.
     """
     if len(shares) != size:
         raise MissingShare(len(shares), size, len(shares))
@@ -115,7 +115,7 @@ def combine_shares(ciphertext: Ciphertext, shares: Sequence[Words], size: int) -
         phase = ciphertext.basis.add(phase, share)
     decoded = decode_phase(ciphertext.ring, phase)
     if decoded.budget_bits < 1:
-        raise TooLittleMargin("noise budget after flooding", 1, decoded.budget_bits)
+        raise NoiseBudgetTooSmall("noise budget after flooding", 1, decoded.budget_bits)
     return decoded
 
 

@@ -159,7 +159,7 @@ def reveal(
     Raises:
         MissingShare, HoldersDisagree: as `agree`, or nobody sends what was announced; where keypers
             failed instead of answering, the failure of the first of them.
-        TooLittleMargin: the level allows no flooding, or the result may be wrong.
+        NoiseBudgetTooSmall: the level allows no flooding, or the result may be wrong.
         UncoveredSlot: a slot outside the support is not zero.
     """
     ciphertext = request.covered.ciphertext
