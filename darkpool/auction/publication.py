@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crypto.threshold.attestation import opening_context, public_rules_digest, venue_terms_digest
+from crypto.threshold.attestation import StatedRules, StatedTerms, opening_context
 from darkpool.auction.outcome import AuctionOutcome
 from darkpool.chain.evidence import Deployment, TransactionReceiptInfo
 from darkpool.crossing.encrypted import EncryptedCross
@@ -112,19 +112,23 @@ def terms_digest(
     deployment: Deployment,
 ) -> bytes:
     """What the keypers sign that an auction ran under."""
-    return venue_terms_digest(
+    stated = StatedTerms(
         auction.material.digest(),
         account_bytes(deployment.vault),
         account_bytes(auction.reporter),
         [signed.message.digest(auction.domain) for _, signed in sorted(auction.references.items())],
         pricing.value,
         margin.inputs.digest(),
-        public_rules_digest(
+        StatedRules(
             {entry.account: entry.owner for entry in participation_record(auction).owners},
-            (auction.owners_min, auction.cap_min, bond.amount, bond.charge_ppm),
+            auction.owners_min,
+            auction.cap_min,
+            bond.amount,
+            bond.charge_ppm,
             account_bytes(bond.treasury),
         ),
     )
+    return stated.digest()
 
 
 def _balances(balances: tuple[Balance, ...]) -> tuple[BalanceRecord, ...]:

@@ -16,7 +16,7 @@ from crypto.errors import MissingShare
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import BatchRoot, SettlementRoot
-from crypto.threshold.attestation import mask_context, transcript_digest
+from crypto.threshold.attestation import OpeningTranscript, mask_context
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import (
     Contribution,
@@ -91,7 +91,9 @@ class LocalCommittee:
         """Signatures on a settlement, by keyper; of a quorum at least."""
         return self._ask(lambda keyper: keyper.sign_settlement(settlement))
 
-    def sign_transcript(self, session: Session, terms: bytes, beacon: Beacon) -> dict[int, bytes]:
+    def sign_transcript(
+        self, session: Session, terms_digest: bytes, beacon: Beacon
+    ) -> dict[int, bytes]:
         """Signatures on the beacon and all that was opened in an auction, by keyper.
 
         They are of a quorum at least. A keyper that missed an opening, or that knows another
@@ -101,13 +103,14 @@ class LocalCommittee:
             InvalidSignature: for that, too few signatures count.
         """
         shares = dict(enumerate(beacon.shares))
+        transcript = OpeningTranscript(
+            self._domain, session.context, terms_digest, session.entries, shares
+        )
 
         def signature(keyper: Keyper) -> bytes:
-            digest = transcript_digest(
-                self._domain, session.context, terms, keyper.number, session.entries, shares
-            )
-            signed = keyper.sign_transcript(session.context, terms)
-            verify_signature(digest, signed, account_bytes(keyper.address))
+            signed = keyper.sign_transcript(session.context, terms_digest)
+            address = account_bytes(keyper.address)
+            verify_signature(transcript.digest(keyper.number), signed, address)
             return signed
 
         return self._ask(signature)

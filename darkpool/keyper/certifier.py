@@ -17,7 +17,7 @@ from crypto.signing.messages import (
     CancellationReceipt,
     SealedIntent,
 )
-from crypto.threshold.certificate import SignedAnnouncement
+from crypto.threshold.certificate import SignedAnnouncement, VenueKeys
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.knowledge import ProofAnnouncement, ReencryptedProof, verify_knowledge
 from darkpool.clock import Clock
@@ -199,9 +199,7 @@ class Certifier:
             interval,
             self._store.closes_ms(interval),
             self._store.terms(interval),
-            self._domain,
-            self._addresses,
-            self._material.committee.quorum,
+            VenueKeys(self._domain, self._addresses, self._material.committee.quorum),
         )
 
     def _known_terms(self, interval: int) -> AuctionTerms:

@@ -13,10 +13,10 @@ from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import BatchRoot, SealedIntent, SettlementRoot
 from crypto.threshold.attestation import (
+    OpeningTranscript,
     mask_attestation_digest,
     mask_context,
     opening_context,
-    transcript_digest,
 )
 from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial
@@ -218,14 +218,14 @@ class Keyper:
         self._preparations.pop(mask_context(draw.epoch, draw.number), None)
         return sign(mask_attestation_digest(self._domain, digest), self._signing_key)
 
-    def sign_transcript(self, context: bytes, terms: bytes) -> bytes:
+    def sign_transcript(self, context: bytes, terms_digest: bytes) -> bytes:
         """Sign the beacon and all that was opened in an auction, and open nothing more in it.
 
         Of the beacon it signs the shares that it holds, computed again from its own seeds: no word
         of the operator's enters.
 
         Args:
-            terms: `crypto.threshold.attestation.venue_terms_digest`.
+            terms_digest: `crypto.threshold.attestation.StatedTerms.digest`.
 
         Raises:
             OpeningRefused: the auction never began, ended with another transcript, or its intents
@@ -234,10 +234,12 @@ class Keyper:
         if context not in self._auctions:
             raise OpeningRefused("transcript", "an auction that has begun", "another context")
         certified = self._certifier.terms(self._auctions[context][0])
-        if certified != terms:
-            raise OpeningRefused("terms of a transcript", "those of certificates", terms.hex())
+        if certified != terms_digest:
+            got = terms_digest.hex()
+            raise OpeningRefused("terms of a transcript", "those of certificates", got)
         entries, beacon = self._store.entries(context), self._beacon_share(*self._auctions[context])
-        digest = transcript_digest(self._domain, context, terms, self.number, entries, beacon)
+        transcript = OpeningTranscript(self._domain, context, terms_digest, entries, beacon)
+        digest = transcript.digest(self.number)
         self._store.close_transcript(context, digest)
         del self._auctions[context]
         return sign(digest, self._signing_key)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from crypto.signing.eip712 import Domain
+from crypto.threshold.certificate import VenueKeys
 from crypto.threshold.keys import PublicMaterial
 from darkpool.clock import Clock
 from darkpool.errors import InvalidGrid, OutOfBounds
@@ -46,7 +47,7 @@ class AuctionTerms:
         references: a reference price of every instrument that is traded.
         closes_ms: Unix milliseconds from which on nothing is certified or cancelled.
         digest: 32 bytes over all that the auction runs under, these terms and the venue's
-            (`crypto.threshold.attestation.venue_terms_digest`): certificates are signed for it.
+            (`crypto.threshold.attestation.StatedTerms`): certificates are signed for it.
         keypers: addresses that the keypers sign with, in keyper order.
         owners: whose an account is; one that is not named is its own owner. An owner has one intent
             for each instrument, whichever account it is of.
@@ -111,6 +112,10 @@ class AuctionTerms:
     def addresses(self) -> tuple[bytes, ...]:
         """20 bytes of each keyper, in keyper order."""
         return tuple(map(account_bytes, self.keypers))
+
+    def venue_keys(self) -> VenueKeys:
+        """What the interval's certificates are verified against."""
+        return VenueKeys(self.domain, self.addresses(), self.material.committee.quorum)
 
 
 class Pricing(StrEnum):

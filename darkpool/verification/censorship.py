@@ -7,7 +7,7 @@ signed a batch without it, and its account did not take it back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crypto.errors import CryptoError
@@ -15,24 +15,9 @@ from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot, Cancellation, SealedIntent
-from crypto.threshold.certificate import IntentCertificate, verify_quorum
+from crypto.threshold.certificate import IntentCertificate, VenueKeys
 from darkpool.record.reader import Record
 from darkpool.verification.errors import NoOmission
-
-
-@dataclass(frozen=True, slots=True)
-class VenueKeys:
-    """What has to be known of a venue from elsewhere, or the evidence proves nothing.
-
-    Attributes:
-        domain: chain and settlement contract.
-        addresses: 20 bytes of each keyper, in keyper order.
-        quorum: keypers that decide.
-    """
-
-    domain: Domain
-    addresses: Sequence[bytes]
-    quorum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +76,7 @@ def prove_omission(
     domain = venue.domain
     try:
         message = certificate.message
-        fixed = (message.closes_ms, message.terms, domain)
-        certificate.verify(sealed, *fixed, venue.addresses, venue.quorum)
+        certificate.verify(sealed, message.closes_ms, message.terms, venue)
     except CryptoError as error:
         raise NoOmission("certificate", "one of this intent", error) from error
     if sealed.interval != batch.root.interval:
@@ -101,8 +85,7 @@ def prove_omission(
     if stated != (derived, len(batch.leaves)):
         raise NoOmission("leaves of the batch", "those of its root", derived.hex())
     try:
-        digest = batch.root.digest(domain)
-        verify_quorum(digest, batch.signatures, venue.addresses, venue.quorum)
+        venue.verify_quorum(batch.root.digest(domain), batch.signatures)
     except CryptoError as error:
         raise NoOmission("batch root", "one that a quorum signed", error) from error
     intent = certificate.message.intent

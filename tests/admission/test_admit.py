@@ -71,9 +71,8 @@ def signed(
 
 def require_certificate(venue: Venue, admitted: AdmittedIntent) -> None:
     terms = venue.terms
-    quorum, addresses = terms.material.committee.quorum, terms.addresses()
-    fixed = (terms.closes_ms, terms.digest, terms.domain)
-    admitted.certificate.verify(admitted.sealed, *fixed, addresses, quorum)
+    fixed = (terms.closes_ms, terms.digest, terms.venue_keys())
+    admitted.certificate.verify(admitted.sealed, *fixed)
 
 
 @pytest.mark.parametrize("size", [3, 4])

@@ -119,10 +119,8 @@ class Room:
         return IntentCertificate(message, {k.number: ask(k) for k in self.keypers})
 
     def verify(self, proven: Proven, certified: IntentCertificate) -> None:
-        terms, quorum = self.terms, self.house.material.committee.quorum
-        certified.verify(
-            proven.sealed, terms.closes_ms, terms.digest, DOMAIN, terms.addresses(), quorum
-        )
+        terms = self.terms
+        certified.verify(proven.sealed, terms.closes_ms, terms.digest, terms.venue_keys())
 
 
 def opened(

@@ -188,7 +188,7 @@ def test_holders_of_a_share_compute_the_same_bytes(small: Epoch) -> None:
 def test_a_digest_covers_every_ciphertext_in_its_place(small: Epoch) -> None:
     contribution = contribute(small.material, draw_of(SHAPES[1], 6), 1, small.seeds[1])
     seen = {contribution.digest()}
-    for ring in ("order", "comparison"):
+    for ring in ("order_ciphertexts", "comparison_ciphertexts"):
         groups = getattr(contribution, ring)
         for number in (0, len(groups) - 1):
             changed = list(groups)
