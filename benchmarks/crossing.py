@@ -22,7 +22,7 @@ from benchmarks.committees import Bench, start
 from benchmarks.machine import show_result
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import Lanes, LaneShape
-from crypto.circuits.curves import intent_vector
+from crypto.circuits.curves import CurveLayout
 from crypto.circuits.minimum_fill_lanes import MinimumFillLayout
 from crypto.circuits.packing import arranged
 from crypto.circuits.price_lanes import PriceLayout, price_lanes
@@ -93,7 +93,7 @@ def _sealed(bench: Bench, book: Book) -> tuple[SealedBook, Words, float]:
     arrival_s = 0.0
     columns = np.stack([book.sides, book.sizes, book.limits, minimums], axis=1).tolist()
     for index, order in enumerate(columns):
-        vector = intent_vector(STANDARD.order_ring, TICKS, *order)
+        vector = CurveLayout(STANDARD.order_ring, TICKS).vector(*order)
         sealed = encrypt_slots(bench.material.order_keys.public, vector, secrets.token_bytes(32))
         begin = time.perf_counter()
         words[index] = shape_words(bench.order, sealed)

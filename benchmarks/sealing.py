@@ -18,7 +18,7 @@ from crypto.ring.params import STANDARD
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
-from crypto.threshold.knowledge import check_proof
+from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.replicated import Committee
 from darkpool.client.sealing import SealedOrder, seal_order
 from darkpool.clock import SystemClock
@@ -83,7 +83,9 @@ def measure(keypers: int) -> Figures:
     def check(keyper: KeyperSecrets) -> object:
         ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
         envelope = submission.envelopes[keyper.keyper]
-        return check_proof(keyper, material, submission.sealed, terms.domain, ciphertext, envelope)
+        return ProofEnvelope(submission.sealed, terms.domain, ciphertext, envelope).announce(
+            keyper, material
+        )
 
     ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
     stored = [ciphertext.add(ciphertext) for _ in range(STORED)]

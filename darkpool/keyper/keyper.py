@@ -20,9 +20,7 @@ from crypto.threshold.attestation import (
 )
 from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial
-from crypto.threshold.knowledge import (
-    check_proof,
-)
+from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.masks import Contribution, Draw, DrawnMask
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import OpeningRequest
@@ -98,17 +96,11 @@ class Keyper:
     def check_proof(
         self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
     ) -> CheckedProof:
-        """First step of the proof of knowledge; see `check_proof`."""
-        opening = check_proof(
-            self._secrets,
-            self._material,
-            sealed,
-            self._domain,
-            ciphertext,
-            envelope,
-            self._work.encrypted_share,
+        """First step of the proof of knowledge; see `ProofEnvelope.announce`."""
+        reencrypted = ProofEnvelope(sealed, self._domain, ciphertext, envelope).announce(
+            self._secrets, self._material, self._work.encrypted_share
         )
-        return self._certifier.announce(sealed, opening)
+        return self._certifier.announce(sealed, reencrypted)
 
     def certify(
         self,

@@ -13,7 +13,12 @@ from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.slots import column_element, rotation_element
 from crypto.signing.ecdsa import sign
-from crypto.threshold.knowledge import KeyperProof, KnowledgeContext, seal_proofs, seal_vector
+from crypto.threshold.knowledge import (
+    KnowledgeContext,
+    VectorSealing,
+    seal_proofs,
+)
+from crypto.threshold.proof import KeyperProof
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import KnowledgeNotProven
 from tests.admission.test_admit import key, mallory, parsed, refused, submit
@@ -64,12 +69,8 @@ def sealed_twice(venue: Venue) -> tuple[SealedSubmission, list[tuple[KeyperProof
     base = submit(venue, 2).sealed
     context = KnowledgeContext.of(base, domain)
     vectors = [
-        seal_vector(
-            material.order_keys.public,
-            material.committee,
-            np.full(RING.degree, k, dtype=np.int64),
-            bytes([k]) * 32,
-            context,
+        VectorSealing.of(material, context).seal(
+            np.full(RING.degree, k, dtype=np.int64), bytes([k]) * 32
         )
         for k in range(material.committee.size)
     ]
@@ -85,12 +86,8 @@ def with_openings(
     venue: Venue, submission: SealedSubmission, openings: list[KeyperProof]
 ) -> SealedSubmission:
     material, domain = venue.terms.material, venue.terms.domain
-    vector = seal_vector(
-        material.order_keys.public,
-        material.committee,
-        np.zeros(RING.degree, dtype=np.int64),
-        bytes(32),
-        KnowledgeContext.of(submission.sealed, domain),
+    vector = VectorSealing.of(material, KnowledgeContext.of(submission.sealed, domain)).seal(
+        np.zeros(RING.degree, dtype=np.int64), bytes(32)
     )
     told = replace(vector, proofs=tuple(openings))
     return replace(submission, envelopes=seal_proofs(material, told, submission.sealed, domain))

@@ -20,8 +20,8 @@ from crypto.threshold.knowledge import (
     ProofAnnouncement,
     ReencryptedProof,
     SealedVector,
+    VectorSealing,
     seal_proofs,
-    seal_vector,
 )
 from darkpool.committee.committee import LocalCommittee
 from darkpool.keyper.errors import AdmissionNotOpen, Equivocation
@@ -79,13 +79,9 @@ class Room:
         """Seal zeros, honestly, under changed public fields."""
         sealed, _ = sealed_intent(self.terms, account_key, nonce, **fields)
         material, ring = self.house.material, self.house.parameters.order_ring
-        vector = seal_vector(
-            material.order_keys.public,
-            material.committee,
-            np.zeros(ring.degree, dtype=np.int64),
-            nonce.to_bytes(32, "big"),
-            KnowledgeContext.of(replace(sealed, key_epoch=EPOCH), self.terms.domain),
-        )
+        vector = VectorSealing.of(
+            material, KnowledgeContext.of(replace(sealed, key_epoch=EPOCH), self.terms.domain)
+        ).seal(np.zeros(ring.degree, dtype=np.int64), nonce.to_bytes(32, "big"))
         return self.around(vector.ciphertext, vector, sealed, account_key)
 
     def around(
@@ -229,12 +225,8 @@ def test_a_ciphertext_that_its_sender_does_not_know_is_certified_by_nobody(room:
     """Also where the operator relays announcements that would make it fit."""
     victim, own = room.seal(), room.seal(MALLORY)
     ring, material = room.house.parameters.order_ring, room.house.material
-    vector = seal_vector(
-        material.order_keys.public,
-        material.committee,
-        np.zeros(ring.degree, dtype=np.int64),
-        b"\1" * 32,
-        KnowledgeContext.of(own.sealed, DOMAIN),
+    vector = VectorSealing.of(material, KnowledgeContext.of(own.sealed, DOMAIN)).seal(
+        np.zeros(ring.degree, dtype=np.int64), b"\1" * 32
     )
     crafted = room.around(victim.ciphertext, vector, own.sealed, MALLORY)
     intent = crafted.sealed.digest(DOMAIN)

@@ -9,7 +9,7 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.products import coefficient_form
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.curves import BUY, intent_vector, size_max
+from crypto.circuits.curves import BUY, CurveLayout, size_max
 from crypto.circuits.packing import GROUP, PackedSizes, Packer, arranged, power_of_two, rotate
 from crypto.errors import OutOfRange
 from crypto.ring.params import TEST_INSECURE_SMALL
@@ -85,7 +85,10 @@ def test_packing_gathers_one_tick_of_every_intent_and_nothing_else(
 def test_sizes_modulo_t_are_packed_as_they_are(small: Epoch, order: Evaluator, size: int) -> None:
     """What the cap check looks at is what the sender put there, also if it is no order's."""
     t = RING.plain_modulus
-    vectors = [intent_vector(RING, 4, BUY, 1, 2) * size % t, intent_vector(RING, 4, BUY, 7, 1)]
+    vectors = [
+        CurveLayout(RING, 4).vector(BUY, 1, 2) * size % t,
+        CurveLayout(RING, 4).vector(BUY, 7, 1),
+    ]
     key = small.material.order_keys.public
     packer = packer_of(order, [encrypt_slots(key, vector, bytes(32)) for vector in vectors])
     sizes, orders = packer.sizes(), [(BUY, size % t, 2), (BUY, 7, 1)]
@@ -105,7 +108,7 @@ def test_minimums_are_packed_apart_from_sizes(small: Epoch, order: Evaluator, co
     packer = packer_of(
         order,
         [
-            encrypt_slots(key, intent_vector(RING, 3, *one, minimum), k.to_bytes(32, "big"))
+            encrypt_slots(key, CurveLayout(RING, 3).vector(*one, minimum), k.to_bytes(32, "big"))
             for k, (one, minimum) in enumerate(zip(orders, minimums, strict=True))
         ],
     )
