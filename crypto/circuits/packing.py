@@ -51,6 +51,11 @@ def power_of_two(count: int) -> int:
     return 1 << max(0, count - 1).bit_length()
 
 
+def unbroken(column: int, width: int, row: int) -> int:
+    """The first column from `column` on where `width` of them lie in one ciphertext."""
+    return column if column % row + width <= row else (column // row + 1) * row
+
+
 def lane_level(evaluator: Evaluator, ciphertext: Ciphertext) -> Ciphertext:
     """A ciphertext of the order ring at LANES_LEVEL."""
     return evaluator.store(evaluator.switch_to(evaluator.load(ciphertext), LANES_LEVEL))

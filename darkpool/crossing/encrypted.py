@@ -272,7 +272,7 @@ class EncryptedCrossing(MinimumFillCrossing):
         """Positions in the chunk of the books that cross."""
         purpose, shape = f"no-cross {number}", layout.shape
         first = 0 if self._reference is None else self._reference
-        columns = [layout.offset(i) + layout.width + first for i in range(layout.instruments)]
+        columns = [layout.price_start(i) + layout.width + first for i in range(layout.instruments)]
         if self._reference is None:
             sums = crossing_bits(self._comparison, bits, layout.width)
         else:
@@ -285,13 +285,13 @@ class EncryptedCrossing(MinimumFillCrossing):
     ) -> dict[int, _Price]:
         purpose, shape = f"price bits {number}", layout.shape
         if self._reference is not None:
-            lanes = np.array([layout.offset(i) + self._reference for i in crossing])
+            lanes = np.array([layout.price_start(i) + self._reference for i in crossing])
             signs = self._open_lanes(purpose, bits, shape, lanes)
             return {
                 i: _Price(self._reference, Side.SELL if sign else Side.BUY)
                 for i, sign in zip(crossing, signs, strict=True)
             }
-        starts = np.array([layout.offset(i) for i in crossing])
+        starts = np.array([layout.price_start(i) for i in crossing])
         lanes = (starts[:, None] + np.arange(self._ticks)).reshape(-1)
         steps = self._open_lanes(purpose, bits, shape, lanes).reshape(len(crossing), -1)
         if (np.diff(steps, axis=1) > 0).any():
@@ -307,7 +307,7 @@ class EncryptedCrossing(MinimumFillCrossing):
         inner = [i for i, count in counts.items() if 0 < count < self._ticks]
         if not inner:
             return {}
-        lanes = np.array([layout.lane(1, layout.offset(i) + counts[i] - 1) for i in inner])
+        lanes = np.array([layout.lane(1, layout.price_start(i) + counts[i] - 1) for i in inner])
         opened = self._open_lanes(f"tie lanes {number}", bits, layout.shape, lanes)
         return dict(zip(inner, map(int, opened), strict=True))
 

@@ -247,12 +247,12 @@ class TranscriptReader:
         if above:
             return PriceChunk(layout, members, present, lanes, caps, above)
         first = 0 if self._reference is None else self._reference
-        columns = [layout.offset(i) + layout.width + first for i in range(len(members))]
+        columns = [layout.price_start(i) + layout.width + first for i in range(len(members))]
         no_cross, answers = self._lane_bits(f"no-cross {number}", shape, np.array(columns))
         crossing = np.flatnonzero(answers == 1).tolist()
         bits = ties = None
         if crossing and self._reference is not None:
-            at = np.array([layout.offset(i) + self._reference for i in crossing])
+            at = np.array([layout.price_start(i) + self._reference for i in crossing])
             bits, signs = self._lane_bits(f"price bits {number}", shape, at)
             for i, sign in zip(crossing, signs, strict=True):
                 prices[members[i]] = Price(self._reference, SELL if sign else BUY)
@@ -287,7 +287,7 @@ class TranscriptReader:
         self, number: int, layout: PriceLayout, crossing: Sequence[int]
     ) -> tuple[int, dict[int, int]]:
         """Number of ticks at which demand is not below supply, of each instrument."""
-        starts = np.array([layout.offset(i) for i in crossing])
+        starts = np.array([layout.price_start(i) for i in crossing])
         at = (starts[:, None] + np.arange(self._ticks)).reshape(-1)
         index, steps = self._lane_bits(f"price bits {number}", layout.shape, at)
         steps = steps.reshape(len(crossing), -1)
@@ -302,7 +302,7 @@ class TranscriptReader:
         inner = [i for i, count in counts.items() if 0 < count < self._ticks]
         if not inner:
             return None, {}
-        lanes = np.array([layout.lane(1, layout.offset(i) + counts[i] - 1) for i in inner])
+        lanes = np.array([layout.lane(1, layout.price_start(i) + counts[i] - 1) for i in inner])
         index, bits = self._lane_bits(f"tie lanes {number}", layout.shape, lanes)
         return index, dict(zip(inner, map(int, bits), strict=True))
 
