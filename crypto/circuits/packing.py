@@ -1,7 +1,7 @@
 """Packing: one slot of every intent gathered into one ciphertext, and the rotations it takes.
 
-All in the order ring, on public positions, so every function is deterministic and anybody who has
-the ciphertexts can repeat it to the byte.
+All in the order ring, on public positions, so every function is deterministic: each holder of the
+ciphertexts can repeat it to the byte.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ LANES_LEVEL: Final = 3
 def rotate(evaluator: Evaluator, handle: Any, steps: int) -> Any:
     """Rotate both rows left by any number of steps, as few power-of-two rotations as possible."""
     row = evaluator.ring.row
-    left = steps % row
+    remaining = steps % row
     sign = 1
-    if left > row // 2:
-        left, sign = row - left, -1
-    while left:
-        power = left & -left
-        digit = -power if left & (power << 1) and left != power else power
+    if remaining > row // 2:
+        remaining, sign = row - remaining, -1
+    while remaining:
+        # signed binary digits, none beside another: 7 = 8 - 1 takes two rotations, not three
+        power = remaining & -remaining
+        digit = -power if remaining & (power << 1) else power
         element = rotation_element(evaluator.ring.degree, sign * digit)
         handle = evaluator.apply_galois(handle, element)
-        left -= digit
+        remaining -= digit
     return handle
 
 
@@ -79,7 +80,8 @@ class PackedSizes:
 def arranged(evaluator: Evaluator, ciphertext: Ciphertext, index: int) -> Words:
     """What a packer keeps of intent number `index`, transform form, shape (2, level, degree).
 
-    The ciphertext is rotated right by index mod GROUP, so that neighbours can be added up.
+    The ciphertext is rotated right by index mod GROUP, so that neighbours can be added up: by the
+    two digits of that number, for each of which there is a Galois key.
     """
     handle = evaluator.load(ciphertext)
     high, low = divmod(index % GROUP, PACKING_RADIX)
@@ -135,12 +137,12 @@ class Packer:
         self._pack_full_group()
 
     def put(self, number: int, words: Words) -> None:
-        """Put an intent into a place that was dropped, as `arranged` made it for that number."""
+        """Give a number that was dropped to an intent, as `arranged` made it for that number."""
         self._words[number] = words
         self._forget(number // GROUP)
 
     def drop(self, number: int) -> None:
-        """Put nothing in the place of an intent; all others keep theirs."""
+        """Take an intent out; all others keep their numbers."""
         self._words[number] = None
         self._forget(number // GROUP)
 
@@ -158,16 +160,16 @@ class Packer:
         if words is not None:
             self.put(number, words)
 
-    def _groups(self) -> list[int]:
+    def _live_groups(self) -> list[int]:
         """Groups that any intent is left in: SEAL takes no ciphertext of zeros.
 
         Raises:
             OutOfRange: all intents were dropped.
         """
-        left = sorted({n // GROUP for n, words in enumerate(self._words) if words is not None})
-        if not left:
+        live = sorted({n // GROUP for n, words in enumerate(self._words) if words is not None})
+        if not live:
             raise OutOfRange("intents to pack", "at least 1", 0)
-        return left
+        return live
 
     def pack(self, tick: int) -> Ciphertext:
         """Slot k of row 0 = demand of intent k at `tick`, of row 1 = its supply; others zero.
@@ -180,17 +182,17 @@ class Packer:
         evaluator, ring = self._evaluator, self._evaluator.ring
         one_hot = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
         for index in range(GROUP):
-            one_hot[index, 0, tick + index] = 1
-            one_hot[index, 1, tick + index] = -1
+            # row 1 holds what is not supplied: supply is the size, added below, less that
+            one_hot[index, :, tick + index] = 1, -1
         weights = lift(ring, one_hot.reshape(GROUP, -1), len(ring.data_primes))
-        live = self._groups()
+        live = self._live_groups()
         total: Any = None
         for group in reversed(range(live[-1] + 1)):
             if total is not None:
                 total = rotate(evaluator, total, -GROUP)
             if group in live:
-                part = self._group(weights, group)
-                total = part if total is None else evaluator.add(total, part)
+                members = self._packed_group(weights, group)
+                total = members if total is None else evaluator.add(total, members)
         sizes = evaluator.load(self.sizes().rows[1])
         total = evaluator.add(
             rotate(evaluator, total, tick), rotate(evaluator, sizes, ring.row // 2)
@@ -205,7 +207,7 @@ class Packer:
         Raises:
             OutOfRange: all intents were dropped.
         """
-        for group in self._groups():
+        for group in self._live_groups():
             if group not in self._sizes:
                 self._sizes[group] = self._group_sizes(group)
         demand, supply = zip(*self._sizes.values(), strict=True)
@@ -223,28 +225,29 @@ class Packer:
         Raises:
             OutOfRange: all intents were dropped.
         """
-        for group in self._groups():
+        for group in self._live_groups():
             if group not in self._minimums:
                 self._minimums[group] = self._group_minimums(group)
         return self._evaluator.store(reduce(self._evaluator.add, self._minimums.values()))
 
     def _group_minimums(self, group: int) -> Any:
-        """Handle of one group's minima, at their places among all groups'."""
-        packed = self._group(_slot_weights(self._evaluator.ring, 1, 0), group)
+        """Handle of one group's minima, at their slots among all groups'."""
+        packed = self._packed_group(_slot_weights(self._evaluator.ring, 1, 0), group)
         return rotate(self._evaluator, packed, -GROUP * group)
 
     def _group_sizes(self, group: int) -> tuple[Any, Any]:
-        """Handles of one group's sizes in either row, at their places among all groups'.
+        """Handles of one group's sizes in either row, at their slots among all groups'.
 
         In row 1 these are one slot further right.
         """
         handles = []
         for row, behind in ((0, 0), (1, _BEHIND_MINIMUM)):
-            packed = self._group(_slot_weights(self._evaluator.ring, row, behind), group)
+            packed = self._packed_group(_slot_weights(self._evaluator.ring, row, behind), group)
             handles.append(rotate(self._evaluator, packed, -GROUP * group))
         return handles[0], handles[1]
 
-    def _group(self, weights: Words, group: int) -> Any:
+    def _packed_group(self, weights: Words, group: int) -> Any:
+        """Handle of the sum of a group's intents, each times its weights."""
         ring = self._evaluator.ring
         levels = len(ring.data_primes)
         totals = np.zeros((2, levels, ring.degree), dtype=np.uint64)
@@ -261,7 +264,7 @@ def _slot_weights(ring: RingParameters, row: int, behind: int) -> Words:
 
     The size fills half a row, so that a shift by less than GROUP still leaves it there.
     """
-    places = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
+    one_hot = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
     for index in range(GROUP):
-        places[index, row, ring.row // 2 + behind + index] = 1
-    return lift(ring, places.reshape(GROUP, -1), len(ring.data_primes))
+        one_hot[index, row, ring.row // 2 + behind + index] = 1
+    return lift(ring, one_hot.reshape(GROUP, -1), len(ring.data_primes))

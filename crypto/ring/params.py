@@ -130,4 +130,4 @@ TEST_INSECURE_SMALL: Final = _rings("TEST_INSECURE_SMALL", 512, 1024, secure=Fal
 
 
 PACKING_RADIX: Final = 8
-"""Base of the two digits that an intent's place in its packing group has."""
+"""Base of the two digits of an intent's number in its packing group."""
