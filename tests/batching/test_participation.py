@@ -25,7 +25,7 @@ from darkpool.record.forms import (
 )
 from darkpool.record.reader import Record
 from darkpool.units import Cash, OwnerId, PriceGrid, account_id
-from darkpool.verification.participation import taking_part
+from darkpool.verification.participation import participation
 from tests.support.intent_margin import intent_margin
 
 
@@ -201,7 +201,7 @@ def test_the_auditor_finds_the_same(
         for k in places
     ]
     engine = decide_participation(book, owners_min)
-    auditor = taking_part(record, instrument, places)
+    auditor = participation(record, instrument, places)
     assert auditor.participants == engine.participants
     short = [entry for entry in engine.set_aside if entry.missing is Missing.COLLATERAL]
     assert auditor.lacking_others == {e.batch_index: (e.required, e.available) for e in short}
