@@ -52,10 +52,10 @@ def check_rejections(record: Record, transcript: Transcript, findings: Findings)
     findings.equal("rejections", sorted(derived), stated)
 
 
-def check_results(record: Record, outcomes: dict[int, OpenedOutcome], findings: Findings) -> None:
+def check_results(record: Record, transcript: Transcript, findings: Findings) -> None:
     """Price, volume, short side and surplus of every instrument are those that were opened."""
     for number, instrument in enumerate(record.summary.instruments):
-        part, derived = f"instrument {instrument.name}", outcomes.get(number)
+        part, derived = f"instrument {instrument.name}", transcript.outcomes.get(number)
         stated = instrument.outcome
         if derived is None or stated is None:
             crossed = (derived is not None, stated is not None)
@@ -67,13 +67,11 @@ def check_results(record: Record, outcomes: dict[int, OpenedOutcome], findings: 
         findings.equal(f"{part}, exhausted", derived.exhausted, stated.exhausted)
 
 
-def check_opened_fills(
-    record: Record, outcomes: dict[int, OpenedOutcome], findings: Findings
-) -> None:
+def check_opened_fills(record: Record, transcript: Transcript, findings: Findings) -> None:
     """The fills are exactly those that were opened, in order of instrument and intent."""
     derived = [
         FillRecord(number, intent, _account(record, number, intent), side, lots, outcome.tick)
-        for number, outcome in sorted(outcomes.items())
+        for number, outcome in sorted(transcript.outcomes.items())
         for intent, side, lots in _opened_fills(outcome)
     ]
     for index, (expected, got) in enumerate(zip(derived, record.summary.fills, strict=False)):

@@ -117,11 +117,8 @@ class PriceReader:
     ) -> CrossReading:
         """Short sides at the reference price; minimum-fill orders are looked at in any case."""
         instruments, layout = comparison.instruments, comparison.layout
-        prices = {
-            k: Price(tick, None)
-            for k in instruments
-            if self._participants.has(k, minimum_fill=True)
-        }
+        asked = [k for k in instruments if self._participants.has(k, minimum_fill=True)]
+        prices = {k: Price(tick, None) for k in asked}
         if not crossing:
             return CrossReading(no_cross_opening, None, None, prices)
         columns = comparison.starts(crossing) + tick
