@@ -27,13 +27,13 @@ def check_openings(record: Record, findings: Findings) -> list[Lanes | None]:
 
     Where an opening cannot be decoded, its stated values are returned, or None if there are none.
     """
-    found: list[Lanes | None] = []
+    decoded: list[Lanes | None] = []
     for index in range(len(record.openings)):
         values: Lanes | None = None
         with findings.watch(f"opening {index}"):
             values = _check_opening(record, f"opening {index}", record.opening(index), findings)
-        found.append(values)
-    return found
+        decoded.append(values)
+    return decoded
 
 
 def _check_opening(record: Record, part: str, opened: OpenedRecord, findings: Findings) -> Lanes:

@@ -163,7 +163,9 @@ def test_nothing_held_needs_nothing() -> None:
 
 
 def test_places_are_by_identifier() -> None:
-    assert MODEL.places == {instrument_id(name): place for place, name in enumerate(NAMES)}
+    assert MODEL.contract_indices == {
+        instrument_id(name): place for place, name in enumerate(NAMES)
+    }
 
 
 def test_a_position_after_expiry_has_no_margin() -> None:
