@@ -93,11 +93,11 @@ def intents(draw: st.DrawFn) -> LiveIntent:
 def as_engine(live: list[LiveIntent]) -> list[caps.LiveIntent]:
     return caps.in_order(
         caps.LiveIntent(
-            one.place,
+            one.contract_index,
             Lots(one.cap),
             PriceUnits(one.lowest),
             PriceUnits(one.highest),
-            MULTIPLIERS[one.place],
+            MULTIPLIERS[one.contract_index],
         )
         for one in live
     )
