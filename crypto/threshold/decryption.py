@@ -2,7 +2,7 @@
 
 Share j of (c0, c1) is c1 * s_j + e_j, e_j Gaussian flooding noise drawn from PRF_j over (epoch,
 ring, level, H(c1)): a function of c1 alone, so asking again, or with another c0, gives nothing new.
-The width of the noise depends on ring and level alone, the widest that still decodes. Whoever
+The width of the noise depends on ring and level alone, the widest that still decodes. A party that
 misses one share sees the ciphertext's own noise E only under e_j. With |E| <= 2^-40 sigma on each
 of at most 2^14 coefficients and at most 2^20 openings an epoch, the Renyi divergence of order a
 between real and simulated shares is at most R_a = exp(a * 2^34 * 2^-80 / 2) = exp(a * 2^-47), and
@@ -120,7 +120,7 @@ def combine_shares(ciphertext: Ciphertext, shares: Sequence[Words], size: int) -
 
 
 @njit(cache=True, nogil=True)
-def _round_phase(phase, primes, ratios, inverses, plain, quotients, out):
+def _round_phase(phase, primes, ratios, inverses, plain, quotients, coefficients):
     worst = np.uint64(0)
     half = np.uint64(1) << np.uint64(63)
     for i in range(phase.shape[1]):
@@ -145,7 +145,7 @@ def _round_phase(phase, primes, ratios, inverses, plain, quotients, out):
         else:
             distance = fraction
         worst = max(worst, distance)
-        out[i] = whole % plain
+        coefficients[i] = whole % plain
     return worst
 
 
@@ -158,6 +158,8 @@ def decode_phase(ring: RingParameters, phase: Words) -> Decoded:
     q, t = prod(basis.moduli), ring.plain_modulus
     inverses = np.array([pow(q // p, -1, p) for p in basis.moduli], dtype=np.uint64)
     quotients = np.array([(t << 64) // p for p in basis.moduli], dtype=np.uint64)
-    out = np.empty(ring.degree, dtype=np.uint64)
-    worst = _round_phase(phase, basis.primes, basis.ratios, inverses, np.uint64(t), quotients, out)
-    return Decoded(out, min(60, 63 - int(worst).bit_length()))
+    coefficients = np.empty(ring.degree, dtype=np.uint64)
+    worst = _round_phase(
+        phase, basis.primes, basis.ratios, inverses, np.uint64(t), quotients, coefficients
+    )
+    return Decoded(coefficients, min(60, 63 - int(worst).bit_length()))

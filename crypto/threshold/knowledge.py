@@ -6,7 +6,7 @@ keyper i learns the seeds of every share but its own number's. It re-encrypts th
 digests of its V_j, and accepts when V minus its shares has the digest that a strict majority of the
 holders of share i announced. At most one keyper is corrupt, so at least one honest keyper knows
 what is behind that digest, and the honest keypers together can explain V. (A single announcement
-would not do: a corrupt keyper announces the digest of whatever is left of a V that nobody knows.)
+would not do: a corrupt keyper announces the digest of what is left of a V that no party knows.)
 
 The seeds bind every share to chain, contract, epoch, interval, instrument, account and nonce, so
 another sender's vector, copied, re-randomised or rotated, has no proof that fits.

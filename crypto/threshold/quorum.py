@@ -1,13 +1,13 @@
-"""Questions to several parties at once; one that fails stops nothing."""
+"""Questions to several parties at once; one that fails does not stop the others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
 class Numbered(Protocol):
-    """Anybody who is known by a keyper number."""
+    """A party that is known by a keyper number."""
 
     @property
     def number(self) -> int:
@@ -15,22 +15,26 @@ class Numbered(Protocol):
 
 
 Answer = TypeVar("Answer")
-
-
 Party = TypeVar("Party", bound=Numbered)
 
 
-def ask(
-    parties: Iterable[Party], question: Callable[[Party], Answer]
-) -> tuple[dict[int, Answer], dict[int, Exception]]:
-    """Put a question to every keyper: answers and failures by number, in the order asked.
+class Answers(NamedTuple, Generic[Answer]):
+    """What parties answered, and what those that failed raised, by keyper number."""
 
-    One keyper may be corrupt, so what it raises is its failure and nobody else's.
+    answers: dict[int, Answer]
+    failures: dict[int, Exception]
+
+
+def ask(parties: Iterable[Party], question: Callable[[Party], Answer]) -> Answers[Answer]:
+    """Put a question to every keyper; answers and failures are in the order asked.
+
+    One keyper may be corrupt, so what it raises is its failure alone.
     """
-    answers, failures = {}, {}
+    answers: dict[int, Answer] = {}
+    failures: dict[int, Exception] = {}
     for party in parties:
         try:
             answers[party.number] = question(party)
         except Exception as error:  # noqa: BLE001  # a corrupt keyper may raise anything
             failures[party.number] = error
-    return answers, failures
+    return Answers(answers, failures)

@@ -1,8 +1,8 @@
 """Evidence that a batch was signed without an intent that had to be in it.
 
-Its owner needs no more than its certificate and what is public. What comes out convinces anybody
-who knows the venue's contract and keypers: a quorum certified the intent before the close, a quorum
-signed a batch without it, and its account did not take it back.
+Its owner needs its certificate and public data alone. The evidence convinces all who know the
+venue's contract and keypers: a quorum certified the intent before the close, a quorum signed a
+batch without it, and its account did not take it back.
 """
 
 from __future__ import annotations

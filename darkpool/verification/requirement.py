@@ -51,7 +51,7 @@ class LiveIntent:
 
 @dataclass(frozen=True, slots=True)
 class _Lot:
-    """What one lot is worth and risks, for whoever is long and whoever is short.
+    """What one lot is worth and risks, for an account that is long and for one that is short.
 
     Attributes:
         underlying_index: in the specification.
