@@ -6,6 +6,7 @@ ciphertexts can repeat it to the byte.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any, Final
@@ -25,6 +26,13 @@ GROUP: Final = PACKING_RADIX**2
 
 _BEHIND_MINIMUM: Final = 1
 """Slots from that of minima to the first that has the size in row 1 of every intent."""
+
+_Pick = tuple[int, int]
+"""A slot of every intent: its row, and how far behind slot half it is."""
+
+_SIZE_IN_ROW_0: Final[_Pick] = (0, 0)
+_SIZE_IN_ROW_1: Final[_Pick] = (1, _BEHIND_MINIMUM)
+_MINIMUM: Final[_Pick] = (1, 0)
 
 LANES_LEVEL: Final = 3
 """Level of lane ciphertexts in the order ring when they are masked."""
@@ -101,9 +109,8 @@ class Packer:
     def __init__(self, evaluator: Evaluator, *, with_minimums: bool = False) -> None:
         self._evaluator = evaluator
         self._words: list[Words | None] = []
-        self._sizes: dict[int, tuple[Any, Any]] = {}
-        self._with_minimums = with_minimums
-        self._minimums: dict[int, Any] = {}
+        self._picks = (_SIZE_IN_ROW_0, _SIZE_IN_ROW_1, _MINIMUM)[: 3 if with_minimums else 2]
+        self._packed: dict[int, dict[_Pick, Any]] = defaultdict(dict)
 
     @property
     def count(self) -> int:
@@ -126,10 +133,8 @@ class Packer:
     def _pack_full_group(self) -> None:
         full = self.count % GROUP == 0
         if full and any(words is not None for words in self._words[-GROUP:]):
-            group = self.count // GROUP - 1
-            self._sizes[group] = self._group_sizes(group)
-            if self._with_minimums:
-                self._minimums[group] = self._group_minimums(group)
+            for pick in self._picks:
+                self._pick_of_group(pick, self.count // GROUP - 1)
 
     def skip(self) -> None:
         """Leave the next number, `count`, to another packer."""
@@ -139,16 +144,12 @@ class Packer:
     def put(self, number: int, words: Words) -> None:
         """Give a number that was dropped to an intent, as `arranged` made it for that number."""
         self._words[number] = words
-        self._forget(number // GROUP)
+        self._packed.pop(number // GROUP, None)
 
     def drop(self, number: int) -> None:
         """Take an intent out; all others keep their numbers."""
         self._words[number] = None
-        self._forget(number // GROUP)
-
-    def _forget(self, group: int) -> None:
-        self._sizes.pop(group, None)
-        self._minimums.pop(group, None)
+        self._packed.pop(number // GROUP, None)
 
     def close_gap(self, number: int, words: Words | None) -> None:
         """Move the last intent to a number that was dropped, as `arranged` made it for that number.
@@ -207,15 +208,10 @@ class Packer:
         Raises:
             OutOfRange: all intents were dropped.
         """
-        for group in self._live_groups():
-            if group not in self._sizes:
-                self._sizes[group] = self._group_sizes(group)
-        demand, supply = zip(*self._sizes.values(), strict=True)
         evaluator = self._evaluator
-        first, second = reduce(evaluator.add, demand), reduce(evaluator.add, supply)
-        return PackedSizes(
-            (evaluator.store(first), evaluator.store(rotate(evaluator, second, _BEHIND_MINIMUM)))
-        )
+        first = self._pick_of_all(_SIZE_IN_ROW_0)
+        second = rotate(evaluator, self._pick_of_all(_SIZE_IN_ROW_1), _BEHIND_MINIMUM)
+        return PackedSizes((evaluator.store(first), evaluator.store(second)))
 
     def minimums(self) -> Ciphertext:
         """Slot half + k of row 1 = the minimum of order k less one; every other slot is zero.
@@ -225,26 +221,23 @@ class Packer:
         Raises:
             OutOfRange: all intents were dropped.
         """
-        for group in self._live_groups():
-            if group not in self._minimums:
-                self._minimums[group] = self._group_minimums(group)
-        return self._evaluator.store(reduce(self._evaluator.add, self._minimums.values()))
+        return self._evaluator.store(self._pick_of_all(_MINIMUM))
 
-    def _group_minimums(self, group: int) -> Any:
-        """Handle of one group's minima, at their slots among all groups'."""
-        packed = self._packed_group(_slot_weights(self._evaluator.ring, 1, 0), group)
-        return rotate(self._evaluator, packed, -GROUP * group)
+    def _pick_of_all(self, pick: _Pick) -> Any:
+        """Handle of one slot of every intent, in its row from slot half and the pick's on."""
+        groups = (self._pick_of_group(pick, group) for group in self._live_groups())
+        return reduce(self._evaluator.add, groups)
 
-    def _group_sizes(self, group: int) -> tuple[Any, Any]:
-        """Handles of one group's sizes in either row, at their slots among all groups'.
+    def _pick_of_group(self, pick: _Pick, group: int) -> Any:
+        """Handle of one slot of every intent of a group; kept until the group changes."""
+        packed = self._packed[group]
+        if pick not in packed:
+            packed[pick] = self._pack_pick(pick, group)
+        return packed[pick]
 
-        In row 1 these are one slot further right.
-        """
-        handles = []
-        for row, behind in ((0, 0), (1, _BEHIND_MINIMUM)):
-            packed = self._packed_group(_slot_weights(self._evaluator.ring, row, behind), group)
-            handles.append(rotate(self._evaluator, packed, -GROUP * group))
-        return handles[0], handles[1]
+    def _pack_pick(self, pick: _Pick, group: int) -> Any:
+        handle = self._packed_group(_slot_weights(self._evaluator.ring, *pick), group)
+        return rotate(self._evaluator, handle, -GROUP * group)
 
     def _packed_group(self, weights: Words, group: int) -> Any:
         """Handle of the sum of a group's intents, each times its weights."""

@@ -138,19 +138,19 @@ def test_sizes_of_full_groups_are_packed_once_and_for_all(
 ) -> None:
     """Asking again, and asking after close, packs no group a second time."""
     orders = book_of(np.random.default_rng(count), 3, count, MOST // count)
-    packed: list[int] = []
-    original = Packer._group_sizes
+    packed: dict[tuple[int, int], list[int]] = {}
+    original = Packer._pack_pick
 
-    def counted(packer: Packer, group: int) -> object:
-        packed.append(group)
-        return original(packer, group)
+    def counted(packer: Packer, pick: tuple[int, int], group: int) -> object:
+        packed.setdefault(pick, []).append(group)
+        return original(packer, pick, group)
 
-    monkeypatch.setattr(Packer, "_group_sizes", counted)
+    monkeypatch.setattr(Packer, "_pack_pick", counted)
     packer = packer_of(order, sealed(small, 3, orders))
-    assert packed == [0]
+    assert list(packed.values()) == [[0]] * 2
     for _ in range(2):
         require_packed(small.oracle(RING), packer, orders, [1])
-    assert packed == list(range(1 + (count > GROUP)))
+    assert list(packed.values()) == [list(range(1 + (count > GROUP)))] * 2
 
 
 @pytest.mark.parametrize("asked", [1, GROUP - 1, GROUP, GROUP + 1])
