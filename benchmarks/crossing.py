@@ -22,7 +22,7 @@ from benchmarks.machine import Arguments, argument_parser, peak_memory_mib
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import Lanes, LaneShape
 from crypto.circuits.comparison import BITS_LEVEL, Comparator
-from crypto.circuits.curves import intent_vector
+from crypto.circuits.curves import CurveLayout
 from crypto.circuits.minimum_fill_lanes import MinimumFillLayout
 from crypto.circuits.packing import arranged
 from crypto.circuits.price_lanes import PriceLayout, price_lanes
@@ -103,7 +103,7 @@ def sealed(bench: Bench, files: ArrivalFiles, book: Book) -> Sealed:
     arrival_s = 0.0
     columns = [book.sides, book.sizes, book.limits, minimums_of(book)]
     for index, order in enumerate(np.stack(columns, axis=1).tolist()):
-        vector = intent_vector(STANDARD.order_ring, TICKS, *order)
+        vector = CurveLayout(STANDARD.order_ring, TICKS).vector(*order)
         ciphertext = encrypt_slots(
             bench.material.order_keys.public, vector, secrets.token_bytes(32)
         )

@@ -13,7 +13,7 @@ from crypto.bfv.ciphertext import from_wire
 from crypto.ring.params import STANDARD
 from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import KeyperSecrets, deal
-from crypto.threshold.knowledge import check_proof
+from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.replicated import Committee
 from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
 from darkpool.protocol.intents import LimitOrder
@@ -69,7 +69,9 @@ def measure(keypers: int) -> Measured:
     def check(keyper: KeyperSecrets) -> object:
         ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
         envelope = submission.envelopes[keyper.keyper]
-        return check_proof(keyper, material, submission.sealed, terms.domain, ciphertext, envelope)
+        return ProofEnvelope(submission.sealed, terms.domain, ciphertext, envelope).announce(
+            keyper, material
+        )
 
     ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
     stored = [ciphertext.add(ciphertext) for _ in range(STORED)]

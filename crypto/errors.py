@@ -129,7 +129,7 @@ class InvalidMessageField(CryptoError):
     prefix = "typed message: "
 
 
-class TooLittleMargin(CryptoError):
+class NoiseBudgetTooSmall(CryptoError):
     """An opening whose noise would not be hidden, or whose result might be wrong."""
 
     code = "too-little-margin"

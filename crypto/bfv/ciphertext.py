@@ -130,11 +130,11 @@ def from_wire(data: bytes, ring: RingParameters, level: int) -> Ciphertext:
     octets = np.zeros((2 * level * ring.degree, 8), dtype=np.uint8)
     octets[:, :width] = packed.reshape(-1, width)
     words = octets.view("<u8").astype(np.uint64, copy=False).reshape(2, level, ring.degree)
-    return checked(ring, words)
+    return require_ciphertext(ring, words)
 
 
-def checked(ring: RingParameters, words: Words) -> Ciphertext:
-    """Check residues against their primes, and that the ciphertext is not transparent.
+def require_ciphertext(ring: RingParameters, words: Words) -> Ciphertext:
+    """The ciphertext of residues below their primes that is not transparent.
 
     Raises:
         MalformedCiphertext: a coefficient at or above its prime, or c1 = 0.

@@ -39,11 +39,11 @@ class PublicKey:
 
 
 @njit(cache=True, nogil=True)
-def _add_rounding(coefficients, rest, plain, out):
-    """Add round(rest * coefficient / plain) to out."""
+def _add_rounding(coefficients, rest, plain, errors):
+    """Add round(rest * coefficient / plain) to errors."""
     half = (plain + np.uint64(1)) >> np.uint64(1)
     for i in range(coefficients.size):
-        out[i] += np.int64((rest * coefficients[i] + half) // plain)
+        errors[i] += np.int64((rest * coefficients[i] + half) // plain)
 
 
 @njit(cache=True, nogil=True)

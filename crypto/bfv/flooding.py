@@ -61,7 +61,7 @@ def _guide() -> npt.NDArray[np.uint16]:
 
 
 @njit(cache=True, nogil=True)
-def _lookup(words, table, guide, out, ties):
+def _lookup(words, table, guide, samples, ties):
     tied = 0
     for i in range(words.size):
         word = words[i]
@@ -74,7 +74,7 @@ def _lookup(words, table, guide, out, ties):
                 low = middle + 1
             else:
                 high = middle
-        out[i] = low - _TAIL
+        samples[i] = low - _TAIL
         if low > 0 and table[low - 1] == word:
             ties[tied] = i
             tied += 1
@@ -82,23 +82,23 @@ def _lookup(words, table, guide, out, ties):
 
 
 @njit(cache=True, nogil=True)
-def _compose(draws, out, primes, ratios, biases):
-    """out = sum of 256^d draws[d], group by group from the top: total * 2^56 + group, reduced."""
+def _compose(draws, residues, primes, ratios, biases):
+    """residues = sum of 256^d draws[d], by groups from the top: total * 2^56 + group, reduced."""
     digits, size = draws.shape
-    out[:] = 0
+    residues[:] = 0
     for top in range((digits - 1) // _GROUP * _GROUP, -1, -_GROUP):
         for i in range(size):
             group = np.int64(0)
             for d in range(min(top + _GROUP, digits) - 1, top - 1, -1):
                 group = group * 256 + draws[d, i]
             for k in range(primes.size):
-                total = out[k, i]
+                total = residues[k, i]
                 addend = np.uint64(group + biases[k])
                 low = (total << np.uint64(56)) + addend
                 high = total >> np.uint64(8)
                 if low < addend:
                     high += np.uint64(1)
-                out[k, i] = reduce_wide(high, low, primes[k], ratios[k, 0], ratios[k, 1])
+                residues[k, i] = reduce_wide(high, low, primes[k], ratios[k, 0], ratios[k, 1])
 
 
 def draws(key: bytes, count: int) -> npt.NDArray[np.int16]:
@@ -109,22 +109,22 @@ def draws(key: bytes, count: int) -> npt.NDArray[np.int16]:
     """
     exact, table = cumulative_table()
     words = _keystream(key, 0, count)
-    out = np.empty(count, dtype=np.int16)
+    samples = np.empty(count, dtype=np.int16)
     ties = np.empty(count, dtype=np.int64)
-    tied = int(_lookup(words, table, _guide(), out, ties))
+    tied = int(_lookup(words, table, _guide(), samples, ties))
     if tied:
         low = _keystream(key, 1, count)
         for i in map(int, ties[:tied]):
-            out[i] = bisect_right(exact, (int(words[i]) << 64) | int(low[i])) - _TAIL
-    return out
+            samples[i] = bisect_right(exact, (int(words[i]) << 64) | int(low[i])) - _TAIL
+    return samples
 
 
 def flooding(key: bytes, digits: int, basis: RnsBasis) -> Words:
     """Gaussian polynomial of deviation 2^(8 digits + 1), residues of shape (L, degree)."""
     base = draws(key, digits * basis.degree).reshape(digits, basis.degree)
-    out = np.empty((len(basis.moduli), basis.degree), dtype=np.uint64)
-    _compose(base, out, basis.primes, basis.ratios, _biases(basis))
-    return out
+    residues = np.empty((len(basis.moduli), basis.degree), dtype=np.uint64)
+    _compose(base, residues, basis.primes, basis.ratios, _biases(basis))
+    return residues
 
 
 def _biases(basis: RnsBasis) -> npt.NDArray[np.int64]:

@@ -72,11 +72,11 @@ class LaneShape:
     def to_order(self, lanes: Lanes) -> Lanes:
         """Slot vectors of the order ring, (order_ciphertexts, degree), of lane values (L,)."""
         ring = self.parameters.order_ring
-        out = np.zeros((self.order_ciphertexts, 2, ring.row), dtype=np.int64)
+        vectors = np.zeros((self.order_ciphertexts, 2, ring.row), dtype=np.int64)
         columns = min(self.width, ring.row)
         rows = lanes.reshape(2, self.order_ciphertexts, columns)
-        out[:, :, :columns] = rows.transpose(1, 0, 2)
-        return out.reshape(self.order_ciphertexts, ring.degree)
+        vectors[:, :, :columns] = rows.transpose(1, 0, 2)
+        return vectors.reshape(self.order_ciphertexts, ring.degree)
 
     def from_order(self, slots: Lanes) -> Lanes:
         """Lane values (L,) of slot vectors of the order ring; inverse of `to_order`."""
@@ -93,9 +93,9 @@ class LaneShape:
 
     def first_block(self, lanes: Lanes) -> Lanes:
         """Slot vector (degree,) of the comparison ring with lane values in block 0, else 0."""
-        out = np.zeros((self.blocks, self.lanes), dtype=np.int64)
-        out[0] = lanes
-        return self.to_comparison(out)
+        blocks = np.zeros((self.blocks, self.lanes), dtype=np.int64)
+        blocks[0] = lanes
+        return self.to_comparison(blocks)
 
     def from_first_block(self, slots: Lanes) -> Lanes:
         """Lane values (L,) in block 0 of a slot vector of the comparison ring."""

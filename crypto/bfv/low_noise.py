@@ -23,9 +23,9 @@ from crypto.ring.sampling import binomial, ternary
 
 
 @njit(cache=True, nogil=True)
-def _divide_by_last(words, out, primes, ratios, inverses):
-    """out = round(words / last prime), residue by residue."""
-    last = out.shape[0]
+def _divide_by_last(words, quotient, primes, ratios, inverses):
+    """quotient = round(words / last prime), residue by residue."""
+    last = quotient.shape[0]
     divisor = primes[last]
     half = divisor >> np.uint64(1)
     for i in range(words.shape[1]):
@@ -35,7 +35,7 @@ def _divide_by_last(words, out, primes, ratios, inverses):
         for k in range(last):
             prime = primes[k]
             value = words[k, i] + half % prime + prime - top % prime
-            out[k, i] = multiply(value % prime, inverses[k], prime, ratios[k, 0], ratios[k, 1])
+            quotient[k, i] = multiply(value % prime, inverses[k], prime, ratios[k, 0], ratios[k, 1])
 
 
 def encrypt_low_noise(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from threading import Lock
@@ -19,7 +20,7 @@ import numpy as np
 import tenseal.sealapi as sealapi
 import zstandard
 
-from crypto.bfv.ciphertext import Ciphertext, checked, level_primes
+from crypto.bfv.ciphertext import Ciphertext, level_primes, require_ciphertext
 from crypto.bfv.encryption import PublicKey
 from crypto.errors import MalformedCiphertext, MalformedKey
 from crypto.ring.params import RingParameters
@@ -53,13 +54,13 @@ class _MemoryFile:
         self._descriptor = os.memfd_create("seal", os.MFD_CLOEXEC)
         self._lock = Lock()
 
-    def _own(self) -> str:
+    def _path(self) -> str:
         if self._owner != os.getpid():
             self.__init__()  # type: ignore[misc]  # a forked child must not share offset or lock
         return f"/proc/self/fd/{self._descriptor}"
 
     def save(self, thing: Any) -> bytes:
-        path = self._own()
+        path = self._path()
         with self._lock:
             os.ftruncate(self._descriptor, 0)
             thing.save(path)
@@ -67,7 +68,7 @@ class _MemoryFile:
             return os.pread(self._descriptor, size, 0)
 
     def load(self, thing: Any, context: Any, parts: Sequence[bytes | memoryview]) -> None:
-        path = self._own()
+        path = self._path()
         with self._lock:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
@@ -177,17 +178,9 @@ class SealRing:
     def _parts(self, ciphertext: Ciphertext, transformed: bool) -> list[bytes | memoryview]:
         words = np.ascontiguousarray(ciphertext.words)
         components, level, degree = words.shape
-        body = _CIPHERTEXT.pack(
-            self.parms_id(level),
-            int(transformed),
-            components,
-            degree,
-            level,
-            1.0,
-            1,
-            _array_header(words.size),
-            words.size,
-        )
+        form, header = int(transformed), _array_header(words.size)
+        fields = (self.parms_id(level), form, components, degree, level, 1.0, 1)
+        body = _CIPHERTEXT.pack(*fields, header, words.size)
         size = _HEADER.size + len(body) + 8 * words.size
         return [_header(size) + body, _octets(words)]
 
@@ -199,10 +192,7 @@ class SealRing:
         """Words of a size-3 coefficient-form SEAL object, shape (3, level, degree)."""
         level = int(handle.coeff_modulus_size())
         count = 3 * level * self.ring.degree
-        body = unwrap(_FILE.save(handle), _CIPHERTEXT.size + 8 * count)
-        words: Words = np.frombuffer(body, "<u8", offset=_CIPHERTEXT.size).astype(
-            np.uint64, copy=False
-        )
+        words = _words(unwrap(_FILE.save(handle), _CIPHERTEXT.size + 8 * count))
         return words.reshape(3, level, self.ring.degree)
 
     def from_bytes(self, data: bytes, level: int) -> Ciphertext:
@@ -216,25 +206,19 @@ class SealRing:
         parms_id = self.parms_id(level)
         count = 2 * level * self.ring.degree
         body = unwrap(data, _CIPHERTEXT.size + 8 * count)
-        want = (
-            parms_id,
-            0,
-            2,
-            self.ring.degree,
-            level,
-            1.0,
-            1,
-            _array_header(count),
-            count,
-        )
+        degree, header = self.ring.degree, _array_header(count)
+        want = (parms_id, 0, 2, degree, level, 1.0, 1, header, count)
         got = _CIPHERTEXT.unpack_from(body)
         if got != want:
             field = next(i for i, value in enumerate(want) if got[i] != value)
             raise MalformedCiphertext(f"SEAL {_FIELDS[field]}", want[field], got[field])
-        words: Words = np.frombuffer(body, "<u8", offset=_CIPHERTEXT.size).astype(
-            np.uint64, copy=False
-        )
-        return checked(self.ring, words.reshape(2, level, self.ring.degree))
+        return require_ciphertext(self.ring, _words(body).reshape(2, level, self.ring.degree))
+
+
+def _words(body: bytes) -> Words:
+    """Words behind the fields of a ciphertext's body."""
+    words: Words = np.frombuffer(body, "<u8", offset=_CIPHERTEXT.size).astype(np.uint64, copy=False)
+    return words
 
 
 def _octets(words: Words) -> memoryview:
@@ -286,36 +270,42 @@ class EvaluationKeys:
             raise MalformedKey("number of keys", count, handle.size())
 
 
-def dealt_keys(
-    ring: RingParameters, secret: Words, elements: Sequence[int]
-) -> tuple[PublicKey, bytes, bytes]:
-    """Public key, and serialised relinearisation and Galois keys, for a secret key.
+@dataclass(frozen=True, slots=True)
+class DealtKeys:
+    """What a dealer publishes of a secret key; the evaluation keys are SEAL serialisations."""
+
+    public: PublicKey
+    relinearisation: bytes
+    galois: bytes
+
+
+def dealt_keys(ring: RingParameters, secret: Words, elements: Sequence[int]) -> DealtKeys:
+    """Public and evaluation keys for a secret key.
 
     Args:
         secret: the secret polynomial, transform form, shape (primes of the key level, degree).
         elements: Galois elements to make keys for.
     """
     environment = seal_ring(ring)
-    words = np.ascontiguousarray(secret)
-    body = _SECRET.pack(
-        environment.key_parms_id, words.size, 1.0, _array_header(words.size), words.size
-    )
-    key = sealapi.SecretKey()
-    size = _HEADER.size + len(body) + 8 * words.size
-    _FILE.load(
-        key,
-        environment.context,
-        [_header(size) + body, _octets(words)],
-    )
-    generator = sealapi.KeyGenerator(environment.context, key)
+    generator = sealapi.KeyGenerator(environment.context, _secret_key(environment, secret))
     public = sealapi.PublicKey()
     generator.create_public_key(public)
     relinearisation = _FILE.save(generator.create_relin_keys())
     galois = _FILE.save(generator.create_galois_keys(list(elements)))
     shape = (2, len(ring.key_primes), ring.degree)
-    saved = unwrap(_FILE.save(public), _CIPHERTEXT.size + 8 * prod(shape))
-    data = np.frombuffer(saved, "<u8", offset=_CIPHERTEXT.size)
-    return PublicKey(ring, data.astype(np.uint64).reshape(shape)), relinearisation, galois
+    body = unwrap(_FILE.save(public), _CIPHERTEXT.size + 8 * prod(shape))
+    words = _words(body).reshape(shape).copy()
+    return DealtKeys(PublicKey(ring, words), relinearisation, galois)
+
+
+def _secret_key(environment: SealRing, secret: Words) -> Any:
+    words = np.ascontiguousarray(secret)
+    count = words.size
+    body = _SECRET.pack(environment.key_parms_id, count, 1.0, _array_header(count), count)
+    header = _header(_HEADER.size + len(body) + 8 * count)
+    key = sealapi.SecretKey()
+    _FILE.load(key, environment.context, [header + body, _octets(words)])
+    return key
 
 
 class Evaluator:
@@ -352,52 +342,52 @@ class Evaluator:
 
     def multiply(self, a: Any, b: Any) -> Any:
         """Product of two handles of one level, relinearised."""
-        out = sealapi.Ciphertext()
-        self._evaluator.multiply(a, b, out)
-        self._evaluator.relinearize_inplace(out, self._keys.relinearisation_handle)
-        return out
+        result = sealapi.Ciphertext()
+        self._evaluator.multiply(a, b, result)
+        self._evaluator.relinearize_inplace(result, self._keys.relinearisation_handle)
+        return result
 
     def multiply_only(self, a: Any, b: Any) -> Any:
         """Product of two handles of one level, of size 3: sum several, then `relinearise`."""
-        out = sealapi.Ciphertext()
-        self._evaluator.multiply(a, b, out)
-        return out
+        result = sealapi.Ciphertext()
+        self._evaluator.multiply(a, b, result)
+        return result
 
     def relinearise(self, a: Any) -> Any:
         """Size-3 handle to size 2."""
-        out = sealapi.Ciphertext()
-        self._evaluator.relinearize(a, self._keys.relinearisation_handle, out)
-        return out
+        result = sealapi.Ciphertext()
+        self._evaluator.relinearize(a, self._keys.relinearisation_handle, result)
+        return result
 
     def add(self, a: Any, b: Any) -> Any:
         """Sum of two handles of one level."""
-        out = sealapi.Ciphertext()
-        self._evaluator.add(a, b, out)
-        return out
+        result = sealapi.Ciphertext()
+        self._evaluator.add(a, b, result)
+        return result
 
     def subtract(self, a: Any, b: Any) -> Any:
         """Difference of two handles of one level."""
-        out = sealapi.Ciphertext()
-        self._evaluator.sub(a, b, out)
-        return out
+        result = sealapi.Ciphertext()
+        self._evaluator.sub(a, b, result)
+        return result
 
     def negate(self, a: Any) -> Any:
         """Negated handle."""
-        out = sealapi.Ciphertext()
-        self._evaluator.negate(a, out)
-        return out
+        result = sealapi.Ciphertext()
+        self._evaluator.negate(a, result)
+        return result
 
     def apply_galois(self, a: Any, element: int) -> Any:
         """Galois map X -> X^element of a handle; the key for the element must exist."""
-        out = sealapi.Ciphertext()
-        self._evaluator.apply_galois(a, element, self._keys.galois_handle, out)
-        return out
+        result = sealapi.Ciphertext()
+        self._evaluator.apply_galois(a, element, self._keys.galois_handle, result)
+        return result
 
     def switch_to(self, a: Any, level: int) -> Any:
         """Handle at a lower level (fewer primes), noise divided with it."""
-        out = a
-        while self.level(out) > level:
+        result = a
+        while self.level(result) > level:
             lower = sealapi.Ciphertext()
-            self._evaluator.mod_switch_to_next(out, lower)
-            out = lower
-        return out
+            self._evaluator.mod_switch_to_next(result, lower)
+            result = lower
+        return result

@@ -13,6 +13,16 @@ from y and is as public.
   size_max and *any* q modulo t: the first says q < h, the second q <= c or q > t + c - h' >= h.
   So negative sizes fail.
 
+Example, a sign lane with t = 61, three base-4 digits, and lower constants on multiples of 16:
+
+* x = -5 under r = 20 opens y = 15. The constant above is y + 1 = 16. With the lower constant 0 the
+  height h is 16, between 15.25 and 45.75. The bit is [20 < 16] - [20 < 0] = 0: x is negative.
+* x = 5 under r = 58 opens y = 63 mod 61 = 2. The constant above is 3. Lower constants 0 and 16 give
+  heights 3 and 3 - 16 = 48 mod 61, which do not fit; 32 gives 3 - 32 = 32 mod 61. The interval
+  wraps around, so 1 is added: the bit is [58 < 3] - [58 < 32] + 1 = 1.
+* [20 < 26] by digits, the highest first: 20 = (1, 1, 0) and 26 = (1, 2, 2) give the pairs (lt, eq)
+  (0, 1), (1, 0) and (1, 0). Neighbours merge into (lt + eq lt', eq eq'): (1, 0), and again (1, 0).
+
 Noise: three merges after one plaintext product. Levels fall as the budget does.
 """
 
@@ -70,21 +80,25 @@ def thresholds(ring: RingParameters, opened: Lanes, bounded: Flags) -> Threshold
     """
     t = ring.plain_modulus
     if opened.size and (opened.min() < 0 or opened.max() >= t):
-        found = [int(opened.min()), int(opened.max())]
-        raise OutOfRange("opened value", f"0 .. {t - 1}", found)
+        extremes = [int(opened.min()), int(opened.max())]
+        raise OutOfRange("opened value", f"0 .. {t - 1}", extremes)
     upper = opened + 1
-    steps = np.arange(4, dtype=np.int64) << _TOP_SHIFT
-    distance = np.mod(upper[:, None] - steps[None, :], t)
-    signed = (4 * distance >= t) & (4 * distance <= 3 * t)
-    narrow = (distance > size_max(ring)) & (2 * distance <= t)
-    chosen = np.argmax(np.where(bounded[:, None], narrow, signed), axis=1)
-    height = distance[np.arange(chosen.size), chosen]
+    candidates = np.arange(4, dtype=np.int64) << _TOP_SHIFT
+    heights = np.mod(upper[:, None] - candidates[None, :], t)
+    fit_sign = (4 * heights >= t) & (4 * heights <= 3 * t)
+    fit_bounded = (heights > size_max(ring)) & (2 * heights <= t)
+    chosen = np.argmax(np.where(bounded[:, None], fit_bounded, fit_sign), axis=1)
+    height = heights[np.arange(chosen.size), chosen]
     return Thresholds(upper, np.mod(upper - height, t), (upper < height).astype(np.int64))
 
 
 @njit(cache=True, nogil=True)
 def _select(table, weights, eq, lt, primes, ratios):
-    """Eq = sum of weights[v] table[v]; lt = sum of table[u] * (sum over v > u of weights[v])."""
+    """Eq = sum of weights[v] table[v]; lt = sum of table[u] * (sum over v > u of weights[v]).
+
+    A digit u of r is below the public digit v where u < v, and `weights[v]` is 1 at the lanes whose
+    public digit is v: running down from the highest v, `above` holds those of all larger digits.
+    """
     for k in range(primes.size):
         prime = primes[k]
         for c in range(2):
@@ -113,11 +127,11 @@ def _select(table, weights, eq, lt, primes, ratios):
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """Encrypted result of comparing some digits: handles of [r < c] and [r = c] there.
+class _DigitBits:
+    """Handles of the encrypted bits [r < c] and [r = c] of some digits of r and a constant c.
 
     `lt` is None where every lane's public digits are 0: nothing is below, and SEAL multiplies no
-    ciphertext of zeros.
+    ciphertext of zeros. `eq` is None after the last merge, where it is not needed.
     """
 
     lt: Any
@@ -158,66 +172,71 @@ class Comparator:
         return self._evaluator.store(self._below(mask, lanes))
 
     def _below(self, mask: DrawnMask, constants: Lanes) -> Any:
-        evaluator, shape = self._evaluator, mask.draw.shape
-        digits = digits_of(constants)
-        orders = []
+        """Handle of the bits [r < constant] of all lanes, shape (L,), in block 0."""
+        shape, digits = mask.draw.shape, digits_of(constants)
+        pairs = []
         for position in range(shape.positions):
-            at = np.stack([digits[shape.digit(b, position)] for b in range(shape.blocks)])
-            orders.append(self._digit(shape, mask.tables[position], at))
-        merged = 0
-        while len(orders) > 1:
-            orders = [
-                self._merge(orders[i], orders[i + 1], merged) for i in range(0, len(orders), 2)
-            ]
-            merged += 1
-        order, step = orders[0], 1
-        while step < shape.blocks:
-            element = rotation_element(self.ring.degree, step * shape.width)
-            order = self._lowered(order, _MERGE_LEVELS[merged])
-            below = None if order.lt is None else evaluator.apply_galois(order.lt, element)
-            low = _Order(below, evaluator.apply_galois(order.eq, element))
-            step *= 2
-            order = self._merge(order, low, merged)
-            merged += 1
-        if order.lt is None:
+            public = np.stack([digits[shape.digit(b, position)] for b in range(shape.blocks)])
+            pairs.append(self._compare_digit(shape, mask.tables[position], public))
+        merges = 0
+        while len(pairs) > 1:
+            pairs = [self._merge(pairs[i], pairs[i + 1], merges) for i in range(0, len(pairs), 2)]
+            merges += 1
+        lt = self._merge_blocks(shape, pairs[0], merges).lt
+        if lt is None:
             raise OutOfRange("constants of a comparison", "one above 0", 0)
-        return evaluator.switch_to(order.lt, BITS_LEVEL)
+        return self._evaluator.switch_to(lt, BITS_LEVEL)
+
+    def _merge_blocks(self, shape: LaneShape, digits: _DigitBits, merges: int) -> _DigitBits:
+        """Merge neighbouring blocks, until block 0 has all digits; `merges` were made before."""
+        evaluator, distance = self._evaluator, 1
+        while distance < shape.blocks:
+            element = rotation_element(self.ring.degree, distance * shape.width)
+            digits = self._lowered(digits, _MERGE_LEVELS[merges])
+            lt = None if digits.lt is None else evaluator.apply_galois(digits.lt, element)
+            next_block = _DigitBits(lt, evaluator.apply_galois(digits.eq, element))
+            digits = self._merge(digits, next_block, merges)
+            distance *= 2
+            merges += 1
+        return digits
 
     def _below_top_digit(self, mask: DrawnMask, constants: Lanes) -> Any:
+        """Handle of the bits [r < constant], for multiples of 2^24: their top digit decides."""
         shape = mask.draw.shape
         block, position = divmod(_TOP_DIGIT, shape.positions)
-        at = np.zeros((shape.blocks, shape.lanes), dtype=np.int64)
-        at[block] = digits_of(constants)[_TOP_DIGIT]
-        below = self._digit(shape, mask.tables[position], at).lt
+        public = np.zeros((shape.blocks, shape.lanes), dtype=np.int64)
+        public[block] = digits_of(constants)[_TOP_DIGIT]
+        lt = self._compare_digit(shape, mask.tables[position], public).lt
         if block:
             element = rotation_element(self.ring.degree, block * shape.width)
-            below = self._evaluator.apply_galois(below, element)
-        return self._evaluator.switch_to(below, BITS_LEVEL)
+            lt = self._evaluator.apply_galois(lt, element)
+        return self._evaluator.switch_to(lt, BITS_LEVEL)
 
-    def _digit(self, shape: LaneShape, table: Words, at: Lanes) -> _Order:
-        """Compare the digits of one position with public digits `at`, shape (blocks, L)."""
+    def _compare_digit(self, shape: LaneShape, table: Words, public: Lanes) -> _DigitBits:
+        """Compare the digits of one position with public digits, shape (blocks, L)."""
         basis = level_basis(self.ring, TABLE_LEVEL)
-        vector = shape.to_comparison(at)
+        vector = shape.to_comparison(public)
         one_hot = vector[None] == np.arange(DIGIT_VALUES)[:, None]
         weights = lift(self.ring, one_hot.astype(np.int64), TABLE_LEVEL)
         eq, lt = np.empty_like(table[0]), np.empty_like(table[0])
         _select(table, weights, eq, lt, basis.primes, basis.ratios)
-        below = self._evaluator.load(coefficient_form(self.ring, lt)) if at.any() else None
-        return _Order(below, self._evaluator.load(coefficient_form(self.ring, eq)))
+        below = self._evaluator.load(coefficient_form(self.ring, lt)) if public.any() else None
+        return _DigitBits(below, self._evaluator.load(coefficient_form(self.ring, eq)))
 
-    def _merge(self, high: _Order, low: _Order, merged: int) -> _Order:
-        evaluator, level = self._evaluator, _MERGE_LEVELS[merged]
-        last = merged == len(_MERGE_LEVELS) - 1
-        high, low = (self._lowered(order, level) for order in (high, low))
+    def _merge(self, high: _DigitBits, low: _DigitBits, merges: int) -> _DigitBits:
+        """(lt + eq lt', eq eq') of two neighbours, after `merges` merges."""
+        evaluator, level = self._evaluator, _MERGE_LEVELS[merges]
+        high, low = self._lowered(high, level), self._lowered(low, level)
         lt = high.lt
         if low.lt is not None:
-            deeper = evaluator.multiply(high.eq, low.lt)
-            lt = deeper if lt is None else evaluator.add(lt, deeper)
-        return _Order(lt, None if last else evaluator.multiply(high.eq, low.eq))
+            below_in_low = evaluator.multiply(high.eq, low.lt)
+            lt = below_in_low if lt is None else evaluator.add(lt, below_in_low)
+        last = merges == len(_MERGE_LEVELS) - 1
+        return _DigitBits(lt, None if last else evaluator.multiply(high.eq, low.eq))
 
-    def _lowered(self, order: _Order, level: int) -> _Order:
-        lt = None if order.lt is None else self._evaluator.switch_to(order.lt, level)
-        return _Order(lt, self._evaluator.switch_to(order.eq, level))
+    def _lowered(self, digits: _DigitBits, level: int) -> _DigitBits:
+        lt = None if digits.lt is None else self._evaluator.switch_to(digits.lt, level)
+        return _DigitBits(lt, self._evaluator.switch_to(digits.eq, level))
 
 
 def crossing_bits(evaluator: Evaluator, bits: Ciphertext, window: int) -> Ciphertext:
@@ -232,10 +251,11 @@ def crossing_bits(evaluator: Evaluator, bits: Ciphertext, window: int) -> Cipher
     w = evaluator.apply_galois(u, column_element(degree))
     step = evaluator.subtract(w, evaluator.apply_galois(w, rotation_element(degree, -1)))
     total = evaluator.multiply(u, step)
-    shift = 1
-    while shift < window:
-        total = evaluator.add(total, evaluator.apply_galois(total, rotation_element(degree, shift)))
-        shift *= 2
+    distance = 1
+    while distance < window:
+        shifted = evaluator.apply_galois(total, rotation_element(degree, distance))
+        total = evaluator.add(total, shifted)
+        distance *= 2
     return evaluator.store(total)
 
 

@@ -13,7 +13,7 @@ less row 1. Written so, both rows are chains that fall at most once, from q to 0
 row-1, which a rotation by one slot brings before tick 0: `crypto.circuits.wellformed` checks them
 at the price of one product. Size 0 is an order like any other: cover traffic.
 
-An *minimum-fill order* has a minimum m as well, and m - 1 instead of q at slot half of row 1, where
+A *minimum-fill order* has a minimum m as well, and m - 1 instead of q at slot half of row 1, where
 nothing else is read. Cover traffic has m = 1, so a cover of either kind is zero throughout.
 """
 
@@ -26,6 +26,8 @@ import numpy.typing as npt
 
 from crypto.errors import OutOfRange
 from crypto.ring.params import RingParameters
+
+Slots = npt.NDArray[np.int64]
 
 BUY = 0
 SELL = 1
@@ -71,52 +73,46 @@ class CurveLayout:
         return self.ring.row + self.ring.row // 2
 
     @property
-    def empty(self) -> npt.NDArray[np.int64]:
+    def empty(self) -> Slots:
         """Slots that hold zero, ascending."""
         row, half = self.ring.row, self.ring.row // 2
         ticks = np.arange(self.ticks, half)
         return np.concatenate([ticks, row + ticks]).astype(np.int64)
 
+    def vector(self, side: int, size: int, limit_tick: int, minimum: int = 0) -> Slots:
+        """Slot vector of an order, residues mod t, shape (degree,).
+
+        Args:
+            side: 0 to buy, 1 to sell.
+            size: in lots, from 0.
+            limit_tick: highest tick a buy accepts, lowest a sell does.
+            minimum: in lots, from 1 to the size (1 for cover traffic) for a minimum-fill order; 0
+                for a plain one.
+
+        Raises:
+            OutOfRange: a number outside its interval.
+        """
+        if side not in (BUY, SELL):
+            raise OutOfRange("side", "0 (buy) or 1 (sell)", side)
+        if not 0 <= size <= size_max(self.ring):
+            raise OutOfRange("size in lots", f"0 .. {size_max(self.ring)}", size)
+        if not 0 <= limit_tick < self.ticks:
+            raise OutOfRange("limit tick", f"0 .. {self.ticks - 1}", limit_tick)
+        if not 0 <= minimum <= max(size, 1):
+            raise OutOfRange("minimum in lots", f"0 .. {max(size, 1)}", minimum)
+        vector = np.zeros(self.ring.degree, dtype=np.int64)
+        for sizes in self.sizes:
+            vector[sizes] = size
+        if side == BUY:
+            vector[self.demand][: limit_tick + 1] = size
+            vector[self.unsupplied] = size
+        else:
+            vector[self.unsupplied][:limit_tick] = size
+        if minimum:
+            vector[self.minimum] = minimum - 1
+        return vector
+
 
 def size_max(ring: RingParameters) -> int:
     """Largest size of an order, below t/4: that far, two comparisons tell it from all above."""
     return ring.plain_modulus // 2 - (1 << 24)
-
-
-def intent_vector(
-    ring: RingParameters, ticks: int, side: int, size: int, limit_tick: int, minimum: int = 0
-) -> npt.NDArray[np.int64]:
-    """Slot vector of an order, residues mod t, shape (degree,).
-
-    Args:
-        ring: the order ring.
-        ticks: number of ticks of the grid.
-        side: 0 to buy, 1 to sell.
-        size: in lots, from 0.
-        limit_tick: highest tick a buy accepts, lowest a sell does.
-        minimum: in lots, from 1 to the size (1 for cover traffic) for a minimum-fill order; 0 for a
-            plain one.
-
-    Raises:
-        OutOfRange: a number outside its interval.
-    """
-    layout = CurveLayout(ring, ticks)
-    if side not in (BUY, SELL):
-        raise OutOfRange("side", "0 (buy) or 1 (sell)", side)
-    if not 0 <= size <= size_max(ring):
-        raise OutOfRange("size in lots", f"0 .. {size_max(ring)}", size)
-    if not 0 <= limit_tick < ticks:
-        raise OutOfRange("limit tick", f"0 .. {ticks - 1}", limit_tick)
-    if not 0 <= minimum <= max(size, 1):
-        raise OutOfRange("minimum in lots", f"0 .. {max(size, 1)}", minimum)
-    vector = np.zeros(ring.degree, dtype=np.int64)
-    for sizes in layout.sizes:
-        vector[sizes] = size
-    if side == BUY:
-        vector[layout.demand][: limit_tick + 1] = size
-        vector[layout.unsupplied] = size
-    else:
-        vector[layout.unsupplied][:limit_tick] = size
-    if minimum:
-        vector[layout.minimum] = minimum - 1
-    return vector

@@ -12,12 +12,11 @@ from crypto.ring.ring import Words
 
 
 class GatheredIntents:
-    """Whoever holds the same intents under the same numbers gets the same lanes to the byte.
+    """Intents of one instrument by number; equal intents and numbers give equal bytes.
 
     Attributes:
         plain: the plain intents, ready to be packed.
-        minimum_fill: the minimum-fill orders, ready to be packed; every number is in one of the
-            two.
+        minimum_fill: the minimum-fill orders, ready to be packed; each number is in one of the two.
         present: numbers of the intents that take part.
     """
 
@@ -50,21 +49,19 @@ class GatheredIntents:
         Raises:
             OutOfRange: more intents than half a row holds.
         """
-        own, other = (
-            (self.minimum_fill, self.plain) if minimum_fill else (self.plain, self.minimum_fill)
-        )
-        own.add(words)
-        other.skip()
+        packers = (self.plain, self.minimum_fill)
+        packers[minimum_fill].add(words)
+        packers[not minimum_fill].skip()
         self._minimum_fills.append(minimum_fill)
-        self._joined(self.count - 1, ciphertext)
+        self._join(self.count - 1, ciphertext)
 
     def put(self, number: int, ciphertext: Ciphertext, words: Words, *, minimum_fill: bool) -> None:
         """Give the number of an intent that was taken out to another."""
         (self.minimum_fill if minimum_fill else self.plain).put(number, words)
         self._minimum_fills[number] = minimum_fill
-        self._joined(number, ciphertext)
+        self._join(number, ciphertext)
 
-    def _joined(self, number: int, ciphertext: Ciphertext) -> None:
+    def _join(self, number: int, ciphertext: Ciphertext) -> None:
         if not self._minimum_fills[number]:
             self._total.add(ciphertext)
         self.present.add(number)
@@ -79,9 +76,9 @@ class GatheredIntents:
             self._total.remove(ciphertext)
 
     def close_gap(self, number: int, last: Ciphertext | None) -> None:
-        """Move the last intent to the number of one that was taken out.
+        """Move the last intent to a number that was taken out; that number may be the last itself.
 
-        Where the last number is that one's own, `last` is None.
+        `last` is the ciphertext of the last intent, None where its own number was taken out.
         """
         end = self.count - 1
         moved = None if last is None else arranged(self._evaluator, last, number)

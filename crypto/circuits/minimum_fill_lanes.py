@@ -11,33 +11,45 @@ one:
 | 1 | x_k - 1 | the price suits it |
 | 2 | B_k + x_k - (T' - T) | with it, the surplus is used up |
 
+Example: plain buyers want 10 lots and plain sellers offer 4, so sellers are short and E = 6. Three
+minimum-fill sellers, in priority, whom the price suits:
+
+| intent | size x | minimum | B | h | block 0 | block 1 | block 2 |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+| 0 | 3 | 2 | 0 | 1 | 6 - 1 - 0 - 1 = 4 | 2 | 0 + 3 - 6 = -3 |
+| 1 | 5 | 3 | 3 | 2 | 6 - 1 - 3 - 2 = 0 | 4 | 3 + 5 - 6 = 2 |
+| 2 | 4 | 1 | 8 | 0 | 6 - 1 - 8 - 0 = -3 | 3 | 8 + 4 - 6 = 6 |
+
+Intents 0 and 1 have 1 in blocks 0 and 1, so they fill. The last of them, 1, has 1 in block 2: the
+surplus is used up, and it gets the 6 - 3 = 3 lots that are left, no less than its minimum.
+
 Blocks begin at quarters of the columns, where instruments stand side by side. All in the order
-ring, on public positions, so every function is deterministic and anybody who has the ciphertexts
-can repeat it to the byte. Why this and nothing else: docs/protocol/minimum.md.
+ring, on public positions, so every function is deterministic: each holder of the ciphertexts can
+repeat it to the byte. Why this and nothing else: docs/protocol/minimum.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, Final
 
 import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape, smallest_shape
-from crypto.bfv.products import add_slots, product
+from crypto.bfv.products import product
 from crypto.bfv.seal import Evaluator
+from crypto.circuits.lane_sum import LaneSum
 from crypto.circuits.packing import lane_level, rotate
-from crypto.errors import OutOfRange
 from crypto.ring.params import ParameterSet
 from crypto.ring.slots import column_element, rotation_element
 
 ACCEPTS: Final = 0
 SUITED: Final = 1
 USED_UP: Final = 2
-_QUARTERS: Final = 4
+_BLOCKS: Final = 4
+"""Quarters of the columns, so that a block's distance is a power of two; the last is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +66,20 @@ class MinimumFillLayout:
     @property
     def shape(self) -> LaneShape:
         """The smallest shape that holds all instruments."""
-        return smallest_shape(self.parameters, _QUARTERS * sum(self.counts))
+        return smallest_shape(self.parameters, _BLOCKS * sum(self.counts))
 
     @property
-    def block(self) -> int:
+    def block_width(self) -> int:
         """Columns from one block to the next."""
-        return self.shape.width // _QUARTERS
+        return self.shape.width // _BLOCKS
 
-    def column(self, instrument: int, block: int) -> int:
+    def start(self, instrument: int, block: int) -> int:
         """First column of an instrument's lanes of a block."""
-        return block * self.block + sum(self.counts[:instrument])
+        return block * self.block_width + sum(self.counts[:instrument])
 
     def lanes(self, instrument: int, block: int) -> Lanes:
         """Lane numbers of an instrument's intents in a block, shape (2, count)."""
-        start = self.column(instrument, block)
+        start = self.start(instrument, block)
         columns = np.arange(start, start + self.counts[instrument])
         return np.stack([columns, self.shape.width + columns])
 
@@ -77,7 +89,7 @@ def minimum_fill_groups(parameters: ParameterSet, counts: dict[int, int]) -> lis
     groups: list[list[int]] = []
     used = 0
     for number, count in counts.items():
-        if not groups or _QUARTERS * (used + count) > parameters.comparison_ring.row:
+        if not groups or _BLOCKS * (used + count) > parameters.comparison_ring.row:
             groups.append([])
             used = 0
         groups[-1].append(number)
@@ -108,53 +120,47 @@ def minimum_fill_lanes(
 
     Depth: one plaintext product after packing, and rotations.
     """
-    row, shape = layout.parameters.order_ring.row, layout.shape
-    parts: list[list[Ciphertext]] = [[] for _ in range(shape.order_ciphertexts)]
-    constants = np.zeros((shape.order_ciphertexts, 2, row), dtype=np.int64)
-    support = np.zeros((shape.order_ciphertexts, 2, row), dtype=np.bool_)
+    total, row = LaneSum(evaluator, layout.shape), layout.parameters.order_ring.row
     for instrument, book in enumerate(books):
         count = layout.counts[instrument]
         surplus = _surplus(evaluator, book.plain, count)
-        for block, lanes in enumerate(_blocks(evaluator, book, surplus)):
-            number, start = divmod(layout.column(instrument, block), row)
-            moved = evaluator.store(rotate(evaluator, lanes, -start))
-            parts[number].append(moved)
-            columns = slice(start, start + count)
-            constants[number, :, columns] = 0 if block == USED_UP else -1
-            support[number, :, columns] = True
-    out = []
-    for number, terms in enumerate(parts):
-        if not terms:
-            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
-        total = add_slots(reduce(Ciphertext.add, terms), constants[number].reshape(-1))
-        out.append(LaneCiphertext(total, support[number].reshape(-1)))
-    return tuple(out)
+        for block, handle in _blocks(evaluator, book, surplus).items():
+            start = layout.start(instrument, block)
+            moved = evaluator.store(rotate(evaluator, handle, -(start % row)))
+            constant = 0 if block == USED_UP else -1
+            total.add(start, moved, np.full((2, count), constant))
+    return total.lanes()
 
 
 def _surplus(evaluator: Evaluator, packed: Ciphertext, count: int) -> Any:
     """T' - T at the first `count` slots of either row, else zero."""
-    total = evaluator.load(lane_level(evaluator, packed))
+    handle = evaluator.load(lane_level(evaluator, packed))
     swap = column_element(evaluator.ring.degree)
-    total = evaluator.subtract(evaluator.apply_galois(total, swap), total)
-    step = 1
-    while step < evaluator.ring.row:
-        element = rotation_element(evaluator.ring.degree, step)
+    total = evaluator.subtract(evaluator.apply_galois(handle, swap), handle)
+    distance = 1
+    while distance < evaluator.ring.row:
+        element = rotation_element(evaluator.ring.degree, distance)
         total = evaluator.add(total, evaluator.apply_galois(total, element))
-        step *= 2
+        distance *= 2
     slots = np.zeros((2, evaluator.ring.row), dtype=np.int64)
     slots[:, :count] = 1
     return evaluator.load(product(evaluator.store(total), slots.reshape(-1)))
 
 
-def _blocks(evaluator: Evaluator, book: MinimumFillBook, surplus: Any) -> tuple[Any, Any, Any]:
-    """Handles of the three blocks without their constants, from slot 0 on."""
+def _blocks(evaluator: Evaluator, book: MinimumFillBook, surplus: Any) -> dict[int, Any]:
+    """Handles of the blocks, by block, without their constants and from slot 0 on."""
     load, add, subtract = evaluator.load, evaluator.add, evaluator.subtract
     swap = column_element(evaluator.ring.degree)
-    least = rotate(evaluator, load(lane_level(evaluator, book.minimums)), evaluator.ring.row // 2)
+    minimums = load(lane_level(evaluator, book.minimums))
+    least = rotate(evaluator, minimums, evaluator.ring.row // 2)
     least = add(least, evaluator.apply_galois(least, swap))
     minimum_fill, before = load(lane_level(evaluator, book.minimum_fill)), load(book.before)
     left = subtract(surplus, before)
-    return subtract(left, least), minimum_fill, subtract(minimum_fill, left)
+    return {
+        ACCEPTS: subtract(left, least),
+        SUITED: minimum_fill,
+        USED_UP: subtract(minimum_fill, left),
+    }
 
 
 def minimum_fill_bits(
@@ -165,6 +171,6 @@ def minimum_fill_bits(
     Every slot holds something: select before opening.
     """
     accepts = evaluator.load(bits)
-    element = rotation_element(evaluator.ring.degree, layout.block)
+    element = rotation_element(evaluator.ring.degree, layout.block_width)
     suited = evaluator.apply_galois(accepts, element)
     return evaluator.store(evaluator.multiply(accepts, suited))

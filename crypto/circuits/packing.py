@@ -1,11 +1,12 @@
 """Packing: one slot of every intent gathered into one ciphertext, and the rotations it takes.
 
-All in the order ring, on public positions, so every function is deterministic and anybody who has
-the ciphertexts can repeat it to the byte.
+All in the order ring, on public positions, so every function is deterministic: each holder of the
+ciphertexts can repeat it to the byte.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any, Final
@@ -26,6 +27,13 @@ GROUP: Final = PACKING_RADIX**2
 _BEHIND_MINIMUM: Final = 1
 """Slots from that of minima to the first that has the size in row 1 of every intent."""
 
+_Pick = tuple[int, int]
+"""A slot of every intent: its row, and how far behind slot half it is."""
+
+_SIZE_IN_ROW_0: Final[_Pick] = (0, 0)
+_SIZE_IN_ROW_1: Final[_Pick] = (1, _BEHIND_MINIMUM)
+_MINIMUM: Final[_Pick] = (1, 0)
+
 LANES_LEVEL: Final = 3
 """Level of lane ciphertexts in the order ring when they are masked."""
 
@@ -33,22 +41,28 @@ LANES_LEVEL: Final = 3
 def rotate(evaluator: Evaluator, handle: Any, steps: int) -> Any:
     """Rotate both rows left by any number of steps, as few power-of-two rotations as possible."""
     row = evaluator.ring.row
-    left = steps % row
+    remaining = steps % row
     sign = 1
-    if left > row // 2:
-        left, sign = row - left, -1
-    while left:
-        power = left & -left
-        digit = -power if left & (power << 1) and left != power else power
+    if remaining > row // 2:
+        remaining, sign = row - remaining, -1
+    while remaining:
+        # signed binary digits, none beside another: 7 = 8 - 1 takes two rotations, not three
+        power = remaining & -remaining
+        digit = -power if remaining & (power << 1) else power
         element = rotation_element(evaluator.ring.degree, sign * digit)
         handle = evaluator.apply_galois(handle, element)
-        left -= digit
+        remaining -= digit
     return handle
 
 
 def power_of_two(count: int) -> int:
     """The smallest power of two that is at least `count`."""
     return 1 << max(0, count - 1).bit_length()
+
+
+def unbroken(column: int, width: int, row: int) -> int:
+    """The first column from `column` on where `width` of them lie in one ciphertext."""
+    return column if column % row + width <= row else (column // row + 1) * row
 
 
 def lane_level(evaluator: Evaluator, ciphertext: Ciphertext) -> Ciphertext:
@@ -74,7 +88,8 @@ class PackedSizes:
 def arranged(evaluator: Evaluator, ciphertext: Ciphertext, index: int) -> Words:
     """What a packer keeps of intent number `index`, transform form, shape (2, level, degree).
 
-    The ciphertext is rotated right by index mod GROUP, so that neighbours can be added up.
+    The ciphertext is rotated right by index mod GROUP, so that neighbours can be added up: by the
+    two digits of that number, for each of which there is a Galois key.
     """
     handle = evaluator.load(ciphertext)
     high, low = divmod(index % GROUP, PACKING_RADIX)
@@ -94,9 +109,8 @@ class Packer:
     def __init__(self, evaluator: Evaluator, *, with_minimums: bool = False) -> None:
         self._evaluator = evaluator
         self._words: list[Words | None] = []
-        self._sizes: dict[int, tuple[Any, Any]] = {}
-        self._with_minimums = with_minimums
-        self._minimums: dict[int, Any] = {}
+        self._picks = (_SIZE_IN_ROW_0, _SIZE_IN_ROW_1, _MINIMUM)[: 3 if with_minimums else 2]
+        self._packed: dict[int, dict[_Pick, Any]] = defaultdict(dict)
 
     @property
     def count(self) -> int:
@@ -119,10 +133,8 @@ class Packer:
     def _pack_full_group(self) -> None:
         full = self.count % GROUP == 0
         if full and any(words is not None for words in self._words[-GROUP:]):
-            group = self.count // GROUP - 1
-            self._sizes[group] = self._group_sizes(group)
-            if self._with_minimums:
-                self._minimums[group] = self._group_minimums(group)
+            for pick in self._picks:
+                self._pick_of_group(pick, self.count // GROUP - 1)
 
     def skip(self) -> None:
         """Leave the next number, `count`, to another packer."""
@@ -130,18 +142,14 @@ class Packer:
         self._pack_full_group()
 
     def put(self, number: int, words: Words) -> None:
-        """Put an intent into a place that was dropped, as `arranged` made it for that number."""
+        """Give a number that was dropped to an intent, as `arranged` made it for that number."""
         self._words[number] = words
-        self._forget(number // GROUP)
+        self._packed.pop(number // GROUP, None)
 
     def drop(self, number: int) -> None:
-        """Put nothing in the place of an intent; all others keep theirs."""
+        """Take an intent out; all others keep their numbers."""
         self._words[number] = None
-        self._forget(number // GROUP)
-
-    def _forget(self, group: int) -> None:
-        self._sizes.pop(group, None)
-        self._minimums.pop(group, None)
+        self._packed.pop(number // GROUP, None)
 
     def close_gap(self, number: int, words: Words | None) -> None:
         """Move the last intent to a number that was dropped, as `arranged` made it for that number.
@@ -153,16 +161,16 @@ class Packer:
         if words is not None:
             self.put(number, words)
 
-    def _groups(self) -> list[int]:
+    def _live_groups(self) -> list[int]:
         """Groups that any intent is left in: SEAL takes no ciphertext of zeros.
 
         Raises:
             OutOfRange: all intents were dropped.
         """
-        left = sorted({n // GROUP for n, words in enumerate(self._words) if words is not None})
-        if not left:
+        live = sorted({n // GROUP for n, words in enumerate(self._words) if words is not None})
+        if not live:
             raise OutOfRange("intents to pack", "at least 1", 0)
-        return left
+        return live
 
     def pack(self, tick: int) -> Ciphertext:
         """Slot k of row 0 = demand of intent k at `tick`, of row 1 = its supply; others zero.
@@ -175,17 +183,17 @@ class Packer:
         evaluator, ring = self._evaluator, self._evaluator.ring
         one_hot = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
         for index in range(GROUP):
-            one_hot[index, 0, tick + index] = 1
-            one_hot[index, 1, tick + index] = -1
+            # row 1 holds what is not supplied: supply is the size, added below, less that
+            one_hot[index, :, tick + index] = 1, -1
         weights = lift(ring, one_hot.reshape(GROUP, -1), len(ring.data_primes))
-        live = self._groups()
+        live = self._live_groups()
         total: Any = None
         for group in reversed(range(live[-1] + 1)):
             if total is not None:
                 total = rotate(evaluator, total, -GROUP)
             if group in live:
-                part = self._group(weights, group)
-                total = part if total is None else evaluator.add(total, part)
+                members = self._packed_group(weights, group)
+                total = members if total is None else evaluator.add(total, members)
         sizes = evaluator.load(self.sizes().rows[1])
         total = evaluator.add(
             rotate(evaluator, total, tick), rotate(evaluator, sizes, ring.row // 2)
@@ -200,15 +208,10 @@ class Packer:
         Raises:
             OutOfRange: all intents were dropped.
         """
-        for group in self._groups():
-            if group not in self._sizes:
-                self._sizes[group] = self._group_sizes(group)
-        demand, supply = zip(*self._sizes.values(), strict=True)
         evaluator = self._evaluator
-        first, second = reduce(evaluator.add, demand), reduce(evaluator.add, supply)
-        return PackedSizes(
-            (evaluator.store(first), evaluator.store(rotate(evaluator, second, _BEHIND_MINIMUM)))
-        )
+        first = self._pick_of_all(_SIZE_IN_ROW_0)
+        second = rotate(evaluator, self._pick_of_all(_SIZE_IN_ROW_1), _BEHIND_MINIMUM)
+        return PackedSizes((evaluator.store(first), evaluator.store(second)))
 
     def minimums(self) -> Ciphertext:
         """Slot half + k of row 1 = the minimum of order k less one; every other slot is zero.
@@ -218,28 +221,26 @@ class Packer:
         Raises:
             OutOfRange: all intents were dropped.
         """
-        for group in self._groups():
-            if group not in self._minimums:
-                self._minimums[group] = self._group_minimums(group)
-        return self._evaluator.store(reduce(self._evaluator.add, self._minimums.values()))
+        return self._evaluator.store(self._pick_of_all(_MINIMUM))
 
-    def _group_minimums(self, group: int) -> Any:
-        """Handle of one group's minima, at their places among all groups'."""
-        packed = self._group(_slot_weights(self._evaluator.ring, 1, 0), group)
-        return rotate(self._evaluator, packed, -GROUP * group)
+    def _pick_of_all(self, pick: _Pick) -> Any:
+        """Handle of one slot of every intent, in its row from slot half and the pick's on."""
+        groups = (self._pick_of_group(pick, group) for group in self._live_groups())
+        return reduce(self._evaluator.add, groups)
 
-    def _group_sizes(self, group: int) -> tuple[Any, Any]:
-        """Handles of one group's sizes in either row, at their places among all groups'.
+    def _pick_of_group(self, pick: _Pick, group: int) -> Any:
+        """Handle of one slot of every intent of a group; kept until the group changes."""
+        packed = self._packed[group]
+        if pick not in packed:
+            packed[pick] = self._pack_pick(pick, group)
+        return packed[pick]
 
-        In row 1 these are one slot further right.
-        """
-        handles = []
-        for row, behind in ((0, 0), (1, _BEHIND_MINIMUM)):
-            packed = self._group(_slot_weights(self._evaluator.ring, row, behind), group)
-            handles.append(rotate(self._evaluator, packed, -GROUP * group))
-        return handles[0], handles[1]
+    def _pack_pick(self, pick: _Pick, group: int) -> Any:
+        handle = self._packed_group(_slot_weights(self._evaluator.ring, *pick), group)
+        return rotate(self._evaluator, handle, -GROUP * group)
 
-    def _group(self, weights: Words, group: int) -> Any:
+    def _packed_group(self, weights: Words, group: int) -> Any:
+        """Handle of the sum of a group's intents, each times its weights."""
         ring = self._evaluator.ring
         levels = len(ring.data_primes)
         totals = np.zeros((2, levels, ring.degree), dtype=np.uint64)
@@ -256,7 +257,7 @@ def _slot_weights(ring: RingParameters, row: int, behind: int) -> Words:
 
     The size fills half a row, so that a shift by less than GROUP still leaves it there.
     """
-    places = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
+    one_hot = np.zeros((GROUP, 2, ring.row), dtype=np.int64)
     for index in range(GROUP):
-        places[index, row, ring.row // 2 + behind + index] = 1
-    return lift(ring, places.reshape(GROUP, -1), len(ring.data_primes))
+        one_hot[index, row, ring.row // 2 + behind + index] = 1
+    return lift(ring, one_hot.reshape(GROUP, -1), len(ring.data_primes))

@@ -1,12 +1,12 @@
 """Price and cap lanes: what is compared with zero to find out whether and where books cross.
 
-Columns of price lanes, for an instrument at offset o with W = the power of two above its T ticks,
-D and S demand and supply, dead lanes -1 so that their bits are 0:
+Columns of price lanes, for an instrument that starts at column s, with W the power of two above its
+T ticks, D and S demand and supply, and dead lanes -1 so that their bits are 0:
 
 | columns | row 0 | row 1 |
 | --- | --- | --- |
-| o .. o + W - 1 | D(p) - S(p) | S(p) - D(p + 1), and -1 at p = T - 1 |
-| o + W .. o + 2 W - 1 | D(p) - 1 | S(p) - 1 |
+| s .. s + W - 1 | D(p) - S(p) | S(p) - D(p + 1), and -1 at p = T - 1 |
+| s + W .. s + 2 W - 1 | D(p) - 1 | S(p) - 1 |
 
 Columns of cap lanes follow, one for each intent: its size in row 0, its cap less its size in row 1.
 Then, of instruments that have minimum-fill orders, one more for each intent: with h the minimum
@@ -15,18 +15,18 @@ less one, its size less h in row 0 and h in row 1. Of a plain intent, h is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape, smallest_shape
-from crypto.bfv.products import add_slots, sum_of_products
+from crypto.bfv.products import sum_of_products
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.packing import PackedSizes, lane_level, power_of_two, rotate
+from crypto.circuits.lane_sum import LaneSum
+from crypto.circuits.packing import PackedSizes, power_of_two, rotate, unbroken
 from crypto.errors import OutOfRange
 from crypto.ring.params import ParameterSet
 from crypto.ring.slots import column_element
@@ -69,14 +69,14 @@ class PriceLayout:
     @property
     def columns(self) -> int:
         """Columns up to the last cap lane."""
-        return self._block_offset(len(self._blocks))
+        return self._block_start(len(self._blocks))
 
     @property
     def shape(self) -> LaneShape:
         """The smallest shape that holds all instruments."""
         return smallest_shape(self.parameters, self.columns)
 
-    def offset(self, instrument: int) -> int:
+    def price_start(self, instrument: int) -> int:
         """First column of an instrument's price lanes."""
         return 2 * self.width * instrument
 
@@ -87,23 +87,21 @@ class PriceLayout:
         pairs = zip(self.counts, flags, strict=True)
         return self.counts + tuple(count if flag else 0 for count, flag in pairs)
 
-    def _block_offset(self, block: int) -> int:
-        """First column of a block of cap lanes; none straddles two ciphertexts."""
-        row, column = self.parameters.order_ring.row, self.offset(self.instruments)
-        for index, count in enumerate(self._blocks[: block + 1]):
-            if column % row + count > row:
-                column = (column // row + 1) * row
-            if index < block:
-                column += count
-        return column
+    def _block_start(self, block: int) -> int:
+        """First column of a block of cap lanes, or the first after all of them."""
+        row, column = self.parameters.order_ring.row, self.price_start(self.instruments)
+        for count in self._blocks[:block]:
+            column = unbroken(column, count, row) + count
+        count = self._blocks[block] if block < len(self._blocks) else 0
+        return unbroken(column, count, row)
 
     def cap_start(self, instrument: int) -> int:
         """First column of an instrument's cap lanes."""
-        return self._block_offset(instrument)
+        return self._block_start(instrument)
 
     def minimum_start(self, instrument: int) -> int:
         """First column of an instrument's lanes of minima."""
-        return self._block_offset(self.instruments + instrument)
+        return self._block_start(self.instruments + instrument)
 
     def lane(self, row: int, column: int) -> int:
         """Number of a lane."""
@@ -166,97 +164,71 @@ def price_lanes(
 
     Depth: one plaintext product and rotations.
     """
-    row = layout.parameters.order_ring.row
-    out = []
-    for number in range(layout.shape.order_ciphertexts):
-        terms: list[tuple[Ciphertext, Lanes]] = []
-        constant = np.zeros((2, row), dtype=np.int64)
-        support = np.zeros((2, row), dtype=np.bool_)
-        for instrument, book in enumerate(books):
-            if layout.offset(instrument) // row == number:
-                _instrument_terms(evaluator, layout, instrument, book.aggregate, terms, constant)
-        for _, weights in terms:
-            support |= weights.reshape(2, row) != 0
-        parts = [sum_of_products(terms)] if terms else []
-        for block in _cap_blocks(layout, books):
-            if block.start // row == number:
-                start = block.start % row
-                columns = slice(start, start + block.second.size)
-                handle = rotate(evaluator, block.lanes(evaluator), row // 2 - start)
-                parts.append(evaluator.store(handle))
-                constant[1, columns] = block.second
-                support[:, columns] = True
-        if not parts:
-            raise OutOfRange("instruments of a comparison", "one for each ciphertext", number)
-        lanes = add_slots(reduce(Ciphertext.add, parts), constant.reshape(-1))
-        support |= constant != 0
-        out.append(LaneCiphertext(lane_level(evaluator, lanes), support.reshape(-1)))
-    return tuple(out)
-
-
-@dataclass(frozen=True, slots=True)
-class _CapBlock:
-    """A block of cap lanes: its first column, what is added in row 1, and the lanes without that.
-
-    `lanes` gives a handle that has them from slot half on.
-    """
-
-    start: int
-    second: Lanes
-    lanes: Callable[[Evaluator], Any]
-
-
-def _cap_blocks(layout: PriceLayout, books: Sequence[SizedBook]) -> Iterator[_CapBlock]:
+    total, row = LaneSum(evaluator, layout.shape), layout.parameters.order_ring.row
     for instrument, book in enumerate(books):
+        start = layout.price_start(instrument)
+        prices = _price_block(evaluator, layout, start % row, book.aggregate)
+        total.add(start, prices, _price_constants(layout))
+        none = np.zeros_like(book.caps)
         if layout.counts[instrument]:
             start = layout.cap_start(instrument)
-            yield _CapBlock(start, book.caps, partial(_sizes, book.sizes))
+            sizes = _sizes(evaluator, book.sizes)
+            caps = evaluator.store(rotate(evaluator, sizes, row // 2 - start % row))
+            total.add(start, caps, np.stack([none, book.caps]))
         if book.minimums is not None:
             start = layout.minimum_start(instrument)
-            lanes = partial(_minimums, book.sizes, book.minimums)
-            yield _CapBlock(start, np.zeros_like(book.caps), lanes)
+            lanes = _minimums(evaluator, book.sizes, book.minimums)
+            minimums = evaluator.store(rotate(evaluator, lanes, row // 2 - start % row))
+            total.add(start, minimums, np.stack([none, none]))
+    return total.lanes()
 
 
-def _sizes(sizes: PackedSizes, evaluator: Evaluator) -> Any:
-    """The sizes, as they are in row 0, negated in row 1."""
+def _sizes(evaluator: Evaluator, sizes: PackedSizes) -> Any:
+    """Handle of the sizes from slot half on: as they are in row 0, negated in row 1."""
     return evaluator.subtract(evaluator.load(sizes.rows[0]), evaluator.load(sizes.rows[1]))
 
 
-def _minimums(sizes: PackedSizes, minimums: Ciphertext, evaluator: Evaluator) -> Any:
-    """Sizes less h in row 0, h in row 1, where `minimums` has it."""
+def _minimums(evaluator: Evaluator, sizes: PackedSizes, minimums: Ciphertext) -> Any:
+    """Handle from slot half on, where `minimums` has h: sizes less h in row 0, h in row 1."""
     handle = evaluator.load(minimums)
     across = evaluator.apply_galois(handle, column_element(evaluator.ring.degree))
     less = evaluator.subtract(evaluator.load(sizes.rows[0]), across)
     return evaluator.add(less, handle)
 
 
-def _instrument_terms(
-    evaluator: Evaluator,
-    layout: PriceLayout,
-    instrument: int,
-    aggregate: Ciphertext,
-    terms: list[tuple[Ciphertext, Lanes]],
-    constant: Lanes,
-) -> None:
+def _price_constants(layout: PriceLayout) -> Lanes:
+    """What is added to an instrument's price lanes, shape (2, 2 W): -1, but 0 at differences."""
+    constants = np.full((2, 2 * layout.width), -1, dtype=np.int64)
+    constants[0, : layout.ticks] = 0
+    constants[1, : layout.ticks - 1] = 0
+    return constants
+
+
+def _price_block(
+    evaluator: Evaluator, layout: PriceLayout, start: int, aggregate: Ciphertext
+) -> Ciphertext:
+    """An instrument's price lanes without their constants, from slot `start` on.
+
+    Row 0 of the aggregate is the demand, row 1 what is not supplied, and slot half of it the size.
+    """
     width, ticks, row = layout.width, layout.ticks, layout.parameters.order_ring.row
-    start, degree = layout.offset(instrument) % row, evaluator.ring.degree
+    swap = column_element(evaluator.ring.degree)
     curves = rotate(evaluator, evaluator.load(aggregate), -start)
     supply = evaluator.subtract(rotate(evaluator, curves, row // 2), curves)
-    swap = column_element(degree)
-    later = evaluator.apply_galois(rotate(evaluator, curves, 1), swap)
-    excess, tie = np.zeros((2, row), dtype=np.int64), np.zeros((2, row), dtype=np.int64)
-    bid, ask = np.zeros((2, row), dtype=np.int64), np.zeros((2, row), dtype=np.int64)
+    next_demand = evaluator.apply_galois(rotate(evaluator, curves, 1), swap)
+    excess, tie, bid, ask = (np.zeros((2, row), dtype=np.int64) for _ in range(4))
     excess[0, start : start + ticks] = 1
     tie[1, start : start + ticks - 1] = 1
     bid[0, start + width : start + width + ticks] = 1
     ask[1, start + width : start + width + ticks] = 1
-    for handle, weights in (
+    terms = (
         (curves, excess),
         (evaluator.apply_galois(supply, swap), -excess),
         (supply, tie),
-        (later, -tie),
+        (next_demand, -tie),
         (rotate(evaluator, curves, -width), bid),
         (rotate(evaluator, supply, -width), ask),
-    ):
-        terms.append((evaluator.store(handle), weights.reshape(-1)))
-    constant[:, start : start + 2 * width] = (excess + tie)[:, start : start + 2 * width] - 1
+    )
+    return sum_of_products(
+        [(evaluator.store(handle), weights.reshape(-1)) for handle, weights in terms]
+    )

@@ -1,4 +1,4 @@
-"""The shape check: that sealed vectors are orders, found out without opening any.
+"""The shape check: it finds sealed vectors that are no orders, and opens none of them.
 
 With V' = V rotated left by one slot, a vector of `crypto.circuits.curves` makes all of these zero:
 

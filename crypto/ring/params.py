@@ -111,10 +111,10 @@ _COMPARISON_PLAIN: Final = 65537
 
 
 def _rings(name: str, order_degree: int, comparison_degree: int, *, secure: bool) -> ParameterSet:
-    order = RingParameters(
+    order_ring = RingParameters(
         f"{name}/order", order_degree, _ORDER_PRIMES, _ORDER_SPECIAL, _ORDER_PLAIN, secure
     )
-    comparison = RingParameters(
+    comparison_ring = RingParameters(
         f"{name}/comparison",
         comparison_degree,
         _COMPARISON_PRIMES,
@@ -122,7 +122,7 @@ def _rings(name: str, order_degree: int, comparison_degree: int, *, secure: bool
         _COMPARISON_PLAIN,
         secure,
     )
-    return ParameterSet(name, order, comparison)
+    return ParameterSet(name, order_ring, comparison_ring)
 
 
 STANDARD: Final = _rings("standard-128", 8192, 16384, secure=True)
@@ -130,4 +130,4 @@ TEST_INSECURE_SMALL: Final = _rings("TEST_INSECURE_SMALL", 512, 1024, secure=Fal
 
 
 PACKING_RADIX: Final = 8
-"""Base of the two digits that an intent's place in its packing group has."""
+"""Base of the two digits of an intent's number in its packing group."""

@@ -94,38 +94,38 @@ def _inverse(a, primes, roots, quotients, scale, scale_quotients):
 
 
 @njit(cache=True, nogil=True)
-def _dyadic(a, b, out, primes, ratios):
+def _dyadic(a, b, result, primes, ratios):
     for k in range(a.shape[0]):
         for i in range(a.shape[1]):
-            out[k, i] = multiply(a[k, i], b[k, i], primes[k], ratios[k, 0], ratios[k, 1])
+            result[k, i] = multiply(a[k, i], b[k, i], primes[k], ratios[k, 0], ratios[k, 1])
 
 
 @njit(cache=True, nogil=True)
-def _add(a, b, out, primes):
+def _add(a, b, result, primes):
     for k in range(a.shape[0]):
         prime = primes[k]
         for i in range(a.shape[1]):
             x = a[k, i] + b[k, i]
-            out[k, i] = x - prime if x >= prime else x
+            result[k, i] = x - prime if x >= prime else x
 
 
 @njit(cache=True, nogil=True)
-def _subtract(a, b, out, primes):
+def _subtract(a, b, result, primes):
     for k in range(a.shape[0]):
         prime = primes[k]
         for i in range(a.shape[1]):
             x = a[k, i]
             y = b[k, i]
-            out[k, i] = x - y if x >= y else x + prime - y
+            result[k, i] = x - y if x >= y else x + prime - y
 
 
 @njit(cache=True, nogil=True)
-def _weighted_sum(weights, terms, out, primes, ratios):
-    """out[c,k,i] = sum over v of weights[v,k,i] * terms[v,c,k,i]; at most 2^10 terms."""
-    for k in range(out.shape[1]):
+def _weighted_sum(weights, terms, result, primes, ratios):
+    """result[c,k,i] = sum over v of weights[v,k,i] * terms[v,c,k,i]; at most 2^10 terms."""
+    for k in range(result.shape[1]):
         prime = primes[k]
-        for c in range(out.shape[0]):
-            for i in range(out.shape[2]):
+        for c in range(result.shape[0]):
+            for i in range(result.shape[2]):
                 high = uint64(0)
                 low = uint64(0)
                 for v in range(weights.shape[0]):
@@ -136,23 +136,23 @@ def _weighted_sum(weights, terms, out, primes, ratios):
                     high += high_word(x, y)
                     if low < part:
                         high += uint64(1)
-                out[c, k, i] = reduce_wide(high, low, prime, ratios[k, 0], ratios[k, 1])
+                result[c, k, i] = reduce_wide(high, low, prime, ratios[k, 0], ratios[k, 1])
 
 
 @njit(cache=True, nogil=True)
-def _reduce_signed(values, out, primes):
-    for k in range(out.shape[0]):
+def _reduce_signed(values, result, primes):
+    for k in range(result.shape[0]):
         prime = np.int64(primes[k])
         for i in range(values.shape[0]):
             x = values[i] % prime
-            out[k, i] = np.uint64(x)
+            result[k, i] = np.uint64(x)
 
 
 def _minimal_root(degree: int, prime: int) -> int:
-    order = 2 * degree
-    if (prime - 1) % order:
-        raise ValueError(f"expected a prime congruent 1 modulo {order}, got {prime}")
-    exponent = (prime - 1) // order
+    index = 2 * degree
+    if (prime - 1) % index:
+        raise ValueError(f"expected a prime congruent 1 modulo {index}, got {prime}")
+    exponent = (prime - 1) // index
     root = next(
         r
         for r in (pow(x, exponent, prime) for x in range(2, prime))
@@ -168,10 +168,10 @@ def _minimal_root(degree: int, prime: int) -> int:
 
 def bit_reversal(size: int) -> npt.NDArray[np.int64]:
     """The bit-reversal permutation of a power of two, shape (size,)."""
-    order = np.zeros(1, dtype=np.int64)
-    while order.size < size:
-        order = np.concatenate([2 * order, 2 * order + 1])
-    return order
+    permutation = np.zeros(1, dtype=np.int64)
+    while permutation.size < size:
+        permutation = np.concatenate([2 * permutation, 2 * permutation + 1])
+    return permutation
 
 
 def _powers(root: int, prime: int, size: int) -> list[int]:
@@ -237,9 +237,9 @@ class RnsBasis:
 
     def multiply(self, a: Words, b: Words) -> Words:
         """Slot-wise product of two polynomials in transform form, shape (L, degree)."""
-        out = np.empty_like(a)
-        _dyadic(a, b, out, self.primes, self.ratios)
-        return out
+        result = np.empty_like(a)
+        _dyadic(a, b, result, self.primes, self.ratios)
+        return result
 
     def add(self, a: Words, b: Words) -> Words:
         """Sum of two polynomials or ciphertexts of one shape."""
@@ -254,9 +254,9 @@ class RnsBasis:
 
         Shapes: weights (V, L, degree), terms (V, components, L, degree); V at most 1024.
         """
-        out = np.empty(terms.shape[1:], dtype=np.uint64)
-        _weighted_sum(weights, terms, out, self.primes, self.ratios)
-        return out
+        result = np.empty(terms.shape[1:], dtype=np.uint64)
+        _weighted_sum(weights, terms, result, self.primes, self.ratios)
+        return result
 
     def multiply_add(self, totals: Words, weights: Words, terms: Words) -> None:
         """Add a plaintext-ciphertext product to `totals`, all in transform form.
@@ -267,16 +267,16 @@ class RnsBasis:
 
     def reduce_signed(self, values: npt.NDArray[np.int64]) -> Words:
         """Residues of small signed coefficients, shape (degree,) to (L, degree)."""
-        out = np.empty((len(self.moduli), self.degree), dtype=np.uint64)
-        _reduce_signed(values, out, self.primes)
-        return out
+        result = np.empty((len(self.moduli), self.degree), dtype=np.uint64)
+        _reduce_signed(values, result, self.primes)
+        return result
 
     def _each(self, kernel, a: Words, b: Words) -> Words:
-        out = np.empty_like(a)
+        result = np.empty_like(a)
         shape = (-1, len(self.moduli), self.degree)
-        for x, y, z in zip(a.reshape(shape), b.reshape(shape), out.reshape(shape), strict=True):
+        for x, y, z in zip(a.reshape(shape), b.reshape(shape), result.reshape(shape), strict=True):
             kernel(x, y, z, self.primes)
-        return out
+        return result
 
 
 def _quotients(values: list[int], prime: int) -> list[int]:
@@ -290,14 +290,14 @@ def rns_basis(degree: int, moduli: tuple[int, ...]) -> RnsBasis:
     Raises:
         ValueError: a modulus is not congruent 1 modulo 2 * degree.
     """
-    order = bit_reversal(degree)
+    reversal = bit_reversal(degree)
     roots, inverses, scales = [], [], []
     for prime in moduli:
         psi = _minimal_root(degree, prime)
         forward = _powers(psi, prime, degree)
         backward = _powers(pow(psi, -1, prime), prime, degree)
-        roots.append([forward[i] for i in order])
-        inverses.append([backward[i] for i in order])
+        roots.append([forward[i] for i in reversal])
+        inverses.append([backward[i] for i in reversal])
         scales.append(pow(degree, -1, prime))
 
     def table(rows: list[list[int]]) -> Words:

@@ -39,13 +39,13 @@ def stream(seed: bytes, purpose: bytes, size: int) -> npt.NDArray[np.uint8]:
 
 
 @njit(cache=True, nogil=True)
-def _ternary(octets, out):
+def _ternary(octets, values):
     filled = 0
     for octet in octets:
         for shift in (0, 2, 4, 6):
             value = (octet >> shift) & 3
-            if value < 3 and filled < out.size:
-                out[filled] = np.int64(value) - 1
+            if value < 3 and filled < values.size:
+                values[filled] = np.int64(value) - 1
                 filled += 1
     return filled
 
@@ -62,47 +62,52 @@ def _weight(low, middle, high):
 
 
 @njit(cache=True, nogil=True)
-def _binomial(octets, out):
-    for i in range(out.size):
+def _binomial(octets, values):
+    for i in range(values.size):
         o = 6 * i
         positive = _weight(octets[o], octets[o + 1], octets[o + 2])
-        out[i] = positive - _weight(octets[o + 3], octets[o + 4], octets[o + 5])
-    return out.size
+        values[i] = positive - _weight(octets[o + 3], octets[o + 4], octets[o + 5])
+    return values.size
 
 
 @njit(cache=True, nogil=True)
-def _below(words, bound, mask, out):
+def _below(words, bound, mask, values):
     filled = 0
     for word in words:
         value = word & mask
-        if value < bound and filled < out.size:
-            out[filled] = value
+        if value < bound and filled < values.size:
+            values[filled] = value
             filled += 1
     return filled
 
 
 def _fill(
-    out: npt.NDArray[np.generic],
+    values: npt.NDArray[np.generic],
     size: int,
     read: Callable[[int], npt.NDArray[np.uint8]],
     kernel: Callable[[npt.NDArray[np.uint8]], int],
 ) -> None:
-    while kernel(read(size)) < out.size:
+    while kernel(read(size)) < values.size:
         size *= 2
 
 
 def ternary(seed: bytes, purpose: bytes, size: int) -> npt.NDArray[np.int64]:
     """Uniform values in {-1, 0, 1}, shape (size,): two bits each, lowest first, 3 rejected."""
-    out = np.empty(size, dtype=np.int64)
-    _fill(out, size // 2 + 8, lambda n: stream(seed, purpose, n), lambda o: int(_ternary(o, out)))
-    return out
+    values = np.empty(size, dtype=np.int64)
+    _fill(
+        values,
+        size // 2 + 8,
+        lambda n: stream(seed, purpose, n),
+        lambda o: int(_ternary(o, values)),
+    )
+    return values
 
 
 def binomial(seed: bytes, purpose: bytes, size: int) -> npt.NDArray[np.int64]:
     """Centred binomial values of 21 coin pairs (variance 10.5), shape (size,), six bytes each."""
-    out = np.empty(size, dtype=np.int64)
-    _binomial(stream(seed, purpose, 6 * size), out)
-    return out
+    values = np.empty(size, dtype=np.int64)
+    _binomial(stream(seed, purpose, 6 * size), values)
+    return values
 
 
 def uniform(seed: bytes, purpose: bytes, modulus: int, size: int) -> npt.NDArray[np.int64]:
@@ -110,17 +115,17 @@ def uniform(seed: bytes, purpose: bytes, modulus: int, size: int) -> npt.NDArray
 
     Little-endian 32-bit words cut to the modulus's bit length; values at or above it rejected.
     """
-    out = np.empty(size, dtype=np.int64)
+    values = np.empty(size, dtype=np.int64)
     mask = (1 << modulus.bit_length()) - 1
 
     def read(n: int) -> npt.NDArray[np.uint8]:
         return stream(seed, purpose, n)
 
     def kernel(octets: npt.NDArray[np.uint8]) -> int:
-        return int(_below(octets.view("<u4").astype(np.int64), modulus, mask, out))
+        return int(_below(octets.view("<u4").astype(np.int64), modulus, mask, values))
 
-    _fill(out, 4 * (size + size // 4 + 64), read, kernel)
-    return out
+    _fill(values, 4 * (size + size // 4 + 64), read, kernel)
+    return values
 
 
 def signs(seed: bytes, purpose: bytes, size: int) -> npt.NDArray[np.int64]:

@@ -24,13 +24,13 @@ def slot_positions(degree: int) -> npt.NDArray[np.int64]:
     """Position in the transform of each slot, row 0 then row 1, shape (degree,)."""
     reverse = np.empty(degree, dtype=np.int64)
     reverse[bit_reversal(degree)] = np.arange(degree)
-    order = 2 * degree
+    index = 2 * degree
     positions = np.empty(degree, dtype=np.int64)
     power = 1
     for i in range(degree // 2):
         positions[i] = reverse[(power - 1) // 2]
-        positions[i + degree // 2] = reverse[(order - power - 1) // 2]
-        power = power * 3 % order
+        positions[i + degree // 2] = reverse[(index - power - 1) // 2]
+        power = power * 3 % index
     return positions
 
 
@@ -71,7 +71,7 @@ def lift(ring: RingParameters, vectors: npt.NDArray[np.int64], level: int) -> Wo
     lock, so that threads can lift while others compute.
     """
     plain, basis = plain_basis(ring), rns_basis(ring.degree, ring.data_primes[:level])
-    out = np.empty((vectors.shape[0], level, ring.degree), dtype=np.uint64)
+    operands = np.empty((vectors.shape[0], level, ring.degree), dtype=np.uint64)
     _lift(
         np.ascontiguousarray(vectors, dtype=np.int64),
         slot_positions(ring.degree),
@@ -83,9 +83,9 @@ def lift(ring: RingParameters, vectors: npt.NDArray[np.int64], level: int) -> Wo
         basis.primes,
         basis.roots,
         basis.root_quotients,
-        out,
+        operands,
     )
-    return out
+    return operands
 
 
 @njit(cache=True, nogil=True)
@@ -100,7 +100,7 @@ def _lift(
     primes,
     roots,
     quotients,
-    out,
+    operands,
 ):
     spectrum = np.empty(vectors.shape[1], dtype=np.uint64)
     signed_plain = np.int64(plain)
@@ -117,8 +117,8 @@ def _lift(
             shift = primes[k] - plain
             for i in range(positions.size):
                 x = spectrum[i]
-                out[v, k, i] = x + shift if x > plain >> np.uint64(1) else x
-            forward_one(out[v, k], primes[k], roots[k], quotients[k])
+                operands[v, k, i] = x + shift if x > plain >> np.uint64(1) else x
+            forward_one(operands[v, k], primes[k], roots[k], quotients[k])
 
 
 def rotation_element(degree: int, steps: int) -> int:

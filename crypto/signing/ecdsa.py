@@ -58,7 +58,7 @@ def verify_signature(digest: bytes, signature: bytes, address: bytes) -> None:
     """Check that `address` (20 bytes) signed the 32-byte `digest`.
 
     Raises:
-        InvalidSignature: the signature is malformed, or somebody else's.
+        InvalidSignature: the signature is malformed, or of another address.
     """
     signer = recover_address(digest, signature)
     if signer != address:

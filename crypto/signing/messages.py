@@ -71,9 +71,9 @@ class AdmissionCertificate(TypedMessage):
     """What a keyper signs of an intent whose proof of knowledge it has checked, before the close.
 
     `intent` is the digest of the sealed intent; `closes_ms`, in Unix milliseconds, is the close
-    that the keyper's own clock had not reached; `terms` is
-    `crypto.threshold.attestation.venue_terms_digest`: what the auction runs under is fixed before
-    anybody knows what it leads to.
+    that the keyper's own clock had not reached; `terms`, which the signed type names so, is the
+    digest of `crypto.threshold.attestation.StatedTerms`: what the auction runs under is fixed
+    before its outcome is known.
     """
 
     ENCODE_TYPE: ClassVar[str] = (
@@ -88,14 +88,14 @@ class AdmissionCertificate(TypedMessage):
     terms: bytes
 
     @classmethod
-    def of(cls, sealed: SealedIntent, domain: Domain, closes_ms: int, terms: bytes) -> Self:
+    def of(cls, sealed: SealedIntent, domain: Domain, closes_ms: int, terms_digest: bytes) -> Self:
         """The certificate that a sealed intent can get.
 
         Raises:
             InvalidMessageField: a field of the intent does not fit its type.
         """
-        digest = sealed.digest(domain)
-        return cls(sealed.account, sealed.instrument, sealed.interval, digest, closes_ms, terms)
+        named = (sealed.account, sealed.instrument, sealed.interval, sealed.digest(domain))
+        return cls(*named, closes_ms, terms_digest)
 
 
 @dataclass(frozen=True, slots=True)

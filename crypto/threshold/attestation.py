@@ -29,6 +29,13 @@ class OpeningEntry:
     part: int | None
     shares: Mapping[int, bytes]
 
+    def digest(self, keyper: int) -> bytes:
+        """32 bytes over the opening as one keyper knows it: without the share of its own number."""
+        cover = [0 if number is None else number + 1 for number in (self.mask, self.part)]
+        shares = _without(keyper, self.shares)
+        fields = absorb(b"", self.purpose.encode(), self.ciphertext, *cover, *shares)
+        return hashlib.sha256(fields).digest()
+
 
 def mask_attestation_digest(domain: Domain, mask_digest: bytes) -> bytes:
     """32 bytes that a keyper signs for a mask it saw combined from agreed contributions."""
@@ -47,83 +54,112 @@ def share_purpose(context: bytes, sequence: int, purpose: str) -> bytes:
     return absorb(context, sequence, purpose.encode())
 
 
-def public_rules_digest(
-    groups: Mapping[bytes, bytes], numbers: Sequence[int], payee: bytes
-) -> bytes:
-    """32 bytes over who may take part, and what it costs to break the rules.
+@dataclass(frozen=True, slots=True)
+class StatedRules:
+    """Who may take part, and what it costs to break the rules.
 
-    Args:
-        groups: owner of each account that is named, 20 bytes both.
-        numbers: least number of owners, least cap in lots, bond in units of the collateral, and
-            the part of it that is charged, in parts per million.
-        payee: the account that charges go to, 20 bytes.
+    Attributes:
+        owners: owner of each account that is named, 20 bytes both.
+        owners_min: least number of distinct owners.
+        cap_min: least public cap, in lots.
+        bond: in units of the collateral.
+        charge_ppm: the part of the bond that is charged.
+        treasury: the account that charges go to, 20 bytes.
     """
-    pairs = [field for account in sorted(groups) for field in (account, groups[account])]
-    words = [number.to_bytes(32, "big") for number in numbers]
-    fields = absorb(labels.PUBLIC_RULES, len(words), *words, payee, len(groups), *pairs)
-    return hashlib.sha256(fields).digest()
+
+    owners: Mapping[bytes, bytes]
+    owners_min: int
+    cap_min: int
+    bond: int
+    charge_ppm: int
+    treasury: bytes
+
+    def digest(self) -> bytes:
+        """32 bytes over all rules."""
+        pairs = [octets for pair in sorted(self.owners.items()) for octets in pair]
+        numbers = (self.owners_min, self.cap_min, self.bond, self.charge_ppm)
+        words = [number.to_bytes(32, "big") for number in numbers]
+        fields = absorb(
+            labels.PUBLIC_RULES, len(words), *words, self.treasury, len(self.owners), *pairs
+        )
+        return hashlib.sha256(fields).digest()
 
 
-def venue_terms_digest(
-    material: bytes,
-    vault: bytes,
-    reporter: bytes,
-    references: Sequence[bytes],
-    pricing: str,
-    margin: bytes,
-    public_rules: bytes,
-) -> bytes:
-    """32 bytes over what an auction runs under.
+@dataclass(frozen=True, slots=True)
+class StatedTerms:
+    """What an auction runs under; certificates and transcripts are signed for its digest.
 
-    Args:
-        material: digest of the public key material.
+    Attributes:
+        material: digest of the public key material, 32 bytes.
         vault: address of the vault, 20 bytes.
         reporter: address that reference prices are signed with, 20 bytes.
         references: digest of each signed reference price, 32 bytes; they lay down the grids.
         pricing: how the price is found, in a word.
         margin: digest of contracts, prices and risk arrays that margin follows from, 32 bytes.
-        public_rules: `public_rules_digest`.
+        rules: who may take part, and what it costs to break the rules.
     """
-    prices = absorb(b"", *references)
-    named = (material, vault, reporter, prices, pricing.encode(), margin, public_rules)
-    fields = absorb(labels.VENUE_TERMS, *named)
-    return hashlib.sha256(fields).digest()
+
+    material: bytes
+    vault: bytes
+    reporter: bytes
+    references: Sequence[bytes]
+    pricing: str
+    margin: bytes
+    rules: StatedRules
+
+    def digest(self) -> bytes:
+        """32 bytes over all terms."""
+        fields = absorb(
+            labels.VENUE_TERMS,
+            self.material,
+            self.vault,
+            self.reporter,
+            absorb(b"", *self.references),
+            self.pricing.encode(),
+            self.margin,
+            self.rules.digest(),
+        )
+        return hashlib.sha256(fields).digest()
 
 
-def transcript_digest(
-    domain: Domain,
-    context: bytes,
-    terms: bytes,
-    keyper: int,
-    openings: Sequence[OpeningEntry],
-    beacon_shares: Mapping[int, bytes],
-) -> bytes:
-    """32 bytes that a keyper signs for all openings of an auction, in order, and its beacon.
+@dataclass(frozen=True, slots=True)
+class OpeningTranscript:
+    """All openings of an auction, in order, and its beacon.
 
-    It names the shares that the keyper holds, all but its own number's, of the openings as of the
-    beacon: between them, a quorum of signatures covers every share at least twice.
-
-    Args:
-        terms: `venue_terms_digest`.
-        beacon_shares: 32 bytes by share number; the keyper's own may be among them.
+    Attributes:
+        context: `opening_context` of the auction.
+        terms_digest: `StatedTerms.digest`.
+        beacon_shares: 32 bytes by share number; of a keyper's own view, its number's is missing.
     """
-    beacon = absorb(b"", *(beacon_shares[j] for j in sorted(beacon_shares) if j != keyper))
-    entries = []
-    for opening in openings:
-        place = [0 if number is None else number + 1 for number in (opening.mask, opening.part)]
-        shares = [opening.shares[j] for j in sorted(opening.shares) if j != keyper]
-        entry = absorb(b"", opening.purpose.encode(), opening.ciphertext, *place, *shares)
-        entries.append(hashlib.sha256(entry).digest())
-    fields = absorb(
-        labels.TRANSCRIPT,
-        domain.separator(),
-        context,
-        terms,
-        keyper,
-        hashlib.sha256(beacon).digest(),
-        *entries,
-    )
-    return hashlib.sha256(fields).digest()
+
+    domain: Domain
+    context: bytes
+    terms_digest: bytes
+    openings: Sequence[OpeningEntry]
+    beacon_shares: Mapping[int, bytes]
+
+    def digest(self, keyper: int) -> bytes:
+        """32 bytes that a keyper signs.
+
+        They name the shares that the keyper holds, all but its own number's, of the openings and of
+        the beacon: between them, a quorum of signatures covers every share at least twice.
+        """
+        beacon = absorb(b"", *_without(keyper, self.beacon_shares))
+        fields = absorb(
+            labels.TRANSCRIPT,
+            self.domain.separator(),
+            self.context,
+            self.terms_digest,
+            keyper,
+            hashlib.sha256(beacon).digest(),
+            *(opening.digest(keyper) for opening in self.openings),
+        )
+        return hashlib.sha256(fields).digest()
+
+
+def _without(keyper: int, shares: Mapping[int, bytes]) -> list[bytes]:
+    """Shares, or their digests, in share order, without the one that the keyper does not hold."""
+    return [shares[j] for j in sorted(shares) if j != keyper]
 
 
 def mask_context(epoch: int, number: int) -> bytes:

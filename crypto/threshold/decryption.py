@@ -2,7 +2,7 @@
 
 Share j of (c0, c1) is c1 * s_j + e_j, e_j Gaussian flooding noise drawn from PRF_j over (epoch,
 ring, level, H(c1)): a function of c1 alone, so asking again, or with another c0, gives nothing new.
-The width of the noise depends on ring and level alone, the widest that still decodes. Whoever
+The width of the noise depends on ring and level alone, the widest that still decodes. A party that
 misses one share sees the ciphertext's own noise E only under e_j. With |E| <= 2^-40 sigma on each
 of at most 2^14 coefficients and at most 2^20 openings an epoch, the Renyi divergence of order a
 between real and simulated shares is at most R_a = exp(a * 2^34 * 2^-80 / 2) = exp(a * 2^-47), and
@@ -28,7 +28,7 @@ from numba import njit
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext, level_basis, level_primes
 from crypto.bfv.flooding import RADIX_BITS, flooding
-from crypto.errors import MalformedCiphertext, MissingShare, TooLittleMargin
+from crypto.errors import MalformedCiphertext, MissingShare, NoiseBudgetTooSmall
 from crypto.ring.modular import high_word, multiply
 from crypto.ring.params import RingParameters
 from crypto.ring.ring import Words
@@ -49,13 +49,13 @@ def flooding_digits(ring: RingParameters, level: int) -> int:
     """Base-256 digits of the flooding noise: the widest that leaves DECODING_BITS of budget.
 
     Raises:
-        TooLittleMargin: the level is too low for any flooding.
+        NoiseBudgetTooSmall: the level is too low for any flooding.
     """
     # t * 2^(8 digits + 1 + tail) <= q / 2^(decoding + 1)
     room = _quotient_bits(ring, level) - 1 - _TAIL_BITS - DECODING_BITS - 1
     least = STATISTICAL_BITS + RADIX_BITS
     if room < least:
-        raise TooLittleMargin(f"{ring.name} level {level}", f"at least {least} bits", room)
+        raise NoiseBudgetTooSmall(f"{ring.name} level {level}", f"at least {least} bits", room)
     return room // RADIX_BITS
 
 
@@ -105,7 +105,7 @@ def combine_shares(ciphertext: Ciphertext, shares: Sequence[Words], size: int) -
     Raises:
         MissingShare: another number of shares than `size`.
         MalformedCiphertext: a share of another shape than (level, degree).
-        TooLittleMargin: less than one bit of budget is left, so the result may be wrong.
+        NoiseBudgetTooSmall: less than one bit of budget is left, so the result may be wrong.
     """
     if len(shares) != size:
         raise MissingShare(len(shares), size, len(shares))
@@ -116,12 +116,14 @@ def combine_shares(ciphertext: Ciphertext, shares: Sequence[Words], size: int) -
         phase = ciphertext.basis.add(phase, share)
     decoded = decode_phase(ciphertext.ring, phase)
     if decoded.budget_bits < 1:
-        raise TooLittleMargin("noise budget after flooding", "at least 1 bit", decoded.budget_bits)
+        raise NoiseBudgetTooSmall(
+            "noise budget after flooding", "at least 1 bit", decoded.budget_bits
+        )
     return decoded
 
 
 @njit(cache=True, nogil=True)
-def _round_phase(phase, primes, ratios, inverses, plain, quotients, out):
+def _round_phase(phase, primes, ratios, inverses, plain, quotients, coefficients):
     worst = np.uint64(0)
     half = np.uint64(1) << np.uint64(63)
     for i in range(phase.shape[1]):
@@ -146,7 +148,7 @@ def _round_phase(phase, primes, ratios, inverses, plain, quotients, out):
         else:
             distance = fraction
         worst = max(worst, distance)
-        out[i] = whole % plain
+        coefficients[i] = whole % plain
     return worst
 
 
@@ -159,6 +161,8 @@ def decode_phase(ring: RingParameters, phase: Words) -> Decoded:
     q, t = prod(basis.moduli), ring.plain_modulus
     inverses = np.array([pow(q // p, -1, p) for p in basis.moduli], dtype=np.uint64)
     quotients = np.array([(t << 64) // p for p in basis.moduli], dtype=np.uint64)
-    out = np.empty(ring.degree, dtype=np.uint64)
-    worst = _round_phase(phase, basis.primes, basis.ratios, inverses, np.uint64(t), quotients, out)
-    return Decoded(out, min(60, 63 - int(worst).bit_length()))
+    coefficients = np.empty(ring.degree, dtype=np.uint64)
+    worst = _round_phase(
+        phase, basis.primes, basis.ratios, inverses, np.uint64(t), quotients, coefficients
+    )
+    return Decoded(coefficients, min(60, 63 - int(worst).bit_length()))

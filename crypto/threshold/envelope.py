@@ -26,7 +26,7 @@ from crypto import labels
 from crypto.errors import EnvelopeRefused, MalformedKeyFile, OutOfRange, WrongPassphrase
 from crypto.ring.sampling import SEED_BYTES, absorb
 from crypto.threshold.keys import KeyperSecrets
-from crypto.threshold.replicated import Committee
+from crypto.threshold.replicated import Committee, split_seeds
 
 ENVELOPE_BYTES_MAX: Final = 32 * 1024
 """Largest envelope that is read."""
@@ -134,12 +134,8 @@ def secrets_from_bytes(data: bytes) -> KeyperSecrets:
     expected_size = _SECRETS_HEADER.size + (size - 1) * SEED_BYTES + _KEY_BYTES
     if len(data) != expected_size:
         raise MalformedKeyFile("length of the secrets in bytes", expected_size, len(data))
-    position = _SECRETS_HEADER.size
-    seeds = {}
-    for share in committee.shares_of(keyper):
-        seeds[share] = data[position : position + SEED_BYTES]
-        position += SEED_BYTES
-    return KeyperSecrets(keyper, committee, seeds, data[position:])
+    seeds = split_seeds(committee.shares_of(keyper), data[_SECRETS_HEADER.size :])
+    return KeyperSecrets(keyper, committee, seeds, data[-_KEY_BYTES:])
 
 
 def write_key_file(path: Path, secrets: KeyperSecrets, passphrase: str) -> None:

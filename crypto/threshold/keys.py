@@ -2,7 +2,7 @@
 
 The secret of a ring is s = sum of n ternary shares s_j, each expanded from the seed of share j.
 The dealer draws the seeds, makes the public, relinearisation and Galois keys from s and drops s;
-whoever reads the dealer's memory while it runs reads every order of the epoch (threat model). A
+who reads the dealer's memory while it runs reads every order of the epoch (threat model). A
 set-up without a dealer (Mouchet et al., "Multiparty homomorphic encryption from ring-LWE", PETS
 2021) yields the same types.
 """
@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from Crypto.PublicKey import ECC
 
@@ -142,9 +143,14 @@ def comparison_elements(ring: RingParameters) -> tuple[int, ...]:
     )
 
 
-def deal(
-    parameters: ParameterSet, committee: Committee
-) -> tuple[PublicMaterial, tuple[KeyperSecrets, ...]]:
+class DealtEpoch(NamedTuple):
+    """A key epoch as it was dealt: what is public, and what each keyper keeps, by number."""
+
+    material: PublicMaterial
+    secrets: tuple[KeyperSecrets, ...]
+
+
+def deal(parameters: ParameterSet, committee: Committee) -> DealtEpoch:
     """Draw a key epoch from the operating system's generator.
 
     Raises:
@@ -171,7 +177,7 @@ def deal(
         )
         for i in committee.members
     )
-    return material, held
+    return DealtEpoch(material, held)
 
 
 def _ring_keys(
@@ -182,5 +188,5 @@ def _ring_keys(
     secret = shares[0]
     for share in shares[1:]:
         secret = basis.add(secret, share)
-    public, relinearisation, galois = dealt_keys(ring, secret, elements)
-    return RingKeys(public, relinearisation, galois, tuple(elements))
+    dealt = dealt_keys(ring, secret, elements)
+    return RingKeys(dealt.public, dealt.relinearisation, dealt.galois, tuple(elements))

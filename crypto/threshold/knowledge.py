@@ -6,7 +6,7 @@ keyper i learns the seeds of every share but its own number's. It re-encrypts th
 digests of its V_j, and accepts when V minus its shares has the digest that a strict majority of the
 holders of share i announced. At most one keyper is corrupt, so at least one honest keyper knows
 what is behind that digest, and the honest keypers together can explain V. (A single announcement
-would not do: a corrupt keyper announces the digest of whatever is left of a V that nobody knows.)
+would not do: a corrupt keyper announces the digest of what is left of a V that no party knows.)
 
 The seeds bind every share to chain, contract, epoch, interval, instrument, account and nonce, so
 another sender's vector, copied, re-randomised or rotated, has no proof that fits.
@@ -17,13 +17,11 @@ access structure" (1989). Byte formats: docs/protocol/encryption.md.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext
@@ -36,13 +34,8 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.messages import SealedIntent
 from crypto.threshold.envelope import envelope_info, open_envelope, seal_envelope
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial
+from crypto.threshold.proof import KeyperProof, Vector, pack_vector, unpack_vector
 from crypto.threshold.replicated import Agreement, Committee, agree
-
-Vector = npt.NDArray[np.int64]
-
-PROOF_VERSION: Final = 1
-_MAGIC: Final = b"DPSO"
-_HEADER: Final = struct.Struct("<4sHBB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +87,6 @@ class KnowledgeContext:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyperProof:
-    """What one keyper may know of a sealed vector: the seeds of all shares but its own number's.
-
-    Attributes:
-        keyper: the recipient.
-        seeds: 32-byte seed by share number.
-        last_vector: the last share's vector, packed; empty for the keyper that may not know it.
-    """
-
-    keyper: int
-    seeds: Mapping[int, bytes] = field(repr=False)
-    last_vector: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class SealedVector:
     """V, and the proof for each keyper, in keyper order."""
 
@@ -151,55 +129,6 @@ class ProvenKnowledge:
     agreement: Agreement
 
 
-def seal_vector(
-    key: PublicKey,
-    committee: Committee,
-    vector: Vector,
-    root_seed: bytes,
-    context: KnowledgeContext,
-) -> SealedVector:
-    """Encrypt a slot vector, residues mod t, shape (degree,), with its replicated proofs.
-
-    The result is a function of the arguments; `root_seed`, 32 bytes, is the only secret. The seeds
-    of the shares also depend on the vector, so a root seed used twice by mistake tells nothing.
-    Noise of V: n times that of one encryption.
-
-    Raises:
-        OutOfRange: wrong shape, an entry outside [0, t), a root seed that is not 32 bytes, or a
-            context of another epoch.
-    """
-    ring = key.ring
-    t = ring.plain_modulus
-    if context.epoch != committee.epoch:
-        raise OutOfRange("key epoch of the context", committee.epoch, context.epoch)
-    if len(root_seed) != SEED_BYTES:
-        raise OutOfRange("bytes of the root seed", SEED_BYTES, len(root_seed))
-    packed = pack_vector(ring, vector)
-    name = ring.name.encode()
-    master = derive_seed(
-        labels.OPENING_SEED, root_seed, committee.size, name, packed, *context.fields()
-    )
-    seeds = [derive_seed(labels.OPENING_SEED, master, j) for j in committee.members]
-    last = committee.size - 1
-    vectors = [_expand(ring, j, seeds[j], context) for j in range(last)]
-    vectors.append(np.mod(vector - np.sum(vectors, axis=0), t))
-    packed_last = pack_vector(ring, vectors[last])
-    terms = []
-    for j in committee.members:
-        explicit = packed_last if j == last else b""
-        seed = _encryption_seed(ring, j, seeds[j], explicit, context)
-        terms.append((slots.encode(ring, vectors[j]), seed))
-    proofs = tuple(
-        KeyperProof(
-            i,
-            {j: seeds[j] for j in committee.shares_of(i)},
-            b"" if i == last else packed_last,
-        )
-        for i in committee.members
-    )
-    return SealedVector(encrypt_sum(key, terms), proofs)
-
-
 def encrypt_share(
     key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: KnowledgeContext
 ) -> EncryptedShare:
@@ -222,54 +151,112 @@ ShareEncryption = Callable[[PublicKey, int, bytes, bytes, KnowledgeContext], Enc
 """`encrypt_share`, or the same with a memory: keypers of one process encrypt the same shares."""
 
 
-def reencrypt(
-    key: PublicKey,
-    committee: Committee,
-    proof: KeyperProof,
-    context: KnowledgeContext,
-    encryption: ShareEncryption = encrypt_share,
-) -> dict[int, EncryptedShare]:
-    """V_j of every share that a keyper holds, by share number.
+@dataclass(frozen=True, slots=True)
+class VectorSealing:
+    """How one vector is sealed: to which key, for which committee, bound to what.
 
-    Raises:
-        MalformedProof: shares other than the keyper's, or a vector that is not one mod t.
+    Client, keypers and auditor compute the same bytes with it. `encryption` is `encrypt_share`, or
+    the same with a memory.
     """
-    expected = committee.shares_of(proof.keyper)
-    if tuple(sorted(proof.seeds)) != expected:
-        raise MalformedProof("share numbers", expected, tuple(sorted(proof.seeds)))
-    last = committee.size - 1
-    if bool(proof.last_vector) != (last in expected):
-        raise MalformedProof("last vector", last in expected, bool(proof.last_vector))
-    return {
-        j: encryption(key, j, proof.seeds[j], proof.last_vector if j == last else b"", context)
-        for j in expected
-    }
 
+    key: PublicKey
+    committee: Committee
+    context: KnowledgeContext
+    encryption: ShareEncryption = encrypt_share
 
-def announce(
-    key: PublicKey,
-    committee: Committee,
-    proof: KeyperProof,
-    context: KnowledgeContext,
-    sealed: Ciphertext,
-    encryption: ShareEncryption = encrypt_share,
-) -> ReencryptedProof:
-    """First step of a keyper's check: re-encrypt, and take the digests.
+    @classmethod
+    def of(cls, material: PublicMaterial, context: KnowledgeContext) -> Self:
+        """How an order is sealed in a key epoch."""
+        return cls(material.order_keys.public, material.committee, context)
 
-    Raises:
-        MalformedProof: see `reencrypt`.
-    """
-    shares = reencrypt(key, committee, proof, context, encryption)
-    residual = sealed
-    for share in shares.values():
-        residual = residual.subtract(share.ciphertext)
-    digests = {j: share.digest for j, share in shares.items()}
-    return ReencryptedProof(ProofAnnouncement(proof.keyper, digests), residual.digest())
+    def seal(self, vector: Vector, root_seed: bytes) -> SealedVector:
+        """Encrypt a slot vector, residues mod t, shape (degree,), with its replicated proofs.
+
+        The result is a function of the arguments; `root_seed`, 32 bytes, is the only secret. The
+        seeds of the shares also depend on the vector, so a root seed used twice by mistake tells
+        nothing. Noise of V: n times that of one encryption.
+
+        Raises:
+            OutOfRange: wrong shape, an entry outside [0, t), a root seed that is not 32 bytes, or a
+                context of another epoch.
+        """
+        ring, members, last = self.key.ring, self.committee.members, self.committee.size - 1
+        seeds = self._share_seeds(pack_vector(ring, vector), root_seed)
+        vectors = [_expand(ring, j, seeds[j], self.context) for j in members[:last]]
+        vectors.append(np.mod(vector - np.sum(vectors, axis=0), ring.plain_modulus))
+        packed_last = pack_vector(ring, vectors[last])
+        terms = []
+        for j in members:
+            explicit = packed_last if j == last else b""
+            seed = _encryption_seed(ring, j, seeds[j], explicit, self.context)
+            terms.append((slots.encode(ring, vectors[j]), seed))
+        proofs = tuple(
+            KeyperProof(
+                i,
+                {j: seeds[j] for j in self.committee.shares_of(i)},
+                b"" if i == last else packed_last,
+            )
+            for i in members
+        )
+        return SealedVector(encrypt_sum(self.key, terms), proofs)
+
+    def _share_seeds(self, packed: bytes, root_seed: bytes) -> list[bytes]:
+        committee, context = self.committee, self.context
+        if context.epoch != committee.epoch:
+            raise OutOfRange("key epoch of the context", committee.epoch, context.epoch)
+        if len(root_seed) != SEED_BYTES:
+            raise OutOfRange("bytes of the root seed", SEED_BYTES, len(root_seed))
+        fields = (committee.size, self.key.ring.name.encode(), packed, *context.fields())
+        master = derive_seed(labels.OPENING_SEED, root_seed, *fields)
+        return [derive_seed(labels.OPENING_SEED, master, j) for j in committee.members]
+
+    def verify(self, vector: Vector, root_seed: bytes, ciphertext: Ciphertext) -> None:
+        """Verify that a ciphertext is, byte for byte, the sealing of a vector under a root seed.
+
+        Raises:
+            SealingMismatch: it is not.
+            OutOfRange: see `seal`.
+        """
+        again = self.seal(vector, root_seed).ciphertext
+        if not np.array_equal(again.words, ciphertext.words):
+            raise SealingMismatch(
+                "ciphertext sealed again", ciphertext.digest().hex(), again.digest().hex()
+            )
+
+    def reencrypt(self, proof: KeyperProof) -> dict[int, EncryptedShare]:
+        """V_j of every share that a keyper holds, by share number.
+
+        Raises:
+            MalformedProof: shares other than the keyper's, or a vector that is not one mod t.
+        """
+        shares, last = self.committee.shares_of(proof.keyper), self.committee.size - 1
+        if tuple(sorted(proof.seeds)) != shares:
+            raise MalformedProof("share numbers", shares, tuple(sorted(proof.seeds)))
+        if bool(proof.last_vector) != (last in shares):
+            raise MalformedProof("last vector", last in shares, bool(proof.last_vector))
+        vectors = {last: proof.last_vector}
+        return {
+            j: self.encryption(self.key, j, proof.seeds[j], vectors.get(j, b""), self.context)
+            for j in shares
+        }
+
+    def announce(self, proof: KeyperProof, sealed: Ciphertext) -> ReencryptedProof:
+        """First step of a keyper's verification: re-encrypt, and take the digests.
+
+        Raises:
+            MalformedProof: see `reencrypt`.
+        """
+        shares = self.reencrypt(proof)
+        residual = sealed
+        for share in shares.values():
+            residual = residual.subtract(share.ciphertext)
+        digests = {j: share.digest for j, share in shares.items()}
+        return ReencryptedProof(ProofAnnouncement(proof.keyper, digests), residual.digest())
 
 
 def verify_knowledge(
     committee: Committee,
-    own: ReencryptedProof,
+    reencrypted: ReencryptedProof,
     announcements: Iterable[ProofAnnouncement],
 ) -> ProvenKnowledge:
     """Second step: accept when a strict majority of the holders of the missing share agrees.
@@ -279,14 +266,14 @@ def verify_knowledge(
         HoldersDisagree: no strict majority among them.
         SealingMismatch: what is left of V is not what they announced.
     """
-    keyper = own.announcement.keyper
+    keyper = reencrypted.announcement.keyper
     announced = {a.keyper: a.digests[keyper] for a in announcements if keyper in a.digests}
     agreement = agree(committee, keyper, announced)
-    if agreement.digest != own.residual:
+    if agreement.digest != reencrypted.residual:
         raise SealingMismatch(
             f"share {keyper}, as keyper {keyper} derives it from the ciphertext",
             agreement.digest.hex(),
-            own.residual.hex(),
+            reencrypted.residual.hex(),
         )
     return ProvenKnowledge(keyper, agreement)
 
@@ -300,138 +287,47 @@ def seal_proofs(
         seal_envelope(
             material.envelope_keys[i],
             envelope_info(digest, sealed.account, i, committee.shares_of(i)),
-            proof_to_bytes(committee, vector.proofs[i]),
+            vector.proofs[i].to_bytes(committee),
         )
         for i in committee.members
     )
 
 
-def check_proof(
-    secrets: KeyperSecrets,
-    material: PublicMaterial,
-    sealed: SealedIntent,
-    domain: Domain,
-    ciphertext: Ciphertext,
-    envelope: bytes,
-    encryption: ShareEncryption = encrypt_share,
-) -> ReencryptedProof:
-    """A keyper's first step on what a client sent it.
+@dataclass(frozen=True, slots=True)
+class ProofEnvelope:
+    """What a client sends one keyper of an intent; `envelope` is the keyper's of `seal_proofs`."""
 
-    Raises:
-        WrongEpoch: the intent names another key epoch.
-        SealingMismatch: the ciphertext is not the one that the intent names.
-        EnvelopeRefused: the envelope was not sealed to this keyper for this intent.
-        MalformedProof: its content is not this keyper's proof.
-    """
-    secrets.require_epoch(sealed.key_epoch)
-    digest = ciphertext.digest()
-    if digest != sealed.ciphertext_digest:
-        expected = sealed.ciphertext_digest.hex()
-        raise SealingMismatch("digest of the ciphertext", expected, digest.hex())
-    keyper, committee = secrets.keyper, secrets.committee
-    info = envelope_info(sealed.digest(domain), sealed.account, keyper, committee.shares_of(keyper))
-    key = material.order_keys.public
-    plaintext = open_envelope(secrets.envelope_key, info, envelope)
-    proof = proof_from_bytes(key.ring, committee, keyper, plaintext)
-    context = KnowledgeContext.of(sealed, domain)
-    return announce(key, committee, proof, context, ciphertext, encryption)
+    sealed: SealedIntent
+    domain: Domain
+    ciphertext: Ciphertext
+    envelope: bytes
 
+    def announce(
+        self,
+        secrets: KeyperSecrets,
+        material: PublicMaterial,
+        encryption: ShareEncryption = encrypt_share,
+    ) -> ReencryptedProof:
+        """The keyper's first step on what it was sent; see `VectorSealing.announce`.
 
-def verify_sealing(
-    key: PublicKey,
-    committee: Committee,
-    vector: Vector,
-    root_seed: bytes,
-    context: KnowledgeContext,
-    ciphertext: Ciphertext,
-) -> None:
-    """Check that a ciphertext is, byte for byte, the sealing of a vector under a root seed.
-
-    Raises:
-        SealingMismatch: it is not.
-        OutOfRange: see `seal_vector`.
-    """
-    again = seal_vector(key, committee, vector, root_seed, context).ciphertext
-    if not np.array_equal(again.words, ciphertext.words):
-        raise SealingMismatch(
-            "ciphertext sealed again", ciphertext.digest().hex(), again.digest().hex()
-        )
-
-
-def proof_to_bytes(committee: Committee, proof: KeyperProof) -> bytes:
-    """Header (magic, version, keyper, committee size), seeds by share, the packed last vector."""
-    header = _HEADER.pack(_MAGIC, PROOF_VERSION, proof.keyper, committee.size)
-    seeds = [proof.seeds[j] for j in committee.shares_of(proof.keyper)]
-    return header + b"".join(seeds) + proof.last_vector
-
-
-def proof_from_bytes(
-    ring: RingParameters, committee: Committee, keyper: int, data: bytes
-) -> KeyperProof:
-    """Parse the proof that is meant for one keyper.
-
-    Raises:
-        MalformedProof: anything that `proof_to_bytes` would not have made for this keyper.
-    """
-    shares = committee.shares_of(keyper)
-    holds_last = committee.size - 1 in shares
-    size = _HEADER.size + len(shares) * SEED_BYTES + (_packed_size(ring) if holds_last else 0)
-    if len(data) != size:
-        raise MalformedProof("length in bytes", size, len(data))
-    want = (_MAGIC, PROOF_VERSION, keyper, committee.size)
-    got = _HEADER.unpack_from(data)
-    if got != want:
-        raise MalformedProof("header (magic, version, keyper, committee size)", want, got)
-    position = _HEADER.size
-    seeds = {}
-    for share in shares:
-        seeds[share] = data[position : position + SEED_BYTES]
-        position += SEED_BYTES
-    if holds_last:
-        unpack_vector(ring, data[position:])
-    return KeyperProof(keyper, seeds, data[position:])
-
-
-def pack_vector(ring: RingParameters, vector: Vector) -> bytes:
-    """Residues mod t, shape (degree,), in as many bits each as t has, lowest bit first.
-
-    Raises:
-        OutOfRange: wrong shape, or an entry outside [0, t).
-    """
-    t = ring.plain_modulus
-    if vector.shape != (ring.degree,):
-        raise OutOfRange("shape of a slot vector", (ring.degree,), vector.shape)
-    if int(vector.min()) < 0 or int(vector.max()) >= t:
-        got = f"{vector.min()} .. {vector.max()}"
-        raise OutOfRange("entries of a slot vector", f"0 .. {t - 1}", got)
-    octets = vector.astype("<u4").view(np.uint8).reshape(-1, 4)
-    bits = np.unpackbits(octets, axis=1, bitorder="little")[:, : t.bit_length()]
-    return np.packbits(bits, bitorder="little").tobytes()
-
-
-def unpack_vector(ring: RingParameters, data: bytes) -> Vector:
-    """Parse what `pack_vector` made, shape (degree,).
-
-    Raises:
-        MalformedProof: wrong length, or an entry at or above t.
-    """
-    size = _packed_size(ring)
-    if len(data) != size:
-        raise MalformedProof("length of the last vector in bytes", size, len(data))
-    bits = np.zeros((ring.degree, 32), dtype=np.uint8)
-    width = ring.plain_modulus.bit_length()
-    stream = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-    bits[:, :width] = stream.reshape(ring.degree, width)
-    words = np.packbits(bits, axis=1, bitorder="little").view("<u4").reshape(-1)
-    if int(words.max()) >= ring.plain_modulus:
-        expected = f"below {ring.plain_modulus}"
-        raise MalformedProof("entry of the last vector", expected, int(words.max()))
-    return words.astype(np.int64)
-
-
-def _packed_size(ring: RingParameters) -> int:
-    # A multiple of 8 entries, so no bits are left over.
-    return ring.degree * ring.plain_modulus.bit_length() // 8
+        Raises:
+            WrongEpoch: the intent names another key epoch.
+            SealingMismatch: the ciphertext is not the one that the intent names.
+            EnvelopeRefused: the envelope was not sealed to this keyper for this intent.
+            MalformedProof: its content is not this keyper's proof.
+        """
+        sealed, keyper, committee = self.sealed, secrets.keyper, secrets.committee
+        secrets.require_epoch(sealed.key_epoch)
+        digest = self.ciphertext.digest()
+        if digest != sealed.ciphertext_digest:
+            expected = sealed.ciphertext_digest.hex()
+            raise SealingMismatch("digest of the ciphertext", expected, digest.hex())
+        shares = committee.shares_of(keyper)
+        info = envelope_info(sealed.digest(self.domain), sealed.account, keyper, shares)
+        plaintext = open_envelope(secrets.envelope_key, info, self.envelope)
+        key, context = material.order_keys.public, KnowledgeContext.of(sealed, self.domain)
+        proof = KeyperProof.from_bytes(key.ring, committee, keyper, plaintext)
+        return VectorSealing(key, committee, context, encryption).announce(proof, self.ciphertext)
 
 
 def _expand(ring: RingParameters, share: int, seed: bytes, context: KnowledgeContext) -> Vector:

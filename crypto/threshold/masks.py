@@ -24,6 +24,7 @@ import numpy as np
 
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext, level_basis, zero
+from crypto.bfv.encryption import PublicKey
 from crypto.bfv.lanes import (
     DIGIT_BITS,
     DIGIT_VALUES,
@@ -100,36 +101,29 @@ def contribute(material: PublicMaterial, draw: Draw, share: int, seed: bytes) ->
 
     Share 0 encrypts its signs already weighted, which saves the noise of weighting later.
     """
-    bits = plain_modulus_bits(material.parameters.order_ring)
+    shape, order_ring = draw.shape, material.parameters.order_ring
+    bits = plain_modulus_bits(order_ring)
     draw_seed = derive_seed(labels.MASK_SIGNS, seed, *draw.fields())
-    values = signs(draw_seed, labels.MASK_SIGNS, bits * draw.shape.lanes)
-    values = values.reshape(bits, draw.shape.lanes) * draw.active
-    order = []
+    drawn = signs(draw_seed, labels.MASK_SIGNS, bits * shape.lanes)
+    drawn = drawn.reshape(bits, shape.lanes) * draw.active
+    order_ciphertexts, comparison_ciphertexts = [], []
     for k in range(bits):
-        weighted = (
-            _order_weight(material.parameters.order_ring, k) * values[k]
-            if share == 0
-            else values[k]
-        )
-        rows = draw.shape.to_order(weighted)
-        order.append(
-            tuple(
-                encrypt_low_noise(material.order_keys.public, row, _seed(seed, draw, 0, k, c))
-                for c, row in enumerate(rows)
-            )
-        )
-    comparison = []
-    for position in range(draw.shape.positions):
-        group = []
-        for bit in range(DIGIT_BITS):
-            lanes = _digit_signs(draw, values, position, bit)
-            if share == 0:
-                lanes = lanes * _comparison_weight(material.parameters.comparison_ring)
-            vector = draw.shape.to_comparison(lanes)
-            key = _seed(seed, draw, 1, position, bit)
-            group.append(encrypt_low_noise(material.comparison_keys.public, vector, key))
-        comparison.append(tuple(group))
-    return Contribution(tuple(order), tuple(comparison))
+        weight = _order_weight(order_ring, k) if share == 0 else 1
+        vectors = shape.to_order(weight * drawn[k])
+        seeds = [_seed(seed, draw, 0, k, c) for c in range(len(vectors))]
+        order_ciphertexts.append(_encrypted(material.order_keys.public, vectors, seeds))
+    weight = _comparison_weight(material.parameters.comparison_ring) if share == 0 else 1
+    for position in range(shape.positions):
+        lanes = [weight * _digit_signs(draw, drawn, position, bit) for bit in range(DIGIT_BITS)]
+        vectors = np.stack(list(map(shape.to_comparison, lanes)))
+        seeds = [_seed(seed, draw, 1, position, bit) for bit in range(DIGIT_BITS)]
+        comparison_ciphertexts.append(_encrypted(material.comparison_keys.public, vectors, seeds))
+    return Contribution(tuple(order_ciphertexts), tuple(comparison_ciphertexts))
+
+
+def _encrypted(key: PublicKey, vectors: Lanes, seeds: Sequence[bytes]) -> tuple[Ciphertext, ...]:
+    pairs = zip(vectors, seeds, strict=True)
+    return tuple(encrypt_low_noise(key, vector, seed) for vector, seed in pairs)
 
 
 def _seed(seed: bytes, draw: Draw, ring: int, first: int, second: int) -> bytes:
@@ -147,13 +141,13 @@ def _comparison_weight(ring: RingParameters) -> int:
     return -pow(2, -1, ring.plain_modulus) % ring.plain_modulus
 
 
-def _digit_signs(draw: Draw, values: Lanes, position: int, bit: int) -> Lanes:
+def _digit_signs(draw: Draw, drawn: Lanes, position: int, bit: int) -> Lanes:
     """Signs of one bit of the digits at a position, (blocks, L); bits above the mask are 0."""
     rows = []
     for block in range(draw.shape.blocks):
         digit = draw.shape.digit(block, position)
         index = DIGIT_BITS * (DIGITS - 1 - digit) + bit
-        rows.append(values[index] if index < values.shape[0] else draw.active)
+        rows.append(drawn[index] if index < drawn.shape[0] else draw.active)
     return np.stack(rows)
 
 
@@ -183,14 +177,19 @@ class DrawnMask:
 class MaskCombiner:
     """Multiplies contributions into masks; deterministic, without any secret."""
 
-    def __init__(self, material: PublicMaterial, order: Evaluator, comparison: Evaluator) -> None:
+    def __init__(
+        self,
+        material: PublicMaterial,
+        order_evaluator: Evaluator,
+        comparison_evaluator: Evaluator,
+    ) -> None:
         self._material = material
-        self._order = order
-        self._comparison = comparison
+        self._order_evaluator = order_evaluator
+        self._comparison_evaluator = comparison_evaluator
 
     def combine(self, draw: Draw, contributions: Sequence[Contribution]) -> DrawnMask:
         """Combine the contributions of all virtual parties, in share order."""
-        order = tuple(
+        order_ciphertexts = tuple(
             self._combine_order(draw, contributions, c) for c in range(draw.shape.order_ciphertexts)
         )
         tables = np.stack(
@@ -199,36 +198,33 @@ class MaskCombiner:
                 for p in range(draw.shape.positions)
             ]
         )
-        return DrawnMask(draw, order, tables)
+        return DrawnMask(draw, order_ciphertexts, tables)
 
     def _combine_order(
         self, draw: Draw, contributions: Sequence[Contribution], number: int
     ) -> Ciphertext:
-        evaluator = self._order
+        """Enc(r) for one ciphertext of the lanes: the weighted products of signs, added up."""
+        evaluator = self._order_evaluator
         total: Any = None
         bits = len(contributions[0].order_ciphertexts)
         for k in range(bits):
-            factors = [evaluator.load(c.order_ciphertexts[k][number]) for c in contributions]
-            left = evaluator.multiply(factors[0], factors[1])
-            right = factors[2] if len(factors) == 3 else evaluator.multiply(factors[2], factors[3])
-            term = evaluator.multiply_only(left, right)
+            signs_of_bit = [c.order_ciphertexts[k][number] for c in contributions]
+            term = evaluator.multiply_only(*_halves(evaluator, signs_of_bit))
             total = term if total is None else evaluator.add(total, term)
-        result = evaluator.store(evaluator.relinearise(total))
+        mask = evaluator.store(evaluator.relinearise(total))
         ring = self._material.parameters.order_ring
         constant = -sum(_order_weight(ring, k) for k in range(bits)) % ring.plain_modulus
-        return add_slots(result, constant * draw.shape.to_order(draw.active)[number])
+        return add_slots(mask, constant * draw.shape.to_order(draw.active)[number])
 
     def _digit_table(self, draw: Draw, signs_by_party: Sequence[Sequence[Ciphertext]]) -> Words:
         """[digit = v] for 16 v, transform form, shape (16, 2, TABLE_LEVEL, degree)."""
-        evaluator = self._comparison
+        evaluator = self._comparison_evaluator
         active = draw.shape.to_comparison(np.stack([draw.active] * draw.shape.blocks))
         half = pow(2, -1, self._material.parameters.comparison_ring.plain_modulus)
         bits = []
         for bit in range(DIGIT_BITS):
-            factors = [evaluator.load(party[bit]) for party in signs_by_party]
-            left = evaluator.multiply(factors[0], factors[1])
-            right = factors[2] if len(factors) == 3 else evaluator.multiply(factors[2], factors[3])
-            product = evaluator.multiply(left, right)
+            signs_of_bit = [party[bit] for party in signs_by_party]
+            product = evaluator.multiply(*_halves(evaluator, signs_of_bit))
             bits.append(add_slots(evaluator.store(product), half * active))
         low = self._one_hot(bits[0], bits[1], active)
         high = self._one_hot(bits[2], bits[3], active)
@@ -236,7 +232,7 @@ class MaskCombiner:
 
     def _one_hot(self, low: Ciphertext, high: Ciphertext, active: Lanes) -> list[Ciphertext]:
         """[2 high + low = v] for v = 0 .. 3."""
-        evaluator = self._comparison
+        evaluator = self._comparison_evaluator
         both = evaluator.store(evaluator.multiply(evaluator.load(low), evaluator.load(high)))
         one = low.subtract(both)
         two = high.subtract(both)
@@ -244,28 +240,37 @@ class MaskCombiner:
         return [add_slots(rest, active), one, two, both]
 
     def _outer(self, high: Sequence[Ciphertext], low: Sequence[Ciphertext]) -> Words:
-        """high_i * low_j at 4 i + j: nine products, the rest by differences."""
-        evaluator = self._comparison
+        """high_i * low_j at 4 i + j: nine products, the rest by differences.
 
-        def lower(ciphertext: Ciphertext) -> Ciphertext:
-            return evaluator.store(evaluator.switch_to(evaluator.load(ciphertext), TABLE_LEVEL + 1))
+        The bits of either are 1 at exactly one i and one j, so the products of a row or column of
+        the table add up to high_i or low_j.
+        """
+        evaluator = self._comparison_evaluator
 
-        highs = [evaluator.load(lower(c)) for c in high]
-        lows = [evaluator.load(lower(c)) for c in low]
-        grid: dict[tuple[int, int], Ciphertext] = {}
+        def lowered(ciphertext: Ciphertext) -> Any:
+            return evaluator.switch_to(evaluator.load(ciphertext), TABLE_LEVEL + 1)
 
-        def settle(handle: Any) -> Ciphertext:
+        def at_table_level(handle: Any) -> Ciphertext:
             return evaluator.store(evaluator.switch_to(handle, TABLE_LEVEL))
 
+        highs, lows = list(map(lowered, high)), list(map(lowered, low))
+        table: dict[tuple[int, int], Ciphertext] = {}
         for i in range(1, 4):
             for j in range(1, 4):
-                grid[i, j] = settle(evaluator.multiply(highs[i], lows[j]))
-            row = settle(highs[i])
-            grid[i, 0] = row.subtract(grid[i, 1]).subtract(grid[i, 2]).subtract(grid[i, 3])
+                table[i, j] = at_table_level(evaluator.multiply(highs[i], lows[j]))
+            row = at_table_level(highs[i])
+            table[i, 0] = row.subtract(table[i, 1]).subtract(table[i, 2]).subtract(table[i, 3])
         for j in range(4):
-            column = settle(lows[j])
-            grid[0, j] = column.subtract(grid[1, j]).subtract(grid[2, j]).subtract(grid[3, j])
-        return np.stack([transformed(grid[i, j]) for i in range(4) for j in range(4)])
+            column = at_table_level(lows[j])
+            table[0, j] = column.subtract(table[1, j]).subtract(table[2, j]).subtract(table[3, j])
+        return np.stack([transformed(table[i, j]) for i in range(4) for j in range(4)])
+
+
+def _halves(evaluator: Evaluator, signs_by_party: Sequence[Ciphertext]) -> tuple[Any, Any]:
+    """Handles of two factors of the product over three or four parties."""
+    handles = list(map(evaluator.load, signs_by_party))
+    right = handles[2] if len(handles) == 3 else evaluator.multiply(handles[2], handles[3])
+    return evaluator.multiply(handles[0], handles[1]), right
 
 
 def replace_lanes(mask: DrawnMask, known: Lanes, second: DrawnMask) -> DrawnMask:
@@ -274,26 +279,21 @@ def replace_lanes(mask: DrawnMask, known: Lanes, second: DrawnMask) -> DrawnMask
     Args:
         known: the old r of those lanes, anything elsewhere; shape (L,).
     """
-    shape = mask.draw.shape
-    gone = second.draw.active
-    removed = shape.to_order(-known * gone)
-    order = tuple(
-        add_slots(old.add(new), vector)
-        for old, new, vector in zip(
-            mask.order_ciphertexts, second.order_ciphertexts, removed, strict=True
-        )
-    )
+    shape, replaced = mask.draw.shape, second.draw.active
+    removed = shape.to_order(-known * replaced)
+    pairs = zip(mask.order_ciphertexts, second.order_ciphertexts, removed, strict=True)
+    order_ciphertexts = tuple(add_slots(old.add(new), vector) for old, new, vector in pairs)
     ring = shape.parameters.comparison_ring
     digits = digits_of(known)
     tables = np.empty_like(mask.tables)
     for position in range(shape.positions):
-        at = np.stack([digits[shape.digit(b, position)] for b in range(shape.blocks)])
+        public = np.stack([digits[shape.digit(b, position)] for b in range(shape.blocks)])
         for value in range(DIGIT_VALUES):
-            vector = -shape.to_comparison((at == value).astype(np.int64) * gone)
+            vector = -shape.to_comparison((public == value).astype(np.int64) * replaced)
             tables[position, value] = _add_to_transformed(
                 ring, mask.tables[position, value], second.tables[position, value], vector
             )
-    return DrawnMask(mask.draw, order, tables)
+    return DrawnMask(mask.draw, order_ciphertexts, tables)
 
 
 def _add_to_transformed(ring: RingParameters, a: Words, b: Words, values: Lanes) -> Words:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crypto import labels
 from crypto.errors import HoldersDisagree, MissingShare, OutOfRange
-from crypto.ring.sampling import absorb
+from crypto.ring.sampling import SEED_BYTES, absorb
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,11 @@ class Committee:
     def shares_of(self, keyper: int) -> tuple[int, ...]:
         """Shares that a keyper holds: all but its own number."""
         return tuple(j for j in self.members if j != keyper)
+
+
+def split_seeds(shares: Sequence[int], data: bytes) -> dict[int, bytes]:
+    """Seeds of 32 bytes, one behind the other in the order of `shares`, by share number."""
+    return {share: data[SEED_BYTES * k : SEED_BYTES * (k + 1)] for k, share in enumerate(shares)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The one way to open anything.
+"""The one way to open a ciphertext.
 
 A ciphertext is opened only as a `CoveredCiphertext`, and there are two ways to make one: *masked*
 (a fresh joint mask added on every lane, everything else zero) and *selected* (a plaintext product
@@ -160,12 +160,12 @@ def selected_sum(
 def reveal(request: OpeningRequest, committee: Committee, panel: Panel[ShareHolder]) -> Revealed:
     """Open a covered ciphertext with the keypers that answer.
 
-    A keyper that fails, in whatever way, is one that does not answer.
+    A keyper that fails is one that does not answer.
 
     Raises:
         MissingShare, HoldersDisagree: as `agree`, or no holder sends what was announced; where
             keypers failed instead of answering, the failure of the first of them.
-        TooLittleMargin: the level allows no flooding, or the result may be wrong.
+        NoiseBudgetTooSmall: the level allows no flooding, or the result may be wrong.
         UncoveredSlot: a slot outside the support is not zero.
     """
     ciphertext = request.covered.ciphertext

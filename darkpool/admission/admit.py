@@ -155,12 +155,11 @@ class Admission:
         """What a keyper knows beyond the venue, of intents that came in."""
         terms, recovered, cancellations = self._terms, {}, {}
         known = keyper.close_admission(terms.interval)
-        quorum, addresses = terms.material.committee.quorum, terms.addresses()
         for entry in known.intents:
             digest = entry.sealed.digest(terms.domain)
             if digest in self._asked and digest not in self._admitted:
-                fixed = (terms.closes_ms, terms.digest, terms.domain)
-                entry.certificate.verify(entry.sealed, *fixed, addresses, quorum)
+                venue = terms.venue_keys()
+                entry.certificate.verify(entry.sealed, terms.closes_ms, terms.digest, venue)
                 recovered[digest] = _admitted(self._asked[digest], entry.certificate)
         for cancelled in known.cancellations:
             digest = cancelled.cancellation.intent

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.circuits.curves import intent_vector
+from crypto.circuits.curves import CurveLayout
 from crypto.errors import CryptoError, SealingMismatch
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.keys import PublicMaterial
-from crypto.threshold.knowledge import KnowledgeContext, verify_sealing
+from crypto.threshold.knowledge import KnowledgeContext, VectorSealing
 from darkpool.client.errors import InvalidOpeningFile
 
 OPENING_FILE_VERSION: Final = 1
@@ -118,15 +118,10 @@ def verify_opening_file(
     key = material.order_keys.public
     context = KnowledgeContext.of(sealed, opening.domain)
     try:
-        vector = intent_vector(
-            key.ring,
-            opening.ticks,
-            intent.side,
-            intent.size,
-            intent.limit_tick,
-            intent.minimum,
+        vector = CurveLayout(key.ring, opening.ticks).vector(
+            intent.side, intent.size, intent.limit_tick, intent.minimum
         )
-        verify_sealing(key, committee, vector, intent.root_seed, context, ciphertext)
+        VectorSealing(key, committee, context).verify(vector, intent.root_seed, ciphertext)
     except SealingMismatch:
         raise
     except CryptoError as error:

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crypto.bfv.ciphertext import to_wire
-from crypto.circuits.curves import intent_vector
+from crypto.circuits.curves import CurveLayout
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.messages import Intent, SealedIntent, commitment
-from crypto.threshold.knowledge import KnowledgeContext, seal_proofs, seal_vector
+from crypto.threshold.knowledge import KnowledgeContext, VectorSealing, seal_proofs
 from darkpool.client.opening_file import OpeningFile
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
@@ -138,13 +138,8 @@ def seal_intent(
         raise OutOfBounds("limit tick", 0, grid.ticks - 1, intent.limit_tick)
     if not 0 <= intent.minimum <= max(intent.size, 1):
         raise OutOfBounds("minimum in lots", 0, max(intent.size, 1), intent.minimum)
-    vector = intent_vector(
-        terms.material.parameters.order_ring,
-        grid.ticks,
-        intent.side,
-        intent.size,
-        intent.limit_tick,
-        intent.minimum,
+    vector = CurveLayout(terms.material.parameters.order_ring, grid.ticks).vector(
+        intent.side, intent.size, intent.limit_tick, intent.minimum
     )
     submission = seal_slots(intent, vector, terms, account_key, limits)
     epoch = terms.material.committee.epoch
@@ -184,9 +179,7 @@ def seal_slots(
         intent.account,
         intent.nonce,
     )
-    sealed_vector = seal_vector(
-        material.order_keys.public, committee, vector, intent.root_seed, context
-    )
+    sealed_vector = VectorSealing.of(material, context).seal(vector, intent.root_seed)
     sealed = SealedIntent(
         account=intent.account,
         instrument=intent.instrument,

@@ -9,7 +9,7 @@ from crypto.bfv.lanes import LaneShape
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import SettlementRoot
-from crypto.threshold.attestation import transcript_digest
+from crypto.threshold.attestation import OpeningTranscript
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import DrawnMask
@@ -81,13 +81,14 @@ class KeyperCommittee:
         """
         shares = dict(enumerate(beacon.shares))
         request = TranscriptRequest(session.context, terms_digest)
+        transcript = OpeningTranscript(
+            self._domain, session.context, terms_digest, session.entries, shares
+        )
 
         def signature(keyper: Keyper) -> bytes:
-            digest = transcript_digest(
-                self._domain, session.context, terms_digest, keyper.number, session.entries, shares
-            )
             signed = keyper.sign_transcript(request)
-            verify_signature(digest, signed, account_bytes(keyper.address))
+            address = account_bytes(keyper.address)
+            verify_signature(transcript.digest(keyper.number), signed, address)
             return signed
 
         return self.panel.ask_quorum(signature, self._quorum)

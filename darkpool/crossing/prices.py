@@ -94,7 +94,7 @@ class PriceStep:
         """Positions in the comparison of the books that cross."""
         purpose, shape = f"no-cross {number}", layout.shape
         first = 0 if self._reference is None else self._reference
-        columns = [layout.offset(i) + layout.width + first for i in range(layout.instruments)]
+        columns = [layout.price_start(i) + layout.width + first for i in range(layout.instruments)]
         evaluator = self._comparison.evaluators.comparison
         if self._reference is None:
             sums = crossing_bits(evaluator, bits, layout.width)
@@ -108,13 +108,13 @@ class PriceStep:
     ) -> dict[int, Price]:
         purpose, shape = f"price bits {number}", layout.shape
         if self._reference is not None:
-            lanes = np.array([layout.offset(i) + self._reference for i in crossing])
+            lanes = np.array([layout.price_start(i) + self._reference for i in crossing])
             signs = self._comparison.open_lanes(purpose, bits, shape, lanes)
             return {
                 i: Price(self._reference, Side.SELL if sign else Side.BUY)
                 for i, sign in zip(crossing, signs, strict=True)
             }
-        starts = np.array([layout.offset(i) for i in crossing])
+        starts = np.array([layout.price_start(i) for i in crossing])
         lanes = (starts[:, None] + np.arange(self._ticks)).reshape(-1)
         opened = self._comparison.open_lanes(purpose, bits, shape, lanes)
         steps = opened.reshape(len(crossing), -1)
@@ -131,7 +131,7 @@ class PriceStep:
         inner = [i for i, count in counts.items() if 0 < count < self._ticks]
         if not inner:
             return {}
-        lanes = np.array([layout.lane(1, layout.offset(i) + counts[i] - 1) for i in inner])
+        lanes = np.array([layout.lane(1, layout.price_start(i) + counts[i] - 1) for i in inner])
         opened = self._comparison.open_lanes(f"tie lanes {number}", bits, layout.shape, lanes)
         return dict(zip(inner, map(int, opened), strict=True))
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crypto.errors import CryptoError
-from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot
+from crypto.threshold.certificate import VenueKeys
 from darkpool.keyper.admission_store import IntentKey
 from darkpool.keyper.errors import BatchRefused, CancelledIntent, OmittedIntent
 from darkpool.protocol.intents import CertifiedIntent
@@ -21,10 +21,8 @@ class CertificateRules:
 
     interval: int
     closes_ms: int
-    terms: bytes
-    domain: Domain
-    addresses: Sequence[bytes]
-    quorum: int
+    terms_digest: bytes
+    venue: VenueKeys
 
     def verify(self, intent: CertifiedIntent) -> None:
         """Check the certificate of an intent of this interval.
@@ -37,9 +35,7 @@ class CertificateRules:
         """
         if intent.sealed.interval != self.interval:
             raise BatchRefused("interval of an intent", self.interval, intent.sealed.interval)
-        intent.certificate.verify(
-            intent.sealed, self.closes_ms, self.terms, self.domain, self.addresses, self.quorum
-        )
+        intent.certificate.verify(intent.sealed, self.closes_ms, self.terms_digest, self.venue)
 
 
 def check_batch(proposal: BatchProposal, known: KnownIntents, rules: CertificateRules) -> None:
@@ -61,10 +57,10 @@ def check_batch(proposal: BatchProposal, known: KnownIntents, rules: Certificate
             raise CancelledIntent(key.intent, intent.sealed)
     # an account's own signature excuses its own absence, whenever it comes
     for cancelled in batch.cancellations:
-        cancelled.verify(rules.domain)
+        cancelled.verify(rules.venue.domain)
         taken_back.add(IntentKey.cancelled(cancelled.cancellation))
     for shown in known.intents:
-        key = IntentKey.of(shown.sealed, rules.domain)
+        key = IntentKey.of(shown.sealed, rules.venue.domain)
         if key not in contained and key not in taken_back:
             raise OmittedIntent(key.intent, shown.sealed)
 
@@ -74,7 +70,7 @@ def _contained(
 ) -> Mapping[IntentKey, CertifiedIntent]:
     if root.interval != rules.interval:
         raise BatchRefused("interval", rules.interval, root.interval)
-    keys = [IntentKey.of(intent.sealed, rules.domain) for intent in intents]
+    keys = [IntentKey.of(intent.sealed, rules.venue.domain) for intent in intents]
     derived = merkle_root([key.intent for key in keys])
     if (root.root, root.count) != (derived, len(keys)):
         got = f"{root.root.hex()} of {root.count}"

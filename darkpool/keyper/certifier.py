@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from crypto.signing.messages import AdmissionCertificate, CancellationReceipt, SealedIntent
-from crypto.threshold.certificate import SignedAnnouncement
+from crypto.threshold.certificate import SignedAnnouncement, VenueKeys
 from crypto.threshold.knowledge import ProofAnnouncement, ReencryptedProof, verify_knowledge
 from darkpool.clock import Clock
 from darkpool.keyper.admission_store import AdmissionStore, IntentKey
@@ -181,9 +181,7 @@ class Certifier:
             interval,
             self._store.closes_ms(interval),
             self._store.terms(interval),
-            self._domain,
-            self._addresses,
-            self._material.committee.quorum,
+            VenueKeys(self._domain, self._addresses, self._material.committee.quorum),
         )
 
     def _known_terms(self, interval: int) -> IntervalTerms:

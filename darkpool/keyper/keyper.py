@@ -11,12 +11,12 @@ from crypto.ring.sampling import derive_seed
 from crypto.signing.ecdsa import address_of
 from crypto.signing.messages import SettlementRoot
 from crypto.threshold.attestation import (
+    OpeningTranscript,
     mask_attestation_digest,
     mask_context,
     opening_context,
-    transcript_digest,
 )
-from crypto.threshold.knowledge import check_proof
+from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.masks import Contribution, DrawnMask
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import OpeningRequest, ShareRequest
@@ -85,16 +85,10 @@ class LocalKeyper:
         self._certifier.open(terms)
 
     def check_proof(self, request: ProofRequest) -> CheckedProof:
-        """First step of the proof of knowledge; see `crypto.threshold.knowledge.check_proof`."""
-        proof = check_proof(
-            self._secrets,
-            self._material,
-            request.sealed,
-            self._domain,
-            request.ciphertext,
-            request.envelope,
-            self._work.encrypted_share,
-        )
+        """First step of the proof of knowledge; see `ProofEnvelope.announce`."""
+        proof = ProofEnvelope(
+            request.sealed, self._domain, request.ciphertext, request.envelope
+        ).announce(self._secrets, self._material, self._work.encrypted_share)
         return self._certifier.announce(request.sealed, proof)
 
     def certify(self, request: CertificateRequest) -> bytes:
@@ -224,9 +218,8 @@ class LocalKeyper:
             self._store.entries(context),
             self._beacon_shares(*self._auctions[context]),
         )
-        digest = transcript_digest(
-            self._domain, context, terms_digest, self.number, entries, beacon
-        )
+        transcript = OpeningTranscript(self._domain, context, terms_digest, entries, beacon)
+        digest = transcript.digest(self.number)
         self._store.close_transcript(context, digest)
         del self._auctions[context]
         return self._identity.sign(digest)

@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Final, Self
 
 from crypto.signing.eip712 import Domain
-from crypto.threshold.attestation import public_rules_digest, venue_terms_digest
+from crypto.threshold.attestation import StatedRules, StatedTerms
+from crypto.threshold.certificate import VenueKeys
 from crypto.threshold.keys import PublicMaterial
 from darkpool.clock import Clock
 from darkpool.errors import InvalidGrid, OutOfBounds
@@ -109,14 +110,17 @@ class PublicRules:
         named = account_of(account)
         return self.owners.get(named, OwnerId(named))
 
-    def digest(self) -> bytes:
-        """32 bytes over all of them; see `crypto.threshold.attestation.public_rules_digest`."""
-        return public_rules_digest(
+    def stated(self) -> StatedRules:
+        """The rules as certificates and transcripts are signed for them."""
+        return StatedRules(
             {
                 account_bytes(account): account_bytes(AccountId(owner))
                 for account, owner in self.owners.items()
             },
-            (self.owners_min, self.cap_min, self.bond.amount, self.bond.charge_ppm),
+            self.owners_min,
+            self.cap_min,
+            self.bond.amount,
+            self.bond.charge_ppm,
             account_bytes(self.bond.treasury),
         )
 
@@ -139,7 +143,7 @@ class IntervalTerms:
         rules: who may take part, and what it costs to break the rules.
         grids: what the references say; all have the same ticks.
         digest: 32 bytes over all that the auctions run under
-            (`crypto.threshold.attestation.venue_terms_digest`): certificates are signed for it.
+            (`crypto.threshold.attestation.StatedTerms`): certificates are signed for it.
 
     Raises:
         WrongReference, WrongReporter: see `SignedReference.verify`.
@@ -173,15 +177,16 @@ class IntervalTerms:
         object.__setattr__(self, "digest", self._digest())
 
     def _digest(self) -> bytes:
-        return venue_terms_digest(
+        stated = StatedTerms(
             self.material.digest(),
             account_bytes(self.vault),
             account_bytes(self.reporter),
             [signed.message.digest(self.domain) for _, signed in sorted(self.references.items())],
             self.pricing.value,
             self.margin_digest,
-            self.rules.digest(),
+            self.rules.stated(),
         )
+        return stated.digest()
 
     @property
     def ticks(self) -> int:
@@ -201,3 +206,7 @@ class IntervalTerms:
     def addresses(self) -> tuple[bytes, ...]:
         """20 bytes of each keyper, in keyper order."""
         return tuple(map(account_bytes, self.keypers))
+
+    def venue_keys(self) -> VenueKeys:
+        """What the interval's certificates are verified against."""
+        return VenueKeys(self.domain, self.addresses(), self.material.committee.quorum)

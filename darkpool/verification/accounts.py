@@ -64,22 +64,22 @@ def price_units(record: Record, instrument: int, tick: int) -> int:
 def live_intent(record: Record, model: MarginModel, instrument: int, cap: int) -> LiveIntent:
     """What is public of an intent for an instrument, for margin."""
     contract = record.summary.instruments[instrument]
-    place = model.places.get(contract.identifier)
-    if place is None:
+    index = model.contract_indices.get(contract.identifier)
+    if index is None:
         raise Unsound(f"instrument {contract.name}", "a contract of the specification", "none")
     ends = [price_units(record, instrument, tick) for tick in (0, record.summary.ticks - 1)]
-    return LiveIntent(place, cap, *ends)
+    return LiveIntent(index, cap, *ends)
 
 
 def surplus(model: MarginModel, account: Account, live: Sequence[LiveIntent] = ()) -> int:
     """Equity less initial margin in the worst case of live intents, in cash units."""
     net: dict[int, int] = {}
     for instrument, position in account.positions.items():
-        place = model.places.get(instrument)
-        if place is None:
+        index = model.contract_indices.get(instrument)
+        if index is None:
             part = f"position in 0x{instrument.hex()}"
             raise Unsound(part, "a contract of the specification", "none")
-        net[place] = position.net
+        net[index] = position.net
     cost = sum(position.cost for position in account.positions.values())
     return model.surplus(account.cash, cost, net, live)
 
@@ -107,9 +107,9 @@ def check_terms(record: Record, findings: Findings) -> None:
     for number, instrument in enumerate(record.summary.instruments):
         part = f"instrument {instrument.name}"
         with findings.watch(part):
-            place = live_intent(record, model, number, 1).place
-            findings.equal(f"{part}, name", contracts[place].name, instrument.name)
-            expiry_ms = contracts[place].expiry_ms
+            contract = contracts[live_intent(record, model, number, 1).contract_index]
+            findings.equal(f"{part}, name", contract.name, instrument.name)
+            expiry_ms = contract.expiry_ms
             if expiry_ms is not None and expiry_ms <= record.margin.market.time_ms:
                 findings.add(f"{part}, expiry", "after the time of the market", expiry_ms)
     if record.summary.ticks < 1:
@@ -128,7 +128,7 @@ def check_collateral(record: Record, findings: Findings) -> None:
     for balance in before:
         _check_balance("before", balance, accounts[balance.account], model, findings)
         if record.summary.interval == FIRST_INTERVAL:
-            # nothing was settled before, so nobody has a position
+            # nothing was settled before, so no account has a position
             part = f"collateral before of 0x{balance.account.hex()}, positions"
             findings.equal(part, _encode({}), balance.positions)
     _check_covered(record, accounts, findings)
@@ -160,7 +160,7 @@ def _check_balance(
 def _check_traders(
     record: Record, accounts: dict[bytes, Account], model: MarginModel, findings: Findings
 ) -> None:
-    """Whoever traded has initial margin for what it holds then."""
+    """Every account that traded has initial margin for what it holds then."""
     for name in sorted({fill.account for fill in record.summary.fills}):
         left = surplus(model, accounts[name])
         if left < 0:
@@ -174,20 +174,21 @@ def uncovered_accounts(record: Record) -> set[bytes]:
     numbers = {i.identifier: k for k, i in enumerate(record.summary.instruments)}
     live: dict[bytes, list[LiveIntent]] = defaultdict(list)
     for intent in record.intents:
-        number, own = numbers.get(intent.sealed.instrument), live[intent.sealed.account]
+        number, of_account = numbers.get(intent.sealed.instrument), live[intent.sealed.account]
         if number is not None:
-            own.append(live_intent(record, model, number, intent.sealed.cap))
+            of_account.append(live_intent(record, model, number, intent.sealed.cap))
     accounts = accounts_of("before", record.summary.before)
-    bond, nobody = record.summary.bond.amount, Account(0)
-    return {
-        name
-        for name, intents in live.items()
-        if min(surplus(model, found := accounts.get(name, nobody), intents), found.cash) < bond
-    }
+    bond, missing = record.summary.bond.amount, Account(0)
+    uncovered = set()
+    for name, intents in live.items():
+        account = accounts.get(name, missing)
+        if min(surplus(model, account, intents), account.cash) < bond:
+            uncovered.add(name)
+    return uncovered
 
 
 def _check_covered(record: Record, accounts: dict[bytes, Account], findings: Findings) -> None:
-    """Whoever has intents has a balance; whose it does not cover has no fill and no rejection."""
+    """Accounts with intents have balances; uncovered ones have no fill and no rejection."""
     for name in sorted({intent.sealed.account for intent in record.intents} - accounts.keys()):
         findings.add(f"collateral before of 0x{name.hex()}", "a balance", "none")
     uncovered, expected = uncovered_accounts(record), "one that covers its bond and its caps"
@@ -206,14 +207,15 @@ def _charge_bonds(record: Record, accounts: dict[bytes, Account], findings: Find
     if bond.treasury not in accounts:
         findings.add("bond, treasury", "an account with a balance", bond.treasury.hex())
         return
-    places = [entry.intent for entry in rejections]
-    if places != sorted(set(places)):
-        findings.add("rejections", "intents that ascend, each once", places)
+    rejected = [entry.intent for entry in rejections]
+    if rejected != sorted(set(rejected)):
+        findings.add("rejections", "intents that ascend, each once", rejected)
     left: dict[bytes, int] = {}
-    for place in places:
-        name = record.intents[place].sealed.account
+    for batch_index in rejected:
+        name = record.intents[batch_index].sealed.account
         if name not in accounts:
-            raise Unsound(f"rejection of intent {place}", "an account with collateral", name)
+            part = f"rejection of intent {batch_index}"
+            raise Unsound(part, "an account with collateral", name)
         held = left.get(name, bond.amount)
         charge = min(held, -(-bond.amount * bond.charge_ppm // UNITS_PER_ONE))
         left[name] = held - charge
@@ -222,7 +224,7 @@ def _charge_bonds(record: Record, accounts: dict[bytes, Account], findings: Find
 
 
 def _book_fills(record: Record, accounts: dict[bytes, Account]) -> None:
-    """What covers the rest of a cap is free again, so only fills change anything."""
+    """What covers the rest of a cap is free again, so only fills change an account."""
     multipliers = {c.name: c.multiplier for c in record.margin.specification.contracts}
     for index, fill in enumerate(record.summary.fills):
         if fill.account not in accounts:
@@ -276,15 +278,15 @@ def _positions(when: str, balance: BalanceRecord) -> Positions:
     data = balance.positions
     if data[:1] != bytes([POSITIONS_VERSION]) or len(data) % _ENTRY != 1:
         raise Unsound(part, f"version {POSITIONS_VERSION} and whole entries", data.hex()[:80])
-    found: Positions = {}
+    positions: Positions = {}
     for start in range(1, len(data), _ENTRY):
         words = [data[start + k : start + k + _WORD] for k in range(0, _ENTRY, _WORD)]
-        found[words[0]] = Position(
+        positions[words[0]] = Position(
             *(int.from_bytes(word, "big", signed=True) for word in words[1:])
         )
-    if _encode(found) != data:
+    if _encode(positions) != data:
         raise Unsound(part, "ascending instruments, none empty", data.hex()[:80])
-    return found
+    return positions
 
 
 def _encode(positions: Positions) -> bytes:

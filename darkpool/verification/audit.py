@@ -55,6 +55,10 @@ def audit(
     return _Audit(record, chain, quick, anchor or Anchor(), progress).run()
 
 
+RecordCheck = Callable[[Record, Findings], None]
+"""One check of a record; what it finds, and the error that ends it, go into the findings."""
+
+
 class _Audit:
     def __init__(
         self,
@@ -74,84 +78,27 @@ class _Audit:
         self._transcript: Transcript | None = None
         self._schedule_holds = False
 
-    @cached_property
-    def _terms(self) -> bytes:
-        return openings.terms_digest(self._record)
-
     def run(self) -> AuditReport:
-        summary = self._record.summary
-        intents, opened = len(self._record.intents), len(self._record.openings)
         files = len(self._record.manifest.files)
-        self._check("form", "record", "all parts have the form of their version", lambda _: None)
-        self._check("files", f"{files} files", "SHA-256 as in the manifest", self._files)
-        self._check("committee", "committee", "quorum and addresses", self._committee)
+        self._check("form", "record", "all parts have the form of their version")
+        self._check("files", f"{files} files", "SHA-256 as in the manifest", _check_files)
+        self._check("committee", "committee", "quorum and addresses", batch.check_committee)
         self._check_anchor()
-        self._check(
-            "reference",
-            f"{len(summary.references)} references",
-            "signed for this interval, gives the grid; fresh on the keypers' word",
-            self._references,
-        )
-        margin = self._record.margin
-        needed, reporters = 2 * margin.market.false_max + 1, len(margin.market.reporters)
-        self._check(
-            "prices",
-            f"{len(margin.specification.contracts)} contracts",
-            f"medians of {needed} of {reporters} reporters; values and risk arrays follow",
-            self._prices,
-        )
-        self._check(
-            "intents", f"{intents} intents", "signatures, nonces, caps, one each", self._intents
-        )
-        self._check(
-            "certificates",
-            f"{intents} intents",
-            "certified by a quorum for these terms before the close, none taken back",
-            self._certificates,
-        )
-        self._check("ciphertexts", f"{intents} ciphertexts", "digests as sealed", self._ciphertexts)
-        self._check("batch root", "batch", "root, count, quorum, context", self._batch_root)
-        masks = len(self._record.masks)
-        self._check("masks", f"{masks} masks", "attested by a quorum, numbers once", self._masks)
-        self._check("openings", f"{opened} openings", "shares add up to the values", self._openings)
-        self._check(
-            "transcript", f"{opened} openings", "signed by a quorum, with terms", self._transcripts
-        )
-        self._check("beacon", "beacon", "SHA-256 of its shares", self._beacon)
-        self._check("schedule", f"{opened} openings", "exactly those prescribed", self._schedule)
-        taken_out = len(summary.rejections)
-        self._check("rejections", f"{taken_out} intents", "exactly those found", self._rejections)
-        self._circuits()
-        count = len(summary.instruments)
-        self._check("results", f"{count} instruments", "as opened", self._results)
-        fills = len(summary.fills)
-        self._check("fills", f"{fills} fills", "as opened, within caps, conserved", self._fills)
-        self._check(
-            "margin",
-            f"{len(summary.after)} accounts",
-            "caps covered, traders above initial margin, balances rebuilt",
-            self._margin,
-        )
-        self._check("roots", "settlement", "results, fills, balances", self._roots)
-        self._check("settlement", "settlement", "signed by a quorum", self._settlement)
-        self._ask_chain()
+        self._check_inputs()
+        self._check_batch()
+        self._check_evidence()
+        self._check_outcome()
+        self._check_chain()
         return AuditReport(tuple(self._checks))
 
-    def _check(
-        self, name: str, covered: str, detail: str, check: Callable[[Findings], None]
-    ) -> None:
+    def _check(self, name: str, covered: str, detail: str, *checks: RecordCheck) -> None:
+        """Run the checks of one line; an error that ends one of them leaves out those after it."""
         self._progress(name)
         findings = Findings(name)
         with findings.watch(name):
-            check(findings)
+            for check in checks:
+                check(self._record, findings)
         self._checks.append(findings.check(covered, detail))
-
-    def _files(self, findings: Findings) -> None:
-        for wrong in self._record.wrong_files():
-            findings.add(wrong.subject, wrong.expected, wrong.got)
-
-    def _committee(self, findings: Findings) -> None:
-        batch.check_committee(self._record, findings)
 
     def _check_anchor(self) -> None:
         known = self._anchor.known()
@@ -164,44 +111,114 @@ class _Audit:
             "anchor",
             "venue",
             f"as the auditor knows: {', '.join(known)}",
-            lambda findings: evidence.check_anchor(self._record, self._anchor, findings),
+            lambda record, findings: evidence.check_anchor(record, self._anchor, findings),
         )
 
-    def _references(self, findings: Findings) -> None:
-        reference.check_references(self._record, findings)
+    def _check_inputs(self) -> None:
+        self._check(
+            "reference",
+            f"{len(self._record.summary.references)} references",
+            "signed for this interval, gives the grid; fresh on the keypers' word",
+            reference.check_references,
+        )
+        margin = self._record.margin
+        needed, reporters = 2 * margin.market.false_max + 1, len(margin.market.reporters)
+        self._check(
+            "prices",
+            f"{len(margin.specification.contracts)} contracts",
+            f"medians of {needed} of {reporters} reporters; values and risk arrays follow",
+            _check_prices,
+        )
 
-    def _prices(self, findings: Findings) -> None:
-        inputs = self._record.margin
-        prices.check_specification(inputs, findings)
-        prices.check_market(inputs, self._record.summary.venue.domain(), findings)
-        valuation.check_risk_arrays(inputs, findings)
+    def _check_batch(self) -> None:
+        intents = f"{len(self._record.intents)} intents"
+        self._check(
+            "intents",
+            intents,
+            "signatures, nonces, caps, one each",
+            batch.check_intents,
+            batch.check_instruments,
+            participation.check_public_rules,
+        )
+        self._check(
+            "certificates",
+            intents,
+            "certified by a quorum for these terms before the close, none taken back",
+            lambda record, findings: batch.check_certificates(record, self._terms_digest, findings),
+        )
+        ciphertexts = f"{len(self._record.intents)} ciphertexts"
+        self._check("ciphertexts", ciphertexts, "digests as sealed", batch.check_ciphertexts)
+        self._check("batch root", "batch", "root, count, quorum, context", batch.check_batch_root)
 
-    def _intents(self, findings: Findings) -> None:
-        batch.check_intents(self._record, findings)
-        batch.check_instruments(self._record, findings)
-        participation.check_public_rules(self._record, findings)
+    def _check_evidence(self) -> None:
+        masks = f"{len(self._record.masks)} masks"
+        opened = f"{len(self._record.openings)} openings"
+        self._check("masks", masks, "attested by a quorum, numbers once", batch.check_masks)
+        self._check("openings", opened, "shares add up to the values", self._decode)
+        self._check(
+            "transcript",
+            opened,
+            "signed by a quorum, with terms",
+            lambda record, findings: openings.check_transcripts(
+                record, self._terms_digest, findings
+            ),
+        )
+        self._check("beacon", "beacon", "SHA-256 of its shares", openings.check_beacon)
+        self._check("schedule", opened, "exactly those prescribed", self._understand)
+        rejections = self._with_transcript(outcome.check_rejections)
+        taken_out = f"{len(self._record.summary.rejections)} intents"
+        self._check("rejections", taken_out, "exactly those found", rejections)
+        if self._quick:
+            self._checks.append(Check("circuits", opened, Verdict.NOT_CHECKED, "a quick audit"))
+        else:
+            self._check("circuits", opened, "computed again to the same bytes", self._compute)
 
-    def _certificates(self, findings: Findings) -> None:
-        batch.check_certificates(self._record, self._terms, findings)
+    def _check_outcome(self) -> None:
+        summary = self._record.summary
+        results = self._with_transcript(outcome.check_results)
+        self._check("results", f"{len(summary.instruments)} instruments", "as opened", results)
+        self._check(
+            "fills",
+            f"{len(summary.fills)} fills",
+            "as opened, within caps, conserved",
+            outcome.check_fills,
+            self._with_transcript(outcome.check_opened_fills),
+        )
+        self._check(
+            "margin",
+            f"{len(summary.after)} accounts",
+            "caps covered, traders above initial margin, balances rebuilt",
+            accounts.check_terms,
+            accounts.check_collateral,
+        )
+        self._check("roots", "settlement", "results, fills, balances", evidence.check_roots)
+        signatures = evidence.check_settlement_signatures
+        self._check("settlement", "settlement", "signed by a quorum", signatures)
 
-    def _ciphertexts(self, findings: Findings) -> None:
-        batch.check_ciphertexts(self._record, findings)
+    def _check_chain(self) -> None:
+        chain = self._chain
+        if chain is not None:
+            self._check(
+                "chain",
+                "chain",
+                "says what the record says",
+                lambda record, findings: evidence.check_chain(record, chain, findings),
+            )
+            return
+        detail = "no chain was asked; the evidence is the keypers' signatures"
+        uncovered: set[bytes] = set()
+        with Findings("chain").watch("margin"):
+            uncovered = accounts.uncovered_accounts(self._record)
+        if uncovered:
+            named = ", ".join(f"0x{account.hex()}" for account in sorted(uncovered))
+            detail += f"; on the record's own word these lack collateral: {named}"
+        self._checks.append(Check("chain", "chain", Verdict.NOT_CHECKED, detail))
 
-    def _batch_root(self, findings: Findings) -> None:
-        batch.check_batch_root(self._record, findings)
+    @cached_property
+    def _terms_digest(self) -> bytes:
+        return openings.terms_digest(self._record)
 
-    def _masks(self, findings: Findings) -> None:
-        batch.check_masks(self._record, findings)
-
-    def _openings(self, findings: Findings) -> None:
-        self._values = openings.check_openings(self._record, findings)
-
-    def _transcripts(self, findings: Findings) -> None:
-        openings.check_transcripts(self._record, self._terms, findings)
-
-    def _beacon(self, findings: Findings) -> None:
-        openings.check_beacon(self._record, findings)
-
+    @cached_property
     def _ranks(self) -> list[Lanes]:
         summary = self._record.summary
         return [
@@ -209,78 +226,46 @@ class _Audit:
             for i in summary.instruments
         ]
 
-    def _schedule(self, findings: Findings) -> None:
-        reader = TranscriptReader(self._record, self._values, self._ranks(), findings)
+    def _decode(self, record: Record, findings: Findings) -> None:
+        self._values = openings.check_openings(record, findings)
+
+    def _understand(self, record: Record, findings: Findings) -> None:
+        reader = TranscriptReader(record, self._values, self._ranks, findings)
         self._transcript = reader.read()
         self._schedule_holds = findings.clean
 
-    def _circuits(self) -> None:
-        name, covered = "circuits", f"{len(self._record.openings)} openings"
-        if self._quick:
-            self._checks.append(Check(name, covered, Verdict.NOT_CHECKED, "a quick audit"))
-            return
-        self._check(name, covered, "computed again to the same bytes", self._run_circuits)
-
-    def _run_circuits(self, findings: Findings) -> None:
-        transcript = self._transcript
-        if transcript is None or not self._schedule_holds:
+    def _compute(self, record: Record, findings: Findings) -> None:
+        if self._transcript is None or not self._schedule_holds:
             findings.add("openings", "a schedule that holds", "findings: see the schedule")
             return
-        inputs = CircuitInputs(
-            self._record.material(),
-            self._values,
-            self._ranks(),
-        )
+        inputs = CircuitInputs(record.material(), self._values, self._ranks)
         try:
-            CircuitCheck(self._record, inputs, findings, self._progress).run(transcript)
+            CircuitCheck(record, inputs, findings, self._progress).run(self._transcript)
         except (RuntimeError, ValueError) as error:
             # SEAL's own refusals: keys or ciphertexts that load and cannot be computed on
             findings.add("circuits", "keys and ciphertexts that SEAL computes on", error)
 
-    def _rejections(self, findings: Findings) -> None:
-        if self._transcript is not None:
-            outcome.check_rejections(self._record, self._transcript, findings)
-        else:
-            findings.add("openings", "a schedule that holds", "findings: see the schedule")
+    def _with_transcript(
+        self, check: Callable[[Record, Transcript, Findings], None]
+    ) -> RecordCheck:
+        """The check of a record against its openings, where these were understood."""
 
-    def _results(self, findings: Findings) -> None:
-        if self._transcript is not None:
-            outcome.check_results(self._record, self._transcript.outcomes, findings)
-        else:
-            findings.add("openings", "a schedule that holds", "findings: see the schedule")
+        def checked(record: Record, findings: Findings) -> None:
+            if self._transcript is None:
+                findings.add("openings", "a schedule that holds", "findings: see the schedule")
+            else:
+                check(record, self._transcript, findings)
 
-    def _fills(self, findings: Findings) -> None:
-        outcome.check_fills(self._record, findings)
-        if self._transcript is not None:
-            outcome.check_opened_fills(self._record, self._transcript.outcomes, findings)
-        else:
-            findings.add("openings", "a schedule that holds", "findings: see the schedule")
+        return checked
 
-    def _margin(self, findings: Findings) -> None:
-        accounts.check_terms(self._record, findings)
-        accounts.check_collateral(self._record, findings)
 
-    def _roots(self, findings: Findings) -> None:
-        evidence.check_roots(self._record, findings)
+def _check_files(record: Record, findings: Findings) -> None:
+    for wrong in record.wrong_files():
+        findings.add(wrong.subject, wrong.expected, wrong.got)
 
-    def _settlement(self, findings: Findings) -> None:
-        evidence.check_settlement_signatures(self._record, findings)
 
-    def _ask_chain(self) -> None:
-        chain = self._chain
-        if chain is None:
-            detail = "no chain was asked; the evidence is the keypers' signatures"
-            uncovered: set[bytes] = set()
-            with Findings("chain").watch("margin"):
-                uncovered = accounts.uncovered_accounts(self._record)
-            if uncovered:
-                named = ", ".join(f"0x{account.hex()}" for account in sorted(uncovered))
-                detail += f"; on the record's own word these lack collateral: {named}"
-            self._checks.append(Check("chain", "chain", Verdict.NOT_CHECKED, detail))
-            return
-        self._check(
-            "chain",
-            "chain",
-            "says what the record says",
-            lambda findings: evidence.check_chain(self._record, chain, findings),
-        )
+def _check_prices(record: Record, findings: Findings) -> None:
+    inputs = record.margin
+    prices.check_specification(inputs, findings)
+    prices.check_market(inputs, record.summary.venue.domain(), findings)
+    valuation.check_risk_arrays(inputs, findings)

@@ -39,15 +39,12 @@ def check_intents(record: Record, findings: Findings) -> None:
             findings.equal(f"{part}, cap", cap_bucket(Lots(sealed.cap)), sealed.cap)
 
 
-def check_certificates(record: Record, terms: bytes, findings: Findings) -> None:
-    """Every intent was certified by a quorum for the terms, before the close; none taken back.
-
-    `terms` is the digest of those that the record states.
-    """
+def check_certificates(record: Record, terms_digest: bytes, findings: Findings) -> None:
+    """Every intent was certified by a quorum for the terms, before the close; none taken back."""
     summary, domain = record.summary, record.summary.venue.domain()
     batch: set[Cancellation] = set()
     for index, intent in enumerate(record.intents):
-        message = AdmissionCertificate.of(intent.sealed, domain, summary.closes_ms, terms)
+        message = AdmissionCertificate.of(intent.sealed, domain, summary.closes_ms, terms_digest)
         part = f"intent {index}, certificate"
         check_quorum(record, part, message.digest(domain), intent.certificate, findings)
         batch.add(Cancellation.of(intent.sealed, domain))
@@ -61,7 +58,7 @@ def check_certificates(record: Record, terms: bytes, findings: Findings) -> None
 
 
 def check_instruments(record: Record, findings: Findings) -> None:
-    """Names, identifiers, the places of their intents in the batch, and the sum of caps.
+    """Names, identifiers, the batch indices of their intents, and the sum of caps.
 
     The terms that the keypers signed name every instrument, so one without intents is listed too.
     """
@@ -95,7 +92,7 @@ def check_ciphertexts(record: Record, findings: Findings) -> None:
 
 
 def check_committee(record: Record, findings: Findings) -> None:
-    """The quorum, and that nobody sits in the committee twice."""
+    """The quorum, and that no keyper sits in the committee twice."""
     stated = record.summary.committee
     findings.equal("committee, quorum", record.committee.quorum, stated.quorum)
     if len(set(stated.addresses)) != stated.size:

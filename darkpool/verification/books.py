@@ -13,31 +13,31 @@ from darkpool.record.reader import Record
 
 
 class AuditedBook:
-    """One instrument of a record; places in the batch that are not of it change nothing.
+    """One instrument of a record; batch indices that are not of it change nothing.
 
     Attributes:
         intents: the ciphertexts, plain intents and minimum-fill orders.
     """
 
     def __init__(self, record: Record, number: int, evaluator: Evaluator) -> None:
-        places = record.summary.instruments[number].intents
+        indices = record.summary.instruments[number].intents
         self._evaluator = evaluator
-        self._numbers = {place: k for k, place in enumerate(places)}
-        sealed = [record.intents[place].sealed for place in places]
+        self._numbers = {index: k for k, index in enumerate(indices)}
+        sealed = [record.intents[index].sealed for index in indices]
         self._caps = np.array([intent.cap for intent in sealed], dtype=np.int64)
         self._minimum_fills = [intent.minimum_fill for intent in sealed]
         self.intents = GatheredIntents(evaluator)
 
-    def add(self, place: int, ciphertext: Ciphertext) -> None:
-        """Take the intent of a place, in ascending order."""
-        number = self._numbers.get(place)
+    def add(self, batch_index: int, ciphertext: Ciphertext) -> None:
+        """Add an intent of the batch; they come in ascending order."""
+        number = self._numbers.get(batch_index)
         if number is not None:
             words = arranged(self._evaluator, ciphertext, number)
             self.intents.add(ciphertext, words, minimum_fill=self._minimum_fills[number])
 
-    def drop(self, place: int, ciphertext: Ciphertext) -> None:
+    def drop(self, batch_index: int, ciphertext: Ciphertext) -> None:
         """Take an intent out; all others keep their numbers."""
-        number = self._numbers.get(place)
+        number = self._numbers.get(batch_index)
         if number is not None:
             self.intents.drop(number, ciphertext)
 

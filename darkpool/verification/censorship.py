@@ -1,13 +1,13 @@
 """Evidence that a batch was signed without an intent that had to be in it.
 
-Its owner needs no more than its certificate and what is public. What comes out convinces anybody
-who knows the venue's contract and keypers: a quorum certified the intent before the close, a quorum
-signed a batch without it, and its account did not take it back.
+Its owner needs its certificate and public data alone. The evidence convinces all who know the
+venue's contract and keypers: a quorum certified the intent before the close, a quorum signed a
+batch without it, and its account did not take it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crypto.errors import CryptoError
@@ -15,24 +15,9 @@ from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot, Cancellation, SealedIntent
-from crypto.threshold.certificate import IntentCertificate, verify_quorum
+from crypto.threshold.certificate import IntentCertificate, VenueKeys
 from darkpool.record.reader import Record
 from darkpool.verification.errors import NoOmission
-
-
-@dataclass(frozen=True, slots=True)
-class VenueKeys:
-    """What has to be known of a venue from elsewhere, or the evidence proves nothing.
-
-    Attributes:
-        domain: chain and settlement contract.
-        addresses: 20 bytes of each keyper, in keyper order.
-        quorum: keypers that decide.
-    """
-
-    domain: Domain
-    addresses: Sequence[bytes]
-    quorum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +76,7 @@ def prove_omission(
     domain = venue.domain
     try:
         message = certificate.message
-        fixed = (message.closes_ms, message.terms, domain)
-        certificate.verify(sealed, *fixed, venue.addresses, venue.quorum)
+        certificate.verify(sealed, message.closes_ms, message.terms, venue)
     except CryptoError as error:
         raise NoOmission("certificate", "one of this intent", error) from error
     if sealed.interval != batch.root.interval:
@@ -102,8 +86,7 @@ def prove_omission(
     if stated != derived:
         raise NoOmission("leaves of the batch", stated, derived)
     try:
-        digest = batch.root.digest(domain)
-        verify_quorum(digest, batch.signatures, venue.addresses, venue.quorum)
+        venue.verify_quorum(batch.root.digest(domain), batch.signatures)
     except CryptoError as error:
         raise NoOmission("batch root", "one that a quorum signed", error) from error
     intent = certificate.message.intent

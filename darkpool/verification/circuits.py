@@ -28,13 +28,21 @@ from crypto.circuits.rationing import prefix_sums, priority_matrix, ration_lanes
 from crypto.circuits.wellformed import ShapeSum, shape_weights, shape_words
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.revealing import masked, selected
-from darkpool.record.reader import OpenedRecord, Record
+from darkpool.record.reader import Record
 from darkpool.verification.books import AuditedBook
 from darkpool.verification.report import Findings
-from darkpool.verification.steps import MinimumFillChunk, PriceChunk, RationChunk, Transcript
+from darkpool.verification.steps import (
+    MinimumFillChunk,
+    PriceChunk,
+    RationChunk,
+    ShapeOpening,
+    Transcript,
+)
 
 SUMS_MAX: Final = 64
 """Sums of a shape check that are computed at once; every such round reads all intents."""
+
+_NO_LANES: Final = np.array([], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +77,12 @@ class CircuitCheck:
         self._inputs = inputs
         self._findings = findings
         self._progress = progress
-        self._order = Evaluator(inputs.material.order_keys.evaluation_keys())
-        self._comparison = Evaluator(inputs.material.comparison_keys.evaluation_keys())
-        self._comparator = Comparator(self._comparison)
-        self._books = [AuditedBook(record, k, self._order) for k in range(len(inputs.ranks))]
+        self._order_evaluator = Evaluator(inputs.material.order_keys.evaluation_keys())
+        self._comparison_evaluator = Evaluator(inputs.material.comparison_keys.evaluation_keys())
+        self._comparator = Comparator(self._comparison_evaluator)
+        self._books = [
+            AuditedBook(record, k, self._order_evaluator) for k in range(len(inputs.ranks))
+        ]
         self._present = frozenset(range(len(record.intents)))
 
     def run(self, transcript: Transcript) -> None:
@@ -81,7 +91,7 @@ class CircuitCheck:
         Raises:
             MalformedRecord, CryptoError: a part cannot be read, or cannot be computed on.
         """
-        self._shapes(transcript)
+        self._shapes(transcript.shape_openings)
         for chunk in transcript.price_chunks:
             self._progress("price circuits")
             self._leave(chunk.present)
@@ -89,100 +99,99 @@ class CircuitCheck:
         packed = {
             k: self._books[k].intents.plain.pack(tick) for k, tick in transcript.ticks.items()
         }
-        minimum_fill: dict[int, MinimumFillBook] = {}
+        books: dict[int, MinimumFillBook] = {}
         for minimum_fills in transcript.minimum_fill_chunks:
             self._progress("minimum-fill circuits")
-            for k in minimum_fills.members:
-                minimum_fill[k] = self._minimum_fill_book(k, transcript.ticks[k], packed[k])
-            self._minimum_fill_chunk(minimum_fills, minimum_fill)
-        for number, outcome in transcript.outcomes.items():
-            for index in (outcome.short_opening, outcome.long_opening):
-                if index is not None:
-                    self._selected(self._order, packed[number], index, LANES_LEVEL)
-            if outcome.minimum_fill_opening is not None:
-                own = minimum_fill[number].minimum_fill
-                self._selected(self._order, own, outcome.minimum_fill_opening, LANES_LEVEL)
+            for k in minimum_fills.instruments:
+                books[k] = self._minimum_fill_book(k, transcript.ticks[k], packed[k])
+            self._minimum_fill_chunk(minimum_fills, books)
+        for k, outcome in transcript.outcomes.items():
+            for index in outcome.plain_openings():
+                self._check_selected(self._order_evaluator, packed[k], index, LANES_LEVEL)
+            minimum_fill = outcome.short.minimum_fill
+            if minimum_fill is not None and minimum_fill.opening is not None:
+                orders, index = books[k].minimum_fill, minimum_fill.opening
+                self._check_selected(self._order_evaluator, orders, index, LANES_LEVEL)
         for ration in transcript.ration_chunks:
             self._progress("rationing circuits")
             self._ration_chunk(ration, packed)
 
-    def _shapes(self, transcript: Transcript) -> None:
+    def _shapes(self, openings: Sequence[ShapeOpening]) -> None:
         """Read every intent once, into its book and into the sums that it was opened in."""
-        ring, intents = self._record.parameters.order_ring, len(self._record.intents)
-        weights = shape_weights(ring, self._record.summary.beacon, intents)
-        openings = transcript.shape_openings
+        ring, intents = self._record.parameters.order_ring, self._record.intents
+        weights = shape_weights(ring, self._record.summary.beacon, len(intents))
         for start in range(0, len(openings), SUMS_MAX):
             part = openings[start : start + SUMS_MAX]
             sums = [ShapeSum(ring) for _ in part]
-            for place in range(intents):
-                self._progress(f"shape of intent {place}")
-                ciphertext = self._record.ciphertext(place)
-                sealed = self._record.intents[place].sealed
+            for index, intent in enumerate(intents):
+                self._progress(f"shape of intent {index}")
+                ciphertext = self._record.ciphertext(index)
                 if start == 0:
                     for book in self._books:
-                        book.add(place, ciphertext)
-                words = shape_words(self._order, ciphertext)[None]
+                        book.add(index, ciphertext)
+                words = shape_words(self._order_evaluator, ciphertext)[None]
                 for opening, total in zip(part, sums, strict=True):
-                    if place in opening.members:
-                        weight = int(weights[opening.combination, place])
-                        total.add(words, [0], [weight], [sealed.minimum_fill])
+                    if index in opening.members:
+                        weight = int(weights[opening.combination, index])
+                        total.add(words, [0], [weight], [intent.sealed.minimum_fill])
             for opening, total in zip(part, sums, strict=True):
-                covered = total.covered(self._order, self._record.summary.ticks)
-                self._equal(opening.index, covered.ciphertext)
+                covered = total.covered(self._order_evaluator, self._record.summary.ticks)
+                self._check_equal(opening.index, covered.ciphertext)
 
     def _leave(self, present: frozenset[int]) -> None:
-        """Take out of the books whoever took no part any more."""
-        for place in sorted(self._present - present):
-            ciphertext = self._record.ciphertext(place)
+        """Take the intents that took no part any more out of the books."""
+        for index in sorted(self._present - present):
+            ciphertext = self._record.ciphertext(index)
             for book in self._books:
-                book.drop(place, ciphertext)
+                book.drop(index, ciphertext)
         self._present = self._present & present
 
     def _price_chunk(self, chunk: PriceChunk) -> None:
-        layout, summary = chunk.layout, self._record.summary
-        lanes = price_lanes(self._order, layout, [self._books[k].sized() for k in chunk.members])
+        evaluator, layout = self._comparison_evaluator, chunk.layout
+        books = [self._books[k].sized() for k in chunk.instruments]
+        lanes = price_lanes(self._order_evaluator, layout, books)
         caps = [layout.cap_lanes(i).reshape(-1) for i in range(layout.instruments)]
-        bits = self._compare(lanes, layout.shape, chunk.lanes, np.concatenate(caps))
-        self._selected(self._comparison, bits, chunk.caps, BITS_LEVEL)
-        if chunk.no_cross is None:
+        bits = self._compare(lanes, layout.shape, chunk.lane_openings, np.concatenate(caps))
+        self._check_selected(evaluator, bits, chunk.cap_opening, BITS_LEVEL)
+        if chunk.cross is None:
             return
-        if summary.pricing == "uniform":
-            sums = crossing_bits(self._comparison, bits, layout.width)
+        if self._record.summary.pricing == "uniform":
+            sums = crossing_bits(evaluator, bits, layout.width)
         else:
-            sums = reference_bits(self._comparison, bits)
-        self._selected(self._comparison, sums, chunk.no_cross, BITS_LEVEL)
-        for index in (chunk.bits, chunk.ties):
+            sums = reference_bits(evaluator, bits)
+        self._check_selected(evaluator, sums, chunk.cross.no_cross_opening, BITS_LEVEL)
+        for index in chunk.cross.openings():
             if index is not None:
-                self._selected(self._comparison, bits, index, BITS_LEVEL)
+                self._check_selected(evaluator, bits, index, BITS_LEVEL)
 
-    def _minimum_fill_book(self, number: int, tick: int, packed: Ciphertext) -> MinimumFillBook:
-        book, ranks = self._books[number], self._inputs.ranks[number]
-        own = book.intents.minimum_fill.pack(tick)
+    def _minimum_fill_book(self, number: int, tick: int, plain: Ciphertext) -> MinimumFillBook:
+        packer, ranks = self._books[number].intents.minimum_fill, self._inputs.ranks[number]
+        orders = packer.pack(tick)
         matrix = priority_matrix(self._record.parameters.order_ring, ranks)
-        before = prefix_sums(self._order, own, matrix)
-        return MinimumFillBook(packed, own, before, book.intents.minimum_fill.minimums())
+        before = prefix_sums(self._order_evaluator, orders, matrix)
+        return MinimumFillBook(plain, orders, before, packer.minimums())
 
     def _minimum_fill_chunk(
         self, chunk: MinimumFillChunk, books: Mapping[int, MinimumFillBook]
     ) -> None:
-        lanes = minimum_fill_lanes(self._order, chunk.layout, [books[k] for k in chunk.members])
-        none = np.array([], dtype=np.int64)
-        bits = self._compare(lanes, chunk.layout.shape, chunk.lanes, none)
-        filling = minimum_fill_bits(self._comparison, chunk.layout, bits)
-        self._selected(self._comparison, filling, chunk.bits, BITS_LEVEL)
-        if chunk.exhausted is not None:
-            self._selected(self._comparison, bits, chunk.exhausted, BITS_LEVEL)
+        evaluator, layout = self._comparison_evaluator, chunk.layout
+        compared = [books[k] for k in chunk.instruments]
+        lanes = minimum_fill_lanes(self._order_evaluator, layout, compared)
+        bits = self._compare(lanes, layout.shape, chunk.lane_openings, _NO_LANES)
+        filling = minimum_fill_bits(evaluator, layout, bits)
+        self._check_selected(evaluator, filling, chunk.fill_opening, BITS_LEVEL)
+        if chunk.exhausted_opening is not None:
+            self._check_selected(evaluator, bits, chunk.exhausted_opening, BITS_LEVEL)
 
     def _ration_chunk(self, chunk: RationChunk, packed: Mapping[int, Ciphertext]) -> None:
-        ring = self._record.parameters.order_ring
+        ring, evaluator = self._record.parameters.order_ring, self._order_evaluator
         prefixes = [
-            prefix_sums(self._order, packed[k], priority_matrix(ring, self._inputs.ranks[k]))
-            for k in chunk.members
+            prefix_sums(evaluator, packed[k], priority_matrix(ring, self._inputs.ranks[k]))
+            for k in chunk.instruments
         ]
-        lanes = ration_lanes(self._order, chunk.layout, prefixes, chunk.volumes)
-        none = np.array([], dtype=np.int64)
-        bits = self._compare(lanes, chunk.layout.shape, chunk.lanes, none)
-        self._selected(self._comparison, bits, chunk.bits, BITS_LEVEL)
+        lanes = ration_lanes(evaluator, chunk.layout, prefixes, chunk.volumes)
+        bits = self._compare(lanes, chunk.layout.shape, chunk.lane_openings, _NO_LANES)
+        self._check_selected(self._comparison_evaluator, bits, chunk.fill_opening, BITS_LEVEL)
 
     def _compare(
         self,
@@ -191,32 +200,29 @@ class CircuitCheck:
         openings: Sequence[int],
         bounded: Lanes,
     ) -> Ciphertext:
-        """Compare the masked lanes with what was opened, and go on from the opened values."""
+        """Check the masked lanes against what was opened, and go on from the opened values."""
         number = self._record.openings[openings[0]].mask_number
         mask = self._record.mask(-1 if number is None else number)
         for part, (lane, index) in enumerate(zip(lanes, openings, strict=True)):
-            self._equal(index, masked(self._order, lane, mask, part).ciphertext)
+            self._check_equal(index, masked(self._order_evaluator, lane, mask, part).ciphertext)
         opened = np.stack([self._values(index) for index in openings])
         flags = np.zeros(shape.lanes, dtype=np.bool_)
         flags[bounded] = True
         return self._comparator.compare(mask, shape.from_order(opened), flags)
 
-    def _selected(
+    def _check_selected(
         self, evaluator: Evaluator, ciphertext: Ciphertext, index: int, level: int
     ) -> None:
-        keep = self._opening(index).support
-        self._equal(index, selected(evaluator, ciphertext, keep, level).ciphertext)
+        support = self._record.opening(index).support
+        self._check_equal(index, selected(evaluator, ciphertext, support, level).ciphertext)
 
-    def _equal(self, index: int, expected: Ciphertext) -> None:
-        got = self._opening(index).ciphertext
+    def _check_equal(self, index: int, expected: Ciphertext) -> None:
+        got = self._record.opening(index).ciphertext
         if got.ring != expected.ring or not np.array_equal(got.words, expected.words):
             purpose = self._record.openings[index].purpose
             part = f"opening {index}, ciphertext of {purpose}"
             self._findings.equal(part, expected.digest(), got.digest())
 
-    def _opening(self, index: int) -> OpenedRecord:
-        return self._record.opening(index)
-
     def _values(self, index: int) -> Lanes:
         values = self._inputs.values[index]
-        return self._opening(index).values if values is None else values
+        return self._record.opening(index).values if values is None else values

@@ -165,7 +165,7 @@ def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
     if said.is_first:
         for balance in summary.before:
             part = f"collateral before of 0x{balance.account.hex()}, positions"
-            # whatever number the interval has: nobody can have had one
+            # an interval of any number may be the first: no account can have had a position
             findings.equal(part, _NO_POSITIONS, balance.positions)
     held = {b.account: b.withdrawable + b.encumbered for b in summary.before}
     for account in sorted({*held, *said.paid_in}):

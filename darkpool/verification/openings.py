@@ -11,10 +11,10 @@ from crypto.ring import slots
 from crypto.signing.ecdsa import verify_signature
 from crypto.threshold.attestation import (
     OpeningEntry,
-    public_rules_digest,
+    OpeningTranscript,
+    StatedRules,
+    StatedTerms,
     share_purpose,
-    transcript_digest,
-    venue_terms_digest,
 )
 from crypto.threshold.decryption import budget_bits_min, combine_shares
 from crypto.threshold.replicated import share_digest
@@ -27,13 +27,13 @@ def check_openings(record: Record, findings: Findings) -> list[Lanes | None]:
 
     Where an opening cannot be decoded, its stated values are returned, or None if there are none.
     """
-    found: list[Lanes | None] = []
+    decoded: list[Lanes | None] = []
     for index in range(len(record.openings)):
         values: Lanes | None = None
         with findings.watch(f"opening {index}"):
             values = _check_opening(record, f"opening {index}", record.opening(index), findings)
-        found.append(values)
-    return found
+        decoded.append(values)
+    return decoded
 
 
 def _check_opening(record: Record, part: str, opened: OpenedRecord, findings: Findings) -> Lanes:
@@ -58,20 +58,20 @@ def _check_opening(record: Record, part: str, opened: OpenedRecord, findings: Fi
     return values
 
 
-def check_transcripts(record: Record, terms: bytes, findings: Findings) -> None:
-    """A quorum of keypers signed exactly these openings, in this order, and beacon and terms.
-
-    `terms` is `terms_digest` of the record.
-    """
-    summary, domain = record.summary, record.summary.venue.domain()
-    entries = [_entry(record, index) for index in range(len(record.openings))]
-    beacon_shares = dict(enumerate(summary.beacon_shares))
+def check_transcripts(record: Record, terms_digest: bytes, findings: Findings) -> None:
+    """A quorum of keypers signed exactly these openings, in this order, and beacon and terms."""
+    summary = record.summary
+    transcript = OpeningTranscript(
+        summary.venue.domain(),
+        summary.context,
+        terms_digest,
+        [_entry(record, index) for index in range(len(record.openings))],
+        dict(enumerate(summary.beacon_shares)),
+    )
     for keyper, signature in summary.transcripts.items():
         with findings.watch(f"transcript, signature of keyper {keyper}"):
-            digest = transcript_digest(
-                domain, summary.context, terms, keyper, entries, beacon_shares
-            )
-            verify_signature(digest, signature, summary.committee.addresses[keyper])
+            address = summary.committee.addresses[keyper]
+            verify_signature(transcript.digest(keyper), signature, address)
     if len(summary.transcripts) < record.committee.quorum:
         expected = f"at least {record.committee.quorum}"
         findings.add("transcript, signatures", expected, len(summary.transcripts))
@@ -99,22 +99,24 @@ def terms_digest(record: Record) -> bytes:
     """
     summary = record.summary
     references = sorted(summary.references, key=lambda reference: reference.instrument)
-    return venue_terms_digest(
+    rules = StatedRules(
+        {entry.account: entry.owner for entry in summary.participation.owners},
+        summary.participation.owners_min,
+        summary.participation.cap_min,
+        summary.bond.amount,
+        summary.bond.charge_ppm,
+        summary.bond.treasury,
+    )
+    stated = StatedTerms(
         record.material().digest(),
         summary.venue.vault,
         summary.reporter,
         [reference.message().digest(summary.venue.domain()) for reference in references],
         summary.pricing,
         record.margin.digest(),
-        public_rules_digest(
-            {entry.account: entry.owner for entry in summary.participation.owners},
-            (
-                *(summary.participation.owners_min, summary.participation.cap_min),
-                *(summary.bond.amount, summary.bond.charge_ppm),
-            ),
-            summary.bond.treasury,
-        ),
+        rules,
     )
+    return stated.digest()
 
 
 def check_beacon(record: Record, findings: Findings) -> None:

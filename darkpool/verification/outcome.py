@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from eth_hash.auto import keccak
@@ -14,7 +14,7 @@ from crypto.signing.merkle import merkle_root
 from darkpool.record.forms import FillRecord, InstrumentRecord
 from darkpool.record.reader import Record
 from darkpool.verification.report import Findings
-from darkpool.verification.steps import BUY, SELL, Derived, Transcript
+from darkpool.verification.steps import BUY, SELL, OpenedOutcome, Transcript
 
 _WORD = 32
 
@@ -45,52 +45,49 @@ def priority_ranks(beacon: bytes, instrument: bytes, intents: int) -> Lanes:
 
 
 def check_rejections(record: Record, transcript: Transcript, findings: Findings) -> None:
-    """Exactly those were taken out that the shape check or the cap bits found."""
-    above = [place for chunk in transcript.price_chunks for place in chunk.above]
-    found = [(place, "shape") for place in transcript.malformed]
-    found += [(place, "cap") for place in above]
+    """Exactly those were taken out that the shape check or the cap bits find at fault."""
+    derived = [(index, "shape") for index in transcript.malformed]
+    derived += [(index, "cap") for chunk in transcript.price_chunks for index in chunk.over_cap]
     stated = [(rejection.intent, rejection.reason) for rejection in record.summary.rejections]
-    findings.equal("rejections", sorted(found), stated)
+    findings.equal("rejections", sorted(derived), stated)
 
 
-def check_results(record: Record, outcomes: dict[int, Derived], findings: Findings) -> None:
+def check_results(record: Record, transcript: Transcript, findings: Findings) -> None:
     """Price, volume, short side and surplus of every instrument are those that were opened."""
     for number, instrument in enumerate(record.summary.instruments):
-        part, derived = f"instrument {instrument.name}", outcomes.get(number)
+        part, derived = f"instrument {instrument.name}", transcript.outcomes.get(number)
         stated = instrument.outcome
         if derived is None or stated is None:
             crossed = (derived is not None, stated is not None)
             findings.equal(f"{part}, whether it crosses", *crossed)
             continue
         findings.equal(f"{part}, price tick", derived.tick, stated.tick)
-        findings.equal(f"{part}, volume", derived.volume, stated.volume)
-        findings.equal(f"{part}, short side", derived.short_side, stated.short_side)
+        findings.equal(f"{part}, volume", derived.short.volume, stated.volume)
+        findings.equal(f"{part}, short side", derived.short.side, stated.short_side)
         findings.equal(f"{part}, exhausted", derived.exhausted, stated.exhausted)
 
 
-def check_opened_fills(record: Record, outcomes: dict[int, Derived], findings: Findings) -> None:
+def check_opened_fills(record: Record, transcript: Transcript, findings: Findings) -> None:
     """The fills are exactly those that were opened, in order of instrument and intent."""
     derived = [
-        FillRecord(number, int(intent), _account(record, number, int(intent)), side, lots, tick)
-        for number, intent, side, lots, tick in _filled(outcomes)
+        FillRecord(number, intent, _account(record, number, intent), side, lots, outcome.tick)
+        for number, outcome in sorted(transcript.outcomes.items())
+        for intent, side, lots in _opened_fills(outcome)
     ]
     for index, (expected, got) in enumerate(zip(derived, record.summary.fills, strict=False)):
         findings.equal(f"fill {index}", expected, got)
     findings.equal("fills, how many", len(derived), len(record.summary.fills))
 
 
-def _filled(outcomes: dict[int, Derived]) -> list[tuple[int, int, int, int, int]]:
-    found = []
-    for number in sorted(outcomes):
-        outcome = outcomes[number]
-        for intent in np.flatnonzero(outcome.bought + outcome.sold).tolist():
-            bought, sold = int(outcome.bought[intent]), int(outcome.sold[intent])
-            # an intent on both sides cannot be stated as a fill, so two are derived
-            if bought:
-                found.append((number, intent, BUY, bought, outcome.tick))
-            if sold:
-                found.append((number, intent, SELL, sold, outcome.tick))
-    return found
+def _opened_fills(outcome: OpenedOutcome) -> Iterator[tuple[int, int, int]]:
+    """Intent, side and lots of every fill.
+
+    An intent on both sides cannot be stated as a fill, so it gives two.
+    """
+    for intent, both in enumerate(zip(outcome.lots(BUY), outcome.lots(SELL), strict=True)):
+        for side, lots in zip((BUY, SELL), both, strict=True):
+            if lots:
+                yield intent, side, int(lots)
 
 
 def check_fills(record: Record, findings: Findings) -> None:
@@ -103,11 +100,11 @@ def check_fills(record: Record, findings: Findings) -> None:
     seen = set()
     for index, fill in enumerate(record.summary.fills):
         part, instrument = f"fill {index}", record.summary.instruments[fill.instrument]
-        place = (fill.instrument, fill.intent)
-        if place in seen:
+        filled = (fill.instrument, fill.intent)
+        if filled in seen:
             findings.add(f"{part}, intent", "an intent without a fill", fill.intent)
-        seen.add(place)
-        findings.equal(f"{part}, account", _account(record, *place), fill.account)
+        seen.add(filled)
+        findings.equal(f"{part}, account", _account(record, *filled), fill.account)
         cap = record.intents[instrument.intents[fill.intent]].sealed.cap
         if not 1 <= fill.size <= cap:
             findings.add(f"{part}, size", f"1 to its cap {cap}", fill.size)

@@ -15,15 +15,15 @@ from darkpool.verification.requirement import MarginModel
 
 
 @dataclass(frozen=True, slots=True)
-class TakingPart:
-    """Of an instrument's auction, by places in the batch.
+class Participation:
+    """Who takes part in an instrument's auction, by batch indices.
 
     Attributes:
         participants: who takes part, ascending.
         lacking_others: who does not, because others have reserved too little: what it asks
             for and what there is, in cash units.
-        owners: distinct owners of plain intents beside whom every minimum holds; fewer than the
-            terms ask for, and nobody takes part.
+        owners: distinct owners of plain intents beside whom every minimum holds; if they are fewer
+            than the terms ask for, no intent takes part.
     """
 
     participants: tuple[int, ...]
@@ -31,38 +31,79 @@ class TakingPart:
     owners: int
 
 
+class ParticipantSets:
+    """Who takes part in each instrument's auction, while some are found to be at fault.
+
+    Raises:
+        Unsound: margin cannot be computed from the record.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        left = covered(record)
+        instruments = record.summary.instruments
+        self._present = [left.intersection(instrument.intents) for instrument in instruments]
+        self._leave_out()
+
+    def all(self) -> frozenset[int]:
+        """Batch indices of all participants."""
+        return frozenset().union(*self._present)
+
+    def has(self, instrument: int, *, minimum_fill: bool) -> bool:
+        """Whether an intent of that kind takes part in an instrument, given by its number."""
+        intents = self._record.intents
+        present = self._present[instrument]
+        return any(intents[index].sealed.minimum_fill == minimum_fill for index in present)
+
+    def take_out(self, indices: Iterable[int]) -> None:
+        """Take out intents that were found at fault, and those that may not stay without them."""
+        fault = frozenset(indices)
+        self._present = [present - fault for present in self._present]
+        self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Leave out intents that may not take part beside those that are left."""
+        pairs = zip(self._record.summary.instruments, self._present, strict=True)
+        self._present = [
+            frozenset(participation(self._record, instrument, present).participants)
+            for instrument, present in pairs
+        ]
+
+
 def covered(record: Record) -> frozenset[int]:
-    """Places of all intents but those of accounts that do not cover what they have in the batch."""
+    """Batch indices of intents of accounts that cover all that they have in the batch."""
     uncovered = uncovered_accounts(record)
     return frozenset(k for k, i in enumerate(record.intents) if i.sealed.account not in uncovered)
 
 
-def taking_part(record: Record, instrument: InstrumentRecord, places: Iterable[int]) -> TakingPart:
-    """Who takes part of the intents at some places, all of this instrument.
+def participation(
+    record: Record, instrument: InstrumentRecord, indices: Iterable[int]
+) -> Participation:
+    """Who takes part of some intents, given by batch index, all of this instrument.
 
-    Goes round after round over all that are left, and leaves out at once whoever has too little
-    beside it.
+    Goes round after round over all that are left, and leaves out together all that have too little
+    beside them.
     """
-    asked = {place: record.intents[place].sealed for place in places}
+    asked = {index: record.intents[index].sealed for index in indices}
     owners = owners_of(record)
-    owner = {p: owners.get(sealed.account, sealed.account) for p, sealed in asked.items()}
+    owner = {k: owners.get(sealed.account, sealed.account) for k, sealed in asked.items()}
     needs = _needs(record, instrument, {sealed.cap for sealed in asked.values()})
-    # minimum-fill orders make no price, so they are nobody's company
-    margin = {p: 0 if sealed.minimum_fill else needs[sealed.cap] for p, sealed in asked.items()}
+    # minimum-fill orders make no price, so they do not count beside another intent
+    reserved = {k: 0 if sealed.minimum_fill else needs[sealed.cap] for k, sealed in asked.items()}
     left = set(asked)
     while True:
-        own: Counter[bytes] = Counter()
-        for place in left:
-            own[owner[place]] += margin[place]
-        beside = {place: own.total() - own[owner[place]] for place in asked}
-        holding = {p for p in left if beside[p] >= asked[p].others_collateral_min}
-        if holding == left:
+        by_owner: Counter[bytes] = Counter()
+        for k in left:
+            by_owner[owner[k]] += reserved[k]
+        beside = {k: by_owner.total() - by_owner[owner[k]] for k in asked}
+        staying = {k for k in left if beside[k] >= asked[k].others_collateral_min}
+        if staying == left:
             break
-        left = holding
-    lacking = {p: (asked[p].others_collateral_min, beside[p]) for p in sorted(set(asked) - left)}
-    count = len({owner[p] for p in left if not asked[p].minimum_fill})
+        left = staying
+    lacking = {k: (asked[k].others_collateral_min, beside[k]) for k in sorted(set(asked) - left)}
+    count = len({owner[k] for k in left if not asked[k].minimum_fill})
     enough = count >= record.summary.participation.owners_min
-    return TakingPart(tuple(sorted(left)) if enough else (), lacking, count)
+    return Participation(tuple(sorted(left)) if enough else (), lacking, count)
 
 
 def _needs(record: Record, instrument: InstrumentRecord, caps: Iterable[int]) -> dict[int, int]:

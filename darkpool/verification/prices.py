@@ -187,14 +187,14 @@ def check_market(inputs: MarginInputs, domain: Domain, findings: Findings) -> No
     market = inputs.market
     findings.equal("market, version", MARGIN_VERSION, market.version)
     reporters, false_max = market.reporters, market.false_max
-    _in_range(findings, "market, reporters", (1, REPORTERS_MAX), len(reporters))
-    _once(findings, "market, reporters", [f"0x{reporter.hex()}" for reporter in reporters])
+    _check_range(findings, "market, reporters", (1, REPORTERS_MAX), len(reporters))
+    _check_once(findings, "market, reporters", [f"0x{reporter.hex()}" for reporter in reporters])
     # of more, a number could be had without an honest majority, and of fewer, from a few alone
     findings.equal("market, false_max", (len(reporters) - 1) // 3, false_max)
     age_max_ms = market.age_max_ms
-    _in_range(findings, "market, age_max_ms", (1, REFERENCE_AGE_AT_CLOSE_MAX_MS), age_max_ms)
+    _check_range(findings, "market, age_max_ms", (1, REFERENCE_AGE_AT_CLOSE_MAX_MS), age_max_ms)
     names = [quotes.name for quotes in market.underlyings]
-    _once(findings, "market, underlyings", names)
+    _check_once(findings, "market, underlyings", names)
     for quotes in market.underlyings:
         _check_expiries(quotes, market.time_ms, findings)
         for feed in feeds_of(quotes, findings):
@@ -217,8 +217,8 @@ def feeds_of(quotes: QuotesRecord, findings: Findings) -> list[Feed]:
         feeds.append(Feed(f"{name}/perpetual", PRICE, quotes.perpetual))
     for expiry in quotes.expiries:
         with findings.watch(f"market, expiries of {name}"):
-            found = ExpiryFeeds.of(name, expiry)
-            feeds += [found.forward, found.rate, *found.volatilities]
+            numbers = ExpiryFeeds.of(name, expiry)
+            feeds += [numbers.forward, numbers.rate, *numbers.volatilities]
     return feeds
 
 
@@ -230,23 +230,23 @@ def _check_reports(feed: Feed, market: MarketRecord, domain: Domain, findings: F
     identifier = keccak(feed.name.encode())
     seen: set[bytes] = set()
     for index, report in enumerate(reports):
-        place = f"{part}, report {index}"
-        with findings.watch(f"{place}, signature"):
+        signature = f"{part}, report {index}, signature"
+        with findings.watch(signature):
             message = PriceReport(identifier, report.value, report.observed_at)
             reporter = recover_address(message.digest(domain), report.signature)
             if reporter not in market.reporters or reporter in seen:
                 expected = "a reporter, each once"
-                raise Unsound(f"{place}, signature", expected, f"0x{reporter.hex()}")
+                raise Unsound(signature, expected, f"0x{reporter.hex()}")
             seen.add(reporter)
     if not reports:
         return
-    require_together(part, [report.observed_at for report in reports], market.age_max_ms, findings)
+    check_together(part, [report.observed_at for report in reports], market.age_max_ms, findings)
     values = sorted(report.value for report in reports)
     findings.equal(f"{part}, lower median", values[(len(values) - 1) // 2], feed.quote.value)
 
 
-def require_together(part: str, times: Sequence[int], age_max_ms: int, findings: Findings) -> None:
-    """Check that all of some times can have been fresh at one moment; clocks differ a little."""
+def check_together(part: str, times: Sequence[int], age_max_ms: int, findings: Findings) -> None:
+    """All of some times, in Unix ms, can have been fresh at one moment; clocks differ a little."""
     spread_max = age_max_ms + REFERENCE_AHEAD_MAX_MS
     if times and max(times) - min(times) > spread_max:
         expected = f"within {spread_max} ms of each other"
@@ -258,29 +258,29 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
     specification = inputs.specification
     findings.equal("specification, version", MARGIN_VERSION, specification.version)
     initial, horizon_ms = specification.initial, specification.horizon_ms
-    _in_range(findings, "specification, initial", (PPM, MULTIPLE_MAX_PPM), initial)
-    _in_range(findings, "specification, horizon_ms", (0, HORIZON_MAX_MS), horizon_ms)
+    _check_range(findings, "specification, initial", (PPM, MULTIPLE_MAX_PPM), initial)
+    _check_range(findings, "specification, horizon_ms", (0, HORIZON_MAX_MS), horizon_ms)
     known = [underlying.name for underlying in specification.underlyings]
-    _once(findings, "specification, underlyings", known)
-    _once(findings, "specification, groups", [group.name for group in specification.groups])
-    _once(findings, "specification, contracts", [c.name for c in specification.contracts])
+    _check_once(findings, "specification, underlyings", known)
+    _check_once(findings, "specification, groups", [group.name for group in specification.groups])
+    _check_once(findings, "specification, contracts", [c.name for c in specification.contracts])
     for underlying in specification.underlyings:
         _check_underlying(underlying, findings)
     grouped: list[str] = []
     for group in specification.groups:
         part = f"specification, group {group.name}"
-        _in_range(findings, f"{part}, offset", (0, PPM), group.offset)
+        _check_range(findings, f"{part}, offset", (0, PPM), group.offset)
         if len(group.underlyings) < 2 or not set(group.underlyings) <= set(known):
             expected = "two underlyings of the specification or more"
             findings.add(f"{part}, underlyings", expected, group.underlyings)
         grouped += group.underlyings
-    _once(findings, "specification, underlyings of groups", grouped)
+    _check_once(findings, "specification, underlyings of groups", grouped)
     for contract in specification.contracts:
         _check_contract(contract, known, findings)
-    _once(findings, "specification, collateral", [c.token for c in specification.collateral])
+    _check_once(findings, "specification, collateral", [c.token for c in specification.collateral])
     for collateral in specification.collateral:
         part = f"specification, collateral {collateral.token}"
-        _in_range(findings, f"{part}, haircut", (0, PPM), collateral.haircut)
+        _check_range(findings, f"{part}, haircut", (0, PPM), collateral.haircut)
         if collateral.underlying not in known:
             expected = "an underlying of the specification"
             findings.add(f"{part}, underlying", expected, collateral.underlying)
@@ -289,11 +289,11 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
 def _check_underlying(underlying: UnderlyingRecord, findings: Findings) -> None:
     part = f"specification, underlying {underlying.name}"
     for name in _PARTS:
-        _in_range(findings, f"{part}, {name}", (0, PPM), getattr(underlying, name))
+        _check_range(findings, f"{part}, {name}", (0, PPM), getattr(underlying, name))
     tail_multiple = underlying.tail_multiple
-    _in_range(findings, f"{part}, tail_multiple", (PPM, MULTIPLE_MAX_PPM), tail_multiple)
+    _check_range(findings, f"{part}, tail_multiple", (PPM, MULTIPLE_MAX_PPM), tail_multiple)
     # volatility that falls by the whole would leave none
-    _in_range(findings, f"{part}, volatility_down", (0, PPM - 1), underlying.volatility_down)
+    _check_range(findings, f"{part}, volatility_down", (0, PPM - 1), underlying.volatility_down)
 
 
 def _check_contract(contract: ContractRecord, known: Sequence[str], findings: Findings) -> None:
@@ -301,7 +301,7 @@ def _check_contract(contract: ContractRecord, known: Sequence[str], findings: Fi
     if contract.underlying not in known:
         expected = "an underlying of the specification"
         findings.add(f"{part}, underlying", expected, contract.underlying)
-    _in_range(findings, f"{part}, multiplier", (1, CONTRACT_MULTIPLIER_MAX), contract.multiplier)
+    _check_range(findings, f"{part}, multiplier", (1, CONTRACT_MULTIPLIER_MAX), contract.multiplier)
     if contract.tick_size < 1:
         findings.add(f"{part}, tick_size", "above 0", contract.tick_size)
     for what, value, has in (
@@ -314,13 +314,13 @@ def _check_contract(contract: ContractRecord, known: Sequence[str], findings: Fi
         findings.add(f"{part}, strike", "above 0", contract.strike)
 
 
-def _in_range(findings: Findings, part: str, ends: tuple[int, int], got: int) -> None:
+def _check_range(findings: Findings, part: str, ends: tuple[int, int], got: int) -> None:
     lowest, highest = ends
     if not lowest <= got <= highest:
         findings.add(part, f"{lowest} to {highest}", got)
 
 
-def _once(findings: Findings, part: str, names: Sequence[str]) -> None:
+def _check_once(findings: Findings, part: str, names: Sequence[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         findings.add(part, "each once", f"twice {', '.join(twice)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crypto.signing.ecdsa import verify_signature
 from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.record.reader import Record
-from darkpool.verification.prices import feeds_of, require_together
+from darkpool.verification.prices import check_together, feeds_of
 from darkpool.verification.report import Findings
 
 
@@ -41,7 +41,7 @@ def _check_deadlines(record: Record, findings: Findings) -> None:
     times = [reference.observed_at for reference in record.summary.references]
     if not times:
         return
-    require_together("references", times, REFERENCE_AGE_MAX_MS, findings)
+    check_together("references", times, REFERENCE_AGE_MAX_MS, findings)
     latest = max(times) - REFERENCE_AHEAD_MAX_MS
     for index, intent in enumerate(record.intents):
         if 1000 * intent.sealed.deadline < latest:
@@ -64,7 +64,7 @@ def _check_quotes(record: Record, findings: Findings) -> None:
             for feed in feeds_of(quotes, Findings("prices")):
                 times += [report.observed_at for report in feed.quote.reports]
     age_max_ms = max(market.age_max_ms, REFERENCE_AGE_MAX_MS)
-    require_together("references and prices", times, age_max_ms, findings)
+    check_together("references and prices", times, age_max_ms, findings)
 
 
 def _check_grids(record: Record, findings: Findings) -> None:

@@ -28,7 +28,7 @@ CORNER_INTENTS_MAX: Final = 4
 _NOTHING: Final = (0,) * len(SCENARIOS)
 
 Net = Mapping[int, int]
-"""Lots bought less lots sold, by the contract's place in the specification."""
+"""Lots bought less lots sold, by the contract's index in the specification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Requirement:
 class LiveIntent:
     """An intent that may fill up to its cap on either side; prices of its grid in price units."""
 
-    place: int
+    contract_index: int
     cap: int
     lowest: int
     highest: int
@@ -51,16 +51,16 @@ class LiveIntent:
 
 @dataclass(frozen=True, slots=True)
 class _Lot:
-    """What one lot is worth and risks, for whoever is long and whoever is short.
+    """What one lot is worth and risks, for an account that is long and for one that is short.
 
     Attributes:
-        underlying: place in the specification.
+        underlying_index: in the specification.
         expiry_ms: None for a perpetual swap, which is charged for basis by itself.
         losses_long: in each scenario, in ppm of a cash unit; those of the tail by their weight.
         short_charge: least charge where it is sold, in ppm of a cash unit; 0 but for options.
     """
 
-    underlying: int
+    underlying_index: int
     expiry_ms: int | None
     value_long: int
     value_short: int
@@ -74,18 +74,18 @@ class _Lot:
         cls,
         contract: ContractRecord,
         array: RiskArrayRecord,
-        place: int,
+        underlying_index: int,
         underlying: UnderlyingRecord,
         price: int,
     ) -> _Lot:
-        """The lot of a contract on the underlying at a place, by its risk array and its price."""
+        """The lot of a contract on an underlying, by its risk array and its price."""
         size = contract.multiplier
         now_low, now_high = array.low[0], array.high[0]
         scaled = [size * (underlying.tail_weight if s.tail else PPM) for s in SCENARIOS]
         lows = zip(scaled, array.low[1:], strict=True)
         highs = zip(scaled, array.high[1:], strict=True)
         return cls(
-            place,
+            underlying_index,
             contract.expiry_ms,
             size * now_low,
             size * now_high,
@@ -110,15 +110,15 @@ class MarginModel:
         self._contracts = specification.contracts
         self._underlyings = specification.underlyings
         self._initial = specification.initial
-        self.places = {instrument_id(c.name): k for k, c in enumerate(self._contracts)}
-        where = {underlying.name: k for k, underlying in enumerate(self._underlyings)}
+        self.contract_indices = {instrument_id(c.name): k for k, c in enumerate(self._contracts)}
+        indices = {underlying.name: k for k, underlying in enumerate(self._underlyings)}
         quotes = Quotes(inputs.market)
         self._lots = [
-            None if quotes.expired(contract) else self._lot_of(contract, array, where, quotes)
+            None if quotes.expired(contract) else self._lot_of(contract, array, indices, quotes)
             for contract, array in zip(self._contracts, arrays, strict=True)
         ]
         self._groups = [
-            ({where[name] for name in group.underlyings if name in where}, group.offset)
+            ({indices[name] for name in group.underlyings if name in indices}, group.offset)
             for group in specification.groups
         ]
 
@@ -146,15 +146,15 @@ class MarginModel:
             size = abs(lots)
             if lots < 0:
                 short += size * lot.short_charge
-            before = losses.get(lot.underlying, _NOTHING)
-            losses[lot.underlying] = [
+            before = losses.get(lot.underlying_index, _NOTHING)
+            losses[lot.underlying_index] = [
                 others + size * loss for others, loss in zip(before, unit, strict=True)
             ]
-            of_expiry = deltas.setdefault(lot.underlying, defaultdict(int))
+            of_expiry = deltas.setdefault(lot.underlying_index, defaultdict(int))
             of_expiry[lot.expiry_ms] += lots * lot.delta
         total = max(self._scan(losses), PPM * short)
-        for place, of_expiry in deltas.items():
-            total += PPM * self._delta_charges(place, list(of_expiry.values()), concentrated)
+        for underlying, of_expiry in deltas.items():
+            total += PPM * self._delta_charges(underlying, list(of_expiry.values()), concentrated)
         return Requirement(_ceil(total, PPM**2), _ceil(total * self._initial, PPM**3))
 
     def surplus(self, cash: int, cost: int, net: Net, live: Sequence[LiveIntent]) -> int:
@@ -163,7 +163,7 @@ class MarginModel:
         Raises:
             Unsound: a contract that there is not, or that has expired.
         """
-        ordered = sorted(live, key=lambda intent: (intent.place, intent.cap))
+        ordered = sorted(live, key=lambda intent: (intent.contract_index, intent.cap))
         alone, together = ordered[:-CORNER_INTENTS_MAX], ordered[-CORNER_INTENTS_MAX:]
         worst = min(
             self._corner(cash - cost, net, list(zip(together, signs, strict=True)))
@@ -179,78 +179,79 @@ class MarginModel:
         """Equity less initial margin after whole caps have filled, each on the side of its sign."""
         held = dict(net)
         for intent, sign in fills:
-            held[intent.place] = held.get(intent.place, 0) + sign * intent.cap
+            held[intent.contract_index] = held.get(intent.contract_index, 0) + sign * intent.cap
             cash -= self._cost(intent, sign)
         return cash + self.value(held) - self.requirement(held).initial
 
     def _cost_alone(self, intent: LiveIntent) -> int:
         worst = 0
         for sign in (1, -1):
-            net = {intent.place: sign * intent.cap}
+            net = {intent.contract_index: sign * intent.cap}
             initial = self.requirement(net, concentrated=True).initial
             worst = max(worst, self._cost(intent, sign) - self.value(net) + initial)
         return worst
 
     def _cost(self, intent: LiveIntent, sign: int) -> int:
         """What the whole cap costs at the worst price of its side."""
-        if not 0 <= intent.place < len(self._contracts):
-            raise self._unknown(intent.place)
+        if not 0 <= intent.contract_index < len(self._contracts):
+            raise self._unknown(intent.contract_index)
         price = intent.highest if sign > 0 else intent.lowest
-        return sign * intent.cap * self._contracts[intent.place].multiplier * price
+        return sign * intent.cap * self._contracts[intent.contract_index].multiplier * price
 
     def _scan(self, losses: Mapping[int, Sequence[int]]) -> int:
         """Worst losses of all underlyings, with what groups believe of those that are joint."""
-        own = {place: max(0, *of_scenario) for place, of_scenario in losses.items()}
-        total, ungrouped = 0, dict(own)
+        total = 0
+        ungrouped = {k: max(0, *of_scenario) for k, of_scenario in losses.items()}
         for members, offset in self._groups:
-            held = [place for place in losses if place in members]
+            held = [k for k in losses if k in members]
             if not held:
                 continue
-            apart = sum(ungrouped.pop(place, 0) for place in held)
-            joint = max(0, *map(sum, zip(*(losses[place] for place in held), strict=True)))
+            apart = sum(ungrouped.pop(k, 0) for k in held)
+            joint = max(0, *map(sum, zip(*(losses[k] for k in held), strict=True)))
             total += (PPM - offset) * apart + offset * joint
         return total + PPM * sum(ungrouped.values())
 
-    def _delta_charges(self, place: int, deltas: Sequence[int], concentrated: bool) -> int:
+    def _delta_charges(self, index: int, deltas: Sequence[int], concentrated: bool) -> int:
         """Basis and concentration of an underlying, in ppm of a cash unit."""
-        underlying = self._underlyings[place]
+        underlying = self._underlyings[index]
         begin = 0 if concentrated else underlying.concentration_from
         above = max(0, abs(sum(deltas)) - begin)
         return underlying.basis * sum(map(abs, deltas)) + underlying.concentration * above
 
     def _held(self, net: Net) -> list[tuple[int, _Lot]]:
         """Lots and what one is worth and risks, of all positions that are some."""
-        found = []
-        for place, lots in net.items():
+        held = []
+        for contract_index, lots in net.items():
             if lots == 0:
                 continue
-            if not 0 <= place < len(self._lots):
-                raise self._unknown(place)
-            lot = self._lots[place]
+            if not 0 <= contract_index < len(self._lots):
+                raise self._unknown(contract_index)
+            lot = self._lots[contract_index]
             if lot is None:
-                part = f"position in {self._contracts[place].name}"
+                part = f"position in {self._contracts[contract_index].name}"
                 raise Unsound(part, "a contract that has not expired", f"{lots} lots")
-            found.append((lots, lot))
-        return found
+            held.append((lots, lot))
+        return held
 
-    def _unknown(self, place: int) -> Unsound:
+    def _unknown(self, contract_index: int) -> Unsound:
         expected = f"one of {len(self._contracts)} contracts"
-        return Unsound(f"position in contract {place}", expected, "none")
+        return Unsound(f"position in contract {contract_index}", expected, "none")
 
     def _lot_of(
         self,
         contract: ContractRecord,
         array: RiskArrayRecord,
-        where: Mapping[str, int],
+        underlying_indices: Mapping[str, int],
         quotes: Quotes,
     ) -> _Lot:
         require_lengths(risk_part(contract), array)
-        place = where.get(contract.underlying)
-        if place is None:
+        underlying_index = underlying_indices.get(contract.underlying)
+        if underlying_index is None:
             part = f"specification, contract {contract.name}, underlying"
             raise Unsound(part, "one of the specification", contract.underlying)
         price = quotes.price(contract)
-        return _Lot.of(contract, array, place, self._underlyings[place], price)
+        underlying = self._underlyings[underlying_index]
+        return _Lot.of(contract, array, underlying_index, underlying, price)
 
 
 def _ceil(numerator: int, denominator: int) -> int:

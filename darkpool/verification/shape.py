@@ -1,68 +1,63 @@
-"""The shape check, from the auditor's side: what had to be opened, and who was found by it."""
+"""The shape check, from the auditor's side: what had to be opened, and whom it finds malformed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from crypto.bfv.lanes import Lanes
 from crypto.circuits.wellformed import COMBINATIONS
-
-
-@dataclass(frozen=True, slots=True)
-class ShapeOpening:
-    """A weighted sum that was opened: number of the opening, and places of the intents in it."""
-
-    index: int
-    combination: int
-    members: tuple[int, ...]
-
-
-Open = Callable[[str], tuple[int, Lanes]]
-"""Takes the next opening by its purpose; returns its number and its values."""
+from crypto.ring.params import RingParameters
+from darkpool.verification.opening_walk import OpeningWalk
+from darkpool.verification.steps import ShapeOpening
 
 
 class ShapeReader:
     """Walks through the openings of a shape check.
 
     A sum that is zero clears its members. One that is not is halved: the first half is opened, the
-    other is what is left. A second combination looks again at everybody not yet found.
+    other is what is left. A second combination looks again at all that are not yet found.
     """
 
-    def __init__(self, modulus: int, take: Open) -> None:
-        self._modulus = modulus
-        self._take = take
+    def __init__(self, walk: OpeningWalk, ring: RingParameters) -> None:
+        self._walk = walk
+        self._ring = ring
         self.openings: list[ShapeOpening] = []
 
     def read(self, members: Sequence[int]) -> tuple[int, ...]:
-        """Places of those at fault, ascending."""
-        guilty: set[int] = set()
+        """Batch indices of malformed intents, ascending.
+
+        Raises:
+            Unsound: an opening that the protocol does not make at this point.
+        """
+        malformed: set[int] = set()
         for combination in range(COMBINATIONS):
-            left = [place for place in members if place not in guilty]
+            left = [index for index in members if index not in malformed]
             if left:
                 values = self._open(f"shape {combination}", combination, left)
-                guilty |= self._found(combination, left, values)
-        return tuple(sorted(guilty))
+                malformed |= self._search(combination, left, values)
+        return tuple(sorted(malformed))
 
-    def _found(self, combination: int, members: Sequence[int], values: Lanes) -> set[int]:
-        pending, found = [(tuple(members), values)], set()
+    def _search(self, combination: int, members: Sequence[int], values: Lanes) -> set[int]:
+        pending: list[tuple[tuple[int, ...], Lanes]] = [(tuple(members), values)]
+        malformed = set()
         while pending:
             group, total = pending.pop()
             if not total.any():
                 continue
             if len(group) == 1:
-                found.add(group[0])
+                malformed.add(group[0])
                 continue
             half = group[: len(group) // 2]
             purpose = f"shape {combination} from {half[0]} to {half[-1]}"
-            part = self._open(purpose, combination, half)
-            pending.append((group[len(half) :], np.mod(total - part, self._modulus)))
-            pending.append((half, part))
-        return found
+            first = self._open(purpose, combination, half)
+            second = np.mod(total - first, self._ring.plain_modulus)
+            pending.append((group[len(half) :], second))
+            pending.append((half, first))
+        return malformed
 
     def _open(self, purpose: str, combination: int, members: Sequence[int]) -> Lanes:
-        index, values = self._take(purpose)
+        index = self._walk.step(purpose, "order", np.ones(self._ring.degree, dtype=np.bool_))
         self.openings.append(ShapeOpening(index, combination, tuple(members)))
-        return values
+        return self._walk.values(index)

@@ -1,108 +1,26 @@
-"""What the steps of a crossing were understood as, from their openings."""
+"""What the auditor understands the steps of a crossing as, from their openings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crypto.bfv.lanes import Lanes
 from crypto.circuits.minimum_fill_lanes import MinimumFillLayout
 from crypto.circuits.price_lanes import PriceLayout
 from crypto.circuits.rationing import RationLayout
-from darkpool.verification.shape import ShapeOpening
 
 BUY = 0
 SELL = 1
 
 
 @dataclass(frozen=True, slots=True)
-class PriceChunk:
-    """Instruments whose prices were looked for in one comparison.
+class ShapeOpening:
+    """A weighted sum that was opened: number of the opening, and batch indices of its intents."""
 
-    Attributes:
-        members: their numbers.
-        present: places in the batch of all intents that took part then.
-        lanes: numbers of the openings of masked lanes, one for each ciphertext.
-        caps: number of the opening of cap bits.
-        above: places in the batch of the intents above their caps; where there are any, nothing
-            else was opened.
-        no_cross, bits, ties: numbers of the other openings, None where the protocol has none.
-    """
-
-    layout: PriceLayout
+    index: int
+    combination: int
     members: tuple[int, ...]
-    present: frozenset[int]
-    lanes: tuple[int, ...]
-    caps: int
-    above: tuple[int, ...]
-    no_cross: int | None = None
-    bits: int | None = None
-    ties: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MinimumFillChunk:
-    """Instruments whose minimum-fill orders were compared together; fields as in `PriceChunk`.
-
-    `exhausted` is None where nobody fills.
-    """
-
-    layout: MinimumFillLayout
-    members: tuple[int, ...]
-    lanes: tuple[int, ...]
-    bits: int
-    exhausted: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class RationChunk:
-    """Instruments whose long sides were rationed in one comparison; fields as in `PriceChunk`."""
-
-    layout: RationLayout
-    members: tuple[int, ...]
-    volumes: tuple[int, ...]
-    lanes: tuple[int, ...]
-    bits: int
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """What the openings say of an instrument that crossed.
-
-    Attributes:
-        exhausted: minimum-fill orders took the whole surplus.
-        bought, sold: lots by intent, shape (n,).
-        short_opening, minimum_fill_opening, long_opening: numbers of the openings of rows, None
-            where the protocol has none.
-    """
-
-    tick: int
-    short_side: int
-    volume: int
-    exhausted: bool
-    bought: Lanes
-    sold: Lanes
-    short_opening: int | None
-    minimum_fill_opening: int | None
-    long_opening: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """The openings of an interval, understood.
-
-    Attributes:
-        malformed: places in the batch of the intents that the shape check took out.
-        ticks: of the instruments that were packed, by number; some of them may not cross.
-        outcomes: by number of the instrument.
-    """
-
-    shape_openings: tuple[ShapeOpening, ...]
-    malformed: tuple[int, ...]
-    price_chunks: tuple[PriceChunk, ...]
-    ticks: dict[int, int]
-    minimum_fill_chunks: tuple[MinimumFillChunk, ...]
-    ration_chunks: tuple[RationChunk, ...]
-    outcomes: dict[int, Derived]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,43 +32,186 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
-    """Minimum-fill orders that fill, by number, in priority; whether they use the surplus up."""
+class CrossReading:
+    """Whether and where instruments cross.
+
+    Attributes:
+        no_cross_opening: number of the opening of what crosses.
+        price_opening, tie_opening: None where the protocol opens nothing: no instrument crosses,
+            or there are no two candidates for a price.
+        prices: by number of the instrument; of one that does not cross, only a reference price at
+            which minimum-fill orders are looked at.
+    """
+
+    no_cross_opening: int
+    price_opening: int | None
+    tie_opening: int | None
+    prices: dict[int, Price]
+
+    def openings(self) -> tuple[int | None, int | None]:
+        """Numbers of the openings of price and tie bits."""
+        return self.price_opening, self.tie_opening
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChunk:
+    """Instruments whose prices were looked for in one comparison.
+
+    Attributes:
+        instruments: their numbers.
+        present: batch indices of all intents that took part then.
+        lane_openings: numbers of the openings of masked lanes, one for each ciphertext.
+        cap_opening: number of the opening of cap bits.
+        over_cap: batch indices of the intents above their caps.
+        cross: None where an intent is above its cap: then nothing else was opened.
+    """
+
+    layout: PriceLayout
+    instruments: tuple[int, ...]
+    present: frozenset[int]
+    lane_openings: tuple[int, ...]
+    cap_opening: int
+    over_cap: tuple[int, ...]
+    cross: CrossReading | None
+
+
+@dataclass(frozen=True, slots=True)
+class SurplusFills:
+    """Minimum-fill orders of an instrument that fill.
+
+    Attributes:
+        side: theirs, which is the short side.
+        numbers: of the intents, in priority.
+        exhausted: the last of them uses the surplus up.
+    """
 
     side: int
     numbers: Lanes
     exhausted: bool
 
 
-@dataclass(slots=True)
-class Rows:
-    """What is known of both sides of an instrument; lots by intent, shape (n,)."""
+@dataclass(frozen=True, slots=True)
+class MinimumFillChunk:
+    """Instruments whose minimum-fill orders were compared together; fields as in `PriceChunk`.
 
-    side: int
-    short: Lanes
-    long: Lanes
-    short_opening: int | None = None
-    minimum_fill_opening: int | None = None
-    long_opening: int | None = None
-    exhausted: bool = False
+    Attributes:
+        exhausted_opening: None where none of these orders fills.
+        surplus: by number of the instrument, where some of its orders fill.
+    """
+
+    layout: MinimumFillLayout
+    instruments: tuple[int, ...]
+    lane_openings: tuple[int, ...]
+    fill_opening: int
+    exhausted_opening: int | None
+    surplus: dict[int, SurplusFills]
+
+
+@dataclass(frozen=True, slots=True)
+class SideFills:
+    """Fills of one side of an instrument.
+
+    Attributes:
+        lots: by intent, shape (n,).
+        opening: number of the opening that they were read from, None where nothing was opened.
+    """
+
+    lots: Lanes
+    opening: int | None
 
     @property
     def volume(self) -> int:
-        """Lots of the short side."""
-        return int(self.short.sum())
+        """Lots of all intents."""
+        return int(self.lots.sum())
 
-    def derived(self, tick: int) -> Derived:
-        """The result, once both sides are known."""
-        rows = (self.short, self.long)
-        bought, sold = rows if self.side == BUY else rows[::-1]
-        return Derived(
-            tick,
-            self.side,
-            self.volume,
-            self.exhausted,
-            bought,
-            sold,
-            self.short_opening,
-            self.minimum_fill_opening,
-            self.long_opening,
-        )
+    def with_rest(self, number: int, lots: int) -> SideFills:
+        """These fills and the lots of one intent more, which follow without being opened."""
+        filled = self.lots.copy()
+        filled[number] = lots
+        return SideFills(filled, self.opening)
+
+
+@dataclass(frozen=True, slots=True)
+class ShortFills:
+    """Fills of the short side.
+
+    Attributes:
+        plain: of plain orders.
+        minimum_fill: of minimum-fill orders, None where none of them fills.
+        exhausted_long: fills of the long side, which were opened whole because minimum-fill orders
+            use the surplus up; None where they do not, and the long side is rationed.
+    """
+
+    side: int
+    plain: SideFills
+    minimum_fill: SideFills | None = None
+    exhausted_long: SideFills | None = None
+
+    @property
+    def lots(self) -> Lanes:
+        """Lots by intent, shape (n,)."""
+        extra = 0 if self.minimum_fill is None else self.minimum_fill.lots
+        return self.plain.lots + extra
+
+    @property
+    def volume(self) -> int:
+        """Lots of all intents."""
+        return int(self.lots.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class RationChunk:
+    """Instruments whose long sides were rationed in one comparison; fields as in `PriceChunk`.
+
+    `longs` are the fills of the long sides, by number of the instrument.
+    """
+
+    layout: RationLayout
+    instruments: tuple[int, ...]
+    volumes: tuple[int, ...]
+    lane_openings: tuple[int, ...]
+    fill_opening: int
+    longs: dict[int, SideFills]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedOutcome:
+    """What the openings say of an instrument that crossed."""
+
+    tick: int
+    short: ShortFills
+    long: SideFills
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether minimum-fill orders took the whole surplus."""
+        return self.short.exhausted_long is not None
+
+    def lots(self, side: int) -> Lanes:
+        """Lots that the intents bought or sold, shape (n,)."""
+        return self.short.lots if side == self.short.side else self.long.lots
+
+    def plain_openings(self) -> Iterator[int]:
+        """Numbers of the openings of plain orders' rows."""
+        for fills in (self.short.plain, self.long):
+            if fills.opening is not None:
+                yield fills.opening
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The openings of an interval, understood.
+
+    Attributes:
+        malformed: batch indices of the intents that the shape check took out.
+        ticks: of the instruments that were packed, by number; some of them may not cross.
+        outcomes: by number of the instrument.
+    """
+
+    shape_openings: tuple[ShapeOpening, ...]
+    malformed: tuple[int, ...]
+    price_chunks: tuple[PriceChunk, ...]
+    ticks: dict[int, int]
+    minimum_fill_chunks: tuple[MinimumFillChunk, ...]
+    ration_chunks: tuple[RationChunk, ...]
+    outcomes: dict[int, OpenedOutcome]

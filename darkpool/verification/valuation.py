@@ -185,20 +185,20 @@ class Valuation:
             values.append(_Black76(call, moved, strike, changed, later, rate).value())
         return Values(tuple(values), now.delta())
 
-    def _volatility(self, underlying: str, own: ExpiryFeeds, moneyness: float) -> float:
+    def _volatility(self, underlying: str, expiry: ExpiryFeeds, moneyness: float) -> float:
         """Total variance linear in time between expiries, volatility constant beyond them."""
         smiles = self._quotes.smiles(underlying)
-        right = bisect_right(smiles, own.expiry_ms, key=lambda smile: smile.expiry_ms)
+        right = bisect_right(smiles, expiry.expiry_ms, key=lambda smile: smile.expiry_ms)
         after = smiles[min(right, len(smiles) - 1)]
         before = smiles[max(right - 1, 0)]
-        if before is after or before.expiry_ms == own.expiry_ms:
+        if before is after or before.expiry_ms == expiry.expiry_ms:
             return math.sqrt(_variance(before, moneyness))
         start = self._quotes.time_ms
         first, second = before.expiry_ms - start, after.expiry_ms - start
-        share = (own.expiry_ms - before.expiry_ms) / (second - first)
+        share = (expiry.expiry_ms - before.expiry_ms) / (second - first)
         total = (1 - share) * first * _variance(before, moneyness)
         total += share * second * _variance(after, moneyness)
-        return math.sqrt(total / (own.expiry_ms - start))
+        return math.sqrt(total / (expiry.expiry_ms - start))
 
 
 def _variance(smile: ExpiryFeeds, moneyness: float) -> float:

@@ -12,7 +12,8 @@ from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.slots import column_element, rotation_element
 from crypto.signing.ecdsa import sign
-from crypto.threshold.knowledge import KeyperProof, KnowledgeContext, seal_proofs, seal_vector
+from crypto.threshold.knowledge import KnowledgeContext, VectorSealing, seal_proofs
+from crypto.threshold.proof import KeyperProof
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import KnowledgeNotProven
 from tests.support.admission_venue import AdmissionVenue
@@ -63,12 +64,8 @@ def sealed_twice(venue: AdmissionVenue) -> tuple[SealedSubmission, list[tuple[Ke
     base = submit(venue, 2).sealed
     context = KnowledgeContext.of(base, domain)
     vectors = [
-        seal_vector(
-            material.order_keys.public,
-            material.committee,
-            np.full(RING.degree, k, dtype=np.int64),
-            bytes([k]) * 32,
-            context,
+        VectorSealing.of(material, context).seal(
+            np.full(RING.degree, k, dtype=np.int64), bytes([k]) * 32
         )
         for k in range(material.committee.size)
     ]
@@ -84,12 +81,8 @@ def with_openings(
     venue: AdmissionVenue, submission: SealedSubmission, openings: list[KeyperProof]
 ) -> SealedSubmission:
     material, domain = venue.terms.material, venue.terms.domain
-    vector = seal_vector(
-        material.order_keys.public,
-        material.committee,
-        np.zeros(RING.degree, dtype=np.int64),
-        bytes(32),
-        KnowledgeContext.of(submission.sealed, domain),
+    vector = VectorSealing.of(material, KnowledgeContext.of(submission.sealed, domain)).seal(
+        np.zeros(RING.degree, dtype=np.int64), bytes(32)
     )
     told = replace(vector, proofs=tuple(openings))
     return replace(submission, envelopes=seal_proofs(material, told, submission.sealed, domain))

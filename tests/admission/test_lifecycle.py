@@ -75,8 +75,7 @@ def test_a_cancelled_intent_makes_room_for_a_fresh_one(venue: AdmissionVenue) ->
     taken_back = cancelled(venue, first.sealed)
     certificate = admission.cancel(taken_back)
     terms = venue.terms
-    quorum, addresses = terms.material.committee.quorum, terms.addresses()
-    certificate.verify(taken_back.cancellation, terms.closes_ms, terms.domain, addresses, quorum)
+    certificate.verify(taken_back.cancellation, terms.closes_ms, terms.venue_keys())
     second = admission.admit(submit(venue, nonce=2))
     refused(admission, submit(venue, nonce=3), SecondIntent)
     assert closed(venue, admission) == [other.digest, second.digest]

@@ -21,7 +21,7 @@ from darkpool.batching.participation import (
 from darkpool.record.forms import InstrumentRecord, OwnerRecord, ParticipationRecord
 from darkpool.record.reader import Record
 from darkpool.units import Cash, OwnerId, PriceGrid, account_id
-from darkpool.verification.participation import taking_part
+from darkpool.verification.participation import participation
 from tests.support.intent_margin import intent_margin
 
 
@@ -197,7 +197,7 @@ def test_the_auditor_finds_the_same(
         for k in places
     ]
     engine = decide_participation(book, owners_min)
-    auditor = taking_part(record, instrument, places)
+    auditor = participation(record, instrument, places)
     assert auditor.participants == engine.participants
     short = [entry for entry in engine.set_aside if entry.missing is Missing.COLLATERAL]
     assert auditor.lacking_others == {e.batch_index: (e.required, e.available) for e in short}

@@ -91,7 +91,9 @@ class OpensPartialSums(PriceStep):
         values = self._comparison._session.open(f"no-cross {number}", covered)
         answers = layout.shape.from_first_block(values)
         return [
-            i for i in range(layout.instruments) if answers[layout.offset(i) + layout.width] == 1
+            i
+            for i in range(layout.instruments)
+            if answers[layout.price_start(i) + layout.width] == 1
         ]
 
 

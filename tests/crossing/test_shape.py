@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.bfv.encryption import encrypt_slots
-from crypto.circuits.curves import BUY, SELL, CurveLayout, intent_vector, size_max
+from crypto.circuits.curves import BUY, SELL, CurveLayout, size_max
 from crypto.circuits.wellformed import shape_weights, shape_words
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
@@ -90,9 +90,7 @@ def require_named(check: Check, guilty: Sequence[int]) -> None:
 def honest(count: int, seed: int = 1) -> list[Slots]:
     draw = np.random.default_rng(seed)
     return [
-        intent_vector(
-            RING,
-            TICKS,
+        CurveLayout(RING, TICKS).vector(
             int(draw.integers(0, 2)),
             int(draw.choice([0, 1, 5, size_max(RING)])),
             int(draw.integers(0, TICKS)),
@@ -102,21 +100,21 @@ def honest(count: int, seed: int = 1) -> list[Slots]:
 
 
 def changed(slot: int, by: int) -> Slots:
-    vector = intent_vector(RING, TICKS, BUY, 5, 7)
+    vector = CurveLayout(RING, TICKS).vector(BUY, 5, 7)
     vector[slot] = (vector[slot] + by) % T
     return vector
 
 
 def two_steps() -> Slots:
-    vector = intent_vector(RING, TICKS, BUY, 5, 7)
+    vector = CurveLayout(RING, TICKS).vector(BUY, 5, 7)
     vector[LAYOUT.demand][4:8] = 3
     return vector
 
 
 def both_sides() -> Slots:
     """Buys and sells at once: the ends of the chains do not agree."""
-    vector = intent_vector(RING, TICKS, BUY, 5, 7)
-    sell = intent_vector(RING, TICKS, SELL, 5, 7)
+    vector = CurveLayout(RING, TICKS).vector(BUY, 5, 7)
+    sell = CurveLayout(RING, TICKS).vector(SELL, 5, 7)
     vector[RING.row :] = sell[RING.row :]
     return vector
 
@@ -146,7 +144,7 @@ def test_of_orders_two_sums_are_opened_and_both_are_zero(arena: Arena, count: in
 
 def test_sizes_modulo_t_are_no_matter_of_the_shape(arena: Arena) -> None:
     """What exceeds a cap, or is negative, is found by the caps' own check."""
-    one = intent_vector(RING, TICKS, SELL, 1, 3)
+    one = CurveLayout(RING, TICKS).vector(SELL, 1, 3)
     vectors = [*honest(3), one * (T - 1), one * (size_max(RING) + 1) % T]
     require_named(checked(arena, vectors), [])
 

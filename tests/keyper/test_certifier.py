@@ -20,8 +20,8 @@ from crypto.threshold.knowledge import (
     ProofAnnouncement,
     ReencryptedProof,
     SealedVector,
+    VectorSealing,
     seal_proofs,
-    seal_vector,
 )
 from darkpool.keyper.errors import AdmissionNotOpen, Equivocation
 from darkpool.keyper.keyper import LocalKeyper
@@ -86,13 +86,9 @@ class Room:
         """Seal zeros, honestly, under changed public fields."""
         sealed, _ = sealed_intent(self.terms, account_key, nonce, **fields)
         material, ring = self.house.material, self.house.parameters.order_ring
-        vector = seal_vector(
-            material.order_keys.public,
-            material.committee,
-            np.zeros(ring.degree, dtype=np.int64),
-            nonce.to_bytes(32, "big"),
-            KnowledgeContext.of(replace(sealed, key_epoch=EPOCH), self.terms.domain),
-        )
+        vector = VectorSealing.of(
+            material, KnowledgeContext.of(replace(sealed, key_epoch=EPOCH), self.terms.domain)
+        ).seal(np.zeros(ring.degree, dtype=np.int64), nonce.to_bytes(32, "big"))
         return self.around(vector.ciphertext, vector, sealed, account_key)
 
     def around(
@@ -126,10 +122,8 @@ class Room:
         return IntentCertificate(message, {k.number: ask(k) for k in self.keypers})
 
     def verify(self, proven: Proven, certified: IntentCertificate) -> None:
-        terms, quorum = self.terms, self.house.material.committee.quorum
-        certified.verify(
-            proven.sealed, terms.closes_ms, terms.digest, DOMAIN, terms.addresses(), quorum
-        )
+        terms = self.terms
+        certified.verify(proven.sealed, terms.closes_ms, terms.digest, terms.venue_keys())
 
 
 def opened(
@@ -238,12 +232,8 @@ def test_a_ciphertext_that_its_sender_does_not_know_is_certified_by_nobody(room:
     """Also where the operator relays announcements that would make it fit."""
     victim, own = room.seal(), room.seal(MALLORY)
     ring, material = room.house.parameters.order_ring, room.house.material
-    vector = seal_vector(
-        material.order_keys.public,
-        material.committee,
-        np.zeros(ring.degree, dtype=np.int64),
-        b"\1" * 32,
-        KnowledgeContext.of(own.sealed, DOMAIN),
+    vector = VectorSealing.of(material, KnowledgeContext.of(own.sealed, DOMAIN)).seal(
+        np.zeros(ring.degree, dtype=np.int64), b"\1" * 32
     )
     crafted = room.around(victim.ciphertext, vector, own.sealed, MALLORY)
     intent = crafted.sealed.digest(DOMAIN)

@@ -1,10 +1,12 @@
 """Transcripts: keypers sign what they opened and the beacon that they compute, once."""
 
+from dataclasses import replace
+
 import pytest
 
 from crypto.errors import InvalidSignature
 from crypto.signing.ecdsa import verify_signature
-from crypto.threshold.attestation import mask_context, transcript_digest
+from crypto.threshold.attestation import OpeningTranscript, mask_context
 from darkpool.committee.beacon import Beacon
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.protocol.keyper import TranscriptRequest
@@ -39,11 +41,12 @@ def test_a_signed_transcript_ends_an_auction(
         keyper.sign_transcript(TranscriptRequest(session.context, b"\x2a" * 32))
     signatures = committee.sign_transcript(session, terms, beacon)
     assert sorted(signatures) == [0, 1, 2, 3]
+    transcript = OpeningTranscript(DOMAIN, session.context, terms, session.entries, shares)
     for number, signature in signatures.items():
-        digest = transcript_digest(DOMAIN, session.context, terms, number, session.entries, shares)
+        digest = transcript.digest(number)
         verify_signature(digest, signature, account_bytes(committee.addresses[number]))
         for other in (session.entries[:1], session.entries[::-1]):
-            false = transcript_digest(DOMAIN, session.context, terms, number, other, shares)
+            false = replace(transcript, openings=other).digest(number)
             with pytest.raises(InvalidSignature):
                 verify_signature(false, signature, account_bytes(committee.addresses[number]))
     request = request_of(session.context, covered_of(house, 3), sequence=2)
@@ -70,11 +73,10 @@ def test_a_keyper_signs_the_beacon_that_it_computes_itself(
     assert sorted(signatures) == [0, 1, 2, 3]
     for share in range(4):
         shares = dict(enumerate(beacon.shares)) | {share: bytes(32)}
+        transcript = OpeningTranscript(DOMAIN, session.context, terms, session.entries, shares)
         covering = []
         for number, signature in signatures.items():
-            digest = transcript_digest(
-                DOMAIN, session.context, terms, number, session.entries, shares
-            )
+            digest = transcript.digest(number)
             try:
                 verify_signature(digest, signature, account_bytes(committee.addresses[number]))
             except InvalidSignature:

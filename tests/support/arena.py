@@ -12,7 +12,7 @@ import pytest
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import LaneShape
-from crypto.circuits.curves import CurveLayout, intent_vector
+from crypto.circuits.curves import CurveLayout
 from crypto.circuits.packing import arranged
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.revealing import Revealed
@@ -102,7 +102,7 @@ class Arena:
         out = []
         for row in rows:
             side, size, limit, *_ = row
-            vector = intent_vector(ring, ticks, side, 1, limit) * size % ring.plain_modulus
+            vector = CurveLayout(ring, ticks).vector(side, 1, limit) * size % ring.plain_modulus
             if minimum_of(row):
                 layout = CurveLayout(ring, ticks)
                 vector[layout.minimum] = (minimum_of(row) - 1) % ring.plain_modulus

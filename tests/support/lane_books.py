@@ -10,7 +10,7 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import LaneCiphertext
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.curves import BUY, SELL, intent_vector
+from crypto.circuits.curves import BUY, SELL, CurveLayout
 from crypto.circuits.packing import LANES_LEVEL, Packer, arranged, power_of_two
 from crypto.circuits.price_lanes import PriceLayout, SizedBook
 from crypto.circuits.rationing import RationLayout
@@ -24,7 +24,7 @@ Order = tuple[int, int, int]
 def sealed(epoch: Epoch, ticks: int, orders: Sequence[Order]) -> list[Ciphertext]:
     ring, key = epoch.parameters.order_ring, epoch.material.order_keys.public
     return [
-        encrypt_slots(key, intent_vector(ring, ticks, *order), k.to_bytes(32, "big"))
+        encrypt_slots(key, CurveLayout(ring, ticks).vector(*order), k.to_bytes(32, "big"))
         for k, order in enumerate(orders)
     ]
 

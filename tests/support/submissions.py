@@ -8,7 +8,7 @@ import pytest
 
 from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
 from crypto.signing.ecdsa import address_of, sign
-from crypto.threshold.knowledge import KnowledgeContext, SealedVector, seal_proofs, seal_vector
+from crypto.threshold.knowledge import KnowledgeContext, SealedVector, VectorSealing, seal_proofs
 from darkpool.admission.admit import Admission
 from darkpool.client.sealing import PublicLimits, seal_order, smallest_cap
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
@@ -77,12 +77,8 @@ def mallory(venue: AdmissionVenue, ciphertext: Ciphertext) -> SealedSubmission:
     material, domain = venue.terms.material, venue.terms.domain
     ring = material.parameters.order_ring
     sealed = replace(submit(venue, 2).sealed, ciphertext_digest=ciphertext.digest(), nonce=5)
-    own = seal_vector(
-        material.order_keys.public,
-        material.committee,
-        np.zeros(ring.degree, dtype=np.int64),
-        b"\6" * 32,
-        KnowledgeContext.of(sealed, domain),
+    own = VectorSealing.of(material, KnowledgeContext.of(sealed, domain)).seal(
+        np.zeros(ring.degree, dtype=np.int64), b"\6" * 32
     )
     vector = SealedVector(ciphertext, own.proofs)
     return SealedSubmission(

@@ -9,9 +9,9 @@ from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import AdmissionCertificate, BatchRoot, Cancellation, SealedIntent
-from crypto.threshold.certificate import IntentCertificate
+from crypto.threshold.certificate import IntentCertificate, VenueKeys
 from darkpool.record.reader import Record
-from darkpool.verification.censorship import SignedBatch, VenueKeys, prove_omission
+from darkpool.verification.censorship import SignedBatch, prove_omission
 from darkpool.verification.errors import NoOmission
 from darkpool.verification.openings import terms_digest
 from tests.support.records import Published

@@ -93,10 +93,10 @@ def intents(draw: st.DrawFn) -> LiveIntent:
 def as_engine(live: list[LiveIntent]) -> list[caps.LiveIntent]:
     return caps.in_order(
         caps.LiveIntent(
-            one.place,
+            one.contract_index,
             Lots(one.cap),
             caps.PriceRange(PriceUnits(one.lowest), PriceUnits(one.highest)),
-            MULTIPLIERS[one.place],
+            MULTIPLIERS[one.contract_index],
         )
         for one in live
     )
@@ -162,7 +162,9 @@ def test_nothing_held_needs_nothing() -> None:
 
 
 def test_places_are_by_identifier() -> None:
-    assert MODEL.places == {instrument_id(name): place for place, name in enumerate(NAMES)}
+    assert MODEL.contract_indices == {
+        instrument_id(name): place for place, name in enumerate(NAMES)
+    }
 
 
 def test_a_position_after_expiry_has_no_margin() -> None:

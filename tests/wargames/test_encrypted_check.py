@@ -7,7 +7,7 @@ import pytest
 
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.curves import intent_vector, size_max
+from crypto.circuits.curves import CurveLayout, size_max
 from crypto.circuits.wellformed import ShapeSum, shape_weights, shape_words
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.keys import deal
@@ -75,4 +75,4 @@ def test_the_attackers_idea_of_an_order_is_the_client_s(ticks: int) -> None:
         for size in (0, 1, size_max(RING)):
             for limit in range(ticks):
                 own = honest_shape(RING, ticks, side, size, limit)
-                assert np.array_equal(own, intent_vector(RING, ticks, side, size, limit))
+                assert np.array_equal(own, CurveLayout(RING, ticks).vector(side, size, limit))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from crypto.bfv.ciphertext import (
     Ciphertext,
-    checked,
     from_wire,
     level_basis,
+    require_ciphertext,
     to_wire,
     wire_size,
     word_bytes,
@@ -124,7 +124,7 @@ def test_transparent_is_refused() -> None:
     with pytest.raises(MalformedCiphertext, match="transparent"):
         from_wire(data, ORDER, 4)
     with pytest.raises(MalformedCiphertext, match="transparent"):
-        checked(ORDER, zero(ORDER).words)
+        require_ciphertext(ORDER, zero(ORDER).words)
 
 
 @pytest.mark.parametrize(("ring", "level"), LEVELS)

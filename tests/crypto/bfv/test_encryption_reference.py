@@ -9,9 +9,9 @@ import pytest
 
 from crypto.bfv.ciphertext import to_wire
 from crypto.bfv.encryption import PublicKey, encrypt_slots
-from crypto.circuits.curves import intent_vector
+from crypto.circuits.curves import CurveLayout
 from crypto.ring.params import TEST_INSECURE_SMALL, RingParameters
-from crypto.threshold.knowledge import KnowledgeContext, proof_to_bytes, seal_vector
+from crypto.threshold.knowledge import KnowledgeContext, VectorSealing
 from crypto.threshold.replicated import Committee
 
 RING = TEST_INSECURE_SMALL.order_ring
@@ -175,7 +175,7 @@ def test_sealing_is_as_documented(key: PublicKey, reference: Reference, size: in
     root, name, t, n = b"\x42" * 32, RING.name.encode(), RING.plain_modulus, RING.degree
     context = KnowledgeContext(1 << 70, b"\1" * 20, 3, 4, b"\2" * 32, b"\5" * 20, 6)
     fields = ((1 << 70).to_bytes(32, "big"), b"\1" * 20, 3, 4, b"\2" * 32, b"\5" * 20, 6)
-    order = intent_vector(RING, 100, 1, 77, 33)
+    order = CurveLayout(RING, 100).vector(1, 77, 33)
     v = order.tolist()
     master = kdf(b"darkpool/v1/opening-seed", root, size, name, pack(v), *fields)
     seeds = [kdf(b"darkpool/v1/opening-seed", master, j) for j in range(size)]
@@ -199,10 +199,10 @@ def test_sealing_is_as_documented(key: PublicKey, reference: Reference, size: in
         for c in (0, 1)
     ]
     committee = Committee(size, 3)
-    sealed = seal_vector(key, committee, order, root, context)
+    sealed = VectorSealing(key, committee, context).seal(order, root)
     assert sealed.ciphertext.words.tolist() == total
     for i in range(size):
         expected = b"DPSO" + b"\1\0" + bytes([i, size])
         expected += b"".join(seeds[j] for j in range(size) if j != i)
         expected += b"" if i == size - 1 else last
-        assert proof_to_bytes(committee, sealed.proofs[i]) == expected
+        assert sealed.proofs[i].to_bytes(committee) == expected

@@ -56,6 +56,18 @@ def all_lanes(like: Lanes, *, bounded: bool) -> Flags:
     return np.full(like.shape, bounded)
 
 
+def test_the_worked_example_of_the_module_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "_TOP_SHIFT", 4)
+    x, r = np.array([-5, 5]), np.array([20, 58])
+    opened = (x + r) % 61
+    constants = thresholds(replace(RING, plain_modulus=61), opened, all_lanes(x, bounded=False))
+    assert opened.tolist() == [15, 2]
+    assert constants.upper.tolist() == [16, 3]
+    assert constants.lower.tolist() == [0, 32]
+    assert constants.wrap.tolist() == [0, 1]
+    assert in_clear(constants, r).tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(("t", "shift"), SMALL_PRIMES)
 def test_sign_lanes_are_exact_for_every_mask_and_value_of_a_small_prime(
     monkeypatch: pytest.MonkeyPatch, t: int, shift: int

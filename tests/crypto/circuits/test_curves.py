@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.circuits.curves import BUY, SELL, CurveLayout, intent_vector, size_max
+from crypto.circuits.curves import BUY, SELL, CurveLayout, size_max
 from crypto.errors import OutOfRange
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 
@@ -13,7 +13,7 @@ T_PLAIN = SMALL.plain_modulus
 
 
 def test_a_buy_in_the_standard_ring_is_the_documented_table() -> None:
-    vector = intent_vector(STANDARD.order_ring, 1024, BUY, 7, 500)
+    vector = CurveLayout(STANDARD.order_ring, 1024).vector(BUY, 7, 500)
     demand, unsupplied = vector.reshape(2, 4096)
     assert (demand[:501] == 7).all()
     assert not demand[501:2048].any()
@@ -24,7 +24,7 @@ def test_a_buy_in_the_standard_ring_is_the_documented_table() -> None:
 
 
 def test_a_sell_in_the_standard_ring_is_the_documented_table() -> None:
-    vector = intent_vector(STANDARD.order_ring, 2047, SELL, 7, 500)
+    vector = CurveLayout(STANDARD.order_ring, 2047).vector(SELL, 7, 500)
     demand, unsupplied = vector.reshape(2, 4096)
     assert not demand[:2048].any()
     assert (demand[2048:] == 7).all()
@@ -85,7 +85,7 @@ def test_every_order_satisfies_the_shape_equations(
     ticks: int, side: int, size: int, data: st.DataObject
 ) -> None:
     limit = data.draw(st.integers(0, ticks - 1))
-    vector = intent_vector(SMALL, ticks, side, size, limit)
+    vector = CurveLayout(SMALL, ticks).vector(side, size, limit)
     rows = vector.reshape(2, -1)
     assert ((rows == 0) | (rows == size)).all()
     assert not shape_terms(vector, ticks).any()
@@ -111,4 +111,4 @@ def test_numbers_outside_their_interval_are_refused(
     ticks: int, side: int, size: int, limit: int
 ) -> None:
     with pytest.raises(OutOfRange):
-        intent_vector(SMALL, ticks, side, size, limit)
+        CurveLayout(SMALL, ticks).vector(side, size, limit)

@@ -9,7 +9,7 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.products import coefficient_form
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.curves import BUY, intent_vector, size_max
+from crypto.circuits.curves import BUY, CurveLayout, size_max
 from crypto.circuits.packing import GROUP, PackedSizes, Packer, arranged, power_of_two, rotate
 from crypto.errors import OutOfRange
 from crypto.ring.params import TEST_INSECURE_SMALL
@@ -85,7 +85,10 @@ def test_packing_gathers_one_tick_of_every_intent_and_nothing_else(
 def test_sizes_modulo_t_are_packed_as_they_are(small: Epoch, order: Evaluator, size: int) -> None:
     """What the cap check looks at is what the sender put there, also if it is no order's."""
     t = RING.plain_modulus
-    vectors = [intent_vector(RING, 4, BUY, 1, 2) * size % t, intent_vector(RING, 4, BUY, 7, 1)]
+    vectors = [
+        CurveLayout(RING, 4).vector(BUY, 1, 2) * size % t,
+        CurveLayout(RING, 4).vector(BUY, 7, 1),
+    ]
     key = small.material.order_keys.public
     packer = packer_of(order, [encrypt_slots(key, vector, bytes(32)) for vector in vectors])
     sizes, orders = packer.sizes(), [(BUY, size % t, 2), (BUY, 7, 1)]
@@ -105,7 +108,7 @@ def test_minimums_are_packed_apart_from_sizes(small: Epoch, order: Evaluator, co
     packer = packer_of(
         order,
         [
-            encrypt_slots(key, intent_vector(RING, 3, *one, minimum), k.to_bytes(32, "big"))
+            encrypt_slots(key, CurveLayout(RING, 3).vector(*one, minimum), k.to_bytes(32, "big"))
             for k, (one, minimum) in enumerate(zip(orders, minimums, strict=True))
         ],
     )
@@ -135,19 +138,19 @@ def test_sizes_of_full_groups_are_packed_once_and_for_all(
 ) -> None:
     """Asking again, and asking after close, packs no group a second time."""
     orders = book_of(np.random.default_rng(count), 3, count, MOST // count)
-    packed: list[int] = []
-    original = Packer._group_sizes
+    packed: dict[tuple[int, int], list[int]] = {}
+    original = Packer._pack_pick
 
-    def counted(packer: Packer, group: int) -> object:
-        packed.append(group)
-        return original(packer, group)
+    def counted(packer: Packer, pick: tuple[int, int], group: int) -> object:
+        packed.setdefault(pick, []).append(group)
+        return original(packer, pick, group)
 
-    monkeypatch.setattr(Packer, "_group_sizes", counted)
+    monkeypatch.setattr(Packer, "_pack_pick", counted)
     packer = packer_of(order, sealed(small, 3, orders))
-    assert packed == [0]
+    assert list(packed.values()) == [[0]] * 2
     for _ in range(2):
         require_packed(small.oracle(RING), packer, orders, [1])
-    assert packed == list(range(1 + (count > GROUP)))
+    assert list(packed.values()) == [list(range(1 + (count > GROUP)))] * 2
 
 
 @pytest.mark.parametrize("asked", [1, GROUP - 1, GROUP, GROUP + 1])

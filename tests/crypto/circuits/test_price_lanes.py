@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.curves import BUY, SELL, intent_vector, size_max
+from crypto.circuits.curves import BUY, SELL, CurveLayout, size_max
 from crypto.circuits.price_lanes import PriceLayout, SizedBook, price_groups, price_lanes
 from crypto.errors import OutOfRange
 from crypto.ring.params import TEST_INSECURE_SMALL
@@ -151,7 +151,10 @@ def test_cap_lanes_of_any_size_are_what_the_sender_put_there(
     small: Epoch, order: Evaluator, size: int
 ) -> None:
     key, t = small.material.order_keys.public, RING.plain_modulus
-    vectors = [intent_vector(RING, 4, SELL, 1, 2) * size % t, intent_vector(RING, 4, BUY, 7, 1)]
+    vectors = [
+        CurveLayout(RING, 4).vector(SELL, 1, 2) * size % t,
+        CurveLayout(RING, 4).vector(BUY, 7, 1),
+    ]
     ciphertexts = [encrypt_slots(key, vector, bytes([k]) * 32) for k, vector in enumerate(vectors)]
     layout, orders = PriceLayout(PARAMETERS, 4, (2,)), [(SELL, size, 2), (BUY, 7, 1)]
     lanes = price_lanes(order, layout, [sized_book(order, ciphertexts, [9, MOST])])

@@ -55,6 +55,22 @@ def test_prefix_sums_follow_any_priority(small: Epoch, order: Evaluator, count: 
         assert np.array_equal(found, expected_prefixes(values, ranks))
 
 
+def test_the_worked_example_of_the_module_text(small: Epoch, order: Evaluator) -> None:
+    oracle, ranks, layout = (
+        small.oracle(RING),
+        np.array([2, 0, 3, 1]),
+        RationLayout(PARAMETERS, (4,), (1,)),
+    )
+    values = np.zeros((2, ROW), dtype=np.int64)
+    values[1, :4] = [5, 7, 2, 4]
+    packed = encrypt_slots(small.material.order_keys.public, values.reshape(-1), bytes(32))
+    prefixes = prefix_sums(order, packed, priority_matrix(RING, ranks))
+    assert oracle.slots(prefixes).reshape(2, -1)[1, :4].tolist() == [11, 0, 16, 7]
+    lanes = ration_lanes(order, layout, [prefixes], [12])[0]
+    signed = (oracle.slots(lanes.ciphertext) + MOST) % RING.plain_modulus - MOST
+    assert signed.reshape(2, -1)[1, :4].tolist() == [0, 11, -5, 4]
+
+
 @given(st.permutations(range(5)))
 @settings(max_examples=120)
 def test_prefix_sums_of_every_small_order(small: Epoch, order: Evaluator, ranks: list[int]) -> None:
@@ -76,7 +92,7 @@ def test_a_single_intent_is_not_rationed(small: Epoch, order: Evaluator) -> None
 def expected_ration_lanes(layout: RationLayout, prefixes: list[Lanes], volumes: list[int]) -> Lanes:
     lanes = np.zeros((2, layout.shape.width), dtype=np.int64)
     for number, (prefix, volume) in enumerate(zip(prefixes, volumes, strict=True)):
-        start, count = layout.offset(number), layout.counts[number]
+        start, count = layout.start(number), layout.counts[number]
         lanes[:, start : start + count] = volume - 1 - prefix[:, :count]
     return lanes.reshape(-1)
 
@@ -120,7 +136,7 @@ def test_ration_lanes_of_instruments_never_meet_or_straddle(
         own = set((lanes % shape.width).tolist())
         assert not columns & own
         columns |= own
-        start = layout.offset(number)
+        start = layout.start(number)
         assert start // ROW == (start + power_of_two(count) - 1) // ROW
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.curves import BUY, SELL, CurveLayout, intent_vector, size_max
+from crypto.circuits.curves import BUY, SELL, CurveLayout, size_max
 from crypto.circuits.packing import LANES_LEVEL
 from crypto.circuits.wellformed import COMBINATIONS, ShapeSum, shape_weights, shape_words
 from crypto.errors import OutOfRange
@@ -74,7 +74,7 @@ def test_minimum_fill_orders_pass_beside_plain_ones_and_plain_ones_with_a_minimu
 ) -> None:
     cases = [(0, 1), (1, 1), (9, 0), (9, 1), (9, 9), (size_max(RING), size_max(RING)), (5, 0)]
     vectors = [
-        intent_vector(RING, ticks, k % 2, size, k % ticks, minimum)
+        CurveLayout(RING, ticks).vector(k % 2, size, k % ticks, minimum)
         for k, (size, minimum) in enumerate(cases)
     ]
     minimum_fill = [minimum > 0 for _, minimum in cases]
@@ -90,13 +90,13 @@ def test_minimum_fill_orders_pass_beside_plain_ones_and_plain_ones_with_a_minimu
 def test_no_honest_client_seals_a_minimum_that_is_none(minimum: int) -> None:
     size = 5 if minimum != 2 else 0
     with pytest.raises(OutOfRange):
-        intent_vector(RING, 4, BUY, size, 2, minimum)
+        CurveLayout(RING, 4).vector(BUY, size, 2, minimum)
 
 
 @pytest.mark.parametrize("ticks", TICKS)
 def test_every_order_passes(checker_of: Callable[[int], Checker], ticks: int) -> None:
     vectors = [
-        intent_vector(RING, ticks, side, size, limit)
+        CurveLayout(RING, ticks).vector(side, size, limit)
         for side in (BUY, SELL)
         for size in (0, 1, size_max(RING))
         for limit in sorted({0, ticks // 2, ticks - 1})
@@ -112,12 +112,12 @@ def test_an_order_with_one_slot_changed_is_seen(small: Epoch, data: st.DataObjec
     checker = Checker(small, Evaluator(small.material.order_keys.evaluation_keys()), ticks)
     side = data.draw(st.sampled_from((BUY, SELL)))
     size = data.draw(st.integers(0, size_max(RING)))
-    vector = intent_vector(RING, ticks, side, size, data.draw(st.integers(0, ticks - 1)))
+    vector = CurveLayout(RING, ticks).vector(side, size, data.draw(st.integers(0, ticks - 1)))
     slot = data.draw(st.integers(0, 2 * ROW - 1))
     changed = vector.copy()
     changed[slot] = data.draw(st.integers(0, T - 1))
     honest = any(
-        np.array_equal(changed, intent_vector(RING, ticks, other, size, limit))
+        np.array_equal(changed, CurveLayout(RING, ticks).vector(other, size, limit))
         for other in (BUY, SELL)
         for limit in range(ticks)
     )
@@ -128,7 +128,7 @@ def test_two_that_cancel_are_seen_under_weights_of_a_beacon(
     checker_of: Callable[[int], Checker],
 ) -> None:
     layout = CurveLayout(RING, 16)
-    good = intent_vector(RING, 16, BUY, 5, 7)
+    good = CurveLayout(RING, 16).vector(BUY, 5, 7)
     up, down = good.copy(), good.copy()
     up[layout.empty[0]] += 1
     down[layout.empty[0]] += T - 1

@@ -18,13 +18,14 @@ from crypto.threshold.certificate import (
     CancellationCertificate,
     IntentCertificate,
     SignedAnnouncement,
-    verify_quorum,
+    VenueKeys,
 )
 from crypto.threshold.knowledge import ProofAnnouncement
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
 KEYS = [bytes([i]) * 32 for i in range(1, 5)]
 ADDRESSES = tuple(map(address_of, KEYS))
+VENUE = VenueKeys(DOMAIN, ADDRESSES, 3)
 CLOSES_MS = 1_900_000_000_000
 TERMS = b"\x5a" * 32
 SEALED = SealedIntent(b"\1" * 20, b"\2" * 32, 7, b"\3" * 32, b"\4" * 32, 100, 9, 2**31, 1)
@@ -42,7 +43,7 @@ def certificate(
 
 
 def verify(certified: IntentCertificate, sealed: SealedIntent = SEALED) -> None:
-    certified.verify(sealed, CLOSES_MS, TERMS, DOMAIN, ADDRESSES, 3)
+    certified.verify(sealed, CLOSES_MS, TERMS, VENUE)
 
 
 def test_a_certificate_is_signed_typed_data() -> None:
@@ -103,26 +104,27 @@ def test_a_certificate_is_of_one_intent(field: str) -> None:
 
 
 def test_a_certificate_is_bound_to_its_close_and_its_contract() -> None:
+    elsewhere = replace(VENUE, domain=replace(DOMAIN, chain_id=1))
     with pytest.raises(InvalidCertificate):
-        certificate().verify(SEALED, CLOSES_MS + 1, TERMS, DOMAIN, ADDRESSES, 3)
+        certificate().verify(SEALED, CLOSES_MS + 1, TERMS, VENUE)
     with pytest.raises(InvalidCertificate):
-        certificate().verify(SEALED, CLOSES_MS, TERMS, replace(DOMAIN, chain_id=1), ADDRESSES, 3)
+        certificate().verify(SEALED, CLOSES_MS, TERMS, elsewhere)
     relabelled = replace(certificate(), message=replace(certificate().message, closes_ms=5))
     with pytest.raises(InvalidSignature):
-        relabelled.verify(SEALED, 5, TERMS, DOMAIN, ADDRESSES, 3)
+        relabelled.verify(SEALED, 5, TERMS, VENUE)
 
 
 def test_a_cancellation_is_certified_like_an_intent() -> None:
     cancelled = Cancellation.of(SEALED, DOMAIN)
     receipt = CancellationReceipt.of(cancelled, CLOSES_MS)
     good = CancellationCertificate(receipt, signatures(receipt, (0, 1, 3)))
-    good.verify(cancelled, CLOSES_MS, DOMAIN, ADDRESSES, 3)
+    good.verify(cancelled, CLOSES_MS, VENUE)
     with pytest.raises(InvalidCertificate):
-        good.verify(replace(cancelled, nonce=8), CLOSES_MS, DOMAIN, ADDRESSES, 3)
+        good.verify(replace(cancelled, nonce=8), CLOSES_MS, VENUE)
     for keypers in ((0, 1), ()):
         short = CancellationCertificate(receipt, signatures(receipt, keypers))
         with pytest.raises(InvalidCertificate):
-            short.verify(cancelled, CLOSES_MS, DOMAIN, ADDRESSES, 3)
+            short.verify(cancelled, CLOSES_MS, VENUE)
 
 
 def test_messages_of_different_kinds_have_different_digests() -> None:
@@ -141,7 +143,7 @@ def test_messages_of_different_kinds_have_different_digests() -> None:
 
 def test_a_quorum_of_none_is_still_checked() -> None:
     with pytest.raises(InvalidSignature):
-        verify_quorum(bytes(32), {0: bytes(65)}, ADDRESSES, 0)
+        replace(VENUE, quorum=0).verify_quorum(bytes(32), {0: bytes(65)})
 
 
 ANNOUNCED = ProofAnnouncement(1, {0: b"\5" * 32, 2: b"\6" * 32, 3: b"\7" * 32})

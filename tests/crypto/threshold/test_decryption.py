@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crypto.bfv.ciphertext import Ciphertext, level_basis
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.seal import seal_ring
-from crypto.errors import HoldersDisagree, MalformedCiphertext, MissingShare, TooLittleMargin
+from crypto.errors import HoldersDisagree, MalformedCiphertext, MissingShare, NoiseBudgetTooSmall
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
 from crypto.ring.ring import Words
 from crypto.ring.slots import decode, encode
@@ -120,7 +120,7 @@ def test_flooding_width_is_the_widest_that_decodes(ring: RingParameters) -> None
     for level in range(1, len(ring.data_primes) + 1):
         q, t = prod(ring.data_primes[:level]), ring.plain_modulus
         if level not in _digits(ring):
-            with pytest.raises(TooLittleMargin) as caught:
+            with pytest.raises(NoiseBudgetTooSmall) as caught:
                 flooding_digits(ring, level)
             assert caught.value.expected == f"at least {STATISTICAL_BITS + 8} bits"
             continue
@@ -243,7 +243,7 @@ def test_wrong_shares_leave_no_budget(small: Epoch) -> None:
     foreign = [*shares[:3], _shares(small, other)[3]]
     strange = [*shares[:3], decryption_share(ciphertext, EPOCH, bytes(32))]
     for wrong in (doubled, foreign, strange):
-        with pytest.raises(TooLittleMargin) as caught:
+        with pytest.raises(NoiseBudgetTooSmall) as caught:
             combine_shares(ciphertext, wrong, 4)
         assert (caught.value.expected, caught.value.got) == ("at least 1 bit", 0)
 
@@ -259,7 +259,7 @@ def test_a_share_of_another_shape_is_refused(small: Epoch) -> None:
 def test_a_level_too_low_to_flood_gives_no_share(small: Epoch) -> None:
     for ring, level in ((ORDER, 1), (COMPARISON, 1)):
         ciphertext = _encrypted(small, ring, level, _values(ring, 1))
-        with pytest.raises(TooLittleMargin):
+        with pytest.raises(NoiseBudgetTooSmall):
             decryption_share(ciphertext, EPOCH, small.seeds[0])
 
 

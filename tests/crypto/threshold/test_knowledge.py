@@ -10,7 +10,7 @@ import pytest
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.seal import Evaluator
-from crypto.circuits.curves import BUY, SELL, intent_vector
+from crypto.circuits.curves import BUY, SELL, CurveLayout
 from crypto.errors import HoldersDisagree, MissingShare, OutOfRange, SealingMismatch
 from crypto.ring import slots
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
@@ -18,17 +18,14 @@ from crypto.ring.slots import column_element, rotation_element
 from crypto.threshold.decryption import combine_shares, decryption_share
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
 from crypto.threshold.knowledge import (
-    KeyperProof,
     KnowledgeContext,
     ProofAnnouncement,
     ReencryptedProof,
     SealedVector,
-    announce,
-    reencrypt,
-    seal_vector,
+    VectorSealing,
     verify_knowledge,
-    verify_sealing,
 )
+from crypto.threshold.proof import KeyperProof
 from crypto.threshold.replicated import Committee
 
 SMALL = TEST_INSECURE_SMALL.order_ring
@@ -55,12 +52,12 @@ def epoch(
 def order(
     ticks: int = 100, side: int = BUY, size: int = 25, limit: int = 60
 ) -> npt.NDArray[np.int64]:
-    return intent_vector(SMALL, ticks, side, size, limit)
+    return CurveLayout(SMALL, ticks).vector(side, size, limit)
 
 
 def honest(size: int, context: KnowledgeContext = CONTEXT) -> SealedVector:
     material, _ = epoch(size)
-    return seal_vector(material.order_keys.public, material.committee, order(), ROOT_SEED, context)
+    return VectorSealing.of(material, context).seal(order(), ROOT_SEED)
 
 
 def steps(
@@ -71,7 +68,10 @@ def steps(
 ) -> dict[int, ReencryptedProof]:
     material, _ = epoch(size)
     key, committee = material.order_keys.public, material.committee
-    return {i: announce(key, committee, o, context, ciphertext) for i, o in openings.items()}
+    return {
+        i: VectorSealing(key, committee, context).announce(o, ciphertext)
+        for i, o in openings.items()
+    }
 
 
 def accepting(
@@ -121,7 +121,7 @@ def decrypt(ciphertext: Ciphertext, held: tuple[KeyperSecrets, ...]) -> npt.NDAr
 def test_a_sealed_vector_decrypts_to_the_vector(size: int, side: int) -> None:
     material, held = epoch(size)
     vector = order(side=side)
-    sealed = seal_vector(material.order_keys.public, material.committee, vector, ROOT_SEED, CONTEXT)
+    sealed = VectorSealing.of(material, CONTEXT).seal(vector, ROOT_SEED)
     assert (decrypt(sealed.ciphertext, held) == vector).all()
 
 
@@ -134,10 +134,11 @@ def test_every_keyper_accepts_an_honest_client(size: int) -> None:
 def test_the_standard_ring_seals_checks_and_decrypts() -> None:
     material, held = epoch(4, STANDARD)
     key, committee = material.order_keys.public, material.committee
-    vector = intent_vector(STANDARD.order_ring, 2047, SELL, 12_345, 1024)
-    sealed = seal_vector(key, committee, vector, ROOT_SEED, CONTEXT)
+    vector = CurveLayout(STANDARD.order_ring, 2047).vector(SELL, 12_345, 1024)
+    sealed = VectorSealing(key, committee, CONTEXT).seal(vector, ROOT_SEED)
     computed = {
-        o.keyper: announce(key, committee, o, CONTEXT, sealed.ciphertext) for o in sealed.proofs
+        o.keyper: VectorSealing(key, committee, CONTEXT).announce(o, sealed.ciphertext)
+        for o in sealed.proofs
     }
     assert accepting(4, computed) == (0, 1, 2, 3)
     assert (decrypt(sealed.ciphertext, held) == vector).all()
@@ -148,8 +149,8 @@ def test_the_shares_add_up_to_the_ciphertext(size: int) -> None:
     material, _ = epoch(size)
     sealed = honest(size)
     key, committee = material.order_keys.public, material.committee
-    shares = reencrypt(key, committee, sealed.proofs[0], CONTEXT)
-    shares |= reencrypt(key, committee, sealed.proofs[1], CONTEXT)
+    shares = VectorSealing(key, committee, CONTEXT).reencrypt(sealed.proofs[0])
+    shares |= VectorSealing(key, committee, CONTEXT).reencrypt(sealed.proofs[1])
     total = shares[0].ciphertext
     for j in range(1, size):
         total = total.add(shares[j].ciphertext)
@@ -171,7 +172,7 @@ def test_the_share_vectors_of_one_keyper_do_not_depend_on_the_order_but_for_thei
     sealed = honest(4)
     total = decrypt(sealed.ciphertext, held)
     for openings in sealed.proofs:
-        shares = reencrypt(key, committee, openings, CONTEXT)
+        shares = VectorSealing(key, committee, CONTEXT).reencrypt(openings)
         known = sum(decrypt(share.ciphertext, held) for share in shares.values())
         missing = (total - known) % SMALL.plain_modulus
         # the missing part is spread over the whole of Z_t, and nowhere near a step curve
@@ -184,7 +185,7 @@ def test_every_number_of_the_context_changes_the_ciphertext(field: str) -> None:
     material, _ = epoch(4)
     other = replace(CONTEXT, **{field: getattr(CONTEXT, field) + 1})
     committee = Committee(4, other.epoch)
-    sealed = seal_vector(material.order_keys.public, committee, order(), ROOT_SEED, other)
+    sealed = VectorSealing(material.order_keys.public, committee, other).seal(order(), ROOT_SEED)
     assert sealed.ciphertext.digest() != honest(4).ciphertext.digest()
 
 
@@ -198,8 +199,8 @@ def test_every_name_in_the_context_changes_the_ciphertext(field: str) -> None:
 def test_a_root_seed_used_twice_shares_nothing_between_two_vectors() -> None:
     material, _ = epoch(4)
     key, committee = material.order_keys.public, material.committee
-    first = seal_vector(key, committee, order(size=25), ROOT_SEED, CONTEXT)
-    second = seal_vector(key, committee, order(size=26), ROOT_SEED, CONTEXT)
+    first = VectorSealing(key, committee, CONTEXT).seal(order(size=25), ROOT_SEED)
+    second = VectorSealing(key, committee, CONTEXT).seal(order(size=26), ROOT_SEED)
     for one, other in zip(first.proofs, second.proofs, strict=True):
         assert not set(one.seeds.values()) & set(other.seeds.values())
 
@@ -208,14 +209,14 @@ def test_sealing_again_gives_the_same_bytes_and_anything_else_is_a_mismatch() ->
     material, _ = epoch(4)
     key, committee = material.order_keys.public, material.committee
     ciphertext = honest(4).ciphertext
-    verify_sealing(key, committee, order(), ROOT_SEED, CONTEXT, ciphertext)
+    VectorSealing(key, committee, CONTEXT).verify(order(), ROOT_SEED, ciphertext)
     for vector, seed, context in [
         (order(size=26), ROOT_SEED, CONTEXT),
         (order(), bytes(32), CONTEXT),
         (order(), ROOT_SEED, replace(CONTEXT, nonce=10)),
     ]:
         with pytest.raises(SealingMismatch, match="sealed again"):
-            verify_sealing(key, committee, vector, seed, context, ciphertext)
+            VectorSealing(key, committee, context).verify(vector, seed, ciphertext)
 
 
 @pytest.mark.parametrize("liar", range(4))
@@ -263,7 +264,7 @@ def test_what_cannot_be_sealed_is_refused(
 ) -> None:
     material, _ = epoch(4)
     with pytest.raises(OutOfRange):
-        seal_vector(material.order_keys.public, material.committee, vector, seed, context)
+        VectorSealing.of(material, context).seal(vector, seed)
 
 
 # A malicious client (threats 15 and 16); where a keyper helps it, that is said
@@ -294,7 +295,9 @@ def test_of_three_keypers_one_wrong_seed_leaves_no_quorum() -> None:
 def test_openings_that_differ_between_all_keypers_are_accepted_by_nobody() -> None:
     material, _ = epoch(4)
     key, committee = material.order_keys.public, material.committee
-    sealings = [seal_vector(key, committee, order(), bytes([i]) * 32, CONTEXT) for i in range(4)]
+    sealings = [
+        VectorSealing(key, committee, CONTEXT).seal(order(), bytes([i]) * 32) for i in range(4)
+    ]
     openings = tuple(sealings[i].proofs[i] for i in range(4))
     assert run(4, sealings[0].ciphertext, openings) == ()
 
@@ -330,7 +333,7 @@ def attacker_openings() -> SealedVector:
     material, _ = epoch(4)
     zero = np.zeros(SMALL.degree, dtype=np.int64)
     seed = b"\x66" * 32
-    return seal_vector(material.order_keys.public, material.committee, zero, seed, MALLORY)
+    return VectorSealing.of(material, MALLORY).seal(zero, seed)
 
 
 MALLORY = replace(CONTEXT, account=b"\xbb" * 20)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import PublicKey
-from crypto.circuits.curves import BUY, SELL, intent_vector
+from crypto.circuits.curves import BUY, SELL, CurveLayout
 from crypto.errors import EnvelopeRefused, MalformedProof, SealingMismatch, WrongEpoch
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.signing.eip712 import Domain
@@ -21,18 +21,13 @@ from crypto.signing.messages import SealedIntent
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
 from crypto.threshold.knowledge import (
     KnowledgeContext,
+    ProofEnvelope,
     SealedVector,
-    announce,
-    check_proof,
-    pack_vector,
-    proof_from_bytes,
-    proof_to_bytes,
-    reencrypt,
+    VectorSealing,
     seal_proofs,
-    seal_vector,
-    unpack_vector,
     verify_knowledge,
 )
+from crypto.threshold.proof import KeyperProof, pack_vector, unpack_vector
 from crypto.threshold.replicated import Committee
 
 SMALL = TEST_INSECURE_SMALL.order_ring
@@ -60,8 +55,8 @@ def epoch(
 @lru_cache(maxsize=4)
 def honest(size: int) -> SealedVector:
     material, _ = epoch(size)
-    vector = intent_vector(SMALL, 100, BUY, 25, 60)
-    return seal_vector(material.order_keys.public, material.committee, vector, ROOT_SEED, CONTEXT)
+    vector = CurveLayout(SMALL, 100).vector(BUY, 25, 60)
+    return VectorSealing.of(material, CONTEXT).seal(vector, ROOT_SEED)
 
 
 # Envelopes and bytes
@@ -89,7 +84,7 @@ def test_envelopes_carry_the_openings_to_every_keyper(size: int) -> None:
     intent = sealed_intent(vector.ciphertext)
     envelopes = seal_proofs(material, vector, intent, DOMAIN)
     computed = [
-        check_proof(s, material, intent, DOMAIN, vector.ciphertext, envelopes[s.keyper])
+        ProofEnvelope(intent, DOMAIN, vector.ciphertext, envelopes[s.keyper]).announce(s, material)
         for s in held
     ]
     announced = [c.announcement for c in computed]
@@ -99,8 +94,8 @@ def test_envelopes_carry_the_openings_to_every_keyper(size: int) -> None:
 
 def test_an_envelope_of_the_standard_ring_fits_its_bound() -> None:
     material, _ = epoch(4, STANDARD)
-    vector = intent_vector(STANDARD.order_ring, 1024, BUY, 1, 0)
-    sealed = seal_vector(material.order_keys.public, material.committee, vector, ROOT_SEED, CONTEXT)
+    vector = CurveLayout(STANDARD.order_ring, 1024).vector(BUY, 1, 0)
+    sealed = VectorSealing.of(material, CONTEXT).seal(vector, ROOT_SEED)
     envelopes = seal_proofs(material, sealed, sealed_intent(sealed.ciphertext), DOMAIN)
     assert [len(e) for e in envelopes] == [26_776, 26_776, 26_776, 152]
 
@@ -125,7 +120,7 @@ def test_an_envelope_opens_for_its_own_intent_only(changes: dict[str, Any]) -> N
     envelopes = seal_proofs(material, vector, intent, DOMAIN)
     other = replace(intent, **changes)
     with pytest.raises(EnvelopeRefused):
-        check_proof(held[0], material, other, DOMAIN, vector.ciphertext, envelopes[0])
+        ProofEnvelope(other, DOMAIN, vector.ciphertext, envelopes[0]).announce(held[0], material)
 
 
 def test_an_envelope_opens_for_its_recipient_chain_and_contract_only() -> None:
@@ -139,7 +134,7 @@ def test_an_envelope_opens_for_its_recipient_chain_and_contract_only() -> None:
         (Domain(DOMAIN.chain_id, bytes(20)), envelopes[0]),
     ]:
         with pytest.raises(EnvelopeRefused):
-            check_proof(held[0], material, intent, domain, vector.ciphertext, envelope)
+            ProofEnvelope(intent, domain, vector.ciphertext, envelope).announce(held[0], material)
 
 
 def test_a_keyper_refuses_another_epoch_and_another_ciphertext() -> None:
@@ -150,9 +145,9 @@ def test_a_keyper_refuses_another_epoch_and_another_ciphertext() -> None:
     other = vector.ciphertext.add(vector.ciphertext)
     later = replace(intent, key_epoch=6)
     with pytest.raises(WrongEpoch):
-        check_proof(held[0], material, later, DOMAIN, vector.ciphertext, envelope)
+        ProofEnvelope(later, DOMAIN, vector.ciphertext, envelope).announce(held[0], material)
     with pytest.raises(SealingMismatch, match="digest of the ciphertext"):
-        check_proof(held[0], material, intent, DOMAIN, other, envelope)
+        ProofEnvelope(intent, DOMAIN, other, envelope).announce(held[0], material)
 
 
 @given(data=st.data())
@@ -160,23 +155,23 @@ def test_a_keyper_refuses_another_epoch_and_another_ciphertext() -> None:
 def test_changed_openings_never_parse_to_something_else(data: st.DataObject) -> None:
     committee = Committee(4, CONTEXT.epoch)
     keyper = data.draw(st.integers(0, 3))
-    original = proof_to_bytes(committee, honest(4).proofs[keyper])
+    original = honest(4).proofs[keyper].to_bytes(committee)
     position = data.draw(st.integers(0, len(original) - 1))
     changed = bytearray(original)
     changed[position] ^= data.draw(st.integers(1, 255))
     changed = changed[: data.draw(st.sampled_from([len(original), len(original) - 1, position]))]
     changed += data.draw(st.binary(max_size=2))
     try:
-        parsed = proof_from_bytes(SMALL, committee, keyper, bytes(changed))
+        parsed = KeyperProof.from_bytes(SMALL, committee, keyper, bytes(changed))
     except MalformedProof:
         return
-    assert proof_to_bytes(committee, parsed) == bytes(changed)
+    assert parsed.to_bytes(committee) == bytes(changed)
 
 
 @given(octets=st.binary(max_size=200), keyper=st.integers(0, 3))
 def test_arbitrary_bytes_are_no_openings(octets: bytes, keyper: int) -> None:
     with pytest.raises(MalformedProof):
-        proof_from_bytes(SMALL, Committee(4, 0), keyper, octets)
+        KeyperProof.from_bytes(SMALL, Committee(4, 0), keyper, octets)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -199,13 +194,7 @@ def test_openings_of_other_shares_are_refused_before_they_are_encrypted() -> Non
     material, _ = epoch(4)
     first = honest(4).proofs[0]
     with pytest.raises(MalformedProof, match="share numbers"):
-        announce(
-            material.order_keys.public,
-            material.committee,
-            replace(first, keyper=1),
-            CONTEXT,
-            honest(4).ciphertext,
-        )
+        VectorSealing.of(material, CONTEXT).announce(replace(first, keyper=1), honest(4).ciphertext)
 
 
 # Frozen vectors
@@ -223,10 +212,10 @@ def vector_key() -> PublicKey:
 
 def sealing_vector(size: int, side: int) -> dict[str, Any]:
     committee = Committee(size, CONTEXT.epoch)
-    vector = intent_vector(STANDARD.order_ring, 1024, side, 1500, 512)
-    sealed = seal_vector(vector_key(), committee, vector, ROOT_SEED, CONTEXT)
-    shares = reencrypt(vector_key(), committee, sealed.proofs[0], CONTEXT)
-    shares |= reencrypt(vector_key(), committee, sealed.proofs[1], CONTEXT)
+    vector = CurveLayout(STANDARD.order_ring, 1024).vector(side, 1500, 512)
+    sealed = VectorSealing(vector_key(), committee, CONTEXT).seal(vector, ROOT_SEED)
+    shares = VectorSealing(vector_key(), committee, CONTEXT).reencrypt(sealed.proofs[0])
+    shares |= VectorSealing(vector_key(), committee, CONTEXT).reencrypt(sealed.proofs[1])
     return {
         "ring": STANDARD.order_ring.name,
         "committee_size": size,
@@ -246,7 +235,7 @@ def sealing_vector(size: int, side: int) -> dict[str, Any]:
         "last_vector_sha256": hashlib.sha256(sealed.proofs[0].last_vector).hexdigest(),
         "share_digests": [shares[j].digest.hex() for j in range(size)],
         "openings_sha256": [
-            hashlib.sha256(proof_to_bytes(committee, o)).hexdigest() for o in sealed.proofs
+            hashlib.sha256(o.to_bytes(committee)).hexdigest() for o in sealed.proofs
         ],
         "digest": sealed.ciphertext.digest().hex(),
     }

@@ -12,7 +12,13 @@ from crypto.bfv.lanes import LaneCiphertext, LaneShape
 from crypto.bfv.low_noise import encrypt_low_noise
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.packing import LANES_LEVEL
-from crypto.errors import HoldersDisagree, MissingShare, TooLittleMargin, UncoveredSlot, WrongEpoch
+from crypto.errors import (
+    HoldersDisagree,
+    MissingShare,
+    NoiseBudgetTooSmall,
+    UncoveredSlot,
+    WrongEpoch,
+)
 from crypto.ring.params import TEST_INSECURE_SMALL, RingParameters
 from crypto.ring.ring import Words
 from crypto.threshold.decryption import DECODING_BITS, budget_bits_min, decryption_share
@@ -336,7 +342,7 @@ def test_a_level_without_room_for_flooding_is_refused_before_anybody_is_asked(
     evaluator = evaluator_of(small.ring_keys(ring))
     low = selected(evaluator, sealed(small, ring, values_of(ring)), some(ring), level)
     holders = keypers(small)
-    with pytest.raises(TooLittleMargin):
+    with pytest.raises(NoiseBudgetTooSmall):
         reveal(request_of(low), small.committee, OneByOne(holders))
     assert not any(holder.asked for holder in holders)
 
@@ -348,7 +354,7 @@ def test_a_result_that_noise_may_have_changed_is_refused(small: Epoch) -> None:
     mixed = Ciphertext(ORDER, np.stack([one.words[0], other.words[1]]))
     everything = np.ones(ORDER.degree, dtype=np.bool_)
     request = request_of(CoveredCiphertext(mixed, everything, None, None))
-    with pytest.raises(TooLittleMargin):
+    with pytest.raises(NoiseBudgetTooSmall):
         reveal(request, small.committee, OneByOne(keypers(small)))
 
 
