@@ -34,7 +34,7 @@ from crypto.signing.ecdsa import address_of, sign
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction.instruments import Instruments
-from darkpool.client.sealing import seal_order
+from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.clock import SystemClock
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.protocol.checks import parse_ciphertext, verify_sealed_intent
@@ -89,16 +89,9 @@ def _terms(bench: Bench, interval: int) -> IntervalTerms:
 def _sealed(terms: IntervalTerms, count: int) -> list[SealedSubmission]:
     deadline_s = SystemClock().unix_ms() // 1000 + 86_400
     orders = (LimitOrder(Side(k % 2), Lots(k % 50), Tick(500 + k % 20)) for k in range(count))
+    limits = PublicLimits(deadline_s, Lots(100))
     return [
-        seal_order(
-            order,
-            INSTRUMENT,
-            terms,
-            secrets.token_bytes(32),
-            nonce=k,
-            deadline_s=deadline_s,
-            cap=Lots(100),
-        ).submission
+        seal_order(order, INSTRUMENT, terms, secrets.token_bytes(32), k, limits).submission
         for k, order in enumerate(orders)
     ]
 

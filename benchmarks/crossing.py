@@ -34,7 +34,7 @@ from crypto.threshold.masks import DrawnMask
 from crypto.threshold.revealing import masked, selected
 from darkpool.committee.masks import AttestedMask
 from darkpool.committee.session import Session
-from darkpool.crossing.arrivals import ArrivalFiles
+from darkpool.crossing.arrivals import ArrivalFiles, unload
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.crossing.encrypted import EncryptedCrossing
@@ -64,12 +64,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A book with what is computed on arrival: `shape` is each intent's `shape_words`."""
+    """A book with what is computed on arrival: see `ArrivalFiles`."""
 
     book: Book
     intents: SealedBook
     shape: Words
+    packing: Words
     arrival_s: float
+
+    def unload(self) -> None:
+        """Do what the venue does when a batch is closed, and when its shapes are checked."""
+        unload(self.shape)
+        unload(self.packing)
 
 
 def random_book(generator: np.random.Generator) -> Book:
@@ -106,7 +112,10 @@ def sealed(bench: Bench, files: ArrivalFiles, book: Book) -> Sealed:
         packing[index] = arranged(bench.evaluators.order, ciphertext, index)
         intents.add(ciphertext, packing[index], Lots(CAP), minimum_fill=order[3] > 0)
         arrival_s += time.perf_counter() - begin
-    return Sealed(book, intents, shape, arrival_s)
+        unload(shape)  # in a venue it is a worker that writes the row
+    arrived = Sealed(book, intents, shape, packing, arrival_s)
+    arrived.unload()
+    return arrived
 
 
 def prepared(bench: Bench, minimum_fills: bool) -> list[AttestedMask]:
@@ -154,7 +163,7 @@ def price_bits(
     return time.perf_counter() - begin
 
 
-def check_shapes(bench: Bench, session: Session, files: ArrivalFiles, arrived: Sealed) -> float:
+def check_shapes(bench: Bench, session: Session, arrived: Sealed) -> float:
     """Seconds from the final batch to the end of its shape check."""
     begin = time.perf_counter()
     rows, beacon = range(INTENTS), secrets.token_bytes(32)
@@ -163,7 +172,7 @@ def check_shapes(bench: Bench, session: Session, files: ArrivalFiles, arrived: S
     check = ShapeCheck(bench.evaluators.order, session, TICKS, batch, beacon)
     if found := check.malformed(rows):
         raise RuntimeError(f"expected orders, got malformed intents {found}")
-    files.forget_products()
+    arrived.unload()
     return time.perf_counter() - begin
 
 
@@ -183,14 +192,14 @@ def auction(
     masks = prepared(bench, minimum_fills=False)
     masks_s = time.perf_counter() - begin
     session, arrived = bench.begin(interval), sealed(bench, files, book)
-    arrival_s, shape_s = arrived.arrival_s, check_shapes(bench, session, files, arrived)
+    arrival_s, shape_s = arrived.arrival_s, check_shapes(bench, session, arrived)
     crossing_s = crossed(bench, session, arrived, ranks, masks)
     caps_s = price_bits(bench, session, arrived.intents, (INTENTS,))
     caps_s -= price_bits(bench, session, arrived.intents, (0,))
     del arrived
     masks, mixed = prepared(bench, minimum_fills=True), with_minima(book, generator)
     session, arrived = bench.begin(Interval(interval + 1)), sealed(bench, files, mixed)
-    check_shapes(bench, session, files, arrived)
+    check_shapes(bench, session, arrived)
     minimum_fills_s = crossed(bench, session, arrived, ranks, masks)
     return Run(masks_s, arrival_s, shape_s, crossing_s, caps_s, minimum_fills_s, twin_s)
 

@@ -15,7 +15,7 @@ from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import KeyperSecrets, deal
 from crypto.threshold.knowledge import check_proof
 from crypto.threshold.replicated import Committee
-from darkpool.client.sealing import SealedOrder, seal_order
+from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import InstrumentId, Interval, Lots, Side, Tick
 
@@ -60,7 +60,8 @@ def measure(keypers: int) -> Measured:
 
     def seal() -> SealedOrder:
         order = LimitOrder(Side.BUY, Lots(25), Tick(500))
-        return seal_order(order, INSTRUMENT, terms, b"\1" * 32, nonce=1, deadline_s=2**32)
+        limits = PublicLimits(2**32, smallest_cap(order.size, terms))
+        return seal_order(order, INSTRUMENT, terms, b"\1" * 32, 1, limits)
 
     submission = seal().submission
     ring = STANDARD.order_ring

@@ -33,7 +33,7 @@ from crypto.signing.ecdsa import address_of
 from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import deal
 from crypto.threshold.replicated import Committee
-from darkpool.client.sealing import draw_intent, seal_intent
+from darkpool.client.sealing import PublicLimits, draw_intent, seal_intent
 from darkpool.client.standing_orders import COVER
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
@@ -78,7 +78,7 @@ def timed(kinds: Sequence[Kind]) -> Times:
     for number, kind in enumerate((*kinds[:WARM], *kinds), start=-WARM):
         intent = draw_intent(kind.order(), INSTRUMENT, terms.interval, account, WARM + number)
         wall, processor = time.perf_counter_ns(), time.thread_time_ns()
-        seal_intent(intent, terms, key, deadline_s=2**32, cap=CAP)
+        seal_intent(intent, terms, key, PublicLimits(2**32, CAP))
         processor, wall = time.thread_time_ns() - processor, time.perf_counter_ns() - wall
         if number >= 0:
             times[number] = wall, processor

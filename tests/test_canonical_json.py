@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.canonical_json import MalformedRecord, from_json, to_json
+from darkpool.canonical_json import from_json, to_json
+from darkpool.errors import MalformedRecord
 from darkpool.record.forms import MasksFile, OpeningsFile, RecordFile
 
 

@@ -128,7 +128,7 @@ def secrets_from_bytes(data: bytes) -> KeyperSecrets:
     try:
         committee = Committee(size, epoch)
     except OutOfRange as error:
-        raise MalformedKeyFile(error.what, error.expected, error.got) from error
+        raise MalformedKeyFile(error.subject, error.expected, error.got) from error
     if keyper not in committee.members:
         raise MalformedKeyFile("keyper", f"0 .. {size - 1}", keyper)
     expected_size = _SECRETS_HEADER.size + (size - 1) * SEED_BYTES + _KEY_BYTES

@@ -5,7 +5,12 @@ from collections.abc import Iterable
 from crypto.signing.messages import SealedIntent
 from crypto.threshold.certificate import CancellationCertificate, IntentCertificate
 from crypto.threshold.quorum import Panel
-from darkpool.admission.certification import certify_cancellation, certify_intent, prove_knowledge
+from darkpool.admission.certification import (
+    certify_cancellation,
+    certify_intent,
+    prove_knowledge,
+    told,
+)
 from darkpool.admission.register import AdmissionRegister
 from darkpool.clock import Clock
 from darkpool.limits import INTENTS_PER_AUCTION_MAX
@@ -86,7 +91,7 @@ class Admission:
         """
         self._require_open()
         if proven.digest in self._cancelled:
-            raise IntentCancelled("intent", "one that was not cancelled", proven.digest.hex())
+            raise IntentCancelled("intent", "an intent not cancelled", proven.digest.hex())
         if proven.digest not in self._asked:
             owner = self._terms.rules.owner_of(proven.sealed.account)
             self._register.record(proven.sealed, owner, self._intents_max())
@@ -110,7 +115,7 @@ class Admission:
         digest = cancelled.cancellation.intent
         proven = self._asked.get(digest)
         if proven is None or not cancelled.is_of(proven.sealed, self._terms.domain):
-            raise IntentUnknown("cancelled intent", "one of its account's", digest.hex())
+            raise IntentUnknown("intent", "an intent of its account", digest.hex())
         if digest not in self._cancelled:
             self._cancelled[digest] = cancelled
             self._register.cancel(proven.sealed)
@@ -132,8 +137,8 @@ class Admission:
         known = self._panel.ask(self._known_of)
         quorum = self._terms.material.committee.quorum
         if len(known.given) < quorum:
-            got = "; ".join(map(str, known.failures.values()))
-            raise NotCertified("close", f"at least {quorum} keypers to end certification", got)
+            expected = f"at least {quorum} keypers to end certification"
+            raise NotCertified("close", expected, told(len(known.given), known.failures))
         for recovered, cancellations in known.given.values():
             self._admitted |= recovered
             self._cancelled |= cancellations

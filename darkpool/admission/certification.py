@@ -71,7 +71,7 @@ def prove_knowledge(
         raise KnowledgeNotProven(
             "proof of knowledge",
             f"at least {committee.quorum} of {committee.size} keypers to accept",
-            _told(len(accepted), refusals),
+            told(len(accepted), refusals),
         )
     return tuple(checked.announced for checked in computed.values())
 
@@ -91,7 +91,7 @@ def certify_intent(
     )
     if len(signed.given) < terms.material.committee.quorum:
         expected = f"at least {terms.material.committee.quorum} keypers to sign"
-        raise NotCertified("certificate", expected, _told(len(signed.given), signed.failures))
+        raise NotCertified("certificate", expected, told(len(signed.given), signed.failures))
     return IntentCertificate(message, signed.given)
 
 
@@ -109,8 +109,8 @@ def certify_cancellation(
     )
     if len(signed.given) < terms.material.committee.quorum:
         expected = f"at least {terms.material.committee.quorum} keypers to sign"
-        told = _told(len(signed.given), signed.failures)
-        raise CancellationUncertain("cancellation", expected, told)
+        got = told(len(signed.given), signed.failures)
+        raise CancellationUncertain("cancellation", expected, got)
     return CancellationCertificate(message, signed.given)
 
 
@@ -130,6 +130,7 @@ def _signatures(
     return panel.ask(signature)
 
 
-def _told(count: int, refusals: Mapping[int, Exception]) -> str:
+def told(count: int, refusals: Mapping[int, Exception]) -> str:
+    """How many keypers did what they were asked, and why the others refused."""
     reasons = "; ".join(f"keyper {i}: {refusals[i]}" for i in sorted(refusals))
     return f"{count}{f' ({reasons})' if reasons else ''}"

@@ -175,6 +175,7 @@ class Instruments:
             entry = IntentRecord(admitted.sealed, admitted.signature, signatures)
             publish(entry, admitted.ciphertext)
             certified.append(admitted.certified())
+        self._arrivals.unload()
         return certified
 
     def traded(self) -> list[Instrument]:

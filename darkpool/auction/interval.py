@@ -189,7 +189,7 @@ def _check(run: _Run, begun: _Begun, instruments: Instruments) -> None:
     )
     instruments.reject(Fault.SHAPE, check.malformed(instruments.members()))
     instruments.participate(terms.rules, margin)
-    environment.arrivals.forget_products()
+    environment.arrivals.unload()
 
 
 def _cross(run: _Run, begun: _Begun, instruments: Instruments) -> Crossed:

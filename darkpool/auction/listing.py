@@ -140,7 +140,7 @@ class ContractListing:
         try:
             return PriceGrid.of_units(step, reference, self.ticks)
         except InvalidGrid as error:
-            what = f"{error.parameter} of {contract.name}"
+            what = f"{error.subject} of {contract.name}"
             raise InvalidGrid(what, error.expected, error.got) from None
 
     def of(self, names: Iterable[InstrumentName]) -> Listed:

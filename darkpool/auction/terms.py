@@ -37,8 +37,8 @@ class VenueTerms:
         bond_charge_ppm: the part of it that a malformed intent costs, in parts per million.
 
     Raises:
-        OutOfBounds: another number of keypers or owners, a minimum cap that is no bucket, or a bond
-            that `BondTerms` does not have.
+        OutOfBounds: another number of keypers or owners, or a bond that `BondTerms` does not have.
+        NoBucket: a minimum cap that is no bucket.
     """
 
     listing: Listing

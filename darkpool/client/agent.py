@@ -15,7 +15,7 @@ from crypto.signing.ecdsa import address_of
 from darkpool.client.errors import ForeignStore, UnknownIntent
 from darkpool.client.opening_file import OpeningFile
 from darkpool.client.plan import CoverPolicy, interval_plan, interval_terms
-from darkpool.client.sealing import seal_intent
+from darkpool.client.sealing import PublicLimits, seal_intent
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.terms import IntervalTerms
@@ -75,9 +75,8 @@ class Agent:
         store = self._store
         deadline_s = store.interval(terms.interval).deadline_s
         for planned in store.intents(terms.interval):
-            sealed = seal_intent(
-                planned.intent, terms, self._account_key, deadline_s=deadline_s, cap=planned.cap
-            )
+            limits = PublicLimits(deadline_s, planned.cap)
+            sealed = seal_intent(planned.intent, terms, self._account_key, limits)
             submission = sealed.submission
             envelopes = store.keep_sealed(
                 planned.intent, submission.sealed.ciphertext_digest, submission.envelopes

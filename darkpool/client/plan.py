@@ -29,7 +29,7 @@ class CoverPolicy:
             afterwards it is that of the latest order.
 
     Raises:
-        OutOfBounds: the rate is no probability, or the cap no bucket.
+        OutOfBounds, NoBucket: the rate is no probability, or the cap no bucket.
     """
 
     rate_ppm: int

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from mmap import MADV_REMOVE, mmap
+from mmap import MADV_DONTNEED, mmap
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import numpy as np
 
@@ -53,22 +52,16 @@ class ArrivalFiles:
         """All rows, shape (capacity, 2, level, degree)."""
         return self._mapped("packing", 2)
 
-    def forget_products(self) -> None:
-        """Give back the memory of the products of `shape` rows; their ciphertexts stay."""
-        with (
-            (self.folder / "shape").open("r+b") as file,
-            mmap(file.fileno(), 0) as mapped,
-            suppress(OSError),  # a file system without holes keeps the products
-        ):
-            row = mapped.size() // self.capacity
-            for start in range(0, mapped.size(), row):
-                mapped.madvise(MADV_REMOVE, start, row // WORDS * (WORDS - 2))
-
     def _mapped(self, name: str, polynomials: int) -> Words:
         path = self.folder / name
         path.touch()
         rows = (self.capacity, polynomials, len(self.ring.data_primes), self.ring.degree)
         return np.memmap(path, dtype=np.uint64, mode="r+", shape=rows)
+
+
+def unload(rows: Words) -> None:
+    """Keep nothing of mapped rows in this process's memory; their file has them."""
+    cast("mmap", rows.base).madvise(MADV_DONTNEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +158,10 @@ class Arrivals:
         """Give back the row of an intent that is done and no longer wanted."""
         self._free.append(place)
 
-    def forget_products(self) -> None:
-        """Give back the memory of what the shape check alone needs; rows keep their intents."""
-        self._files.forget_products()
+    def unload(self) -> None:
+        """Keep no row in this process's memory until it is read again."""
+        unload(self.shape)
+        unload(self.packing)
 
     def ciphertext(self, place: int) -> Ciphertext:
         """The intent of a row."""

@@ -180,11 +180,8 @@ class EncryptedCrossing:
         if side is None:
             return None if taking is None else Sides(taking.side, none, none)
         if taking is not None and taking.side is not side:
-            raise ImplausibleOpening(
-                f"minimum-fill bits of {number}",
-                f"fills on the short side, {side.label}",
-                taking.side.label,
-            )
+            expected, got = (f"fills of the {one.label} side" for one in (side, taking.side))
+            raise ImplausibleOpening(f"minimum-fill bits of {number}", expected, got)
         short = self.comparison.open_row(
             f"short row {number}", priced.packed, int(side), np.arange(priced.book.count)
         )

@@ -83,10 +83,11 @@ def _contained(
     for number, (key, intent) in enumerate(zip(keys, intents, strict=True)):
         place = (key.account, key.instrument)
         if place in places:
-            raise BatchRefused(f"intent {number}", "one for each account and instrument", "two")
+            subject = f"intents of account {key.account.hex()}"
+            raise BatchRefused(subject, f"1 for {key.auction}", 2)
         places.add(place)
         try:
             rules.verify(intent)
         except CryptoError as error:
-            raise BatchRefused(f"intent {number}", "a certificate", error) from error
+            raise BatchRefused(f"certificate of intent {number}", "valid", error) from error
     return dict(zip(keys, intents, strict=True))

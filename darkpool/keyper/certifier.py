@@ -105,9 +105,9 @@ class Certifier:
         require_deadline(sealed, self._clock)
         own = self._pending.get(intent)
         if own is None:
-            raise KnowledgeNotProven(
-                "opening", f"one that keyper {self._identity.number} checked", "none"
-            )
+            subject = f"proof of knowledge of intent {intent.hex()}"
+            expected = f"checked by keyper {self._identity.number}"
+            raise KnowledgeNotProven(subject, expected, "not checked")
         verify_knowledge(
             self._material.committee, own, self._believed(intent, own, request.announcements)
         )
@@ -189,7 +189,7 @@ class Certifier:
     def _known_terms(self, interval: int) -> IntervalTerms:
         terms = self._terms.get(interval)
         if terms is None:
-            raise AdmissionNotOpen(interval, "an interval that was opened", "another one")
+            raise AdmissionNotOpen(interval, "open or ended", "never opened")
         return terms
 
     def _open_terms(self, interval: int) -> IntervalTerms:

@@ -136,9 +136,9 @@ class LocalKeyper:
         self._senses.require_references(interval)
         final, signed = self._senses.final_root(interval), self._store.signed_root(interval)
         if final is None or final != signed:
-            expected = "no root" if signed is None else signed.hex()
-            got = "none" if final is None else final.hex()
-            raise OpeningRefused(f"auction {interval}", f"final batch root {expected}", got)
+            expected = "a root that this keyper signed" if signed is None else signed.hex()
+            got = "no final root" if final is None else final.hex()
+            raise OpeningRefused(f"auction {interval}", expected, got)
         context = opening_context(self._domain, interval, final)
         self._auctions[context] = (interval, final)
         return context
@@ -216,7 +216,7 @@ class LocalKeyper:
         """
         context, terms_digest = request.context, request.terms_digest
         if context not in self._auctions:
-            raise OpeningRefused("transcript", "an auction that has begun", "another context")
+            raise OpeningRefused("transcript", "the context of a begun auction", context.hex())
         certified = self._certifier.terms_digest(self._auctions[context][0])
         if certified != terms_digest:
             raise OpeningRefused("terms of a transcript", certified.hex(), terms_digest.hex())
@@ -275,14 +275,16 @@ class LocalKeyper:
         self._secrets.require_epoch(request.epoch)
         preparing = self._preparations.get(request.context)
         if preparing is None and request.context not in self._auctions:
-            raise OpeningRefused(request.purpose, "an auction that has begun", "another context")
+            expected = "the context of a begun auction"
+            raise OpeningRefused(request.purpose, expected, request.context.hex())
         if preparing is not None:
             self._store.require_preparation(request.epoch, preparing)
         number, part = request.covered.mask_number, request.covered.mask_part
         if number is not None:
             self._store.require_mask(request.epoch, number, part, request.context)
         elif part is not None:
-            raise OpeningRefused(request.purpose, "a part of a mask", f"part {part} of none")
+            got = f"part {part} without a mask"
+            raise OpeningRefused(request.purpose, "a part of a mask", got)
 
     def _seed(self, share: int) -> bytes:
         seeds: Mapping[int, bytes] = self._secrets.seeds

@@ -49,10 +49,10 @@ class SignedReference:
             digest = self.message.digest(domain)
             verify_signature(digest, self.signature, account_bytes(reporter))
         except InvalidMessageField as error:
-            raise WrongReporter(error.field, error.expected, ascii(error.got)) from error
+            raise WrongReporter(error.subject, error.expected, ascii(error.got)) from error
         except InvalidSignature as error:
-            what = f"signature, {error.what}"
-            raise WrongReporter(what, str(error.expected), str(error.got)) from error
+            subject = f"signature, {error.subject}"
+            raise WrongReporter(subject, error.expected, error.got) from error
 
     def require_fresh(self, now_ms: int, age_max_ms: int) -> None:
         """Check the time, `now_ms` in Unix milliseconds.

@@ -87,7 +87,7 @@ class PublicRules:
 
     Raises:
         InvalidOwners: an account is named as an owner and has another owner itself.
-        OutOfBounds: `owners_min` below 1 or more than an auction has intents; no bucket.
+        OutOfBounds, NoBucket: `owners_min` below 1 or more than an auction has intents; no bucket.
     """
 
     bond: BondTerms

@@ -21,7 +21,7 @@ from coincurve import PrivateKey
 
 from crypto.signing.ecdsa import address_of
 from darkpool.client.opening_file import OpeningFile
-from darkpool.client.sealing import seal_order
+from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.limits import CAPS_SUM_MAX_LOTS
 from darkpool.margin.errors import BeyondMargin
 from darkpool.margin.model.caps import LiveIntent, in_order
@@ -177,9 +177,8 @@ class LocalClients:
                     identifier(party.instrument),
                     terms,
                     self._keys[party.account],
-                    nonce=number,
-                    deadline_s=deadline_s,
-                    cap=self._cap(party),
+                    number,
+                    PublicLimits(deadline_s, self._cap(party)),
                 )
                 submission = sealed.submission
                 if self._openings is not None:

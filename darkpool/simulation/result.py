@@ -11,6 +11,7 @@ from darkpool.auction.environment import OpenInterval
 from darkpool.auction.instruments import Fault
 from darkpool.auction.outcome import IntervalOutcome
 from darkpool.batching.participation import Missing
+from darkpool.protocol.refusals import RefusalCode
 from darkpool.simulation.clients import LocalClients, Stranger
 from darkpool.simulation.errors import StrangerFilled
 from darkpool.simulation.order_file import Order
@@ -68,7 +69,7 @@ class NotAdmitted:
 
     row: int | None
     kind: str | None
-    code: str
+    code: RefusalCode
     reason: str
 
 
@@ -186,7 +187,7 @@ def venue_result(
         tuple(
             NotAdmitted(
                 *_named(clients.parties[refusal.submission]),
-                getattr(refusal.error, "code", "margin"),
+                refusal.error.code,
                 str(refusal.error),
             )
             for refusal in outcome.refusals

@@ -11,6 +11,7 @@ import numpy as np
 from coincurve import PrivateKey
 
 from crypto.signing.ecdsa import address_of
+from darkpool.client.sealing import PublicLimits
 from darkpool.errors import OutOfBounds
 from darkpool.limits import TICKS_MAX
 from darkpool.protocol.intents import SealedSubmission
@@ -65,15 +66,9 @@ class Intruder:
             vector = MALFORMED[self.kind](ring, ticks, rng)
         else:
             vector = _OUT_OF_BOUNDS[self.kind](ring, ticks, self.cap, rng)
+        limits = PublicLimits(deadline_s, self.cap)
         return seal_as_attacker(
-            vector,
-            self.instrument,
-            terms,
-            self._key,
-            nonce=nonce,
-            deadline_s=deadline_s,
-            cap=self.cap,
-            minimum_fill=self.minimum_fill,
+            vector, self.instrument, terms, self._key, nonce, limits, self.minimum_fill
         )
 
 

@@ -1,20 +1,16 @@
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
-import numpy as np
 import pytest
 
-from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
-from crypto.signing.ecdsa import address_of, sign
+from crypto.bfv.ciphertext import to_wire
+from crypto.signing.ecdsa import address_of
 from crypto.signing.messages import SealedIntent
-from crypto.threshold.knowledge import KnowledgeContext, SealedVector, seal_proofs, seal_vector
-from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.client.sealing import seal_order
-from darkpool.errors import OutOfBounds
+from darkpool.errors import BadInput, NoBucket, OutOfBounds
 from darkpool.limits import CASH_MAX
-from darkpool.protocol.intents import AdmittedIntent, LimitOrder, SealedSubmission
+from darkpool.protocol.intents import AdmittedIntent, LimitOrder
 from darkpool.protocol.refusals import (
     AdmissionRefused,
     AuctionFull,
@@ -35,41 +31,21 @@ from darkpool.protocol.refusals import (
 )
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import Cash, Interval, Lots, OwnerId, Side, Tick, account_id
-from tests.support.admission_venue import Venue
+from tests.support.admission_venue import AdmissionVenue
 from tests.support.reference_prices import renewed, with_rules
-
-DEADLINE_S = 1_900_000_060
-ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))
-
-
-def key(account: int) -> bytes:
-    return account.to_bytes(32, "big")
-
-
-def submit(venue: Venue, account: int = 1, **changes: Any) -> SealedSubmission:
-    """An honest submission; `changes` are arguments of seal_order."""
-    arguments = {
-        "order": ORDER,
-        "instrument": venue.instruments[0],
-        "terms": venue.terms,
-        "account_key": key(account),
-        "nonce": 1,
-        "deadline_s": DEADLINE_S,
-    }
-    return seal_order(**{**arguments, **changes}).submission
+from tests.support.submissions import (
+    DEADLINE_S,
+    copied,
+    key,
+    mallory,
+    parsed,
+    refused,
+    signed,
+    submit,
+)
 
 
-def signed(
-    venue: Venue, submission: SealedSubmission, account: int = 1, **fields: Any
-) -> SealedSubmission:
-    """The submission with other public fields, signed by the account that it names."""
-    sealed = replace(submission.sealed, **fields)
-    return replace(
-        submission, sealed=sealed, signature=sign(sealed.digest(venue.terms.domain), key(account))
-    )
-
-
-def require_certificate(venue: Venue, admitted: AdmittedIntent) -> None:
+def require_certificate(venue: AdmissionVenue, admitted: AdmittedIntent) -> None:
     terms = venue.terms
     quorum, addresses = terms.material.committee.quorum, terms.addresses()
     fixed = (terms.closes_ms, terms.digest, terms.domain)
@@ -77,7 +53,9 @@ def require_certificate(venue: Venue, admitted: AdmittedIntent) -> None:
 
 
 @pytest.mark.parametrize("size", [3, 4])
-def test_an_honest_submission_is_admitted(venue_of: Callable[[int], Any], size: int) -> None:
+def test_an_honest_submission_is_admitted(
+    venue_of: Callable[[int], AdmissionVenue], size: int
+) -> None:
     venue = venue_of(size)
     submission = submit(venue)
     admitted = venue.admission().admit(submission)
@@ -88,7 +66,9 @@ def test_an_honest_submission_is_admitted(venue_of: Callable[[int], Any], size: 
     assert to_wire(admitted.ciphertext) == submission.ciphertext
 
 
-def test_the_rings_of_production_admit_within_the_bounds_on_bytes(standard_venue: Any) -> None:
+def test_the_rings_of_production_admit_within_the_bounds_on_bytes(
+    standard_venue: AdmissionVenue,
+) -> None:
     submission = submit(standard_venue)
     admitted = standard_venue.admission().admit(submission)
     require_certificate(standard_venue, admitted)
@@ -96,12 +76,12 @@ def test_the_rings_of_production_admit_within_the_bounds_on_bytes(standard_venue
     assert max(map(len, submission.envelopes)) <= 32 * 1024
 
 
-def test_cover_traffic_is_admitted_like_an_order(venue: Venue) -> None:
+def test_cover_traffic_is_admitted_like_an_order(venue: AdmissionVenue) -> None:
     cover = LimitOrder(Side.BUY, Lots(0), Tick(0))
     venue.admission().admit(submit(venue, order=cover, cap=Lots(50)))
 
 
-def test_one_account_may_trade_every_instrument_and_every_interval(venue: Venue) -> None:
+def test_one_account_may_trade_every_instrument_and_every_interval(venue: AdmissionVenue) -> None:
     register = AdmissionRegister(IN_MEMORY)
     admission = venue.admission(register)
     admission.admit(submit(venue))
@@ -113,14 +93,7 @@ def test_one_account_may_trade_every_instrument_and_every_interval(venue: Venue)
 # Refusals, each by its own error
 
 
-def refused(admission: Admission, submission: SealedSubmission, error: type[Any]) -> Any:
-    with pytest.raises(error) as raised:
-        admission.admit(submission)
-    assert isinstance(raised.value, AdmissionRefused)
-    return raised.value
-
-
-def test_a_signature_of_somebody_else_is_refused(venue: Venue) -> None:
+def test_a_signature_of_somebody_else_is_refused(venue: AdmissionVenue) -> None:
     submission = submit(venue)
     forged = replace(submission, signature=submit(venue, account=2).signature)
     refused(venue.admission(), forged, WrongSignature)
@@ -128,31 +101,31 @@ def test_a_signature_of_somebody_else_is_refused(venue: Venue) -> None:
 
 
 @pytest.mark.parametrize("field", ["cap", "nonce", "deadline", "commitment", "ciphertext_digest"])
-def test_a_changed_field_breaks_the_signature(venue: Venue, field: str) -> None:
+def test_a_changed_field_breaks_the_signature(venue: AdmissionVenue, field: str) -> None:
     submission = submit(venue)
     other: Any = {"cap": 100, "nonce": 2, "deadline": 2**40}.get(field, b"\5" * 32)
     changed = replace(submission, sealed=replace(submission.sealed, **{field: other}))
     refused(venue.admission(), changed, WrongSignature)
 
 
-def test_a_submission_for_another_chain_or_contract_is_refused(venue: Venue) -> None:
+def test_a_submission_for_another_chain_or_contract_is_refused(venue: AdmissionVenue) -> None:
     domain = venue.terms.domain
     for other in [replace(domain, chain_id=1), replace(domain, verifying_contract=bytes(20))]:
         terms = renewed(venue.terms, domain=other)
         refused(venue.admission(), submit(venue, terms=terms), WrongSignature)
 
 
-def test_another_interval_or_instrument_is_refused(venue: Venue) -> None:
+def test_another_interval_or_instrument_is_refused(venue: AdmissionVenue) -> None:
     submission = submit(venue)
     refused(venue.admission(), signed(venue, submission, interval=8), WrongAuction)
     refused(venue.admission(), signed(venue, submission, instrument=bytes(32)), WrongAuction)
 
 
-def test_another_key_epoch_is_refused(venue: Venue) -> None:
+def test_another_key_epoch_is_refused(venue: AdmissionVenue) -> None:
     refused(venue.admission(), signed(venue, submit(venue), key_epoch=3), WrongKeyEpoch)
 
 
-def test_a_deadline_is_good_through_its_second(venue: Venue) -> None:
+def test_a_deadline_is_good_through_its_second(venue: AdmissionVenue) -> None:
     submission = submit(venue)
     for now_ms, passes in [(1000 * DEADLINE_S, True), (1000 * DEADLINE_S + 1, False)]:
         clock = SimulatedClock(now_ms)
@@ -164,11 +137,13 @@ def test_a_deadline_is_good_through_its_second(venue: Venue) -> None:
 
 
 @pytest.mark.parametrize("cap", [0, 3, 31, 16_760_832, 20_000_000])
-def test_a_cap_that_is_no_bucket_is_refused(venue: Venue, cap: int) -> None:
+def test_a_cap_that_is_no_bucket_is_refused(venue: AdmissionVenue, cap: int) -> None:
     refused(venue.admission(), signed(venue, submit(venue), cap=cap), CapRefused)
 
 
-def test_the_caps_of_an_instrument_stay_below_a_quarter_of_the_modulus(venue: Venue) -> None:
+def test_the_caps_of_an_instrument_stay_below_a_quarter_of_the_modulus(
+    venue: AdmissionVenue,
+) -> None:
     admission = venue.admission()
     caps = [10_000_000, 5_000_000, 1_000_000, 500_000, 200_000, 50_000, 10_000, 500, 200, 100]
     caps += [20, 10, 2]
@@ -182,7 +157,7 @@ def test_the_caps_of_an_instrument_stay_below_a_quarter_of_the_modulus(venue: Ve
         admission.admit(submit(venue, account, order=order, cap=Lots(cap)))
     one_more = submit(venue, 99, order=LimitOrder(Side.BUY, Lots(1), Tick(0)))
     error = refused(admission, one_more, CapRefused)
-    assert error.what == "sum of caps"
+    assert error.subject == "sum of caps"
     other = submit(venue, 99, order=LimitOrder(Side.BUY, Lots(1), Tick(0)), nonce=2)
     elsewhere = submit(venue, 99, instrument=venue.instruments[1], nonce=2)
     refused(admission, other, CapRefused)
@@ -204,7 +179,7 @@ def test_an_auction_takes_no_more_intents_than_it_can_rank() -> None:
         register.require_new(intent(5), OwnerId("5"), 5)
 
 
-def test_a_nonce_serves_once_whatever_the_instrument_and_interval(venue: Venue) -> None:
+def test_a_nonce_serves_once_whatever_the_instrument_and_interval(venue: AdmissionVenue) -> None:
     register = AdmissionRegister(IN_MEMORY)
     venue.admission(register).admit(submit(venue))
     other = submit(venue, instrument=venue.instruments[1])
@@ -213,19 +188,19 @@ def test_a_nonce_serves_once_whatever_the_instrument_and_interval(venue: Venue) 
     refused(venue.admission(register, later), submit(venue, terms=later), NonceUsed)
 
 
-def test_a_submission_sent_twice_is_admitted_once(venue: Venue) -> None:
+def test_a_submission_sent_twice_is_admitted_once(venue: AdmissionVenue) -> None:
     admission, submission = venue.admission(), submit(venue)
     admission.admit(submission)
     refused(admission, submission, NonceUsed)
 
 
-def test_a_second_intent_for_an_instrument_is_refused(venue: Venue) -> None:
+def test_a_second_intent_for_an_instrument_is_refused(venue: AdmissionVenue) -> None:
     admission = venue.admission()
     admission.admit(submit(venue))
     refused(admission, submit(venue, nonce=2), SecondIntent)
 
 
-def test_an_owner_s_accounts_have_one_intent_between_them(venue: Venue) -> None:
+def test_an_owner_s_accounts_have_one_intent_between_them(venue: AdmissionVenue) -> None:
     one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
     terms = with_rules(venue.terms, owners={one: OwnerId(three), two: OwnerId(three)})
     admission = venue.admission(terms=terms)
@@ -237,21 +212,26 @@ def test_an_owner_s_accounts_have_one_intent_between_them(venue: Venue) -> None:
     admission.admit(submit(venue, 4))
 
 
-def test_an_owner_is_owned_by_nobody_else(venue: Venue) -> None:
+def test_an_owner_is_owned_by_nobody_else(venue: AdmissionVenue) -> None:
     one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
     with pytest.raises(InvalidOwners) as caught:
         with_rules(venue.terms, owners={one: OwnerId(two), two: OwnerId(three)})
-    assert caught.value.account == one
+    assert caught.value.subject == one
     with_rules(venue.terms, owners={one: OwnerId(two), two: OwnerId(two)})
 
 
-@pytest.mark.parametrize(("owners_min", "cap_min"), [(0, 1), (2049, 1), (3, 3)])
-def test_the_public_rules_have_bounds(venue: Venue, owners_min: int, cap_min: int) -> None:
-    with pytest.raises(OutOfBounds):
+@pytest.mark.parametrize(
+    ("owners_min", "cap_min", "error"),
+    [(0, 1, OutOfBounds), (2049, 1, OutOfBounds), (3, 3, NoBucket)],
+)
+def test_the_public_rules_have_bounds(
+    venue: AdmissionVenue, owners_min: int, cap_min: int, error: type[BadInput]
+) -> None:
+    with pytest.raises(error):
         with_rules(venue.terms, owners_min=owners_min, cap_min=Lots(cap_min))
 
 
-def test_a_cap_below_the_least_is_refused_and_sealing_keeps_to_it(venue: Venue) -> None:
+def test_a_cap_below_the_least_is_refused_and_sealing_keeps_to_it(venue: AdmissionVenue) -> None:
     terms = with_rules(venue.terms, cap_min=Lots(100))
     admission = venue.admission(terms=terms)
     error = refused(admission, submit(venue), CapBelowMinimum)
@@ -259,7 +239,7 @@ def test_a_cap_below_the_least_is_refused_and_sealing_keeps_to_it(venue: Venue) 
     assert admission.admit(submit(venue, terms=terms)).sealed.cap == 100
 
 
-def test_the_minimum_of_others_collateral_is_signed(venue: Venue) -> None:
+def test_the_minimum_of_others_collateral_is_signed(venue: AdmissionVenue) -> None:
     minimum = Cash(CASH_MAX)
     submission = submit(venue, others_collateral_min=minimum)
     lowered = replace(submission.sealed, others_collateral_min=0)
@@ -270,51 +250,21 @@ def test_the_minimum_of_others_collateral_is_signed(venue: Venue) -> None:
             submit(venue, others_collateral_min=Cash(amount))
 
 
-def test_a_copied_ciphertext_is_refused_by_its_digest(venue: Venue) -> None:
+def test_a_copied_ciphertext_is_refused_by_its_digest(venue: AdmissionVenue) -> None:
     admission, victim = venue.admission(), submit(venue)
     admission.admit(victim)
     refused(admission, copied(venue, victim), CiphertextSeen)
 
 
-def copied(venue: Venue, victim: SealedSubmission) -> SealedSubmission:
-    """Mallory's intent around the victim's ciphertext and envelopes."""
-    sealed = replace(victim.sealed, account=address_of(key(2)))
-    return signed(venue, replace(victim, sealed=sealed), account=2)
-
-
-def test_a_copied_ciphertext_is_refused_before_its_victim_is_admitted_too(venue: Venue) -> None:
+def test_a_copied_ciphertext_is_refused_before_its_victim_is_admitted_too(
+    venue: AdmissionVenue,
+) -> None:
     refused(venue.admission(), copied(venue, submit(venue)), KnowledgeNotProven)
-
-
-def mallory(venue: Venue, ciphertext: Ciphertext) -> SealedSubmission:
-    """Any ciphertext, with openings and envelopes of a vector that Mallory does know."""
-    material, domain = venue.terms.material, venue.terms.domain
-    ring = material.parameters.order_ring
-    sealed = replace(submit(venue, 2).sealed, ciphertext_digest=ciphertext.digest(), nonce=5)
-    own = seal_vector(
-        material.order_keys.public,
-        material.committee,
-        np.zeros(ring.degree, dtype=np.int64),
-        b"\6" * 32,
-        KnowledgeContext.of(sealed, domain),
-    )
-    vector = SealedVector(ciphertext, own.proofs)
-    return SealedSubmission(
-        sealed,
-        sign(sealed.digest(domain), key(2)),
-        to_wire(ciphertext),
-        seal_proofs(material, vector, sealed, domain),
-    )
-
-
-def parsed(venue: Venue, submission: SealedSubmission) -> Ciphertext:
-    ring = venue.terms.material.parameters.order_ring
-    return from_wire(submission.ciphertext, ring, len(ring.data_primes))
 
 
 @pytest.mark.parametrize("size", [3, 4])
 def test_a_rerandomised_or_doubled_intent_is_refused(
-    venue_of: Callable[[int], Any], size: int
+    venue_of: Callable[[int], AdmissionVenue], size: int
 ) -> None:
     venue = venue_of(size)
     victim = parsed(venue, submit(venue))
@@ -324,14 +274,14 @@ def test_a_rerandomised_or_doubled_intent_is_refused(
         assert "keyper 0" in str(error)
 
 
-def test_a_refused_submission_leaves_no_trace(venue: Venue) -> None:
+def test_a_refused_submission_leaves_no_trace(venue: AdmissionVenue) -> None:
     admission, honest = venue.admission(), submit(venue)
     garbled = replace(honest, envelopes=tuple(bytes(len(e)) for e in honest.envelopes))
     refused(admission, garbled, KnowledgeNotProven)
     admission.admit(honest)
 
 
-def test_one_keyper_without_its_envelope_does_not_keep_an_intent_out(venue: Venue) -> None:
+def test_one_keyper_without_its_envelope_does_not_keep_an_intent_out(venue: AdmissionVenue) -> None:
     honest = submit(venue)
     for keyper in range(4):
         envelopes = list(honest.envelopes)
@@ -347,11 +297,11 @@ class Broken:
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def check_proof(self, *_sent: Any) -> Any:
+    def check_proof(self, *_sent: object) -> NoReturn:
         raise RuntimeError("no")
 
 
-def test_one_broken_keyper_does_not_keep_an_intent_out(venue: Venue) -> None:
+def test_one_broken_keyper_does_not_keep_an_intent_out(venue: AdmissionVenue) -> None:
     honest = submit(venue)
     for number in range(4):
         keypers = [Broken(k.number) if k.number == number else k for k in venue.keypers()]
@@ -361,14 +311,16 @@ def test_one_broken_keyper_does_not_keep_an_intent_out(venue: Venue) -> None:
     refused(two, honest, KnowledgeNotProven)
 
 
-def test_of_three_keypers_every_one_has_to_accept(venue_of: Callable[[int], Any]) -> None:
+def test_of_three_keypers_every_one_has_to_accept(
+    venue_of: Callable[[int], AdmissionVenue],
+) -> None:
     venue = venue_of(3)
     honest = submit(venue)
     envelopes = (bytes(200), *honest.envelopes[1:])
     refused(venue.admission(), replace(honest, envelopes=envelopes), KnowledgeNotProven)
 
 
-def test_swapped_envelopes_are_refused(venue: Venue) -> None:
+def test_swapped_envelopes_are_refused(venue: AdmissionVenue) -> None:
     honest = submit(venue)
     swapped = tuple(reversed(honest.envelopes))
     refused(venue.admission(), replace(honest, envelopes=swapped), KnowledgeNotProven)
@@ -377,7 +329,9 @@ def test_swapped_envelopes_are_refused(venue: Venue) -> None:
 @pytest.mark.parametrize(
     "envelopes", [lambda e: e[:-1], lambda e: (*e, b""), lambda e: (e[0] + bytes(40_000), *e[1:])]
 )
-def test_envelopes_of_wrong_number_or_size_are_refused(venue: Venue, envelopes: Any) -> None:
+def test_envelopes_of_wrong_number_or_size_are_refused(
+    venue: AdmissionVenue, envelopes: Any
+) -> None:
     honest = submit(venue)
     changed = replace(honest, envelopes=envelopes(honest.envelopes))
     refused(venue.admission(), changed, MalformedSubmission)
@@ -396,14 +350,14 @@ def test_envelopes_of_wrong_number_or_size_are_refused(venue: Venue, envelopes: 
     ids=["truncated", "extended", "empty", "magic", "above the prime", "transparent"],
 )
 def test_bytes_that_are_no_ciphertext_are_refused(
-    venue: Venue, change: Callable[[bytes], bytes]
+    venue: AdmissionVenue, change: Callable[[bytes], bytes]
 ) -> None:
     honest = submit(venue)
     changed = replace(honest, ciphertext=change(honest.ciphertext))
     refused(venue.admission(), changed, MalformedSubmission)
 
 
-def test_another_ciphertext_than_the_signed_one_is_refused(venue: Venue) -> None:
+def test_another_ciphertext_than_the_signed_one_is_refused(venue: AdmissionVenue) -> None:
     honest = submit(venue)
     other = replace(honest, ciphertext=submit(venue).ciphertext)
     refused(venue.admission(), other, WrongCiphertext)
@@ -413,7 +367,7 @@ def test_another_ciphertext_than_the_signed_one_is_refused(venue: Venue) -> None
     ("field", "value"),
     [("account", bytes(19)), ("cap", -1), ("nonce", 1 << 64), ("commitment", b""), ("cap", b"1")],
 )
-def test_fields_that_fit_no_type_are_refused(venue: Venue, field: str, value: Any) -> None:
+def test_fields_that_fit_no_type_are_refused(venue: AdmissionVenue, field: str, value: Any) -> None:
     honest = submit(venue)
     changed = replace(honest, sealed=replace(honest.sealed, **{field: value}))
     refused(venue.admission(), changed, MalformedSubmission)

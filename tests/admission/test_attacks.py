@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ from crypto.signing.ecdsa import sign
 from crypto.threshold.knowledge import KeyperProof, KnowledgeContext, seal_proofs, seal_vector
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import KnowledgeNotProven
-from tests.admission.test_admit import key, mallory, parsed, refused, submit
-from tests.support.admission_venue import Venue
+from tests.support.admission_venue import AdmissionVenue
+from tests.support.submissions import key, mallory, parsed, refused, submit
 
 RING = TEST_INSECURE_SMALL.order_ring
 
@@ -30,12 +29,12 @@ def key_recovery() -> Ciphertext:
     return Ciphertext(RING, words)
 
 
-def moved(venue: Venue, victim: Ciphertext, element: int) -> Ciphertext:
+def moved(venue: AdmissionVenue, victim: Ciphertext, element: int) -> Ciphertext:
     evaluator = Evaluator(venue.terms.material.order_keys.evaluation_keys())
     return evaluator.store(evaluator.apply_galois(evaluator.load(victim), element))
 
 
-CRAFTED: dict[str, Callable[[Any, Ciphertext, Ciphertext], Ciphertext]] = {
+CRAFTED: dict[str, Callable[[AdmissionVenue, Ciphertext, Ciphertext], Ciphertext]] = {
     "copied": lambda _venue, victim, _own: victim,
     "re-randomised": lambda _venue, victim, own: victim.add(own),
     "less its own": lambda _venue, victim, own: victim.subtract(own),
@@ -50,7 +49,7 @@ CRAFTED: dict[str, Callable[[Any, Ciphertext, Ciphertext], Ciphertext]] = {
 @pytest.mark.parametrize("size", [3, 4])
 @pytest.mark.parametrize("name", CRAFTED)
 def test_a_crafted_ciphertext_is_refused(
-    venue_of: Callable[[int], Any], size: int, name: str
+    venue_of: Callable[[int], AdmissionVenue], size: int, name: str
 ) -> None:
     venue = venue_of(size)
     victim, own = parsed(venue, submit(venue)), parsed(venue, submit(venue, 2))
@@ -58,7 +57,7 @@ def test_a_crafted_ciphertext_is_refused(
     refused(venue.admission(), mallory(venue, crafted), KnowledgeNotProven)
 
 
-def sealed_twice(venue: Venue) -> tuple[SealedSubmission, list[tuple[KeyperProof, ...]]]:
+def sealed_twice(venue: AdmissionVenue) -> tuple[SealedSubmission, list[tuple[KeyperProof, ...]]]:
     """An intent of Mallory's, and openings of its own vector and of three others."""
     material, domain = venue.terms.material, venue.terms.domain
     base = submit(venue, 2).sealed
@@ -82,7 +81,7 @@ def sealed_twice(venue: Venue) -> tuple[SealedSubmission, list[tuple[KeyperProof
 
 
 def with_openings(
-    venue: Venue, submission: SealedSubmission, openings: list[KeyperProof]
+    venue: AdmissionVenue, submission: SealedSubmission, openings: list[KeyperProof]
 ) -> SealedSubmission:
     material, domain = venue.terms.material, venue.terms.domain
     vector = seal_vector(
@@ -98,7 +97,7 @@ def with_openings(
 
 @pytest.mark.parametrize("size", [3, 4])
 def test_openings_that_differ_from_keyper_to_keyper_are_refused(
-    venue_of: Callable[[int], Any], size: int
+    venue_of: Callable[[int], AdmissionVenue], size: int
 ) -> None:
     venue = venue_of(size)
     submission, openings = sealed_twice(venue)
@@ -110,7 +109,7 @@ def test_openings_that_differ_from_keyper_to_keyper_are_refused(
         refused(venue.admission(), wrong, KnowledgeNotProven)
 
 
-def test_openings_for_another_auction_account_or_nonce_are_refused(venue: Venue) -> None:
+def test_openings_for_another_auction_account_or_nonce_are_refused(venue: AdmissionVenue) -> None:
     mine = submit(venue, 2)
     for theirs in (submit(venue), submit(venue, 2, nonce=77)):
         refused(venue.admission(), replace(mine, envelopes=theirs.envelopes), KnowledgeNotProven)

@@ -7,9 +7,12 @@ import pytest
 
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation, SealedIntent
+from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
+from darkpool.keyper.keyper import LocalKeyper
 from darkpool.limits import CAPS_SUM_MAX_LOTS, INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import AdmittedIntent, CertifiedIntent, SignedCancellation
+from darkpool.protocol.keyper import KnownIntents
 from darkpool.protocol.refusals import (
     AuctionClosed,
     AuctionFull,
@@ -23,27 +26,27 @@ from darkpool.protocol.refusals import (
     TooManyIntents,
     WrongSignature,
 )
-from darkpool.units import OwnerId, account_id
-from tests.admission.test_admit import copied, key, refused, submit
-from tests.support.admission_venue import Venue
+from darkpool.units import Interval, OwnerId, account_id
+from tests.support.admission_venue import AdmissionVenue
 from tests.support.reference_prices import CLOSES_MS, NOW_MS
+from tests.support.submissions import copied, key, refused, submit
 
 TO_CLOSE_MS = CLOSES_MS - NOW_MS
 
 
-def cancelled(venue: Venue, sealed: SealedIntent, account: int = 1) -> SignedCancellation:
+def cancelled(venue: AdmissionVenue, sealed: SealedIntent, account: int = 1) -> SignedCancellation:
     message = Cancellation.of(sealed, venue.terms.domain)
     return SignedCancellation(message, sign(message.digest(venue.terms.domain), key(account)))
 
 
-def closed(venue: Venue, admission: Any) -> list[bytes]:
+def closed(venue: AdmissionVenue, admission: Admission) -> list[bytes]:
     """Digests of who takes part."""
     venue.clock.advance(TO_CLOSE_MS)
     intents, _ = admission.close()
     return list(intents)
 
 
-def test_what_is_late_by_the_venues_clock_has_an_error_of_its_own(venue: Venue) -> None:
+def test_what_is_late_by_the_venues_clock_has_an_error_of_its_own(venue: AdmissionVenue) -> None:
     admission, first, second = venue.admission(), submit(venue), submit(venue, 2)
     venue.clock.advance(TO_CLOSE_MS - 1)
     first = submit(venue, deadline_s=2**32)
@@ -58,7 +61,7 @@ def test_what_is_late_by_the_venues_clock_has_an_error_of_its_own(venue: Venue) 
     assert list(admission.close()[0]) == [admitted.digest]
 
 
-def test_admission_does_not_end_before_the_close(venue: Venue) -> None:
+def test_admission_does_not_end_before_the_close(venue: AdmissionVenue) -> None:
     admission = venue.admission()
     admitted = admission.admit(submit(venue))
     with pytest.raises(NotCertified):
@@ -66,7 +69,7 @@ def test_admission_does_not_end_before_the_close(venue: Venue) -> None:
     assert closed(venue, admission) == [admitted.digest]
 
 
-def test_a_cancelled_intent_makes_room_for_a_fresh_one(venue: Venue) -> None:
+def test_a_cancelled_intent_makes_room_for_a_fresh_one(venue: AdmissionVenue) -> None:
     admission = venue.admission()
     first, other = admission.admit(submit(venue)), admission.admit(submit(venue, 2))
     taken_back = cancelled(venue, first.sealed)
@@ -79,7 +82,7 @@ def test_a_cancelled_intent_makes_room_for_a_fresh_one(venue: Venue) -> None:
     assert closed(venue, admission) == [other.digest, second.digest]
 
 
-def test_what_was_cancelled_comes_in_no_second_time(venue: Venue) -> None:
+def test_what_was_cancelled_comes_in_no_second_time(venue: AdmissionVenue) -> None:
     admission, submission = venue.admission(), submit(venue)
     proven = admission.prove(submission)
     admitted = admission.certify(proven)
@@ -92,7 +95,9 @@ def test_what_was_cancelled_comes_in_no_second_time(venue: Venue) -> None:
     assert closed(venue, admission) == []
 
 
-def test_only_its_account_cancels_an_intent_and_only_one_that_came_in(venue: Venue) -> None:
+def test_only_its_account_cancels_an_intent_and_only_one_that_came_in(
+    venue: AdmissionVenue,
+) -> None:
     admission = venue.admission()
     admitted = admission.admit(submit(venue))
     right = cancelled(venue, admitted.sealed)
@@ -149,7 +154,7 @@ def test_an_account_has_a_bounded_number_of_turns() -> None:
 class Silent:
     """A keyper that stops answering."""
 
-    def __init__(self, keyper: Any, *methods: str) -> None:
+    def __init__(self, keyper: LocalKeyper, *methods: str) -> None:
         self._keyper, self._methods = keyper, methods
 
     def __getattr__(self, name: str) -> Any:
@@ -159,7 +164,7 @@ class Silent:
 
 
 def test_an_intent_that_two_keypers_signed_keeps_its_place_and_may_be_certified_later(
-    venue: Venue,
+    venue: AdmissionVenue,
 ) -> None:
     """The missing signature may be in its sender's hands: a corrupt keyper's."""
     keypers = venue.keypers()
@@ -174,7 +179,7 @@ def test_an_intent_that_two_keypers_signed_keeps_its_place_and_may_be_certified_
     assert closed(venue, admission) == [proven.digest]
 
 
-def test_a_certificate_that_only_a_keyper_was_shown_counts(venue: Venue) -> None:
+def test_a_certificate_that_only_a_keyper_was_shown_counts(venue: AdmissionVenue) -> None:
     keypers = venue.keypers()
     silent = [*keypers[:2], *(Silent(k, "certify") for k in keypers[2:])]
     admission = venue.admission(keypers=silent)
@@ -191,7 +196,7 @@ def test_a_certificate_that_only_a_keyper_was_shown_counts(venue: Venue) -> None
     assert closed(venue, admission) == [proven.digest]
 
 
-def test_a_cancellation_that_only_a_keyper_knows_counts(venue: Venue) -> None:
+def test_a_cancellation_that_only_a_keyper_knows_counts(venue: AdmissionVenue) -> None:
     keypers = venue.keypers()
     admission = venue.admission(keypers=keypers)
     first, other = admission.admit(submit(venue)), admission.admit(submit(venue, 2))
@@ -204,7 +209,7 @@ def test_a_cancellation_that_only_a_keyper_knows_counts(venue: Venue) -> None:
 
 
 def test_a_cancellation_that_few_keypers_sign_leaves_the_intent_out_all_the_same(
-    venue: Venue,
+    venue: AdmissionVenue,
 ) -> None:
     keypers = venue.keypers()
     silent = [*keypers[:2], *(Silent(k, "cancel") for k in keypers[2:])]
@@ -215,11 +220,11 @@ def test_a_cancellation_that_few_keypers_sign_leaves_the_intent_out_all_the_same
     assert closed(venue, admission) == []
 
 
-def test_a_corrupt_keyper_adds_nothing_at_the_close(venue: Venue) -> None:
+def test_a_corrupt_keyper_adds_nothing_at_the_close(venue: AdmissionVenue) -> None:
     keypers = venue.keypers()
 
     class Inventing(Silent):
-        def close_admission(self, interval: Any) -> Any:
+        def close_admission(self, interval: Interval) -> KnownIntents:
             known = self._keyper.close_admission(interval)
             forged = cancelled(venue, admitted.sealed, 2)
             return replace(known, cancellations=(forged,))

@@ -8,7 +8,7 @@ import pytest
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation
-from darkpool.client.sealing import seal_order
+from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
 from darkpool.protocol.terms import IntervalTerms, Pricing
@@ -50,9 +50,8 @@ class Restless(LocalClients):
             identifier(order.instrument),
             terms,
             key,
-            nonce=nonce,
-            deadline_s=2**33,
-            cap=self._cap(order),
+            nonce,
+            PublicLimits(2**33, self._cap(order)),
         ).submission
         yield submission
         message = Cancellation.of(submission.sealed, terms.domain)

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.eip712 import Domain
 from darkpool.auction.instruments import Instrument
 from darkpool.auction.interval import _require_within_caps
@@ -23,7 +22,7 @@ from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import parse_orders
-from darkpool.simulation.venue import Places, VenueSetting, run_orders
+from darkpool.simulation.venue import Places
 from darkpool.units import (
     FIRST_INTERVAL,
     AccountId,
@@ -35,6 +34,7 @@ from darkpool.units import (
 )
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
+from tests.support.one_process import run_here
 from tests.support.reference_prices import NO_MATERIAL, REPORTER, terms_on
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
@@ -71,7 +71,7 @@ def test_a_late_deposit_of_anybody_has_a_balance(tmp_path: Path) -> None:
     orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
     terms = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
     places = Places(record=tmp_path / "record")
-    run_orders(orders, terms, VenueSetting(TEST_INSECURE_SMALL, lambda: chain, places, pay_late))
+    run_here(orders, terms, lambda: chain, places, pay_late)
     summary = Record.load(tmp_path / "record").summary
     for balances in (summary.before, summary.after):
         owned = {b.account: (b.withdrawable, b.encumbered) for b in balances}

@@ -1,6 +1,4 @@
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 from web3.types import RPCEndpoint
@@ -20,12 +18,7 @@ from darkpool.chain.evidence import AccountFlow, Collateral, SignedBatchRoot, Tr
 from darkpool.protocol.results import BalanceLeaf
 from darkpool.settlement.leaves import balance_proof, balances_root, results_root
 from darkpool.units import AccountId, Cash, Interval, account_id
-
-if TYPE_CHECKING:
-    from tests.chain.conftest import Committee
-
-Balance = Callable[[AccountId, int], BalanceLeaf]
-AccountOfKey = Callable[[bytes], AccountId]
+from tests.support.signing_committee import SigningCommittee, account_of, balance
 
 TRADER_KEY = b"\x77" * 32
 # the second of the accounts that anvil gives money to, as its documentation says
@@ -36,15 +29,13 @@ NOWHERE = account_id("0x" + "99" * 20)
 
 
 @pytest.fixture
-def chain(committee: "Committee") -> Chain:
+def chain(committee: SigningCommittee) -> Chain:
     chain = Chain.embedded()
     chain.deploy(committee.addresses)
     return chain
 
 
-def whole_auction(
-    chain: Chain, committee: "Committee", balance: Balance, trader: AccountId
-) -> None:
+def whole_auction(chain: Chain, committee: SigningCommittee, trader: AccountId) -> None:
     """Deposits, a batch, its settlement and a withdrawal, and what can be read back of them."""
     chain.fund_gas(trader, ETHER)
     chain.fund_and_deposit({trader: 1000, **dict.fromkeys(OTHERS, 10)})
@@ -76,7 +67,7 @@ def whole_auction(
     assert after[trader] == AccountFlow(Cash(1005), Cash(1105))
 
 
-def check_evidence(chain: Chain, committee: "Committee", leaves: list[BalanceLeaf]) -> None:
+def check_evidence(chain: Chain, committee: SigningCommittee, leaves: list[BalanceLeaf]) -> None:
     evidence = chain.evidence(Interval(4))
     assert evidence.batch is not None
     assert evidence.settlement is not None
@@ -95,31 +86,31 @@ def check_evidence(chain: Chain, committee: "Committee", leaves: list[BalanceLea
 
 
 def test_an_auction_goes_all_the_way_on_the_embedded_chain(
-    chain: Chain, committee: "Committee", balance: Balance, account_of_key: AccountOfKey
+    chain: Chain, committee: SigningCommittee
 ) -> None:
-    whole_auction(chain, committee, balance, account_of_key(TRADER_KEY))
+    whole_auction(chain, committee, account_of(TRADER_KEY))
 
 
 @pytest.mark.parametrize("private_key", [None, ANVIL_KEY], ids=["node signs", "own key"])
 def test_an_auction_goes_all_the_way_on_a_node(
     anvil_url: str,
-    committee: "Committee",
-    balance: Balance,
-    account_of_key: AccountOfKey,
+    committee: SigningCommittee,
     private_key: bytes | None,
 ) -> None:
     chain = Chain.connect(anvil_url, private_key)
     deployment = chain.deploy(committee.addresses)
     assert deployment.chain_id == 31337
     if private_key is not None:
-        assert deployment.operator == account_of_key(private_key)
-    whole_auction(chain, committee, balance, account_of_key(TRADER_KEY))
+        assert deployment.operator == account_of(private_key)
+    whole_auction(chain, committee, account_of(TRADER_KEY))
     auditor = Chain.connect(anvil_url)
     auditor.attach(deployment)
     assert auditor.evidence(Interval(4)) == chain.evidence(Interval(4))
 
 
-def test_finality_and_reorganisations_on_a_node(anvil_url: str, committee: "Committee") -> None:
+def test_finality_and_reorganisations_on_a_node(
+    anvil_url: str, committee: SigningCommittee
+) -> None:
     chain = Chain.connect(anvil_url)
     chain.deploy(committee.addresses)
     snapshot = chain._web3.provider.make_request(RPCEndpoint("evm_snapshot"), [])["result"]
@@ -155,7 +146,7 @@ def test_a_transaction_that_moved_to_another_block_is_noticed(chain: Chain) -> N
         chain.wait_final(elsewhere, 1)
 
 
-def test_equivocation_halts_the_venue(chain: Chain, committee: "Committee") -> None:
+def test_equivocation_halts_the_venue(chain: Chain, committee: SigningCommittee) -> None:
     committee.commit(chain, 1)
     evidence = [
         SignedBatchRoot(root, 9, committee.batch_signatures(chain, 1, root)[0])
@@ -169,7 +160,7 @@ def test_equivocation_halts_the_venue(chain: Chain, committee: "Committee") -> N
 
 
 def test_void_and_abandonment_follow_the_clock_of_the_chain(
-    chain: Chain, committee: "Committee"
+    chain: Chain, committee: SigningCommittee
 ) -> None:
     assert chain._tester is not None
     committee.commit(chain, 1)
@@ -186,7 +177,7 @@ def test_void_and_abandonment_follow_the_clock_of_the_chain(
     assert chain.vault_terms().halted
 
 
-def test_reverts_carry_function_and_reason(chain: Chain, committee: "Committee") -> None:
+def test_reverts_carry_function_and_reason(chain: Chain, committee: SigningCommittee) -> None:
     signatures = [sign(b"\1" * 32, key) for key in committee.keys]
     with pytest.raises(TransactionReverted) as refused:
         chain.commit_batch(Interval(1), committee.batch, 9, signatures)
@@ -196,10 +187,8 @@ def test_reverts_carry_function_and_reason(chain: Chain, committee: "Committee")
     assert (refused.value.function, refused.value.reason) == ("constructor", "committee size")
 
 
-def test_an_account_without_gas_is_refused(
-    chain: Chain, balance: Balance, account_of_key: AccountOfKey
-) -> None:
-    leaf = balance(account_of_key(TRADER_KEY), 1)
+def test_an_account_without_gas_is_refused(chain: Chain) -> None:
+    leaf = balance(account_of(TRADER_KEY), 1)
     with pytest.raises(TransactionRefused, match="withdraw"):
         chain.withdraw(TRADER_KEY, 1, *balance_proof([leaf], leaf.account))
 
@@ -217,7 +206,7 @@ def test_nothing_works_before_deployment() -> None:
             function()
 
 
-def test_only_the_named_deployment_is_attached(chain: Chain, committee: "Committee") -> None:
+def test_only_the_named_deployment_is_attached(chain: Chain, committee: SigningCommittee) -> None:
     right = chain.deployment
     other = chain.deploy(committee.addresses[:3])
     chain.attach(right)

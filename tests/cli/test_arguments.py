@@ -1,6 +1,5 @@
 """What the command line answers to input that it cannot use: exactly what, where and which code."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,22 +7,7 @@ from pathlib import Path
 
 import pytest
 
-BINARY = Path(sys.executable).with_name("darkpool")
-GRID_OPTIONS = ("--tick", "0.25", "--reference", "4805", "--ticks", "64")
-HEADER = "account,side,size,limit\n"
-ORDERS = HEADER + "ann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\ndan,buy,1,4802\n"
-
-
-def darkpool(*arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "DARKPOOL_TEST_INSECURE"}
-    return subprocess.run(  # noqa: S603
-        [str(BINARY), *map(str, arguments)],
-        env=environment | changes,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+from tests.support.command_line import GRID_OPTIONS, HEADER, ORDERS, darkpool, run_process
 
 
 @pytest.mark.parametrize(
@@ -64,7 +48,10 @@ def darkpool(*arguments: str | Path, **changes: str) -> subprocess.CompletedProc
         ),
         (
             HEADER + "a,buy,1,4805\nb,buy,1,4805\na,sell,1,4805\n",
-            "row 2, column account: expected one order of an account for default, got a second",
+            (
+                "row 2, column account: expected one order of an account for default"
+                ", got rows 0 and 2 of 'a'"
+            ),
         ),
         (
             "account,side,size,limit,instrument\na,buy,1,4805,E S\n",
@@ -78,7 +65,8 @@ def test_a_file_of_orders_that_is_none(tmp_path: Path, content: str | bytes, mes
     places = ("--record", tmp_path / "record", "--openings", tmp_path / "openings")
     done = darkpool("auction", orders, *GRID_OPTIONS, *places, "--json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"darkpool: {orders}: not an order file\n")
+    first = f"darkpool: {orders}: expected an order file, got these problems\n"
+    assert done.stderr.startswith(first)
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["orders.csv"]
@@ -193,8 +181,8 @@ def test_openings_do_not_lie_in_the_record_by_a_link(tmp_path: Path) -> None:
 
 
 def test_version_and_help() -> None:
-    assert re.fullmatch(r"darkpool \d+\.\d+\.\d+\n", darkpool("--version").stdout)
-    text = darkpool("--help")
+    assert re.fullmatch(r"darkpool \d+\.\d+\.\d+\n", run_process("--version").stdout)
+    text = run_process("--help")
     assert text.returncode == 0
     for command in ("auction", "audit", "demo", "open"):
         assert re.search(f"^  {command} ", text.stdout, re.MULTILINE)

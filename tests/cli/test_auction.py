@@ -22,29 +22,18 @@ from darkpool.record.reader import Record
 from darkpool.simulation.order_file import Order, read_orders
 from darkpool.simulation.twin import plain_twin
 from darkpool.units import InstrumentName, PriceGrid
+from tests.support.command_line import (
+    BINARY,
+    GRID_OPTIONS,
+    HEADER,
+    ORDERS,
+    TIMEOUT_S,
+    darkpool,
+    environment,
+    run_process,
+)
 
-BINARY = Path(sys.executable).with_name("darkpool")
 ROOT = Path(__file__).resolve().parents[2]
-GRID_OPTIONS = ("--tick", "0.25", "--reference", "4805", "--ticks", "64")
-HEADER = "account,side,size,limit\n"
-ORDERS = HEADER + "ann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\ndan,buy,1,4802\n"
-TIMEOUT_S = 600
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """What a user's environment is like: without the variable that lets the small rings load."""
-    return {k: v for k, v in os.environ.items() if k != "DARKPOOL_TEST_INSECURE"} | changes
-
-
-def darkpool(*arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
-        [str(BINARY), *map(str, arguments)],
-        env=environment(**changes),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
 
 
 @dataclass
@@ -119,7 +108,7 @@ def killed_then_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     assert started.process.returncode == -signal.SIGKILL
     assert not (folder / "record").exists()
     assert not (folder / "openings").exists()
-    done = darkpool(*auction_arguments(folder))
+    done = run_process(*auction_arguments(folder))
     assert (done.returncode, done.stderr) == (0, "")
     return Run(folder, json.loads(done.stdout, parse_float=Decimal))
 
@@ -185,7 +174,7 @@ def anchors(record: Path) -> tuple[str, ...]:
 
 def test_an_audit_passes(killed_then_run: Run) -> None:
     record = killed_then_run.folder / "record"
-    done = darkpool("audit", record, *anchors(record), "--json")
+    done = run_process("audit", record, *anchors(record), "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     assert report["passed"]
@@ -305,11 +294,11 @@ def test_a_signal_leaves_nothing(
 
 def test_the_small_rings_do_not_serve_the_command_line(small_record: Path) -> None:
     for changes in ({}, {"DARKPOOL_TEST_INSECURE": "1"}):
-        done = darkpool("audit", small_record, **changes)
+        done = run_process("audit", small_record, **changes)
         assert done.returncode == 1
         assert "got the test-only set 'TEST_INSECURE_SMALL" in done.stdout
         opening = small_record.parent / "openings" / "0.json"
-        done = darkpool("open", small_record, "0", "--opening", opening, **changes)
+        done = run_process("open", small_record, "0", "--opening", opening, **changes)
         assert (done.returncode, done.stdout) == (2, "")
         assert "got the test-only set 'TEST_INSECURE_SMALL" in done.stderr
 
@@ -368,7 +357,7 @@ def test_the_small_rings_need_the_variable_of_the_tests(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_demonstration(tmp_path: Path) -> None:
-    done = darkpool("demo", "--record", tmp_path / "record", "--seed", "1")
+    done = run_process("demo", "--record", tmp_path / "record", "--seed", "1")
     assert (done.returncode, done.stderr) == (0, "")
     assert "The plain twin gives the same prices, volumes and fills" in done.stdout
     assert "The audit passes." in done.stdout
@@ -405,7 +394,7 @@ def test_a_minute_of_real_orders(es_orders_path: Path, tmp_path: Path) -> None:
         HEADER + "".join(f"client-{k},{row[1]},{row[2]},{row[3]}\n" for k, row in enumerate(rows))
     )
     grid = ("--tick", "0.25", "--reference", "4805", "--ticks", "1024")
-    done = darkpool("auction", orders, *grid, "--record", tmp_path / "record", "--json")
+    done = run_process("auction", orders, *grid, "--record", tmp_path / "record", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     document = json.loads(done.stdout, parse_float=Decimal)
     assert document["intents"] == len(rows) == 1302

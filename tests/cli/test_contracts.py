@@ -2,18 +2,27 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_auction import darkpool
+from tests.support.command_line import darkpool, on_small_rings
 from tests.support.margin_houses import EXAMPLES
 
 MARKET = ("--market", str(EXAMPLES / "market.json"), "--ticks", "64")
 ORDERS = (EXAMPLES / "orders.csv").read_text(encoding="utf-8")
 
 
+@pytest.fixture(params=["small", pytest.param("production", marks=pytest.mark.slow)])
+def rings(request: pytest.FixtureRequest) -> Iterator[None]:
+    with on_small_rings() if request.param == "small" else nullcontext():
+        yield
+
+
+@pytest.mark.usefixtures("rings")
 def test_contracts_of_two_underlyings_are_margined_together_and_audited(tmp_path: Path) -> None:
     orders, record = tmp_path / "orders.csv", tmp_path / "record"
     orders.write_text(ORDERS)

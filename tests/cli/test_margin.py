@@ -1,31 +1,21 @@
 """`darkpool margin`, as people run it."""
 
 import json
-import os
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.command_line import Done, darkpool
 from tests.support.margin_houses import EXAMPLES
 
 MARKET = ("--market", str(EXAMPLES / "market.json"))
 PORTFOLIO = str(EXAMPLES / "portfolio.json")
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("darkpool")), "margin", *arguments]
-    return subprocess.run(  # noqa: S603
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"COLUMNS": "120"},
-        cwd=EXAMPLES.parents[1],
-    )
+def run(*arguments: str) -> Done:
+    return darkpool("margin", *arguments, COLUMNS="120")
 
 
 def document(*arguments: str) -> Any:
@@ -71,7 +61,7 @@ def test_people_read_tables(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("missing.json", *MARKET), "No such file"),
-        ((PORTFOLIO, "--market", PORTFOLIO), "contracts.toml: cannot be used"),
+        ((PORTFOLIO, "--market", PORTFOLIO), "contracts.toml: expected a file that can be used"),
         ((PORTFOLIO, *MARKET, "--add", "BTC-JUN"), "expected CONTRACT=LOTS"),
         ((PORTFOLIO, *MARKET, "--add", "SOL=1"), "expected CONTRACT=LOTS"),
         ((PORTFOLIO, *MARKET, "--add", "BTC-JUN=1.5"), "expected a whole number"),

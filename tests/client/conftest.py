@@ -1,66 +1,17 @@
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from crypto.ring.params import TEST_INSECURE_SMALL
-from crypto.signing.ecdsa import address_of
-from crypto.signing.messages import instrument_id
-from darkpool.client.agent import Agent
-from darkpool.client.plan import CoverPolicy
-from darkpool.client.standing_orders import StandingOrder
-from darkpool.client.store import AgentStore
-from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import IntervalTerms
-from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, PriceUnits, Side, account_id
-from tests.support.admission_venue import Venue, made_venue
-from tests.support.reference_prices import renewed
-
-KEY = b"\x01" * 32
-ACCOUNT = account_id("0x" + address_of(KEY).hex())
-ES, NQ = InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ"))
-DEADLINE_S = 2_000_000_000
-ALWAYS = CoverPolicy(1_000_000, Lots(50))
-
-
-def order(size: int = 10, limit: int = 4_805_000_000, **other: object) -> StandingOrder:
-    """A buy of ES at 4805, the reference, for any interval."""
-    base = StandingOrder(
-        ACCOUNT, ES, Side.BUY, Lots(size), PriceUnits(limit), Interval(1000), Lots(50)
-    )
-    return replace(base, **other)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Desk:
-    """A venue's terms, and the files of an account's agents."""
-
-    venue: Venue
-    path: Path
-
-    def terms(self, interval: int, reference: str = "4805") -> IntervalTerms:
-        grid = PriceGrid(Decimal("0.25"), Decimal(reference), 100)
-        return renewed(self.venue.terms, interval=Interval(interval), grid=grid)
-
-    def store(self) -> AgentStore:
-        return AgentStore(self.path, ACCOUNT, self.venue.terms.domain)
-
-    def agent(
-        self, store: AgentStore, cover: Mapping[InstrumentId, CoverPolicy] | None = None
-    ) -> Agent:
-        return Agent(store, KEY, {} if cover is None else cover)
-
-    def sent(self, agent: Agent, interval: int, reference: str = "4805") -> list[SealedSubmission]:
-        return list(agent.submissions(self.terms(interval, reference), DEADLINE_S))
+from tests.support.admission_venue import AdmissionVenue, made_venue
+from tests.support.agent_desk import Desk
 
 
 @pytest.fixture(scope="session")
-def small_venue() -> Venue:
+def small_venue() -> AdmissionVenue:
     return made_venue(TEST_INSECURE_SMALL, 4)
 
 
 @pytest.fixture
-def desk(small_venue: Venue, tmp_path: Path) -> Desk:
+def desk(small_venue: AdmissionVenue, tmp_path: Path) -> Desk:
     return Desk(small_venue, tmp_path / "agent.db")

@@ -14,7 +14,7 @@ from darkpool.client.plan import CoverPolicy
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import InstrumentId, Interval, Lots, PriceUnits
-from tests.client.conftest import DEADLINE_S, ES, NQ, Desk, order
+from tests.support.agent_desk import DEADLINE_S, ES, NQ, Desk, order
 from tests.support.children import in_a_child, killed
 
 INTERVALS = (1, 2, 3)

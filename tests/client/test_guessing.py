@@ -10,7 +10,7 @@ import pytest
 from crypto.bfv import encryption
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import Side
-from tests.client.conftest import Desk
+from tests.support.agent_desk import Desk
 from tests.support.sealed_samples import (
     Samples,
     Secret,

@@ -13,37 +13,32 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, commitment
 from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
-from darkpool.client.sealing import SealedOrder, seal_intent, seal_order
-from darkpool.errors import OutOfBounds
+from darkpool.client.sealing import PublicLimits, SealedOrder, seal_intent, seal_order, smallest_cap
+from darkpool.errors import NoBucket, OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
 from darkpool.units import InstrumentId, Lots, Side, Tick
-from tests.support.admission_venue import Venue
+from tests.support.admission_venue import AdmissionVenue
 
 KEY = b"\x01" * 32
+DEADLINE_S = 2_000_000_000
+LIMITS = PublicLimits(DEADLINE_S, Lots(10))
 BUY_7 = LimitOrder(Side.BUY, Lots(7), Tick(40))
 
 
-def seal(venue: Venue, order: LimitOrder = BUY_7, cap: Lots | None = None) -> SealedOrder:
-    return seal_order(
-        order,
-        venue.instruments[0],
-        venue.terms,
-        KEY,
-        nonce=1,
-        deadline_s=2_000_000_000,
-        cap=cap,
-    )
+def seal(venue: AdmissionVenue, order: LimitOrder = BUY_7, cap: Lots | None = None) -> SealedOrder:
+    limits = PublicLimits(DEADLINE_S, smallest_cap(order.size, venue.terms) if cap is None else cap)
+    return seal_order(order, venue.instruments[0], venue.terms, KEY, 1, limits)
 
 
-def verify(venue: Venue, opening: OpeningFile, sealed: SealedOrder) -> None:
+def verify(venue: AdmissionVenue, opening: OpeningFile, sealed: SealedOrder) -> None:
     ring = venue.terms.material.parameters.order_ring
     submission = sealed.submission
     ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
     verify_opening_file(opening, submission.sealed, ciphertext, venue.terms.material)
 
 
-def test_the_account_signs_what_commits_to_the_order(venue: Venue) -> None:
+def test_the_account_signs_what_commits_to_the_order(venue: AdmissionVenue) -> None:
     order = seal(venue)
     sealed, intent = order.submission.sealed, order.opening.intent
     domain = venue.terms.domain
@@ -53,32 +48,33 @@ def test_the_account_signs_what_commits_to_the_order(venue: Venue) -> None:
     assert sealed.cap == 10
 
 
-def test_two_sealings_of_one_order_have_nothing_secret_in_common(venue: Venue) -> None:
+def test_two_sealings_of_one_order_have_nothing_secret_in_common(venue: AdmissionVenue) -> None:
     one, other = seal(venue), seal(venue)
     assert one.opening.intent.salt != other.opening.intent.salt
     assert one.opening.intent.root_seed != other.opening.intent.root_seed
     assert one.submission.ciphertext != other.submission.ciphertext
 
 
-def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(venue: Venue) -> None:
+def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(
+    venue: AdmissionVenue,
+) -> None:
     one = seal(venue, cap=Lots(50))
-    again = seal_intent(
-        one.opening.intent, venue.terms, KEY, deadline_s=2_000_000_000, cap=Lots(50)
-    )
+    limits = PublicLimits(DEADLINE_S, Lots(50))
+    again = seal_intent(one.opening.intent, venue.terms, KEY, limits)
     assert again.opening == one.opening
     assert again.submission.envelopes != one.submission.envelopes
     assert replace(again.submission, envelopes=one.submission.envelopes) == one.submission
 
 
-def test_an_intent_is_sealed_by_its_account_for_its_interval(venue: Venue) -> None:
+def test_an_intent_is_sealed_by_its_account_for_its_interval(venue: AdmissionVenue) -> None:
     intent = seal(venue).opening.intent
     with pytest.raises(WrongAuction, match="interval"):
-        seal_intent(replace(intent, interval=8), venue.terms, KEY, deadline_s=2_000_000_000)
+        seal_intent(replace(intent, interval=8), venue.terms, KEY, LIMITS)
     with pytest.raises(WrongSignature, match="account"):
-        seal_intent(intent, venue.terms, b"\x02" * 32, deadline_s=2_000_000_000)
+        seal_intent(intent, venue.terms, b"\x02" * 32, LIMITS)
 
 
-def test_submissions_have_the_same_length_whatever_is_in_them(venue: Venue) -> None:
+def test_submissions_have_the_same_length_whatever_is_in_them(venue: AdmissionVenue) -> None:
     lengths = set()
     for order in [
         BUY_7,
@@ -91,7 +87,7 @@ def test_submissions_have_the_same_length_whatever_is_in_them(venue: Venue) -> N
     assert len(lengths) == 1
 
 
-def test_a_cap_may_be_chosen_above_the_size(venue: Venue) -> None:
+def test_a_cap_may_be_chosen_above_the_size(venue: AdmissionVenue) -> None:
     assert seal(venue, cap=Lots(500)).submission.sealed.cap == 500
     cover = LimitOrder(Side.BUY, Lots(0), Tick(0))
     assert seal(venue, cover).submission.sealed.cap == 1
@@ -99,8 +95,10 @@ def test_a_cap_may_be_chosen_above_the_size(venue: Venue) -> None:
 
 
 @pytest.mark.parametrize("cap", [5, 7, 11, 20_000_000, 0, -1])
-def test_a_cap_below_the_size_or_off_the_buckets_is_refused(venue: Venue, cap: int) -> None:
-    with pytest.raises(OutOfBounds, match="cap"):
+def test_a_cap_below_the_size_or_off_the_buckets_is_refused(
+    venue: AdmissionVenue, cap: int
+) -> None:
+    with pytest.raises(NoBucket, match="cap"):
         seal(venue, cap=Lots(cap))
 
 
@@ -113,19 +111,17 @@ def test_a_cap_below_the_size_or_off_the_buckets_is_refused(venue: Venue, cap: i
         replace(BUY_7, limit=Tick(-1)),
     ],
 )
-def test_an_order_off_its_bounds_is_refused(venue: Venue, order: LimitOrder) -> None:
+def test_an_order_off_its_bounds_is_refused(venue: AdmissionVenue, order: LimitOrder) -> None:
     with pytest.raises(OutOfBounds):
         seal(venue, order)
 
 
-def test_an_instrument_that_is_not_traded_is_refused(venue: Venue) -> None:
+def test_an_instrument_that_is_not_traded_is_refused(venue: AdmissionVenue) -> None:
     with pytest.raises(WrongAuction, match="instrument"):
-        seal_order(
-            BUY_7, InstrumentId(bytes(32)), venue.terms, KEY, nonce=1, deadline_s=2_000_000_000
-        )
+        seal_order(BUY_7, InstrumentId(bytes(32)), venue.terms, KEY, 1, LIMITS)
 
 
-def test_an_opening_file_proves_the_order(venue: Venue) -> None:
+def test_an_opening_file_proves_the_order(venue: AdmissionVenue) -> None:
     sealed = seal(venue)
     opening = OpeningFile.from_json(sealed.opening.to_json())
     assert opening == sealed.opening
@@ -146,7 +142,9 @@ def test_an_opening_file_proves_the_order(venue: Venue) -> None:
         ("root_seed", bytes(32)),
     ],
 )
-def test_an_opening_of_another_order_proves_nothing(venue: Venue, field: str, value: Any) -> None:
+def test_an_opening_of_another_order_proves_nothing(
+    venue: AdmissionVenue, field: str, value: Any
+) -> None:
     sealed = seal(venue)
     intent = replace(sealed.opening.intent, **{field: value})
     with pytest.raises(SealingMismatch):
@@ -163,13 +161,15 @@ def test_an_opening_of_another_order_proves_nothing(venue: Venue, field: str, va
         {"domain": Domain(31337, bytes(20))},
     ],
 )
-def test_an_opening_under_other_terms_proves_nothing(venue: Venue, changes: dict[str, Any]) -> None:
+def test_an_opening_under_other_terms_proves_nothing(
+    venue: AdmissionVenue, changes: dict[str, Any]
+) -> None:
     sealed = seal(venue)
     with pytest.raises(SealingMismatch):
         verify(venue, replace(sealed.opening, **changes), sealed)
 
 
-def test_a_buy_on_another_grid_proves_nothing(venue: Venue) -> None:
+def test_a_buy_on_another_grid_proves_nothing(venue: AdmissionVenue) -> None:
     """What a sell does not supply ends before its limit; what a buy does not, with the grid."""
     sealed = seal(venue, BUY_7)
     verify(venue, sealed.opening, sealed)
@@ -177,7 +177,9 @@ def test_a_buy_on_another_grid_proves_nothing(venue: Venue) -> None:
         verify(venue, replace(sealed.opening, ticks=99), sealed)
 
 
-def test_a_commitment_to_another_order_than_the_sealed_one_is_found_out(venue: Venue) -> None:
+def test_a_commitment_to_another_order_than_the_sealed_one_is_found_out(
+    venue: AdmissionVenue,
+) -> None:
     """The account commits to 8 lots but seals 7: its opening fits the commitment only."""
     sealed = seal(venue)
     intent = replace(sealed.opening.intent, size=8)

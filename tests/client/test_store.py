@@ -24,7 +24,7 @@ from darkpool.client.standing_orders import OrderState
 from darkpool.client.store import AgentStore
 from darkpool.errors import OutOfBounds
 from darkpool.units import Interval, Lots, PriceUnits, Side, account_id
-from tests.client.conftest import ACCOUNT, DEADLINE_S, ES, NQ, Desk, order
+from tests.support.agent_desk import ACCOUNT, DEADLINE_S, ES, NQ, Desk, order
 
 
 def sizes(desk: Desk, store: AgentStore, interval: int, reference: str = "4805") -> list[int]:

@@ -31,7 +31,8 @@ from darkpool.protocol.keyper import (
 from darkpool.protocol.refusals import MaskUsed, OpeningRefused
 from darkpool.simulation.committee import view_of
 from darkpool.simulation.mask_factory import MaskFactory
-from tests.crypto.threshold.test_masks import (
+from tests.support.house import DOMAIN, House, HouseCommittee
+from tests.support.true_masks import (
     Lanes,
     digits_in_tables,
     draw_of,
@@ -39,7 +40,6 @@ from tests.crypto.threshold.test_masks import (
     order_slots,
     true_mask,
 )
-from tests.support.house import DOMAIN, House, HouseCommittee
 
 T = TEST_INSECURE_SMALL.order_ring.plain_modulus
 WIDE = LaneShape(TEST_INSECURE_SMALL, 1024)

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from dataclasses import astuple
-from typing import TYPE_CHECKING
 
 import pytest
 from web3.contract.contract import ContractFunction
@@ -11,9 +10,7 @@ from crypto.signing.messages import BatchRoot, SettlementRoot, instrument_id
 from darkpool.chain.artifacts import load_artifact
 from darkpool.protocol.results import InstrumentResult
 from darkpool.units import InstrumentId, Lots, Tick
-
-if TYPE_CHECKING:
-    from tests.contracts.conftest import Venue
+from tests.support.venue_contracts import VenueContracts
 
 ROOT = b"\xba" * 32
 OTHER_ROOT = b"\xbb" * 32
@@ -30,13 +27,15 @@ def low_s_twin(signature: bytes) -> bytes:
     return signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
 
 
-def commit_function(venue: "Venue", interval: int, signatures: list[bytes]) -> ContractFunction:
+def commit_function(
+    venue: VenueContracts, interval: int, signatures: list[bytes]
+) -> ContractFunction:
     return venue.settlement.functions.commit_batch(interval, ROOT, 1, signatures)
 
 
 @pytest.mark.parametrize(("keypers", "quorum"), [(3, 3), (4, 3), (5, 4), (6, 4), (7, 5)])
 def test_a_quorum_is_the_least_number_above_half_of_n_plus_one(
-    venue: "Venue", keypers: int, quorum: int
+    venue: VenueContracts, keypers: int, quorum: int
 ) -> None:
     artifact = load_artifact("Settlement")
     committee = venue.web3.eth.accounts[:keypers]
@@ -47,7 +46,7 @@ def test_a_quorum_is_the_least_number_above_half_of_n_plus_one(
 
 
 @pytest.mark.parametrize("fault", ["committee size", "zero address", "keyper twice"])
-def test_unusable_committees_are_refused(venue: "Venue", fault: str) -> None:
+def test_unusable_committees_are_refused(venue: VenueContracts, fault: str) -> None:
     keypers: list[str] = list(venue.keypers)
     if fault == "committee size":
         del keypers[2:]
@@ -58,13 +57,13 @@ def test_unusable_committees_are_refused(venue: "Venue", fault: str) -> None:
         venue.deploy(artifact.abi, artifact.bytecode, keypers, venue.operator)
 
 
-def test_the_zero_address_cannot_be_operator(venue: "Venue") -> None:
+def test_the_zero_address_cannot_be_operator(venue: VenueContracts) -> None:
     artifact = load_artifact("Settlement")
     with venue.refuses("zero address"):
         venue.deploy(artifact.abi, artifact.bytecode, venue.keypers, ZERO)
 
 
-def test_a_batch_is_committed_and_settled_and_both_are_told(venue: "Venue") -> None:
+def test_a_batch_is_committed_and_settled_and_both_are_told(venue: VenueContracts) -> None:
     venue.commit(5, ROOT, 7)
     assert venue.terms() == (False, False, 5, 0, bytes(32))
     results = [
@@ -89,7 +88,7 @@ def test_a_batch_is_committed_and_settled_and_both_are_told(venue: "Venue") -> N
     ]
 
 
-def test_only_the_operator_commits(venue: "Venue") -> None:
+def test_only_the_operator_commits(venue: VenueContracts) -> None:
     function = commit_function(venue, 1, venue.batch_signatures(1))
     with venue.refuses("not operator"):
         venue.send(function, venue.stranger)
@@ -114,7 +113,7 @@ def test_only_the_operator_commits(venue: "Venue") -> None:
     ],
 )
 def test_a_batch_without_a_quorum_of_good_signatures_is_refused(
-    venue: "Venue", reason: str, spoil: Callable[["Venue", list[bytes]], list[bytes]]
+    venue: VenueContracts, reason: str, spoil: Callable[[VenueContracts, list[bytes]], list[bytes]]
 ) -> None:
     good = venue.batch_signatures(1)
     with venue.refuses(reason):
@@ -123,7 +122,9 @@ def test_a_batch_without_a_quorum_of_good_signatures_is_refused(
 
 
 @pytest.mark.parametrize("where", ["chain", "contract"])
-def test_signatures_for_another_chain_or_contract_are_refused(venue: "Venue", where: str) -> None:
+def test_signatures_for_another_chain_or_contract_are_refused(
+    venue: VenueContracts, where: str
+) -> None:
     other = Domain(
         venue.domain.chain_id + (where == "chain"),
         bytes(20) if where == "contract" else venue.domain.verifying_contract,
@@ -138,7 +139,7 @@ def test_signatures_for_another_chain_or_contract_are_refused(venue: "Venue", wh
         venue.send(venue.settlement.functions.settle(1, [], FILLS, BALANCES, signatures))
 
 
-def test_intervals_are_committed_once_and_in_order(venue: "Venue") -> None:
+def test_intervals_are_committed_once_and_in_order(venue: VenueContracts) -> None:
     with venue.refuses("interval"):
         venue.commit(0)
     venue.commit(5)
@@ -151,12 +152,12 @@ def test_intervals_are_committed_once_and_in_order(venue: "Venue") -> None:
     venue.commit(6)
 
 
-def test_a_batch_root_is_not_empty(venue: "Venue") -> None:
+def test_a_batch_root_is_not_empty(venue: VenueContracts) -> None:
     with venue.refuses("root missing"):
         venue.commit(1, bytes(32))
 
 
-def test_only_the_open_batch_is_settled_and_only_once(venue: "Venue") -> None:
+def test_only_the_open_batch_is_settled_and_only_once(venue: VenueContracts) -> None:
     for interval in (0, 1):
         with venue.refuses("not the open batch"):
             venue.settle_root(interval, BALANCES)
@@ -170,7 +171,7 @@ def test_only_the_open_batch_is_settled_and_only_once(venue: "Venue") -> None:
         venue.settle_root(1, BALANCES)
 
 
-def test_a_settlement_is_bound_to_results_fills_and_balances(venue: "Venue") -> None:
+def test_a_settlement_is_bound_to_results_fills_and_balances(venue: VenueContracts) -> None:
     venue.commit(1)
     outcome = InstrumentResult(InstrumentId(instrument_id("ES")), True, Tick(12), Lots(340))
     result = astuple(outcome)
@@ -192,7 +193,7 @@ def test_a_settlement_is_bound_to_results_fills_and_balances(venue: "Venue") -> 
     venue.send(functions.settle(1, [result], FILLS, BALANCES, signatures))
 
 
-def test_a_batch_is_void_after_the_timeout_and_not_before(venue: "Venue") -> None:
+def test_a_batch_is_void_after_the_timeout_and_not_before(venue: VenueContracts) -> None:
     venue.commit(1)
     void = venue.settlement.functions.void(1)
     venue.pass_time(TIMEOUT_S - 10)
@@ -214,19 +215,19 @@ def test_a_batch_is_void_after_the_timeout_and_not_before(venue: "Venue") -> Non
     venue.settle_root(2, BALANCES)
 
 
-def test_nothing_open_is_nothing_to_void(venue: "Venue") -> None:
+def test_nothing_open_is_nothing_to_void(venue: VenueContracts) -> None:
     for interval in (0, 1):
         with venue.refuses("not the open batch"):
             venue.send(venue.settlement.functions.void(interval))
 
 
-def signed(venue: "Venue", key: bytes, interval: int, root: bytes, count: int) -> SignedRoot:
+def signed(venue: VenueContracts, key: bytes, interval: int, root: bytes, count: int) -> SignedRoot:
     return root, count, venue.batch_signatures(interval, root, count, [key])[0]
 
 
 @pytest.mark.parametrize("other", [(OTHER_ROOT, 1), (ROOT, 2)])
 def test_two_batches_signed_by_one_keyper_halt_settlement(
-    venue: "Venue", other: tuple[bytes, int]
+    venue: VenueContracts, other: tuple[bytes, int]
 ) -> None:
     venue.commit(1)
     key = venue.keys[3]
@@ -246,7 +247,7 @@ def test_two_batches_signed_by_one_keyper_halt_settlement(
         venue.send(venue.settlement.functions.declare_abandoned())
 
 
-def test_what_is_no_equivocation_halts_nothing(venue: "Venue") -> None:
+def test_what_is_no_equivocation_halts_nothing(venue: VenueContracts) -> None:
     one, two = venue.keys[:2]
     first = signed(venue, one, 1, ROOT, 1)
     second = signed(venue, one, 1, OTHER_ROOT, 1)
@@ -265,7 +266,7 @@ def test_what_is_no_equivocation_halts_nothing(venue: "Venue") -> None:
     venue.send(venue.settlement.functions.report_equivocation(1, first, second))
 
 
-def test_a_venue_is_abandoned_after_a_month_without_settlement(venue: "Venue") -> None:
+def test_a_venue_is_abandoned_after_a_month_without_settlement(venue: VenueContracts) -> None:
     abandon = venue.settlement.functions.declare_abandoned()
     venue.pass_time(ABANDONMENT_S - 100)
     with venue.refuses("too early"):

@@ -1,6 +1,3 @@
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import pytest
 from eth_hash.auto import keccak
 from eth_tester.exceptions import TransactionFailed
@@ -11,27 +8,23 @@ from darkpool.chain.artifacts import load_artifact
 from darkpool.protocol.results import BalanceLeaf
 from darkpool.settlement.leaves import balance_proof
 from darkpool.units import AccountId, Cash
-
-if TYPE_CHECKING:
-    from tests.contracts.conftest import Venue
-
-MakeBalances = Callable[..., list[BalanceLeaf]]
+from tests.support.venue_contracts import VenueContracts, balances
 
 TIMEOUT_S = 86_400
 ABANDONMENT_S = 30 * 86_400
 ZERO = "0x" + "00" * 20
 
 
-def settled(venue: "Venue", leaves: list[BalanceLeaf], interval: int = 1) -> None:
+def settled(venue: VenueContracts, leaves: list[BalanceLeaf], interval: int = 1) -> None:
     venue.commit(interval)
     venue.settle(interval, leaves)
 
 
-def reclaimable(venue: "Venue", account: str) -> int:
+def reclaimable(venue: VenueContracts, account: str) -> int:
     return int(venue.vault.functions.reclaimable(account).call())
 
 
-def test_a_vault_needs_contracts_to_work_with(venue: "Venue") -> None:
+def test_a_vault_needs_contracts_to_work_with(venue: VenueContracts) -> None:
     artifact = load_artifact("CollateralVault")
     for addresses in (
         (venue.stranger, venue.settlement.address),
@@ -42,7 +35,7 @@ def test_a_vault_needs_contracts_to_work_with(venue: "Venue") -> None:
             venue.deploy(artifact.abi, artifact.bytecode, *addresses)
 
 
-def test_deposits_are_credited_to_their_accounts(venue: "Venue") -> None:
+def test_deposits_are_credited_to_their_accounts(venue: VenueContracts) -> None:
     a, b, c = venue.accounts[:3]
     vault = venue.vault.functions
     venue.send(vault.deposit(5), a)
@@ -53,7 +46,7 @@ def test_deposits_are_credited_to_their_accounts(venue: "Venue") -> None:
     assert venue.held() == vault.reclaimable_total().call() == 19
 
 
-def test_deposits_that_are_none_are_refused(venue: "Venue") -> None:
+def test_deposits_that_are_none_are_refused(venue: VenueContracts) -> None:
     a, b = venue.accounts[:2]
     vault = venue.vault.functions
     for reason, function in (
@@ -72,10 +65,10 @@ def test_deposits_that_are_none_are_refused(venue: "Venue") -> None:
     assert venue.held() == 0
 
 
-def test_a_balance_is_paid_once(venue: "Venue", make_balances: MakeBalances) -> None:
+def test_a_balance_is_paid_once(venue: VenueContracts) -> None:
     a, b = venue.accounts[:2]
     venue.send(venue.vault.functions.deposit_many([a, b], [100, 100]))
-    leaves = make_balances({a: 130, b: 70})
+    leaves = balances({a: 130, b: 70})
     settled(venue, leaves)
     before = venue.held(a)
     venue.take(leaves, a)
@@ -89,12 +82,10 @@ def test_a_balance_is_paid_once(venue: "Venue", make_balances: MakeBalances) -> 
     assert venue.held() == 0
 
 
-def test_payments_under_one_root_add_up_to_the_balance(
-    venue: "Venue", make_balances: MakeBalances
-) -> None:
+def test_payments_under_one_root_add_up_to_the_balance(venue: VenueContracts) -> None:
     a, b = venue.accounts[:2]
     venue.send(venue.vault.functions.deposit_many([a, b], [100, 100]))
-    leaves = make_balances({a: 100, b: 100})
+    leaves = balances({a: 100, b: 100})
     settled(venue, leaves)
     venue.take(leaves, a, 30)
     venue.take(leaves, a, 60)
@@ -105,15 +96,13 @@ def test_payments_under_one_root_add_up_to_the_balance(
     venue.take(leaves, a, 10)
 
 
-def test_a_stale_root_pays_nothing_and_a_new_one_pays_again(
-    venue: "Venue", make_balances: MakeBalances
-) -> None:
+def test_a_stale_root_pays_nothing_and_a_new_one_pays_again(venue: VenueContracts) -> None:
     a, b = venue.accounts[:2]
     venue.send(venue.vault.functions.deposit_many([a, b], [100, 100]))
-    old = make_balances({a: 100, b: 100})
+    old = balances({a: 100, b: 100})
     settled(venue, old)
     venue.take(old, a, 40)
-    new = make_balances({a: 50, b: 110})
+    new = balances({a: 50, b: 110})
     settled(venue, new, 2)
     for account in (a, b):
         with venue.refuses("proof"):
@@ -123,20 +112,20 @@ def test_a_stale_root_pays_nothing_and_a_new_one_pays_again(
     assert venue.held() == 0
 
 
-def test_a_leaf_pays_its_own_account_only(venue: "Venue", make_balances: MakeBalances) -> None:
+def test_a_leaf_pays_its_own_account_only(venue: VenueContracts) -> None:
     a, b, c = venue.accounts[:3]
     venue.send(venue.vault.functions.deposit_many([a, b, c], [100, 100, 100]))
-    leaves = make_balances({a: 100, b: 100, c: 100})
+    leaves = balances({a: 100, b: 100, c: 100})
     settled(venue, leaves)
     leaf, proof = balance_proof(leaves, a)
     with venue.refuses("proof"):
         venue.send(venue.withdraw(leaf, proof), b)
 
 
-def test_changed_leaves_and_proofs_are_refused(venue: "Venue", make_balances: MakeBalances) -> None:
+def test_changed_leaves_and_proofs_are_refused(venue: VenueContracts) -> None:
     a, b, c = venue.accounts[:3]
     venue.send(venue.vault.functions.deposit_many([a, b, c], [100, 100, 100]))
-    leaves = make_balances({a: 100, b: 100, c: 100}, {a: 0})
+    leaves = balances({a: 100, b: 100, c: 100}, {a: 0})
     settled(venue, leaves)
     leaf, proof = balance_proof(leaves, a)
     longer = (*proof.siblings, bytes(32))
@@ -160,24 +149,20 @@ def test_changed_leaves_and_proofs_are_refused(venue: "Venue", make_balances: Ma
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 9])
-def test_roots_of_every_shape_are_those_of_the_engine(
-    venue: "Venue", make_balances: MakeBalances, count: int
-) -> None:
+def test_roots_of_every_shape_are_those_of_the_engine(venue: VenueContracts, count: int) -> None:
     a = venue.accounts[0]
     others = [f"0x{index + 1:040x}" for index in range(count // 2)]
     later = [f"0xff{index:038x}" for index in range(count - 1 - count // 2)]
     venue.send(venue.vault.functions.deposit(count), a)
-    leaves = make_balances(dict.fromkeys([*others, a, *later], 1))
+    leaves = balances(dict.fromkeys([*others, a, *later], 1))
     settled(venue, leaves)
     venue.take(leaves, a)
 
 
-def test_an_inner_node_passed_as_a_leaf_is_refused(
-    venue: "Venue", make_balances: MakeBalances
-) -> None:
+def test_an_inner_node_passed_as_a_leaf_is_refused(venue: VenueContracts) -> None:
     a, *others = venue.accounts[:4]
     venue.send(venue.vault.functions.deposit(10**6), a)
-    leaves = make_balances(dict.fromkeys([a, *others], 1))
+    leaves = balances(dict.fromkeys([a, *others], 1))
     settled(venue, leaves)
     leaf, proof = balance_proof(leaves, a)
     pair = sorted(keccak(b"\0" + other.encode()) for other in leaves[:2])
@@ -192,10 +177,10 @@ def test_an_inner_node_passed_as_a_leaf_is_refused(
     venue.take(leaves, a)
 
 
-def test_nothing_is_paid_while_a_batch_is_open(venue: "Venue", make_balances: MakeBalances) -> None:
+def test_nothing_is_paid_while_a_batch_is_open(venue: VenueContracts) -> None:
     a, b = venue.accounts[:2]
     venue.send(venue.vault.functions.deposit_many([a, b], [100, 100]))
-    leaves = make_balances({a: 100, b: 100})
+    leaves = balances({a: 100, b: 100})
     settled(venue, leaves)
     venue.send(venue.vault.functions.deposit(5), a)
     venue.commit(2)
@@ -209,7 +194,7 @@ def test_nothing_is_paid_while_a_batch_is_open(venue: "Venue", make_balances: Ma
     assert venue.held() == 100
 
 
-def test_before_the_first_root_a_deposit_is_taken_back(venue: "Venue") -> None:
+def test_before_the_first_root_a_deposit_is_taken_back(venue: VenueContracts) -> None:
     a, b = venue.accounts[:2]
     venue.send(venue.vault.functions.deposit_many([a, b], [100, 50]))
     venue.send(venue.vault.functions.reclaim(), a)
@@ -222,16 +207,14 @@ def test_before_the_first_root_a_deposit_is_taken_back(venue: "Venue") -> None:
         )
 
 
-def test_a_deposit_turns_from_reclaimable_to_settled(
-    venue: "Venue", make_balances: MakeBalances
-) -> None:
+def test_a_deposit_turns_from_reclaimable_to_settled(venue: VenueContracts) -> None:
     a = venue.accounts[0]
     vault = venue.vault.functions
     venue.send(vault.deposit(100), a)
     venue.commit(3)
     venue.send(vault.deposit(20), a)
     assert reclaimable(venue, a) == 120
-    first = make_balances({a: 100})
+    first = balances({a: 100})
     venue.settle(3, first)
     assert reclaimable(venue, a) == 20
     venue.send(vault.deposit(3), a)
@@ -241,19 +224,17 @@ def test_a_deposit_turns_from_reclaimable_to_settled(
     assert reclaimable(venue, a) == 23
     venue.commit(9)
     venue.send(vault.deposit(4), a)
-    venue.settle(9, make_balances({a: 123}))
+    venue.settle(9, balances({a: 123}))
     assert reclaimable(venue, a) == 4
     venue.send(vault.reclaim(), a)
-    venue.take(make_balances({a: 123}), a)
+    venue.take(balances({a: 123}), a)
     assert venue.held() == 0
 
 
-def test_a_root_that_claims_too_much_does_not_touch_later_deposits(
-    venue: "Venue", make_balances: MakeBalances
-) -> None:
+def test_a_root_that_claims_too_much_does_not_touch_later_deposits(venue: VenueContracts) -> None:
     a, b = venue.accounts[:2]
     venue.send(venue.vault.functions.deposit(100), a)
-    leaves = make_balances({a: 1000})
+    leaves = balances({a: 1000})
     settled(venue, leaves)
     venue.send(venue.vault.functions.deposit(500), b)
     with venue.refuses("unsettled"):
@@ -264,12 +245,12 @@ def test_a_root_that_claims_too_much_does_not_touch_later_deposits(
 
 @pytest.mark.parametrize("ending", ["abandoned", "equivocation"])
 def test_everyone_leaves_whole_when_settlement_has_ended(
-    venue: "Venue", make_balances: MakeBalances, ending: str
+    venue: VenueContracts, ending: str
 ) -> None:
     a, b = venue.accounts[:2]
     vault = venue.vault.functions
     venue.send(vault.deposit_many([a, b], [100, 100]))
-    leaves = make_balances({a: 60, b: 90}, {a: 40, b: 10})
+    leaves = balances({a: 60, b: 90}, {a: 40, b: 10})
     settled(venue, leaves)
     venue.send(vault.deposit(7), b)
     venue.commit(2)
@@ -294,26 +275,22 @@ def test_everyone_leaves_whole_when_settlement_has_ended(
     assert venue.held() == 0
 
 
-def test_margin_of_open_positions_stays_while_settlement_goes_on(
-    venue: "Venue", make_balances: MakeBalances
-) -> None:
+def test_margin_of_open_positions_stays_while_settlement_goes_on(venue: VenueContracts) -> None:
     a = venue.accounts[0]
     venue.send(venue.vault.functions.deposit(100), a)
-    leaves = make_balances({a: 60}, {a: 40})
+    leaves = balances({a: 60}, {a: 40})
     settled(venue, leaves)
     with venue.refuses("balance"):
         venue.take(leaves, a, 61)
     venue.take(leaves, a, 60)
 
 
-def test_tokens_that_nobody_deposited_are_nobodys(
-    venue: "Venue", make_balances: MakeBalances
-) -> None:
+def test_tokens_that_nobody_deposited_are_nobodys(venue: VenueContracts) -> None:
     a = venue.accounts[0]
     venue.send(venue.vault.functions.deposit(100), a)
     venue.send(venue.token.functions.mint(venue.vault.address, 55))
     assert reclaimable(venue, a) == 100
-    leaves = make_balances({a: 100})
+    leaves = balances({a: 100})
     settled(venue, leaves)
     with venue.refuses("balance"):
         venue.take(leaves, a, 101)
@@ -321,7 +298,9 @@ def test_tokens_that_nobody_deposited_are_nobodys(
     assert venue.held() == 55
 
 
-def test_two_hundred_deposits_fit_one_transaction_and_more_are_refused(venue: "Venue") -> None:
+def test_two_hundred_deposits_fit_one_transaction_and_more_are_refused(
+    venue: VenueContracts,
+) -> None:
     accounts = [Web3.to_checksum_address(f"0x{index:040x}") for index in range(1, 201)]
     gas_max = 1 << 24  # of a transaction, by EIP-7825
     deposit_many = venue.vault.functions.deposit_many
@@ -333,7 +312,7 @@ def test_two_hundred_deposits_fit_one_transaction_and_more_are_refused(venue: "V
 
 
 class TestHostileTokens:
-    def test_a_token_that_keeps_a_fee_is_refused(self, hostile_venue: "Venue") -> None:
+    def test_a_token_that_keeps_a_fee_is_refused(self, hostile_venue: VenueContracts) -> None:
         venue = hostile_venue
         a = venue.accounts[0]
         venue.send(venue.token.functions.keep(1))
@@ -347,7 +326,7 @@ class TestHostileTokens:
                 venue.send(function, a)
         assert vault.deposited(a).call() == 0
 
-    def test_a_token_that_answers_false_is_refused(self, hostile_venue: "Venue") -> None:
+    def test_a_token_that_answers_false_is_refused(self, hostile_venue: VenueContracts) -> None:
         venue = hostile_venue
         a = venue.accounts[0]
         venue.send(venue.vault.functions.deposit(10), a)
@@ -360,12 +339,12 @@ class TestHostileTokens:
         assert reclaimable(venue, a) == 10
 
     def test_a_token_that_pays_out_less_leaves_no_account_another_share(
-        self, hostile_venue: "Venue", make_balances: MakeBalances
+        self, hostile_venue: VenueContracts
     ) -> None:
         venue = hostile_venue
         a, b = venue.accounts[:2]
         venue.send(venue.vault.functions.deposit(100), a)
-        leaves = make_balances({a: 100})
+        leaves = balances({a: 100})
         settled(venue, leaves)
         venue.send(venue.vault.functions.deposit(50), b)
         # the token takes from the vault's balance what it owes to later deposits
@@ -378,13 +357,13 @@ class TestHostileTokens:
     @pytest.mark.parametrize("inner", ["withdraw", "reclaim", "deposit_for", "reclaimable"])
     @pytest.mark.parametrize("outer", ["withdraw", "reclaim", "deposit_for"])
     def test_a_token_cannot_call_back_into_the_vault(
-        self, hostile_venue: "Venue", make_balances: MakeBalances, outer: str, inner: str
+        self, hostile_venue: VenueContracts, outer: str, inner: str
     ) -> None:
         venue = hostile_venue
         token, vault = venue.token.address, venue.vault
         a = venue.accounts[0]
         venue.send(vault.functions.deposit_many([a, token], [1000, 100]))
-        leaves = make_balances({a: 1000, token: 100})
+        leaves = balances({a: 1000, token: 100})
         settled(venue, leaves)
         venue.send(vault.functions.deposit_for(token, 50))
         venue.send(venue.token.functions.mint(token, 1000))

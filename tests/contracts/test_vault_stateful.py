@@ -4,9 +4,6 @@ The model keeps each account's deposits with the interval after which they came,
 operator's balances. It knows nothing of how the vault tells settled deposits from unsettled ones.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
-
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -19,9 +16,7 @@ from hypothesis.stateful import (
 )
 
 from darkpool.protocol.results import BalanceLeaf
-
-if TYPE_CHECKING:
-    from tests.contracts.conftest import Venue
+from tests.support.venue_contracts import VenueContracts, balances
 
 TIMEOUT_S = 86_400
 ABANDONMENT_S = 30 * 86_400
@@ -31,12 +26,9 @@ amounts = st.integers(1, 1000)
 
 
 class VaultMachine(RuleBasedStateMachine):
-    def __init__(
-        self, venue_class: "type[Venue]", make_balances: Callable[..., list[BalanceLeaf]]
-    ) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.make_balances = make_balances
-        self.venue = venue_class()
+        self.venue = VenueContracts()
         self.venue.fund(10**6)
         self.names = self.venue.accounts[:ACCOUNTS]
         self.later: list[list[tuple[int, int]]] = [[] for _ in self.names]
@@ -101,7 +93,7 @@ class VaultMachine(RuleBasedStateMachine):
         ]
         self.free = [held - e for held, e in zip(total, self.encumbered, strict=True)]
         assert sum(total) == sum(a for a, after in self.flows if after < self.open_batch)
-        self.leaves = self.make_balances(
+        self.leaves = balances(
             dict(zip(self.names, self.free, strict=True)),
             dict(zip(self.names, self.encumbered, strict=True)),
         )
@@ -190,13 +182,9 @@ class VaultMachine(RuleBasedStateMachine):
                 self.venue.send(self.venue.vault.functions.reclaim(), name)
 
 
-def run(
-    venue_class: "type[Venue]", make_balances: Callable[..., list[BalanceLeaf]], examples: int
-) -> None:
-    # hypothesis takes any function that makes a machine, and says so in its documentation only
-    factory = cast("type[RuleBasedStateMachine]", lambda: VaultMachine(venue_class, make_balances))
+def run(examples: int) -> None:
     run_state_machine_as_test(
-        factory,
+        VaultMachine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=16,
@@ -206,14 +194,10 @@ def run(
     )
 
 
-def test_the_vault_owes_no_more_than_it_holds_and_pays_all_it_owes(
-    venue_class: "type[Venue]", make_balances: Callable[..., list[BalanceLeaf]]
-) -> None:
-    run(venue_class, make_balances, examples=8)
+def test_the_vault_owes_no_more_than_it_holds_and_pays_all_it_owes() -> None:
+    run(examples=8)
 
 
 @pytest.mark.slow
-def test_the_same_over_many_more_histories(
-    venue_class: "type[Venue]", make_balances: Callable[..., list[BalanceLeaf]]
-) -> None:
-    run(venue_class, make_balances, examples=80)
+def test_the_same_over_many_more_histories() -> None:
+    run(examples=80)

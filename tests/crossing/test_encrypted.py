@@ -12,27 +12,12 @@ from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
 from darkpool.crossing.rationing import ration_groups
 from darkpool.units import Side
-from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin
+from tests.support.arena import Arena, Row, in_turn, plain, require_twin, twin
 from tests.support.house import built
 
 BUY, SELL = Side.BUY, Side.SELL
 MOST = size_max(TEST_INSECURE_SMALL.order_ring)
 TICKS_MAX = TEST_INSECURE_SMALL.ticks_max
-
-
-def require_twin(
-    arena: Arena,
-    books: Sequence[Sequence[Row]],
-    ticks: int,
-    ranks: list[Lanes] | None = None,
-    reference: int | None = None,
-) -> None:
-    ranks = [in_turn(rows) for rows in books] if ranks is None else ranks
-    found = arena.cross(books, ticks, ranks, reference)
-    expected = [
-        twin(rows, ticks, order, reference) for rows, order in zip(books, ranks, strict=True)
-    ]
-    assert [plain(x) for x in found] == [plain(x) for x in expected]
 
 
 # Books on four ticks; the outcome of each is in the name.

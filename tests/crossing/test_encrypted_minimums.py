@@ -12,8 +12,7 @@ from crypto.circuits.curves import size_max
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
 from darkpool.units import Side
-from tests.crossing.test_encrypted import require_twin
-from tests.support.arena import Arena, Row, plain, twin
+from tests.support.arena import Arena, Row, plain, require_twin, twin
 from tests.support.house import built
 
 BUY, SELL = Side.BUY, Side.SELL

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +34,7 @@ from crypto.threshold.revealing import (
 )
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.client.sealing import SealedOrder, seal_order
+from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
 from darkpool.committee.masks import AttestedMask
 from darkpool.crossing.crossing_book import CrossingBook, EncryptedCross, Price
 from darkpool.crossing.encrypted import EncryptedCrossing
@@ -56,11 +55,11 @@ from darkpool.protocol.keyper import (
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
-from tests.crossing.test_transcript import require_simulated, require_uniform
 from tests.support.arena import Arena, Lanes, Row, Steps, in_turn, plain, twin, within_caps
 from tests.support.house import DOMAIN
 from tests.support.opening_simulator import Public
 from tests.support.reference_prices import NOW_MS, terms_on
+from tests.support.simulated_openings import require_simulated, require_uniform
 
 BUY, SELL = Side.BUY, Side.SELL
 RING = TEST_INSECURE_SMALL.order_ring
@@ -275,7 +274,12 @@ def terms_of(arena: Arena, interval: Interval, keypers: tuple[AccountId, ...]) -
 def sealed_orders(terms: IntervalTerms) -> list[SealedOrder]:
     return [
         seal_order(
-            order, INSTRUMENT, terms, secrets.token_bytes(32), nonce=k, deadline_s=2_000_000_000
+            order,
+            INSTRUMENT,
+            terms,
+            secrets.token_bytes(32),
+            k,
+            PublicLimits(2_000_000_000, smallest_cap(order.size, terms)),
         )
         for k, order in enumerate(ORDERS)
     ]
@@ -344,7 +348,7 @@ def test_the_search_finds_what_is_there(arena: Arena) -> None:
     """Each form of a size and a limit is found in the bytes that would show it."""
     order = sealed_orders(terms_of(arena, Interval(1), ()))[1]
     intent = order.opening.intent
-    shown: dict[str, Any] = {
+    shown: dict[str, str | bytes] = {
         "pickled": str(intent.size),
         "array": np.array([7, intent.size, 9]).tobytes(),
         "residues": np.array([7, RING.plain_modulus - intent.size]).tobytes(),

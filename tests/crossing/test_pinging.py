@@ -13,9 +13,9 @@ import pytest
 from crypto.bfv.ciphertext import to_wire
 from crypto.threshold.revealing import Revealed
 from darkpool.units import Side
-from tests.crossing.test_transcript import distance, require_simulated, require_uniform
 from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin
 from tests.support.opening_simulator import Public
+from tests.support.simulated_openings import distance, require_simulated, require_uniform
 
 BUY, SELL = Side.BUY, Side.SELL
 RUNS = 4

@@ -17,8 +17,8 @@ from crypto.circuits.wellformed import shape_weights, shape_words
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
 from darkpool.crossing.shape import ShapeCheck, ShapeRows
-from tests.crypto.circuits.test_wellformed import expected
 from tests.support.arena import Arena
+from tests.support.shape_sums import expected
 
 Slots = npt.NDArray[np.int64]
 RING = TEST_INSECURE_SMALL.order_ring

@@ -17,47 +17,21 @@ from crypto.threshold.revealing import Revealed
 from darkpool.committee.masks import AttestedMask
 from darkpool.units import Side
 from tests.support.arena import Arena, Lanes, Row, in_turn, minimum_of, plain, twin
-from tests.support.epochs import chi_square_excess
 from tests.support.opening_simulator import (
     COMPARISON_ROW,
     ORDER_ROW,
     Opening,
     Public,
-    Results,
     cap_columns,
     lanes_opening,
     opening,
     simulated,
 )
+from tests.support.simulated_openings import distance, require_simulated, require_uniform
 
 BUY, SELL = Side.BUY, Side.SELL
 T = TEST_INSECURE_SMALL.order_ring.plain_modulus
 MOST = size_max(TEST_INSECURE_SMALL.order_ring)
-
-
-def require_simulated(opened: Sequence[Revealed], results: Results, public: Public) -> Lanes:
-    """Check every slot of every opening; returns the values of all uniform slots."""
-    expected = simulated(results, public)
-    assert [r.request.purpose for r in opened] == [o.purpose for o in expected]
-    assert [r.request.sequence for r in opened] == list(range(len(opened)))
-    uniform, masks = [], []
-    for revealed, simulation in zip(opened, expected, strict=True):
-        covered = revealed.request.covered
-        values = revealed.values.reshape(2, -1)
-        if simulation.columns:
-            masks.append((covered.mask_number, covered.mask_part))
-            assert not values[:, simulation.columns :].any()
-            uniform.append(values[:, : simulation.columns].reshape(-1))
-            continue
-        assert (covered.mask_number, covered.mask_part) == (None, None)
-        implied = np.zeros_like(revealed.values)
-        for slot, value in simulation.values:
-            implied[slot] = value
-        assert np.array_equal(revealed.values, implied), revealed.request.purpose
-        assert covered.support[revealed.values != 0].all()
-    assert None not in {number for number, _ in masks}
-    assert len(set(masks)) == len(masks)
-    return np.concatenate(uniform)
 
 
 def run(
@@ -229,18 +203,6 @@ SAME_RESULT: dict[str, tuple[int, int | None, list[Row], list[Row]]] = {
     ),
 }
 RUNS = 6
-
-
-def distance(one: Lanes, other: Lanes) -> float:
-    """Kolmogorov and Smirnov's statistic of two samples, scaled: above 2.4 once in 10^5."""
-    grid = np.sort(np.concatenate([one, other]))
-    gap = [np.searchsorted(np.sort(s), grid, side="right") / s.size for s in (one, other)]
-    return float(np.abs(gap[0] - gap[1]).max() * np.sqrt(one.size * other.size / grid.size))
-
-
-def require_uniform(values: Lanes) -> None:
-    counts, _ = np.histogram(values, np.arange(33) * T / 32)
-    assert abs(chi_square_excess(counts, np.full(32, values.size / 32))) < 6
 
 
 @pytest.mark.parametrize("name", SAME_RESULT)

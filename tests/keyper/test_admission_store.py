@@ -6,38 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from crypto.signing.eip712 import Domain
-from crypto.signing.messages import AdmissionCertificate, Cancellation, SealedIntent
-from crypto.threshold.certificate import IntentCertificate
-from darkpool.keyper.admission_store import AdmissionStore, IntentKey
+from crypto.signing.messages import Cancellation
+from darkpool.keyper.admission_store import AdmissionStore
 from darkpool.keyper.errors import AdmissionNotOpen, Equivocation
 from darkpool.keyper.store import KeyperStore
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
-from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
+from darkpool.protocol.intents import SignedCancellation
 from darkpool.protocol.refusals import AuctionClosed, IntentCancelled, SecondIntent, TooManyIntents
 from darkpool.units import Interval
 from tests.support.interpreters import child
-
-DOMAIN = Domain(1, bytes(20))
-INTERVAL = Interval(7)
-SEALED = SealedIntent(b"\1" * 20, b"\2" * 32, 7, b"\3" * 32, b"\4" * 32, 100, 9, 2**31, 1)
-
-
-def numbered(number: int) -> SealedIntent:
-    return replace(SEALED, nonce=number)
-
-
-def key_of(sealed: SealedIntent) -> IntentKey:
-    return IntentKey.of(sealed, DOMAIN)
-
-
-def cancelled(sealed: SealedIntent) -> SignedCancellation:
-    return SignedCancellation(Cancellation.of(sealed, DOMAIN), bytes(65))
-
-
-def shown(sealed: SealedIntent) -> CertifiedIntent:
-    message = AdmissionCertificate.of(sealed, DOMAIN, 1000, bytes(32))
-    return CertifiedIntent(sealed, bytes(65), IntentCertificate(message, {0: bytes(65)}))
+from tests.support.stored_intents import (
+    DOMAIN,
+    INTERVAL,
+    SEALED,
+    cancelled,
+    key_of,
+    numbered,
+    shown,
+)
 
 
 @pytest.fixture
@@ -172,7 +158,8 @@ def test_the_end_of_certification_is_the_end_of_all(path: Path, store: Admission
 CERTIFY_THEN_DIE = """
 import os, signal, sys
 from pathlib import Path
-from tests.keyper.test_admission_store import *
+from darkpool.keyper.store import KeyperStore
+from tests.support.stored_intents import INTERVAL, SEALED, key_of, numbered, shown, cancelled
 store = KeyperStore(Path(sys.argv[1])).admissions
 store.open(INTERVAL, 1000, b"\\x01" * 32, b"\\x02" * 32)
 store.certify(key_of(SEALED))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -52,6 +52,9 @@ def signed(key: bytes = KEY, domain: Domain = DOMAIN, **changes: Any) -> SignedR
     return SignedReference(message, sign(message.digest(domain), key))
 
 
+Error = TypeVar("Error", bound=ReferenceRefused)
+
+
 def open_terms(references: dict[InstrumentId, SignedReference], clock: SimulatedClock) -> object:
     terms = replace(terms_on(GRID, [ES], INTERVAL, DOMAIN, NO_MATERIAL), references=references)
     return terms.require_fresh(clock)
@@ -66,8 +69,8 @@ both = pytest.mark.parametrize("act", [open_terms, watch_accepts])
 
 
 def refused(
-    act: Act, reference: SignedReference, error: type[ReferenceRefused], now_ms: int = NOW_MS
-) -> Any:
+    act: Act, reference: SignedReference, error: type[Error], now_ms: int = NOW_MS
+) -> Error:
     with pytest.raises(error) as raised:
         act({ES: reference}, SimulatedClock(now_ms))
     assert isinstance(raised.value, BadInput)
@@ -125,7 +128,7 @@ def test_a_reference_of_somebody_else_is_refused(act: Act) -> None:
 def test_a_changed_field_breaks_the_signature(change: dict[str, Any], act: Act) -> None:
     reference = signed()
     forged = replace(reference, message=replace(reference.message, **change))
-    assert "signer" in refused(act, forged, WrongReporter).what
+    assert "signer" in refused(act, forged, WrongReporter).subject
 
 
 @both
@@ -145,9 +148,9 @@ def test_a_reference_for_another_chain_or_contract_is_refused(domain: Domain, ac
 @both
 def test_a_reference_of_another_interval_or_instrument_is_refused(act: Act) -> None:
     error = refused(act, signed(interval=8), WrongReference)
-    assert (error.what, error.expected, error.got) == ("interval", "7", "8")
+    assert (error.subject, error.expected, error.got) == ("interval", "7", "8")
     error = refused(act, signed(instrument=NQ), WrongReference)
-    assert (error.what, error.expected, error.got) == ("instrument", ES.hex(), NQ.hex())
+    assert (error.subject, error.expected, error.got) == ("instrument", ES.hex(), NQ.hex())
 
 
 @both
@@ -200,7 +203,7 @@ def test_a_reference_that_gives_no_grid_opens_nothing(
 ) -> None:
     with pytest.raises(InvalidGrid) as raised:
         open_terms({ES: signed(**changes)}, SimulatedClock(NOW_MS))
-    assert raised.value.parameter == parameter
+    assert raised.value.subject == parameter
 
 
 fields = {

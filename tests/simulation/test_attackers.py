@@ -2,78 +2,31 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.messages import SealedIntent
-from darkpool.auction.listing import OutrightListing
-from darkpool.auction.terms import VenueTerms
-from darkpool.chain.client import Chain
-from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.errors import OutOfBounds
-from darkpool.fills.priority import priority_permutation
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import WrongSignature
-from darkpool.protocol.terms import IntervalTerms, Pricing
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
-from darkpool.simulation.result import VenueResult
-from darkpool.simulation.venue import Places, VenueSetting, run_orders
-from darkpool.units import InstrumentName, PriceGrid, identifier
+from darkpool.simulation.venue import Places
+from darkpool.units import InstrumentName, identifier
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDERS_MAX, Intruder, draw_intruders
 from darkpool.wargames.malformed import MALFORMED
+from tests.support.attacked_auctions import TERMS, require_twin_of_the_rest, run
+from tests.support.one_process import run_here
 from tests.support.records import TICKS, orders_of
-
-GRID = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
-TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
-
-
-def run(
-    orders: Sequence[Order], strangers: Sequence[Intruder], record: Path | None = None
-) -> VenueResult:
-    return run_orders(
-        orders,
-        TERMS,
-        VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, Places(record), lambda *_: None),
-        strangers,
-    )
 
 
 def intruders(count: int, orders: Sequence[Order]) -> tuple[Intruder, ...]:
     return draw_intruders(count, sorted({identifier(o.instrument) for o in orders}), TICKS)
-
-
-def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> None:
-    """Price, volume and fills are those of the orders alone, in the order of the beacon."""
-    outcome = result.outcome
-    taken = {taken.batch_index for taken in result.taken_out}
-    taken |= {left.batch_index for left in result.left_out}
-    fills = {(f.row, f.size) for f in result.fills}
-    expected: set[tuple[int, int]] = set()
-    for shown, book in zip(result.instruments, outcome.instruments, strict=True):
-        own = [order for order in orders if order.instrument == shown.instrument]
-        ranks = priority_permutation(outcome.beacon.value, book.id, len(book.batch_indices))
-        rest = [
-            rank
-            for rank, place in zip(ranks, book.batch_indices, strict=True)
-            if place not in taken
-        ]
-        assert len(rest) == len(own)
-        priority = np.argsort(np.argsort(rest)).astype(np.int64)
-        twin = clear_uniform(Book.from_orders([o.limit_order for o in own], GRID.ticks), priority)
-        if not isinstance(twin, Cross):
-            assert shown.price is None
-            continue
-        assert (shown.price, shown.volume) == (GRID.price_of(twin.tick), twin.volume)
-        expected |= {(o.row, int(f)) for o, f in zip(own, twin.fills, strict=True) if f}
-    assert fills == expected
 
 
 def test_exactly_the_attackers_are_named_and_the_rest_trades(tmp_path: Path) -> None:
@@ -174,12 +127,7 @@ def test_an_instrument_whose_submissions_are_all_refused_stops_no_other(
 def test_openings_are_named_by_the_places_of_their_intents(tmp_path: Path) -> None:
     orders = orders_of("AC", 5)
     places = Places(tmp_path / "record", tmp_path / "openings")
-    result = run_orders(
-        orders,
-        TERMS,
-        VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None),
-        intruders(2, orders),
-    )
+    result = run_here(orders, TERMS, places=places, strangers=intruders(2, orders))
     named = {int(path.stem) for path in (tmp_path / "openings").iterdir()}
     taken = {taken.batch_index for taken in result.taken_out}
     assert len(taken) == 2

@@ -1,11 +1,10 @@
 """A liquidation in an encrypted auction: sealed like any order, and its fill given up."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from crypto.ring.params import TEST_INSECURE_SMALL
+from darkpool.auction.environment import OpenInterval
 from darkpool.auction.listing import ContractListing, Listed
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
@@ -19,12 +18,11 @@ from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
-from darkpool.protocol.terms import BondTerms, Pricing
+from darkpool.protocol.terms import Pricing
 from darkpool.simulation import venue as venue_module
+from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
-from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import (
-    AccountId,
     AccountLabel,
     Cash,
     InstrumentName,
@@ -35,6 +33,7 @@ from darkpool.units import (
     account_id,
 )
 from tests.support.margin_houses import MARKET, market, specification
+from tests.support.one_process import run_here
 
 NAME = InstrumentName("BTC-PERP")
 LONG, SHORT, HOUSE = (account_id("0x" + pair * 20) for pair in ("d1", "d2", "d3"))
@@ -70,11 +69,12 @@ def test_a_sealed_liquidation_restores_an_account(
     honest: Any = venue_module._deposit
 
     def with_positions(
-        chain: Chain, bond: BondTerms, amounts: Mapping[AccountId, Cash], listed: Listed
+        chain: Chain, opened: OpenInterval, clients: LocalClients, listed: Listed
     ) -> PortfolioAccounts:
-        accounts: PortfolioAccounts = honest(
-            chain, bond, {**amounts, LONG: CASH, SHORT: CASH}, listed
-        )
+        amounts = clients.deposits(opened.margin, opened.terms.rules.bond)
+        everybody = {**amounts, LONG: CASH, SHORT: CASH}
+        monkeypatch.setattr(clients, "deposits", lambda *_: everybody)
+        accounts: PortfolioAccounts = honest(chain, opened, clients, listed)
         in_trouble(accounts)
         held.append(accounts)
         return accounts
@@ -91,11 +91,7 @@ def test_a_sealed_liquidation_restores_an_account(
     (order,) = liquidation_orders(MARGIN, before.holdings(LONG), CONTRACTS, TERMS)
     assert (order.side, 0 < order.size < LOTS) == (Side.SELL, True)
     venue = VenueTerms(LISTING, Pricing.UNIFORM, 4, owners_min=1)
-    result = run_orders(
-        orders_with(order, takers),
-        venue,
-        VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, Places(), lambda *_: None),
-    )
+    result = run_here(orders_with(order, takers), venue)
     (accounts,) = held
     (fill,) = [fill for fill in result.fills if fill.account == LIQUIDATOR]
     assert fill.size == min(order.size, 3 * takers)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import address_of
 from darkpool.auction.instruments import Instruments
 from darkpool.batching.participation import Missing
@@ -21,14 +20,15 @@ from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
-from darkpool.simulation.venue import Places, VenueSetting, run_orders
+from darkpool.simulation.venue import Places
 from darkpool.units import AccountId, AccountLabel, Cash, Interval, Tick, account_bytes, account_id
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import Verdict
-from tests.simulation.test_attackers import TERMS, require_twin_of_the_rest
+from tests.support.attacked_auctions import TERMS, require_twin_of_the_rest
+from tests.support.audits import failed
+from tests.support.one_process import run_here
 from tests.support.records import orders_of
-from tests.verification.test_audit import failed
 
 ETHER = 10**18
 SPARE = Cash(1000)
@@ -42,7 +42,7 @@ def account_of(key: bytes) -> AccountId:
 
 
 @dataclass
-class Venue:
+class OwnVenue:
     """A chain, its clients' keys, and what they paid in."""
 
     chain: Chain = field(default_factory=Chain.embedded)
@@ -68,16 +68,12 @@ class Venue:
             if step == "close":
                 at_close()
 
-        return run_orders(
-            orders,
-            TERMS,
-            VenueSetting(TEST_INSECURE_SMALL, lambda: self.chain, Places(record), progress),
-        )
+        return run_here(orders, TERMS, lambda: self.chain, Places(record), progress)
 
 
 @pytest.fixture
-def venue(monkeypatch: pytest.MonkeyPatch) -> Venue:
-    made = Venue()
+def venue(monkeypatch: pytest.MonkeyPatch) -> OwnVenue:
+    made = OwnVenue()
 
     class Known(LocalClients):
         """Clients whose keys the test knows, and who pay in a little more than they need."""
@@ -92,7 +88,7 @@ def venue(monkeypatch: pytest.MonkeyPatch) -> Venue:
     return made
 
 
-def audited(venue: Venue, directory: Path) -> dict[str, str]:
+def audited(venue: OwnVenue, directory: Path) -> dict[str, str]:
     """The checks that fail, of a whole audit that asks the chain as well."""
     summary = Record.load(directory).summary
     anchor = Anchor(summary.venue.settlement, summary.committee.addresses, summary.reporter)
@@ -117,7 +113,7 @@ def balances(directory: Path, account: AccountId) -> list[tuple[int, int]]:
     ]
 
 
-def test_one_that_takes_everything_back_stops_nobody_else(venue: Venue, tmp_path: Path) -> None:
+def test_one_that_takes_everything_back_stops_nobody_else(venue: OwnVenue, tmp_path: Path) -> None:
     orders = orders_of("AB", 3)
     result = venue.run(orders, tmp_path / "record", lambda: venue.leave_in(venue.keys[TAKER], 0))
     assert {left.row for left in result.left_out} == own_rows(orders, TAKER)
@@ -132,7 +128,7 @@ def test_one_that_takes_everything_back_stops_nobody_else(venue: Venue, tmp_path
     assert audited(venue, tmp_path / "record") == {}
 
 
-def test_what_is_missing_decides_to_the_unit(venue: Venue, tmp_path: Path) -> None:
+def test_what_is_missing_decides_to_the_unit(venue: OwnVenue, tmp_path: Path) -> None:
     """One keeps exactly what its intents need, another a unit less; a stranger takes all back."""
     orders = orders_of("AB", 4)
     stranger = account_of(STRANGER_KEY)
@@ -159,7 +155,9 @@ def test_what_is_missing_decides_to_the_unit(venue: Venue, tmp_path: Path) -> No
     assert audited(venue, tmp_path / "record") == {}
 
 
-def test_if_all_take_their_collateral_back_nothing_is_opened(venue: Venue, tmp_path: Path) -> None:
+def test_if_all_take_their_collateral_back_nothing_is_opened(
+    venue: OwnVenue, tmp_path: Path
+) -> None:
     orders = orders_of("A", 3)[:4]
 
     def take() -> None:
@@ -177,7 +175,7 @@ def test_if_all_take_their_collateral_back_nothing_is_opened(venue: Venue, tmp_p
 
 @pytest.mark.parametrize("lie", ["leaves a short account in", "leaves out one that is not short"])
 def test_an_operator_that_chooses_who_stands_aside_is_found(
-    lie: str, venue: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lie: str, venue: OwnVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything is signed and settled; the circuits that the batch leads to are others."""
     honest = Instruments.set_aside_accounts
@@ -201,7 +199,7 @@ def test_an_operator_that_chooses_who_stands_aside_is_found(
 
 
 def test_an_operator_that_makes_an_account_uncovered_is_found_by_the_chain(
-    venue: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    venue: OwnVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = Chain.flows_before
 
@@ -223,7 +221,7 @@ def test_an_operator_that_makes_an_account_uncovered_is_found_by_the_chain(
 
 
 def test_an_audit_without_a_chain_names_uncovered_accounts_on_the_records_word(
-    venue: Venue, tmp_path: Path
+    venue: OwnVenue, tmp_path: Path
 ) -> None:
     venue.run(orders_of("A", 3), tmp_path / "record", lambda: venue.leave_in(venue.keys[TAKER], 0))
     (chain,) = [check for check in audit(tmp_path / "record").checks if check.name == "chain"]

@@ -19,7 +19,7 @@ from darkpool.client.disclosure import disclose
 from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile
 from darkpool.clock import SystemClock
-from darkpool.errors import OutOfBounds
+from darkpool.errors import BadInput, NoBucket, OutOfBounds
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AGE_MAX_MS
 from darkpool.margin.errors import BeyondMargin
 from darkpool.protocol.refusals import StaleReference
@@ -35,6 +35,7 @@ from darkpool.simulation.twin import GRID, generated_orders, plain_twin, verify_
 from darkpool.simulation.venue import Places, Progress, VenueSetting, run_orders
 from darkpool.units import Cash, InstrumentName, PriceGrid, Side
 from darkpool.verification.audit import audit
+from tests.support.one_process import run_here
 
 FEW_TICKS = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
 TERMS = VenueTerms(OutrightListing(FEW_TICKS, 100_000, 50), Pricing.UNIFORM, 4, owners_min=1)
@@ -63,9 +64,12 @@ def run(
     places: Places = Places(),  # noqa: B008
     progress: Progress = silent,
 ) -> VenueResult:
-    return run_orders(
-        orders, terms, VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, progress)
-    )
+    return run_here(orders, terms, places=places, progress=progress)
+
+
+def run_with_workers(orders: list[Order], places: Places, progress: Progress) -> VenueResult:
+    setting = VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, progress)
+    return run_orders(orders, TERMS, setting)
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,8 @@ def done(tmp_path_factory: pytest.TempPathFactory, state: Path) -> Run:
     steps: list[tuple[str, int, int]] = []
     places = Places(folder / "record", folder / "openings")
     orders = read(ORDERS)
-    result = run(
-        orders, places=places, progress=lambda step, done, total: steps.append((step, done, total))
+    result = run_with_workers(
+        orders, places, lambda step, done, total: steps.append((step, done, total))
     )
     return Run(orders, result, folder / "record", folder / "openings", state, steps)
 
@@ -222,11 +226,7 @@ def test_whatever_ends_a_run_leaves_nothing(done: Run, tmp_path: Path, last: str
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        run(
-            done.orders,
-            places=Places(tmp_path / "record", tmp_path / "openings"),
-            progress=interrupt,
-        )
+        run_with_workers(done.orders, Places(tmp_path / "record", tmp_path / "openings"), interrupt)
     assert not list(tmp_path.iterdir())
     assert not list(done.state.glob("darkpool-*"))
     for child in active_children():
@@ -244,17 +244,17 @@ def test_terms_have_bounds(keypers: int, rate: int, multiplier: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "error"),
     [
-        {"owners_min": 0},
-        {"owners_min": 2049},
-        {"cap_min": 3},
-        {"bond": -1},
-        {"bond_charge_ppm": 1_000_001},
+        ({"owners_min": 0}, OutOfBounds),
+        ({"owners_min": 2049}, OutOfBounds),
+        ({"cap_min": 3}, NoBucket),
+        ({"bond": -1}, OutOfBounds),
+        ({"bond_charge_ppm": 1_000_001}, OutOfBounds),
     ],
 )
-def test_public_rules_have_bounds(changes: dict[str, int]) -> None:
-    with pytest.raises(OutOfBounds):
+def test_public_rules_have_bounds(changes: dict[str, int], error: type[BadInput]) -> None:
+    with pytest.raises(error):
         replace(TERMS, **changes)  # type: ignore[arg-type]
 
 

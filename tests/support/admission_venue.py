@@ -12,9 +12,8 @@ from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.signing.ecdsa import address_of
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import instrument_id
-from crypto.threshold.keys import KeyperSecrets, deal
+from crypto.threshold.keys import KeyperSecrets
 from crypto.threshold.quorum import OneByOne
-from crypto.threshold.replicated import Committee
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.clock import Clock
@@ -25,11 +24,12 @@ from darkpool.keyper.store import KeyperStore
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_id
+from tests.support.epochs import dealt
 from tests.support.reference_prices import CLOSES_MS, NOW_MS, terms_on
 
 
 @dataclass(frozen=True)
-class Venue:
+class AdmissionVenue:
     """An interval's terms; every admission has a register and keypers of its own.
 
     What these keypers remember is gone with them.
@@ -73,22 +73,22 @@ def signing_key(keyper: int) -> bytes:
     return (1000 + keyper).to_bytes(32, "big")
 
 
-def made_venue(parameters: ParameterSet, size: int) -> Venue:
-    material, held = deal(parameters, Committee(size, 2))
+def made_venue(parameters: ParameterSet, size: int) -> AdmissionVenue:
+    epoch = dealt(parameters, size)
     domain = Domain(31337, b"\xc0" * 20)
     names = (InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ")))
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
     addresses = tuple(account_id("0x" + address_of(signing_key(i)).hex()) for i in range(size))
-    terms = terms_on(grid, names, Interval(7), domain, material, CLOSES_MS, addresses)
-    return Venue(terms, held, names, SimulatedClock(NOW_MS), ShareWork())
+    terms = terms_on(grid, names, Interval(7), domain, epoch.material, CLOSES_MS, addresses)
+    return AdmissionVenue(terms, epoch.secrets, names, SimulatedClock(NOW_MS), ShareWork())
 
 
 @pytest.fixture(scope="session")
-def venue_of() -> Callable[[int], Venue]:
-    """Venue with a committee of 3 or 4, dealt once each, on the insecure small rings."""
-    made: dict[int, Venue] = {}
+def venue_of() -> Callable[[int], AdmissionVenue]:
+    """AdmissionVenue with a committee of 3 or 4, dealt once each, on the insecure small rings."""
+    made: dict[int, AdmissionVenue] = {}
 
-    def venue(size: int) -> Venue:
+    def venue(size: int) -> AdmissionVenue:
         if size not in made:
             made[size] = made_venue(TEST_INSECURE_SMALL, size)
         return made[size]
@@ -97,12 +97,12 @@ def venue_of() -> Callable[[int], Venue]:
 
 
 @pytest.fixture(scope="session")
-def standard_venue() -> Venue:
-    """Venue of four keypers on the rings of production."""
+def standard_venue() -> AdmissionVenue:
+    """AdmissionVenue of four keypers on the rings of production."""
     return made_venue(STANDARD, 4)
 
 
 @pytest.fixture
-def venue(venue_of: Callable[[int], Venue]) -> Venue:
-    """Venue of four keypers, with a clock of its own."""
+def venue(venue_of: Callable[[int], AdmissionVenue]) -> AdmissionVenue:
+    """AdmissionVenue of four keypers, with a clock of its own."""
     return replace(venue_of(4), clock=SimulatedClock(NOW_MS))

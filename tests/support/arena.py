@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from darkpool.crossing.rationing import RationStep
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.units import Lots, Side, Tick
 from tests.support.house import House, HouseCommittee, built
+from tests.support.one_process import recycled
 
 Lanes = npt.NDArray[np.int64]
 Row = tuple[int, int, int] | tuple[int, int, int, int]
@@ -77,21 +78,12 @@ class Arena:
 
     house: House
     committee: HouseCommittee
-    prepared: dict[int, AttestedMask] = field(default_factory=dict)
 
     def fresh(self, shape: LaneShape) -> AttestedMask:
         return self.committee.prepare_mask(shape)
 
     def recycled(self, shape: LaneShape) -> AttestedMask:
-        """A prepared mask under the next number: results do not depend on r, privacy does."""
-        if shape.lanes not in self.prepared:
-            self.prepared[shape.lanes] = self.fresh(shape)
-        known = self.prepared[shape.lanes]
-        number = max(keyper.next_mask() for keyper in self.committee.keypers)
-        for keyper in self.committee.keypers:
-            keyper.issue_mask(number)
-        mask = replace(known.mask, draw=replace(known.mask.draw, number=number))
-        return AttestedMask(mask, {k.number: k.attest_mask(mask) for k in self.committee.keypers})
+        return recycled(self.committee, shape)
 
     def ciphertexts(self, rows: Sequence[Row], ticks: int) -> list[Ciphertext]:
         """Seal orders; a size is taken mod t, and need not be one that an order can have."""
@@ -207,3 +199,18 @@ def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Arena]
 def arena(arena_of: Callable[[int], Arena]) -> Arena:
     """Arena of four keypers."""
     return arena_of(4)
+
+
+def require_twin(
+    arena: Arena,
+    books: Sequence[Sequence[Row]],
+    ticks: int,
+    ranks: list[Lanes] | None = None,
+    reference: int | None = None,
+) -> None:
+    ranks = [in_turn(rows) for rows in books] if ranks is None else ranks
+    found = arena.cross(books, ticks, ranks, reference)
+    expected = [
+        twin(rows, ticks, order, reference) for rows, order in zip(books, ranks, strict=True)
+    ]
+    assert [plain(x) for x in found] == [plain(x) for x in expected]

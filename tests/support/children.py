@@ -22,8 +22,8 @@ def in_a_child(action: Callable[[], None], statement: int | None) -> int:
 
     real = sqlite3.connect
 
-    def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = real(*arguments, **options)
+    def connect(path: str, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = real(path, **options)
         connection.set_trace_callback(count)
         return connection
 

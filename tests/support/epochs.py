@@ -4,6 +4,7 @@ import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +97,10 @@ class Epoch:
         return SealOracle(ring, self.secret(ring))
 
 
-def _dealt(parameters: ParameterSet, size: int) -> Epoch:
-    committee = Committee(size, EPOCH)
+@cache
+def dealt(parameters: ParameterSet, size: int, number: int = EPOCH) -> Epoch:
+    """An epoch, dealt once for all tests of this process."""
+    committee = Committee(size, number)
     material, held = deal(parameters, committee)
     return Epoch(parameters, committee, material, held)
 
@@ -105,19 +108,19 @@ def _dealt(parameters: ParameterSet, size: int) -> Epoch:
 @pytest.fixture(scope="session")
 def small() -> Epoch:
     """Four keypers on the insecure small rings."""
-    return _dealt(TEST_INSECURE_SMALL, 4)
+    return dealt(TEST_INSECURE_SMALL, 4)
 
 
 @pytest.fixture(scope="session")
 def small_three() -> Epoch:
     """Three keypers on the insecure small rings."""
-    return _dealt(TEST_INSECURE_SMALL, 3)
+    return dealt(TEST_INSECURE_SMALL, 3)
 
 
 @pytest.fixture(scope="session")
 def standard() -> Epoch:
     """Four keypers on the rings of production."""
-    return _dealt(STANDARD, 4)
+    return dealt(STANDARD, 4)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -23,8 +23,7 @@ from crypto.signing.messages import (
 )
 from crypto.threshold.certificate import IntentCertificate
 from crypto.threshold.evaluators import Evaluators
-from crypto.threshold.keys import PublicMaterial, deal
-from crypto.threshold.replicated import Committee
+from crypto.threshold.keys import PublicMaterial
 from darkpool.clock import Clock
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.keyper.identity import KeyperIdentity, KeyperSenses, RequireReferences
@@ -37,7 +36,7 @@ from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.committee import CommitteeSeat, view_of
 from darkpool.units import InstrumentId, Interval, PriceGrid
-from tests.support.epochs import EPOCH, Epoch
+from tests.support.epochs import EPOCH, Epoch, dealt
 from tests.support.reference_prices import NOW_MS, terms_on
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
@@ -71,7 +70,7 @@ class House:
     folder: Path
     final_roots: dict[int, bytes] = field(default_factory=dict)
     clock: Clock = field(default_factory=lambda: SimulatedClock(NOW_MS))
-    intervals: Any = field(default_factory=lambda: itertools.count(1))
+    intervals: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def parameters(self) -> ParameterSet:
@@ -204,10 +203,8 @@ def batch_of(
 
 def built(size: int, folder: Path, parameters: ParameterSet = TEST_INSECURE_SMALL) -> House:
     """A house with an epoch of its own."""
-    committee = Committee(size, EPOCH)
-    material, held = deal(parameters, committee)
-    epoch = Epoch(parameters, committee, material, held)
-    return House(epoch, Evaluators.of(material), folder)
+    epoch = dealt(parameters, size)
+    return House(epoch, Evaluators.of(epoch.material), folder)
 
 
 @pytest.fixture(scope="session")

@@ -9,18 +9,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.protocol.terms import Pricing
 from darkpool.simulation.order_file import Order
-from darkpool.simulation.venue import Places, VenueSetting, run_orders
+from darkpool.simulation.venue import Places
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
 from darkpool.wargames.intruders import draw_intruders
+from tests.support.one_process import run_here
 
 TICKS = 16
 INTENTS = 12
+DIGESTS: dict[tuple[int, int], str] = {}
+"""SHA-256 of files with several links, by inode and time of change."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,24 @@ class Copy:
         return json.loads(self.read(name))
 
     def write_json(self, name: str, tree: object) -> None:
-        self.write(name, (json.dumps(tree, indent=1) + "\n").encode())
+        self.write(name, json.dumps(tree).encode())
 
     def change(self, name: str, change: Callable[[Any], object]) -> None:
         """Change a JSON file in place."""
         tree = self.json(name)
         change(tree)
         self.write_json(name, tree)
+
+    @staticmethod
+    def _digest(path: Path) -> str:
+        """SHA-256 of a file; of one that copies share, computed once."""
+        status = path.stat()
+        if status.st_nlink == 1:
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+        name = (status.st_ino, status.st_mtime_ns)
+        if name not in DIGESTS:
+            DIGESTS[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return DIGESTS[name]
 
     def reseal(self) -> None:
         """Make the manifest fit, as a forger would."""
@@ -69,7 +82,7 @@ class Copy:
             for path in self.directory.rglob("*")
             if path.is_file() and path.name != "manifest.json"
         )
-        files = {n: "0x" + hashlib.sha256(self.read(n)).hexdigest() for n in names}
+        files = {n: "0x" + self._digest(self.directory / n) for n in names}
         self.write_json("manifest.json", {"version": 1, "files": files})
 
 
@@ -101,11 +114,5 @@ def publish(
     instruments = sorted({identifier(order.instrument) for order in orders})
     intruders = draw_intruders(attackers, instruments, TICKS)
     terms = VenueTerms(OutrightListing(grid, 100_003, 5), pricing, keypers)
-    places = Places(record=directory)
-    run_orders(
-        orders,
-        terms,
-        VenueSetting(TEST_INSECURE_SMALL, lambda: chain, places, lambda *_: None),
-        intruders,
-    )
+    run_here(orders, terms, lambda: chain, Places(record=directory), strangers=intruders)
     return Published(directory, chain)

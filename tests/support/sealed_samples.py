@@ -26,7 +26,7 @@ from crypto.signing.messages import instrument_id
 from darkpool.client.plan import CoverPolicy
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, PriceUnits, Side
-from tests.client.conftest import DEADLINE_S, Desk, order
+from tests.support.agent_desk import DEADLINE_S, Desk, order
 from tests.support.reference_prices import renewed
 
 INSTRUMENTS = tuple(InstrumentId(instrument_id(f"I{k}")) for k in range(24))

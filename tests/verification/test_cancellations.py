@@ -8,7 +8,7 @@ import pytest
 
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation
-from darkpool.client.sealing import seal_order
+from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
 from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
@@ -17,8 +17,8 @@ from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.units import identifier
 from darkpool.verification.audit import audit
+from tests.support.audits import chain_of, failed
 from tests.support.records import Copy, Published, orders_of, publish
-from tests.verification.test_audit import chain_of, failed
 
 
 class Changing(LocalClients):
@@ -40,9 +40,8 @@ class Changing(LocalClients):
                 identifier(order.instrument),
                 terms,
                 key,
-                nonce=1000,
-                deadline_s=sealed.deadline,
-                cap=self._cap(order),
+                1000,
+                PublicLimits(sealed.deadline, self._cap(order)),
             ).submission
         mind = self.parties[2]
         self.parties = (*self.parties[:2], *[mind] * 3, *self.parties[3:])

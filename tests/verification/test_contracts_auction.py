@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.auction import terms as venue_terms_module
 from darkpool.auction.listing import ContractListing
 from darkpool.auction.terms import VenueTerms
@@ -30,7 +29,7 @@ from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import verify_twin
-from darkpool.simulation.venue import Places, VenueSetting, run_orders
+from darkpool.simulation.venue import Places
 from darkpool.units import (
     AccountLabel,
     InstrumentName,
@@ -43,9 +42,10 @@ from darkpool.units import (
 )
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
+from tests.support.audits import CHECKS, failed
 from tests.support.margin_houses import MARKET, market, specification
+from tests.support.one_process import run_here
 from tests.support.records import Copy, Published
-from tests.verification.test_audit import CHECKS, failed
 
 TICKS = 16
 NAMES = [*map(InstrumentName, ("BTC-PERP", "BTC-MAR", "BTC-MAR-60000-C", "ETH-MAR-2500-P"))]
@@ -68,10 +68,7 @@ def orders_of(seed: int) -> list[Order]:
 
 
 def run(orders: list[Order], record: Path | None, chain: Chain) -> VenueResult:
-    places, parameters = Places(record), TEST_INSECURE_SMALL
-    return run_orders(
-        orders, TERMS, VenueSetting(parameters, lambda: chain, places, lambda *_: None)
-    )
+    return run_here(orders, TERMS, lambda: chain, Places(record))
 
 
 @pytest.fixture(scope="module")
@@ -212,12 +209,7 @@ def test_a_grid_that_is_not_the_contract_s_is_found(tmp_path: Path) -> None:
     """All is signed, settled and as opened; but at half of the value somebody gives money away."""
     listing = Elsewhere(specification(), read_market_form("market.json", MARKET), TICKS)
     terms = VenueTerms(listing, Pricing.REFERENCE, 4)
-    places = Places(tmp_path / "record")
-    run_orders(
-        orders_of(1),
-        terms,
-        VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None),
-    )
+    run_here(orders_of(1), terms, places=Places(tmp_path / "record"))
     found = failed(audit(tmp_path / "record", quick=True))
     assert list(found) == ["reference"]
     assert "reference 0, tick size: expected 500000, got 3500000" in found["reference"]

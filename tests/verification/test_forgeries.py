@@ -24,14 +24,8 @@ from darkpool.record.files import npy_header
 from darkpool.record.reader import Record
 from darkpool.units import Interval
 from darkpool.verification.audit import audit
-from darkpool.verification.report import AuditReport, Verdict
+from tests.support.audits import failed
 from tests.support.records import Copy, Published, orders_of, publish
-
-
-def failed(report: AuditReport) -> dict[str, str]:
-    """Detail of every failed check, by its name."""
-    return {c.name: c.detail for c in report.checks if c.verdict is Verdict.FAILS}
-
 
 Change = Callable[[Any], None]
 

@@ -10,14 +10,15 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from darkpool.canonical_json import MalformedRecord, from_json, to_json
+from darkpool.canonical_json import from_json, to_json
+from darkpool.errors import MalformedRecord
 from darkpool.record.margin_forms import MarginInputs
 from darkpool.verification.errors import Unsound
 from darkpool.verification.prices import check_market, check_specification
 from darkpool.verification.report import Findings
 from darkpool.verification.requirement import LiveIntent, MarginModel
 from darkpool.verification.valuation import check_risk_arrays
-from tests.verification.test_margin_prices import DOMAIN, HONEST, changed, put
+from tests.support.margin_records import DOMAIN, HONEST, changed, put
 
 
 def parts(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

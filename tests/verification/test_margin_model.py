@@ -22,7 +22,7 @@ from darkpool.units import Cash, InstrumentName, Lots, PriceUnits
 from darkpool.verification.errors import Unsound
 from darkpool.verification.requirement import LiveIntent, MarginModel, Requirement
 from tests.support.margin_houses import MARKET, specification
-from tests.verification.test_margin_prices import changed, inputs_of, put
+from tests.support.margin_records import changed, inputs_of, put
 
 FORM = MarketForm.model_validate_json(MARKET)
 NAMES = list(specification().contracts)

@@ -21,7 +21,7 @@ from darkpool.record.margin_forms import VALUES, MarginInputs
 from darkpool.verification.report import Check, Findings
 from darkpool.verification.valuation import check_risk_arrays
 from tests.support.margin_houses import MARKET, specification
-from tests.verification.test_margin_prices import add, changed, inputs_of, put
+from tests.support.margin_records import add, changed, inputs_of, put
 
 HONEST = inputs_of(specification(), MarketForm.model_validate_json(MARKET))
 PERPETUAL, FUTURE, CALL, PUT = 0, 1, 3, 4

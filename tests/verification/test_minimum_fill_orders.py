@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from coincurve import PrivateKey
 
-from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.messages import instrument_id
 from darkpool.chain.client import Chain
 from darkpool.protocol.terms import Pricing
@@ -16,14 +15,15 @@ from darkpool.record.reader import Record
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import plain_twin
-from darkpool.simulation.venue import Places, VenueSetting, run_orders
+from darkpool.simulation.venue import Places
 from darkpool.units import InstrumentId, Lots, Side, Tick
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDER_CAP, Intruder
 from darkpool.wargames.minimums import NO_MINIMUM
-from tests.simulation.test_attackers import TERMS, require_twin_of_the_rest, run
+from tests.support.attacked_auctions import TERMS, require_twin_of_the_rest, run
+from tests.support.audits import failed
+from tests.support.one_process import run_here
 from tests.support.records import Copy, Published, orders_of
-from tests.verification.test_audit import failed
 
 
 def with_minima(names: str, seed: int) -> list[Order]:
@@ -53,10 +53,7 @@ def test_the_result_is_the_plain_twins_and_the_audit_holds(
     tmp_path: Path, pricing: Pricing, seed: int
 ) -> None:
     orders, terms = with_minima("AB", seed), replace(TERMS, pricing=pricing)
-    places = Places(record=tmp_path / "record")
-    result = run_orders(
-        orders, terms, VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, lambda *_: None)
-    )
+    result = run_here(orders, terms, places=Places(tmp_path / "record"))
     instruments, fills = plain_twin(orders, terms, result.outcome.beacon.value)
     assert {i.instrument: i for i in result.instruments} == {i.instrument: i for i in instruments}
     assert result.fills == fills

@@ -5,13 +5,14 @@ import pytest
 
 from crypto.errors import OutOfRange
 from crypto.ring.params import TEST_INSECURE_SMALL
+from darkpool.client.sealing import PublicLimits
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import Lots
 from darkpool.wargames.attacker import seal_as_attacker
 from darkpool.wargames.combined import CANCELLING, OVER_CAP
 from darkpool.wargames.draft import Vector
 from darkpool.wargames.malformed import MALFORMED
-from tests.support.admission_venue import Venue, made_venue
+from tests.support.admission_venue import AdmissionVenue, made_venue
 from tests.support.epochs import Epoch
 
 RING = TEST_INSECURE_SMALL.order_ring
@@ -21,23 +22,22 @@ TICKS = 100
 
 
 @pytest.fixture(scope="module", params=[3, 4])
-def venue(request: pytest.FixtureRequest) -> Venue:
+def venue(request: pytest.FixtureRequest) -> AdmissionVenue:
     return made_venue(TEST_INSECURE_SMALL, request.param)
 
 
-def sealed(venue: Venue, vector: Vector, account: int = 1) -> SealedSubmission:
+def sealed(venue: AdmissionVenue, vector: Vector, account: int = 1) -> SealedSubmission:
     return seal_as_attacker(
         vector,
         venue.instruments[0],
         venue.terms,
         account.to_bytes(32, "big"),
-        nonce=1,
-        deadline_s=DEADLINE_S,
-        cap=CAP,
+        1,
+        PublicLimits(DEADLINE_S, CAP),
     )
 
 
-def slots(venue: Venue, submission: SealedSubmission) -> Vector:
+def slots(venue: AdmissionVenue, submission: SealedSubmission) -> Vector:
     """What is sealed, with the whole secret that no party has; admits it first."""
     admitted = venue.admission().admit(submission)
     material = venue.terms.material
@@ -47,20 +47,22 @@ def slots(venue: Venue, submission: SealedSubmission) -> Vector:
 
 
 @pytest.mark.parametrize("kind", MALFORMED)
-def test_any_vector_is_sealed_as_it_is_and_proven_to_be_known(venue: Venue, kind: str) -> None:
+def test_any_vector_is_sealed_as_it_is_and_proven_to_be_known(
+    venue: AdmissionVenue, kind: str
+) -> None:
     vector = MALFORMED[kind](RING, TICKS, np.random.default_rng(3))
     assert np.array_equal(slots(venue, sealed(venue, vector)), vector)
 
 
 @pytest.mark.parametrize("kind", OVER_CAP)
-def test_sizes_beyond_the_stated_cap_are_sealed_too(venue: Venue, kind: str) -> None:
+def test_sizes_beyond_the_stated_cap_are_sealed_too(venue: AdmissionVenue, kind: str) -> None:
     vector = OVER_CAP[kind](RING, TICKS, CAP, np.random.default_rng(3))
     submission = sealed(venue, vector)
     assert submission.sealed.cap == CAP
     assert np.array_equal(slots(venue, submission), vector)
 
 
-def test_pairs_are_admitted_to_one_auction(venue: Venue) -> None:
+def test_pairs_are_admitted_to_one_auction(venue: AdmissionVenue) -> None:
     pairs = [build(RING, TICKS, np.random.default_rng(3)) for build in CANCELLING.values()]
     vectors = [vector for pair in pairs for vector in pair]
     admission = venue.admission()
@@ -72,7 +74,7 @@ def test_pairs_are_admitted_to_one_auction(venue: Venue) -> None:
 
 
 @pytest.mark.parametrize("entry", [-1, RING.plain_modulus])
-def test_what_is_no_residue_cannot_be_sealed(venue: Venue, entry: int) -> None:
+def test_what_is_no_residue_cannot_be_sealed(venue: AdmissionVenue, entry: int) -> None:
     vector = np.zeros(RING.degree, dtype=np.int64)
     vector[7] = entry
     with pytest.raises(OutOfRange):

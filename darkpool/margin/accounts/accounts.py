@@ -18,7 +18,7 @@ import numpy as np
 from eth_hash.auto import keccak
 
 from darkpool.errors import NotConserved, OutOfBounds
-from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS
+from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.margin.accounts.account import Account, Coverage
 from darkpool.margin.accounts.positions import Position
 from darkpool.margin.errors import (
@@ -252,7 +252,7 @@ class PortfolioAccounts:
         if not 0 <= cap <= ORDER_SIZE_MAX_LOTS:
             raise OutOfBounds("cap", 0, ORDER_SIZE_MAX_LOTS, cap)
         if prices.lowest > prices.highest:
-            raise OutOfBounds("lowest price", 0, prices.highest, prices.lowest)
+            raise OutOfBounds("lowest price", -PRICE_MAX_UNITS, prices.highest, prices.lowest)
         contract_index = self._open_contract(auction.instrument)
         multiplier = self.contracts[contract_index].multiplier
         intent = LiveIntent(contract_index, cap, prices, multiplier)
@@ -260,7 +260,7 @@ class PortfolioAccounts:
         try:
             left = surplus(margin, held, in_order([*entry.live.values(), intent]))
         except OutOfBounds as error:
-            raise BeyondMargin(error.quantity, error.highest, error.got) from error
+            raise BeyondMargin(error.subject, error.highest, error.got) from error
         if left < 0:
             available = surplus(margin, held, entry.intents())
             raise InsufficientMargin(required=available - left, available=available)

@@ -9,7 +9,7 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import repay_bad_debt
-from darkpool.margin.errors import InsufficientMargin
+from darkpool.margin.errors import InsufficientMargin, InvalidParties
 from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash
@@ -65,10 +65,10 @@ def convert_collateral(
     bad debt, and pays that back with what its tokens bring.
 
     Raises:
-        OutOfBounds: account and buyer are the same.
+        InvalidParties: account and buyer are the same.
     """
     if account == buyer:
-        raise OutOfBounds("accounts", 2, 2, 1)
+        raise InvalidParties("buyer of tokens", f"an account besides {account}", buyer)
     if account not in accounts or buyer not in accounts:
         return Cash(0)
     buying = accounts.holdings(buyer)

@@ -26,6 +26,7 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.accounts import HOUSE
 from darkpool.margin.accounts.defaults import bankruptcy_price_of
+from darkpool.margin.errors import InvalidParties
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.model.caps import Holdings, equity
 from darkpool.margin.model.portfolio import PortfolioMargin
@@ -74,8 +75,9 @@ class LiquidationTerms:
         makers: in the order in which lots that cannot be shared out go round.
 
     Raises:
-        OutOfBounds: a part above its bound; a maker twice; a liquidator that is one of the makers;
-            or an account of the house among them.
+        OutOfBounds: a part above its bound.
+        InvalidParties: a maker twice; a liquidator that is one of the makers; or an account of the
+            house among them.
     """
 
     liquidator: AccountId
@@ -90,7 +92,8 @@ class LiquidationTerms:
             raise OutOfBounds("deleveraging bound in ppm", 0, PPM, self.deleverage_ppm)
         named = [self.liquidator, *(maker.account for maker in self.makers), *HOUSE]
         if len(set(named)) < len(named):
-            raise OutOfBounds("distinct accounts", len(named), len(named), len(set(named)))
+            twice = next(account for account in named if named.count(account) > 1)
+            raise InvalidParties("liquidator, makers and house", "each once", f"{twice} twice")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from darkpool.margin.accounts.defaults import (
     deleverage,
     write_off,
 )
-from darkpool.margin.errors import NoPrice
+from darkpool.margin.errors import InvalidParties, NoPrice
 from darkpool.margin.liquidation.liquidator import shared_out
 from darkpool.margin.liquidation.plan import (
     LiquidationOrder,
@@ -99,12 +99,12 @@ def resolve(
     at all.
 
     Raises:
-        OutOfBounds: an account of the house or with live intents, or positions beyond what margin
-            is computed for.
+        InvalidParties: an account of the house.
+        OutOfBounds: live intents, or positions beyond what margin is computed for.
         NoPrice: a position that has expired and is not settled.
     """
     if account in HOUSE:
-        raise OutOfBounds("accounts of the house to liquidate", 0, 0, 1)
+        raise InvalidParties("account to liquidate", "an account of a client", account)
     live = accounts.reservations(account)
     if live:
         raise OutOfBounds("live intents of an account to liquidate", 0, 0, len(live))

@@ -117,4 +117,4 @@ class IntentMargin:
         try:
             return Cash(max(0, -surplus(self.portfolio, self._nothing, live)))
         except OutOfBounds as error:
-            raise BeyondMargin(error.quantity, error.highest, error.got) from error
+            raise BeyondMargin(error.subject, error.highest, error.got) from error

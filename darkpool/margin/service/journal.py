@@ -87,7 +87,7 @@ class JournaledAccounts:
         for entry in self._checked():
             if self.head == _NOTHING:
                 if entry != opening:
-                    raise WrongJournal(0, "this specification and these terms", "others")
+                    raise WrongJournal(0, _digested(opening), _digested(entry))
             else:
                 self._replay(entry)
             self.head = self.head.after(entry)
@@ -148,9 +148,9 @@ class JournaledAccounts:
                 raise WrongJournal(sequence, "bytes", type(entry).__name__)
             head = head.after(entry)
             if sequence != head.sequence:
-                raise WrongJournal(head.sequence, "it", f"event {sequence}")
+                raise WrongJournal(head.sequence, "as the next", f"event {sequence}")
             if digest != head.digest:
-                raise WrongJournal(sequence, "the digest of what is before", "another one")
+                raise WrongJournal(sequence, head.digest, digest)
             yield entry
 
     def _replay(self, entry: bytes) -> None:
@@ -159,3 +159,7 @@ class JournaledAccounts:
             self.state.apply(event_of(entry))
         except DarkpoolError as error:
             raise WrongJournal(sequence, "an event that can be applied", str(error)) from error
+
+
+def _digested(opening: bytes) -> str:
+    return f"specification and terms of SHA-256 {hashlib.sha256(opening).hexdigest()}"

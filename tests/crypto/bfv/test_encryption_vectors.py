@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def vector_key(ring: RingParameters) -> PublicKey:
     return PublicKey(ring, words.astype(np.uint64) % primes)
 
 
-def sha256(array: np.ndarray[Any, Any], kind: str) -> str:
+def sha256(array: npt.NDArray[np.generic], kind: str) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).astype(kind).tobytes()).hexdigest()
 
 
@@ -87,7 +88,7 @@ def test_the_bytes_are_those_of_the_frozen_vector(index: int) -> None:
     assert vector_of(RINGS[expected["ring"]], index % 2) == expected
 
 
-def decrypt(ciphertext: Ciphertext, seeds: dict[int, bytes]) -> np.ndarray[Any, Any]:
+def decrypt(ciphertext: Ciphertext, seeds: dict[int, bytes]) -> npt.NDArray[np.int64]:
     shares = [decryption_share(ciphertext, 0, seeds[j]) for j in sorted(seeds)]
     decoded = combine_shares(ciphertext, shares, len(seeds))
     return slots.decode(ciphertext.ring, decoded.coefficients)

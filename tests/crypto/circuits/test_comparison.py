@@ -26,7 +26,8 @@ from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL
 from crypto.threshold.decryption import budget_bits_min
 from crypto.threshold.keys import RingKeys
 from crypto.threshold.masks import DrawnMask
-from tests.crypto.threshold.test_masks import (
+from tests.support.epochs import Epoch
+from tests.support.true_masks import (
     SHAPES,
     combined,
     draw_of,
@@ -34,7 +35,6 @@ from tests.crypto.threshold.test_masks import (
     name,
     true_mask,
 )
-from tests.support.epochs import Epoch
 
 Lanes = npt.NDArray[np.int64]
 EvaluatorOf = Callable[[RingKeys], Evaluator]

@@ -1,7 +1,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,11 +16,9 @@ from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.decryption import budget_bits_min
 from crypto.threshold.keys import RingKeys
 from tests.support.epochs import Epoch
+from tests.support.shape_sums import RING, ROW, Slots, T, expected
 
-Slots = npt.NDArray[np.int64]
 EvaluatorOf = Callable[[RingKeys], Evaluator]
-RING = TEST_INSECURE_SMALL.order_ring
-T, ROW, HALF = RING.plain_modulus, RING.row, RING.row // 2
 TICKS = [1, 2, 3, 16, TEST_INSECURE_SMALL.ticks_max]
 
 
@@ -56,31 +53,6 @@ class Checker:
 @pytest.fixture
 def checker_of(small: Epoch, evaluator_of: EvaluatorOf) -> Callable[[int], Checker]:
     return lambda ticks: Checker(small, evaluator_of(small.material.order_keys), ticks)
-
-
-def expected(
-    vectors: Sequence[Slots],
-    weights: Sequence[int],
-    ticks: int,
-    minimum_fill: Sequence[bool] | None = None,
-) -> Slots:
-    """The weighted terms at their slots, from the definition in the module's text."""
-    total = np.zeros((2, ROW), dtype=object)
-    frees = [False] * len(vectors) if minimum_fill is None else minimum_fill
-    for vector, weight, free in zip(vectors, weights, frees, strict=True):
-        rows = vector.reshape(2, ROW).astype(object)
-        after = np.roll(rows, -1, axis=1)
-        terms = np.zeros((2, ROW), dtype=object)
-        for i in (*range(ticks - 1), ROW - 1):
-            terms[:, i] = after[:, i] * (rows[:, i] - after[:, i])
-        terms[:, ticks:HALF] = rows[:, ticks:HALF]
-        terms[:, HALF : ROW - 1] = (rows - after)[:, HALF : ROW - 1]
-        if free:
-            terms[1, HALF] = 0
-        terms[1, ticks - 1] = rows[1, ticks + HALF] - rows[0, ticks + HALF]
-        terms[0, ticks - 1] = rows[0, 0] - rows[1, ticks - 1]
-        total = (total + weight * terms) % T
-    return total.reshape(-1).astype(np.int64)
 
 
 @pytest.mark.parametrize("ticks", TICKS)

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -29,11 +30,13 @@ TERMS = b"\x5a" * 32
 SEALED = SealedIntent(b"\1" * 20, b"\2" * 32, 7, b"\3" * 32, b"\4" * 32, 100, 9, 2**31, 1)
 
 
-def signatures(message: TypedMessage, keypers: Any = range(4)) -> dict[int, bytes]:
+def signatures(message: TypedMessage, keypers: Iterable[int] = range(4)) -> dict[int, bytes]:
     return {i: sign(message.digest(DOMAIN), KEYS[i]) for i in keypers}
 
 
-def certificate(keypers: Any = range(4), sealed: SealedIntent = SEALED) -> IntentCertificate:
+def certificate(
+    keypers: Iterable[int] = range(4), sealed: SealedIntent = SEALED
+) -> IntentCertificate:
     message = AdmissionCertificate.of(sealed, DOMAIN, CLOSES_MS, TERMS)
     return IntentCertificate(message, signatures(message, keypers))
 
@@ -60,12 +63,12 @@ def test_a_certificate_is_signed_typed_data() -> None:
 
 
 @pytest.mark.parametrize("keypers", [range(4), (0, 1, 2), (1, 2, 3), (0, 2, 3)])
-def test_any_quorum_certifies(keypers: Any) -> None:
+def test_any_quorum_certifies(keypers: Iterable[int]) -> None:
     verify(certificate(keypers))
 
 
 @pytest.mark.parametrize("keypers", [(), (0,), (1, 3)])
-def test_fewer_than_a_quorum_certify_nothing(keypers: Any) -> None:
+def test_fewer_than_a_quorum_certify_nothing(keypers: Iterable[int]) -> None:
     with pytest.raises(InvalidCertificate):
         verify(certificate(keypers))
 

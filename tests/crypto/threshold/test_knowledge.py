@@ -2,7 +2,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +52,9 @@ def epoch(
     return deal(parameters, Committee(size, CONTEXT.epoch))
 
 
-def order(ticks: int = 100, side: int = BUY, size: int = 25, limit: int = 60) -> Any:
+def order(
+    ticks: int = 100, side: int = BUY, size: int = 25, limit: int = 60
+) -> npt.NDArray[np.int64]:
     return intent_vector(SMALL, ticks, side, size, limit)
 
 

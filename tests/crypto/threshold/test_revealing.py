@@ -1,6 +1,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,8 @@ from crypto.threshold.revealing import (
     selected,
     selected_sum,
 )
-from tests.crypto.threshold.test_masks import SHAPES, masks_without_excess
 from tests.support.epochs import EPOCH, Epoch
+from tests.support.true_masks import SHAPES, masks_without_excess
 
 Lanes = npt.NDArray[np.int64]
 EvaluatorOf = Callable[[RingKeys], Evaluator]
@@ -90,14 +90,13 @@ class Silent(Honest):
 class Sending(Honest):
     """Announces what is right and sends something else."""
 
-    spoil: Callable[[Words], Any] = lambda words: words
+    spoil: Callable[[Words], npt.NDArray[np.generic]] = lambda words: words
 
     def send(self, request: ShareRequest) -> Words:
-        spoilt: Words = self.spoil(super().send(request))
-        return spoilt
+        return cast("Words", self.spoil(super().send(request)))
 
 
-SPOILT: dict[str, Callable[[Words], Any]] = {
+SPOILT: dict[str, Callable[[Words], npt.NDArray[np.generic]]] = {
     "another word": lambda words: words ^ np.uint64(1),
     "flat": lambda words: words.reshape(-1),
     "turned": lambda words: words.reshape(words.shape[::-1]),
@@ -109,7 +108,7 @@ SPOILT: dict[str, Callable[[Words], Any]] = {
 }
 
 
-def keypers(epoch: Epoch, **others: type[Honest]) -> list[Any]:
+def keypers(epoch: Epoch, **others: type[Honest]) -> list[Honest]:
     kinds = {int(name[1:]): kind for name, kind in others.items()}
     return [kinds.get(s.keyper, Honest)(s) for s in epoch.secrets]
 
@@ -277,7 +276,7 @@ def test_one_liar_of_three_stops_the_opening_and_two_are_named(
 def test_whoever_sends_other_bytes_than_announced_is_named_and_another_holder_asked(
     small: Epoch, covered: CoveredCiphertext, how: str
 ) -> None:
-    holders: list[Any] = [Sending(small.secrets[0], spoil=SPOILT[how]), *keypers(small)[1:]]
+    holders: list[Honest] = [Sending(small.secrets[0], spoil=SPOILT[how]), *keypers(small)[1:]]
     revealed = reveal(request_of(covered), small.committee, OneByOne(holders))
     assert np.array_equal(revealed.values, expected())
     assert revealed.liars == (0,)
@@ -301,7 +300,7 @@ def test_four_go_on_without_one_that_stalls_and_three_do_not(
     evaluator_of: EvaluatorOf,
     absent: type[Honest] | None,
 ) -> None:
-    def without(epoch: Epoch, number: int) -> list[Any]:
+    def without(epoch: Epoch, number: int) -> list[Honest]:
         if absent is None:
             return [k for k in keypers(epoch) if k.number != number]
         return keypers(epoch, **{f"k{number}": absent})

@@ -7,7 +7,7 @@ import pytest
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
+from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.accounts.defaults import (
     CloseOut,
     bankruptcy_price,
@@ -25,71 +25,28 @@ from darkpool.margin.errors import (
 )
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.market.payoffs import final_value, funding_for_a_unit
-from darkpool.margin.model.caps import PriceRange, surplus
+from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
-from darkpool.units import (
-    AccountId,
-    AuctionId,
-    Cash,
-    InstrumentId,
-    InstrumentName,
-    Interval,
-    Lots,
-    PriceUnits,
-    Side,
+from darkpool.units import AuctionId, Cash, InstrumentId, Interval, Lots, PriceUnits, Side
+from tests.support.margin_accounts import (
+    ALICE,
+    BOB,
+    CALL,
+    CAROL,
+    CONTRACTS,
+    FUTURE,
+    NOW,
+    ONE,
+    PEOPLE,
+    PERP,
+    PUT,
+    auction,
+    grid,
+    house,
+    named,
+    traded,
 )
-from tests.support.margin_houses import margin_at, specification
-
-SPECIFICATION = specification()
-CONTRACTS = tuple(SPECIFICATION.contracts.values())
-ALICE, BOB, CAROL = (AccountId(name) for name in ("alice", "bob", "carol"))
-PEOPLE = (ALICE, BOB, CAROL)
-ONE = 10**6
-
-
-def named(name: str) -> Contract:
-    return SPECIFICATION.contracts[InstrumentName(name)]
-
-
-PERP, FUTURE = named("BTC-PERP"), named("BTC-MAR")
-CALL, PUT = named("BTC-MAR-60000-C"), named("BTC-MAR-60000-P")
-
-
-NOW = margin_at(100)
-
-
-def auction(contract: Contract, interval: int) -> AuctionId:
-    return AuctionId(contract.identifier, Interval(interval))
-
-
-def grid(contract: Contract, margin: PortfolioMargin = NOW) -> PriceRange:
-    worth = int(margin.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
-    return PriceRange(PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100 + 1))
-
-
-def house(*cash: int) -> PortfolioAccounts:
-    accounts = PortfolioAccounts(SPECIFICATION)
-    for account, amount in zip(PEOPLE, cash, strict=False):
-        accounts.deposit(account, Cash(amount * ONE))
-    return accounts
-
-
-def traded(
-    accounts: PortfolioAccounts,
-    contract: Contract,
-    buyer: AccountId,
-    seller: AccountId,
-    lots: int,
-    price: int,
-    interval: int = 1,
-    margin: PortfolioMargin = NOW,
-) -> None:
-    key, cap = auction(contract, interval), Lots(lots)
-    for account in (buyer, seller):
-        accounts.reserve(account, key, cap, grid(contract, margin), margin)
-    accounts.fill(buyer, key, Side.BUY, Lots(lots), PriceUnits(price))
-    accounts.fill(seller, key, Side.SELL, Lots(lots), PriceUnits(price))
-    accounts.verify_conservation()
+from tests.support.margin_houses import margin_at
 
 
 def test_variation_is_paid_by_the_other_side() -> None:

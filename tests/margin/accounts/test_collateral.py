@@ -18,7 +18,13 @@ from darkpool.margin.accounts.collateral import (
     withdraw_token,
 )
 from darkpool.margin.accounts.defaults import cover_debts, share_bad_debt, write_off
-from darkpool.margin.errors import InsufficientMargin, InvalidFile, NoPrice, UnknownContract
+from darkpool.margin.errors import (
+    InsufficientMargin,
+    InvalidFile,
+    InvalidParties,
+    NoPrice,
+    UnknownContract,
+)
 from darkpool.margin.market.instruments import read_specification
 from darkpool.margin.market.market import read_market
 from darkpool.margin.model.caps import Holdings, equity, surplus
@@ -26,7 +32,7 @@ from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.margin.report.portfolio_file import read_portfolio
 from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
-from tests.margin.accounts.test_accounts import (
+from tests.support.margin_accounts import (
     ALICE,
     BOB,
     CAROL,
@@ -132,7 +138,7 @@ def test_a_debt_is_not_written_off_while_there_are_tokens() -> None:
     assert convert_collateral(accounts, ALICE, CAROL, NOW) >= 12_000 * ONE
     assert accounts.withdrawable(BOB, NOW) > 0
     accounts.verify_conservation()
-    with pytest.raises(OutOfBounds):
+    with pytest.raises(InvalidParties, match=CAROL):
         convert_collateral(accounts, CAROL, CAROL, NOW)
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkpool.errors import OutOfBounds
+from darkpool.errors import BadInput, OutOfBounds
 from darkpool.limits import ORDER_SIZE_MAX_LOTS
 from darkpool.margin.accounts.accounts import INSURANCE_FUND
 from darkpool.margin.accounts.defaults import CloseOut
-from darkpool.margin.errors import InsufficientMargin, ReserveOffGrid
+from darkpool.margin.errors import InsufficientMargin, InvalidParties, ReserveOffGrid
 from darkpool.margin.liquidation.liquidator import (
     give_up,
     in_one_auction,
@@ -230,18 +230,21 @@ def test_of_several_accounts_the_larger_side_goes_first_at_the_best_reserve_pric
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "error"),
     [
-        lambda: LiquidationTerms(LIQUIDATOR, 500_001, 0),
-        lambda: LiquidationTerms(LIQUIDATOR, 0, 1_000_001),
-        lambda: LiquidationTerms(LIQUIDATOR, 0, 0, (Maker(LIQUIDATOR, 1, Cash(0)),)),
-        lambda: LiquidationTerms(INSURANCE_FUND, 0, 0),
-        lambda: Maker(FIRST, 0, Cash(0)),
-        lambda: Maker(FIRST, 1, Cash(-1)),
+        (lambda: LiquidationTerms(LIQUIDATOR, 500_001, 0), OutOfBounds),
+        (lambda: LiquidationTerms(LIQUIDATOR, 0, 1_000_001), OutOfBounds),
+        (
+            lambda: LiquidationTerms(LIQUIDATOR, 0, 0, (Maker(LIQUIDATOR, 1, Cash(0)),)),
+            InvalidParties,
+        ),
+        (lambda: LiquidationTerms(INSURANCE_FUND, 0, 0), InvalidParties),
+        (lambda: Maker(FIRST, 0, Cash(0)), OutOfBounds),
+        (lambda: Maker(FIRST, 1, Cash(-1)), OutOfBounds),
     ],
 )
-def test_terms_that_cannot_be(change: Callable[[], object]) -> None:
-    with pytest.raises(OutOfBounds):
+def test_terms_that_cannot_be(change: Callable[[], object], error: type[BadInput]) -> None:
+    with pytest.raises(error):
         change()
 
 

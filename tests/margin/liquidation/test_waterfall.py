@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from darkpool.errors import OutOfBounds
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import cover_debts
+from darkpool.margin.errors import InvalidParties
 from darkpool.margin.liquidation.liquidator import shared_out
 from darkpool.margin.liquidation.plan import LiquidationTerms, Maker
 from darkpool.margin.liquidation.waterfall import Resolution, Step, Waterfall, resolve
@@ -39,7 +40,7 @@ def test_accounts_above_maintenance_margin_are_left_alone() -> None:
     accounts = house({ALICE: 20_000, BOB: 500_000})
     traded(accounts, FUTURE, ALICE, BOB, 1, 61_000 * ONE)
     assert resolve(accounts, ALICE, TERMS, NOW) == Resolution(ALICE, (), Cash(0))
-    with pytest.raises(OutOfBounds):
+    with pytest.raises(InvalidParties, match=INSURANCE_FUND):
         resolve(accounts, INSURANCE_FUND, TERMS, NOW)
 
 

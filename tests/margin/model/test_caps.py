@@ -18,8 +18,8 @@ from darkpool.margin.model.caps import (
     surplus,
 )
 from darkpool.units import Cash, Lots, PriceUnits
-from tests.margin.model.test_portfolio import COUNT, ENGINE, position
 from tests.support.margin_houses import market, specification
+from tests.support.portfolios import COUNT, ENGINE, position
 
 CONTRACTS = tuple(specification().contracts.values())
 MARKS = [market().of(contract).forward(contract).price for contract in CONTRACTS]

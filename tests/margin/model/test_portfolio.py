@@ -13,30 +13,13 @@ from hypothesis import strategies as st
 from darkpool.errors import OutOfBounds
 from darkpool.margin.market.instruments import Specification, SpecificationForm
 from darkpool.margin.model.portfolio import EXPOSURE_MAX, PortfolioMargin
-from darkpool.margin.model.scenarios import SCENARIOS, Integers, lot_risk
+from darkpool.margin.model.scenarios import SCENARIOS, Integers
 from tests.support.margin_houses import market, specification
 from tests.support.portfolio_twin import Twin
+from tests.support.portfolios import COUNT, ENGINE, engine, position
 
-COUNT = len(specification().contracts)
 sizes = st.one_of(st.just(0), st.integers(-20, 20), st.integers(-100_000, 100_000))
 portfolios = st.lists(sizes, min_size=COUNT, max_size=COUNT).map(np.array)
-
-
-def engine(changed: Specification | None = None) -> PortfolioMargin:
-    terms = specification() if changed is None else changed
-    return PortfolioMargin(terms, lot_risk(terms, market(), tuple(terms.contracts.values())))
-
-
-ENGINE = engine()
-
-
-def position(**lots: int) -> Integers:
-    """Lots by contract name, with underscores for hyphens."""
-    names = [name.replace("-", "_") for name in specification().contracts]
-    net = np.zeros(COUNT, dtype=np.int64)
-    for name, number in lots.items():
-        net[names.index(name)] = number
-    return net
 
 
 def variant(change: Callable[[dict[str, Any]], None]) -> PortfolioMargin:

@@ -46,9 +46,12 @@ def exact(
     return exact_76(is_call, spot * mp.exp(carry * years), strike, vol, years, rate)
 
 
+Sample = tuple[bool, float, float, float, float, float, float]
+
+
 @given(markets)
 @settings(max_examples=300)
-def test_price_and_greeks_equal_quantlib(market: tuple[Any, ...]) -> None:
+def test_price_and_greeks_equal_quantlib(market: Sample) -> None:
     is_call, spot, share, volatility, years, rate, dividend = market
     strike = spot * share
     forward = spot * math.exp((rate - dividend) * years)
@@ -71,7 +74,7 @@ def test_price_and_greeks_equal_quantlib(market: tuple[Any, ...]) -> None:
 
 @given(markets)
 @settings(max_examples=100)
-def test_greeks_are_the_derivatives_of_the_exact_price(market: tuple[Any, ...]) -> None:
+def test_greeks_are_the_derivatives_of_the_exact_price(market: Sample) -> None:
     is_call, spot, share, *rest = market
     strike = spot * share
     volatility, years, rate, dividend = rest
@@ -140,7 +143,7 @@ def test_out_of_the_money_to_the_last_digits(
 
 
 @given(markets)
-def test_put_call_parity(market: tuple[Any, ...]) -> None:
+def test_put_call_parity(market: Sample) -> None:
     _, forward, share, volatility, years, rate, _ = market
     strike = forward * share
     call = black_76(True, forward, strike, volatility, years, rate)
@@ -156,7 +159,7 @@ def test_put_call_parity(market: tuple[Any, ...]) -> None:
 
 
 @given(markets)
-def test_bounds_that_hold_of_any_option(market: tuple[Any, ...]) -> None:
+def test_bounds_that_hold_of_any_option(market: Sample) -> None:
     is_call, forward, share, volatility, years, _, _ = market
     strike = forward * share
     value = one(black_76(is_call, forward, strike, volatility, years), "price")
