@@ -221,7 +221,7 @@ def event_of(entry: bytes) -> Event:
     name = ascii(line[:40].decode(errors="replace"))[1:-1]
     kind = _TYPES.get(line)
     if kind is None:
-        raise MalformedEvent(name, "a type of event", "another name")
+        raise MalformedEvent("type", "the name of a type of event", name)
     try:
         event = from_json(operands, kind, name)
         for account in (getattr(event, field, None) for field in ("account", "buyer")):
