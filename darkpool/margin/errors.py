@@ -197,9 +197,7 @@ class MalformedEvent(BadInput):
     """An event without all operands of its kind, or with others."""
 
     code = "malformed-event"
-
-    def __init__(self, kind: str, expected: tuple[str, ...], got: tuple[str, ...]) -> None:
-        super().__init__(f"event {kind}", ", ".join(expected), ", ".join(got))
+    prefix = "event "
 
 
 class WrongJournal(CheckFailed):

@@ -11,8 +11,8 @@ COUNT = len(specification().contracts)
 
 
 def engine(changed: Specification | None = None) -> PortfolioMargin:
-    found = specification() if changed is None else changed
-    return PortfolioMargin(found, lot_risk(found, market(), tuple(found.contracts.values())))
+    terms = specification() if changed is None else changed
+    return PortfolioMargin(terms, lot_risk(terms, market(), tuple(terms.contracts.values())))
 
 
 ENGINE = engine()

@@ -217,18 +217,16 @@ def event_of(entry: bytes) -> Event:
     Raises:
         MalformedEvent: no type of event, not exactly its operands, or one that is out of bounds.
     """
-    name, _, operands = entry.partition(b"\n")
-    shown = ascii(name[:40].decode(errors="replace"))
-    kind = _TYPES.get(name)
+    line, _, operands = entry.partition(b"\n")
+    name = ascii(line[:40].decode(errors="replace"))[1:-1]
+    kind = _TYPES.get(line)
     if kind is None:
-        raise MalformedEvent(shown, ("a type of event",), (shown,))
+        raise MalformedEvent("type", "the name of a type of event", name)
     try:
-        event = from_json(operands, kind, name.decode())
+        event = from_json(operands, kind, name)
         for account in (getattr(event, field, None) for field in ("account", "buyer")):
             if account is not None and account_id(account) != account:
-                raise MalformedEvent(name.decode(), (account_id(account),), (account,))
-    except MalformedRecord as error:
-        raise MalformedEvent(error.subject, (str(error.expected),), (str(error.got),)) from error
-    except InvalidAccount as error:
-        raise MalformedEvent(name.decode(), ("an account",), (str(error),)) from error
+                raise MalformedEvent(name, account_id(account), account)
+    except (MalformedRecord, InvalidAccount) as error:
+        raise MalformedEvent(error.subject, error.expected, error.got) from error
     return event
