@@ -20,10 +20,11 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.support.lines
 
 bench: $(VENV)/.installed
 	for bench in $$(grep -l '^if __name__' benchmarks/*.py); do \
-		$(BIN)/python -m "benchmarks.$$(basename "$$bench" .py)" || exit 1; \
+		$(BIN)/python -m "benchmarks.$$(basename "$$bench" .py)" --output build/benchmarks || exit 1; \
 	done
 
 contracts: $(VENV)/.installed

@@ -11,13 +11,11 @@
 `--minutes N` sets how long the operator's part goes on; the result file wants 5.
 """
 
-import argparse
-import resource
 import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -28,20 +26,20 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.committees import GRID, INSTRUMENT, Bench, start
-from benchmarks.machine import write_result
+from benchmarks.machine import Arguments, Figures, Samples, argument_parser, peak_memory_mib
 from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
 from crypto.circuits.wellformed import COMBINATIONS, ShapeSum, shape_weights, shape_words
 from crypto.ring.params import STANDARD
 from crypto.signing.ecdsa import address_of, sign
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction.books import Books
-from darkpool.client.sealing import seal_order
+from darkpool.auction.instruments import Instruments
+from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.clock import SystemClock
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.protocol.checks import parse_ciphertext, verify_sealed_intent
 from darkpool.protocol.intents import LimitOrder, ProvenIntent, SealedSubmission
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import Interval, Lots, Side, Tick
 
 INTENTS = 1000
@@ -56,7 +54,7 @@ class Clients:
 
     submissions: Sequence[SealedSubmission]
 
-    def of_interval(self, terms: AuctionTerms, count: int) -> list[SealedSubmission]:
+    def of_interval(self, terms: IntervalTerms, count: int) -> list[SealedSubmission]:
         """As many submissions, each of an account of its own and with a ciphertext of its own.
 
         Two bits of the ciphertext differ: it costs the operator the same, and no proof could pass.
@@ -84,36 +82,49 @@ def _primes() -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
     return np.array(STANDARD.order_ring.data_primes, dtype=np.uint64)[None, :, None]
 
 
-def _terms(bench: Bench, interval: int) -> AuctionTerms:
+def _terms(bench: Bench, interval: int) -> IntervalTerms:
     return bench.terms(Interval(interval), SystemClock().unix_ms() + 3_600_000)
 
 
-def _sealed(terms: AuctionTerms, count: int) -> list[SealedSubmission]:
+def _sealed(terms: IntervalTerms, count: int) -> list[SealedSubmission]:
     deadline_s = SystemClock().unix_ms() // 1000 + 86_400
     orders = (LimitOrder(Side(k % 2), Lots(k % 50), Tick(500 + k % 20)) for k in range(count))
+    limits = PublicLimits(deadline_s, Lots(100))
     return [
-        seal_order(
-            order,
-            INSTRUMENT,
-            terms,
-            secrets.token_bytes(32),
-            nonce=k,
-            deadline_s=deadline_s,
-            cap=Lots(100),
-        ).submission
+        seal_order(order, INSTRUMENT, terms, secrets.token_bytes(32), k, limits).submission
         for k, order in enumerate(orders)
     ]
 
 
-def shape_check(bench: Bench, submissions: Sequence[SealedSubmission]) -> dict[str, float]:
-    """Milliseconds of one core for each intent."""
+@dataclass(frozen=True, slots=True)
+class ShapeCost:
+    """Seconds: of each intent on arrival, of the sums of INTENTS, and of what a sum takes once."""
+
+    arrival_s: list[float]
+    sums_s: float
+    once_s: float
+
+    def figures(self) -> dict[str, float]:
+        """Milliseconds for each intent."""
+        arrival_ms = 1000 * statistics.median(self.arrival_s)
+        sums_ms = 1000 * self.sums_s / INTENTS
+        return {
+            "on_arrival_ms": round(arrival_ms, 2),
+            "sums_after_close_ms": round(sums_ms, 2),
+            "an_intent_ms": round(arrival_ms + sums_ms, 2),
+            "once_a_sum_ms": round(1000 * self.once_s, 1),
+        }
+
+
+def shape_check(bench: Bench, submissions: Sequence[SealedSubmission]) -> ShapeCost:
+    """What one core takes."""
     ring = STANDARD.order_ring
     ciphertexts = [from_wire(s.ciphertext, ring, 4) for s in submissions]
-    shape_words(bench.order, ciphertexts[0])
+    shape_words(bench.evaluators.order, ciphertexts[0])
     times, words = [], []
     for ciphertext in ciphertexts:
         begin = time.perf_counter()
-        words.append(shape_words(bench.order, ciphertext))
+        words.append(shape_words(bench.evaluators.order, ciphertext))
         times.append(time.perf_counter() - begin)
     rows = [k % len(words) for k in range(INTENTS)]
     weights, stacked = shape_weights(ring, secrets.token_bytes(32), INTENTS), np.stack(words)
@@ -123,16 +134,9 @@ def shape_check(bench: Bench, submissions: Sequence[SealedSubmission]) -> dict[s
         total.add(stacked, rows, weights[combination].tolist())
     sums_s = time.perf_counter() - begin
     begin = time.perf_counter()
-    total.covered(bench.order, GRID.ticks)
+    total.covered(bench.evaluators.order, GRID.ticks)
     once_s = time.perf_counter() - begin
-    arrival_ms = 1000 * statistics.median(times)
-    sums_ms = 1000 * sums_s / INTENTS
-    return {
-        "on_arrival_ms": round(arrival_ms, 2),
-        "sums_after_close_ms": round(sums_ms, 2),
-        "an_intent_ms": round(arrival_ms + sums_ms, 2),
-        "once_a_sum_ms": round(1000 * once_s, 1),
-    }
+    return ShapeCost(times, sums_s, once_s)
 
 
 def _memory_mib() -> int:
@@ -180,21 +184,21 @@ def operators_part(bench: Bench, clients: Clients, minutes: float, state: Path) 
 
 def _interval(
     bench: Bench,
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     register: AdmissionRegister,
     submissions: Sequence[SealedSubmission],
     arrivals: Arrivals,
 ) -> None:
-    books = Books(bench.order, arrivals, terms.grids)
+    instruments = Instruments(bench.evaluators.order, arrivals, terms.grids)
     for submission in submissions:
         sealed = submission.sealed
         digest = verify_sealed_intent(sealed, submission.signature, terms)
-        owner = terms.owner_of(sealed.account)
+        owner = terms.rules.owner_of(sealed.account)
         register.require_new(sealed, owner, INTENTS)
         ciphertext = parse_ciphertext(submission, terms)
         register.record(sealed, owner, INTENTS)
-        books.add(ProvenIntent(sealed, submission.signature, digest, ciphertext, ()))
-    books.gather(wait=True)
+        instruments.add(ProvenIntent(sealed, submission.signature, digest, ciphertext, ()))
+    instruments.gather(wait=True)
     weights = shape_weights(STANDARD.order_ring, secrets.token_bytes(32), INTENTS).tolist()
 
     def summed(combination: int) -> ShapeSum:
@@ -205,62 +209,69 @@ def _interval(
     with ThreadPoolExecutor(COMBINATIONS) as threads:
         sums = list(threads.map(summed, range(COMBINATIONS)))
     for total in sums:
-        total.covered(bench.order, GRID.ticks)
+        total.covered(bench.evaluators.order, GRID.ticks)
 
 
 def the_whole(bench: Bench, state: Path) -> float:
-    """Intents a second, with the checks and certificates of four keypers of this process."""
+    """Seconds of WHOLE intents, the checks and certificates of four local keypers included."""
     terms = _terms(bench, 1_000_000)
     submissions = _sealed(terms, WHOLE)
     register = AdmissionRegister(state / "whole.sqlite")
     with Arrivals(bench.material.order_keys, state / "whole", WHOLE, WORKERS) as arrivals:
         arrivals.start()
-        books = Books(bench.order, arrivals, terms.grids)
-        admission = Admission(terms, SystemClock(), bench.committee.keypers, register)
+        instruments = Instruments(bench.evaluators.order, arrivals, terms.grids)
+        admission = Admission(terms, SystemClock(), bench.committee.panel, register)
         begin = time.perf_counter()
         for submission in submissions:
             proven = admission.prove(submission)
-            books.add(proven)
+            instruments.add(proven)
             admission.certify(proven)
-        books.gather(wait=True)
+        instruments.gather(wait=True)
         seconds = time.perf_counter() - begin
     register.close()
-    return WHOLE / seconds
+    return seconds
 
 
-def _minutes() -> Iterator[float]:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0)
-    yield parser.parse_args().minutes
+class AdmissionArguments(Arguments):
+    """With the minutes that the operator's part goes on."""
+
+    minutes: float
 
 
 def main() -> None:
     """Measure and write the result."""
-    (minutes,) = _minutes()
+    parser = argument_parser(__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    arguments = parser.parse_args(namespace=AdmissionArguments())
     with tempfile.TemporaryDirectory() as directory:
         state = Path(directory)
         bench = start(state)
         submissions = _sealed(_terms(bench, 0), SEALED)
         shape = shape_check(bench, submissions)
-        print(f"shape check: {shape}", flush=True)
-        whole = the_whole(bench, state)
-        print(f"the whole: {whole:.1f} a second", flush=True)
-        intervals = operators_part(bench, Clients(submissions), minutes, state)
-    rates = [INTENTS / interval.seconds for interval in intervals]
+        print(f"shape check: {shape.figures()}", flush=True)
+        whole_s = the_whole(bench, state)
+        print(f"the whole: {WHOLE / whole_s:.1f} a second", flush=True)
+        intervals = operators_part(bench, Clients(submissions), arguments.minutes, state)
+    seconds = [interval.seconds for interval in intervals]
     memory = [interval.memory_mib for interval in intervals]
-    figures = {
-        "shape_check": shape,
+    figures: Figures = {
+        "shape_check": shape.figures(),
         "operator": {
-            "minutes": round(sum(i.seconds for i in intervals) / 60, 1),
-            "intents_a_second": round(len(rates) * INTENTS / sum(i.seconds for i in intervals), 1),
-            "slowest_interval": round(min(rates), 1),
+            "minutes": round(sum(seconds) / 60, 1),
+            "intents_a_second": round(len(seconds) * INTENTS / sum(seconds), 1),
+            "slowest_interval": round(INTENTS / max(seconds), 1),
             "memory_first_mib": memory[0],
             "memory_last_mib": memory[-1],
         },
-        "with_four_keypers": {"intents_a_second": round(whole, 1)},
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "with_four_keypers": {"intents_a_second": round(WHOLE / whole_s, 1)},
+        "peak_memory_mib": peak_memory_mib(),
     }
-    print(f"written to {write_result('admission', figures)}")
+    samples: Samples = {
+        "shape_check": {"on_arrival_s": shape.arrival_s},
+        "operator": {"interval_s": seconds, "memory_mib": memory},
+        "with_four_keypers": {"all_intents_s": [whole_s]},
+    }
+    arguments.write("admission", figures, samples)
 
 
 if __name__ == "__main__":

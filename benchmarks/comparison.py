@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.committees import start
-from benchmarks.machine import write_result
+from benchmarks.machine import Arguments, argument_parser
 from crypto.bfv.lanes import LaneShape
 from crypto.circuits.comparison import Comparator
 from crypto.ring.params import STANDARD
@@ -21,16 +21,19 @@ RUNS = 5
 
 def main() -> None:
     """Measure all four shapes, sign lanes and bounded lanes, and write the result."""
+    arguments = argument_parser(__doc__).parse_args(namespace=Arguments())
     with tempfile.TemporaryDirectory() as directory:
         bench = start(Path(directory))
-    comparator = Comparator(bench.comparison)
+    comparator = Comparator(bench.evaluators.comparison)
     generator = np.random.default_rng(1)
-    figures = {}
+    figures: dict[str, dict[str, float]] = {}
+    samples: dict[str, dict[str, list[float]]] = {}
     for lanes in (2048, 4096, 8192, 16384):
         shape = LaneShape(STANDARD, lanes)
         begin = time.perf_counter()
         mask = bench.committee.prepare_mask(shape).mask
-        row: dict[str, float] = {"mask_off_line_s": round(time.perf_counter() - begin, 2)}
+        mask_s = time.perf_counter() - begin
+        row, taken = {"mask_off_line_s": round(mask_s, 2)}, {"mask_off_line_s": [mask_s]}
         opened = generator.integers(0, STANDARD.order_ring.plain_modulus, lanes)
         for name, kind in (("sign", False), ("bounded", True)):
             bounded = np.full(lanes, kind)
@@ -39,11 +42,12 @@ def main() -> None:
                 begin = time.perf_counter()
                 comparator.compare(mask, opened, bounded)
                 times_s.append(time.perf_counter() - begin)
+            taken[f"{name}_s"] = times_s
             row[f"{name}_s"] = round(statistics.median(times_s), 3)
             row[f"{name}_us_a_lane"] = round(1e6 * statistics.median(times_s) / lanes, 1)
-        figures[str(lanes)] = row
+        figures[str(lanes)], samples[str(lanes)] = row, taken
         print(f"{lanes:6} lanes: {row}", flush=True)
-    print(f"written to {write_result('comparison', figures)}")
+    arguments.write("comparison", figures, samples)
 
 
 if __name__ == "__main__":

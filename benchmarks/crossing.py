@@ -2,49 +2,51 @@
 
 Everything from the aggregated ciphertexts on, the four local keypers' decryption shares included.
 They compute each share once between them, which on machines of their own they would do at the same
-time. Every book is crossed with the cap check and, in the same run, without it; the shape check,
-which comes before, is timed by itself. The plain twin crosses the same book; the ratio is the
-overhead of encryption.
+time. The comparison that finds the price is made once more with and without cap lanes; the
+difference is what the cap check costs. The shape check, which comes before, is timed by itself. The
+plain twin crosses the same book; the ratio is the overhead of encryption. Memory holds one book at
+a time, with all that is computed of it on arrival, and its masks.
 """
 
-import resource
 import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.committees import Bench, start
-from benchmarks.machine import show_result
+from benchmarks.machine import Arguments, argument_parser, peak_memory_mib
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import Lanes, LaneShape
+from crypto.circuits.comparison import BITS_LEVEL, Comparator
 from crypto.circuits.curves import intent_vector
 from crypto.circuits.minimum_fill_lanes import MinimumFillLayout
 from crypto.circuits.packing import arranged
 from crypto.circuits.price_lanes import PriceLayout, price_lanes
 from crypto.circuits.rationing import RationLayout
-from crypto.circuits.wellformed import WORDS, shape_words
+from crypto.circuits.wellformed import shape_words
 from crypto.ring.params import STANDARD
 from crypto.ring.ring import Words
 from crypto.threshold.masks import DrawnMask
+from crypto.threshold.revealing import masked, selected
 from darkpool.committee.masks import AttestedMask
 from darkpool.committee.session import Session
+from darkpool.crossing.arrivals import ArrivalFiles, unload
 from darkpool.crossing.clearing import Book, Cross, clear_uniform
-from darkpool.crossing.comparison import TakeMask
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing, _Price
+from darkpool.crossing.crossing_book import EncryptedCross
+from darkpool.crossing.encrypted import EncryptedCrossing
+from darkpool.crossing.lane_comparison import LaneComparison, TakeMask
 from darkpool.crossing.sealed_book import SealedBook
-from darkpool.crossing.shape import ShapeCheck
+from darkpool.crossing.shape import ShapeCheck, ShapeRows
 from darkpool.units import Interval, Lots
 
 INTENTS = 1000
 TICKS = 1024
 CAP = 100
 RUNS = 3
-WORDS_SHAPE = (INTENTS, WORDS, len(STANDARD.order_ring.data_primes), STANDARD.order_ring.degree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +57,25 @@ class Run:
     arrival_s: float
     shape_s: float
     crossing_s: float
-    without_caps_s: float
+    cap_check_s: float
     with_minimum_fills_s: float
     twin_s: float
 
 
-class WithoutCaps(EncryptedCrossing):
-    """A crossing that believes every size: the difference is what the cap check costs."""
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A book with what is computed on arrival: see `ArrivalFiles`."""
 
-    def _price_group(self, members: list[int], books: Sequence[SealedBook]) -> dict[int, _Price]:
-        layout = PriceLayout(self._parameters, self._ticks, (0,) * len(members))
-        lanes = price_lanes(self._order, layout, [books[k].sized() for k in members])
-        none = np.array([], dtype=np.int64)
-        bits = self._compare("price lanes 0", lanes, layout.shape, none)
-        prices = self._prices(0, layout, bits, self._crossing(0, layout, bits))
-        return {members[i]: price for i, price in prices.items()}
+    book: Book
+    intents: SealedBook
+    shape: Words
+    packing: Words
+    arrival_s: float
+
+    def unload(self) -> None:
+        """Do what the venue does when a batch is closed, and when its shapes are checked."""
+        unload(self.shape)
+        unload(self.packing)
 
 
 def random_book(generator: np.random.Generator) -> Book:
@@ -86,87 +92,116 @@ def with_minima(book: Book, generator: np.random.Generator) -> Book:
     return replace(book, minimums=np.where(minimum_fill, generator.integers(1, book.sizes + 1), 0))
 
 
-def _sealed(bench: Bench, book: Book) -> tuple[SealedBook, Words, float]:
-    """Seal a book and do what is done on arrival; with the seconds of the latter."""
-    sealed_book, words = SealedBook(bench.order), np.empty(WORDS_SHAPE, dtype=np.uint64)
-    minimums = np.zeros(INTENTS, dtype=np.int64) if book.minimums is None else book.minimums
+def minimums_of(book: Book) -> Lanes:
+    """Minimum of each order, 0 for plain ones."""
+    return np.zeros(INTENTS, dtype=np.int64) if book.minimums is None else book.minimums
+
+
+def sealed(bench: Bench, files: ArrivalFiles, book: Book) -> Sealed:
+    """Seal a book and do what is done on arrival."""
+    intents, shape, packing = SealedBook(bench.evaluators.order), files.shape(), files.packing()
     arrival_s = 0.0
-    columns = np.stack([book.sides, book.sizes, book.limits, minimums], axis=1).tolist()
-    for index, order in enumerate(columns):
+    columns = [book.sides, book.sizes, book.limits, minimums_of(book)]
+    for index, order in enumerate(np.stack(columns, axis=1).tolist()):
         vector = intent_vector(STANDARD.order_ring, TICKS, *order)
-        sealed = encrypt_slots(bench.material.order_keys.public, vector, secrets.token_bytes(32))
+        ciphertext = encrypt_slots(
+            bench.material.order_keys.public, vector, secrets.token_bytes(32)
+        )
         begin = time.perf_counter()
-        words[index] = shape_words(bench.order, sealed)
-        moved = arranged(bench.order, sealed, index)
-        sealed_book.add(sealed, moved, Lots(CAP), minimum_fill=order[3] > 0)
+        shape[index] = shape_words(bench.evaluators.order, ciphertext)
+        packing[index] = arranged(bench.evaluators.order, ciphertext, index)
+        intents.add(ciphertext, packing[index], Lots(CAP), minimum_fill=order[3] > 0)
         arrival_s += time.perf_counter() - begin
-    return sealed_book, words, arrival_s
+        unload(shape)  # in a venue it is a worker that writes the row
+    arrived = Sealed(book, intents, shape, packing, arrival_s)
+    arrived.unload()
+    return arrived
 
 
-def _crossed(
-    bench: Bench,
-    interval: Interval,
-    kind: type[EncryptedCrossing],
-    sealed: SealedBook,
-    book: Book,
-    ranks: Lanes,
-) -> tuple[float, float]:
-    """Seconds of the masks and of a crossing, whose result is held against the twin's."""
-    counts, minimum_fills = (
-        (0 if kind is WithoutCaps else INTENTS,),
-        (sealed.intents.has_minimum_fills,),
-    )
-    begin = time.perf_counter()
-    shapes = [PriceLayout(STANDARD, TICKS, counts, minimum_fills).shape]
-    shapes += [MinimumFillLayout(STANDARD, (INTENTS,)).shape] * sealed.intents.has_minimum_fills
+def prepared(bench: Bench, minimum_fills: bool) -> list[AttestedMask]:
+    """The masks of a crossing, in the order of their use."""
+    shapes = [PriceLayout(STANDARD, TICKS, (INTENTS,), (minimum_fills,)).shape]
+    shapes += [MinimumFillLayout(STANDARD, (INTENTS,)).shape] * minimum_fills
     shapes.append(RationLayout(STANDARD, (INTENTS,), (0,)).shape)
-    masks = [bench.committee.prepare_mask(shape) for shape in shapes]
-    masks_s = time.perf_counter() - begin
-    session, _ = bench.begin(interval)
+    return [bench.committee.prepare_mask(shape) for shape in shapes]
+
+
+def crossed(
+    bench: Bench, session: Session, arrived: Sealed, ranks: Lanes, masks: list[AttestedMask]
+) -> float:
+    """Seconds of a crossing, whose result is held against the twin's."""
     take = _taking(bench, session, masks)
-    crossing = kind(
-        STANDARD, bench.order, bench.comparison, session, take, TICKS, None, no_exclusion
-    )
+    comparison = LaneComparison(STANDARD, bench.evaluators, session, take)
+    crossing = EncryptedCrossing.of(comparison, TICKS, None, no_exclusion)
     begin = time.perf_counter()
-    (crossed,) = crossing.cross([sealed], [ranks])
+    (cross,) = crossing.cross([arrived.intents], [ranks])
     seconds = time.perf_counter() - begin
-    require_equal(crossed, clear_uniform(book, ranks), book)
-    return masks_s, seconds
+    require_equal(cross, clear_uniform(arrived.book, ranks), arrived.book)
+    return seconds
 
 
-def auction(bench: Bench, interval: Interval, generator: np.random.Generator) -> Run:
-    """Seal, gather and cross one random book, and hold the result against the twin's."""
+def price_bits(
+    bench: Bench, session: Session, intents: SealedBook, counts: tuple[int, ...]
+) -> float:
+    """Seconds to the bits that prices follow from; `counts` are the intents with cap lanes."""
+    layout = PriceLayout(STANDARD, TICKS, counts)
+    attested = bench.committee.prepare_mask(layout.shape)
+    mask = bench.committee.consume_mask(attested, session.context)
+    bounded = np.zeros(layout.shape.lanes, dtype=np.bool_)
+    bounded[layout.cap_lanes(0).reshape(-1)] = True
+    begin = time.perf_counter()
+    lanes = price_lanes(bench.evaluators.order, layout, [intents.sized()])
+    opened = [
+        session.open(f"price lanes {part}", masked(bench.evaluators.order, lane, mask, part))
+        for part, lane in enumerate(lanes)
+    ]
+    values = layout.shape.from_order(np.stack(opened))
+    bits = Comparator(bench.evaluators.comparison).compare(mask, values, bounded)
+    if bounded.any():
+        keep = layout.shape.first_block(bounded.astype(np.int64)) == 1
+        session.open("cap bits", selected(bench.evaluators.comparison, bits, keep, BITS_LEVEL))
+    return time.perf_counter() - begin
+
+
+def check_shapes(bench: Bench, session: Session, arrived: Sealed) -> float:
+    """Seconds from the final batch to the end of its shape check."""
+    begin = time.perf_counter()
+    rows, beacon = range(INTENTS), secrets.token_bytes(32)
+    minimum_fills = [order > 0 for order in minimums_of(arrived.book).tolist()]
+    batch = ShapeRows(arrived.shape, rows, minimum_fills)
+    check = ShapeCheck(bench.evaluators.order, session, TICKS, batch, beacon)
+    if found := check.malformed(rows):
+        raise RuntimeError(f"expected orders, got malformed intents {found}")
+    arrived.unload()
+    return time.perf_counter() - begin
+
+
+def auction(
+    bench: Bench, files: ArrivalFiles, interval: Interval, generator: np.random.Generator
+) -> Run:
+    """Seal, gather and cross one random book, and hold the result against the twin's.
+
+    The same orders, a third of them with minima, are crossed in the interval after it.
+    """
     book = random_book(generator)
-    sealed, words, arrival_s = _sealed(bench, book)
     ranks = generator.permutation(INTENTS)
     begin = time.perf_counter()
     clear_uniform(book, ranks)
     twin_s = time.perf_counter() - begin
-    shape_s = _check_shapes(bench, interval, words)
-    mixed = with_minima(book, generator)
-    runs = (
-        (EncryptedCrossing, sealed, book),
-        (WithoutCaps, sealed, book),
-        (EncryptedCrossing, _sealed(bench, mixed)[0], mixed),
-    )
-    times = [
-        _crossed(bench, Interval(interval + number), *run, ranks)
-        for number, run in enumerate(runs, start=1)
-    ]
-    masks_s, (crossing_s, without_s, minimum_fills_s) = times[0][0], [taken for _, taken in times]
-    return Run(masks_s, arrival_s, shape_s, crossing_s, without_s, minimum_fills_s, twin_s)
-
-
-def _check_shapes(bench: Bench, interval: Interval, words: Words) -> float:
-    """Seconds from the final batch to the end of its shape check."""
-    session, _ = bench.begin(interval)
     begin = time.perf_counter()
-    rows = range(INTENTS)
-    beacon = secrets.token_bytes(32)
-    check = ShapeCheck(bench.order, session, TICKS, words, rows, [False] * INTENTS, beacon)
-    if found := check.malformed(rows):
-        raise RuntimeError(f"expected orders, got malformed intents {found}")
-    return time.perf_counter() - begin
+    masks = prepared(bench, minimum_fills=False)
+    masks_s = time.perf_counter() - begin
+    session, arrived = bench.begin(interval), sealed(bench, files, book)
+    arrival_s, shape_s = arrived.arrival_s, check_shapes(bench, session, arrived)
+    crossing_s = crossed(bench, session, arrived, ranks, masks)
+    caps_s = price_bits(bench, session, arrived.intents, (INTENTS,))
+    caps_s -= price_bits(bench, session, arrived.intents, (0,))
+    del arrived
+    masks, mixed = prepared(bench, minimum_fills=True), with_minima(book, generator)
+    session, arrived = bench.begin(Interval(interval + 1)), sealed(bench, files, mixed)
+    check_shapes(bench, session, arrived)
+    minimum_fills_s = crossed(bench, session, arrived, ranks, masks)
+    return Run(masks_s, arrival_s, shape_s, crossing_s, caps_s, minimum_fills_s, twin_s)
 
 
 def _taking(bench: Bench, session: Session, masks: list[AttestedMask]) -> TakeMask:
@@ -200,39 +235,41 @@ def require_equal(crossed: EncryptedCross | None, twin: object, book: Book) -> N
 
 def main() -> None:
     """Run auctions in one process, the first to warm up, and write the result."""
+    arguments = argument_parser(__doc__).parse_args(namespace=Arguments())
     generator = np.random.default_rng(1)
     runs = []
     with tempfile.TemporaryDirectory() as directory:
         bench = start(Path(directory))
+        files = ArrivalFiles(Path(directory), STANDARD.order_ring, INTENTS)
         for number in range(RUNS + 1):
-            run = auction(bench, Interval(4 * number + 1), generator)
+            run = auction(bench, files, Interval(2 * number + 1), generator)
             print(f"{'warm-up' if number == 0 else f'run {number}'}: {run}", flush=True)
             runs.append(run)
-    measured = runs[1:]
-    crossing_s = statistics.median(run.crossing_s for run in measured)
-    without_s = statistics.median(run.without_caps_s for run in measured)
-    minimum_fills_s = statistics.median(run.with_minimum_fills_s for run in measured)
-    twin_s = statistics.median(run.twin_s for run in measured)
+    samples: dict[str, list[float]] = {
+        field.name: [getattr(run, field.name) for run in runs[1:]] for field in fields(Run)
+    }
+    median = {name: statistics.median(taken) for name, taken in samples.items()}
+    crossing_s, caps_s = median["crossing_s"], median["cap_check_s"]
     figures = {
         "intents": INTENTS,
         "ticks": TICKS,
         "keypers": 4,
         "crossing_s": round(crossing_s, 3),
-        "without_cap_check_s": round(without_s, 3),
-        "cap_check_adds_percent": round(100 * (crossing_s / without_s - 1), 1),
-        "with_minimum_fill_orders_s": round(minimum_fills_s, 3),
-        "minimum_fill_orders_add_percent": round(100 * (minimum_fills_s / crossing_s - 1), 1),
-        "shape_check_before_it_s": round(statistics.median(run.shape_s for run in measured), 3),
-        "crossing_cold_s": round(runs[0].crossing_s, 3),
-        "arrival_ms_an_intent": round(
-            1e3 * statistics.median(run.arrival_s for run in measured) / INTENTS, 2
+        "cap_check_s": round(caps_s, 3),
+        "cap_check_adds_percent": round(100 * caps_s / (crossing_s - caps_s), 1),
+        "with_minimum_fill_orders_s": round(median["with_minimum_fills_s"], 3),
+        "minimum_fill_orders_add_percent": round(
+            100 * (median["with_minimum_fills_s"] / crossing_s - 1), 1
         ),
-        "masks_off_line_s": round(statistics.median(run.masks_s for run in measured), 1),
-        "twin_us": round(1e6 * twin_s, 1),
-        "overhead_of_encryption": round(crossing_s / twin_s),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "shape_check_before_it_s": round(median["shape_s"], 3),
+        "crossing_cold_s": round(runs[0].crossing_s, 3),
+        "arrival_ms_an_intent": round(1e3 * median["arrival_s"] / INTENTS, 2),
+        "masks_off_line_s": round(median["masks_s"], 1),
+        "twin_us": round(1e6 * median["twin_s"], 1),
+        "overhead_of_encryption": round(crossing_s / median["twin_s"]),
+        "peak_memory_mib": peak_memory_mib(),
     }
-    show_result("crossing", figures)
+    arguments.write("crossing", figures, samples)
 
 
 if __name__ == "__main__":

@@ -2,30 +2,16 @@
 
 import statistics
 import time
-from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import write_result
+from benchmarks.machine import Arguments, argument_parser
 from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
 from darkpool.units import Tick
 
 TICKS = 1024
 RUNS = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Nanoseconds an order, from columns of orders to fills: median and range of the runs."""
-
-    orders: int
-    ticks: int
-    runs: int
-    uniform_ns: float
-    uniform_ns_min: float
-    uniform_ns_max: float
-    reference_ns: float
 
 
 def columns(orders: int) -> tuple[NDArray[np.int64], ...]:
@@ -40,8 +26,8 @@ def columns(orders: int) -> tuple[NDArray[np.int64], ...]:
     )
 
 
-def measure(orders: int) -> Figures:
-    """Time both auctions, input checks included."""
+def measure(orders: int) -> dict[str, list[float]]:
+    """Nanoseconds an order of both auctions, from columns of orders to fills; by run."""
     sides, sizes, limits, priority = columns(orders)
     uniform, reference = [], []
     for _ in range(RUNS):
@@ -56,27 +42,22 @@ def measure(orders: int) -> Figures:
             raise SystemExit("the benchmark's book has to cross")
         uniform.append((middle - start) / orders)
         reference.append((end - middle) / orders)
-    return Figures(
-        orders=orders,
-        ticks=TICKS,
-        runs=RUNS,
-        uniform_ns=round(statistics.median(uniform), 1),
-        uniform_ns_min=round(min(uniform), 1),
-        uniform_ns_max=round(max(uniform), 1),
-        reference_ns=round(statistics.median(reference), 1),
-    )
+    return {"uniform_ns": uniform, "reference_ns": reference}
 
 
 def main() -> None:
-    """Measure a real auction's size and a million orders; print and keep the figures."""
-    figures = {str(orders): asdict(measure(orders)) for orders in (1000, 1_000_000)}
-    for row in figures.values():
-        print(
-            f"{row['orders']:>9} orders: uniform price {row['uniform_ns']:7.1f} ns an order "
-            f"({row['uniform_ns_min']:.1f} to {row['uniform_ns_max']:.1f}), "
-            f"reference price {row['reference_ns']:7.1f}"
-        )
-    print(write_result("plain_twin", figures))
+    """Measure a real auction's size and a million orders; write the result."""
+    arguments = argument_parser(__doc__).parse_args(namespace=Arguments())
+    samples = {str(orders): measure(orders) for orders in (1000, 1_000_000)}
+    figures = {
+        orders: {
+            "ticks": TICKS,
+            "runs": RUNS,
+            **{name: round(statistics.median(taken), 1) for name, taken in measured.items()},
+        }
+        for orders, measured in samples.items()
+    }
+    arguments.write("plain_twin", figures, samples)
 
 
 if __name__ == "__main__":

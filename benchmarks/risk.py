@@ -5,14 +5,14 @@ one account at a time, and the largest cap of an intent of an account with 50 po
 """
 
 import json
-import resource
+import statistics
 
 import numpy as np
 
-from benchmarks.machine import median_seconds, show_result
+from benchmarks.machine import Arguments, argument_parser, peak_memory_mib, sample_seconds
 from darkpool.margin.market.instruments import Specification, SpecificationForm
 from darkpool.margin.market.market import Market, read_market
-from darkpool.margin.model.caps import Holdings, LiveIntent, largest_cap
+from darkpool.margin.model.caps import Holdings, LiveIntent, PriceRange, largest_cap
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
@@ -111,6 +111,7 @@ def require_equal(engine: RiskEngine, single: PortfolioMargin, held: list[Holdin
 
 def main() -> None:
     """Measure all in one run and write the result."""
+    arguments = argument_parser(__doc__).parse_args(namespace=Arguments())
     terms, now = specification(), market()
     contracts = tuple(terms.contracts.values())
     held = accounts(len(contracts))
@@ -124,16 +125,25 @@ def main() -> None:
         engine.reprice(ticks[0], ["U0"])
         ticks.reverse()
 
-    full_s, tick_s = median_seconds(lambda: engine.reprice(now)), median_seconds(tick)
-    one_s = median_seconds(lambda: [single.requirement(h.net) for h in few]) / SINGLE_ACCOUNTS
     alone = [contracts[place] for place in np.flatnonzero(few[0].net)]
     own = PortfolioMargin(terms, lot_risk(terms, now, alone))
     mine = Holdings(Cash(10**12), Cash(0), few[0].net[few[0].net != 0])
     worth = int(own.value_of_lots()[0])
-    grid = PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100)
-    intent = LiveIntent(0, Lots(10**7), *grid, 1)
+    grid = PriceRange(PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100))
+    intent = LiveIntent(0, Lots(10**7), grid, 1)
     if not largest_cap(own, mine, intent):
         raise RuntimeError("expected room for an intent, got none")
+    samples = {
+        "full_revaluation_s": sample_seconds(lambda: engine.reprice(now)),
+        "tick_of_one_underlying_s": sample_seconds(tick),
+        "accounts_alone_s": sample_seconds(lambda: [single.requirement(h.net) for h in few]),
+        "cap_s": sample_seconds(lambda: largest_cap(own, mine, intent)),
+        "cap_with_three_live_intents_s": sample_seconds(
+            lambda: largest_cap(own, mine, intent, [intent] * 3)
+        ),
+    }
+    full_s, tick_s, few_s, cap_s, cap_three_s = map(statistics.median, samples.values())
+    one_s = few_s / SINGLE_ACCOUNTS
     figures = {
         "accounts": ACCOUNTS,
         "positions_each": POSITIONS,
@@ -143,13 +153,11 @@ def main() -> None:
         "tick_of_one_underlying_ms": round(1e3 * tick_s, 1),
         "one_account_alone_us": round(1e6 * one_s, 1),
         "alone_over_full": round(one_s * ACCOUNTS / full_s, 1),
-        "cap_ms": round(1e3 * median_seconds(lambda: largest_cap(own, mine, intent)), 2),
-        "cap_with_three_live_intents_ms": round(
-            1e3 * median_seconds(lambda: largest_cap(own, mine, intent, [intent] * 3)), 2
-        ),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "cap_ms": round(1e3 * cap_s, 2),
+        "cap_with_three_live_intents_ms": round(1e3 * cap_three_s, 2),
+        "peak_memory_mib": peak_memory_mib(),
     }
-    show_result("risk", figures)
+    arguments.write("risk", figures, samples)
 
 
 if __name__ == "__main__":

@@ -26,19 +26,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 from threadpoolctl import threadpool_limits
 
-from benchmarks.machine import write_result
+from benchmarks.committees import terms_of
+from benchmarks.machine import Arguments, Figures, Samples, argument_parser
 from crypto.ring.params import STANDARD
 from crypto.signing.ecdsa import address_of
-from crypto.signing.eip712 import Domain
 from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import deal
 from crypto.threshold.replicated import Committee
-from darkpool.client.sealing import draw_intent, seal_intent
+from darkpool.client.sealing import PublicLimits, draw_intent, seal_intent
 from darkpool.client.standing_orders import COVER
-from darkpool.clock import SystemClock
 from darkpool.protocol.intents import LimitOrder
-from darkpool.protocol.terms import AuctionTerms
-from darkpool.simulation.reporters import Reporter
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 
 RUNS = 6000
@@ -72,10 +69,7 @@ def timed(kinds: Sequence[Kind]) -> Times:
     """Nanoseconds of each sealing, wall clock and processor; shape (runs, 2)."""
     material, _ = deal(STANDARD, Committee(4, 0))
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), TICKS)
-    domain, interval = Domain(1, bytes(20)), Interval(1)
-    reporter = Reporter(b"\1" * 32, SystemClock())
-    references = reporter.sign(grid, [INSTRUMENT], interval, domain)
-    terms = AuctionTerms(domain, material, interval, reporter.address, references, 2**40, ())
+    terms = terms_of(material, Interval(1), grid)
     key = b"\1" * 32
     account = address_of(key)
     times = np.empty((len(kinds), 2))
@@ -84,7 +78,7 @@ def timed(kinds: Sequence[Kind]) -> Times:
     for number, kind in enumerate((*kinds[:WARM], *kinds), start=-WARM):
         intent = draw_intent(kind.order(), INSTRUMENT, terms.interval, account, WARM + number)
         wall, processor = time.perf_counter_ns(), time.thread_time_ns()
-        seal_intent(intent, terms, key, deadline_s=2**32, cap=CAP)
+        seal_intent(intent, terms, key, PublicLimits(2**32, CAP))
         processor, wall = time.thread_time_ns() - processor, time.perf_counter_ns() - wall
         if number >= 0:
             times[number] = wall, processor
@@ -108,7 +102,7 @@ def classifiers() -> dict[str, ClassifierMixin]:
     }
 
 
-def areas(times: Times, answers: Answers) -> dict[str, float]:
+def areas(times: Times, answers: Answers) -> Figures:
     """Area under the curve of each classifier, and the deviation that guessing blindly has."""
     features = with_neighbours(times)
     learnt, asked, known, expected = train_test_split(
@@ -124,7 +118,7 @@ def areas(times: Times, answers: Answers) -> dict[str, float]:
     return found
 
 
-def measure() -> dict[str, object]:
+def measure() -> tuple[Figures, Samples]:
     """Seal in random order and guess."""
     kinds = [Kind(False, Side.BUY, False)] * 2
     kinds += [Kind(True, side, large) for side in Side for large in (False, True)]
@@ -135,7 +129,7 @@ def measure() -> dict[str, object]:
     sells = np.array([kind.side is Side.SELL for kind in drawn])
     large = np.array([kind.large for kind in drawn])
     slower = times * (1 + 0.05 * sells[:, np.newaxis])
-    return {
+    figures: Figures = {
         "runs": len(drawn),
         "seal_ms": round(float(np.median(times[:, 0])) / 1e6, 3),
         "areas": {
@@ -145,15 +139,20 @@ def measure() -> dict[str, object]:
             "control: sells take 5% longer": areas(slower[real], sells[real]),
         },
     }
+    samples: Samples = {
+        "order": real.astype(int).tolist(),
+        "sell": sells.astype(int).tolist(),
+        "large": large.astype(int).tolist(),
+        "wall_ns": times[:, 0].tolist(),
+        "processor_ns": times[:, 1].tolist(),
+    }
+    return figures, samples
 
 
 def main() -> None:
-    """Measure; print and keep the areas."""
-    figures = measure()
-    print(f"{figures['runs']} sealings, median {figures['seal_ms']} ms")
-    for question, found in dict(figures["areas"]).items():  # type: ignore[call-overload]
-        print(f"{question}: {', '.join(f'{name} {value:.3f}' for name, value in found.items())}")
-    print(write_result("sealing_timing", figures))
+    """Measure and write the result."""
+    arguments = argument_parser(__doc__).parse_args(namespace=Arguments())
+    arguments.write("sealing_timing", *measure())
 
 
 if __name__ == "__main__":

@@ -4,17 +4,19 @@ The kernel holds no lock, so the options are shared out to a thread for each cor
 """
 
 import os
+import statistics
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import QuantLib
 
-from benchmarks.machine import median_seconds, show_result
+from benchmarks.machine import Arguments, argument_parser, sample_seconds
 from darkpool.margin.valuation.black import OptionValues, black_76
 
 OPTIONS = 1_000_000
 QUANTLIB_OPTIONS = 20_000
-Columns = tuple[np.ndarray, ...]
+Columns = tuple[npt.NDArray[np.bool_ | np.float64], ...]
 
 
 def options(count: int) -> Columns:
@@ -55,16 +57,22 @@ def theirs(columns: Columns) -> float:
 
 def main() -> None:
     """Measure both in one run and write the result."""
+    arguments = argument_parser(__doc__).parse_args(namespace=Arguments())
     columns, cores = options(OPTIONS), len(os.sched_getaffinity(0))
     few = tuple(column[:QUANTLIB_OPTIONS] for column in columns)
     price = float(sum(part.price.sum() for part in ours(few, cores)))
     if abs(theirs(few) / price - 1) > 1e-10:
         raise RuntimeError(f"expected the prices of QuantLib, {theirs(few)}, got {price}")
-    one = median_seconds(lambda: ours(columns, 1)) / OPTIONS
-    every = median_seconds(lambda: ours(columns, cores)) / OPTIONS
-    quantlib = median_seconds(lambda: theirs(few)) / QUANTLIB_OPTIONS
+    samples = {
+        "one_thread_s": sample_seconds(lambda: ours(columns, 1)),
+        "threads_s": sample_seconds(lambda: ours(columns, cores)),
+        "quantlib_s": sample_seconds(lambda: theirs(few)),
+    }
+    one, every, quantlib = map(statistics.median, samples.values())
+    one, every, quantlib = one / OPTIONS, every / OPTIONS, quantlib / QUANTLIB_OPTIONS
     figures = {
         "options": OPTIONS,
+        "quantlib_options": QUANTLIB_OPTIONS,
         "one_thread_ns": round(1e9 * one, 1),
         "threads": cores,
         "threads_ns": round(1e9 * every, 1),
@@ -72,7 +80,7 @@ def main() -> None:
         "quantlib_over_one_thread": round(quantlib / one, 1),
         "quantlib_over_threads": round(quantlib / every, 1),
     }
-    show_result("valuation", figures)
+    arguments.write("valuation", figures, samples)
 
 
 if __name__ == "__main__":

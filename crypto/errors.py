@@ -1,171 +1,183 @@
-"""The errors of the cryptographic layer, one tree, each carrying its operands."""
+"""The base of all errors, and the tree of the cryptographic layer."""
 
 from __future__ import annotations
 
+from typing import ClassVar
 
-class CryptoError(Exception):
+
+class UnmetExpectation(Exception):
+    """Something was expected of a subject and something else came: the base of all errors.
+
+    Each class that is raised has a `code` of its own: stable, in kebab-case, for programs. `prefix`
+    stands before the subject in messages.
+    """
+
+    code: ClassVar[str]
+    prefix: ClassVar[str] = ""
+
+    def __init__(self, subject: str, expected: object, got: object) -> None:
+        super().__init__(subject, expected, got)
+        self.subject, self.expected, self.got = subject, expected, got
+
+    def __str__(self) -> str:
+        expected, got = _shown(self.expected), _shown(self.got)
+        return f"{self.prefix}{self.subject}: expected {expected}, got {got}"
+
+
+def _shown(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+class CryptoError(UnmetExpectation):
     """Base of everything that `crypto` raises on purpose."""
 
 
 class InsecureParameters(CryptoError):
     """Parameters below 128 bit were asked for outside the tests."""
 
+    code = "insecure-parameters"
+
     def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(f"expected parameters of 128-bit security, got the test-only set {name!r}")
+        super().__init__("parameters", "128-bit security", f"the test-only set {name!r}")
 
 
 class MalformedCiphertext(CryptoError):
     """Bytes or words that are not exactly a ciphertext of the expected ring and level."""
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        self.what, self.expected, self.got = what, expected, got
-        super().__init__(f"malformed ciphertext: {what}: expected {expected}, got {got}")
+    code = "malformed-ciphertext"
+    prefix = "malformed ciphertext: "
 
 
 class MalformedKey(CryptoError):
     """Bytes that are not a key of the expected kind and ring."""
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        self.what, self.expected, self.got = what, expected, got
-        super().__init__(f"malformed key: {what}: expected {expected}, got {got}")
+    code = "malformed-key"
+    prefix = "malformed key: "
 
 
 class OutOfRange(CryptoError):
     """A number outside the interval that the protocol gives it."""
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        self.what, self.expected, self.got = what, expected, got
-        super().__init__(f"{what}: expected {expected}, got {got}")
+    code = "out-of-range"
 
 
 class HoldersDisagree(CryptoError):
     """The holders of a share announced different bytes; `suspects` names who may have lied."""
 
+    code = "holders-disagree"
+
     def __init__(self, share: int, suspects: tuple[int, ...]) -> None:
+        named = ", ".join(map(str, suspects))
+        got = f"unequal ones; suspects: keypers {named}"
+        super().__init__(f"share {share}", "equal digests from its holders", got)
         self.share, self.suspects = share, suspects
-        super().__init__(
-            f"share {share}: expected equal digests from its holders, got a difference; "
-            f"suspects: keypers {', '.join(map(str, suspects))}"
-        )
 
 
 class MissingShare(CryptoError):
     """Too few holders answered for a share."""
 
+    code = "missing-share"
+
     def __init__(self, share: int, expected: int, got: int) -> None:
-        self.share, self.expected, self.got = share, expected, got
-        super().__init__(f"share {share}: expected answers of {expected} holders, got {got}")
+        super().__init__(f"share {share}, answers of holders", expected, got)
+        self.share = share
 
 
 class WrongEpoch(CryptoError):
     """A key, share or mask of another key epoch."""
 
+    code = "wrong-epoch"
+
     def __init__(self, expected: int, got: int) -> None:
-        self.expected, self.got = expected, got
-        super().__init__(f"expected key epoch {expected}, got {got}")
+        super().__init__("key epoch", expected, got)
 
 
 class InvalidMerkleProof(CryptoError):
     """A Merkle proof does not lead from its leaf to the root.
 
-    `what` names the part that failed: index, number of siblings, or root.
+    `subject` names the part that failed: index, number of siblings, or root.
     """
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        super().__init__(f"Merkle proof: {what}: expected {expected}, got {got}")
-        self.what = what
-        self.expected = expected
-        self.got = got
+    code = "invalid-merkle-proof"
+    prefix = "Merkle proof: "
 
 
 class InvalidSignature(CryptoError):
     """A signature is malformed, malleable, or not from the expected address.
 
-    `what` names the part that failed: length, recovery value, s, point, or signer.
+    `subject` names the part that failed: length, recovery value, s, point, or signer.
     """
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        super().__init__(f"signature: {what}: expected {expected}, got {got}")
-        self.what = what
-        self.expected = expected
-        self.got = got
+    code = "invalid-signature"
+    prefix = "signature: "
 
 
 class InvalidCertificate(CryptoError):
     """Signatures that are no certificate: too few, of no keyper, or for something else.
 
-    `what` names the part that failed: the message, the keypers, or the signatures.
+    `subject` names the part that failed: the message, the keypers, or the signatures.
     """
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        super().__init__(f"certificate: {what}: expected {expected}, got {got}")
-        self.what = what
-        self.expected = expected
-        self.got = got
+    code = "invalid-certificate"
+    prefix = "certificate: "
 
 
 class InvalidMessageField(CryptoError):
     """A field of a typed message does not fit its EIP-712 type."""
 
-    def __init__(self, field: str, expected: str, got: object) -> None:
-        super().__init__(f"typed message: {field}: expected {expected}, got {got}")
-        self.field = field
-        self.expected = expected
-        self.got = got
+    code = "invalid-message-field"
+    prefix = "typed message: "
 
 
 class TooLittleMargin(CryptoError):
     """An opening whose noise would not be hidden, or whose result might be wrong."""
 
-    def __init__(self, what: str, expected: int, got: int) -> None:
-        self.what, self.expected, self.got = what, expected, got
-        super().__init__(f"{what}: expected at least {expected} bits, got {got}")
+    code = "too-little-margin"
 
 
 class UncoveredSlot(CryptoError):
     """A slot of an opened ciphertext that is neither masked nor zero."""
 
+    code = "uncovered-slot"
+
     def __init__(self, purpose: str, slot: int) -> None:
+        super().__init__(f"opening {purpose!r}", f"slot {slot} masked or zero", "a value")
         self.purpose, self.slot = purpose, slot
-        super().__init__(f"opening {purpose!r}: expected slot {slot} masked or zero, got a value")
 
 
 class MalformedProof(CryptoError):
     """Bytes or values that are not exactly the share openings of one keyper."""
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        self.what, self.expected, self.got = what, expected, got
-        super().__init__(f"malformed share openings: {what}: expected {expected}, got {got}")
+    code = "malformed-proof"
+    prefix = "malformed share openings: "
 
 
 class SealingMismatch(CryptoError):
-    """A sealed vector that is not what its openings say; `what` names the part that differs."""
+    """A sealed vector that is not what its openings say; `subject` names the part that differs."""
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        self.what, self.expected, self.got = what, expected, got
-        super().__init__(f"opening does not fit: {what}: expected {expected}, got {got}")
+    code = "sealing-mismatch"
+    prefix = "opening does not fit: "
 
 
 class EnvelopeRefused(CryptoError):
     """An envelope that does not open: malformed, or not sealed to this recipient and binding."""
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        self.what, self.expected, self.got = what, expected, got
-        super().__init__(f"envelope: {what}: expected {expected}, got {got}")
+    code = "envelope-refused"
+    prefix = "envelope: "
 
 
 class MalformedKeyFile(CryptoError):
     """Bytes that are not a key file of a known version, or secrets that are not a keyper's."""
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        self.what, self.expected, self.got = what, expected, got
-        super().__init__(f"key file: {what}: expected {expected}, got {got}")
+    code = "malformed-key-file"
+    prefix = "key file: "
 
 
 class WrongPassphrase(CryptoError):
     """A key file whose tag does not verify: another passphrase, or changed bytes."""
 
+    code = "wrong-passphrase"
+
     def __init__(self, path: object) -> None:
+        super().__init__(f"key file {path}", "its passphrase", "a wrong one, or changed bytes")
         self.path = path
-        super().__init__(f"key file {path}: expected its passphrase, got another, or changed bytes")

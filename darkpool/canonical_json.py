@@ -27,28 +27,16 @@ from typing import (
 import numpy as np
 
 from crypto.signing.eip712 import TypedMessage, field_types
-from darkpool.errors import BadInput
+from darkpool.errors import MalformedRecord, shortened
 
 JSON_BYTES_MAX: Final = 256 << 20
 
 _DEPTH_MAX: Final = 16
+_QUOTED_BYTES: Final = 20
 _QUOTED: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
 
 T = TypeVar("T")
-
-
-class MalformedRecord(BadInput):
-    """A record, or a part of one, that is not exactly what its version says."""
-
-    def __init__(self, part: str, expected: object, got: object) -> None:
-        super().__init__(f"record, {part}: expected {_short(expected)}, got {_short(got)}")
-        self.part, self.expected, self.got = part, expected, got
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +122,18 @@ def from_json(data: bytes, expected: type[T], part: str) -> T:
     except (ValueError, RecursionError) as error:
         raise MalformedRecord(part, "JSON", error) from error
     value = _typed(tree, expected, (), part)
-    if to_json(value) != data:
-        raise MalformedRecord(part, "its canonical spelling", "another one")
+    canonical = to_json(value)
+    if canonical != data:
+        at = _first_difference(canonical, data)
+        right, wrong = (text[at : at + _QUOTED_BYTES] for text in (canonical, data))
+        raise MalformedRecord(f"{part}, spelling from byte {at}", f"{right!r}", f"{wrong!r}")
     return value  # type: ignore[no-any-return]
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    shared = min(len(one), len(other))
+    differ = np.frombuffer(one, np.uint8, shared) != np.frombuffer(other, np.uint8, shared)
+    return int(differ.argmax()) if differ.any() else shared
 
 
 def _depth(data: bytes) -> int:
@@ -190,7 +187,7 @@ def _mapping(tree: object, arguments: tuple[Any, ...], part: str) -> dict[Any, A
             if not re.fullmatch(r"0|[1-9][0-9]{0,8}", name):
                 raise MalformedRecord(part, "numbers as names", name)
             key = int(name)
-        found[key] = _typed(item, arguments[1], (), f"{part}.{_short(name)}")
+        found[key] = _typed(item, arguments[1], (), f"{part}.{shortened(name)}")
     return found
 
 
@@ -204,6 +201,7 @@ def _dataclass(tree: object, kind: Any, part: str) -> Any:
 
 
 def _scalar(tree: object, kind: Any, rules: tuple[object, ...], part: str) -> Any:
+    kind = getattr(kind, "__supertype__", kind)
     if kind is int:
         bound = next((r for r in rules if isinstance(r, Bound)), _INTEGER)
         if type(tree) is not int or not bound.lowest <= tree <= bound.highest:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 
 def open_database(path: Path, schema: str) -> sqlite3.Connection:
-    """Open an SQLite file whose transactions are on the disk when they return."""
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+    """Open an SQLite file whose transactions are on the disk when they return.
+
+    Threads may use the connection one after the other, never at the same time.
+    """
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.executescript(schema)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from crypto.errors import UnmetExpectation
 
-class DarkpoolError(Exception):
+
+class DarkpoolError(UnmetExpectation):
     """Base of everything that `darkpool` raises on purpose."""
 
     exit_code: ClassVar[int] = 1
@@ -29,55 +31,72 @@ class CheckFailed(DarkpoolError):
 class InconsistentLimits(CheckFailed):
     """Two bounds of `darkpool.limits` contradict each other."""
 
+    code = "inconsistent-limits"
+
     def __init__(self, rule: str) -> None:
-        super().__init__(f"limits contradict each other: {rule} does not hold")
-        self.rule = rule
+        super().__init__("limits", rule, "bounds that contradict it")
 
 
 class InvalidAccount(BadInput):
     """Text that is no account address."""
 
+    code = "invalid-account"
+
     def __init__(self, expected: str, got: str) -> None:
-        super().__init__(f"account: expected {expected}, got {got}")
-        self.expected = expected
-        self.got = got
+        super().__init__("account", expected, got)
 
 
 class InvalidGrid(BadInput):
-    """A price grid that cannot exist."""
+    """A price grid that cannot exist; `subject` names its parameter."""
 
-    def __init__(self, parameter: str, expected: str, got: str) -> None:
-        super().__init__(f"price grid, {parameter}: expected {expected}, got {got}")
-        self.parameter = parameter
-        self.expected = expected
-        self.got = got
+    code = "invalid-grid"
+    prefix = "price grid, "
 
 
 class InvalidPrice(BadInput):
     """A price that no tick of the grid has."""
 
-    def __init__(self, expected: str, got: str) -> None:
-        super().__init__(f"price: expected {expected}, got {got}")
-        self.expected = expected
-        self.got = got
+    code = "invalid-price"
+
+    def __init__(self, expected: object, got: object) -> None:
+        super().__init__("price", expected, got)
 
 
 class OutOfBounds(BadInput):
     """A quantity outside its bounds, both of which are allowed values."""
 
-    def __init__(self, quantity: str, lowest: int, highest: int, got: int) -> None:
-        super().__init__(f"{quantity}: expected {lowest} to {highest}, got {got}")
-        self.quantity = quantity
-        self.lowest = lowest
-        self.highest = highest
-        self.got = got
+    code = "out-of-bounds"
+
+    def __init__(self, subject: str, lowest: int, highest: int, got: int) -> None:
+        several = f"{lowest} to {highest}" if lowest < highest else "no value at all"
+        super().__init__(subject, lowest if lowest == highest else several, got)
+        self.lowest, self.highest = lowest, highest
+
+
+class NoBucket(BadInput):
+    """A public cap that is none of the buckets, or none of those that are large enough."""
+
+    code = "no-bucket"
 
 
 class NotConserved(CheckFailed):
     """A quantity that has to be the same on both sides of a step is not."""
 
-    def __init__(self, quantity: str, expected: int, got: int) -> None:
-        super().__init__(f"{quantity} is not conserved: expected {expected}, got {got}")
-        self.quantity = quantity
-        self.expected = expected
-        self.got = got
+    code = "not-conserved"
+    prefix = "conservation of "
+
+
+class MalformedRecord(BadInput):
+    """A record, or the part of one that `subject` names, that is not what its version says."""
+
+    code = "malformed-record"
+    prefix = "record, "
+
+    def __init__(self, subject: str, expected: object, got: object) -> None:
+        super().__init__(subject, shortened(expected), shortened(got))
+
+
+def shortened(value: object) -> str:
+    """A value as text, without what is beyond its first hundred characters."""
+    text = str(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."

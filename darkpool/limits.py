@@ -95,6 +95,9 @@ INSTRUMENT_NAME_MAX_CHARACTERS: Final = 32
 DECIMAL_DIGITS_MAX: Final = 40
 """Digits of a decimal number that is read from text."""
 
+KEYPER_ANSWER_MAX_MS: Final = 120_000
+"""How long the operator waits for a keyper's answer before it goes on with the others."""
+
 _RULES: Final = {
     "t = 1 modulo 32768": ORDER_PLAIN_MODULUS % 32_768 == 1,
     "TICKS_MAX < ORDER_ROW_SLOTS / 2": ORDER_ROW_SLOTS // 2 > TICKS_MAX,

@@ -20,12 +20,7 @@ from typing import Final, NewType, Self
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 
 from crypto.signing.messages import instrument_id
-from darkpool.errors import (
-    InvalidAccount,
-    InvalidGrid,
-    InvalidPrice,
-    OutOfBounds,
-)
+from darkpool.errors import InvalidAccount, InvalidGrid, InvalidPrice, NoBucket, OutOfBounds
 from darkpool.limits import (
     CAP_BUCKETS_LOTS,
     ORDER_SIZE_MAX_LOTS,
@@ -133,15 +128,19 @@ def cap_bucket(size: Lots) -> Lots:
     return Lots(CAP_BUCKETS_LOTS[bisect_left(CAP_BUCKETS_LOTS, size)])
 
 
-def require_bucket(quantity: str, cap: Lots) -> None:
-    """Check that a public cap is one of `CAP_BUCKETS_LOTS`.
+_SMALLEST_BUCKET: Final = Lots(CAP_BUCKETS_LOTS[0])
+
+
+def require_bucket(subject: str, cap: Lots, smallest: Lots = _SMALLEST_BUCKET) -> None:
+    """Check that a public cap is one of `CAP_BUCKETS_LOTS`, and not below `smallest`.
 
     Raises:
-        OutOfBounds: it is not; names the quantity.
+        NoBucket: it is not; names all that are.
     """
-    if cap not in CAP_BUCKETS_LOTS:
-        lowest, highest = CAP_BUCKETS_LOTS[0], CAP_BUCKETS_LOTS[-1]
-        raise OutOfBounds(f"{quantity} in lots, a bucket", lowest, highest, cap)
+    allowed = CAP_BUCKETS_LOTS[bisect_left(CAP_BUCKETS_LOTS, smallest) :]
+    if cap not in allowed:
+        expected = f"one of the buckets {', '.join(map(str, allowed))}"
+        raise NoBucket(subject, expected, f"{cap} lots")
 
 
 _UNITS_PER_ONE: Final = 10**PRICE_DECIMALS

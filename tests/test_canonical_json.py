@@ -7,12 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.canonical_json import MalformedRecord, from_json, to_json
-from darkpool.record.forms import (
-    MasksFile,
-    OpeningsFile,
-    RecordFile,
-)
+from darkpool.canonical_json import from_json, to_json
+from darkpool.errors import MalformedRecord
+from darkpool.record.forms import MasksFile, OpeningsFile, RecordFile
 
 
 def test_json_is_spelled_in_one_way_only() -> None:

@@ -94,6 +94,13 @@ def test_nothing_imports_the_tests_or_the_benchmarks() -> None:
             assert not [name for name in modules if name.split(".")[0] in {"tests", "benchmarks"}]
 
 
+def test_benchmarks_import_public_names_alone() -> None:
+    for path in sources("benchmarks"):
+        for module in imported_modules(path.read_text(encoding="utf-8")):
+            assert not within(module, "tests"), path
+            assert not re.search(r"(^|\.)_(?!_)", module), path
+
+
 def test_no_file_is_empty() -> None:
     for path in files(*CODE):
         assert path.name in EMPTY_ALLOWED or path.read_bytes().strip(), path

@@ -137,7 +137,7 @@ def test_a_grid_that_cannot_exist_is_refused(
 ) -> None:
     with pytest.raises(InvalidGrid) as caught:
         PriceGrid(Decimal(tick_size), Decimal(reference), ticks)
-    assert caught.value.parameter == parameter
+    assert caught.value.subject == parameter
 
 
 @given(st.integers(0, ORDER_SIZE_MAX_LOTS))

@@ -49,19 +49,20 @@ def priority_matrix(ring: RingParameters, ranks: Lanes) -> PriorityMatrix:
     baby = power_of_two(max(1, int(np.sqrt(period))))
     before = np.zeros((period, period), dtype=np.int64)
     before[:count, :count] = ranks[None, :] < ranks[:, None]
-    operands = lift(ring, _diagonals(ring, before, baby), LANES_LEVEL)
-    return PriorityMatrix(period, baby, operands.reshape(-1, baby, LANES_LEVEL, ring.degree))
+    operands = np.empty((period // baby, baby, LANES_LEVEL, ring.degree), dtype=np.uint64)
+    for step, lifted in enumerate(operands):
+        # slot vectors of one giant step at a time: those of all are a third of the operands
+        lifted[:] = lift(ring, _diagonals(ring, before, baby, step), LANES_LEVEL)
+    return PriorityMatrix(period, baby, operands)
 
 
-def _diagonals(ring: RingParameters, before: Lanes, baby: int) -> Lanes:
-    """Slot vectors of all diagonals; diagonal d is moved right by d rounded down to `baby`."""
-    period = before.shape[0]
-    number, index = np.arange(period)[:, None], np.arange(period)[None, :]
-    vectors = np.zeros((period, 2, ring.row), dtype=np.int64)
-    places = (index + number // baby * baby) % ring.row
-    for row in (0, 1):
-        vectors[number, row, places] = before[index, (index + number) % period]
-    return vectors.reshape(period, -1)
+def _diagonals(ring: RingParameters, before: Lanes, baby: int, step: int) -> Lanes:
+    """Slot vectors of the diagonals of one giant step, moved right by the first one's number."""
+    period, shift = before.shape[0], step * baby
+    number, index = shift + np.arange(baby)[:, None], np.arange(period)[None, :]
+    vectors = np.zeros((baby, 2, ring.row), dtype=np.int64)
+    vectors[:, :, (index[0] + shift) % ring.row] = before[index, (index + number) % period][:, None]
+    return vectors.reshape(baby, -1)
 
 
 def prefix_sums(evaluator: Evaluator, packed: Ciphertext, matrix: PriorityMatrix) -> Ciphertext:

@@ -16,14 +16,7 @@ from numba import njit
 
 from crypto.errors import OutOfRange
 from crypto.ring.params import RingParameters
-from crypto.ring.ring import (
-    RnsBasis,
-    Words,
-    bit_reversal,
-    forward_one,
-    inverse_one,
-    rns_basis,
-)
+from crypto.ring.ring import RnsBasis, Words, bit_reversal, forward_one, inverse_one, rns_basis
 
 
 @lru_cache(maxsize=16)

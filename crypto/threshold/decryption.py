@@ -53,8 +53,9 @@ def flooding_digits(ring: RingParameters, level: int) -> int:
     """
     # t * 2^(8 digits + 1 + tail) <= q / 2^(decoding + 1)
     room = _quotient_bits(ring, level) - 1 - _TAIL_BITS - DECODING_BITS - 1
-    if room < STATISTICAL_BITS + RADIX_BITS:
-        raise TooLittleMargin(f"{ring.name} level {level}", STATISTICAL_BITS + RADIX_BITS, room)
+    least = STATISTICAL_BITS + RADIX_BITS
+    if room < least:
+        raise TooLittleMargin(f"{ring.name} level {level}", f"at least {least} bits", room)
     return room // RADIX_BITS
 
 
@@ -115,7 +116,7 @@ def combine_shares(ciphertext: Ciphertext, shares: Sequence[Words], size: int) -
         phase = ciphertext.basis.add(phase, share)
     decoded = decode_phase(ciphertext.ring, phase)
     if decoded.budget_bits < 1:
-        raise TooLittleMargin("noise budget after flooding", 1, decoded.budget_bits)
+        raise TooLittleMargin("noise budget after flooding", "at least 1 bit", decoded.budget_bits)
     return decoded
 
 

@@ -23,12 +23,7 @@ from Crypto.Protocol.DH import import_x25519_private_key, import_x25519_public_k
 from Crypto.Protocol.KDF import scrypt
 
 from crypto import labels
-from crypto.errors import (
-    EnvelopeRefused,
-    MalformedKeyFile,
-    OutOfRange,
-    WrongPassphrase,
-)
+from crypto.errors import EnvelopeRefused, MalformedKeyFile, OutOfRange, WrongPassphrase
 from crypto.ring.sampling import SEED_BYTES, absorb
 from crypto.threshold.keys import KeyperSecrets
 from crypto.threshold.replicated import Committee
@@ -133,7 +128,7 @@ def secrets_from_bytes(data: bytes) -> KeyperSecrets:
     try:
         committee = Committee(size, epoch)
     except OutOfRange as error:
-        raise MalformedKeyFile(error.what, error.expected, error.got) from error
+        raise MalformedKeyFile(error.subject, error.expected, error.got) from error
     if keyper not in committee.members:
         raise MalformedKeyFile("keyper", f"0 .. {size - 1}", keyper)
     expected_size = _SECRETS_HEADER.size + (size - 1) * SEED_BYTES + _KEY_BYTES

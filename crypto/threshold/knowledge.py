@@ -1,4 +1,4 @@
-"""Proof of knowledge of a sealed vector, by replicated shares.
+"""Knowledge proof of a sealed vector, by replicated shares.
 
 The client writes its vector v as a sum of n vectors v_j, uniformly random but for their sum, all
 but the last expanded from a seed. V_j = Enc(v_j) is deterministic, V = sum of V_j is public, and

@@ -1,36 +1,72 @@
-"""Questions to several parties at once; one that fails stops nothing."""
+"""Questions to the keypers of a committee; one that fails stops nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+Answer = TypeVar("Answer")
 
 
 class Numbered(Protocol):
-    """Anybody who is known by a keyper number."""
+    """A party that has a keyper number."""
 
     @property
     def number(self) -> int:
         """Keyper number."""
 
 
-Answer = TypeVar("Answer")
-
-
 Party = TypeVar("Party", bound=Numbered)
+Party_co = TypeVar("Party_co", bound=Numbered, covariant=True)
 
 
-def ask(
-    parties: Iterable[Party], question: Callable[[Party], Answer]
-) -> tuple[dict[int, Answer], dict[int, Exception]]:
-    """Put a question to every keyper: answers and failures by number, in the order asked.
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[Answer]):
+    """What keypers answered to one question, by keyper number in ascending order.
 
-    One keyper may be corrupt, so what it raises is its failure and nobody else's.
+    One keyper may be corrupt, so what it raises is its own failure and no other's.
     """
-    answers, failures = {}, {}
-    for party in parties:
-        try:
-            answers[party.number] = question(party)
-        except Exception as error:  # noqa: BLE001  # a corrupt keyper may raise anything
-            failures[party.number] = error
-    return answers, failures
+
+    given: Mapping[int, Answer]
+    failures: Mapping[int, Exception]
+
+
+class Panel(Protocol[Party_co]):
+    """Keypers that can be asked together."""
+
+    def ask(
+        self, question: Callable[[Party_co], Answer], of: Collection[int] | None = None
+    ) -> Answers[Answer]:
+        """Put a question to all keypers, or to those of some numbers; it never raises."""
+
+
+class OneByOne(Generic[Party]):
+    """A panel that asks its parties in this thread, one after the other."""
+
+    def __init__(self, parties: Iterable[Party]) -> None:
+        self._parties = tuple(parties)
+
+    def ask(
+        self, question: Callable[[Party], Answer], of: Collection[int] | None = None
+    ) -> Answers[Answer]:
+        """See `Panel.ask`."""
+        given: dict[int, Answer] = {}
+        failures: dict[int, Exception] = {}
+        for party in self._parties:
+            if of is None or party.number in of:
+                answered(party, question, given, failures)
+        return Answers(given, failures)
+
+
+def answered(
+    party: Party,
+    question: Callable[[Party], Answer],
+    given: dict[int, Answer],
+    failures: dict[int, Exception],
+) -> None:
+    """Ask one party and note its answer or its failure."""
+    try:
+        given[party.number] = question(party)
+    except Exception as error:  # noqa: BLE001  # a corrupt keyper may raise anything
+        failures[party.number] = error

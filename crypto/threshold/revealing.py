@@ -10,9 +10,9 @@ in a slot that had to be zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from crypto.ring.ring import Words
 from crypto.threshold.attestation import OpeningEntry, share_purpose
 from crypto.threshold.decryption import budget_bits_min, combine_shares
 from crypto.threshold.masks import DrawnMask
-from crypto.threshold.quorum import Numbered, ask
+from crypto.threshold.quorum import Numbered, Panel
 from crypto.threshold.replicated import Agreement, Committee, agree, share_digest
 
 Flags = npt.NDArray[np.bool_]
@@ -71,6 +71,14 @@ class OpeningRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareRequest:
+    """What a keyper is asked to send of an opening: the bytes of one share."""
+
+    opening: OpeningRequest
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
 class Revealed:
     """An opening as it is published.
 
@@ -106,10 +114,10 @@ class Revealed:
 class ShareHolder(Numbered, Protocol):
     """What `reveal` needs of a keyper, near or far."""
 
-    def announce(self, request: OpeningRequest) -> dict[int, bytes]:
+    def announce(self, request: OpeningRequest) -> Mapping[int, bytes]:
         """Digests of the decryption shares that the keyper holds, by share number."""
 
-    def send(self, request: OpeningRequest, share: int) -> Words:
+    def send(self, request: ShareRequest) -> Words:
         """The bytes behind an announced digest, shape (level, degree)."""
 
 
@@ -149,28 +157,28 @@ def selected_sum(
     return CoveredCiphertext(lowered, keep, None, None)
 
 
-def reveal(
-    request: OpeningRequest, committee: Committee, holders: Sequence[ShareHolder]
-) -> Revealed:
+def reveal(request: OpeningRequest, committee: Committee, panel: Panel[ShareHolder]) -> Revealed:
     """Open a covered ciphertext with the keypers that answer.
 
     A keyper that fails, in whatever way, is one that does not answer.
 
     Raises:
-        MissingShare, HoldersDisagree: as `agree`, or nobody sends what was announced; where keypers
-            failed instead of answering, the failure of the first of them.
+        MissingShare, HoldersDisagree: as `agree`, or no holder sends what was announced; where
+            keypers failed instead of answering, the failure of the first of them.
         TooLittleMargin: the level allows no flooding, or the result may be wrong.
         UncoveredSlot: a slot outside the support is not zero.
     """
     ciphertext = request.covered.ciphertext
     before = budget_bits_min(ciphertext.ring, ciphertext.level)
-    announced, failures = ask(holders, lambda holder: _announced(holder, request))
+    announced = panel.ask(lambda holder: _announced(holder, request))
     try:
-        agreements = [_agreement(committee, share, announced) for share in committee.members]
+        agreements = [_agreement(committee, share, announced.given) for share in committee.members]
     except (MissingShare, HoldersDisagree) as error:
-        raise next(iter(failures.values()), error) from None
-    liars = {liar for agreement in agreements for liar in agreement.liars} | set(failures)
-    shares = tuple(_collect(request, agreement, holders, liars) for agreement in agreements)
+        raise next(iter(announced.failures.values()), error) from None
+    liars = {liar for agreement in agreements for liar in agreement.liars} | set(announced.failures)
+    asked = announced.given.keys() | announced.failures.keys()
+    candidates = {a.share: _candidates(a, asked, committee) for a in agreements}
+    shares = _collect(request, agreements, panel, candidates, liars)
     decoded = combine_shares(ciphertext, shares, committee.size)
     values = slots.decode(ciphertext.ring, decoded.coefficients)
     outside = np.flatnonzero((values != 0) & ~request.covered.support)
@@ -196,7 +204,7 @@ def _announced(holder: ShareHolder, request: OpeningRequest) -> dict[int, bytes]
 
 
 def _agreement(
-    committee: Committee, share: int, announced: dict[int, dict[int, bytes]]
+    committee: Committee, share: int, announced: Mapping[int, Mapping[int, bytes]]
 ) -> Agreement:
     digests = {i: answers[share] for i, answers in announced.items() if share in answers}
     return agree(committee, share, digests)
@@ -204,24 +212,61 @@ def _agreement(
 
 def _collect(
     request: OpeningRequest,
-    agreement: Agreement,
-    holders: Sequence[ShareHolder],
+    agreements: Sequence[Agreement],
+    panel: Panel[ShareHolder],
+    candidates: Mapping[int, Sequence[int]],
     liars: set[int],
-) -> Words:
-    """The agreed share from the first holder that sends it; those that send else join `liars`."""
+) -> tuple[Words, ...]:
+    """The agreed shares, each from a holder that sends it; those that send else join `liars`.
+
+    In every round each missing share is asked of one holder and no holder of two shares, so that
+    the shares come from different keypers at the same time.
+    """
+    waiting = {share: list(keypers) for share, keypers in candidates.items()}
+    collected: dict[int, Words] = {}
+    while waiting:
+        asked: dict[int, Agreement] = {}
+        for share, left in waiting.items():
+            free = next((i for i in left if i not in asked), None)
+            if free is not None:
+                left.remove(free)
+                asked[free] = agreements[share]
+        sent = _sent(request, asked, panel)
+        for keyper, agreement in asked.items():
+            words = sent.get(keyper)
+            if isinstance(words, np.ndarray) and _fits(request, agreement, words):
+                collected[agreement.share] = words
+                del waiting[agreement.share]
+            else:
+                liars.add(keyper)
+        for share, left in waiting.items():
+            if not left:
+                raise HoldersDisagree(share, tuple(sorted(candidates[share])))
+    return tuple(collected[share] for share in sorted(collected))
+
+
+def _sent(
+    request: OpeningRequest, asked: Mapping[int, Agreement], panel: Panel[ShareHolder]
+) -> Mapping[int, object]:
+    """What keypers sent, each for the one share that it was asked for."""
+
+    def sent(holder: ShareHolder) -> object:
+        return holder.send(ShareRequest(request, asked[holder.number].share))
+
+    return panel.ask(sent, of=asked).given
+
+
+def _candidates(agreement: Agreement, asked: Collection[int], committee: Committee) -> list[int]:
+    """Keypers that may send a share, beginning behind its number: those that announced no other."""
+    behind = [(agreement.share + step) % committee.size for step in range(1, committee.size)]
+    return [keyper for keyper in behind if keyper in asked and keyper not in agreement.liars]
+
+
+def _fits(request: OpeningRequest, agreement: Agreement, words: npt.NDArray[Any]) -> bool:
+    """Whether an array that a keyper sent has the bytes of an agreed digest."""
     shape = request.covered.ciphertext.words.shape[1:]
-    refused = []
-    for holder in holders:
-        if holder.number == agreement.share or holder.number in agreement.liars:
-            continue
-        sent, _ = ask([holder], lambda holder: holder.send(request, agreement.share))
-        words = sent.get(holder.number)
-        if isinstance(words, np.ndarray) and words.shape == shape and words.dtype == np.uint64:
-            octets = np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
-            if share_digest(agreement.share, request.share_purpose(), octets) == agreement.digest:
-                return words
-        refused.append(holder.number)
-        liars.add(holder.number)
-    if refused:
-        raise HoldersDisagree(agreement.share, tuple(refused))
-    raise MissingShare(agreement.share, 1, 0)
+    if words.shape != shape or words.dtype != np.uint64:
+        return False
+    octets = np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
+    digest = share_digest(agreement.share, request.share_purpose(), octets)
+    return digest == agreement.digest

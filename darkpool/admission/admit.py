@@ -1,13 +1,16 @@
 """The venue's side: every check that a submission passes before it takes part in an auction."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
 
-from crypto.bfv.ciphertext import Ciphertext
 from crypto.signing.messages import SealedIntent
 from crypto.threshold.certificate import CancellationCertificate, IntentCertificate
-from crypto.threshold.quorum import ask
-from darkpool.admission.certification import certify_cancellation, certify_intent, prove_knowledge
+from crypto.threshold.quorum import Panel
+from darkpool.admission.certification import (
+    certify_cancellation,
+    certify_intent,
+    prove_knowledge,
+    told,
+)
 from darkpool.admission.register import AdmissionRegister
 from darkpool.clock import Clock
 from darkpool.limits import INTENTS_PER_AUCTION_MAX
@@ -25,46 +28,32 @@ from darkpool.protocol.intents import (
     SignedCancellation,
 )
 from darkpool.protocol.keyper import CertifyingKeyper
-from darkpool.protocol.refusals import (
-    IntentCancelled,
-    IntentUnknown,
-    NotCertified,
-)
-from darkpool.protocol.terms import AuctionTerms
-
-
-class AdmissionCheck(Protocol):
-    """A further check of a submission whose sender has proven to know what is in it."""
-
-    def __call__(self, sealed: SealedIntent, ciphertext: Ciphertext) -> None:
-        """Raise AdmissionRefused to refuse."""
+from darkpool.protocol.refusals import IntentCancelled, IntentUnknown, NotCertified
+from darkpool.protocol.terms import IntervalTerms
 
 
 class Admission:
     """Admits submissions to the auctions of one interval, until it closes.
 
-    `checks` run, in order, after the proof of knowledge: nothing is evaluated on a ciphertext whose
-    sender has not shown to know what is in it. A submission that is refused before keypers were
+    A submission that is refused before keypers were
     asked to certify it leaves no trace, so its sender may mend it and send it again.
     """
 
     def __init__(
         self,
-        terms: AuctionTerms,
+        terms: IntervalTerms,
         clock: Clock,
-        keypers: Sequence[CertifyingKeyper],
+        panel: Panel[CertifyingKeyper],
         register: AdmissionRegister,
-        checks: Sequence[AdmissionCheck] = (),
     ) -> None:
         self._terms = terms
         self._clock = clock
-        self._keypers = tuple(keypers)
+        self._panel = panel
         self._register = register
-        self._checks = tuple(checks)
         self._asked: dict[bytes, ProvenIntent] = {}
         self._admitted: dict[bytes, AdmittedIntent] = {}
         self._cancelled: dict[bytes, SignedCancellation] = {}
-        ask(self._keypers, lambda keyper: keyper.open_admission(terms))
+        panel.ask(lambda keyper: keyper.open_admission(terms))
 
     def admit(self, submission: SealedSubmission) -> AdmittedIntent:
         """Check a submission and have it certified.
@@ -84,12 +73,10 @@ class Admission:
         self._require_open()
         digest = verify_sealed_intent(sealed, submission.signature, terms)
         require_deadline(sealed, self._clock)
-        owner = terms.owner_of(sealed.account)
+        owner = terms.rules.owner_of(sealed.account)
         self._register.require_new(sealed, owner, self._intents_max())
         ciphertext = parse_ciphertext(submission, terms)
-        announcements = prove_knowledge(terms, self._keypers, submission, ciphertext)
-        for check in self._checks:
-            check(sealed, ciphertext)
+        announcements = prove_knowledge(terms, self._panel, submission, ciphertext)
         return ProvenIntent(sealed, submission.signature, digest, ciphertext, announcements)
 
     def certify(self, proven: ProvenIntent) -> AdmittedIntent:
@@ -104,12 +91,12 @@ class Admission:
         """
         self._require_open()
         if proven.digest in self._cancelled:
-            raise IntentCancelled("intent", "one that was not cancelled", proven.digest.hex())
+            raise IntentCancelled("intent", "an intent not cancelled", proven.digest.hex())
         if proven.digest not in self._asked:
-            owner = self._terms.owner_of(proven.sealed.account)
+            owner = self._terms.rules.owner_of(proven.sealed.account)
             self._register.record(proven.sealed, owner, self._intents_max())
             self._asked[proven.digest] = proven
-        certificate = certify_intent(self._terms, self._keypers, proven)
+        certificate = certify_intent(self._terms, self._panel, proven)
         admitted = _admitted(proven, certificate)
         self._admitted[proven.digest] = admitted
         return admitted
@@ -128,11 +115,11 @@ class Admission:
         digest = cancelled.cancellation.intent
         proven = self._asked.get(digest)
         if proven is None or not cancelled.is_of(proven.sealed, self._terms.domain):
-            raise IntentUnknown("cancelled intent", "one of its account's", digest.hex())
+            raise IntentUnknown("intent", "an intent of its account", digest.hex())
         if digest not in self._cancelled:
             self._cancelled[digest] = cancelled
             self._register.cancel(proven.sealed)
-        return certify_cancellation(self._terms, self._keypers, cancelled)
+        return certify_cancellation(self._terms, self._panel, cancelled)
 
     def holds(self, digest: bytes) -> bool:
         """Whether an intent was recorded, so that it may turn out to be certified."""
@@ -147,12 +134,12 @@ class Admission:
         Raises:
             NotCertified: fewer than a quorum of keypers ended certification.
         """
-        known, failures = ask(self._keypers, self._known_of)
+        known = self._panel.ask(self._known_of)
         quorum = self._terms.material.committee.quorum
-        if len(known) < quorum:
-            got = "; ".join(map(str, failures.values()))
-            raise NotCertified("close", f"at least {quorum} keypers to end certification", got)
-        for recovered, cancellations in known.values():
+        if len(known.given) < quorum:
+            expected = f"at least {quorum} keypers to end certification"
+            raise NotCertified("close", expected, told(len(known.given), known.failures))
+        for recovered, cancellations in known.given.values():
             self._admitted |= recovered
             self._cancelled |= cancellations
         intents = {d: self._admitted[d] for d in self._asked if d in self._admitted}

@@ -6,7 +6,7 @@ checked before it counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.errors import CryptoError, MalformedProof
@@ -18,20 +18,21 @@ from crypto.threshold.certificate import (
     SignedAnnouncement,
 )
 from crypto.threshold.knowledge import verify_knowledge
-from crypto.threshold.quorum import ask
-from darkpool.protocol.intents import (
-    ProvenIntent,
-    SealedSubmission,
-    SignedCancellation,
+from crypto.threshold.quorum import Answers, Panel
+from darkpool.protocol.intents import ProvenIntent, SealedSubmission, SignedCancellation
+from darkpool.protocol.keyper import (
+    CertificateRequest,
+    CertifyingKeyper,
+    CheckedProof,
+    ProofRequest,
 )
-from darkpool.protocol.keyper import CertifyingKeyper, CheckedProof
 from darkpool.protocol.refusals import CancellationUncertain, KnowledgeNotProven, NotCertified
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 
 
 def prove_knowledge(
-    terms: AuctionTerms,
-    keypers: Sequence[CertifyingKeyper],
+    terms: IntervalTerms,
+    panel: Panel[CertifyingKeyper],
     submission: SealedSubmission,
     ciphertext: Ciphertext,
 ) -> tuple[SignedAnnouncement, ...]:
@@ -44,7 +45,9 @@ def prove_knowledge(
     intent, addresses = sealed.digest(terms.domain), terms.addresses()
 
     def check(keyper: CertifyingKeyper) -> CheckedProof:
-        checked = keyper.check_proof(sealed, ciphertext, submission.envelopes[keyper.number])
+        checked = keyper.check_proof(
+            ProofRequest(sealed, ciphertext, submission.envelopes[keyper.number])
+        )
         announced = checked.announced.announcement
         expected = (keyper.number, committee.shares_of(keyper.number))
         got = (announced.keyper, tuple(sorted(announced.digests)))
@@ -53,7 +56,8 @@ def prove_knowledge(
         checked.announced.verify(intent, terms.domain, addresses)
         return checked
 
-    computed, refusals = ask(keypers, check)
+    checks = panel.ask(check)
+    computed, refusals = checks.given, dict(checks.failures)
     announcements = [checked.announced.announcement for checked in computed.values()]
     accepted = []
     for i, checked in computed.items():
@@ -67,13 +71,13 @@ def prove_knowledge(
         raise KnowledgeNotProven(
             "proof of knowledge",
             f"at least {committee.quorum} of {committee.size} keypers to accept",
-            _told(len(accepted), refusals),
+            told(len(accepted), refusals),
         )
     return tuple(checked.announced for checked in computed.values())
 
 
 def certify_intent(
-    terms: AuctionTerms, keypers: Sequence[CertifyingKeyper], proven: ProvenIntent
+    terms: IntervalTerms, panel: Panel[CertifyingKeyper], proven: ProvenIntent
 ) -> IntentCertificate:
     """Collect the certificate of an intent.
 
@@ -81,20 +85,18 @@ def certify_intent(
         NotCertified: fewer than a quorum signed; tells why the others refused.
     """
     message = AdmissionCertificate.of(proven.sealed, terms.domain, terms.closes_ms, terms.digest)
-    signatures, refusals = _signatures(
-        terms,
-        keypers,
-        message.digest(terms.domain),
-        lambda keyper: keyper.certify(proven.sealed, proven.signature, proven.announcements),
+    request = CertificateRequest(proven.sealed, proven.signature, proven.announcements)
+    signed = _signatures(
+        terms, panel, message.digest(terms.domain), lambda keyper: keyper.certify(request)
     )
-    if len(signatures) < terms.material.committee.quorum:
+    if len(signed.given) < terms.material.committee.quorum:
         expected = f"at least {terms.material.committee.quorum} keypers to sign"
-        raise NotCertified("certificate", expected, _told(len(signatures), refusals))
-    return IntentCertificate(message, signatures)
+        raise NotCertified("certificate", expected, told(len(signed.given), signed.failures))
+    return IntentCertificate(message, signed.given)
 
 
 def certify_cancellation(
-    terms: AuctionTerms, keypers: Sequence[CertifyingKeyper], cancelled: SignedCancellation
+    terms: IntervalTerms, panel: Panel[CertifyingKeyper], cancelled: SignedCancellation
 ) -> CancellationCertificate:
     """Collect the certificate of a cancellation.
 
@@ -102,21 +104,22 @@ def certify_cancellation(
         CancellationUncertain: fewer than a quorum signed; tells why the others refused.
     """
     message = CancellationReceipt.of(cancelled.cancellation, terms.closes_ms)
-    signatures, refusals = _signatures(
-        terms, keypers, message.digest(terms.domain), lambda keyper: keyper.cancel(cancelled)
+    signed = _signatures(
+        terms, panel, message.digest(terms.domain), lambda keyper: keyper.cancel(cancelled)
     )
-    if len(signatures) < terms.material.committee.quorum:
+    if len(signed.given) < terms.material.committee.quorum:
         expected = f"at least {terms.material.committee.quorum} keypers to sign"
-        raise CancellationUncertain("cancellation", expected, _told(len(signatures), refusals))
-    return CancellationCertificate(message, signatures)
+        got = told(len(signed.given), signed.failures)
+        raise CancellationUncertain("cancellation", expected, got)
+    return CancellationCertificate(message, signed.given)
 
 
 def _signatures(
-    terms: AuctionTerms,
-    keypers: Sequence[CertifyingKeyper],
+    terms: IntervalTerms,
+    panel: Panel[CertifyingKeyper],
     digest: bytes,
     question: Callable[[CertifyingKeyper], bytes],
-) -> tuple[dict[int, bytes], dict[int, Exception]]:
+) -> Answers[bytes]:
     addresses = terms.addresses()
 
     def signature(keyper: CertifyingKeyper) -> bytes:
@@ -124,9 +127,10 @@ def _signatures(
         verify_signature(digest, signed, addresses[keyper.number])
         return signed
 
-    return ask(keypers, signature)
+    return panel.ask(signature)
 
 
-def _told(count: int, refusals: Mapping[int, Exception]) -> str:
+def told(count: int, refusals: Mapping[int, Exception]) -> str:
+    """How many keypers did what they were asked, and why the others refused."""
     reasons = "; ".join(f"keyper {i}: {refusals[i]}" for i in sorted(refusals))
     return f"{count}{f' ({reasons})' if reasons else ''}"

@@ -139,20 +139,20 @@ class AdmissionRegister:
     def _require_once(self, sealed: SealedIntent, owner: OwnerId) -> None:
         auction = _auction(sealed)
         if self._found("account = ? AND nonce = ?", sealed.account, _octets(sealed.nonce)):
-            raise NonceUsed("nonce", "one not used before", str(sealed.nonce))
+            raise NonceUsed("nonce", "a nonce new to the account", str(sealed.nonce))
         if self._found(f"live AND account = ? AND {_IN_AUCTION}", sealed.account, *auction):
-            raise SecondIntent("account", "one intent for each instrument and interval", "a second")
+            subject = f"live intents of account {sealed.account.hex()}"
+            raise SecondIntent(subject, f"1 for {_named(sealed)}", 2)
         if self._found(f"live AND owner = ? AND {_IN_AUCTION}", owner, *auction):
-            expected = "one intent for each instrument and interval, of all accounts together"
-            raise SecondIntentOfOwner("owner", expected, f"a second of {owner}")
-        if self._turns(sealed.account, auction) >= INTENTS_PER_ACCOUNT_MAX:
-            expected = f"at most {INTENTS_PER_ACCOUNT_MAX} for each instrument and interval"
-            raise TooManyIntents(
-                "intents of the account, one after the other", expected, "one more"
-            )
+            expected = f"1 for {_named(sealed)}, of all accounts together"
+            raise SecondIntentOfOwner(f"live intents of owner {owner}", expected, 2)
+        turns = self._turns(sealed.account, auction)
+        if turns >= INTENTS_PER_ACCOUNT_MAX:
+            expected = f"at most {INTENTS_PER_ACCOUNT_MAX} for {_named(sealed)}"
+            raise TooManyIntents("intents of the account in turn", expected, turns + 1)
         if self._found("ciphertext = ?", sealed.ciphertext_digest):
             digest = sealed.ciphertext_digest.hex()
-            raise CiphertextSeen("ciphertext", "one not admitted before", digest)
+            raise CiphertextSeen("ciphertext", "a ciphertext of no admitted intent", digest)
 
     def _require_room(self, sealed: SealedIntent, intents_max: int) -> None:
         found = self._connection.execute(
@@ -161,7 +161,7 @@ class AdmissionRegister:
         ).fetchone()
         intents, caps = (0, 0) if found is None else found
         if intents >= intents_max:
-            raise AuctionFull("auction", f"at most {intents_max} intents", "one more")
+            raise AuctionFull("auction", f"at most {intents_max} intents", intents + 1)
         total = caps + sealed.cap
         if total > CAPS_SUM_MAX_LOTS:
             expected = f"at most {CAPS_SUM_MAX_LOTS} lots for all intents together"
@@ -189,3 +189,7 @@ def _auction(sealed: SealedIntent) -> tuple[bytes, bytes]:
 
 def _octets(number: int) -> bytes:
     return number.to_bytes(8, "big")
+
+
+def _named(sealed: SealedIntent) -> str:
+    return f"instrument {sealed.instrument.hex()} in interval {sealed.interval}"

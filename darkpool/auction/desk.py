@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from crypto.bfv.seal import Evaluator
 from darkpool.admission.admit import Admission
-from darkpool.auction.books import Books
+from darkpool.auction.environment import Environment, OpenInterval
+from darkpool.auction.instruments import Instruments
 from darkpool.auction.outcome import Refusal
-from darkpool.crossing.arrivals import Arrivals
-from darkpool.margin.accounts.accounts import PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
+from darkpool.auction.state import IntervalState
 from darkpool.margin.errors import MarginError
-from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import ClosedBatch, SealedSubmission, SignedCancellation, place_of
+from darkpool.protocol.intents import (
+    ClosedBatch,
+    SealedSubmission,
+    SignedCancellation,
+    account_and_auction,
+)
 from darkpool.protocol.refusals import AdmissionRefused, CancellationUncertain
-from darkpool.protocol.terms import AuctionTerms
 from darkpool.record.forms import CancellationRecord
-from darkpool.record.writer import RecordSink
 from darkpool.units import AccountId, AuctionId, Lots
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class AdmittedBatch:
     """What an interval closed with.
 
     Attributes:
         closed: the batch, as keypers are handed it.
-        admitted: numbers of the submissions that became intents, by place in the batch.
+        submissions: numbers of the submissions that became intents, by batch index.
         refusals: the other submissions.
     """
 
-    books: Books
+    state: ClassVar = IntervalState.CLOSED
+
+    instruments: Instruments
     closed: ClosedBatch
-    admitted: tuple[int, ...]
+    submissions: tuple[int, ...]
     refusals: tuple[Refusal, ...]
 
 
@@ -44,23 +47,19 @@ class Desk:
     """
 
     def __init__(
-        self,
-        order: Evaluator,
-        arrivals: Arrivals,
-        accounts: PortfolioAccounts,
-        terms: AuctionTerms,
-        margin: IntentMargin,
-        bond: BondTerms,
-        admission: Admission,
+        self, environment: Environment, opened: OpenInterval, admission: Admission
     ) -> None:
-        self._accounts = accounts
-        self._margin = margin
-        self._bond = bond
+        self._accounts = environment.accounts
+        self._record = environment.record
+        self._margin = opened.margin
+        self._bond = opened.terms.rules.bond
         self._admission = admission
         self._reserved: dict[bytes, tuple[AccountId, AuctionId]] = {}
         self._submissions: dict[bytes, int] = {}
         self._refusals: list[Refusal] = []
-        self.books = Books(order, arrivals, terms.grids)
+        self._instruments = Instruments(
+            environment.evaluators.order, environment.arrivals, opened.terms.grids
+        )
 
     def take(self, number: int, submission: SealedSubmission | SignedCancellation) -> None:
         """Admit or cancel an intent; what is refused is noted."""
@@ -74,14 +73,14 @@ class Desk:
 
     def _admit(self, number: int, submission: SealedSubmission) -> None:
         proven = self._admission.prove(submission)
-        account, auction = place_of(proven.sealed)
+        account, auction = account_and_auction(proven.sealed)
         self._margin.require_open(auction.instrument)
         margin, prices = self._margin.portfolio, self._margin.prices(auction.instrument)
         self._accounts.hold_bond(account, self._bond, margin)
         self._accounts.reserve(account, auction, Lots(proven.sealed.cap), prices, margin)
         self._reserved[proven.digest] = (account, auction)
         self._submissions[proven.digest] = number
-        self.books.add(proven)
+        self._instruments.add(proven)
         try:
             self._admission.certify(proven)
         except AdmissionRefused:
@@ -101,9 +100,9 @@ class Desk:
     def _release(self, intent: bytes) -> None:
         if intent in self._reserved:
             self._accounts.release(*self._reserved.pop(intent))
-            self.books.cancel(intent)
+            self._instruments.cancel(intent)
 
-    def close(self, record: RecordSink) -> Arrived:
+    def close(self) -> AdmittedBatch:
         """End admission, fix the batch and free what was reserved for others.
 
         Raises:
@@ -115,9 +114,11 @@ class Desk:
         if self._refusals and not intents:
             raise self._refusals[0].error
         for cancelled in cancellations:
-            record.add_cancellation(CancellationRecord(cancelled.cancellation, cancelled.signature))
-        certified = self.books.close(intents, record.add_intent)
+            self._record.add_cancellation(
+                CancellationRecord(cancelled.cancellation, cancelled.signature)
+            )
+        certified = self._instruments.close(intents, self._record.add_intent)
         admitted = [self._submissions[i.certificate.message.intent] for i in certified]
         refusals = [r for r in self._refusals if r.submission not in set(admitted)]
         closed = ClosedBatch(tuple(certified), cancellations)
-        return Arrived(self.books, closed, tuple(admitted), tuple(refusals))
+        return AdmittedBatch(self._instruments, closed, tuple(admitted), tuple(refusals))

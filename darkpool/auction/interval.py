@@ -1,346 +1,316 @@
-"""The spine: one interval's auctions, from sealed submissions to a settled, published record.
+"""The spine: one interval's auctions, from sealed submissions to a settled record.
 
-`run_auction` calls the rooms in the order in which an order travels: admit, close, cross, ration,
-fill, margin, settle, publish. Nothing is decrypted before the batch root is final on the chain.
+`run_interval` calls the rooms in the order in which an order travels: admit, close, check, cross,
+fill, apply, settle. Nothing is decrypted before the batch root is final on the chain. Each step is
+named by the state that it reaches (`darkpool.auction.state`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from crypto.bfv.lanes import LaneShape
-from crypto.bfv.seal import Evaluator
 from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot, SettlementRoot
 from crypto.threshold.masks import DrawnMask
 from darkpool.admission.admit import Admission
-from darkpool.auction.books import Book, Books, Fault, Rejection
-from darkpool.auction.desk import Arrived, Desk
-from darkpool.auction.outcome import AuctionOutcome, MarginChange, Settlement
-from darkpool.chain.client import Chain
-from darkpool.chain.evidence import TransactionReceiptInfo
+from darkpool.auction.desk import AdmittedBatch, Desk
+from darkpool.auction.environment import Environment, OpenInterval
+from darkpool.auction.instruments import Fault, Instrument, Instruments
+from darkpool.auction.outcome import (
+    Applied,
+    CommittedBatch,
+    Crossed,
+    IntervalOutcome,
+    MarginChange,
+    Settlement,
+)
+from darkpool.auction.state import IntervalState
 from darkpool.clock import Stopwatch
 from darkpool.committee.beacon import Beacon
-from darkpool.committee.committee import LocalCommittee
 from darkpool.committee.session import Session
-from darkpool.crossing.arrivals import Arrivals
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.crossing_book import EncryptedCross
+from darkpool.crossing.encrypted import EncryptedCrossing
 from darkpool.crossing.errors import ImplausibleOpening
+from darkpool.crossing.lane_comparison import LaneComparison
 from darkpool.crossing.mask_shapes import mask_shapes
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
-from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.balances import Balance, balances_of
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Committed, count_committed
 from darkpool.margin.errors import InsufficientMargin
 from darkpool.margin.model.caps import equity
-from darkpool.margin.model.intent_margin import IntentMargin
-from darkpool.protocol.intents import ClosedBatch, SealedSubmission, SignedCancellation
+from darkpool.protocol.intents import SealedSubmission, SignedCancellation
+from darkpool.protocol.keyper import BatchProposal
 from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_root
-from darkpool.protocol.terms import AuctionTerms, Pricing
-from darkpool.record.writer import RecordSink
+from darkpool.protocol.terms import Pricing
 from darkpool.settlement.leaves import balances_root, fills_root, results_root
-from darkpool.simulation.mask_factory import MaskFactory
-from darkpool.units import (
-    AccountId,
-    AuctionId,
-    Cash,
-    Interval,
-    Lots,
-    Tick,
-)
+from darkpool.units import AccountId, AuctionId, Cash, Lots, Tick
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """What runs auctions: the operator's evaluators, the committee, the chain and the accounts."""
+class _Run:
+    """An interval that is under way: what it is run with and under, and for how long."""
 
-    order: Evaluator
-    comparison: Evaluator
-    committee: LocalCommittee
-    masks: MaskFactory
-    arrivals: Arrivals
-    chain: Chain
-    accounts: PortfolioAccounts
-    confirmations: int
+    environment: Environment
+    opened: OpenInterval
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Tell that a step begins, and take its time."""
+        self.environment.progress(name)
+        with self.watch.step(name):
+            yield
 
 
-def run_auction(
-    engine: Engine,
-    terms: AuctionTerms,
-    margin: IntentMargin,
-    bond: BondTerms,
-    admission: Admission,
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What is known once keypers answer openings."""
+
+    state: ClassVar = IntervalState.BEGUN
+
+    committed: Committed
+    before: tuple[Balance, ...]
+    session: Session
+    beacon: Beacon
+
+
+def run_interval(
+    environment: Environment,
+    opened: OpenInterval,
     submissions: Iterable[SealedSubmission | SignedCancellation],
-    pricing: Pricing,
-    record: RecordSink,
-    progress: Callable[[str], None],
-) -> AuctionOutcome:
-    """Run the auctions of one interval.
+) -> IntervalOutcome:
+    """Run the auctions of one interval, from its opening until it is settled.
 
-    A submission that is refused, and an intent that is found to be at fault or whose account took
-    its collateral back, take no part and stop nobody else's.
+    Submissions end when the interval has closed. A submission that is refused, and an intent that
+    is found to be at fault or whose account took its collateral back, take no part and stop no
+    other.
 
     Raises:
         AdmissionRefused, MarginError: of the first submission, where all were refused.
         DarkpoolError, CryptoError: the auction cannot go on; nothing settles.
     """
-    watch = Stopwatch()
-    with watch.step("admit"):
-        progress("admit")
-        arrived = _admit(engine, terms, margin, bond, admission, submissions, record)
-        books = arrived.books.traded()
-    with watch.step("close"):
-        progress("close")
-        batch, batch_signatures, batch_transaction = _close(engine, terms, arrived.closed)
-        committed = _count_deposits(engine, terms.interval, margin)
-        before = balances_of(engine.accounts, margin.portfolio)
-        arrived.books.set_aside_accounts(committed.uncovered)
-        session = engine.committee.begin_auction(terms.interval, record.add_opening)
-        beacon = engine.committee.beacon(terms.interval, batch.root)
-    with watch.step("masks"):
-        progress("masks")
-        _order_masks(engine, terms, books)
-    with watch.step("close_to_fills"):
-        with watch.step("shape"):
-            progress("shape")
-            arrived.books.participate(terms, margin)
-            _check_shapes(engine, terms, arrived.books, beacon, session)
-            arrived.books.participate(terms, margin)
-        progress("cross")
-        crosses = _cross(engine, terms, margin, arrived.books, beacon, session, pricing, record)
-        transcripts = engine.committee.sign_transcript(session, terms.digest, beacon)
-        fills, results = _fills(books, crosses)
-    with watch.step("margin"):
-        progress("margin")
-        admission.note_rejections(
-            arrived.books.intent(rejection.batch_index) for rejection in arrived.books.rejections
-        )
-        _charge(engine.accounts, bond, arrived.books.rejections)
-        margins = _apply_margin(engine.accounts, terms, margin, books, fills, committed)
-        after = balances_of(engine.accounts, margin.portfolio)
-    with watch.step("settle"):
-        progress("settle")
-        settlement = _settle(engine, terms, results, fills, after)
-    return AuctionOutcome(
-        results=results,
-        crosses=crosses,
-        fills=fills,
-        books=tuple(books),
-        admitted=arrived.admitted,
-        refusals=arrived.refusals,
-        rejections=tuple(arrived.books.rejections),
-        set_aside=tuple(arrived.books.set_aside),
+    run = _Run(environment, opened)
+    admission = Admission(
+        opened.terms, environment.clock, environment.committee.panel, environment.register
+    )
+    with run.step("admit"):
+        admitted = _admit(run, admission, submissions)
+    instruments, traded = admitted.instruments, admitted.instruments.traded()
+    with run.step("close"):
+        batch = _commit(run, admitted)
+        begun = _begin(run, batch, instruments)
+    with run.step("masks"):
+        _require_masks(run, traded)
+    with run.watch.step("close_to_fills"):
+        with run.step("shape"):
+            _check(run, begun, instruments)
+        environment.progress("cross")
+        crossed = _cross(run, begun, instruments)
+    with run.step("margin"):
+        admission.note_rejections(map(instruments.intent, instruments.rejected()))
+        applied = _apply(run, begun, instruments, crossed)
+    with run.step("settle"):
+        settlement = _settle(run, crossed, applied)
+    return IntervalOutcome(
+        instruments=tuple(traded),
+        admitted=admitted.submissions,
+        refusals=admitted.refusals,
+        rejections=tuple(instruments.rejections),
+        set_aside=tuple(instruments.set_aside),
         batch=batch,
-        batch_signatures=batch_signatures,
-        batch_transaction=batch_transaction,
+        beacon=begun.beacon,
+        crossed=crossed,
+        applied=applied,
         settlement=settlement,
-        before=before,
-        after=after,
-        margins=margins,
-        transcripts=transcripts,
-        beacon=beacon,
-        timings_ms=watch.timings_ms,
+        timings_ms=run.watch.timings_ms,
     )
 
 
 def _admit(
-    engine: Engine,
-    terms: AuctionTerms,
-    margin: IntentMargin,
-    bond: BondTerms,
-    admission: Admission,
-    submissions: Iterable[SealedSubmission | SignedCancellation],
-    record: RecordSink,
-) -> Arrived:
+    run: _Run, admission: Admission, submissions: Iterable[SealedSubmission | SignedCancellation]
+) -> AdmittedBatch:
     """Admit until the submissions end, which is when the interval has closed."""
-    desk = Desk(engine.order, engine.arrivals, engine.accounts, terms, margin, bond, admission)
+    desk = Desk(run.environment, run.opened, admission)
     for number, submission in enumerate(submissions):
         desk.take(number, submission)
-    return desk.close(record)
+    return desk.close()
 
 
-def _close(
-    engine: Engine, terms: AuctionTerms, closed: ClosedBatch
-) -> tuple[BatchRoot, Mapping[int, bytes], TransactionReceiptInfo]:
+def _commit(run: _Run, admitted: AdmittedBatch) -> CommittedBatch:
     """Fix the batch: keypers sign its root, the chain takes it, and it becomes final."""
-    digests = [intent.certificate.message.intent for intent in closed.intents]
-    batch = BatchRoot(terms.interval, merkle_root(digests), len(digests))
-    signatures = engine.committee.sign_batch_root(batch, closed)
-    ordered = [signatures[keyper] for keyper in sorted(signatures)]
-    transaction = engine.chain.commit_batch(terms.interval, batch.root, batch.count, ordered)
-    engine.chain.wait_final(transaction, engine.confirmations)
-    return batch, signatures, transaction
+    environment, interval = run.environment, run.opened.terms.interval
+    digests = [intent.certificate.message.intent for intent in admitted.closed.intents]
+    root = BatchRoot(interval, merkle_root(digests), len(digests))
+    signatures = environment.committee.sign_batch_root(BatchProposal(root, admitted.closed))
+    transaction = environment.chain.commit_batch(
+        interval, root.root, root.count, list(signatures.values())
+    )
+    environment.chain.wait_final(transaction, environment.confirmations)
+    return CommittedBatch(root, signatures, transaction)
 
 
-def _count_deposits(engine: Engine, interval: Interval, margin: IntentMargin) -> Committed:
-    """Book what the vault holds as of the commitment of the batch, which pauses it."""
-    flows = engine.chain.flows_before(interval)
+def _begin(run: _Run, batch: CommittedBatch, instruments: Instruments) -> _Begun:
+    """Book what the vault holds as of the commitment, which pauses it, and begin to open."""
+    environment, margin = run.environment, run.opened.margin
+    interval = run.opened.terms.interval
+    flows = environment.chain.flows_before(interval)
     vault = {name: Cash(flow.deposited - flow.withdrawn) for name, flow in flows.items()}
-    return count_committed(engine.accounts, vault, margin.portfolio)
+    committed = count_committed(environment.accounts, vault, margin.portfolio)
+    before = balances_of(environment.accounts, margin.portfolio)
+    instruments.set_aside_accounts(committed.uncovered)
+    session = environment.committee.begin_auction(interval, environment.record.add_opening)
+    beacon = environment.committee.beacon(interval, batch.root)
+    return _Begun(committed, before, session, beacon)
 
 
-def _order_masks(engine: Engine, terms: AuctionTerms, books: Sequence[Book]) -> None:
-    counts = [book.sealed.count for book in books]
-    engine.masks.require(
-        mask_shapes(terms, counts, [book.sealed.intents.has_minimum_fills for book in books])
-    )
+def _require_masks(run: _Run, traded: Sequence[Instrument]) -> None:
+    counts = [instrument.sealed.count for instrument in traded]
+    minimum_fills = [instrument.sealed.intents.has_minimum_fills for instrument in traded]
+    terms = run.opened.terms
+    run.environment.masks.require(mask_shapes(terms, counts, minimum_fills))
 
 
-def _check_shapes(
-    engine: Engine, terms: AuctionTerms, books: Books, beacon: Beacon, session: Session
-) -> None:
-    """Take out what is no order."""
-    ticks = next(iter(terms.grids.values())).ticks
-    shapes = engine.arrivals.shape
+def _check(run: _Run, begun: _Begun, instruments: Instruments) -> None:
+    """Take out what is no order, and who may not take part beside those that are left."""
+    environment, terms, margin = run.environment, run.opened.terms, run.opened.margin
+    instruments.participate(terms.rules, margin)
     check = ShapeCheck(
-        engine.order, session, ticks, shapes, books.rows(), books.minimum_fills(), beacon.value
+        environment.evaluators.order,
+        begun.session,
+        terms.ticks,
+        instruments.shape_rows(),
+        begun.beacon.value,
     )
-    books.reject(Fault.SHAPE, check.malformed(books.members()))
+    instruments.reject(Fault.SHAPE, check.malformed(instruments.members()))
+    instruments.participate(terms.rules, margin)
+    environment.arrivals.unload()
 
 
-def _cross(
-    engine: Engine,
-    terms: AuctionTerms,
-    margin: IntentMargin,
-    books: Books,
-    beacon: Beacon,
-    session: Session,
-    pricing: Pricing,
-    record: RecordSink,
-) -> tuple[EncryptedCross | None, ...]:
-    grid, traded = next(iter(terms.grids.values())), books.traded()
+def _cross(run: _Run, begun: _Begun, instruments: Instruments) -> Crossed:
+    environment, terms = run.environment, run.opened.terms
+    traded = instruments.traded()
 
     def take_mask(shape: LaneShape) -> DrawnMask:
-        attested = engine.masks.take(shape)
-        mask = engine.committee.consume_mask(attested, session.context)
-        record.add_mask(mask, attested.attestations)
+        attested = environment.masks.take(shape)
+        mask = environment.committee.consume_mask(attested, begun.session.context)
+        environment.record.add_mask(mask, attested.attestations)
         return mask
 
     def exclude(above: dict[int, list[int]]) -> None:
-        for book, numbers in above.items():
-            books.reject(Fault.CAP, [traded[book].intents[number] for number in numbers])
-        books.participate(terms, margin)
+        for number, intents in above.items():
+            places = [traded[number].batch_indices[intent] for intent in intents]
+            instruments.reject(Fault.CAP, places)
+        instruments.participate(terms.rules, run.opened.margin)
 
-    crossing = EncryptedCrossing(
-        terms.material.parameters,
-        engine.order,
-        engine.comparison,
-        session,
-        take_mask,
-        grid.ticks,
-        grid.reference_tick if pricing is Pricing.REFERENCE else None,
+    reference = next(iter(terms.grids.values())).reference_tick
+    crossing = EncryptedCrossing.of(
+        LaneComparison(terms.material.parameters, environment.evaluators, begun.session, take_mask),
+        terms.ticks,
+        reference if terms.pricing is Pricing.REFERENCE else None,
         exclude,
     )
     priorities = [
-        priority_permutation(beacon.value, book.instrument, book.sealed.count) for book in traded
+        priority_permutation(begun.beacon.value, instrument.id, instrument.sealed.count)
+        for instrument in traded
     ]
-    return crossing.cross([book.sealed for book in traded], priorities)
+    crosses = crossing.cross([instrument.sealed for instrument in traded], priorities)
+    transcripts = environment.committee.sign_transcript(begun.session, terms.digest, begun.beacon)
+    fills, results = _fills(traded, crosses)
+    return Crossed(crosses, results, fills, transcripts)
 
 
 def _fills(
-    books: Sequence[Book], crosses: Sequence[EncryptedCross | None]
+    traded: Sequence[Instrument], crosses: Sequence[EncryptedCross | None]
 ) -> tuple[tuple[Fill, ...], tuple[InstrumentResult, ...]]:
     fills: list[Fill] = []
     results = []
-    for book, cross in zip(books, crosses, strict=True):
+    for instrument, cross in zip(traded, crosses, strict=True):
         if cross is None:
-            results.append(InstrumentResult(book.instrument, False, Tick(0), Lots(0)))
+            results.append(InstrumentResult(instrument.id, False, Tick(0), Lots(0)))
             continue
         lots = FilledLots(cross.bought, cross.sold)
-        _check_caps(book, lots)
-        fills += collect_fills(book.instrument, book.accounts, cross.tick, cross.volume, lots)
-        results.append(InstrumentResult(book.instrument, True, cross.tick, cross.volume))
+        _require_within_caps(instrument, lots)
+        fills += collect_fills(instrument.id, instrument.accounts, cross.tick, cross.volume, lots)
+        results.append(InstrumentResult(instrument.id, True, cross.tick, cross.volume))
     return tuple(fills), tuple(results)
 
 
-def _check_caps(book: Book, lots: FilledLots) -> None:
+def _require_within_caps(instrument: Instrument, lots: FilledLots) -> None:
     """Check fills against the public caps that margin was reserved for.
 
     Raises:
         ImplausibleOpening: a fill above its cap, which the cap check does not let happen.
     """
-    for number, cap in enumerate(book.sealed.caps):
+    for number, cap in enumerate(instrument.sealed.caps):
         size = int(max(lots.bought[number], lots.sold[number]))
         if size > cap:
             raise ImplausibleOpening("fills", f"at most the cap of {cap} lots", f"{size} lots")
 
 
-def _charge(accounts: PortfolioAccounts, bond: BondTerms, rejections: Iterable[Rejection]) -> None:
-    """Take what each intent at fault costs from its account's bond, in batch order."""
-    for rejection in sorted(rejections, key=lambda rejection: rejection.batch_index):
+def _apply(run: _Run, begun: _Begun, instruments: Instruments, crossed: Crossed) -> Applied:
+    """Charge bonds, book fills, and release the other intents and the bonds."""
+    accounts, terms, margin = run.environment.accounts, run.opened.terms, run.opened.margin
+    for rejection in sorted(instruments.rejections, key=lambda r: r.batch_index):
+        bond = terms.rules.bond
         accounts.charge_bond(rejection.account, bond.charge(), bond.treasury)
-
-
-def _apply_margin(
-    accounts: PortfolioAccounts,
-    terms: AuctionTerms,
-    margin: IntentMargin,
-    books: Sequence[Book],
-    fills: Sequence[Fill],
-    committed: Committed,
-) -> dict[AccountId, MarginChange]:
-    """Book fills, release the other intents and the bonds; returns what changed for who traded."""
-    filled = {(fill.instrument, fill.account) for fill in fills}
-    traders = sorted({fill.account for fill in fills})
-    before = {account: _initial_margin(accounts, account, margin) for account in traders}
-    for fill in fills:
+    filled = {(fill.instrument, fill.account) for fill in crossed.fills}
+    traders = sorted({fill.account for fill in crossed.fills})
+    initial = {account: _initial_margin(run, account) for account in traders}
+    for fill in crossed.fills:
         auction = AuctionId(fill.instrument, terms.interval)
         price = terms.grids[fill.instrument].units_of(fill.tick)
         accounts.fill(fill.account, auction, fill.side, fill.size, price)
-    for book in books:
-        for account in book.accounts:
-            if (book.instrument, account) not in filled and account not in committed.uncovered:
-                accounts.release(account, AuctionId(book.instrument, terms.interval))
+    for instrument in instruments.traded():
+        auction = AuctionId(instrument.id, terms.interval)
+        for account in instrument.accounts:
+            if (instrument.id, account) not in filled and account not in begun.committed.uncovered:
+                accounts.release(account, auction)
     accounts.release_bonds()
     accounts.verify_conservation()
-    return {account: _change(accounts, account, before[account], margin) for account in traders}
+    margins = {account: _margin_change(run, account, initial[account]) for account in traders}
+    return Applied(begun.before, balances_of(accounts, margin.portfolio), margins)
 
 
-def _initial_margin(accounts: PortfolioAccounts, account: AccountId, margin: IntentMargin) -> Cash:
-    return margin.portfolio.requirement(accounts.holdings(account).net).initial
+def _initial_margin(run: _Run, account: AccountId) -> Cash:
+    net = run.environment.accounts.holdings(account).net
+    return run.opened.margin.portfolio.requirement(net).initial
 
 
-def _change(
-    accounts: PortfolioAccounts, account: AccountId, before: Cash, margin: IntentMargin
-) -> MarginChange:
+def _margin_change(run: _Run, account: AccountId, before: Cash) -> MarginChange:
     """What a trader needs now, and has.
 
     Raises:
         InsufficientMargin: less than it needs, which its reservations do not let happen.
     """
-    after = _initial_margin(accounts, account, margin)
-    worth = equity(margin.portfolio, accounts.holdings(account))
+    after = _initial_margin(run, account)
+    worth = equity(run.opened.margin.portfolio, run.environment.accounts.holdings(account))
     if worth < after:
         raise InsufficientMargin(after, worth)
     return MarginChange(before, after, worth)
 
 
-def _settle(
-    engine: Engine,
-    terms: AuctionTerms,
-    results: Sequence[InstrumentResult],
-    fills: Sequence[Fill],
-    balances: Sequence[Balance],
-) -> Settlement:
+def _settle(run: _Run, crossed: Crossed, applied: Applied) -> Settlement:
+    environment, interval = run.environment, run.opened.terms.interval
     leaves = tuple(
         BalanceLeaf(b.account, b.withdrawable, b.encumbered, positions_root(b.positions))
-        for b in balances
+        for b in applied.after
     )
     roots = SettlementRoot(
-        terms.interval, results_root(results), fills_root(fills), balances_root(leaves)
+        interval, results_root(crossed.results), fills_root(crossed.fills), balances_root(leaves)
     )
-    signatures = engine.committee.sign_settlement(roots)
-    ordered = [signatures[keyper] for keyper in sorted(signatures)]
-    transaction = engine.chain.settle(
-        terms.interval, results, roots.fills_root, roots.balances_root, ordered
+    signatures = environment.committee.sign_settlement(roots)
+    transaction = environment.chain.settle(
+        interval, crossed.results, roots.fills_root, roots.balances_root, list(signatures.values())
     )
-    engine.chain.wait_final(transaction, engine.confirmations)
+    environment.chain.wait_final(transaction, environment.confirmations)
     return Settlement(
-        tuple(results),
+        crossed.results,
         roots.fills_root,
         roots.balances_root,
         leaves,

@@ -125,7 +125,7 @@ class ContractListing:
             InvalidGrid: there is no grid of so many ticks.
             InvalidFile, NoPrice, OutOfBounds: see `Market` and `lot_risk`.
         """
-        market = Market("market", self.market)
+        market = Market.from_form("market", self.market)
         contracts = tuple(self.specification.contracts.values())
         values = lot_risk(self.specification, market, contracts).low[:, 0].tolist()
         return {
@@ -140,7 +140,7 @@ class ContractListing:
         try:
             return PriceGrid.of_units(step, reference, self.ticks)
         except InvalidGrid as error:
-            what = f"{error.parameter} of {contract.name}"
+            what = f"{error.subject} of {contract.name}"
             raise InvalidGrid(what, error.expected, error.got) from None
 
     def of(self, names: Iterable[InstrumentName]) -> Listed:

@@ -1,16 +1,18 @@
-"""What an interval's auctions led to."""
+"""What an interval's auctions led to, one part for each state that it reached."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from crypto.signing.messages import BatchRoot
-from darkpool.auction.books import Book, Rejection
+from darkpool.auction.instruments import Instrument, Rejection
+from darkpool.auction.state import IntervalState
 from darkpool.batching.participation import SetAside
 from darkpool.chain.evidence import TransactionReceiptInfo
 from darkpool.committee.beacon import Beacon
-from darkpool.crossing.encrypted import EncryptedCross
+from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.fills.fills import Fill
 from darkpool.margin.accounts.balances import Balance
 from darkpool.margin.errors import MarginError
@@ -28,15 +30,43 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """What went to the chain, and the roots it carried."""
+class CommittedBatch:
+    """A batch root on the chain, with the keypers' signatures by keyper."""
 
-    results: tuple[InstrumentResult, ...]
-    fills_root: bytes
-    balances_root: bytes
-    leaves: tuple[BalanceLeaf, ...]
+    state: ClassVar = IntervalState.COMMITTED
+
+    message: BatchRoot
     signatures: Mapping[int, bytes]
     transaction: TransactionReceiptInfo
+
+    @property
+    def root(self) -> bytes:
+        """Merkle root of the intents, 32 bytes."""
+        return self.message.root
+
+    @property
+    def count(self) -> int:
+        """Intents of the batch."""
+        return self.message.count
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """What crossing gave.
+
+    Attributes:
+        crosses: of each instrument that has intents; None where it did not cross.
+        results: of the same instruments.
+        fills: of all of them; `Fill.intent` counts within the instrument.
+        transcripts: keypers' signatures on all openings, by keyper.
+    """
+
+    state: ClassVar = IntervalState.CROSSED
+
+    crosses: tuple[EncryptedCross | None, ...]
+    results: tuple[InstrumentResult, ...]
+    fills: tuple[Fill, ...]
+    transcripts: Mapping[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +82,51 @@ class MarginChange:
 
 
 @dataclass(frozen=True, slots=True)
-class AuctionOutcome:
+class Applied:
+    """Balances as of the commitment, and after all fills; margins of accounts that traded."""
+
+    state: ClassVar = IntervalState.APPLIED
+
+    before: tuple[Balance, ...]
+    after: tuple[Balance, ...]
+    margins: Mapping[AccountId, MarginChange]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What went to the chain, and the roots it carried."""
+
+    state: ClassVar = IntervalState.SETTLED
+
+    results: tuple[InstrumentResult, ...]
+    fills_root: bytes
+    balances_root: bytes
+    leaves: tuple[BalanceLeaf, ...]
+    signatures: Mapping[int, bytes]
+    transaction: TransactionReceiptInfo
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalOutcome:
     """What an interval's auctions led to.
 
     Attributes:
-        fills: of all instruments; `Fill.intent` counts within the instrument.
-        admitted: numbers of the submissions that became intents, by place in the batch.
+        instruments: those that have intents.
+        admitted: numbers of the submissions that became intents, by batch index.
         refusals: the other submissions.
         rejections: intents that were found to be at fault after the batch was final.
         set_aside: intents that took no part at no fault of theirs.
-        before: balances as of the commitment of the batch.
-        after: as they were settled.
-        margins: of every account that traded.
-        transcripts: keypers' signatures on all openings, by keyper.
         timings_ms: milliseconds by step; `close_to_fills` is the crossing.
     """
 
-    results: tuple[InstrumentResult, ...]
-    crosses: tuple[EncryptedCross | None, ...]
-    fills: tuple[Fill, ...]
-    books: tuple[Book, ...]
+    instruments: tuple[Instrument, ...]
     admitted: tuple[int, ...]
     refusals: tuple[Refusal, ...]
     rejections: tuple[Rejection, ...]
     set_aside: tuple[SetAside, ...]
-    batch: BatchRoot
-    batch_signatures: Mapping[int, bytes]
-    batch_transaction: TransactionReceiptInfo
-    settlement: Settlement
-    before: tuple[Balance, ...]
-    after: tuple[Balance, ...]
-    margins: Mapping[AccountId, MarginChange]
-    transcripts: Mapping[int, bytes]
+    batch: CommittedBatch
     beacon: Beacon
+    crossed: Crossed
+    applied: Applied
+    settlement: Settlement
     timings_ms: Mapping[str, int]

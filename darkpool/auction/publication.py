@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from crypto.threshold.attestation import opening_context, public_rules_digest, venue_terms_digest
-from darkpool.auction.outcome import AuctionOutcome
+from crypto.threshold.attestation import opening_context
+from darkpool.auction.environment import OpenInterval
+from darkpool.auction.outcome import IntervalOutcome, Settlement
 from darkpool.chain.evidence import Deployment, TransactionReceiptInfo
-from darkpool.crossing.encrypted import EncryptedCross
+from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.margin.accounts.balances import Balance
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.references import SignedReference
-from darkpool.protocol.terms import AuctionTerms, Pricing
+from darkpool.protocol.terms import IntervalTerms, PublicRules
 from darkpool.record.forms import (
     AuctionSummary,
     BalanceRecord,
@@ -31,47 +29,33 @@ from darkpool.record.forms import (
     VenueRecord,
 )
 from darkpool.settlement.leaves import results_root
-from darkpool.units import (
-    AccountId,
-    InstrumentId,
-    account_bytes,
-)
+from darkpool.units import AccountId, InstrumentId, account_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PublicTerms:
-    """What everybody knows before an interval opens."""
-
-    auction: AuctionTerms
-    pricing: Pricing
-    margin: IntentMargin
-    bond: BondTerms
-    deployment: Deployment
-
-
-def auction_summary(terms: PublicTerms, outcome: AuctionOutcome) -> AuctionSummary:
+def auction_summary(
+    opened: OpenInterval, deployment: Deployment, outcome: IntervalOutcome
+) -> AuctionSummary:
     """All of an interval's auctions that is not a ciphertext, a key or an opening."""
-    deployment, interval = terms.deployment, terms.auction.interval
-    domain = deployment.domain()
-    instruments = _instruments(terms, outcome)
-    places = {InstrumentId(i.identifier): number for number, i in enumerate(instruments)}
+    terms, bond = opened.terms, opened.terms.rules.bond
+    instruments = _instruments(opened.margin, outcome)
+    numbers = {InstrumentId(i.identifier): number for number, i in enumerate(instruments)}
     return AuctionSummary(
-        interval=interval,
-        closes_ms=terms.auction.closes_ms,
+        interval=terms.interval,
+        closes_ms=terms.closes_ms,
         pricing=terms.pricing.value,
-        ticks=next(iter(terms.auction.grids.values())).ticks,
-        reporter=account_bytes(terms.auction.reporter),
-        references=tuple(reference_record(terms.auction.references[name]) for name in places),
-        committee=_committee(terms),
+        ticks=terms.ticks,
+        reporter=account_bytes(terms.reporter),
+        references=tuple(reference_record(terms.references[name]) for name in numbers),
+        committee=_committee(terms, deployment),
         venue=VenueRecord(
             deployment.chain_id,
             account_bytes(deployment.settlement),
             account_bytes(deployment.vault),
         ),
-        context=opening_context(domain, interval, outcome.batch.root),
+        context=opening_context(terms.domain, terms.interval, outcome.batch.root),
         beacon_shares=outcome.beacon.shares,
         beacon=outcome.beacon.value,
-        transcripts=dict(outcome.transcripts),
+        transcripts=dict(outcome.crossed.transcripts),
         instruments=instruments,
         rejections=tuple(
             RejectionRecord(rejection.batch_index, rejection.fault.value)
@@ -79,51 +63,26 @@ def auction_summary(terms: PublicTerms, outcome: AuctionOutcome) -> AuctionSumma
         ),
         fills=tuple(
             FillRecord(
-                places[fill.instrument],
+                numbers[fill.instrument],
                 fill.intent,
                 account_bytes(fill.account),
                 int(fill.side),
                 fill.size,
                 fill.tick,
             )
-            for fill in outcome.fills
+            for fill in outcome.crossed.fills
         ),
-        before=_balances(outcome.before),
-        after=_balances(outcome.after),
+        before=_balances(outcome.applied.before),
+        after=_balances(outcome.applied.after),
         batch=BatchRecord(
             outcome.batch.root,
             outcome.batch.count,
-            dict(outcome.batch_signatures),
-            _transaction(outcome.batch_transaction),
+            dict(outcome.batch.signatures),
+            _transaction(outcome.batch.transaction),
         ),
-        settlement=_settlement(outcome),
-        participation=participation_record(terms.auction),
-        bond=BondRecord(
-            terms.bond.amount, terms.bond.charge_ppm, account_bytes(terms.bond.treasury)
-        ),
-    )
-
-
-def terms_digest(
-    auction: AuctionTerms,
-    pricing: Pricing,
-    margin: IntentMargin,
-    bond: BondTerms,
-    deployment: Deployment,
-) -> bytes:
-    """What the keypers sign that an auction ran under."""
-    return venue_terms_digest(
-        auction.material.digest(),
-        account_bytes(deployment.vault),
-        account_bytes(auction.reporter),
-        [signed.message.digest(auction.domain) for _, signed in sorted(auction.references.items())],
-        pricing.value,
-        margin.inputs.digest(),
-        public_rules_digest(
-            {entry.account: entry.owner for entry in participation_record(auction).owners},
-            (auction.owners_min, auction.cap_min, bond.amount, bond.charge_ppm),
-            account_bytes(bond.treasury),
-        ),
+        settlement=_settlement(outcome.settlement),
+        participation=participation_record(terms.rules),
+        bond=BondRecord(bond.amount, bond.charge_ppm, account_bytes(bond.treasury)),
     )
 
 
@@ -148,35 +107,36 @@ def reference_record(reference: SignedReference) -> ReferenceRecord:
     )
 
 
-def participation_record(auction: AuctionTerms) -> ParticipationRecord:
-    """Owner groups and minima of an auction's terms, as they are published and signed."""
+def participation_record(rules: PublicRules) -> ParticipationRecord:
+    """Owner groups and minima, as they are published and signed."""
     owners = [
         OwnerRecord(account_bytes(account), account_bytes(AccountId(owner)))
-        for account, owner in auction.owners.items()
+        for account, owner in rules.owners.items()
     ]
     ascending = tuple(sorted(owners, key=lambda entry: entry.account))
-    return ParticipationRecord(ascending, auction.owners_min, auction.cap_min)
+    return ParticipationRecord(ascending, rules.owners_min, rules.cap_min)
 
 
-def _committee(terms: PublicTerms) -> CommitteeRecord:
-    committee, deployment = terms.auction.material.committee, terms.deployment
-    addresses = tuple(account_bytes(keyper) for keyper in deployment.keypers)
-    return CommitteeRecord(committee.size, committee.epoch, deployment.quorum, addresses)
+def _committee(terms: IntervalTerms, deployment: Deployment) -> CommitteeRecord:
+    committee = terms.material.committee
+    return CommitteeRecord(committee.size, committee.epoch, deployment.quorum, terms.addresses())
 
 
-def _instruments(terms: PublicTerms, outcome: AuctionOutcome) -> tuple[InstrumentRecord, ...]:
+def _instruments(margin: IntentMargin, outcome: IntervalOutcome) -> tuple[InstrumentRecord, ...]:
     """All that the keypers signed terms of, those without intents last.
 
     Openings number the instruments that have intents.
     """
     traded = {
-        book.instrument: (tuple(book.intents), None if cross is None else _outcome(cross))
-        for book, cross in zip(outcome.books, outcome.crosses, strict=True)
+        instrument.id: (
+            tuple(instrument.batch_indices),
+            None if cross is None else _outcome(cross),
+        )
+        for instrument, cross in zip(outcome.instruments, outcome.crossed.crosses, strict=True)
     }
-    names = terms.margin.names
-    without = {name: ((), None) for name in sorted(names) if name not in traded}
+    without = {name: ((), None) for name in sorted(margin.names) if name not in traded}
     return tuple(
-        InstrumentRecord(names[name], name, intents, crossed)
+        InstrumentRecord(margin.names[name], name, intents, crossed)
         for name, (intents, crossed) in {**traded, **without}.items()
     )
 
@@ -185,8 +145,7 @@ def _outcome(cross: EncryptedCross) -> OutcomeRecord:
     return OutcomeRecord(cross.tick, cross.volume, int(cross.short_side), cross.exhausted)
 
 
-def _settlement(outcome: AuctionOutcome) -> SettlementRecord:
-    settled = outcome.settlement
+def _settlement(settled: Settlement) -> SettlementRecord:
     return SettlementRecord(
         results_root=results_root(settled.results),
         fills_root=settled.fills_root,

@@ -5,16 +5,10 @@ from typing import Final
 
 from darkpool.auction.listing import Listing
 from darkpool.errors import OutOfBounds
-from darkpool.limits import (
-    CASH_DECIMALS,
-    INTENTS_PER_AUCTION_MAX,
-    OWNERS_MIN_DEFAULT,
-    REFERENCE_AGE_AT_CLOSE_MAX_MS,
-)
-from darkpool.margin.accounts.bond import BondTerms
+from darkpool.limits import CASH_DECIMALS, OWNERS_MIN_DEFAULT, REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.margin.market.feeds import FeedTerms
-from darkpool.protocol.terms import CAP_MIN_DEFAULT, Pricing
-from darkpool.units import AccountId, Cash, Lots, require_bucket
+from darkpool.protocol.terms import CAP_MIN_DEFAULT, BondTerms, Pricing, PublicRules
+from darkpool.units import AccountId, Cash, Lots
 
 KEYPERS_MIN: Final = 3
 KEYPERS_MAX: Final = 4
@@ -27,7 +21,7 @@ PRICE_STEP_MAX_PPM: Final = 100_000
 """How far a number may move at once without a dispute."""
 PRICE_SETTLE_MS: Final = 60_000
 
-_NOBODY: Final = AccountId("0x" + "00" * 20)
+_NO_ACCOUNT: Final = AccountId("0x" + "00" * 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +37,8 @@ class VenueTerms:
         bond_charge_ppm: the part of it that a malformed intent costs, in parts per million.
 
     Raises:
-        OutOfBounds: another number of keypers or owners, a minimum cap that is no bucket, or a bond
-            that `BondTerms` does not have.
+        OutOfBounds: another number of keypers or owners, or a bond that `BondTerms` does not have.
+        NoBucket: a minimum cap that is no bucket.
     """
 
     listing: Listing
@@ -58,14 +52,12 @@ class VenueTerms:
     def __post_init__(self) -> None:
         if not KEYPERS_MIN <= self.keypers <= KEYPERS_MAX:
             raise OutOfBounds("keypers", KEYPERS_MIN, KEYPERS_MAX, self.keypers)
-        if not 1 <= self.owners_min <= INTENTS_PER_AUCTION_MAX:
-            raise OutOfBounds("owners", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
-        require_bucket("minimum cap", self.cap_min)
-        self.bond_terms(_NOBODY)
+        self.rules(_NO_ACCOUNT)
 
-    def bond_terms(self, treasury: AccountId) -> BondTerms:
-        """Bond of every account, with the account that charges go to."""
-        return BondTerms(self.bond, self.bond_charge_ppm, treasury)
+    def rules(self, treasury: AccountId) -> PublicRules:
+        """What is published of bond, owners and caps, with the account that charges go to."""
+        bond = BondTerms(self.bond, self.bond_charge_ppm, treasury)
+        return PublicRules(bond, owners_min=self.owners_min, cap_min=self.cap_min)
 
 
 def feed_terms(reporters: tuple[AccountId, ...]) -> FeedTerms:

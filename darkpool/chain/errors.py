@@ -19,10 +19,12 @@ class ChainUnavailable(ChainError):
     and client libraries quote them in their reasons.
     """
 
+    code = "chain-unavailable"
+
     def __init__(self, node: str, reason: str) -> None:
         self.node = _without_credentials(node)
         self.reason = _reason_without_credentials(node, reason)
-        super().__init__(f"chain: expected an answer from {self.node}, got {self.reason}")
+        super().__init__("chain", f"an answer from {self.node}", self.reason)
 
 
 def _without_credentials(node: str) -> str:
@@ -55,54 +57,51 @@ def _host_of(address: str) -> str:
 class NotDeployed(ChainError):
     """The contracts were asked for before they were deployed or attached."""
 
+    code = "not-deployed"
+
     def __init__(self) -> None:
-        super().__init__("chain: expected deployed contracts, got none")
+        super().__init__("chain", "deployed contracts", "none")
 
 
 class WrongDeployment(ChainError):
     """What stands on the chain is not the deployment that was named."""
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        super().__init__(f"chain: {what}: expected {expected}, got {got}")
-        self.what = what
-        self.expected = expected
-        self.got = got
+    code = "wrong-deployment"
+    prefix = "chain: "
 
 
 class TransactionReverted(ChainError):
     """A contract refused a transaction; `reason` is what the contract's page lists."""
 
+    code = "transaction-reverted"
+
     def __init__(self, function: str, reason: str) -> None:
-        super().__init__(f"chain: {function}: expected success, got a revert: {reason}")
-        self.function = function
-        self.reason = reason
+        super().__init__(f"chain: {function}", "success", f"a revert: {reason}")
+        self.function, self.reason = function, reason
 
 
 class TransactionRefused(ChainError):
     """The node did not take a transaction: no money for gas, for instance."""
 
+    code = "transaction-refused"
+
     def __init__(self, function: str, reason: str) -> None:
-        super().__init__(f"chain: {function}: expected the node to take it, got {reason}")
-        self.function = function
-        self.reason = reason
+        super().__init__(f"chain: {function}", "the node to take it", reason)
 
 
 class TransactionLost(ChainError):
     """A transaction is no longer in the block in which it was seen: the chain reorganised."""
 
+    code = "transaction-lost"
+
     def __init__(self, transaction: str, block: int) -> None:
-        super().__init__(f"chain: expected transaction {transaction} in block {block}, got none")
-        self.transaction = transaction
-        self.block = block
+        super().__init__("chain", f"transaction {transaction} in block {block}", "none")
 
 
 class NotFinalInTime(ChainError):
     """A transaction did not get its confirmations in the time that it was given."""
 
+    code = "not-final-in-time"
+
     def __init__(self, transaction: str, expected: int, got: int) -> None:
-        super().__init__(
-            f"chain: transaction {transaction}: expected {expected} confirmations, got {got}"
-        )
-        self.transaction = transaction
-        self.expected = expected
-        self.got = got
+        super().__init__(f"chain: confirmations of transaction {transaction}", expected, got)

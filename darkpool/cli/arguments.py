@@ -135,7 +135,7 @@ def listing_of(
 
     specification = specification_of(market, contracts)
     form = read_market_form(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
-    Market(str(market), form)
+    Market.from_form(str(market), form)
     return ContractListing(specification, form, ticks)
 
 
@@ -153,7 +153,7 @@ def require_url(url: str | None) -> None:
     except ValueError:  # half a bracket, or a port that is no number
         usable = False
     if not usable:
-        raise InvalidChainUrl(f"{len(url)} characters that are something else")
+        raise InvalidChainUrl(f"a text of {len(url)} characters without them")
 
 
 def chain_key() -> bytes | None:
@@ -167,7 +167,7 @@ def chain_key() -> bytes | None:
         return None
     match = _KEY.fullmatch(text)
     if match is None:
-        raise InvalidChainKey(f"{len(text)} characters that are something else")
+        raise InvalidChainKey(f"a text of {len(text)} characters")
     from crypto.signing.ecdsa import SECP256K1_ORDER
 
     key = bytes.fromhex(match[2])

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from crypto.ring.params import STANDARD
-from darkpool.cli.arguments import (
-    chain_key,
-    decimal,
-    listing_of,
-    require_url,
-    whole,
-)
+from darkpool.cli.arguments import chain_key, decimal, listing_of, require_url, whole
 from darkpool.cli.errors import CHAIN_KEY_VARIABLE, UnreadableFile
 from darkpool.limits import OWNERS_MIN_DEFAULT
 
@@ -161,7 +155,7 @@ def auction(
     from darkpool.auction.terms import VenueTerms
     from darkpool.cli.tables import auction_document, exact_json, output, print_auction, progress
     from darkpool.protocol.terms import Pricing
-    from darkpool.simulation.venue import Places, run_orders
+    from darkpool.simulation.venue import Places, VenueSetting, run_orders
     from darkpool.units import identifier
     from darkpool.wargames.intruders import draw_intruders
 
@@ -173,10 +167,7 @@ def auction(
         result = run_orders(
             read,
             terms,
-            STANDARD,
-            lambda: _chain(chain, key),
-            Places(record, openings),
-            shown,
+            VenueSetting(STANDARD, lambda: _chain(chain, key), Places(record, openings), shown),
             intruders,
         )
     if as_json:

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from darkpool.cli.arguments import (
-    whole,
-)
+from darkpool.cli.arguments import whole
 
 
 def demo(

@@ -17,11 +17,9 @@ from darkpool.cli.arguments import (
 from darkpool.cli.errors import InvalidAddition, NoPlotting, UnwritablePicture
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from darkpool.margin.market.instruments import Contract, Specification
     from darkpool.margin.market.market import Market
-    from darkpool.margin.model.caps import Holdings
+    from darkpool.margin.report.portfolio_file import Portfolio
 
 
 def margin(
@@ -68,14 +66,14 @@ def margin(
     prices = read_market(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
     text = read_whole(portfolio, MARGIN_FILE_MAX_BYTES)
     held = read_portfolio(str(portfolio), text, specification)
-    report = margin_report(specification, prices, *held)
+    report = margin_report(specification, prices, held)
     after = None
     if add:
         more = [_addition(text, specification) for text in add]
-        held = added_at_value(specification, prices, *held, more)
-        after = margin_report(specification, prices, *held)
+        held = added_at_value(specification, prices, held, more)
+        after = margin_report(specification, prices, held)
     if plot is not None:
-        _draw(plot, prices, *held)
+        _draw(plot, prices, held)
     if as_json:
         later = {} if after is None else {"after": margin_document(after)}
         typer.echo(exact_json(margin_document(report) | later))
@@ -97,12 +95,12 @@ def _addition(text: str, specification: Specification) -> tuple[Contract, int]:
     return contract, number
 
 
-def _draw(path: Path, market: Market, contracts: Sequence[Contract], holdings: Holdings) -> None:
+def _draw(path: Path, market: Market, portfolio: Portfolio) -> None:
     try:
         from darkpool.margin.report.picture import draw
     except ModuleNotFoundError:
         raise NoPlotting from None
     try:
-        draw(path, market, contracts, holdings.net)
+        draw(path, market, portfolio.contracts, portfolio.holdings.net)
     except (OSError, ValueError) as error:
         raise UnwritablePicture(path, str(error)) from None

@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from darkpool.cli.arguments import (
-    read_text,
-    whole,
-)
+from darkpool.cli.arguments import read_text, whole
 
 
 def open_intent(

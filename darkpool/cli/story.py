@@ -23,23 +23,14 @@ from crypto.ring.params import STANDARD
 from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
-from darkpool.cli.tables import (
-    fills_table,
-    print_audit,
-    print_lines,
-    progress,
-    results_table,
-)
+from darkpool.cli.tables import fills_table, print_audit, print_lines, progress, results_table
 from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import GRID, SEED_MAX, generated_orders, verify_twin
-from darkpool.simulation.venue import Places, run_orders
-from darkpool.units import (
-    PriceUnits,
-    price_decimal,
-)
+from darkpool.simulation.venue import Places, VenueSetting, run_orders
+from darkpool.units import PriceUnits, price_decimal
 from darkpool.verification.audit import audit
 
 FULL_AUDIT_UNTIL_S: Final = 55
@@ -79,7 +70,9 @@ def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
             directory = Path(folder) / "record"
         _tell_orders(console, orders, seed)
         with progress() as shown:
-            result = run_orders(orders, _TERMS, STANDARD, Chain.embedded, Places(directory), shown)
+            result = run_orders(
+                orders, _TERMS, VenueSetting(STANDARD, Chain.embedded, Places(directory), shown)
+            )
         record = Record.load(directory)
         _tell_sealing(console, record)
         _tell_openings(console, record)

@@ -15,10 +15,10 @@ from crypto.signing.ecdsa import address_of
 from darkpool.client.errors import ForeignStore, UnknownIntent
 from darkpool.client.opening_file import OpeningFile
 from darkpool.client.plan import CoverPolicy, interval_plan, interval_terms
-from darkpool.client.sealing import seal_intent
+from darkpool.client.sealing import PublicLimits, seal_intent
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import InstrumentId, Interval, account_bytes
 
 
@@ -44,7 +44,7 @@ class Agent:
         self._account_key = account_key
         self._cover = MappingProxyType(dict(cover))
 
-    def submissions(self, terms: AuctionTerms, deadline_s: int) -> Iterator[SealedSubmission]:
+    def submissions(self, terms: IntervalTerms, deadline_s: int) -> Iterator[SealedSubmission]:
         """What the account sends in an interval; asked again, also after a crash, the same bytes.
 
         At the first call is decided, and kept, what is sent for every instrument; one is sealed as
@@ -71,13 +71,12 @@ class Agent:
         )
         return self._sealed(terms)
 
-    def _sealed(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+    def _sealed(self, terms: IntervalTerms) -> Iterator[SealedSubmission]:
         store = self._store
         deadline_s = store.interval(terms.interval).deadline_s
         for planned in store.intents(terms.interval):
-            sealed = seal_intent(
-                planned.intent, terms, self._account_key, deadline_s=deadline_s, cap=planned.cap
-            )
+            limits = PublicLimits(deadline_s, planned.cap)
+            sealed = seal_intent(planned.intent, terms, self._account_key, limits)
             submission = sealed.submission
             envelopes = store.keep_sealed(
                 planned.intent, submission.sealed.ciphertext_digest, submission.envelopes

@@ -1,22 +1,14 @@
 """What the agent refuses, and what must not be: part of the tree of `darkpool.errors`."""
 
 from pathlib import Path
-from typing import ClassVar
 
 from darkpool.errors import BadInput, CheckFailed
 
 
 class AgentRefused(BadInput):
-    """Something that the agent does not do; its store is as it was.
+    """Something that the agent does not do; its store is as it was."""
 
-    `code` is the stable name of the reason, for programs.
-    """
-
-    code: ClassVar[str]
-
-    def __init__(self, what: str, expected: str, got: str) -> None:
-        super().__init__(f"agent, {what}: expected {expected}, got {got}")
-        self.what, self.expected, self.got = what, expected, got
+    prefix = "agent, "
 
 
 class ForeignStore(AgentRefused):
@@ -34,6 +26,8 @@ class SecondOrder(AgentRefused):
 class InvalidStandingOrder(AgentRefused):
     """A field that no standing order has."""
 
+    code = "invalid-standing-order"
+
 
 class UnknownOrder(AgentRefused):
     """No order with this number was ever placed."""
@@ -44,7 +38,7 @@ class UnknownOrder(AgentRefused):
 class OrderClosed(AgentRefused):
     """The order is filled, cancelled or expired, and stays so."""
 
-    code = "closed"
+    code = "order-closed"
 
 
 class BelowFilled(AgentRefused):
@@ -74,40 +68,33 @@ class UnknownIntent(AgentRefused):
 class StoreExposed(BadInput):
     """A store that others than its owner may read or write: it holds orders in the clear."""
 
+    code = "store-exposed"
+
     def __init__(self, path: Path, mode: int) -> None:
-        super().__init__(f"agent's store {path}: expected mode 0600, got {mode:04o}")
-        self.path, self.mode = path, mode
+        super().__init__(f"agent's store {path}", "mode 0600", f"{mode:04o}")
 
 
 class TermsChanged(CheckFailed):
     """Other terms than those that an interval's intents were sealed under."""
 
-    def __init__(self, interval: int, what: str, expected: str, got: str) -> None:
-        super().__init__(f"interval {interval}, {what}: expected {expected} as sealed, got {got}")
-        self.interval, self.what, self.expected, self.got = interval, what, expected, got
+    code = "terms-changed"
+
+    def __init__(self, interval: int, field: str, expected: str, got: str) -> None:
+        super().__init__(f"interval {interval}, {field}", f"{expected} as sealed", got)
 
 
 class ResultConflict(CheckFailed):
     """A second, different result of an interval, or a fill that its intent does not allow."""
 
+    code = "result-conflict"
+
     def __init__(self, interval: int, instrument: bytes, expected: str, got: int) -> None:
-        super().__init__(
-            f"result of interval {interval}, instrument 0x{instrument.hex()}: expected {expected}, "
-            f"got {got} lots"
-        )
-        self.interval, self.instrument, self.expected, self.got = (
-            interval,
-            instrument,
-            expected,
-            got,
-        )
+        subject = f"result of interval {interval}, instrument 0x{instrument.hex()}"
+        super().__init__(subject, expected, f"{got} lots")
 
 
 class InvalidOpeningFile(BadInput):
-    """Text that is no opening file of a known version."""
+    """Text that is no opening file of a known version; `subject` names the field."""
 
-    def __init__(self, field: str, expected: str, got: str) -> None:
-        super().__init__(f"opening file, {field}: expected {expected}, got {got}")
-        self.field = field
-        self.expected = expected
-        self.got = got
+    code = "invalid-opening-file"
+    prefix = "opening file, "

@@ -11,7 +11,7 @@ from typing import Final
 from crypto.signing.messages import Intent
 from darkpool.client.sealing import draw_intent
 from darkpool.client.standing_orders import PlacedOrder, interval_order, require_within
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import InstrumentId, Interval, Lots, require_bucket
 
 COVER_ONE_PPM: Final = 1_000_000
@@ -29,7 +29,7 @@ class CoverPolicy:
             afterwards it is that of the latest order.
 
     Raises:
-        OutOfBounds: the rate is no probability, or the cap no bucket.
+        OutOfBounds, NoBucket: the rate is no probability, or the cap no bucket.
     """
 
     rate_ppm: int
@@ -41,7 +41,7 @@ class CoverPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class IntervalTerms:
+class NotedTerms:
     """What the intents of an interval are sealed under, as it is kept.
 
     Attributes:
@@ -88,7 +88,7 @@ class Situation:
 Plan = Callable[[Situation], PlannedIntent | None]
 
 
-def interval_terms(terms: AuctionTerms, deadline_s: int) -> IntervalTerms:
+def interval_terms(terms: IntervalTerms, deadline_s: int) -> NotedTerms:
     """What is kept of an interval's terms; material of one epoch is the same."""
     grids = {
         instrument.hex(): [str(grid.tick_units), str(grid.units_of(grid.reference_tick))]
@@ -96,11 +96,11 @@ def interval_terms(terms: AuctionTerms, deadline_s: int) -> IntervalTerms:
     }
     ticks = max((grid.ticks for grid in terms.grids.values()), default=0)
     text = json.dumps({"ticks": ticks, "grids": grids}, sort_keys=True)
-    return IntervalTerms(terms.interval, terms.material.committee.epoch, ticks, text, deadline_s)
+    return NotedTerms(terms.interval, terms.material.committee.epoch, ticks, text, deadline_s)
 
 
 def interval_plan(
-    terms: AuctionTerms, cover: Mapping[InstrumentId, CoverPolicy], account: bytes
+    terms: IntervalTerms, cover: Mapping[InstrumentId, CoverPolicy], account: bytes
 ) -> Plan:
     """The agent's plan for an interval.
 

@@ -14,7 +14,7 @@ from darkpool.client.errors import (
     TermsChanged,
     UnknownOrder,
 )
-from darkpool.client.plan import IntervalTerms, PlannedIntent
+from darkpool.client.plan import NotedTerms, PlannedIntent
 from darkpool.client.standing_orders import OrderState, PlacedOrder, StandingOrder
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, Side
 
@@ -54,7 +54,7 @@ def last_begun(cursor: sqlite3.Cursor) -> int:
     return int(last)
 
 
-def has_begun(cursor: sqlite3.Cursor, terms: IntervalTerms) -> bool:
+def has_begun(cursor: sqlite3.Cursor, terms: NotedTerms) -> bool:
     """True for an interval that has begun under the same terms and has no result yet.
 
     Raises:

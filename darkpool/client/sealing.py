@@ -14,11 +14,11 @@ from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.knowledge import KnowledgeContext, seal_proofs, seal_vector
 from darkpool.client.opening_file import OpeningFile
 from darkpool.errors import OutOfBounds
-from darkpool.limits import CAP_BUCKETS_LOTS, CASH_MAX
+from darkpool.limits import CASH_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
-from darkpool.protocol.terms import AuctionTerms
-from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket
+from darkpool.protocol.terms import IntervalTerms
+from darkpool.units import Cash, InstrumentId, Interval, Lots, PriceGrid, cap_bucket, require_bucket
 
 _SECRET_BYTES: Final = 32
 _NO_MINIMUM: Final = Cash(0)
@@ -32,16 +32,39 @@ class SealedOrder:
     opening: OpeningFile
 
 
+@dataclass(frozen=True, slots=True)
+class PublicLimits:
+    """What a client states of an intent in public, beside account, instrument and nonce.
+
+    Attributes:
+        deadline_s: Unix seconds until which the intent may be admitted.
+        cap: upper bound of the size, a bucket; `smallest_cap` gives the least that an order may
+            have. Cover traffic hides best under the cap that the client's orders usually have.
+        others_collateral_min: the intent takes part only if other owners have at least so much
+            collateral reserved for this instrument's auction; 0 for any.
+    """
+
+    deadline_s: int
+    cap: Lots
+    others_collateral_min: Cash = _NO_MINIMUM
+
+
+def smallest_cap(size: Lots, terms: IntervalTerms) -> Lots:
+    """The smallest bucket that covers a size and that the terms allow.
+
+    Raises:
+        OutOfBounds: a size above the largest bucket.
+    """
+    return max(cap_bucket(size), terms.rules.cap_min)
+
+
 def seal_order(
     order: LimitOrder,
     instrument: InstrumentId,
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     account_key: bytes,
-    *,
     nonce: int,
-    deadline_s: int,
-    cap: Lots | None = None,
-    others_collateral_min: Cash = _NO_MINIMUM,
+    limits: PublicLimits,
 ) -> SealedOrder:
     """Draw an intent and seal it.
 
@@ -51,25 +74,13 @@ def seal_order(
         terms: of the interval.
         account_key: secp256k1 private key of the account, 32 bytes.
         nonce: never used before by the account.
-        deadline_s: Unix seconds until which the intent may be admitted.
-        cap: public upper bound of the size, a bucket; the smallest that covers it and that the
-            terms allow, if not given. Cover traffic hides best under the cap that the client's
-            orders usually have.
-        others_collateral_min: the intent takes part only if other owners have at least so much
-            collateral reserved for this instrument's auction; 0 for any. It is public.
+        limits: what is stated in public.
 
     Raises:
-        WrongAuction, OutOfBounds: see `seal_intent`.
+        WrongAuction, OutOfBounds, NoBucket: see `seal_intent`.
     """
     intent = draw_intent(order, instrument, terms.interval, address_of(account_key), nonce)
-    return seal_intent(
-        intent,
-        terms,
-        account_key,
-        deadline_s=deadline_s,
-        cap=cap,
-        others_collateral_min=others_collateral_min,
-    )
+    return seal_intent(intent, terms, account_key, limits)
 
 
 def draw_intent(
@@ -100,12 +111,9 @@ def draw_intent(
 
 def seal_intent(
     intent: Intent,
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     account_key: bytes,
-    *,
-    deadline_s: int,
-    cap: Lots | None = None,
-    others_collateral_min: Cash = _NO_MINIMUM,
+    limits: PublicLimits,
 ) -> SealedOrder:
     """Seal a drawn intent: the same arguments give the same bytes, but for the envelopes.
 
@@ -113,24 +121,19 @@ def seal_intent(
         intent: of the terms' interval, and of the account whose key is given.
         terms: of the interval.
         account_key: secp256k1 private key of the account, 32 bytes.
-        deadline_s: Unix seconds until which the intent may be admitted.
-        cap: public upper bound of the size, a bucket; the smallest that covers it and that the
-            terms allow, if not given.
-        others_collateral_min: as for `seal_order`.
+        limits: what is stated in public.
 
     Raises:
         WrongAuction: the terms are of another interval, or have no such instrument.
         WrongSignature: the key is not that of the intent's account.
-        OutOfBounds: the size is above the largest bucket or above the cap, the cap is no bucket or
-            below the least of the terms, the minimum is above the size, the minimum of others'
-            collateral is no amount, or the grid has no such tick.
+        OutOfBounds: the size is above the largest bucket, the minimum is above the size, the
+            minimum of others' collateral is no amount, or the grid has no such tick.
+        NoBucket: the cap is no bucket, below the size or below the least of the terms.
     """
     grid = _grid(intent, terms)
     if (signer := address_of(account_key)) != intent.account:
         raise WrongSignature("account", intent.account.hex(), signer.hex())
-    cap = _cap(Lots(intent.size), terms.cap_min, cap)
-    if not 0 <= others_collateral_min <= CASH_MAX:
-        raise OutOfBounds("minimum of others' collateral", 0, CASH_MAX, others_collateral_min)
+    _require_limits(limits, smallest_cap(Lots(intent.size), terms))
     if not 0 <= intent.limit_tick < grid.ticks:
         raise OutOfBounds("limit tick", 0, grid.ticks - 1, intent.limit_tick)
     if not 0 <= intent.minimum <= max(intent.size, 1):
@@ -143,15 +146,7 @@ def seal_intent(
         intent.limit_tick,
         intent.minimum,
     )
-    submission = seal_slots(
-        intent,
-        vector,
-        terms,
-        account_key,
-        deadline_s=deadline_s,
-        cap=cap,
-        others_collateral_min=others_collateral_min,
-    )
+    submission = seal_slots(intent, vector, terms, account_key, limits)
     epoch = terms.material.committee.epoch
     return SealedOrder(submission, OpeningFile(intent, terms.domain, epoch, grid.ticks))
 
@@ -159,27 +154,22 @@ def seal_intent(
 def seal_slots(
     intent: Intent,
     vector: npt.NDArray[np.int64],
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     account_key: bytes,
-    *,
-    deadline_s: int,
-    cap: Lots,
-    others_collateral_min: Cash = _NO_MINIMUM,
+    limits: PublicLimits,
 ) -> SealedSubmission:
     """Commit to an intent, seal a slot vector, prove to know it, and sign.
 
     That the vector is the intent's, and the terms', is the caller's to see to. Commitment,
-    ciphertext and signature are functions of the arguments. The envelopes hold the same openings
-    each time, under fresh randomness: whoever wants to send the same bytes again keeps them.
+    ciphertext and signature are functions of the arguments. The envelopes hold the same proofs each
+    time, under fresh randomness: a client that wants to send the same bytes again keeps them.
 
     Args:
         intent: committed to; its root seed is the only secret of the encryption.
         vector: residues mod t of the order ring's slots, shape (degree,).
         terms: of the interval.
         account_key: secp256k1 private key of the intent's account, 32 bytes.
-        deadline_s: Unix seconds until which the intent may be admitted.
-        cap: public upper bound of the size.
-        others_collateral_min: as for `seal_order`.
+        limits: what is stated in public; not checked.
 
     Raises:
         OutOfRange: wrong shape of the vector, or an entry outside [0, t).
@@ -203,11 +193,11 @@ def seal_slots(
         interval=intent.interval,
         commitment=commitment(intent, terms.domain),
         ciphertext_digest=sealed_vector.ciphertext.digest(),
-        cap=cap,
+        cap=limits.cap,
         nonce=intent.nonce,
-        deadline=deadline_s,
+        deadline=limits.deadline_s,
         key_epoch=committee.epoch,
-        others_collateral_min=others_collateral_min,
+        others_collateral_min=limits.others_collateral_min,
         minimum_fill=intent.minimum > 0,
     )
     return SealedSubmission(
@@ -218,7 +208,7 @@ def seal_slots(
     )
 
 
-def _grid(intent: Intent, terms: AuctionTerms) -> PriceGrid:
+def _grid(intent: Intent, terms: IntervalTerms) -> PriceGrid:
     if intent.interval != terms.interval:
         raise WrongAuction("interval", str(terms.interval), str(intent.interval))
     grid = terms.grids.get(InstrumentId(intent.instrument))
@@ -227,10 +217,8 @@ def _grid(intent: Intent, terms: AuctionTerms) -> PriceGrid:
     return grid
 
 
-def _cap(size: Lots, cap_min: Lots, cap: Lots | None) -> Lots:
-    smallest = max(cap_bucket(size), cap_min)
-    if cap is None:
-        return smallest
-    if cap not in CAP_BUCKETS_LOTS or cap < smallest:
-        raise OutOfBounds("cap in lots, a bucket", smallest, CAP_BUCKETS_LOTS[-1], cap)
-    return cap
+def _require_limits(limits: PublicLimits, cap_min: Lots) -> None:
+    require_bucket("cap", limits.cap, cap_min)
+    others = limits.others_collateral_min
+    if not 0 <= others <= CASH_MAX:
+        raise OutOfBounds("minimum of others' collateral", 0, CASH_MAX, others)

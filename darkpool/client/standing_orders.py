@@ -57,7 +57,7 @@ class StandingOrder:
             interval takes at most the cap; the rest goes into later ones.
 
     Raises:
-        InvalidAccount, InvalidStandingOrder, OutOfBounds: a field that no order has.
+        InvalidAccount, InvalidStandingOrder, OutOfBounds, NoBucket: a field that no order has.
     """
 
     account: AccountId

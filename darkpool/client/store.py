@@ -30,7 +30,7 @@ from darkpool.client.errors import (
     TermsChanged,
     UnknownIntent,
 )
-from darkpool.client.plan import IntervalTerms, Plan, PlannedIntent, Situation
+from darkpool.client.plan import NotedTerms, Plan, PlannedIntent, Situation
 from darkpool.client.rows import (
     SCHEMA,
     SELECT_INTENTS,
@@ -185,7 +185,7 @@ class AgentStore:
         return tuple(placed_order(self.account, row) for row in rows)
 
     def begin_interval(
-        self, terms: IntervalTerms, instruments: Sequence[InstrumentId], plan: Plan
+        self, terms: NotedTerms, instruments: Sequence[InstrumentId], plan: Plan
     ) -> None:
         """Decide once and for ever what is sent in an interval; again it changes nothing.
 
@@ -240,7 +240,7 @@ class AgentStore:
             ),
         )
 
-    def interval(self, interval: Interval) -> IntervalTerms:
+    def interval(self, interval: Interval) -> NotedTerms:
         """The terms that an interval began under.
 
         Raises:
@@ -252,7 +252,7 @@ class AgentStore:
         ).fetchone()
         if row is None:
             raise UnknownIntent("interval", "one that has begun", str(interval))
-        return IntervalTerms(interval, *row)
+        return NotedTerms(interval, *row)
 
     def intents(self, interval: Interval) -> tuple[PlannedIntent, ...]:
         """The intents of an interval, by nonce."""

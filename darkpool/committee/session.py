@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from crypto.bfv.lanes import Lanes
 from crypto.threshold.attestation import OpeningEntry
-from crypto.threshold.keys import PublicMaterial
+from crypto.threshold.quorum import Panel
+from crypto.threshold.replicated import Committee
 from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed, reveal
-from darkpool.keyper.keyper import Keyper
+from darkpool.protocol.keyper import Keyper
 
 
 class Session:
@@ -16,22 +17,22 @@ class Session:
 
     def __init__(
         self,
-        keypers: Sequence[Keyper],
-        material: PublicMaterial,
+        panel: Panel[Keyper],
+        committee: Committee,
         context: bytes,
         publish: Callable[[Revealed], None],
     ) -> None:
-        self._keypers = keypers
-        self._material = material
+        self._panel = panel
+        self._committee = committee
         self.context = context
         self._publish = publish
         self.entries: list[OpeningEntry] = []
 
     def open(self, purpose: str, covered: CoveredCiphertext) -> Lanes:
         """Open a covered ciphertext; slots in [0, t), shape (degree,)."""
-        committee = self._material.committee
-        request = OpeningRequest(self.context, committee.epoch, len(self.entries), purpose, covered)
-        revealed = reveal(request, committee, self._keypers)
+        sequence = len(self.entries)
+        request = OpeningRequest(self.context, self._committee.epoch, sequence, purpose, covered)
+        revealed = reveal(request, self._committee, self._panel)
         self.entries.append(revealed.entry())
         self._publish(revealed)
         return revealed.values

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from mmap import MADV_DONTNEED, mmap
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import numpy as np
 
@@ -56,6 +57,11 @@ class ArrivalFiles:
         path.touch()
         rows = (self.capacity, polynomials, len(self.ring.data_primes), self.ring.degree)
         return np.memmap(path, dtype=np.uint64, mode="r+", shape=rows)
+
+
+def unload(rows: Words) -> None:
+    """Keep nothing of mapped rows in this process's memory; their file has them."""
+    cast("mmap", rows.base).madvise(MADV_DONTNEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,11 @@ class Arrivals:
     def release(self, place: int) -> None:
         """Give back the row of an intent that is done and no longer wanted."""
         self._free.append(place)
+
+    def unload(self) -> None:
+        """Keep no row in this process's memory until it is read again."""
+        unload(self.shape)
+        unload(self.packing)
 
     def ciphertext(self, place: int) -> Ciphertext:
         """The intent of a row."""

@@ -8,25 +8,24 @@ from darkpool.errors import BadInput, CheckFailed
 class InvalidBook(BadInput):
     """Columns of orders that are not a book, or ranks that do not order it."""
 
-    def __init__(self, column: str, expected: str, got: str) -> None:
-        super().__init__(f"book, {column}: expected {expected}, got {got}")
-        self.column = column
-        self.expected = expected
-        self.got = got
+    code = "invalid-book"
+    prefix = "book, "
 
 
 class WorkersKeepDying(CheckFailed):
     """Workers died again and again without finishing anything (was memory short?)."""
 
+    code = "workers-keep-dying"
+
     def __init__(self, intents: int, deaths: int) -> None:
-        message = f"workers: expected results of {intents} intents, got {deaths} deaths"
-        super().__init__(message)
+        super().__init__("workers", f"results of {intents} intents", f"{deaths} deaths")
         self.intents = intents
 
 
 class ImplausibleOpening(CheckFailed):
     """Opened values that no well-formed batch leads to."""
 
+    code = "implausible-opening"
+
     def __init__(self, purpose: str, expected: str, got: str) -> None:
-        super().__init__(f"opening {purpose!r}: expected {expected}, got {got}")
-        self.purpose, self.expected, self.got = purpose, expected, got
+        super().__init__(f"opening {purpose!r}", expected, got)

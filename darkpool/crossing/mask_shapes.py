@@ -8,19 +8,19 @@ from crypto.bfv.lanes import LaneShape
 from crypto.circuits.minimum_fill_lanes import MinimumFillLayout, minimum_fill_groups
 from crypto.circuits.price_lanes import PriceLayout, price_groups
 from crypto.circuits.rationing import RationLayout
-from darkpool.crossing.encrypted import ration_groups
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.crossing.rationing import ration_groups
+from darkpool.protocol.terms import IntervalTerms
 
 
 def mask_shapes(
-    terms: AuctionTerms, counts: Sequence[int], minimum_fills: Sequence[bool]
+    terms: IntervalTerms, counts: Sequence[int], minimum_fills: Sequence[bool]
 ) -> list[LaneShape]:
     """Shapes of the masks that an interval needs when every instrument crosses.
 
     `counts` are the intents of each instrument, `minimum_fills` whether it has minimum-fill orders.
     """
     parameters = terms.material.parameters
-    ticks = next(iter(terms.grids.values())).ticks
+    ticks = terms.ticks
     shapes = [
         PriceLayout(
             parameters,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,39 +16,43 @@ from crypto.bfv.lanes import Lanes
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.wellformed import COMBINATIONS, ShapeSum, shape_weights
 from crypto.ring.ring import Words
-from darkpool.crossing.comparison import OpeningSession
+from darkpool.crossing.lane_comparison import OpeningSession
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeRows:
+    """What the check needs of a batch.
+
+    Attributes:
+        words: `crypto.circuits.wellformed.shape_words` by row.
+        rows: of the intents, by batch index.
+        minimum_fills: which intents are minimum-fill orders, by batch index.
+    """
+
+    words: Words
+    rows: Sequence[int]
+    minimum_fills: Sequence[bool]
 
 
 class ShapeCheck:
-    """The shape check of one batch.
-
-    Args:
-        words: `crypto.circuits.wellformed.shape_words` by row.
-        rows: by place in the batch.
-        minimum_fills: which intents are minimum-fill orders, by place in the batch.
-        beacon: drawn after the batch was final.
-    """
+    """The shape check of one batch; the beacon was drawn after the batch was final."""
 
     def __init__(
         self,
         evaluator: Evaluator,
         session: OpeningSession,
         ticks: int,
-        words: Words,
-        rows: Sequence[int],
-        minimum_fills: Sequence[bool],
+        batch: ShapeRows,
         beacon: bytes,
     ) -> None:
         self._evaluator = evaluator
         self._session = session
         self._ticks = ticks
-        self._words = words
-        self._rows = tuple(rows)
-        self._minimum_fills = tuple(minimum_fills)
-        self._weights = shape_weights(evaluator.ring, beacon, len(rows))
+        self._batch = batch
+        self._weights = shape_weights(evaluator.ring, beacon, len(batch.rows))
 
     def malformed(self, members: Sequence[int]) -> list[int]:
-        """Places of the intents among `members`, ascending, that are no orders; ascending.
+        """Batch indices of the intents among `members`, ascending, that are no orders; ascending.
 
         Raises:
             CryptoError, DarkpoolError: an opening is refused.
@@ -81,9 +86,10 @@ class ShapeCheck:
 
     def _sum(self, combination: int, members: Sequence[int]) -> ShapeSum:
         total = ShapeSum(self._evaluator.ring)
-        rows = [self._rows[member] for member in members]
+        rows = [self._batch.rows[member] for member in members]
         weights = self._weights[combination, list(members)].tolist()
-        total.add(self._words, rows, weights, [self._minimum_fills[member] for member in members])
+        minimum_fills = [self._batch.minimum_fills[member] for member in members]
+        total.add(self._batch.words, rows, weights, minimum_fills)
         return total
 
     def _open(self, purpose: str, total: ShapeSum) -> Lanes:

@@ -76,6 +76,11 @@ class IntentKey:
             message.interval, message.account, message.instrument, message.intent, message.nonce
         )
 
+    @property
+    def auction(self) -> str:
+        """Instrument and interval, for messages."""
+        return f"instrument {self.instrument.hex()} in interval {self.interval}"
+
     def fields(self) -> tuple[int, bytes, bytes, bytes, bytes]:
         """As they stand in the table; SQLite's integers do not hold every nonce."""
         nonce = self.nonce.to_bytes(8, "big")
@@ -144,12 +149,12 @@ class AdmissionStore:
             cursor.execute(_ADD, key.fields())
             (cancelled,) = cursor.execute(_FIND, key.fields()).fetchone()
             if cancelled is not None:
-                raise IntentCancelled("intent", "one that was not cancelled", key.intent.hex())
+                raise IntentCancelled("intent", "an intent not cancelled", key.intent.hex())
             try:
                 cursor.execute(_CERTIFY, key.fields())
             except sqlite3.IntegrityError as error:
-                expected = "one certified intent for each instrument and interval"
-                raise SecondIntent("account", expected, "a second") from error
+                subject = f"certified intents of account {key.account.hex()}"
+                raise SecondIntent(subject, f"1 for {key.auction}", 2) from error
 
     def show(self, key: IntentKey, shown: CertifiedIntent) -> None:
         """Remember that an intent has a certificate.
@@ -193,7 +198,7 @@ class AdmissionStore:
             AdmissionNotOpen: certification has not ended.
         """
         if not _state(self._connection.cursor(), interval)[1]:
-            raise AdmissionNotOpen(interval, "certification that has ended", "one under way")
+            raise AdmissionNotOpen(interval, "ended", "still open")
         shown, cancelled = [], []
         rows = self._connection.execute(
             "SELECT shown, cancelled FROM intents WHERE interval = ?", (interval,)
@@ -211,13 +216,13 @@ def _state(cursor: sqlite3.Cursor, interval: int) -> tuple[int, bool]:
         "SELECT closes_ms, closed FROM admissions WHERE interval = ?", (interval,)
     ).fetchone()
     if row is None:
-        raise AdmissionNotOpen(interval, "an interval that was opened", "another one")
+        raise AdmissionNotOpen(interval, "open or ended", "never opened")
     return int(row[0]), bool(row[1])
 
 
 def _require_open(cursor: sqlite3.Cursor, interval: int) -> None:
     if _state(cursor, interval)[1]:
-        raise AuctionClosed("interval", "one that is open", "one whose certification has ended")
+        raise AuctionClosed(f"admission of interval {interval}", "open", "ended")
 
 
 def _require_room(cursor: sqlite3.Cursor, key: IntentKey) -> None:
@@ -225,8 +230,8 @@ def _require_room(cursor: sqlite3.Cursor, key: IntentKey) -> None:
     (others,) = cursor.execute(_OTHERS, key.fields()).fetchone()
     known = cursor.execute(_FIND, key.fields()).fetchone()
     if known is None and others >= INTENTS_PER_ACCOUNT_MAX:
-        expected = f"at most {INTENTS_PER_ACCOUNT_MAX} for each instrument and interval"
-        raise TooManyIntents("intents of the account, one after the other", expected, "one more")
+        expected = f"at most {INTENTS_PER_ACCOUNT_MAX} for {key.auction}"
+        raise TooManyIntents("intents of the account in turn", expected, others + 1)
 
 
 def _opened(closes_ms: int, terms: bytes, instruments: bytes) -> bytes:

@@ -11,8 +11,8 @@ from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot
 from darkpool.keyper.admission_store import IntentKey
 from darkpool.keyper.errors import BatchRefused, CancelledIntent, OmittedIntent
-from darkpool.protocol.intents import CertifiedIntent, ClosedBatch
-from darkpool.protocol.keyper import KnownIntents
+from darkpool.protocol.intents import CertifiedIntent
+from darkpool.protocol.keyper import BatchProposal, KnownIntents
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,7 @@ class CertificateRules:
         )
 
 
-def check_batch(
-    root: BatchRoot, batch: ClosedBatch, known: KnownIntents, rules: CertificateRules
-) -> None:
+def check_batch(proposal: BatchProposal, known: KnownIntents, rules: CertificateRules) -> None:
     """Check that a root is of exactly the intents that have to be in it.
 
     Args:
@@ -55,7 +53,8 @@ def check_batch(
             of one account for one instrument.
         OmittedIntent, CancelledIntent: see there.
     """
-    contained = _contained(root, batch.intents, rules)
+    batch = proposal.batch
+    contained = _contained(proposal.root, batch.intents, rules)
     taken_back = {IntentKey.cancelled(c.cancellation) for c in known.cancellations}
     for key, intent in contained.items():
         if key in taken_back:
@@ -84,10 +83,11 @@ def _contained(
     for number, (key, intent) in enumerate(zip(keys, intents, strict=True)):
         place = (key.account, key.instrument)
         if place in places:
-            raise BatchRefused(f"intent {number}", "one for each account and instrument", "two")
+            subject = f"intents of account {key.account.hex()}"
+            raise BatchRefused(subject, f"1 for {key.auction}", 2)
         places.add(place)
         try:
             rules.verify(intent)
         except CryptoError as error:
-            raise BatchRefused(f"intent {number}", "a certificate", error) from error
+            raise BatchRefused(f"certificate of intent {number}", "valid", error) from error
     return dict(zip(keys, intents, strict=True))

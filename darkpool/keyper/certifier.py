@@ -9,66 +9,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from crypto.signing.ecdsa import sign
-from crypto.signing.eip712 import Domain
-from crypto.signing.messages import (
-    AdmissionCertificate,
-    BatchRoot,
-    CancellationReceipt,
-    SealedIntent,
-)
+from crypto.signing.messages import AdmissionCertificate, CancellationReceipt, SealedIntent
 from crypto.threshold.certificate import SignedAnnouncement
-from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.knowledge import ProofAnnouncement, ReencryptedProof, verify_knowledge
 from darkpool.clock import Clock
 from darkpool.keyper.admission_store import AdmissionStore, IntentKey
 from darkpool.keyper.batch_check import CertificateRules, check_batch
 from darkpool.keyper.errors import AdmissionNotOpen
+from darkpool.keyper.identity import CommitteeView, KeyperIdentity
 from darkpool.protocol.checks import (
     require_before_close,
     require_deadline,
     verify_cancellation,
     verify_sealed_intent,
 )
-from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
-from darkpool.protocol.keyper import CheckedProof, KnownIntents
+from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
+from darkpool.protocol.keyper import BatchProposal, CertificateRequest, CheckedProof, KnownIntents
 from darkpool.protocol.refusals import KnowledgeNotProven, WrongTerms
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import Interval
 
 _PENDING_MAX: Final = 256
 
 
 class Certifier:
-    """The part of a keyper that is about intents.
-
-    Args:
-        addresses: 20 bytes of each keyper, in keyper order.
-        signing_key: secp256k1 private key, 32 bytes.
-        clock: this keyper's own.
-    """
+    """The part of a keyper that is about intents; the clock is this keyper's own."""
 
     def __init__(
         self,
-        keyper: int,
-        material: PublicMaterial,
-        addresses: Sequence[bytes],
-        signing_key: bytes,
+        identity: KeyperIdentity,
         store: AdmissionStore,
-        domain: Domain,
+        view: CommitteeView,
         clock: Clock,
     ) -> None:
-        self._keyper = keyper
-        self._material = material
-        self._addresses = tuple(addresses)
-        self._signing_key = signing_key
+        self._identity = identity
         self._store = store
-        self._domain = domain
+        self._material = view.material
+        self._domain = view.domain
+        self._addresses = view.addresses
         self._clock = clock
-        self._terms: dict[int, AuctionTerms] = {}
+        self._terms: dict[int, IntervalTerms] = {}
         self._pending: dict[bytes, ReencryptedProof] = {}
 
-    def open(self, terms: AuctionTerms) -> None:
+    def open(self, terms: IntervalTerms) -> None:
         """Accept intents for an interval until its close; the first terms stay.
 
         Raises:
@@ -86,7 +69,7 @@ class Certifier:
         self._store.open(terms.interval, terms.closes_ms, terms.digest, instruments)
         self._terms.setdefault(terms.interval, terms)
 
-    def terms(self, interval: Interval) -> bytes:
+    def terms_digest(self, interval: Interval) -> bytes:
         """The digest of the terms that this keyper certifies for.
 
         Raises:
@@ -102,16 +85,11 @@ class Certifier:
             del self._pending[next(iter(self._pending))]
         self._pending[intent] = opening
         announced = SignedAnnouncement.by(
-            opening.announcement, intent, self._domain, self._signing_key
+            opening.announcement, intent, self._domain, self._identity.signing_key
         )
         return CheckedProof(opening, announced)
 
-    def certify(
-        self,
-        sealed: SealedIntent,
-        signature: bytes,
-        announcements: Sequence[SignedAnnouncement],
-    ) -> bytes:
+    def certify(self, request: CertificateRequest) -> bytes:
         """Sign the certificate of an intent, at most one live one for its account and instrument.
 
         Raises:
@@ -122,16 +100,20 @@ class Certifier:
             MissingShare, HoldersDisagree, SealingMismatch: see
                 `crypto.threshold.knowledge.verify_knowledge`.
         """
-        terms = self._open_terms(sealed.interval)
-        intent = verify_sealed_intent(sealed, signature, terms)
+        sealed, terms = request.sealed, self._open_terms(request.sealed.interval)
+        intent = verify_sealed_intent(sealed, request.signature, terms)
         require_deadline(sealed, self._clock)
         own = self._pending.get(intent)
         if own is None:
-            raise KnowledgeNotProven("opening", f"one that keyper {self._keyper} checked", "none")
-        verify_knowledge(self._material.committee, own, self._believed(intent, own, announcements))
+            subject = f"proof of knowledge of intent {intent.hex()}"
+            expected = f"checked by keyper {self._identity.number}"
+            raise KnowledgeNotProven(subject, expected, "not checked")
+        verify_knowledge(
+            self._material.committee, own, self._believed(intent, own, request.announcements)
+        )
         self._store.certify(IntentKey.of(sealed, self._domain))
         message = AdmissionCertificate.of(sealed, self._domain, terms.closes_ms, terms.digest)
-        return sign(message.digest(self._domain), self._signing_key)
+        return self._identity.sign(message.digest(self._domain))
 
     def show(self, intent: CertifiedIntent) -> None:
         """Be shown a certificate by anybody: from now on no batch is signed without its intent.
@@ -157,7 +139,7 @@ class Certifier:
         verify_cancellation(cancelled, terms)
         self._store.cancel(cancelled)
         receipt = CancellationReceipt.of(cancelled.cancellation, terms.closes_ms)
-        return sign(receipt.digest(self._domain), self._signing_key)
+        return self._identity.sign(receipt.digest(self._domain))
 
     def close(self, interval: Interval) -> KnownIntents:
         """End certification, showing and cancelling; the same again is no news.
@@ -172,10 +154,10 @@ class Certifier:
         self._store.close(interval)
         return self._store.known(interval)
 
-    def check(self, root: BatchRoot, batch: ClosedBatch) -> None:
+    def check(self, proposal: BatchProposal) -> None:
         """Check a batch, whose certification has ended; see `batch_check.check_batch`."""
-        interval = Interval(root.interval)
-        check_batch(root, batch, self._store.known(interval), self._rules(interval))
+        interval = Interval(proposal.root.interval)
+        check_batch(proposal, self._store.known(interval), self._rules(interval))
 
     def _believed(
         self,
@@ -185,10 +167,10 @@ class Certifier:
     ) -> list[ProofAnnouncement]:
         """Announcements that speak for the sender, signed by their keypers; as many as decide."""
         believed: dict[int, ProofAnnouncement] = {}
-        needed = len(self._material.committee.holders(self._keyper)) // 2 + 1
+        needed = len(self._material.committee.holders(self._identity.number)) // 2 + 1
         for signed in announcements:
             announced = signed.announcement
-            fits = announced.digests.get(self._keyper) == own.residual
+            fits = announced.digests.get(self._identity.number) == own.residual
             if fits and announced.keyper not in believed and len(believed) < needed:
                 signed.verify(intent, self._domain, self._addresses)
                 believed[announced.keyper] = announced
@@ -204,13 +186,13 @@ class Certifier:
             self._material.committee.quorum,
         )
 
-    def _known_terms(self, interval: int) -> AuctionTerms:
+    def _known_terms(self, interval: int) -> IntervalTerms:
         terms = self._terms.get(interval)
         if terms is None:
-            raise AdmissionNotOpen(interval, "an interval that was opened", "another one")
+            raise AdmissionNotOpen(interval, "open or ended", "never opened")
         return terms
 
-    def _open_terms(self, interval: int) -> AuctionTerms:
+    def _open_terms(self, interval: int) -> IntervalTerms:
         terms = self._known_terms(interval)
         require_before_close(terms.closes_ms, self._clock)
         return terms

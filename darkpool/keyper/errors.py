@@ -9,42 +9,45 @@ from darkpool.errors import CheckFailed
 class Equivocation(CheckFailed):
     """A second, different statement where a keyper makes one for ever."""
 
-    def __init__(self, what: str, interval: int, expected: bytes, got: bytes) -> None:
-        super().__init__(
-            f"{what} of interval {interval}: expected {expected.hex()}, signed before; "
-            f"got {got.hex()}"
-        )
-        self.what, self.interval, self.expected, self.got = what, interval, expected, got
+    code = "equivocation"
+
+    def __init__(self, statement: str, interval: int, expected: object, got: object) -> None:
+        super().__init__(f"{statement} of interval {interval}, once for ever", expected, got)
+        self.interval = interval
 
 
 class AdmissionNotOpen(CheckFailed):
     """An interval that this keyper was never told of, or whose certification has not ended."""
 
+    code = "admission-not-open"
+
     def __init__(self, interval: int, expected: str, got: str) -> None:
-        super().__init__(f"admission of interval {interval}: expected {expected}, got {got}")
-        self.interval, self.expected, self.got = interval, expected, got
+        super().__init__(f"admission of interval {interval}", expected, got)
 
 
 class BatchRefused(CheckFailed):
     """A batch whose root a keyper does not sign."""
 
-    def __init__(self, what: str, expected: object, got: object) -> None:
-        super().__init__(f"batch, {what}: expected {expected}, got {got}")
-        self.what, self.expected, self.got = what, expected, got
+    code = "batch-refused"
+    prefix = "batch, "
 
 
 class OmittedIntent(BatchRefused):
     """An intent that has a certificate and was not taken back is not in the batch."""
 
+    code = "omitted-intent"
+
     def __init__(self, intent: bytes, sealed: SealedIntent) -> None:
-        account = sealed.account.hex()
-        super().__init__("intents", f"intent {intent.hex()} of account {account}", "none")
+        expected = f"intent {intent.hex()} of account {sealed.account.hex()}"
+        super().__init__("intents", expected, "a batch without it")
         self.intent, self.sealed = intent, sealed
 
 
 class CancelledIntent(BatchRefused):
     """An intent is in the batch that its account took back before the close."""
 
+    code = "cancelled-intent"
+
     def __init__(self, intent: bytes, sealed: SealedIntent) -> None:
-        super().__init__("intents", "none that was cancelled", intent.hex())
+        super().__init__("intents", "no cancelled intent", intent.hex())
         self.intent, self.sealed = intent, sealed

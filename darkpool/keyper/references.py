@@ -6,17 +6,10 @@ from collections.abc import Mapping
 
 from crypto.signing.eip712 import Domain
 from darkpool.clock import Clock
-from darkpool.limits import (
-    REFERENCE_AGE_AT_CLOSE_MAX_MS,
-    REFERENCE_AGE_MAX_MS,
-)
+from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AGE_MAX_MS
 from darkpool.protocol.references import SignedReference
 from darkpool.protocol.refusals import MissingReference, SecondReference
-from darkpool.units import (
-    AccountId,
-    InstrumentId,
-    Interval,
-)
+from darkpool.units import AccountId, InstrumentId, Interval
 
 
 class ReferenceWatch:
@@ -41,14 +34,17 @@ class ReferenceWatch:
                 fresh; or others were accepted for the interval before.
         """
         if not references:
-            raise MissingReference(f"interval {interval}", "a reference", "none")
+            raise MissingReference(f"interval {interval}", "at least 1 reference", 0)
         now_ms = self._clock.unix_ms()
         for instrument, reference in references.items():
             reference.verify(self._domain, self._reporter, instrument, interval)
             reference.require_fresh(now_ms, REFERENCE_AGE_MAX_MS)
         accepted = self._accepted.setdefault(interval, dict(references))
         if accepted != references:
-            raise SecondReference(f"interval {interval}", "those accepted before", "others")
+            changed = (i for i, one in accepted.items() if references.get(i) != one)
+            named = ", ".join(i.hex() for i in (*changed, *(references.keys() - accepted.keys())))
+            got = f"a change of instruments {named}"
+            raise SecondReference(f"interval {interval}", "the references accepted before", got)
 
     def require(self, interval: Interval) -> None:
         """Check that a closed batch may still be opened on the references of its interval.

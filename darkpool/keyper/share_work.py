@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Final
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Final, Generic, TypeVar
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import PublicKey
 from crypto.ring.ring import Words
 from crypto.threshold.decryption import decryption_share
 from crypto.threshold.keys import PublicMaterial
-from crypto.threshold.knowledge import (
-    EncryptedShare,
-    KnowledgeContext,
-    encrypt_share,
-)
+from crypto.threshold.knowledge import EncryptedShare, KnowledgeContext, encrypt_share
 from crypto.threshold.masks import Contribution, Draw, contribute
 
-_KEEP: Final = 64
+_SHARES_KEPT: Final = 64
+_CONTRIBUTIONS_KEPT: Final = 4
+_ENCRYPTIONS_KEPT: Final = 8
+
+Result = TypeVar("Result")
 
 
-_KEEP_ENCRYPTIONS: Final = 8
+class _Recent(Generic[Result]):
+    """The last results by name, each computed once, whichever threads ask for it."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._lock = threading.Lock()
+        self._results: dict[Hashable, Future[Result]] = {}
+
+    def get(self, name: Hashable, compute: Callable[[], Result]) -> Result:
+        """A result that is kept or being computed, or else computed here."""
+        with self._lock:
+            future = self._results.get(name)
+            if future is None:
+                while len(self._results) >= self._kept:
+                    del self._results[next(iter(self._results))]
+                mine: Future[Result] = Future()
+                self._results[name] = mine
+        if future is not None:
+            return future.result()
+        try:
+            mine.set_result(compute())
+        except BaseException as error:
+            mine.set_exception(error)
+            with self._lock:
+                if self._results.get(name) is mine:
+                    del self._results[name]
+            raise
+        return mine.result()
+
+    def forget(self) -> None:
+        """Keep none of them any longer."""
+        with self._lock:
+            self._results.clear()
 
 
 class ShareWork:
@@ -30,37 +65,33 @@ class ShareWork:
     """
 
     def __init__(self) -> None:
-        self._shares: dict[tuple[bytes, int, bytes], Words] = {}
-        self._contributions: dict[tuple[object, ...], Contribution] = {}
-        self._encryptions: dict[tuple[object, ...], EncryptedShare] = {}
+        self._shares: _Recent[Words] = _Recent(_SHARES_KEPT)
+        self._contributions: _Recent[Contribution] = _Recent(_CONTRIBUTIONS_KEPT)
+        self._encryptions: _Recent[EncryptedShare] = _Recent(_ENCRYPTIONS_KEPT)
 
     def encrypted_share(
         self, key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: KnowledgeContext
     ) -> EncryptedShare:
-        """See `encrypt_share`; the results of the last intents are kept."""
-        name = (share, seed, last_vector, context)
-        if name not in self._encryptions:
-            if len(self._encryptions) >= _KEEP_ENCRYPTIONS:
-                self._encryptions.clear()
-            self._encryptions[name] = encrypt_share(key, share, seed, last_vector, context)
-        return self._encryptions[name]
+        """See `crypto.threshold.knowledge.encrypt_share`."""
+        return self._encryptions.get(
+            (share, seed, last_vector, context),
+            lambda: encrypt_share(key, share, seed, last_vector, context),
+        )
 
     def decryption_share(self, ciphertext: Ciphertext, epoch: int, seed: bytes) -> Words:
         """See `crypto.threshold.decryption.decryption_share`."""
-        key = (seed, epoch, ciphertext.digest())
-        if key not in self._shares:
-            if len(self._shares) >= _KEEP:
-                self._shares.clear()
-            self._shares[key] = decryption_share(ciphertext, epoch, seed)
-        return self._shares[key]
+        return self._shares.get(
+            (seed, epoch, ciphertext.digest()), lambda: decryption_share(ciphertext, epoch, seed)
+        )
 
     def contribution(
         self, material: PublicMaterial, draw: Draw, share: int, seed: bytes
     ) -> Contribution:
-        """See `crypto.threshold.masks.contribute`; the results of one draw are kept."""
-        key = (*draw.fields(), share, seed)
-        if key not in self._contributions:
-            if len(self._contributions) >= material.committee.size:
-                self._contributions.clear()
-            self._contributions[key] = contribute(material, draw, share, seed)
-        return self._contributions[key]
+        """See `crypto.threshold.masks.contribute`."""
+        return self._contributions.get(
+            (*draw.fields(), share, seed), lambda: contribute(material, draw, share, seed)
+        )
+
+    def forget_contributions(self) -> None:
+        """Keep no contribution any longer: those of one large mask are hundreds of megabytes."""
+        self._contributions.forget()

@@ -62,8 +62,10 @@ class KeyperStore:
             known = cursor.execute(
                 "SELECT root, intents FROM signed_roots WHERE interval = ?", (interval,)
             ).fetchone()
-            if known != (root, intents):
+            if known[0] != root:
                 raise Equivocation("batch root", interval, known[0], root)
+            if known[1] != intents:
+                raise Equivocation("intents of the batch", interval, known[1], intents)
 
     def sign_settlement_once(self, interval: Interval, digest: bytes) -> None:
         """Remember the one settlement of an interval.
@@ -96,7 +98,7 @@ class KeyperStore:
             with transaction(self._connection) as cursor:
                 cursor.execute("INSERT INTO masks (epoch, number) VALUES (?, ?)", (epoch, number))
         except sqlite3.IntegrityError as error:
-            raise MaskUsed(number, "a number never issued", "one issued before") from error
+            raise MaskUsed(number, f"a number new to epoch {epoch}", "issued before") from error
 
     def next_mask(self, epoch: int) -> int:
         """The smallest number above all that were issued in an epoch."""
@@ -128,7 +130,7 @@ class KeyperStore:
         """
         with transaction(self._connection) as cursor:
             if self._unused_mask(cursor, epoch, number) is None:
-                raise MaskUsed(number, "a mask whose preparation is over", "one in preparation")
+                raise MaskUsed(number, "prepared", "still in preparation")
             cursor.execute(
                 "UPDATE masks SET context = ? WHERE epoch = ? AND number = ?",
                 (context, epoch, number),
@@ -140,9 +142,9 @@ class KeyperStore:
             "SELECT context, digest FROM masks WHERE epoch = ? AND number = ?", (epoch, number)
         ).fetchone()
         if row is None:
-            raise MaskUsed(number, "a number that was issued", "one that was not")
+            raise MaskUsed(number, f"a number issued in epoch {epoch}", "never issued")
         if row[0] is not None:
-            raise MaskUsed(number, "a mask not used yet", f"one used in {row[0].hex()}")
+            raise MaskUsed(number, "not used", f"used in {row[0].hex()}")
         return None if row[1] is None else bytes(row[1])
 
     def require_mask(self, epoch: int, number: int, part: int | None, context: bytes) -> None:
@@ -156,7 +158,7 @@ class KeyperStore:
         ).fetchone()
         if row is None or row[0] != context:
             bound = "no context" if row is None or row[0] is None else row[0].hex()
-            raise MaskUsed(number, f"a mask bound to {context.hex()}", f"one bound to {bound}")
+            raise MaskUsed(number, f"bound to {context.hex()}", f"bound to {bound}")
         if type(part) is not int or not 0 <= part < row[1]:
             raise MaskUsed(number, f"a part below {row[1]}", f"part {part}")
 
@@ -167,7 +169,7 @@ class KeyperStore:
             MaskUsed: it was not issued, or is finished.
         """
         if self._unused_mask(self._connection.cursor(), epoch, number) is not None:
-            raise MaskUsed(number, "a mask in preparation", "one whose preparation is over")
+            raise MaskUsed(number, "in preparation", "prepared")
 
     def log_opening(self, request: OpeningRequest) -> None:
         """Write an opening down before it is answered; the same one again is no news.
@@ -184,18 +186,19 @@ class KeyperStore:
             if self._logged(cursor, request, digest):
                 return
             ended = cursor.execute(
-                "SELECT 1 FROM transcripts WHERE context = ?", (request.context,)
+                "SELECT digest FROM transcripts WHERE context = ?", (request.context,)
             ).fetchone()
             if ended:
-                raise OpeningRefused(purpose, "an auction whose transcript is open", "a closed one")
+                raise OpeningRefused(purpose, "an open transcript", f"closed as {ended[0].hex()}")
             (count,) = cursor.execute(
                 "SELECT COUNT(*) FROM openings WHERE context = ?", (request.context,)
             ).fetchone()
             if request.sequence != count:
                 raise OpeningRefused(purpose, f"number {count}", f"number {request.sequence}")
-            if self.openings(request.epoch) >= KEY_EPOCH_OPENINGS_MAX:
-                most = f"at most {KEY_EPOCH_OPENINGS_MAX} openings an epoch"
-                raise OpeningRefused(purpose, most, "one more")
+            answered = self.openings(request.epoch)
+            if answered >= KEY_EPOCH_OPENINGS_MAX:
+                most = f"at most {KEY_EPOCH_OPENINGS_MAX} openings in epoch {request.epoch}"
+                raise OpeningRefused(purpose, most, f"{answered + 1} with this one")
             row = cursor.execute(
                 "SELECT ciphertext FROM openings WHERE epoch = ? AND mask = ? AND part = ?",
                 (request.epoch, number, part),
@@ -249,7 +252,8 @@ class KeyperStore:
         """
         digest = request.covered.ciphertext.digest()
         if not self._logged(self._connection.cursor(), request, digest):
-            raise OpeningRefused(request.purpose, "an opening announced before", "a new one")
+            got = f"{digest.hex()} as number {request.sequence}, never announced"
+            raise OpeningRefused(request.purpose, "an opening announced before", got)
 
     def _logged(self, cursor: sqlite3.Cursor, request: OpeningRequest, digest: bytes) -> bool:
         row = cursor.execute(
@@ -258,7 +262,8 @@ class KeyperStore:
         ).fetchone()
         if row is not None and row != (request.purpose, digest):
             expected = f"{row[0]!r} of {row[1].hex()}"
-            raise OpeningRefused(request.purpose, expected, digest.hex())
+            got = f"{request.purpose!r} of {digest.hex()}"
+            raise OpeningRefused(request.purpose, expected, got)
         return row is not None
 
     def openings(self, epoch: int) -> int:

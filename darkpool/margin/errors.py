@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from darkpool.errors import BadInput, CheckFailed, DarkpoolError
-from darkpool.units import (
-    PriceUnits,
-    Side,
-)
+from darkpool.protocol.refusals import RefusalCode
+from darkpool.units import PriceUnits, Side
 
 _PROBLEMS_MAX: Final = 20
 
@@ -18,105 +16,127 @@ _PROBLEMS_MAX: Final = 20
 class MarginError(DarkpoolError):
     """A change of the accounts that was refused; they are as they were."""
 
+    code: ClassVar[RefusalCode]
+
 
 class InsufficientMargin(MarginError):
     """An account has less free collateral than a reservation needs."""
 
+    code = RefusalCode.INSUFFICIENT_MARGIN
+
     def __init__(self, required: int, available: int) -> None:
-        super().__init__(f"margin: required {required}, available {available}")
-        self.required = required
-        self.available = available
+        super().__init__("margin", f"at least {required} available", available)
+        self.required, self.available = required, available
 
 
 class BeyondMargin(MarginError, BadInput):
     """Positions, or what an intent could make of them, too large to compute margin of."""
 
-    def __init__(self, quantity: str, highest: int, got: int) -> None:
-        super().__init__(f"margin, {quantity}: expected at most {highest}, got {got}")
-        self.quantity = quantity
-        self.highest = highest
-        self.got = got
+    code = RefusalCode.BEYOND_MARGIN
+    prefix = "margin, "
+
+    def __init__(self, subject: str, highest: int, got: object) -> None:
+        super().__init__(subject, f"at most {highest}", got)
 
 
 class TradingHalted(MarginError):
     """An intent that would add risk on a number that nobody may rely on now."""
 
+    code = RefusalCode.TRADING_HALTED
+
     def __init__(self, underlying: str, halts: Mapping[str, str]) -> None:
         shown = ", ".join(f"{name}: {halt}" for name, halt in halts.items())
-        super().__init__(f"prices of {underlying}: expected none that is halted, got {shown}")
-        self.underlying = underlying
+        super().__init__(f"prices of {underlying}", "none that is halted", shown)
         self.halts = dict(halts)
 
 
 class UnknownReservation(MarginError):
     """An account has no open reservation for an auction: never made, or ended already."""
 
+    code = RefusalCode.UNKNOWN_RESERVATION
+
     def __init__(self, account: str, auction: object) -> None:
-        message = f"margin: expected an open reservation of {account} for {auction}, got none"
-        super().__init__(message)
-        self.account = account
-        self.auction = auction
+        super().__init__("margin", f"an open reservation of {account} for {auction}", "none")
 
 
 class DuplicateReservation(MarginError):
     """An account has a reservation for an auction already."""
 
+    code = RefusalCode.DUPLICATE_RESERVATION
+
     def __init__(self, account: str, auction: object) -> None:
-        message = f"margin: expected one reservation of {account} for {auction}, got a second"
-        super().__init__(message)
+        super().__init__(f"reservations of {account} for {auction}", "at most 1", 2)
         self.account = account
-        self.auction = auction
 
 
 class NoBond(MarginError):
     """An account is to be charged that has held no bond since bonds were last released."""
 
+    code = RefusalCode.NO_BOND
+
     def __init__(self, account: str) -> None:
-        super().__init__(f"bond: expected one held by {account}, got none")
-        self.account = account
+        super().__init__("bond", f"one held by {account}", "none")
 
 
 class ReserveOffGrid(MarginError):
     """A reserve price that is better than every price of the grid: no fill could keep to it."""
 
+    code = RefusalCode.RESERVE_OFF_GRID
+
     def __init__(self, side: Side, grid_end: PriceUnits, reserve: PriceUnits) -> None:
         bound = "at least" if side is Side.BUY else "at most"
-        super().__init__(
-            f"reserve price to {side.label}: expected {bound} {grid_end}, got {reserve}"
-        )
-        self.side = side
-        self.grid_end = grid_end
-        self.reserve = reserve
+        super().__init__(f"reserve price to {side.label}", f"{bound} {grid_end}", reserve)
+
+
+class InvalidParties(BadInput):
+    """Accounts that cannot have the parts that were given to them."""
+
+    code = "invalid-parties"
+
+
+class NotInLiquidation(MarginError):
+    """An account that nobody may close positions of."""
+
+    code = RefusalCode.NOT_IN_LIQUIDATION
+
+    def __init__(self, account: str) -> None:
+        super().__init__("liquidation", "an account in liquidation", account)
 
 
 class ReportRefused(BadInput):
     """A report that changes nothing."""
 
-    def __init__(self, what: str, expected: str, got: str) -> None:
-        super().__init__(f"price report, {what}: expected {expected}, got {got}")
-        self.what = what
-        self.expected = expected
-        self.got = got
+    prefix = "price report, "
 
 
 class UnknownReporter(ReportRefused):
     """Nobody who may report has signed this, for this chain and contract."""
 
+    code = "unknown-reporter"
+
 
 class UnknownFeed(ReportRefused):
     """A report of a number that the market does not have."""
+
+    code = "unknown-feed"
 
 
 class StaleReport(ReportRefused):
     """A report that is older than it may be, or than one that its reporter gave before."""
 
+    code = "stale-report"
+
 
 class ReportFromTheFuture(ReportRefused):
     """A report that was observed later than now, by more than clocks may differ."""
 
+    code = "report-from-the-future"
+
 
 class ImpossibleValue(ReportRefused):
     """A number that its feed cannot have."""
+
+    code = "impossible-value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,75 +154,70 @@ class Problem:
 class InvalidFile(BadInput):
     """A file of the margin engine with everything that is wrong in it."""
 
+    code = "invalid-file"
+
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
-        shown = [f"  {problem}" for problem in problems[:_PROBLEMS_MAX]]
         more = ["  and more"] if len(problems) > _PROBLEMS_MAX else []
-        super().__init__("\n".join([f"{source}: cannot be used", *shown, *more]))
-        self.source = source
+        shown = (f"  {problem}" for problem in problems[:_PROBLEMS_MAX])
+        got = "\n".join(["these problems", *shown, *more])
+        super().__init__(source, "a file that can be used", got)
         self.problems = tuple(problems)
 
 
 class TooLittleIndex(BadInput):
     """A window for less of which than was asked there was an index; times in milliseconds."""
 
+    code = "too-little-index"
+
     def __init__(self, expected_ms: int, got_ms: int) -> None:
-        super().__init__(f"index in the window: expected for {expected_ms} ms, got {got_ms} ms")
-        self.expected_ms = expected_ms
+        super().__init__("index in the window", f"for {expected_ms} ms", f"{got_ms} ms")
         self.got_ms = got_ms
 
 
 class UnknownContract(BadInput):
     """An instrument that the specification does not have, or not of the kind that is meant."""
 
+    code = "unknown-contract"
+
     def __init__(self, expected: str, got: str) -> None:
-        super().__init__(f"contract: expected {expected}, got {got}")
-        self.expected = expected
-        self.got = got
+        super().__init__("contract", expected, got)
 
 
 class NoPrice(BadInput):
     """A contract that the market has no price for."""
 
+    code = "no-price"
+
     def __init__(self, contract: str, missing: str) -> None:
-        super().__init__(f"price of {contract}: expected {missing}, got none")
+        super().__init__(f"price of {contract}", missing, "none")
         self.contract = contract
-        self.missing = missing
-
-
-class NotInLiquidation(MarginError):
-    """An account that nobody may close positions of."""
-
-    def __init__(self, account: str) -> None:
-        super().__init__(f"liquidation: expected an account in liquidation, got {account}")
-        self.account = account
 
 
 class MalformedEvent(BadInput):
     """An event without all operands of its kind, or with others."""
 
+    code = "malformed-event"
+
     def __init__(self, kind: str, expected: tuple[str, ...], got: tuple[str, ...]) -> None:
-        super().__init__(f"event {kind}: expected {', '.join(expected)}, got {', '.join(got)}")
-        self.kind = kind
-        self.expected = expected
-        self.got = got
+        super().__init__(f"event {kind}", ", ".join(expected), ", ".join(got))
 
 
 class WrongJournal(CheckFailed):
     """A journal that is not whole, or not of this specification and these terms."""
 
-    def __init__(self, sequence: int, expected: str, got: str) -> None:
-        super().__init__(f"journal, event {sequence}: expected {expected}, got {got}")
-        self.sequence = sequence
-        self.expected = expected
-        self.got = got
+    code = "wrong-journal"
+
+    def __init__(self, sequence: int, expected: object, got: object) -> None:
+        super().__init__(f"journal, event {sequence}", expected, got)
 
 
 class JournalAhead(CheckFailed):
     """An event was applied and could not be written: memory is ahead of the disk."""
 
+    code = "journal-ahead"
+
     def __init__(self, sequence: int) -> None:
-        super().__init__(f"journal, event {sequence}: expected it on the disk, got no answer")
-        self.sequence = sequence
+        super().__init__(f"journal, event {sequence}", "it on the disk", "no answer")
 
 
 class InvalidOption(BadInput):
@@ -211,9 +226,8 @@ class InvalidOption(BadInput):
     `index` is its position, counted from 0, among those that were given together.
     """
 
+    code = "invalid-option"
+
     def __init__(self, field: str, index: int, expected: str, got: str) -> None:
-        super().__init__(f"option {index}, {field}: expected {expected}, got {got}")
-        self.field = field
-        self.index = index
-        self.expected = expected
-        self.got = got
+        super().__init__(f"option {index}, {field}", expected, got)
+        self.field, self.index = field, index

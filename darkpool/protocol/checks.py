@@ -8,11 +8,8 @@ from crypto.signing.ecdsa import verify_signature
 from crypto.signing.messages import SealedIntent
 from crypto.threshold.envelope import ENVELOPE_BYTES_MAX
 from darkpool.clock import Clock
-from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.protocol.intents import (
-    SealedSubmission,
-    SignedCancellation,
-)
+from darkpool.errors import NoBucket
+from darkpool.protocol.intents import SealedSubmission, SignedCancellation
 from darkpool.protocol.refusals import (
     AuctionClosed,
     CapBelowMinimum,
@@ -24,7 +21,8 @@ from darkpool.protocol.refusals import (
     WrongKeyEpoch,
     WrongSignature,
 )
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
+from darkpool.units import Lots, require_bucket
 
 
 def require_before_close(closes_ms: int, clock: Clock) -> None:
@@ -50,7 +48,7 @@ def require_deadline(sealed: SealedIntent, clock: Clock) -> None:
         raise DeadlinePassed("deadline in Unix seconds", now, str(sealed.deadline))
 
 
-def verify_cancellation(cancelled: SignedCancellation, terms: AuctionTerms) -> None:
+def verify_cancellation(cancelled: SignedCancellation, terms: IntervalTerms) -> None:
     """Check a cancellation; keypers check the same.
 
     Raises:
@@ -66,13 +64,13 @@ def verify_cancellation(cancelled: SignedCancellation, terms: AuctionTerms) -> N
     try:
         cancelled.verify(terms.domain)
     except InvalidMessageField as error:
-        raise MalformedSubmission(error.field, error.expected, ascii(error.got)) from error
+        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     except InvalidSignature as error:
-        what = f"signature of the cancellation, {error.what}"
-        raise WrongSignature(what, str(error.expected), str(error.got)) from error
+        subject = f"signature of the cancellation, {error.subject}"
+        raise WrongSignature(subject, error.expected, error.got) from error
 
 
-def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionTerms) -> bytes:
+def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: IntervalTerms) -> bytes:
     """EIP-712 digest of a signed intent that fits the terms; keypers check the same.
 
     Raises:
@@ -82,7 +80,7 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionT
     try:
         digest = sealed.digest(terms.domain)
     except InvalidMessageField as error:
-        raise MalformedSubmission(error.field, error.expected, ascii(error.got)) from error
+        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     if sealed.interval != terms.interval:
         raise WrongAuction("interval", str(terms.interval), str(sealed.interval))
     if sealed.instrument not in terms.grids:
@@ -90,19 +88,21 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: AuctionT
     epoch = terms.material.committee.epoch
     if sealed.key_epoch != epoch:
         raise WrongKeyEpoch("key epoch", str(epoch), str(sealed.key_epoch))
-    if sealed.cap not in CAP_BUCKETS_LOTS:
-        raise CapRefused("cap", "one of the buckets", f"{sealed.cap} lots")
-    if sealed.cap < terms.cap_min:
-        raise CapBelowMinimum("cap", f"at least {terms.cap_min} lots", f"{sealed.cap} lots")
+    try:
+        require_bucket("cap", Lots(sealed.cap))
+    except NoBucket as error:
+        raise CapRefused(error.subject, error.expected, error.got) from error
+    if sealed.cap < terms.rules.cap_min:
+        raise CapBelowMinimum("cap", f"at least {terms.rules.cap_min} lots", f"{sealed.cap} lots")
     try:
         verify_signature(digest, signature, sealed.account)
     except InvalidSignature as error:
-        what = f"signature, {error.what}"
-        raise WrongSignature(what, str(error.expected), str(error.got)) from error
+        subject = f"signature, {error.subject}"
+        raise WrongSignature(subject, error.expected, error.got) from error
     return digest
 
 
-def parse_ciphertext(submission: SealedSubmission, terms: AuctionTerms) -> Ciphertext:
+def parse_ciphertext(submission: SealedSubmission, terms: IntervalTerms) -> Ciphertext:
     """The fresh ciphertext of a submission, exactly the one that its intent names.
 
     Raises:
@@ -120,9 +120,8 @@ def parse_ciphertext(submission: SealedSubmission, terms: AuctionTerms) -> Ciphe
     try:
         ciphertext = from_wire(submission.ciphertext, ring, len(ring.data_primes))
     except MalformedCiphertext as error:
-        raise MalformedSubmission(
-            f"ciphertext, {error.what}", str(error.expected), str(error.got)
-        ) from error
+        subject = f"ciphertext, {error.subject}"
+        raise MalformedSubmission(subject, error.expected, error.got) from error
     digest = ciphertext.digest()
     if digest != submission.sealed.ciphertext_digest:
         expected = submission.sealed.ciphertext_digest.hex()

@@ -147,7 +147,7 @@ class ClosedBatch:
     cancellations: tuple[SignedCancellation, ...]
 
 
-def place_of(sealed: SealedIntent) -> tuple[AccountId, AuctionId]:
+def account_and_auction(sealed: SealedIntent) -> tuple[AccountId, AuctionId]:
     """Whose intent it is, and for which auction."""
     auction = AuctionId(InstrumentId(sealed.instrument), Interval(sealed.interval))
     return account_of(sealed.account), auction

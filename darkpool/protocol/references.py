@@ -14,22 +14,14 @@ from crypto.errors import InvalidMessageField, InvalidSignature
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import ReferencePrice
-from darkpool.limits import (
-    REFERENCE_AHEAD_MAX_MS,
-)
+from darkpool.limits import REFERENCE_AHEAD_MAX_MS
 from darkpool.protocol.refusals import (
     ReferenceFromTheFuture,
     StaleReference,
     WrongReference,
     WrongReporter,
 )
-from darkpool.units import (
-    AccountId,
-    InstrumentId,
-    Interval,
-    PriceGrid,
-    account_bytes,
-)
+from darkpool.units import AccountId, InstrumentId, Interval, PriceGrid, account_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +49,10 @@ class SignedReference:
             digest = self.message.digest(domain)
             verify_signature(digest, self.signature, account_bytes(reporter))
         except InvalidMessageField as error:
-            raise WrongReporter(error.field, error.expected, ascii(error.got)) from error
+            raise WrongReporter(error.subject, error.expected, ascii(error.got)) from error
         except InvalidSignature as error:
-            what = f"signature, {error.what}"
-            raise WrongReporter(what, str(error.expected), str(error.got)) from error
+            subject = f"signature, {error.subject}"
+            raise WrongReporter(subject, error.expected, error.got) from error
 
     def require_fresh(self, now_ms: int, age_max_ms: int) -> None:
         """Check the time, `now_ms` in Unix milliseconds.

@@ -8,11 +8,14 @@ from enum import StrEnum
 from typing import Final, Self
 
 from crypto.signing.eip712 import Domain
+from crypto.threshold.attestation import public_rules_digest, venue_terms_digest
 from crypto.threshold.keys import PublicMaterial
 from darkpool.clock import Clock
 from darkpool.errors import InvalidGrid, OutOfBounds
 from darkpool.limits import (
+    BOND_CHARGE_ONE_PPM,
     CAP_BUCKETS_LOTS,
+    CASH_MAX,
     INTENTS_PER_AUCTION_MAX,
     OWNERS_MIN_DEFAULT,
     REFERENCE_AGE_MAX_MS,
@@ -21,6 +24,7 @@ from darkpool.protocol.references import SignedReference
 from darkpool.protocol.refusals import InvalidOwners
 from darkpool.units import (
     AccountId,
+    Cash,
     InstrumentId,
     Interval,
     Lots,
@@ -34,69 +38,155 @@ from darkpool.units import (
 CAP_MIN_DEFAULT: Final = Lots(CAP_BUCKETS_LOTS[0])
 
 
+class Pricing(StrEnum):
+    """How the price is found."""
+
+    UNIFORM = "uniform"
+    REFERENCE = "reference"
+
+
 @dataclass(frozen=True, slots=True)
-class AuctionTerms:
-    """What client, operator and keypers agree on before an interval's auctions open.
+class BondTerms:
+    """The bond of a venue.
 
     Attributes:
-        domain: chain and contract of the settlement.
-        material: public keys of the committee's epoch.
-        interval: number of the auctions in their series.
-        reporter: address that reference prices are signed with.
-        references: a reference price of every instrument that is traded.
-        closes_ms: Unix milliseconds from which on nothing is certified or cancelled.
-        digest: 32 bytes over all that the auction runs under, these terms and the venue's
-            (`crypto.threshold.attestation.venue_terms_digest`): certificates are signed for it.
-        keypers: addresses that the keypers sign with, in keyper order.
+        amount: what every account holds while it has live intents, once for all of them.
+        charge_ppm: the part of `amount` that is taken for an intent that fails the check of shape
+            or cap, in parts per million.
+        treasury: the account that charges go to.
+
+    Raises:
+        OutOfBounds: an amount that is none, or more than the whole to be charged.
+    """
+
+    amount: Cash
+    charge_ppm: int
+    treasury: AccountId
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.amount <= CASH_MAX:
+            raise OutOfBounds("bond", 0, CASH_MAX, self.amount)
+        if not 0 <= self.charge_ppm <= BOND_CHARGE_ONE_PPM:
+            raise OutOfBounds("bond charge in ppm", 0, BOND_CHARGE_ONE_PPM, self.charge_ppm)
+
+    def charge(self) -> Cash:
+        """Return the charge for one intent, rounded up to a whole unit: against the account."""
+        return Cash(-(-self.amount * self.charge_ppm // BOND_CHARGE_ONE_PPM))
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRules:
+    """Who may take part, and what it costs to break the rules.
+
+    Attributes:
+        bond: of every account that has intents.
         owners: whose an account is; one that is not named is its own owner. An owner has one intent
             for each instrument, whichever account it is of.
         owners_min: distinct owners without whom an instrument's auction opens nothing.
         cap_min: the least public cap, a bucket.
-        grids: what the references say, and nobody else; all have the same ticks.
 
     Raises:
-        WrongReference, WrongReporter: see `SignedReference.verify`.
-        InvalidGrid: a reference that gives no grid, or grids of different lengths, which could not
-            share a comparison.
         InvalidOwners: an account is named as an owner and has another owner itself.
-        OutOfBounds: `owners_min` below 1 or more than an auction has intents; no bucket.
+        OutOfBounds, NoBucket: `owners_min` below 1 or more than an auction has intents; no bucket.
     """
 
-    domain: Domain
-    material: PublicMaterial
-    interval: Interval
-    reporter: AccountId
-    references: Mapping[InstrumentId, SignedReference]
-    closes_ms: int
-    keypers: tuple[AccountId, ...]
+    bond: BondTerms
     owners: Mapping[AccountId, OwnerId] = field(default_factory=dict)
     owners_min: int = OWNERS_MIN_DEFAULT
     cap_min: Lots = CAP_MIN_DEFAULT
-    digest: bytes = bytes(32)
-    grids: Mapping[InstrumentId, PriceGrid] = field(init=False)
 
     def __post_init__(self) -> None:
-        for instrument, reference in self.references.items():
-            reference.verify(self.domain, self.reporter, instrument, self.interval)
-        grids = {instrument: signed.grid() for instrument, signed in self.references.items()}
-        object.__setattr__(self, "grids", grids)
-        lengths = sorted({grid.ticks for grid in grids.values()})
-        if len(lengths) > 1:
-            raise InvalidGrid(
-                "ticks", "the same for every instrument", ", ".join(map(str, lengths))
-            )
         for account, owner in self.owners.items():
             above = self.owners.get(AccountId(owner), owner)
             if above != owner:
                 raise InvalidOwners(account, "an owner that nobody else owns", f"{owner}: {above}")
         if not 1 <= self.owners_min <= INTENTS_PER_AUCTION_MAX:
-            raise OutOfBounds("owners_min", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
-        require_bucket("cap_min", self.cap_min)
+            raise OutOfBounds("owners", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
+        require_bucket("minimum cap", self.cap_min)
 
     def owner_of(self, account: bytes) -> OwnerId:
         """Who owns an account, given by its 20 bytes."""
         named = account_of(account)
         return self.owners.get(named, OwnerId(named))
+
+    def digest(self) -> bytes:
+        """32 bytes over all of them; see `crypto.threshold.attestation.public_rules_digest`."""
+        return public_rules_digest(
+            {
+                account_bytes(account): account_bytes(AccountId(owner))
+                for account, owner in self.owners.items()
+            },
+            (self.owners_min, self.cap_min, self.bond.amount, self.bond.charge_ppm),
+            account_bytes(self.bond.treasury),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalTerms:
+    """What client, operator and keypers agree on before an interval's auctions open.
+
+    Attributes:
+        domain: chain and contract of the settlement.
+        vault: the contract that holds collateral.
+        material: public keys of the committee's epoch.
+        keypers: addresses that the keypers sign with, in keyper order.
+        interval: number of the auctions in their series.
+        closes_ms: Unix milliseconds from which on nothing is certified or cancelled.
+        pricing: how prices are found.
+        reporter: address that reference prices are signed with.
+        references: a reference price of every instrument that is traded.
+        margin_digest: 32 bytes over contracts, prices and risk arrays that margin follows from.
+        rules: who may take part, and what it costs to break the rules.
+        grids: what the references say; all have the same ticks.
+        digest: 32 bytes over all that the auctions run under
+            (`crypto.threshold.attestation.venue_terms_digest`): certificates are signed for it.
+
+    Raises:
+        WrongReference, WrongReporter: see `SignedReference.verify`.
+        InvalidGrid: no reference, one that gives no grid, or grids of different lengths, which
+            could not share a comparison.
+    """
+
+    domain: Domain
+    vault: AccountId
+    material: PublicMaterial
+    keypers: tuple[AccountId, ...]
+    interval: Interval
+    closes_ms: int
+    pricing: Pricing
+    reporter: AccountId
+    references: Mapping[InstrumentId, SignedReference]
+    margin_digest: bytes
+    rules: PublicRules
+    grids: Mapping[InstrumentId, PriceGrid] = field(init=False)
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        for instrument, reference in self.references.items():
+            reference.verify(self.domain, self.reporter, instrument, self.interval)
+        grids = {instrument: signed.grid() for instrument, signed in self.references.items()}
+        lengths = sorted({grid.ticks for grid in grids.values()})
+        if len(lengths) != 1:
+            got = ", ".join(map(str, lengths)) or "no grid"
+            raise InvalidGrid("ticks", "the same for every instrument", got)
+        object.__setattr__(self, "grids", grids)
+        object.__setattr__(self, "digest", self._digest())
+
+    def _digest(self) -> bytes:
+        return venue_terms_digest(
+            self.material.digest(),
+            account_bytes(self.vault),
+            account_bytes(self.reporter),
+            [signed.message.digest(self.domain) for _, signed in sorted(self.references.items())],
+            self.pricing.value,
+            self.margin_digest,
+            self.rules.digest(),
+        )
+
+    @property
+    def ticks(self) -> int:
+        """Prices on the grid of every instrument."""
+        return next(iter(self.grids.values())).ticks
 
     def require_fresh(self, clock: Clock) -> Self:
         """The terms of an interval that opens now: on fresh references, or not at all.
@@ -111,10 +201,3 @@ class AuctionTerms:
     def addresses(self) -> tuple[bytes, ...]:
         """20 bytes of each keyper, in keyper order."""
         return tuple(map(account_bytes, self.keypers))
-
-
-class Pricing(StrEnum):
-    """How the price is found."""
-
-    UNIFORM = "uniform"
-    REFERENCE = "reference"

@@ -10,6 +10,7 @@ from darkpool.errors import BadInput
 class RecordExists(BadInput):
     """A record is never written over anything."""
 
+    code = "record-exists"
+
     def __init__(self, directory: Path) -> None:
-        super().__init__(f"record: expected a new directory, got {directory}, which exists")
-        self.directory = directory
+        super().__init__("record", "a new directory", f"{directory}, which exists")

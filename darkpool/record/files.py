@@ -21,11 +21,12 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from darkpool.canonical_json import MalformedRecord, to_json
+from darkpool.canonical_json import to_json
+from darkpool.errors import MalformedRecord
 from darkpool.record.errors import RecordExists
 
 MANIFEST: Final = "manifest.json"
-MANIFEST_VERSION: Final = 1
+MANIFEST_VERSION: Final = 2
 CIPHERTEXTS: Final = "ciphertexts.bin"
 MARGIN_FILES: Final = ("contracts.json", "market.json", "risk.json")
 
@@ -69,7 +70,7 @@ def files_of(directory: Path) -> set[str]:
     for path in directory.rglob("*"):
         name = path.relative_to(directory).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise MalformedRecord("files", "plain files", f"{name!r}, which is none")
+            raise MalformedRecord("files", "plain files", f"{name!r}, which is not plain")
         if path.is_file():
             found.add(name)
     return found
@@ -110,7 +111,7 @@ def read_whole(path: Path, part: str, size_max: int) -> bytes:
     """
     data = read_bytes(path, part, size_max + 1)
     if len(data) > size_max:
-        raise MalformedRecord(part, f"at most {size_max} bytes", "more")
+        raise MalformedRecord(part, f"at most {size_max} bytes", f"at least {len(data)} bytes")
     return data
 
 

@@ -37,7 +37,8 @@ from crypto.ring.ring import Words
 from crypto.threshold.keys import PublicMaterial, RingKeys, comparison_elements, order_elements
 from crypto.threshold.masks import TABLE_LEVEL, Draw, DrawnMask
 from crypto.threshold.replicated import Committee
-from darkpool.canonical_json import JSON_BYTES_MAX, MalformedRecord, from_json
+from darkpool.canonical_json import JSON_BYTES_MAX, from_json
+from darkpool.errors import MalformedRecord
 from darkpool.record.files import (
     CIPHERTEXTS,
     MANIFEST,
@@ -154,15 +155,16 @@ class Record:
         """The committee, without its addresses."""
         return Committee(self.summary.committee.size, self.summary.committee.epoch)
 
-    def wrong_files(self) -> Iterator[str]:
-        """Files whose SHA-256 is not the manifest's; reads every file.
+    def wrong_files(self) -> Iterator[MalformedRecord]:
+        """What is wrong with files whose SHA-256 is not the manifest's; reads every file.
 
         Raises:
             MalformedRecord: a file cannot be read.
         """
         for name, digest in self.manifest.files.items():
-            if file_digest(self._directory / name, name) != digest:
-                yield name
+            got = file_digest(self._directory / name, name)
+            if got != digest:
+                yield MalformedRecord(name, f"SHA-256 {digest.hex()}", f"SHA-256 {got.hex()}")
 
     def ciphertext(self, index: int) -> Ciphertext:
         """Read the ciphertext of the intent at a place in the batch.
@@ -232,7 +234,8 @@ class Record:
         name = f"{stem}-values.npy"
         values = read_npy(self._directory / name, name, "<i8", (ring.degree,))
         if values.min() < 0 or values.max() >= ring.plain_modulus:
-            raise MalformedRecord(name, f"values from 0 to {ring.plain_modulus - 1}", "others")
+            got = f"{values.min()} to {values.max()}"
+            raise MalformedRecord(name, f"values from 0 to {ring.plain_modulus - 1}", got)
         name = f"{stem}-support.npy"
         support = read_npy(self._directory / name, name, "|u1", (ring.degree,))
         if support.max() > 1:
@@ -254,8 +257,9 @@ class Record:
         """Words whose last axis but one counts the primes that each is below."""
         words = read_npy(self._directory / name, name, "<u8", dimensions)
         bounds = np.array(primes, dtype=np.uint64)[:, None]
-        if (words >= bounds).any():
-            raise MalformedRecord(name, "residues below their primes", "larger ones")
+        above = words >= bounds
+        if above.any():
+            raise MalformedRecord(name, f"residues below {primes}", int(words[above][0]))
         return words.astype(np.uint64, copy=False)
 
     def _require_files(self) -> None:

@@ -8,16 +8,16 @@ from darkpool.errors import BadInput, CheckFailed
 class DuplicateLeaf(CheckFailed):
     """Two leaves of one tree stand for the same thing."""
 
+    code = "duplicate-leaf"
+
     def __init__(self, tree: str, got: str) -> None:
-        super().__init__(f"{tree}: expected each leaf once, got {got} twice")
-        self.tree = tree
-        self.got = got
+        super().__init__(tree, "each leaf once", f"{got} twice")
 
 
 class UnknownLeaf(BadInput):
     """A proof was asked for that the tree cannot give."""
 
-    def __init__(self, tree: str, got: str) -> None:
-        super().__init__(f"{tree}: expected a leaf of {got}, got none")
-        self.tree = tree
-        self.got = got
+    code = "unknown-leaf"
+
+    def __init__(self, tree: str, leaf: str) -> None:
+        super().__init__(tree, f"a leaf of {leaf}", "none")

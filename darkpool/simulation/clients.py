@@ -21,14 +21,13 @@ from coincurve import PrivateKey
 
 from crypto.signing.ecdsa import address_of
 from darkpool.client.opening_file import OpeningFile
-from darkpool.client.sealing import seal_order
+from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.limits import CAPS_SUM_MAX_LOTS
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.errors import BeyondMargin
 from darkpool.margin.model.caps import LiveIntent, in_order
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import BondTerms, IntervalTerms
 from darkpool.simulation.errors import FolderExists
 from darkpool.simulation.order_file import Order
 from darkpool.units import (
@@ -74,7 +73,7 @@ class Stranger(Protocol):
     def minimum_fill(self) -> bool:
         """Whether it sends what says that it is a minimum-fill order."""
 
-    def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
+    def submission(self, terms: IntervalTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal and sign."""
 
 
@@ -164,7 +163,7 @@ class LocalClients:
                 amounts[account] = Cash(bond.amount + margin.together(in_order(intents)))
         return amounts
 
-    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+    def submissions(self, terms: IntervalTerms) -> Iterator[SealedSubmission]:
         """Seal for one party after the other, as they are asked for: none is held.
 
         `sealing_ns` adds up the time that this takes.
@@ -178,9 +177,8 @@ class LocalClients:
                     identifier(party.instrument),
                     terms,
                     self._keys[party.account],
-                    nonce=number,
-                    deadline_s=deadline_s,
-                    cap=self._cap(party),
+                    number,
+                    PublicLimits(deadline_s, self._cap(party)),
                 )
                 submission = sealed.submission
                 if self._openings is not None:
@@ -226,6 +224,6 @@ def instrument_of(party: Order | Stranger) -> InstrumentId:
     return identifier(party.instrument) if isinstance(party, Order) else party.instrument
 
 
-def is_minimum_fill(party: Order | Stranger) -> bool:
+def has_minimum(party: Order | Stranger) -> bool:
     """Whether a party sends a minimum-fill order."""
     return party.minimum > 0 if isinstance(party, Order) else party.minimum_fill

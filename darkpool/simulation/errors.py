@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darkpool.errors import BadInput, CheckFailed
-from darkpool.units import (
-    Lots,
-)
+from darkpool.units import Lots
 
 
 class InvalidOrder(BadInput):
@@ -18,15 +16,13 @@ class InvalidOrder(BadInput):
     fault. `column` is None when the row as a whole is.
     """
 
+    code = "invalid-order"
+    expected: str
+
     def __init__(self, row: int | None, column: str | None, expected: str, got: str) -> None:
         place = "file" if row is None else f"row {row}"
-        if column is not None:
-            place = f"{place}, column {column}"
-        super().__init__(f"{place}: expected {expected}, got {got}")
-        self.row = row
-        self.column = column
-        self.expected = expected
-        self.got = got
+        super().__init__(place if column is None else f"{place}, column {column}", expected, got)
+        self.row, self.column = row, column
 
 
 class InvalidOrderFile(BadInput):
@@ -35,44 +31,46 @@ class InvalidOrderFile(BadInput):
     `complete` is False when reading stopped early because there was too much to tell.
     """
 
+    code = "invalid-order-file"
+
     def __init__(self, source: str, problems: Sequence[InvalidOrder], *, complete: bool) -> None:
-        lines = [f"{source}: not an order file"]
-        lines += [f"  {problem}" for problem in problems]
-        if not complete:
-            lines.append("  and more")
-        super().__init__("\n".join(lines))
-        self.source = source
-        self.problems = tuple(problems)
-        self.complete = complete
+        more = [] if complete else ["  and more"]
+        lines = ["these problems", *(f"  {problem}" for problem in problems), *more]
+        super().__init__(source, "an order file", "\n".join(lines))
+        self.source, self.problems, self.complete = source, tuple(problems), complete
 
 
 class FolderExists(BadInput):
     """A folder that was to be made is there already; nothing is ever written over."""
 
+    code = "folder-exists"
+
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"openings: expected a new directory, got {folder}, which exists")
-        self.folder = folder
+        super().__init__("openings", "a new directory", f"{folder}, which exists")
 
 
 class StrangerFilled(CheckFailed):
     """Somebody traded who had no order."""
 
+    code = "stranger-filled"
+
     def __init__(self, kind: str, size: Lots) -> None:
-        super().__init__(f"attacker {kind!r}: expected no fill, got {size} lots")
-        self.kind, self.size = kind, size
+        super().__init__(f"attacker {kind!r}", "no fill", f"{size} lots")
 
 
 class TwinDiffers(CheckFailed):
     """The encrypted auction did not give what the same orders give in the clear."""
 
+    code = "twin-differs"
+
     def __init__(self, instrument: str, expected: object, got: object) -> None:
-        super().__init__(f"{instrument}: expected {expected} as the plain twin, got {got}")
-        self.instrument, self.expected, self.got = instrument, expected, got
+        super().__init__(instrument, f"{expected} as the plain twin", got)
 
 
 class FoldersNested(BadInput):
     """The record and the clients' openings in one folder."""
 
+    code = "folders-nested"
+
     def __init__(self, record: Path, openings: Path) -> None:
-        super().__init__(f"openings: expected a folder apart from {record}, got {openings}")
-        self.record, self.openings = record, openings
+        super().__init__("openings", f"a folder apart from {record}", openings)

@@ -1,4 +1,9 @@
-"""Masks prepared ahead of time, in processes of their own."""
+"""Masks prepared ahead of time, in processes of their own.
+
+Preparing a mask takes seconds of homomorphic products and concerns the committee alone, so it
+happens off line. SEAL holds Python's global lock, so workers are processes; they are spawned, not
+forked, because a forked child would share the parent's native memory pools.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +15,23 @@ from multiprocessing import get_context
 from typing import Self
 
 from crypto.bfv.lanes import LaneShape
-from crypto.bfv.seal import Evaluator
-from crypto.signing.eip712 import Domain
-from crypto.threshold.keys import PublicMaterial
+from crypto.threshold.evaluators import Evaluators
 from darkpool.clock import SystemClock
-from darkpool.committee.committee import LocalCommittee
+from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import AttestedMask
+from darkpool.keyper.identity import CommitteeView, KeyperSenses
 from darkpool.simulation.committee import CommitteeSeat, local_committee
 from darkpool.workers import end_with_parent
 
-_worker: LocalCommittee | None = None
+_worker: KeyperCommittee | None = None
 
 
-def _start(material: PublicMaterial, seats: Sequence[CommitteeSeat], domain: Domain) -> None:
+def _start(view: CommitteeView, seats: Sequence[CommitteeSeat]) -> None:
     global _worker
     end_with_parent()
-    order = Evaluator(material.order_keys.evaluation_keys())
-    comparison = Evaluator(material.comparison_keys.evaluation_keys())
     # no root is ever final here, so that no auction begins, on whatever references
-    _worker = local_committee(
-        material,
-        seats,
-        domain,
-        SystemClock(),
-        lambda _interval: None,
-        order,
-        comparison,
-        lambda _interval: None,
-    )
+    senses = KeyperSenses(SystemClock(), lambda _interval: None, lambda _interval: None)
+    _worker = local_committee(view, seats, senses, Evaluators.of(view.material))
 
 
 def _prepare(shape: LaneShape) -> AttestedMask:
@@ -54,13 +48,12 @@ class MaskFactory:
 
     def __init__(
         self,
-        material: PublicMaterial,
+        view: CommitteeView,
         seats: Sequence[CommitteeSeat],
-        domain: Domain,
         workers: int,
     ) -> None:
         self._executor = ProcessPoolExecutor(
-            workers, get_context("spawn"), _start, (material, tuple(seats), domain)
+            workers, get_context("spawn"), _start, (view, tuple(seats))
         )
         self._ready: dict[int, deque[Future[AttestedMask]]] = defaultdict(deque)
 

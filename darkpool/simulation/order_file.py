@@ -42,15 +42,7 @@ from darkpool.limits import (
 )
 from darkpool.protocol.intents import LimitOrder
 from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
-from darkpool.units import (
-    AccountLabel,
-    InstrumentName,
-    Lots,
-    PriceGrid,
-    Side,
-    Tick,
-    cap_bucket,
-)
+from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, cap_bucket
 
 _COLUMNS: Final = ("account", "side", "size", "limit")
 _INSTRUMENT_COLUMN: Final = "instrument"
@@ -233,17 +225,18 @@ class _Reading:
         """Note a second order of an account, and orders or instruments beyond the limits."""
         if instrument not in self._rows and len(self._rows) == INSTRUMENTS_PER_VENUE_MAX:
             expected = f"at most {INSTRUMENTS_PER_VENUE_MAX} instruments"
-            self._note(InvalidOrder(row, _INSTRUMENT_COLUMN, expected, f"one more, {instrument}"))
+            got = f"{len(self._rows) + 1} with {instrument}"
+            self._note(InvalidOrder(row, _INSTRUMENT_COLUMN, expected, got))
             return False
         rows = self._rows.setdefault(instrument, {})
         if account in rows:
             expected = f"one order of an account for {instrument}"
-            got = f"a second of {_quoted(account)}, whose first is row {rows[account]}"
+            got = f"rows {rows[account]} and {row} of {_quoted(account)}"
             self._note(InvalidOrder(row, "account", expected, got))
             return False
         if len(rows) == INTENTS_PER_AUCTION_MAX:
             expected = f"at most {INTENTS_PER_AUCTION_MAX} orders for {instrument}"
-            self._note(InvalidOrder(row, None, expected, "one more"))
+            self._note(InvalidOrder(row, None, expected, str(len(rows) + 1)))
             return False
         rows[account] = row
         return True
@@ -260,7 +253,7 @@ class _Reading:
 
 def _text(data: bytes) -> str:
     if len(data) > ORDER_FILE_MAX_BYTES:
-        raise InvalidOrder(None, None, f"at most {ORDER_FILE_MAX_BYTES} bytes", "more")
+        raise InvalidOrder(None, None, f"at most {ORDER_FILE_MAX_BYTES} bytes", str(len(data)))
     if data.startswith(b"\xef\xbb\xbf"):
         raise InvalidOrder(None, None, "UTF-8 without a byte order mark", "a byte order mark")
     try:
@@ -352,7 +345,7 @@ def _limit(price: Decimal, text: str, side: Side, grid: PriceGrid) -> Tick:
     try:
         tick = grid.unbounded_tick_of(price)
     except InvalidPrice as error:
-        raise _Refused(error.expected, _quoted(text)) from None
+        raise _Refused(str(error.expected), _quoted(text)) from None
     highest = Tick(grid.ticks - 1)
     if side is Side.BUY and tick < 0:
         raise _Refused(f"a buy limit of {grid.price_of(Tick(0))} or more", _quoted(text))

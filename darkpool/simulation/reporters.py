@@ -16,14 +16,7 @@ from darkpool.margin.market.market import MarketForm
 from darkpool.margin.market.quotes import bounds_of, feeds_of, market_record, numbers_of
 from darkpool.protocol.references import SignedReference
 from darkpool.record.margin_forms import MarketRecord
-from darkpool.units import (
-    AccountId,
-    InstrumentId,
-    Interval,
-    PriceGrid,
-    account_of,
-    price_units,
-)
+from darkpool.units import AccountId, InstrumentId, Interval, PriceGrid, account_of, price_units
 
 
 def reported(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from darkpool.auction.books import Fault
-from darkpool.auction.outcome import AuctionOutcome
-from darkpool.auction.publication import PublicTerms
+from darkpool.auction.environment import OpenInterval
+from darkpool.auction.instruments import Fault
+from darkpool.auction.outcome import IntervalOutcome
 from darkpool.batching.participation import Missing
+from darkpool.protocol.refusals import RefusalCode
 from darkpool.simulation.clients import LocalClients, Stranger
 from darkpool.simulation.errors import StrangerFilled
 from darkpool.simulation.order_file import Order
@@ -68,7 +69,7 @@ class NotAdmitted:
 
     row: int | None
     kind: str | None
-    code: str
+    code: RefusalCode
     reason: str
 
 
@@ -114,7 +115,7 @@ class VenueResult:
         record: where the public record is, if one was wanted.
     """
 
-    outcome: AuctionOutcome
+    outcome: IntervalOutcome
     instruments: tuple[InstrumentOutcome, ...]
     fills: tuple[RowFill, ...]
     margins: tuple[AccountMargin, ...]
@@ -131,30 +132,30 @@ class VenueResult:
 
 def venue_result(
     clients: LocalClients,
-    public: PublicTerms,
-    outcome: AuctionOutcome,
+    opened: OpenInterval,
+    outcome: IntervalOutcome,
     timings_ms: Mapping[str, int],
     record: Path | None,
 ) -> VenueResult:
     """The outcome in the words of the order file.
 
     Raises:
-        StrangerFilled: somebody without an order traded.
+        StrangerFilled: a party without an order traded.
     """
     batch = [clients.parties[submission] for submission in outcome.admitted]
     instruments, fills = [], []
-    for book, cross in zip(outcome.books, outcome.crosses, strict=True):
-        name = public.margin.names[book.instrument]
-        grid = public.auction.grids[book.instrument]
+    for instrument, cross in zip(outcome.instruments, outcome.crossed.crosses, strict=True):
+        name = opened.margin.names[instrument.id]
+        grid = opened.terms.grids[instrument.id]
         price = None if cross is None else grid.price_of(cross.tick)
         volume = Lots(0) if cross is None else cross.volume
         short_side = None if cross is None else cross.short_side
         exhausted = cross is not None and cross.exhausted
         instruments.append(InstrumentOutcome(name, price, volume, short_side, exhausted))
-    places = {book.instrument: book.intents for book in outcome.books}
+    indices = {one.id: one.batch_indices for one in outcome.instruments}
     labels: dict[AccountId, AccountLabel] = {}
-    for fill in outcome.fills:
-        order = batch[places[fill.instrument][fill.intent]]
+    for fill in outcome.crossed.fills:
+        order = batch[indices[fill.instrument][fill.intent]]
         if not isinstance(order, Order):
             raise StrangerFilled(order.kind, fill.size)
         labels[fill.account] = order.account
@@ -165,7 +166,9 @@ def venue_result(
         tuple(sorted(fills, key=lambda fill: fill.row)),
         tuple(
             AccountMargin(labels[account], change.before, change.after, change.equity)
-            for account, change in sorted(outcome.margins.items(), key=lambda item: labels[item[0]])
+            for account, change in sorted(
+                outcome.applied.margins.items(), key=lambda item: labels[item[0]]
+            )
         ),
         tuple(
             TakenOut(rejection.batch_index, *_named(batch[rejection.batch_index]), rejection.fault)
@@ -184,15 +187,15 @@ def venue_result(
         tuple(
             NotAdmitted(
                 *_named(clients.parties[refusal.submission]),
-                getattr(refusal.error, "code", "margin"),
+                refusal.error.code,
                 str(refusal.error),
             )
             for refusal in outcome.refusals
         ),
-        public.deployment.settlement,
-        public.deployment.keypers,
-        public.auction.reporter,
-        tuple(map(account_of, public.margin.inputs.market.reporters)),
+        account_of(opened.terms.domain.verifying_contract),
+        opened.terms.keypers,
+        opened.terms.reporter,
+        tuple(map(account_of, opened.margin.inputs.market.reporters)),
         timings_ms,
         record,
     )

@@ -16,15 +16,7 @@ from darkpool.protocol.terms import Pricing
 from darkpool.simulation.errors import TwinDiffers
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import InstrumentOutcome, RowFill, VenueResult
-from darkpool.units import (
-    AccountLabel,
-    InstrumentName,
-    Lots,
-    PriceGrid,
-    Side,
-    Tick,
-    identifier,
-)
+from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
 
 GRID: Final = PriceGrid(Decimal("0.25"), Decimal("4805.00"), 256)
 

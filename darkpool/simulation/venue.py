@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Final
@@ -22,59 +22,51 @@ from typing import Final
 from coincurve import PrivateKey
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.seal import Evaluator
 from crypto.ring.params import ParameterSet
 from crypto.signing.ecdsa import address_of
-from crypto.threshold.keys import KeyperSecrets, PublicMaterial, deal
+from crypto.threshold.evaluators import Evaluators
+from crypto.threshold.keys import PublicMaterial, deal
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.replicated import Committee
 from crypto.threshold.revealing import Revealed
-from darkpool.admission.admit import Admission
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction.interval import Engine, run_auction
+from darkpool.auction.environment import Environment, OpenInterval
+from darkpool.auction.interval import run_interval
 from darkpool.auction.listing import Listed
-from darkpool.auction.outcome import AuctionOutcome
-from darkpool.auction.publication import PublicTerms, auction_summary, terms_digest
+from darkpool.auction.publication import auction_summary
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
+from darkpool.chain.evidence import Deployment
 from darkpool.clock import Clock, Stopwatch
+from darkpool.committee.committee import KeyperCommittee
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.mask_shapes import mask_shapes
-from darkpool.keyper.keyper import FinalRoot
+from darkpool.keyper.identity import CommitteeView, FinalRoot, KeyperIdentity, KeyperSenses
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.margin.accounts.accounts import PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.market.instruments import unix_ms
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.references import SignedReference
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.forms import CancellationRecord, IntentRecord
-from darkpool.record.writer import RecordSink, RecordWriter
+from darkpool.record.writer import RecordWriter
 from darkpool.simulation.clients import (
     LocalClients,
     OpeningsFolder,
     Stranger,
+    has_minimum,
     instrument_of,
-    is_minimum_fill,
 )
 from darkpool.simulation.clock import SkippingClock
-from darkpool.simulation.committee import CommitteeSeat, local_committee
+from darkpool.simulation.committee import CommitteeSeat, local_committee, view_of
 from darkpool.simulation.errors import FoldersNested
 from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.reporters import Reporter, reported
 from darkpool.simulation.result import VenueResult, venue_result
-from darkpool.units import (
-    FIRST_INTERVAL,
-    AccountId,
-    Cash,
-    InstrumentId,
-    Interval,
-    account_of,
-    identifier,
-)
+from darkpool.units import FIRST_INTERVAL, Cash, InstrumentId, Interval, account_of, identifier
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1
@@ -104,7 +96,24 @@ class Places:
 
 
 Progress = Callable[[str, int, int], None]
-"""Is told the step that runs, and how much of how much is done; 0 of 0 where nobody knows."""
+"""Is told the step that runs, and how much of how much is done; 0 of 0 where that is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueSetting:
+    """What a venue on one machine runs on.
+
+    Attributes:
+        parameters: of the rings.
+        connect: gives the chain on which the contracts are then deployed.
+        places: folders to be made.
+        progress: is told how far the run is.
+    """
+
+    parameters: ParameterSet
+    connect: Callable[[], Chain]
+    places: Places
+    progress: Progress
 
 
 class _NoRecord:
@@ -123,71 +132,100 @@ class _NoRecord:
         """Forget it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Founded:
+    """A venue whose contracts stand: its committee, its deployment, and its first interval.
+
+    All keypers of this process share one watch over references.
+    """
+
+    seats: tuple[CommitteeSeat, ...]
+    view: CommitteeView
+    deployment: Deployment
+    opened: OpenInterval
+    references: ReferenceWatch
+
+
 def run_orders(
     orders: Sequence[Order],
     terms: VenueTerms,
-    parameters: ParameterSet,
-    connect: Callable[[], Chain],
-    places: Places,
-    progress: Progress,
+    setting: VenueSetting,
     strangers: Sequence[Stranger] = (),
 ) -> VenueResult:
     """Run one interval's auctions on the orders of a file, from keys to settlement.
 
-    `connect` gives the chain on which the contracts are then deployed; `strangers` take part in the
-    instruments of the orders.
+    `strangers` take part in the instruments of the orders.
 
     Raises:
         BadInput: folders that exist, or nest; nothing has been done.
         DarkpoolError, CryptoError: the auction could not go on; no folder has been made.
     """
-    places.require_apart()
+    setting.places.require_apart()
     watch = Stopwatch()
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        with watch.step(name):
+            setting.progress(name, 0, 0)
+            yield
+
     listed = terms.listing.of(order.instrument for order in orders)
     with ExitStack() as stack:
-        record = None
-        if places.record is not None:
-            record = stack.enter_context(RecordWriter(places.record, parameters))
-        openings = None
-        if places.openings is not None:
-            openings = OpeningsFolder(places.openings)
-            stack.callback(openings.abandon)
+        record, openings = _folders(setting, stack)
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-")))
-        chain, clock = connect(), SkippingClock(unix_ms(listed.market.time))
-        with watch.step("keys"):
-            progress("keys", 0, 0)
-            material, seats = _deal(parameters, terms.keypers, state)
-        with watch.step("chain"):
-            progress("chain", 0, 0)
-            public = _deploy(terms, listed, material, seats, chain, clock)
-        references = ReferenceWatch(public.auction.domain, public.auction.reporter, clock)
-        references.accept(public.auction.interval, public.auction.references)
+        chain, clock = setting.connect(), SkippingClock(unix_ms(listed.market.time))
+        with step("keys"):
+            material, seats = _deal(setting.parameters, terms.keypers, state)
+        with step("chain"):
+            founded = _found(terms, listed, (material, seats), chain, clock)
+        clients = LocalClients(orders, openings, terms.cap_min, strangers)
+        masks = stack.enter_context(_mask_factory(founded, clients))
+        capacity = len(clients.parties) * INTENTS_PER_ACCOUNT_MAX
+        arrivals = stack.enter_context(_arrivals(material, state, capacity))
         register = AdmissionRegister(state / "register.sqlite")
         stack.callback(register.close)
-        clients = LocalClients(orders, openings, terms.cap_min, strangers)
-        masks = stack.enter_context(_mask_factory(public, seats, clients))
-        arrivals = stack.enter_context(
-            _arrivals(material, state, len(clients.parties) * INTENTS_PER_ACCOUNT_MAX)
-        )
         if record is not None:
             record.add_material(material)
-            record.add_margin(public.margin.inputs)
-        with watch.step("deposit"):
-            progress("deposit", 0, 0)
-            amounts = clients.deposits(public.margin, public.bond)
-            accounts = _deposit(chain, public.bond, amounts, listed)
-        engine = _engine(public, seats, chain, masks, arrivals, accounts, references, clock)
-        admission = Admission(public.auction, clock, engine.committee.keypers, register)
-        sink = record or _NoRecord()
-        outcome = _auction(engine, public, admission, clients, sink, progress, clock)
+            record.add_margin(founded.opened.margin.inputs)
+        with step("deposit"):
+            accounts = _deposit(chain, founded.opened, clients, listed)
+        evaluators = Evaluators.of(material)
+        environment = Environment(
+            evaluators,
+            _committee(founded, evaluators, chain, clock),
+            masks,
+            arrivals,
+            chain,
+            accounts,
+            register,
+            clock,
+            record or _NoRecord(),
+            lambda step: setting.progress(step, 0, len(clients.parties) if step == "admit" else 0),
+            CONFIRMATIONS,
+        )
+        submissions = _submissions(founded.opened.terms, clients, clock, setting.progress)
+        outcome = run_interval(environment, founded.opened, submissions)
         if record is not None:
-            with watch.step("record"):
-                progress("record", 0, 0)
-                record.finish(auction_summary(public, outcome))
+            with step("record"):
+                record.finish(auction_summary(founded.opened, founded.deployment, outcome))
         if openings is not None:
             openings.finish(outcome.admitted)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
-    return venue_result(clients, public, outcome, timings, places.record)
+    return venue_result(clients, founded.opened, outcome, timings, setting.places.record)
+
+
+def _folders(
+    setting: VenueSetting, stack: ExitStack
+) -> tuple[RecordWriter | None, OpeningsFolder | None]:
+    """The folders that are wanted; the stack removes them unless they are finished."""
+    record = openings = None
+    if setting.places.record is not None:
+        writer = RecordWriter(setting.places.record, setting.parameters)
+        record = stack.enter_context(writer)
+    if setting.places.openings is not None:
+        openings = OpeningsFolder(setting.places.openings)
+        stack.callback(openings.abandon)
+    return record, openings
 
 
 def _deal(
@@ -195,67 +233,76 @@ def _deal(
 ) -> tuple[PublicMaterial, tuple[CommitteeSeat, ...]]:
     """Key set-up by a dealer, and a seat for each keyper."""
     material, held = deal(parameters, Committee(keypers, FIRST_EPOCH))
+    seats = (
+        CommitteeSeat(
+            KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{own.keyper}.sqlite"
+        )
+        for own in held
+    )
+    return material, tuple(seats)
 
-    def seat(own: KeyperSecrets) -> CommitteeSeat:
-        return CommitteeSeat(own, PrivateKey().secret, state / f"keyper-{own.keyper}.sqlite")
 
-    return material, tuple(map(seat, held))
-
-
-def _deploy(
+def _found(
     terms: VenueTerms,
     listed: Listed,
-    material: PublicMaterial,
-    seats: Sequence[CommitteeSeat],
+    dealt: tuple[PublicMaterial, tuple[CommitteeSeat, ...]],
     chain: Chain,
     clock: Clock,
-) -> PublicTerms:
-    """Deploy the contracts; from then on it is public what this venue is.
+) -> _Founded:
+    """Deploy the contracts; from then on it is public what this venue is."""
+    material, seats = dealt
+    deployment = chain.deploy([account_of(address_of(s.identity.signing_key)) for s in seats])
+    view = view_of(material, deployment.domain(), seats)
+    opened = _open(terms, listed, view, deployment, clock)
+    references = ReferenceWatch(view.domain, opened.terms.reporter, clock)
+    references.accept(opened.terms.interval, opened.terms.references)
+    return _Founded(seats, view, deployment, opened, references)
+
+
+def _open(
+    terms: VenueTerms,
+    listed: Listed,
+    view: CommitteeView,
+    deployment: Deployment,
+    clock: Clock,
+) -> OpenInterval:
+    """The terms of the first interval.
 
     The venue plays its reporters as well: they sign the prices that they were given, now.
     """
-    addresses = [account_of(address_of(seat.signing_key)) for seat in seats]
-    deployment = chain.deploy(addresses)
     grids = {identifier(name): grid for name, grid in listed.grids.items()}
-    domain = deployment.domain()
-    market, halted = reported(listed.market, domain, clock)
+    market, halted = reported(listed.market, view.domain, clock)
     margin = IntentMargin(listed.specification, market, grids, halted)
     reporter = Reporter(PrivateKey().secret, clock)
     references: dict[InstrumentId, SignedReference] = {}
     for name, grid in grids.items():
-        references |= reporter.sign(grid, [name], FIRST_INTERVAL, domain)
-    auction = AuctionTerms(
-        domain,
-        material,
-        FIRST_INTERVAL,
-        reporter.address,
-        references,
-        clock.unix_ms() + INTERVAL_MS,
-        deployment.keypers,
-        owners_min=terms.owners_min,
-        cap_min=terms.cap_min,
-    ).require_fresh(clock)
-    bond = terms.bond_terms(deployment.operator)
-    digest = terms_digest(auction, terms.pricing, margin, bond, deployment)
-    bound = replace(auction, digest=digest)
-    return PublicTerms(bound, terms.pricing, margin, bond, deployment)
+        references |= reporter.sign(grid, [name], FIRST_INTERVAL, view.domain)
+    interval_terms = IntervalTerms(
+        domain=view.domain,
+        vault=deployment.vault,
+        material=view.material,
+        keypers=deployment.keypers,
+        interval=FIRST_INTERVAL,
+        closes_ms=clock.unix_ms() + INTERVAL_MS,
+        pricing=terms.pricing,
+        reporter=reporter.address,
+        references=references,
+        margin_digest=margin.inputs.digest(),
+        rules=terms.rules(deployment.operator),
+    )
+    return OpenInterval(interval_terms.require_fresh(clock), margin)
 
 
 @contextmanager
-def _mask_factory(
-    public: PublicTerms, seats: Sequence[CommitteeSeat], clients: LocalClients
-) -> Iterator[MaskFactory]:
+def _mask_factory(founded: _Founded, clients: LocalClients) -> Iterator[MaskFactory]:
     """A factory at work on all masks that the parties can need."""
-    auction = public.auction
-    workers = MASK_WORKERS if auction.material.parameters.secure else 1
+    terms = founded.opened.terms
+    workers = MASK_WORKERS if terms.material.parameters.secure else 1
     counts = Counter(instrument_of(party) for party in clients.parties)
-    minimum_fills = {instrument_of(party) for party in clients.parties if is_minimum_fill(party)}
-    with (
-        MaskFactory(auction.material, seats, auction.domain, workers) as masks,
-        _ended_by_errors(),
-    ):
-        sizes = [counts[name] for name in auction.grids]
-        for shape in mask_shapes(auction, sizes, [name in minimum_fills for name in auction.grids]):
+    asked = {instrument_of(party) for party in clients.parties if has_minimum(party)}
+    with MaskFactory(founded.view, founded.seats, workers) as masks, _ended_by_errors():
+        sizes = [counts[name] for name in terms.grids]
+        for shape in mask_shapes(terms, sizes, [name in asked for name in terms.grids]):
             with _starting_processes():
                 masks.order(shape)
         yield masks
@@ -313,12 +360,14 @@ def _starting_processes() -> Iterator[None]:
 
 
 def _deposit(
-    chain: Chain, bond: BondTerms, amounts: Mapping[AccountId, Cash], listed: Listed
+    chain: Chain, opened: OpenInterval, clients: LocalClients, listed: Listed
 ) -> PortfolioAccounts:
     """Pay collateral into the vault, and credit what the chain says has arrived.
 
     The treasury has a balance from the start: what it is paid later is never a new account's.
     """
+    bond = opened.terms.rules.bond
+    amounts = clients.deposits(opened.margin, bond)
     chain.fund_and_deposit({account: amount for account, amount in amounts.items() if amount})
     flows = chain.flows_before(FIRST_INTERVAL)
     accounts = PortfolioAccounts(listed.specification)
@@ -328,65 +377,39 @@ def _deposit(
     return accounts
 
 
+def _committee(
+    founded: _Founded, evaluators: Evaluators, chain: Chain, clock: Clock
+) -> KeyperCommittee:
+    """The keypers, who share the node of this machine and its reporters' references."""
+    senses = KeyperSenses(clock, _final_root(chain), founded.references.require)
+    return local_committee(founded.view, founded.seats, senses, evaluators)
+
+
 def _final_root(chain: Chain) -> FinalRoot:
-    """Ask the chain for the batch root of an interval, as long as the batch can still settle."""
+    """Ask the chain for the batch root of an interval, as long as the batch can still settle.
+
+    Keypers ask at the same time, and the chain's client is for one thread at a time.
+    """
+    lock = threading.Lock()
 
     def root_of(interval: Interval) -> bytes | None:
-        evidence = chain.evidence(interval)
+        with lock:
+            evidence = chain.evidence(interval)
         closed = evidence.voided or evidence.halted or evidence.settlement is not None
         return None if evidence.batch is None or closed else evidence.batch.root
 
     return root_of
 
 
-def _engine(
-    public: PublicTerms,
-    seats: Sequence[CommitteeSeat],
-    chain: Chain,
-    masks: MaskFactory,
-    arrivals: Arrivals,
-    accounts: PortfolioAccounts,
-    references: ReferenceWatch,
-    clock: Clock,
-) -> Engine:
-    material, domain = public.auction.material, public.auction.domain
-    order = Evaluator(material.order_keys.evaluation_keys())
-    comparison = Evaluator(material.comparison_keys.evaluation_keys())
-    final_root = _final_root(chain)
-    committee = local_committee(
-        material, seats, domain, clock, final_root, order, comparison, references.require
-    )
-    return Engine(order, comparison, committee, masks, arrivals, chain, accounts, CONFIRMATIONS)
-
-
-def _auction(
-    engine: Engine,
-    public: PublicTerms,
-    admission: Admission,
-    clients: LocalClients,
-    record: RecordSink,
-    progress: Progress,
-    clock: SkippingClock,
-) -> AuctionOutcome:
-    terms, parties = public.auction, len(clients.parties)
-
-    def counted() -> Iterator[SealedSubmission]:
-        for number, submission in enumerate(clients.submissions(terms)):
-            progress("admit", number, parties)
-            yield submission
-        clock.skip_to(terms.closes_ms)
-
-    return run_auction(
-        engine,
-        terms,
-        public.margin,
-        public.bond,
-        admission,
-        counted(),
-        public.pricing,
-        record,
-        lambda step: progress(step, 0, parties if step == "admit" else 0),
-    )
+def _submissions(
+    terms: IntervalTerms, clients: LocalClients, clock: SkippingClock, progress: Progress
+) -> Iterator[SealedSubmission]:
+    """What clients send, one after the other; then the interval has closed."""
+    parties = len(clients.parties)
+    for number, submission in enumerate(clients.submissions(terms)):
+        progress("admit", number, parties)
+        yield submission
+    clock.skip_to(terms.closes_ms)
 
 
 def _timings(

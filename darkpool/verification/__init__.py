@@ -1,1 +1,11 @@
-"""The auditor: recomputes an auction from its record, without any code of the engine."""
+"""What an auditor runs: it recomputes everything of a record with code of its own.
+
+This is the public face: what is listed here is what users import.
+"""
+
+from darkpool.verification.audit import audit
+from darkpool.verification.censorship import prove_omission
+from darkpool.verification.evidence import Anchor, ChainReader
+from darkpool.verification.report import AuditReport, Check, Verdict
+
+__all__ = ["Anchor", "AuditReport", "ChainReader", "Check", "Verdict", "audit", "prove_omission"]

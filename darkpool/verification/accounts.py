@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from eth_hash.auto import keccak
 
@@ -134,8 +135,11 @@ def check_collateral(record: Record, findings: Findings) -> None:
     _charge_bonds(record, accounts, findings)
     _book_fills(record, accounts)
     _check_traders(record, accounts, model, findings)
-    if [balance.account for balance in before] != [balance.account for balance in after]:
-        findings.add("collateral after, accounts", "those before, in their order", "others")
+    for index, pair in enumerate(zip_longest(before, after)):
+        expected, got = ("none" if one is None else f"0x{one.account.hex()}" for one in pair)
+        if expected != got:
+            findings.add("collateral after, accounts", f"{expected} as number {index}", got)
+            break
     for balance in after:
         if balance.account in accounts:
             _check_balance("after", balance, accounts[balance.account], model, findings)
@@ -279,7 +283,7 @@ def _positions(when: str, balance: BalanceRecord) -> Positions:
             *(int.from_bytes(word, "big", signed=True) for word in words[1:])
         )
     if _encode(found) != data:
-        raise Unsound(part, "ascending instruments, none empty", "another encoding")
+        raise Unsound(part, "ascending instruments, none empty", data.hex()[:80])
     return found
 
 

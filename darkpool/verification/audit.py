@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crypto.bfv.lanes import Lanes
 from crypto.errors import CryptoError
-from darkpool.errors import DarkpoolError
+from darkpool.errors import DarkpoolError, MalformedRecord
 from darkpool.record.reader import Record
 from darkpool.verification import (
     accounts,
@@ -50,7 +50,7 @@ def audit(
     try:
         record = Record.load(directory)
     except (CryptoError, DarkpoolError) as error:
-        part = str(getattr(error, "part", "record"))
+        part = error.subject if isinstance(error, MalformedRecord) else "record"
         return AuditReport((Check("form", part, Verdict.FAILS, str(error)),))
     return _Audit(record, chain, quick, anchor or Anchor(), progress).run()
 
@@ -147,8 +147,8 @@ class _Audit:
         self._checks.append(findings.check(covered, detail))
 
     def _files(self, findings: Findings) -> None:
-        for name in self._record.wrong_files():
-            findings.add(name, "the SHA-256 of the manifest", "another")
+        for wrong in self._record.wrong_files():
+            findings.add(wrong.subject, wrong.expected, wrong.got)
 
     def _committee(self, findings: Findings) -> None:
         batch.check_committee(self._record, findings)
@@ -224,7 +224,7 @@ class _Audit:
     def _run_circuits(self, findings: Findings) -> None:
         transcript = self._transcript
         if transcript is None or not self._schedule_holds:
-            findings.add("openings", "a schedule that holds", "one that does not")
+            findings.add("openings", "a schedule that holds", "findings: see the schedule")
             return
         inputs = CircuitInputs(
             self._record.material(),
@@ -241,20 +241,20 @@ class _Audit:
         if self._transcript is not None:
             outcome.check_rejections(self._record, self._transcript, findings)
         else:
-            findings.add("openings", "ones that can be understood", "others: see the schedule")
+            findings.add("openings", "a schedule that holds", "findings: see the schedule")
 
     def _results(self, findings: Findings) -> None:
         if self._transcript is not None:
             outcome.check_results(self._record, self._transcript.outcomes, findings)
         else:
-            findings.add("openings", "ones that can be understood", "others: see the schedule")
+            findings.add("openings", "a schedule that holds", "findings: see the schedule")
 
     def _fills(self, findings: Findings) -> None:
         outcome.check_fills(self._record, findings)
         if self._transcript is not None:
             outcome.check_opened_fills(self._record, self._transcript.outcomes, findings)
         else:
-            findings.add("openings", "ones that can be understood", "others: see the schedule")
+            findings.add("openings", "a schedule that holds", "findings: see the schedule")
 
     def _margin(self, findings: Findings) -> None:
         accounts.check_terms(self._record, findings)

@@ -18,7 +18,7 @@ def check_intents(record: Record, findings: Findings) -> None:
     """Signatures, one intent for each account and instrument, nonces, and caps."""
     summary, domain = record.summary, record.summary.venue.domain()
     known = {instrument.identifier for instrument in summary.instruments}
-    seen: set[tuple[str, object]] = set()
+    seen: dict[tuple[str, object], int] = {}
     for index, intent in enumerate(record.intents):
         part, sealed = f"intent {index}", intent.sealed
         with findings.watch(f"{part}, signature"):
@@ -32,9 +32,9 @@ def check_intents(record: Record, findings: Findings) -> None:
             ("nonce", (sealed.account, sealed.nonce)),
             ("ciphertext digest", sealed.ciphertext_digest),
         ):
-            if (what, key) in seen:
-                findings.add(f"{part}, {what}", "one not seen before", "a second")
-            seen.add((what, key))
+            first = seen.setdefault((what, key), index)
+            if first != index:
+                findings.add(f"{part}, {what}", "new in the batch", f"that of intent {first}")
         with findings.watch(f"{part}, cap"):
             findings.equal(f"{part}, cap", cap_bucket(Lots(sealed.cap)), sealed.cap)
 
@@ -99,7 +99,8 @@ def check_committee(record: Record, findings: Findings) -> None:
     stated = record.summary.committee
     findings.equal("committee, quorum", record.committee.quorum, stated.quorum)
     if len(set(stated.addresses)) != stated.size:
-        findings.add("committee, addresses", "different ones", "one twice")
+        named = [address.hex() for address in stated.addresses]
+        findings.add("committee, addresses", "each once", named)
 
 
 def check_batch_root(record: Record, findings: Findings) -> None:

@@ -97,9 +97,10 @@ def prove_omission(
         raise NoOmission("certificate", "one of this intent", error) from error
     if sealed.interval != batch.root.interval:
         raise NoOmission("interval", sealed.interval, batch.root.interval)
-    stated, derived = (batch.root.root, batch.root.count), merkle_root(batch.leaves)
-    if stated != (derived, len(batch.leaves)):
-        raise NoOmission("leaves of the batch", "those of its root", derived.hex())
+    stated = f"root {batch.root.root.hex()} of {batch.root.count}"
+    derived = f"root {merkle_root(batch.leaves).hex()} of {len(batch.leaves)}"
+    if stated != derived:
+        raise NoOmission("leaves of the batch", stated, derived)
     try:
         digest = batch.root.digest(domain)
         verify_quorum(digest, batch.signatures, venue.addresses, venue.quorum)
@@ -107,7 +108,8 @@ def prove_omission(
         raise NoOmission("batch root", "one that a quorum signed", error) from error
     intent = certificate.message.intent
     if intent in batch.leaves:
-        raise NoOmission("batch", "one without the intent", f"place {batch.leaves.index(intent)}")
+        got = f"place {batch.leaves.index(intent)}"
+        raise NoOmission("batch", f"no intent {intent.hex()}", got)
     _require_kept(sealed, batch, domain)
     signers = tuple(sorted(batch.signatures))
     contradicting = tuple(i for i in signers if i in certificate.signatures)
@@ -124,4 +126,4 @@ def _require_kept(sealed: SealedIntent, batch: SignedBatch, domain: Domain) -> N
             verify_signature(cancellation.digest(domain), signature, sealed.account)
         except CryptoError:
             continue
-        raise NoOmission("intent", "one that was not taken back", "a cancellation of its account")
+        raise NoOmission("intent", "not cancelled", "a cancellation signed by its account")

@@ -126,4 +126,4 @@ def check_beacon(record: Record, findings: Findings) -> None:
     expected = hashlib.sha256(b"".join(shares)).digest()
     findings.equal("beacon", expected, record.summary.beacon)
     if len(set(shares)) != len(shares):
-        findings.add("beacon, shares", "different ones", "one twice")
+        findings.add("beacon, shares", "each once", [share.hex() for share in shares])

@@ -105,7 +105,7 @@ def check_fills(record: Record, findings: Findings) -> None:
         part, instrument = f"fill {index}", record.summary.instruments[fill.instrument]
         place = (fill.instrument, fill.intent)
         if place in seen:
-            findings.add(f"{part}, intent", "one fill for each intent", "a second")
+            findings.add(f"{part}, intent", "an intent without a fill", fill.intent)
         seen.add(place)
         findings.equal(f"{part}, account", _account(record, *place), fill.account)
         cap = record.intents[instrument.intents[fill.intent]].sealed.cap

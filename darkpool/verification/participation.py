@@ -82,7 +82,7 @@ def check_public_rules(record: Record, findings: Findings) -> None:
     rules, owners = record.summary.participation, owners_of(record)
     accounts = [entry.account for entry in rules.owners]
     if accounts != sorted(owners):
-        findings.add("owners", "accounts that ascend, each once", "others")
+        findings.add("owners", "accounts that ascend, each once", [a.hex() for a in accounts])
     for account, owner in owners.items():
         findings.equal(f"owner of 0x{account.hex()}, owner", owner, owners.get(owner, owner))
     if rules.owners_min < 1:
@@ -94,7 +94,7 @@ def check_public_rules(record: Record, findings: Findings) -> None:
         sealed = intent.sealed
         owner = owners.get(sealed.account, sealed.account)
         if (owner, sealed.instrument) in seen:
-            findings.add(f"intent {index}, owner", "one not seen before", owner)
+            findings.add(f"intent {index}, owner", "an owner without an intent", owner)
         seen.add((owner, sealed.instrument))
         if sealed.cap < rules.cap_min:
             findings.add(f"intent {index}, cap", f"at least {rules.cap_min}", sealed.cap)

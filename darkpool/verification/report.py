@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crypto.errors import CryptoError
-from darkpool.errors import DarkpoolError
+from darkpool.errors import DarkpoolError, MalformedRecord
+from darkpool.verification.errors import Unsound
 
 FINDINGS_SHOWN_MAX = 5
 
@@ -82,7 +83,8 @@ class Findings:
         try:
             yield
         except (CryptoError, DarkpoolError) as error:
-            self._found.append((getattr(error, "part", part), str(error)))
+            named = error.subject if isinstance(error, MalformedRecord | Unsound) else part
+            self._found.append((named, str(error)))
 
     def check(self, covered: str, detail: str) -> Check:
         """The line for what was found: `covered` and `detail` speak where nothing was."""

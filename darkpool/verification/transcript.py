@@ -350,7 +350,7 @@ class TranscriptReader:
             return None if taking is None else Rows(taking.side, none, none)
         if taking is not None and taking.side != side:
             part = f"minimum-fill bits of instrument {number}"
-            raise Unsound(part, "fills on the short side", "fills on the other")
+            raise Unsound(part, f"fills of side {side}", f"fills of side {taking.side}")
         index, lots = self._row(f"short row {number}", side, np.arange(count), count)
         if not lots.any():
             raise Unsound(f"opening {index}, short row {number}", "a volume above 0", 0)
@@ -414,7 +414,8 @@ class TranscriptReader:
         last = int(filled.sum()) - 1
         if last < 0 or not np.array_equal(filled == 1, ranks <= last):
             part = f"opening {bits}, ration bits of instrument {number}"
-            raise Unsound(part, "a step in the beacon's order", "something else")
+            got = f"{last + 1} fills, the last of rank {ranks[filled == 1].max(initial=-1)}"
+            raise Unsound(part, "a step in the beacon's order", got)
         before = np.flatnonzero(ranks < last)
         index, lots = None, np.zeros(count, dtype=np.int64)
         if before.size:

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from crypto.signing.ecdsa import address_of
-from darkpool.client.sealing import draw_intent, seal_slots
+from darkpool.client.sealing import PublicLimits, draw_intent, seal_slots
 from darkpool.client.standing_orders import COVER
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import InstrumentId, Lots
 from darkpool.wargames.draft import Vector
 
@@ -14,12 +14,10 @@ from darkpool.wargames.draft import Vector
 def seal_as_attacker(
     vector: Vector,
     instrument: InstrumentId,
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     account_key: bytes,
-    *,
     nonce: int,
-    deadline_s: int,
-    cap: Lots,
+    limits: PublicLimits,
     minimum_fill: bool = False,
 ) -> SealedSubmission:
     """Seal a raw slot vector in place of an order.
@@ -34,8 +32,7 @@ def seal_as_attacker(
         terms: of the interval.
         account_key: secp256k1 private key of the attacker's account, 32 bytes.
         nonce: never used before by the account.
-        deadline_s: Unix seconds until which the intent may be admitted.
-        cap: as stated, in lots; not checked.
+        limits: as stated in public; not checked.
         minimum_fill: whether it says that it is a minimum-fill order.
 
     Raises:
@@ -43,4 +40,4 @@ def seal_as_attacker(
     """
     cover = replace(COVER, minimum=Lots(int(minimum_fill)))
     intent = draw_intent(cover, instrument, terms.interval, address_of(account_key), nonce)
-    return seal_slots(intent, vector, terms, account_key, deadline_s=deadline_s, cap=cap)
+    return seal_slots(intent, vector, terms, account_key, limits)

@@ -11,10 +11,11 @@ import numpy as np
 from coincurve import PrivateKey
 
 from crypto.signing.ecdsa import address_of
+from darkpool.client.sealing import PublicLimits
 from darkpool.errors import OutOfBounds
 from darkpool.limits import TICKS_MAX
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import AccountId, InstrumentId, Lots, account_of
 from darkpool.wargames.attacker import seal_as_attacker
 from darkpool.wargames.combined import OVER_CAP
@@ -57,7 +58,7 @@ class Intruder:
         """Whether it says that it is a minimum-fill order."""
         return self.kind in NO_MINIMUM
 
-    def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
+    def submission(self, terms: IntervalTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         """Seal the attack; everything about it is in order but what is inside."""
         ring, ticks = terms.material.parameters.order_ring, terms.grids[self.instrument].ticks
         rng = np.random.default_rng(SystemRandom().getrandbits(128))
@@ -65,15 +66,9 @@ class Intruder:
             vector = MALFORMED[self.kind](ring, ticks, rng)
         else:
             vector = _OUT_OF_BOUNDS[self.kind](ring, ticks, self.cap, rng)
+        limits = PublicLimits(deadline_s, self.cap)
         return seal_as_attacker(
-            vector,
-            self.instrument,
-            terms,
-            self._key,
-            nonce=nonce,
-            deadline_s=deadline_s,
-            cap=self.cap,
-            minimum_fill=self.minimum_fill,
+            vector, self.instrument, terms, self._key, nonce, limits, self.minimum_fill
         )
 
 

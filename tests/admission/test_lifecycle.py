@@ -9,13 +9,9 @@ from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation, SealedIntent
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.keyper.keyper import Keyper
+from darkpool.keyper.keyper import LocalKeyper
 from darkpool.limits import CAPS_SUM_MAX_LOTS, INTENTS_PER_ACCOUNT_MAX
-from darkpool.protocol.intents import (
-    AdmittedIntent,
-    CertifiedIntent,
-    SignedCancellation,
-)
+from darkpool.protocol.intents import AdmittedIntent, CertifiedIntent, SignedCancellation
 from darkpool.protocol.keyper import KnownIntents
 from darkpool.protocol.refusals import (
     AuctionClosed,
@@ -158,7 +154,7 @@ def test_an_account_has_a_bounded_number_of_turns() -> None:
 class Silent:
     """A keyper that stops answering."""
 
-    def __init__(self, keyper: Keyper, *methods: str) -> None:
+    def __init__(self, keyper: LocalKeyper, *methods: str) -> None:
         self._keyper, self._methods = keyper, methods
 
     def __getattr__(self, name: str) -> Any:

@@ -8,10 +8,10 @@ import pytest
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation
-from darkpool.client.sealing import seal_order
+from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
-from darkpool.protocol.terms import AuctionTerms, Pricing
+from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients, Stranger
@@ -27,7 +27,7 @@ class Restless(LocalClients):
     """The first clients send and take back as often as they may before they mean it."""
 
     def submissions(  # type: ignore[override]
-        self, terms: AuctionTerms
+        self, terms: IntervalTerms
     ) -> Iterator[SealedSubmission | SignedCancellation]:
         stream: list[Order | Stranger] = []
         for number, submission in enumerate(super().submissions(terms)):
@@ -42,7 +42,7 @@ class Restless(LocalClients):
         self.parties = tuple(stream)
 
     def _sent_and_taken_back(
-        self, order: Order, terms: AuctionTerms, nonce: int
+        self, order: Order, terms: IntervalTerms, nonce: int
     ) -> Iterator[SealedSubmission | SignedCancellation]:
         key = self._keys[order.account]
         submission = seal_order(
@@ -50,9 +50,8 @@ class Restless(LocalClients):
             identifier(order.instrument),
             terms,
             key,
-            nonce=nonce,
-            deadline_s=2**33,
-            cap=self._cap(order),
+            nonce,
+            PublicLimits(2**33, self._cap(order)),
         ).submission
         yield submission
         message = Cancellation.of(submission.sealed, terms.domain)

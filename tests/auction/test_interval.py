@@ -1,5 +1,6 @@
 """What the spine refuses, and whose money it counts."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 
 from crypto.signing.eip712 import Domain
-from darkpool.auction.books import Book
-from darkpool.auction.interval import _check_caps
+from darkpool.auction.instruments import Instrument
+from darkpool.auction.interval import _require_within_caps
 from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
@@ -18,7 +19,7 @@ from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.errors import InvalidGrid
 from darkpool.fills.fills import FilledLots
 from darkpool.protocol.references import SignedReference
-from darkpool.protocol.terms import AuctionTerms, Pricing
+from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import parse_orders
 from darkpool.simulation.venue import Places
@@ -34,7 +35,7 @@ from darkpool.units import (
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from tests.support.one_process import run_here
-from tests.support.reference_prices import REPORTER
+from tests.support.reference_prices import NO_MATERIAL, REPORTER, terms_on
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
 ORDERS = b"account,side,size,limit\nann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\n"
@@ -46,17 +47,18 @@ def test_grids_of_one_interval_are_equally_long() -> None:
     references: dict[InstrumentId, SignedReference] = {}
     for name, grid in ((b"\1" * 32, GRID), (b"\2" * 32, other)):
         references |= REPORTER.sign(grid, [InstrumentId(name)], FIRST_INTERVAL, domain)
+    terms = terms_on(GRID, [InstrumentId(b"\1" * 32)], FIRST_INTERVAL, domain, NO_MATERIAL)
     with pytest.raises(InvalidGrid, match="16, 32"):
-        AuctionTerms(domain, None, FIRST_INTERVAL, REPORTER.address, references, 0, ())  # type: ignore[arg-type]
+        replace(terms, references=references)
 
 
 def test_no_fill_is_above_its_cap() -> None:
     sealed = SimpleNamespace(caps=[Lots(5), Lots(2)])
-    book = Book(InstrumentId(bytes(32)), sealed)  # type: ignore[arg-type]
-    _check_caps(book, FilledLots(np.array([5, 0]), np.array([0, 2])))
+    instrument = Instrument(InstrumentId(bytes(32)), sealed)  # type: ignore[arg-type]
+    _require_within_caps(instrument, FilledLots(np.array([5, 0]), np.array([0, 2])))
     for bought, sold in (([6, 0], [0, 2]), ([5, 0], [0, 3])):
         with pytest.raises(ImplausibleOpening):
-            _check_caps(book, FilledLots(np.array(bought), np.array(sold)))
+            _require_within_caps(instrument, FilledLots(np.array(bought), np.array(sold)))
 
 
 def test_a_late_deposit_of_anybody_has_a_balance(tmp_path: Path) -> None:

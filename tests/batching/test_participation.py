@@ -18,11 +18,7 @@ from darkpool.batching.participation import (
     SetAside,
     decide_participation,
 )
-from darkpool.record.forms import (
-    InstrumentRecord,
-    OwnerRecord,
-    ParticipationRecord,
-)
+from darkpool.record.forms import InstrumentRecord, OwnerRecord, ParticipationRecord
 from darkpool.record.reader import Record
 from darkpool.units import Cash, OwnerId, PriceGrid, account_id
 from darkpool.verification.participation import taking_part

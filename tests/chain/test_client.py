@@ -14,12 +14,7 @@ from darkpool.chain.errors import (
     TransactionReverted,
     WrongDeployment,
 )
-from darkpool.chain.evidence import (
-    AccountFlow,
-    Collateral,
-    SignedBatchRoot,
-    TransactionReceiptInfo,
-)
+from darkpool.chain.evidence import AccountFlow, Collateral, SignedBatchRoot, TransactionReceiptInfo
 from darkpool.protocol.results import BalanceLeaf
 from darkpool.settlement.leaves import balance_proof, balances_root, results_root
 from darkpool.units import AccountId, Cash, Interval, account_id

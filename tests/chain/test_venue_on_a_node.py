@@ -12,7 +12,7 @@ from darkpool.chain.reader import RecordedVenue
 from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import parse_orders
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import InstrumentName, PriceGrid, account_bytes, account_id
 from darkpool.verification.audit import audit
 from darkpool.verification.report import AuditReport, Verdict
@@ -32,10 +32,12 @@ def test_an_auction_on_a_node_and_its_audit(anvil_url: str, tmp_path: Path) -> N
     run_orders(
         orders,
         TERMS,
-        TEST_INSECURE_SMALL,
-        lambda: Chain.connect(anvil_url),
-        Places(place),
-        lambda _step, _done, _total: None,
+        VenueSetting(
+            TEST_INSECURE_SMALL,
+            lambda: Chain.connect(anvil_url),
+            Places(place),
+            lambda _step, _done, _total: None,
+        ),
     )
     venue = Record.load(place).summary.venue
     report = audit(place, RecordedVenue(Chain.connect(anvil_url), venue), quick=True)

@@ -48,7 +48,10 @@ from tests.support.command_line import GRID_OPTIONS, HEADER, ORDERS, darkpool, r
         ),
         (
             HEADER + "a,buy,1,4805\nb,buy,1,4805\na,sell,1,4805\n",
-            "row 2, column account: expected one order of an account for default, got a second",
+            (
+                "row 2, column account: expected one order of an account for default"
+                ", got rows 0 and 2 of 'a'"
+            ),
         ),
         (
             "account,side,size,limit,instrument\na,buy,1,4805,E S\n",
@@ -62,7 +65,8 @@ def test_a_file_of_orders_that_is_none(tmp_path: Path, content: str | bytes, mes
     places = ("--record", tmp_path / "record", "--openings", tmp_path / "openings")
     done = darkpool("auction", orders, *GRID_OPTIONS, *places, "--json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"darkpool: {orders}: not an order file\n")
+    first = f"darkpool: {orders}: expected an order file, got these problems\n"
+    assert done.stderr.startswith(first)
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["orders.csv"]

@@ -328,17 +328,7 @@ from darkpool.auction.listing import OutrightListing
 from darkpool.protocol.terms import Pricing
 from darkpool.chain.client import Chain
 from darkpool.units import InstrumentName, PriceGrid
-from tests.support.command_line import (
-    BINARY,
-    GRID_OPTIONS,
-    HEADER,
-    ORDERS,
-    TIMEOUT_S,
-    darkpool,
-    environment,
-    run_process,
-)
-from darkpool.simulation.venue import Places, run_orders
+from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.auction.terms import VenueTerms
 
 if __name__ == "__main__":
@@ -347,7 +337,8 @@ if __name__ == "__main__":
     orders = read_orders(folder / "orders.csv", grid, InstrumentName("default"))
     terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM, 4)
     places = Places(folder / "record", folder / "openings")
-    run_orders(orders, terms, TEST_INSECURE_SMALL, Chain.embedded, places, lambda *step: None)
+    setting = VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, lambda *step: None)
+    run_orders(orders, terms, setting)
 """
 
 

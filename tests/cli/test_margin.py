@@ -61,7 +61,7 @@ def test_people_read_tables(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("missing.json", *MARKET), "No such file"),
-        ((PORTFOLIO, "--market", PORTFOLIO), "contracts.toml: cannot be used"),
+        ((PORTFOLIO, "--market", PORTFOLIO), "contracts.toml: expected a file that can be used"),
         ((PORTFOLIO, *MARKET, "--add", "BTC-JUN"), "expected CONTRACT=LOTS"),
         ((PORTFOLIO, *MARKET, "--add", "SOL=1"), "expected CONTRACT=LOTS"),
         ((PORTFOLIO, *MARKET, "--add", "BTC-JUN=1.5"), "expected a whole number"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from darkpool.auction.books import Fault
+from darkpool.auction.instruments import Fault
 from darkpool.batching.participation import Missing
 from darkpool.cli.tables import (
     exact_json,
@@ -20,6 +20,7 @@ from darkpool.cli.tables import (
     refused_table,
     taken_out_table,
 )
+from darkpool.protocol.refusals import RefusalCode
 from darkpool.simulation.result import LeftOut, NotAdmitted, RowFill, TakenOut
 from darkpool.units import AccountLabel, InstrumentName, Lots, Side
 from darkpool.verification.report import AuditReport, Check, Verdict
@@ -70,7 +71,8 @@ def test_who_was_taken_out_left_out_or_refused_is_told_with_the_reason() -> None
     console, out = console_and_text()
     console.print(taken_out_table([TakenOut(4, None, "[b]hump", Fault.SHAPE)]))
     console.print(left_out_table([LeftOut(5, 2, None, Missing.OWNERS, 3, 1)]))
-    console.print(refused_table([NotAdmitted(7, None, "nonce", "expected [one], got another")]))
+    refused = NotAdmitted(7, None, RefusalCode.NONCE, "expected [one], got another")
+    console.print(refused_table([refused]))
     cells = [line.split("│")[1:-1] for line in out.getvalue().splitlines() if "│" in line]
     assert [[cell.strip() for cell in row] for row in cells] == [
         ["4", "", "[b]hump", "shape"],

@@ -1,7 +1,6 @@
 import secrets
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,9 @@ from darkpool.client.agent import Agent
 from darkpool.client.errors import ForeignStore, IntervalOver, TermsChanged, UnknownIntent
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
 from darkpool.client.plan import CoverPolicy
-from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.units import Interval, Lots, PriceUnits, Side
-from tests.support.agent_desk import ACCOUNT, ALWAYS, DEADLINE_S, ES, KEY, NQ, Desk, order
+from darkpool.units import Interval, Lots, Side
+from tests.support.agent_desk import ALWAYS, DEADLINE_S, ES, NQ, Desk, order
 from tests.support.reference_prices import renewed
 
 HALF = CoverPolicy(500_000, Lots(50))
@@ -82,11 +80,12 @@ def test_keys_that_changed_under_one_epoch_are_refused(desk: Desk) -> None:
     store.place(order())
     agent = desk.agent(store)
     desk.sent(agent, 1)
-    material, _ = deal(TEST_INSECURE_SMALL, Committee(4, 2))
+    epoch = desk.venue.terms.material.committee.epoch
+    material, _ = deal(TEST_INSECURE_SMALL, Committee(4, epoch))
     other = replace(desk.terms(1), material=material)
     with pytest.raises(TermsChanged, match="ciphertext"):
         list(agent.submissions(other, DEADLINE_S))
-    material, _ = deal(TEST_INSECURE_SMALL, Committee(4, 3))
+    material, _ = deal(TEST_INSECURE_SMALL, Committee(4, epoch + 1))
     with pytest.raises(TermsChanged, match="epoch"):
         agent.submissions(replace(other, material=material), DEADLINE_S)
 
@@ -219,26 +218,3 @@ def test_a_submission_is_not_sealed_for_an_interval_that_is_over(desk: Desk) -> 
     store.apply_result(Interval(2), {})
     with pytest.raises(IntervalOver):
         agent.submissions(desk.terms(1), DEADLINE_S)
-
-
-def test_the_example_of_the_documentation_runs(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    page = Path(__file__).resolve().parents[2] / "docs" / "agent.md"
-    _, _, rest = page.read_text(encoding="utf-8").partition("```python\n")
-    example, _, _ = rest.partition("```")
-    sent: list[SealedSubmission] = []
-    names = {
-        "account": ACCOUNT,
-        "account_key": KEY,
-        "deadline_s": DEADLINE_S,
-        "instrument": ES,
-        "send": sent.append,
-        "terms": desk.terms(1),
-        **{kind.__name__: kind for kind in (Lots, PriceUnits, Interval, Side)},
-    }
-    exec(example, names)  # noqa: S102
-    assert len(sent) == 1
-    store = AgentStore(tmp_path / "agent.db", ACCOUNT, desk.venue.terms.domain)
-    assert [(placed.filled, placed.remaining) for placed in store.orders()] == [(20, 100)]

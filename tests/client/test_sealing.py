@@ -13,27 +13,22 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, commitment
 from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
-from darkpool.client.sealing import SealedOrder, seal_intent, seal_order
-from darkpool.errors import OutOfBounds
+from darkpool.client.sealing import PublicLimits, SealedOrder, seal_intent, seal_order, smallest_cap
+from darkpool.errors import NoBucket, OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
 from darkpool.units import InstrumentId, Lots, Side, Tick
 from tests.support.admission_venue import AdmissionVenue
 
 KEY = b"\x01" * 32
+DEADLINE_S = 2_000_000_000
+LIMITS = PublicLimits(DEADLINE_S, Lots(10))
 BUY_7 = LimitOrder(Side.BUY, Lots(7), Tick(40))
 
 
 def seal(venue: AdmissionVenue, order: LimitOrder = BUY_7, cap: Lots | None = None) -> SealedOrder:
-    return seal_order(
-        order,
-        venue.instruments[0],
-        venue.terms,
-        KEY,
-        nonce=1,
-        deadline_s=2_000_000_000,
-        cap=cap,
-    )
+    limits = PublicLimits(DEADLINE_S, smallest_cap(order.size, venue.terms) if cap is None else cap)
+    return seal_order(order, venue.instruments[0], venue.terms, KEY, 1, limits)
 
 
 def verify(venue: AdmissionVenue, opening: OpeningFile, sealed: SealedOrder) -> None:
@@ -64,9 +59,8 @@ def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(
     venue: AdmissionVenue,
 ) -> None:
     one = seal(venue, cap=Lots(50))
-    again = seal_intent(
-        one.opening.intent, venue.terms, KEY, deadline_s=2_000_000_000, cap=Lots(50)
-    )
+    limits = PublicLimits(DEADLINE_S, Lots(50))
+    again = seal_intent(one.opening.intent, venue.terms, KEY, limits)
     assert again.opening == one.opening
     assert again.submission.envelopes != one.submission.envelopes
     assert replace(again.submission, envelopes=one.submission.envelopes) == one.submission
@@ -75,9 +69,9 @@ def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(
 def test_an_intent_is_sealed_by_its_account_for_its_interval(venue: AdmissionVenue) -> None:
     intent = seal(venue).opening.intent
     with pytest.raises(WrongAuction, match="interval"):
-        seal_intent(replace(intent, interval=8), venue.terms, KEY, deadline_s=2_000_000_000)
+        seal_intent(replace(intent, interval=8), venue.terms, KEY, LIMITS)
     with pytest.raises(WrongSignature, match="account"):
-        seal_intent(intent, venue.terms, b"\x02" * 32, deadline_s=2_000_000_000)
+        seal_intent(intent, venue.terms, b"\x02" * 32, LIMITS)
 
 
 def test_submissions_have_the_same_length_whatever_is_in_them(venue: AdmissionVenue) -> None:
@@ -104,7 +98,7 @@ def test_a_cap_may_be_chosen_above_the_size(venue: AdmissionVenue) -> None:
 def test_a_cap_below_the_size_or_off_the_buckets_is_refused(
     venue: AdmissionVenue, cap: int
 ) -> None:
-    with pytest.raises(OutOfBounds, match="cap"):
+    with pytest.raises(NoBucket, match="cap"):
         seal(venue, cap=Lots(cap))
 
 
@@ -124,9 +118,7 @@ def test_an_order_off_its_bounds_is_refused(venue: AdmissionVenue, order: LimitO
 
 def test_an_instrument_that_is_not_traded_is_refused(venue: AdmissionVenue) -> None:
     with pytest.raises(WrongAuction, match="instrument"):
-        seal_order(
-            BUY_7, InstrumentId(bytes(32)), venue.terms, KEY, nonce=1, deadline_s=2_000_000_000
-        )
+        seal_order(BUY_7, InstrumentId(bytes(32)), venue.terms, KEY, 1, LIMITS)
 
 
 def test_an_opening_file_proves_the_order(venue: AdmissionVenue) -> None:

@@ -14,7 +14,7 @@ from darkpool.client.standing_orders import (
     StandingOrder,
     interval_order,
 )
-from darkpool.errors import DarkpoolError, InvalidAccount, OutOfBounds
+from darkpool.errors import BadInput, DarkpoolError, InvalidAccount, NoBucket, OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import InstrumentId, Lots, PriceGrid, PriceUnits, Side, Tick
 from tests.support.agent_desk import order
@@ -96,7 +96,7 @@ def test_an_order_never_trades_beyond_its_limit(
         ({"limit": 10**18 + 1}, OutOfBounds),
         ({"good_until": 0}, OutOfBounds),
         ({"good_until": 1 << 63}, OutOfBounds),
-        ({"cap": 3}, OutOfBounds),
+        ({"cap": 3}, NoBucket),
         ({"instrument": InstrumentId(b"ES")}, InvalidStandingOrder),
         ({"account": "0x00"}, InvalidAccount),
         ({"account": order().account.lower()}, InvalidAccount),
@@ -109,9 +109,19 @@ def test_an_order_that_cannot_be_is_refused(
         replace(order(), **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("rate", "cap"), [(-1, 50), (1_000_001, 50), (10, 51), (10, 0)])
-def test_a_cover_policy_that_cannot_be_is_refused(rate: int, cap: int) -> None:
-    with pytest.raises(OutOfBounds):
+@pytest.mark.parametrize(
+    ("rate", "cap", "error"),
+    [
+        (-1, 50, OutOfBounds),
+        (1_000_001, 50, OutOfBounds),
+        (10, 51, NoBucket),
+        (10, 0, NoBucket),
+    ],
+)
+def test_a_cover_policy_that_cannot_be_is_refused(
+    rate: int, cap: int, error: type[BadInput]
+) -> None:
+    with pytest.raises(error):
         CoverPolicy(rate, Lots(cap))
 
 

@@ -14,18 +14,24 @@ from crypto.errors import HoldersDisagree
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.ring import Words
 from crypto.signing.ecdsa import verify_signature
-from crypto.signing.messages import BatchRoot, SettlementRoot
+from crypto.signing.messages import SettlementRoot
 from crypto.threshold.attestation import mask_attestation_digest
-from crypto.threshold.masks import Contribution, Draw
+from crypto.threshold.keys import PublicMaterial
+from crypto.threshold.masks import Contribution, Draw, contribute
 from crypto.threshold.revealing import OpeningRequest, Revealed, selected
-from darkpool.committee.committee import LocalCommittee
 from darkpool.committee.errors import MaskPreparationFailed
-from darkpool.keyper.keyper import Keyper
-from darkpool.protocol.intents import ClosedBatch
+from darkpool.keyper import share_work
+from darkpool.keyper.keyper import LocalKeyper
+from darkpool.protocol.keyper import (
+    BatchProposal,
+    BeaconRequest,
+    ContributionRequest,
+    TranscriptRequest,
+)
 from darkpool.protocol.refusals import MaskUsed, OpeningRefused
+from darkpool.simulation.committee import view_of
 from darkpool.simulation.mask_factory import MaskFactory
-from darkpool.units import Interval
-from tests.support.house import DOMAIN, House
+from tests.support.house import DOMAIN, House, HouseCommittee
 from tests.support.true_masks import (
     Lanes,
     digits_in_tables,
@@ -41,7 +47,7 @@ NARROW = LaneShape(TEST_INSECURE_SMALL, 128)
 CONTEXT = b"\x07" * 32
 
 
-def start_at(committee: LocalCommittee, number: int) -> None:
+def start_at(committee: HouseCommittee, number: int) -> None:
     """Let the next mask have this number."""
     for keyper in committee.keypers:
         if number:
@@ -117,14 +123,14 @@ def test_what_preparation_opens_says_nothing_of_the_lanes_that_stay(
     """Opened are the flags of excess, which all kept lanes share, and the r that is thrown away."""
     number = first_number(lambda n: needs_one_replacement(house, WIDE, n))
     seen: list[OpeningRequest] = []
-    honest = Keyper.announce
+    honest = LocalKeyper.announce
 
-    def recorded(keyper: Keyper, request: OpeningRequest) -> dict[int, bytes]:
+    def recorded(keyper: LocalKeyper, request: OpeningRequest) -> dict[int, bytes]:
         if keyper.number == 0:
             seen.append(request)
         return honest(keyper, request)
 
-    monkeypatch.setattr(Keyper, "announce", recorded)
+    monkeypatch.setattr(LocalKeyper, "announce", recorded)
     committee = house.committee()
     start_at(committee, number)
     committee.prepare_mask(WIDE)
@@ -141,11 +147,31 @@ def test_what_preparation_opens_says_nothing_of_the_lanes_that_stay(
         assert not values[~gone].any()
 
 
-class Altering(Keyper):
+def test_contributions_are_kept_until_their_mask_is_attested(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[int] = []
+
+    def counted(material: PublicMaterial, draw: Draw, share: int, seed: bytes) -> Contribution:
+        computed.append(share)
+        return contribute(material, draw, share, seed)
+
+    monkeypatch.setattr(share_work, "contribute", counted)
+    number = first_number(lambda n: not excess_of(house, NARROW, n).any())
+    committee = house.committee()
+    start_at(committee, number)
+    committee.prepare_mask(NARROW)
+    assert computed == list(house.material.committee.members)
+    committee.keypers[0].contribution(ContributionRequest(draw_of(NARROW, number), 1))
+    assert computed[-1:] == [1]
+    assert len(computed) == 1 + house.material.committee.size
+
+
+class Altering(LocalKeyper):
     """Contributes another ciphertext to a mask than the share's seed gives."""
 
-    def contribution(self, draw: Draw, share: int) -> Contribution:
-        right = super().contribution(draw, share)
+    def contribution(self, request: ContributionRequest) -> Contribution:
+        right = super().contribution(request)
         first = right.order_ciphertexts[0][0]
         wrong = ((first.add(first), *right.order_ciphertexts[0][1:]), *right.order_ciphertexts[1:])
         return replace(right, order_ciphertexts=wrong)
@@ -195,7 +221,7 @@ def test_a_mask_is_consumed_once_by_whatever_committee_object(house: House) -> N
                 again.consume_mask(attested, context)
 
 
-class Refusing(Keyper):
+class Refusing(LocalKeyper):
     """Claims that every number was issued before."""
 
     def issue_mask(self, number: int) -> None:
@@ -207,7 +233,7 @@ def test_preparation_ends_when_no_number_can_be_had(house: House) -> None:
         house.committee(kinds={1: Refusing, 2: Refusing}).prepare_mask(NARROW)
 
 
-class Failing(Keyper):
+class Failing(LocalKeyper):
     """Fails at whatever it is asked, each time in another way."""
 
     def announce(self, request: OpeningRequest) -> dict[int, bytes]:
@@ -216,16 +242,16 @@ class Failing(Keyper):
     def next_mask(self) -> int:
         return 2**70
 
-    def contribution(self, draw: Draw, share: int) -> Contribution:
+    def contribution(self, request: ContributionRequest) -> Contribution:
         return cast("Contribution", None)
 
-    def beacon_share(self, interval: Interval, root: bytes) -> dict[int, bytes]:
+    def beacon_shares(self, request: BeaconRequest) -> dict[int, bytes]:
         return cast("dict[int, bytes]", {0: 7, 2: b"short"})
 
-    def sign_batch_root(self, root: BatchRoot, batch: ClosedBatch) -> bytes:
+    def sign_batch_root(self, proposal: BatchProposal) -> bytes:
         raise ValueError("no")
 
-    def sign_transcript(self, context: bytes, terms: bytes) -> bytes:
+    def sign_transcript(self, request: TranscriptRequest) -> bytes:
         return bytes(65)
 
     def sign_settlement(self, settlement: SettlementRoot) -> bytes:
@@ -235,6 +261,7 @@ class Failing(Keyper):
 def test_one_failing_keyper_of_four_stops_nothing(house: House) -> None:
     committee = house.committee(kinds={1: Failing})
     interval = house.closed(committee)
+    terms = house.terms(committee, interval).digest
     beacon = committee.beacon(interval, house.final_roots[interval])
     assert beacon == house.committee().beacon(interval, house.final_roots[interval])
     session = committee.begin_auction(interval, lambda _revealed: None)
@@ -243,9 +270,9 @@ def test_one_failing_keyper_of_four_stops_nothing(house: House) -> None:
     ring = house.parameters.order_ring
     values = np.arange(ring.degree, dtype=np.int64)
     ciphertext = encrypt_slots(house.material.order_keys.public, values, bytes(32))
-    covered = selected(house.order_evaluator, ciphertext, values < 9, LANES_LEVEL)
+    covered = selected(house.evaluators.order, ciphertext, values < 9, LANES_LEVEL)
     assert session.open("bits", covered)[:10].tolist() == [*range(9), 0]
-    assert sorted(committee.sign_transcript(session, bytes(32), beacon)) == [0, 2, 3]
+    assert sorted(committee.sign_transcript(session, terms, beacon)) == [0, 2, 3]
     roots = SettlementRoot(interval, bytes(32), bytes(32), bytes(32))
     assert sorted(committee.sign_settlement(roots)) == [0, 2, 3]
 
@@ -257,7 +284,7 @@ def test_a_failing_keyper_of_three_stops_all(house_of: Callable[[int], House]) -
         house.closed(committee)
 
 
-class Lying(Keyper):
+class Lying(LocalKeyper):
     """Shifts every decryption share it answers for."""
 
     def _share(self, request: OpeningRequest, share: int) -> Words:
@@ -277,7 +304,7 @@ def test_a_session_numbers_its_openings_and_publishes_each(house: House) -> None
         values = np.full(ring.degree, value, dtype=np.int64)
         ciphertext = encrypt_slots(house.material.order_keys.public, values, bytes([value]) * 32)
         opened = session.open(
-            f"value {value}", selected(house.order_evaluator, ciphertext, keep, LANES_LEVEL)
+            f"value {value}", selected(house.evaluators.order, ciphertext, keep, LANES_LEVEL)
         )
         assert np.array_equal(opened, value * keep)
     assert [r.request.sequence for r in published] == [0, 1]
@@ -296,7 +323,7 @@ def test_two_sessions_of_one_auction_cannot_open_two_things_under_one_number(
     interval = house.closed(committee)
     covered = [
         selected(
-            house.order_evaluator,
+            house.evaluators.order,
             encrypt_slots(
                 house.material.order_keys.public,
                 np.full(ring.degree, value, dtype=np.int64),
@@ -319,7 +346,7 @@ def test_two_sessions_of_one_auction_cannot_open_two_things_under_one_number(
 def test_a_factory_hands_out_each_mask_once(house: House) -> None:
     seats = house.seats()
     committee = house.committee(seats)
-    with MaskFactory(house.material, seats, DOMAIN, 2) as factory:
+    with MaskFactory(view_of(house.material, DOMAIN, seats), seats, 2) as factory:
         factory.order(NARROW)
         factory.require([NARROW, NARROW, NARROW])
         taken = [factory.take(NARROW) for _ in range(4)]

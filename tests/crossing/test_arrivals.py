@@ -34,9 +34,9 @@ def opened_of(arena: Arena, folder: Path, capacity: int) -> Arrivals:
 def require_results(arena: Arena, arrivals: Arrivals, submitted: Submitted) -> None:
     """Every row holds what the functions themselves give."""
     for place, (ciphertext, index) in enumerate(submitted):
-        expected = shape_words(arena.house.order_evaluator, ciphertext)
+        expected = shape_words(arena.house.evaluators.order, ciphertext)
         assert np.array_equal(arrivals.shape[place], expected)
-        packed = arranged(arena.house.order_evaluator, ciphertext, index)
+        packed = arranged(arena.house.evaluators.order, ciphertext, index)
         assert np.array_equal(arrivals.packing[place], packed)
         assert arrivals.ciphertext(place).digest() == ciphertext.digest()
 
@@ -59,6 +59,32 @@ def test_results_are_those_of_the_functions_and_come_in_order(arena: Arena, tmp_
         assert list(arrivals.finished(wait=True)) == [7, 8, 9]
         require_results(arena, arrivals, submitted)
         assert not arrivals.shape[len(submitted) :].any()
+
+
+def resident_kib(path: Path) -> int:
+    """Memory that this process holds of a file it has mapped."""
+    held, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+        first, *rest = line.split()
+        if not first.endswith(":"):
+            inside = rest[-1:] == [str(path)]
+        elif inside and first == "Rss:":
+            held += int(rest[0])
+    return held
+
+
+def test_rows_that_were_read_need_not_stay_in_memory(arena: Arena, tmp_path: Path) -> None:
+    submitted = submitted_of(arena, range(5))
+    with opened_of(arena, tmp_path, 8) as arrivals:
+        for ciphertext, index in submitted:
+            arrivals.submit(ciphertext, index)
+        assert list(arrivals.finished(wait=True)) == list(range(5))
+        require_results(arena, arrivals, submitted)
+        files = [tmp_path.resolve() / "arrivals" / name for name in ("shape", "packing")]
+        assert all(map(resident_kib, files))
+        arrivals.unload()
+        assert not any(map(resident_kib, files))
+        require_results(arena, arrivals, submitted)
 
 
 def test_without_waiting_only_a_finished_start_comes_back(arena: Arena, tmp_path: Path) -> None:

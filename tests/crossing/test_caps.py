@@ -8,14 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crypto.bfv.ciphertext import Ciphertext
+from crypto.bfv.lanes import Lanes, LaneShape
 from crypto.circuits.curves import size_max
 from crypto.circuits.price_lanes import PriceLayout
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.crossing.errors import ImplausibleOpening
+from darkpool.crossing.lane_comparison import LaneComparison
 from darkpool.units import Side
-from tests.support.arena import Above, Arena, Lanes, Row, in_turn, plain, twin
+from tests.support.arena import Above, Arena, Row, Steps, in_turn, plain, twin
 
 BUY, SELL = Side.BUY, Side.SELL
 PARAMETERS = TEST_INSECURE_SMALL
@@ -64,7 +67,7 @@ class Auction:
             for k, rows in enumerate(self.books)
         ]
 
-    def run(self, crossing: type[EncryptedCrossing] = EncryptedCrossing) -> None:
+    def run(self) -> None:
         """Cross and hold the result against the twin of the rest."""
 
         def tell(above: Above) -> None:
@@ -77,7 +80,6 @@ class Auction:
             self.ranks,
             self.reference,
             self.opened,
-            crossing=crossing,
             caps=self.caps,
             told=tell,
         )
@@ -247,12 +249,12 @@ def test_nothing_more_is_opened_where_nobody_is_left(arena: Arena) -> None:
     assert auction.purposes() == ["price lanes 0.0", "cap bits 0"]
 
 
-class Forgetful(EncryptedCrossing):
-    """Names everybody, also who was taken out."""
+class Forgetful(LaneComparison):
+    """Names every intent, also those that were taken out."""
 
-    def _open_lanes(self, *arguments: object) -> Lanes:
-        opened: Lanes = super()._open_lanes(*arguments)  # type: ignore[arg-type]
-        return np.zeros_like(opened) if str(arguments[0]).startswith("cap bits") else opened
+    def open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
+        opened = super().open_lanes(purpose, bits, shape, lanes)
+        return np.zeros_like(opened) if purpose.startswith("cap bits") else opened
 
 
 def test_an_intent_that_was_taken_out_cannot_be_named_again(arena: Arena) -> None:
@@ -264,5 +266,7 @@ def test_an_intent_that_was_taken_out_cannot_be_named_again(arena: Arena) -> Non
         above[0][1:] = []
 
     with pytest.raises(ImplausibleOpening, match="cap bits 1"):
-        arena.cross([HONEST], TICKS, [in_turn(HONEST)], crossing=Forgetful, caps=[CAPS], told=tell)
+        arena.cross(
+            [HONEST], TICKS, [in_turn(HONEST)], steps=Steps(Forgetful), caps=[CAPS], told=tell
+        )
     assert told == [{0: [0]}]

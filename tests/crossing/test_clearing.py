@@ -225,7 +225,7 @@ def test_columns_that_are_no_book_are_refused(
     columns = [np.array(values, dtype=np.int64) for values in (sides, sizes, limits)]
     with pytest.raises(InvalidBook) as caught:
         Book(columns[0], columns[1], columns[2], ticks)
-    assert caught.value.column == column
+    assert caught.value.subject == column
 
 
 def test_a_column_of_floats_is_refused() -> None:

@@ -10,7 +10,7 @@ from crypto.circuits.curves import size_max
 from crypto.circuits.price_lanes import PriceLayout, price_groups
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
-from darkpool.crossing.encrypted import ration_groups
+from darkpool.crossing.rationing import ration_groups
 from darkpool.units import Side
 from tests.support.arena import Arena, Row, in_turn, plain, require_twin, twin
 from tests.support.house import built

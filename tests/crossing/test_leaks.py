@@ -6,11 +6,10 @@ Then the plain opposite: what an unfilled order holds is in no file, message or 
 import logging
 import pickle
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,24 +23,39 @@ from crypto.circuits.price_lanes import PriceLayout
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.ring import Words
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot, Intent, SealedIntent, instrument_id
-from crypto.threshold.certificate import SignedAnnouncement
-from crypto.threshold.masks import Contribution, Draw
-from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed, selected
+from crypto.signing.messages import BatchRoot, Intent, instrument_id
+from crypto.threshold.masks import Contribution
+from crypto.threshold.revealing import (
+    CoveredCiphertext,
+    OpeningRequest,
+    Revealed,
+    ShareRequest,
+    selected,
+)
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.client.sealing import SealedOrder, seal_order
+from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
 from darkpool.committee.masks import AttestedMask
+from darkpool.crossing.crossing_book import CrossingBook, EncryptedCross, Price
 from darkpool.crossing.encrypted import EncryptedCrossing
 from darkpool.crossing.errors import ImplausibleOpening
+from darkpool.crossing.lane_comparison import LaneComparison
+from darkpool.crossing.prices import PriceStep
+from darkpool.crossing.rationing import RationedBook, RationStep
 from darkpool.crossing.sealed_book import SealedBook
-from darkpool.keyper.keyper import Keyper
+from darkpool.keyper.keyper import LocalKeyper
 from darkpool.protocol.intents import ClosedBatch, LimitOrder
-from darkpool.protocol.keyper import CheckedProof
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.keyper import (
+    BatchProposal,
+    CertificateRequest,
+    CheckedProof,
+    ContributionRequest,
+    ProofRequest,
+)
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
-from tests.support.arena import Arena, Lanes, Row, in_turn, plain, twin, within_caps
+from tests.support.arena import Arena, Lanes, Row, Steps, in_turn, plain, twin, within_caps
 from tests.support.house import DOMAIN
 from tests.support.opening_simulator import Public
 from tests.support.reference_prices import NOW_MS, terms_on
@@ -51,62 +65,57 @@ BUY, SELL = Side.BUY, Side.SELL
 RING = TEST_INSECURE_SMALL.order_ring
 
 
-class OpensTheLastLongLane(EncryptedCrossing):
-    def _long_row(
-        self,
-        number: int,
-        row: int,
-        packed: Ciphertext,
-        filled: Lanes,
-        ranks: Lanes,
-        volume: int,
-    ) -> Lanes:
-        last = int(filled.sum()) - 1
-        lots = self._open_row(f"long row {number}", packed, row, np.flatnonzero(ranks <= last))
-        lots = lots.copy()
-        lots[np.flatnonzero(ranks == last)] += volume - lots.sum()
+class OpensTheLastLongLane(RationStep):
+    def _long_row(self, rationed: RationedBook, filled: Lanes) -> Lanes:
+        priced, ranks = rationed.priced, rationed.priced.book.ranks
+        last, row = int(filled.sum()) - 1, rationed.sides.long_row
+        lots = self._comparison.open_row(
+            f"long row {priced.number}", priced.packed, row, np.flatnonzero(ranks <= last)
+        ).copy()
+        lots[np.flatnonzero(ranks == last)] += rationed.sides.volume - lots.sum()
         return lots
 
 
-class OpensPricesOfBooksThatDoNotCross(EncryptedCrossing):
+class OpensPricesOfBooksThatDoNotCross(PriceStep):
     def _crossing(self, number: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
         super()._crossing(number, layout, bits)
         return list(range(layout.instruments))
 
 
-class OpensPartialSums(EncryptedCrossing):
+class OpensPartialSums(PriceStep):
     def _crossing(self, number: int, layout: PriceLayout, bits: Ciphertext) -> list[int]:
-        sums = crossing_bits(self._comparison, bits, layout.width)
+        evaluator = self._comparison.evaluators.comparison
+        sums = crossing_bits(evaluator, bits, layout.width)
         keep = np.ones(sums.ring.degree, dtype=np.bool_)
-        covered = selected(self._comparison, sums, keep, BITS_LEVEL)
-        values = self._session.open(f"no-cross {number}", covered)
+        covered = selected(evaluator, sums, keep, BITS_LEVEL)
+        values = self._comparison._session.open(f"no-cross {number}", covered)
         answers = layout.shape.from_first_block(values)
         return [
             i for i in range(layout.instruments) if answers[layout.offset(i) + layout.width] == 1
         ]
 
 
-class OpensAllTieLanes(EncryptedCrossing):
+class OpensAllTieLanes(PriceStep):
     def _ties(
-        self, number: int, layout: PriceLayout, bits: Ciphertext, counts: dict[int, int]
+        self, number: int, layout: PriceLayout, bits: Ciphertext, counts: Mapping[int, int]
     ) -> dict[int, int]:
         lanes = np.arange(layout.ticks) + layout.lane(1, 0)
-        opened = self._open_lanes(f"tie lanes {number}", bits, layout.shape, lanes)
+        opened = self._comparison.open_lanes(f"tie lanes {number}", bits, layout.shape, lanes)
         return {0: int(opened[counts[0] - 1])} if 0 < counts[0] < self._ticks else {}
 
 
-class OpensBothRows(EncryptedCrossing):
-    def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
-        ring = self._parameters.order_ring
+class OpensBothRows(LaneComparison):
+    def open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
+        ring = self.parameters.order_ring
         keep = np.zeros((2, ring.row), dtype=np.bool_)
         keep[:, slots] = True
-        covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)
+        covered = selected(self.evaluators.order, packed, keep.reshape(-1), LANES_LEVEL)
         values: Lanes = self._session.open(purpose, covered).reshape(2, ring.row)[row]
         return values
 
 
-class OpensLanesWithoutAMask(EncryptedCrossing):
-    def _compare(
+class OpensLanesWithoutAMask(LaneComparison):
+    def compare(
         self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape, bounded: Lanes
     ) -> Ciphertext:
         active = shape.to_order(np.ones(shape.lanes, dtype=np.int64))[0] == 1
@@ -115,54 +124,52 @@ class OpensLanesWithoutAMask(EncryptedCrossing):
         raise ImplausibleOpening(name, f"a mask, also of {bounded.size} bounded lanes", "none")
 
 
-class OpensAllLanesWithTheCaps(EncryptedCrossing):
-    def _open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
+class OpensAllLanesWithTheCaps(LaneComparison):
+    def open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
         if not purpose.startswith("cap bits"):
-            return super()._open_lanes(purpose, bits, shape, lanes)
+            return super().open_lanes(purpose, bits, shape, lanes)
         every = np.arange(shape.lanes)
-        opened: Lanes = super()._open_lanes(purpose, bits, shape, every)[lanes]
+        opened: Lanes = super().open_lanes(purpose, bits, shape, every)[lanes]
         return opened
 
 
-class OpensBareSizes(EncryptedCrossing):
-    def _price_group(self, members: list[int], books: Sequence[SealedBook]) -> dict[int, Any]:
-        sizes = books[0].intents.plain.sizes().rows[0]
+class OpensBareSizes(PriceStep):
+    def prices(self, books: Sequence[CrossingBook]) -> dict[int, Price]:
+        sizes = books[0].sealed.intents.plain.sizes().rows[0]
         keep = np.ones(RING.degree, dtype=np.bool_)
-        self._session.open("sizes", selected(self._order, sizes, keep, LANES_LEVEL))
-        return super()._price_group(members, books)
+        bare = selected(self._comparison.evaluators.order, sizes, keep, LANES_LEVEL)
+        self._comparison._session.open("sizes", bare)
+        return super().prices(books)
 
 
-RIGHT_ALL_THE_SAME = (
-    OpensTheLastLongLane,
-    OpensPartialSums,
-    OpensAllTieLanes,
-    OpensBothRows,
-    OpensAllLanesWithTheCaps,
-    OpensBareSizes,
-)
-LEAKS: list[tuple[type[EncryptedCrossing], list[Row]]] = [
-    (OpensTheLastLongLane, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
-    (OpensPricesOfBooksThatDoNotCross, [(SELL, 4, 5), (BUY, 3, 2)]),
-    (OpensPartialSums, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
-    (OpensAllTieLanes, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
-    (OpensBothRows, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
-    (OpensAllLanesWithTheCaps, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
-    (OpensBareSizes, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
-    (OpensLanesWithoutAMask, [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]),
-]
+CROSSING: list[Row] = [(SELL, 4, 2), (BUY, 3, 5), (BUY, 9, 5)]
+LEAKS: dict[str, tuple[Steps, list[Row]]] = {
+    "the last long lane": (Steps(rations=OpensTheLastLongLane), CROSSING),
+    "prices of books that do not cross": (
+        Steps(prices=OpensPricesOfBooksThatDoNotCross),
+        [(SELL, 4, 5), (BUY, 3, 2)],
+    ),
+    "partial sums": (Steps(prices=OpensPartialSums), CROSSING),
+    "all tie lanes": (Steps(prices=OpensAllTieLanes), CROSSING),
+    "both rows": (Steps(OpensBothRows), CROSSING),
+    "all lanes with the caps": (Steps(OpensAllLanesWithTheCaps), CROSSING),
+    "bare sizes": (Steps(prices=OpensBareSizes), CROSSING),
+    "lanes without a mask": (Steps(OpensLanesWithoutAMask), CROSSING),
+}
+CHANGES_THE_RESULT = {"prices of books that do not cross", "lanes without a mask"}
 
 
-@pytest.mark.parametrize(("leaky", "rows"), LEAKS, ids=lambda x: getattr(x, "__name__", ""))
-def test_a_leak_is_seen(arena: Arena, leaky: type[EncryptedCrossing], rows: list[Row]) -> None:
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_is_seen(arena: Arena, leak: str) -> None:
+    leaky, rows = LEAKS[leak]
     public = Public(8, [in_turn(rows)])
     result = twin(rows, 8, public.ranks[0], None)
     opened: list[Revealed] = []
-    try:
-        found = arena.cross([rows], 8, public.ranks, opened=opened, crossing=leaky)
-    except ImplausibleOpening:
-        found = (None,)
-    if leaky in RIGHT_ALL_THE_SAME:
-        assert plain(found[0]) == plain(result), "the leak changes no result"
+    crosses: tuple[EncryptedCross | None, ...] = (None,)
+    with suppress(ImplausibleOpening):
+        crosses = arena.cross([rows], 8, public.ranks, opened=opened, steps=leaky)
+    if leak not in CHANGES_THE_RESULT:
+        assert plain(crosses[0]) == plain(result), "the leak changes no result"
     with pytest.raises(AssertionError):
         require_simulated(opened, [result], public)
 
@@ -200,38 +207,32 @@ HIDDEN = (1, 2, 3)
 received: list[bytes] = []
 
 
-class Recording(Keyper):
+class Recording(LocalKeyper):
     """Keeps every message that reaches a keyper, and every answer."""
 
-    def check_proof(
-        self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> CheckedProof:
-        received.extend([pickle.dumps(sealed), ciphertext.words.tobytes(), envelope])
-        return super().check_proof(sealed, ciphertext, envelope)
+    def check_proof(self, request: ProofRequest) -> CheckedProof:
+        words = request.ciphertext.words.tobytes()
+        received.extend([pickle.dumps(request.sealed), words, request.envelope])
+        return super().check_proof(request)
 
-    def certify(
-        self,
-        sealed: SealedIntent,
-        signature: bytes,
-        announcements: Sequence[SignedAnnouncement],
-    ) -> bytes:
-        received.append(pickle.dumps((signature, announcements)))
-        return super().certify(sealed, signature, announcements)
+    def certify(self, request: CertificateRequest) -> bytes:
+        received.append(pickle.dumps((request.signature, request.announcements)))
+        return super().certify(request)
 
-    def sign_batch_root(self, root: BatchRoot, batch: ClosedBatch) -> bytes:
-        received.append(pickle.dumps((root, batch)))
-        return super().sign_batch_root(root, batch)
+    def sign_batch_root(self, proposal: BatchProposal) -> bytes:
+        received.append(pickle.dumps(proposal))
+        return super().sign_batch_root(proposal)
 
-    def contribution(self, draw: Draw, share: int) -> Contribution:
-        received.append(pickle.dumps(draw))
-        return super().contribution(draw, share)
+    def contribution(self, request: ContributionRequest) -> Contribution:
+        received.append(pickle.dumps(request.draw))
+        return super().contribution(request)
 
     def announce(self, request: OpeningRequest) -> dict[int, bytes]:
         received.append(pickle.dumps(request))
         return super().announce(request)
 
-    def send(self, request: OpeningRequest, share: int) -> Words:
-        words = super().send(request, share)
+    def send(self, request: ShareRequest) -> Words:
+        words = super().send(request)
         received.append(words.tobytes())
         return words
 
@@ -265,15 +266,20 @@ def traces(order: SealedOrder, lengths: Sequence[int]) -> set[bytes]:
     return found
 
 
-def terms_of(arena: Arena, interval: Interval, keypers: tuple[AccountId, ...]) -> AuctionTerms:
+def terms_of(arena: Arena, interval: Interval, keypers: tuple[AccountId, ...]) -> IntervalTerms:
     material, closes_ms = arena.house.material, NOW_MS + 1
     return terms_on(GRID, [INSTRUMENT], interval, DOMAIN, material, closes_ms, keypers)
 
 
-def sealed_orders(terms: AuctionTerms) -> list[SealedOrder]:
+def sealed_orders(terms: IntervalTerms) -> list[SealedOrder]:
     return [
         seal_order(
-            order, INSTRUMENT, terms, secrets.token_bytes(32), nonce=k, deadline_s=2_000_000_000
+            order,
+            INSTRUMENT,
+            terms,
+            secrets.token_bytes(32),
+            k,
+            PublicLimits(2_000_000_000, smallest_cap(order.size, terms)),
         )
         for k, order in enumerate(ORDERS)
     ]
@@ -290,33 +296,30 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
     interval = Interval(next(house.intervals))
     terms = terms_of(arena, interval, committee.addresses)
     orders = sealed_orders(terms)
-    admission = Admission(terms, clock, committee.keypers, AdmissionRegister(IN_MEMORY))
+    admission = Admission(terms, clock, committee.panel, AdmissionRegister(IN_MEMORY))
     for order in orders:
         admission.admit(order.submission)
     clock.advance(1)
     intents, cancellations = admission.close()
-    book = SealedBook(house.order_evaluator)
+    book = SealedBook(house.evaluators.order)
     for index, admitted in enumerate(intents.values()):
-        words = arranged(house.order_evaluator, admitted.ciphertext, index)
+        words = arranged(house.evaluators.order, admitted.ciphertext, index)
         book.add(admitted.ciphertext, words, Lots(admitted.sealed.cap))
     batch = BatchRoot(
         interval, merkle_root([o.submission.sealed.digest(DOMAIN) for o in orders]), len(orders)
     )
     entries = tuple(admitted.certified() for admitted in intents.values())
-    committee.sign_batch_root(batch, ClosedBatch(entries, cancellations))
+    committee.sign_batch_root(BatchProposal(batch, ClosedBatch(entries, cancellations)))
     house.final_roots[interval] = batch.root
     opened: list[Revealed] = []
     session = committee.begin_auction(interval, opened.append)
-    crossing = EncryptedCrossing(
+    comparison = LaneComparison(
         house.parameters,
-        house.order_evaluator,
-        house.comparison_evaluator,
+        house.evaluators,
         session,
         lambda shape: committee.consume_mask(committee.prepare_mask(shape), session.context),
-        GRID.ticks,
-        None,
-        within_caps,
     )
+    crossing = EncryptedCrossing.of(comparison, GRID.ticks, None, within_caps)
     (found,) = crossing.cross([book], [np.arange(len(ORDERS))])
     rows = [(o.side, o.size, o.limit) for o in ORDERS]
     assert found is not None
@@ -365,6 +368,7 @@ def test_state_directories_hold_no_share_seed(arena: Arena) -> None:
     committee.prepare_mask(LaneShape(TEST_INSECURE_SMALL, 128))
     stored = b"".join(p.read_bytes() for p in seats[0].store.parent.rglob("*") if p.is_file())
     for seat in seats:
-        for seed in (*seat.secrets.seeds.values(), seat.secrets.envelope_key, seat.signing_key):
+        own = seat.identity.secrets
+        for seed in (*own.seeds.values(), own.envelope_key, seat.identity.signing_key):
             assert seed not in stored
             assert seed.hex().encode() not in stored

@@ -292,7 +292,7 @@ def test_two_sides_meet_at_a_reference_price_without_a_plain_order_on_one() -> N
 def test_minima_that_no_fill_could_reach_are_refused(size: int, minimum: int) -> None:
     with pytest.raises(InvalidBook) as caught:
         book_of([(BUY, 3, 0, 0), (BUY, size, 0, minimum)], 1)
-    assert caught.value.column == "minimums"
+    assert caught.value.subject == "minimums"
 
 
 def test_a_column_of_minima_of_another_length_is_refused() -> None:

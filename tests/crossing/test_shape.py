@@ -16,7 +16,7 @@ from crypto.circuits.curves import BUY, SELL, CurveLayout, intent_vector, size_m
 from crypto.circuits.wellformed import shape_weights, shape_words
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
-from darkpool.crossing.shape import ShapeCheck
+from darkpool.crossing.shape import ShapeCheck, ShapeRows
 from tests.support.arena import Arena
 from tests.support.shape_sums import expected
 
@@ -47,14 +47,15 @@ def checked(
     beacon: bytes = b"\x05" * 32,
     members: Sequence[int] | None = None,
 ) -> Check:
-    key, evaluator = arena.house.material.order_keys.public, arena.house.order_evaluator
+    key, evaluator = arena.house.material.order_keys.public, arena.house.evaluators.order
     sealed = [encrypt_slots(key, v, k.to_bytes(32, "big")) for k, v in enumerate(vectors)]
     # rows of results are not places in the batch
     words = np.stack([shape_words(evaluator, ciphertext) for ciphertext in reversed(sealed)])
     rows = range(len(vectors))[::-1]
     opened: list[Revealed] = []
     session = arena.committee.begin_auction(arena.house.closed(arena.committee), opened.append)
-    check = ShapeCheck(evaluator, session, TICKS, words, rows, [False] * len(rows), beacon)
+    batch = ShapeRows(words, rows, [False] * len(rows))
+    check = ShapeCheck(evaluator, session, TICKS, batch, beacon)
     chosen = list(range(len(vectors)) if members is None else members)
     return Check(vectors, beacon, chosen, check.malformed(chosen), opened)
 

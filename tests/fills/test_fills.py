@@ -75,4 +75,4 @@ def test_conservation_names_the_side() -> None:
     fill = Fill(0, ACCOUNTS[0], INSTRUMENT, Side.BUY, Lots(5), TICK)
     with pytest.raises(NotConserved) as caught:
         verify_conservation([fill], Lots(5))
-    assert (caught.value.quantity, caught.value.expected, caught.value.got) == ("lots sold", 5, 0)
+    assert (caught.value.subject, caught.value.expected, caught.value.got) == ("lots sold", 5, 0)

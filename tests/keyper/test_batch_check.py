@@ -7,15 +7,22 @@ from dataclasses import dataclass, replace
 import pytest
 
 from crypto.signing.ecdsa import address_of, verify_signature
-from darkpool.committee.committee import LocalCommittee
 from darkpool.keyper.errors import AdmissionNotOpen, BatchRefused, CancelledIntent, OmittedIntent
 from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
 from darkpool.protocol.refusals import AuctionClosed
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.committee import CommitteeSeat
 from darkpool.units import Interval, account_bytes
-from tests.support.house import DOMAIN, House, batch_of, cancelled, certificate, certified
+from tests.support.house import (
+    DOMAIN,
+    House,
+    HouseCommittee,
+    batch_of,
+    cancelled,
+    certificate,
+    certified,
+)
 from tests.support.reference_prices import NOW_MS, renewed
 
 KEYS = [bytes([n]) * 32 for n in range(1, 6)]
@@ -26,8 +33,8 @@ intervals = itertools.count(1)
 class Room:
     house: House
     seats: tuple[CommitteeSeat, ...]
-    committee: LocalCommittee
-    terms: AuctionTerms
+    committee: HouseCommittee
+    terms: IntervalTerms
     clock: SimulatedClock
 
     def intent(self, account: int = 0, nonce: int = 1) -> CertifiedIntent:
@@ -55,11 +62,11 @@ class Room:
         self, intents: Sequence[CertifiedIntent], taken_back: Sequence[SignedCancellation] = ()
     ) -> list[int]:
         """Keypers that sign the batch."""
-        root, batch = batch_of(self.terms, intents, taken_back)
-        signatures = self.committee.sign_batch_root(root, batch)
+        proposal = batch_of(self.terms, intents, taken_back)
+        signatures = self.committee.sign_batch_root(proposal)
         for keyper, signature in signatures.items():
             address = account_bytes(self.committee.addresses[keyper])
-            verify_signature(root.digest(DOMAIN), signature, address)
+            verify_signature(proposal.root.digest(DOMAIN), signature, address)
         return sorted(signatures)
 
 
@@ -98,14 +105,14 @@ def test_a_batch_without_an_intent_that_was_shown_is_refused(room: Room, restart
     room.close(restart=restart)
     for keyper in (0, 2):
         with pytest.raises(OmittedIntent) as caught:
-            room.committee.keypers[keyper].sign_batch_root(*batch_of(room.terms, [other]))
+            room.committee.keypers[keyper].sign_batch_root(batch_of(room.terms, [other]))
         assert caught.value.intent == victim.sealed.digest(DOMAIN)
         assert caught.value.sealed == victim.sealed
         assert caught.value.intent.hex() in str(caught.value)
     with pytest.raises(OmittedIntent):
         room.sign([other])
     for keyper in (0, 2):
-        room.committee.keypers[keyper].sign_batch_root(*batch_of(room.terms, [victim, other]))
+        room.committee.keypers[keyper].sign_batch_root(batch_of(room.terms, [victim, other]))
 
 
 def test_a_certificate_can_be_shown_until_the_venue_ends_certification(room: Room) -> None:
@@ -117,7 +124,7 @@ def test_a_certificate_can_be_shown_until_the_venue_ends_certification(room: Roo
         room.show(victim, [2])
     for keyper in (0, 1):
         with pytest.raises(OmittedIntent):
-            room.committee.keypers[keyper].sign_batch_root(*batch_of(room.terms, []))
+            room.committee.keypers[keyper].sign_batch_root(batch_of(room.terms, []))
     assert room.sign([victim]) == [0, 1, 2, 3]
 
 
@@ -129,10 +136,10 @@ def test_a_batch_with_a_cancelled_intent_is_refused(room: Room, restart: bool) -
     room.close(restart=restart)
     for keyper in (1, 2, 3):
         with pytest.raises(CancelledIntent) as caught:
-            room.committee.keypers[keyper].sign_batch_root(*batch_of(room.terms, [intent, other]))
+            room.committee.keypers[keyper].sign_batch_root(batch_of(room.terms, [intent, other]))
         assert caught.value.intent == intent.sealed.digest(DOMAIN)
     with pytest.raises(OmittedIntent):
-        room.committee.keypers[0].sign_batch_root(*batch_of(room.terms, [other]))
+        room.committee.keypers[0].sign_batch_root(batch_of(room.terms, [other]))
     assert room.sign([other], [room.taken_back(intent)]) == [0, 1, 2, 3]
 
 
@@ -214,13 +221,14 @@ def test_foreign_and_double_intents_are_in_no_batch(room: Room) -> None:
 def test_a_root_is_derived_and_not_believed(room: Room) -> None:
     intents = [room.intent(0), room.intent(1)]
     room.close()
-    root, batch = batch_of(room.terms, intents)
+    proposal = batch_of(room.terms, intents)
+    root = proposal.root
     for wrong in (
         replace(root, root=bytes(32)),
         replace(root, count=3),
-        batch_of(room.terms, intents[::-1])[0],
-        batch_of(room.terms, intents[:1])[0],
+        batch_of(room.terms, intents[::-1]).root,
+        batch_of(room.terms, intents[:1]).root,
     ):
         with pytest.raises(BatchRefused):
-            room.committee.sign_batch_root(wrong, batch)
-    assert len(room.committee.sign_batch_root(root, batch)) == 4
+            room.committee.sign_batch_root(replace(proposal, root=wrong))
+    assert len(room.committee.sign_batch_root(proposal)) == 4

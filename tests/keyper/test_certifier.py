@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002  # a corrupt keyper does not look at what it is asked
+# a corrupt keyper does not look at what it is asked
 """Keypers certify what they have checked themselves, before the close by their own clocks."""
 
 import itertools
@@ -23,11 +23,10 @@ from crypto.threshold.knowledge import (
     seal_proofs,
     seal_vector,
 )
-from darkpool.committee.committee import LocalCommittee
 from darkpool.keyper.errors import AdmissionNotOpen, Equivocation
-from darkpool.keyper.keyper import Keyper
+from darkpool.keyper.keyper import LocalKeyper
 from darkpool.protocol.intents import CertifiedIntent
-from darkpool.protocol.keyper import CheckedProof
+from darkpool.protocol.keyper import CertificateRequest, CheckedProof, ProofRequest
 from darkpool.protocol.refusals import (
     AuctionClosed,
     CapRefused,
@@ -40,12 +39,20 @@ from darkpool.protocol.refusals import (
     WrongSignature,
     WrongTerms,
 )
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.committee import CommitteeSeat
-from darkpool.units import Interval, account_bytes
+from darkpool.units import InstrumentId, Interval, account_bytes
 from tests.support.epochs import EPOCH
-from tests.support.house import DOMAIN, House, batch_of, cancelled, certificate, sealed_intent
+from tests.support.house import (
+    DOMAIN,
+    House,
+    HouseCommittee,
+    batch_of,
+    cancelled,
+    certificate,
+    sealed_intent,
+)
 from tests.support.reference_prices import NOW_MS, renewed
 
 ALICE, MALLORY = b"\x0a" * 32, b"\x0b" * 32
@@ -67,12 +74,12 @@ class Room:
     """An interval that is open for a minute, its keypers, and a clock of each."""
 
     house: House
-    committee: LocalCommittee
-    terms: AuctionTerms
+    committee: HouseCommittee
+    terms: IntervalTerms
     clocks: list[SimulatedClock]
 
     @property
-    def keypers(self) -> Sequence[Keyper]:
+    def keypers(self) -> Sequence[LocalKeyper]:
         return self.committee.keypers
 
     def seal(self, account_key: bytes = ALICE, nonce: int = 1, **fields: Any) -> Proven:
@@ -97,22 +104,22 @@ class Room:
         return Proven(sealed, signature, ciphertext, envelopes)
 
     def announce(
-        self, proven: Proven, keypers: Sequence[Keyper] | None = None
-    ) -> list[SignedAnnouncement]:
-        return [
-            keyper.check_proof(
-                proven.sealed, proven.ciphertext, proven.envelopes[keyper.number]
-            ).announced
-            for keyper in (self.keypers if keypers is None else keypers)
-        ]
+        self, proven: Proven, keypers: Sequence[LocalKeyper] | None = None
+    ) -> tuple[SignedAnnouncement, ...]:
+        sealed, ciphertext, envelopes = proven.sealed, proven.ciphertext, proven.envelopes
+        return tuple(
+            k.check_proof(ProofRequest(sealed, ciphertext, envelopes[k.number])).announced
+            for k in (self.keypers if keypers is None else keypers)
+        )
 
     def certify(self, proven: Proven) -> IntentCertificate:
         announcements = self.announce(proven)
         return self.collected(
-            proven, lambda k: k.certify(proven.sealed, proven.signature, announcements)
+            proven,
+            lambda k: k.certify(CertificateRequest(proven.sealed, proven.signature, announcements)),
         )
 
-    def collected(self, proven: Proven, ask: Callable[[Keyper], bytes]) -> IntentCertificate:
+    def collected(self, proven: Proven, ask: Callable[[LocalKeyper], bytes]) -> IntentCertificate:
         message = AdmissionCertificate.of(
             proven.sealed, DOMAIN, self.terms.closes_ms, self.terms.digest
         )
@@ -127,7 +134,7 @@ class Room:
 
 def opened(
     house: House,
-    kinds: dict[int, type[Keyper]] | None = None,
+    kinds: dict[int, type[LocalKeyper]] | None = None,
     seats: tuple[CommitteeSeat, ...] | None = None,
 ) -> Room:
     clocks = [SimulatedClock(NOW_MS) for _ in house.epoch.secrets]
@@ -167,11 +174,11 @@ def test_each_reads_its_own_clock(room: Room) -> None:
     announcements = room.announce(proven)
     room.clocks[0].advance(59_999)
     room.clocks[1].advance(60_000)
-    room.keypers[0].certify(proven.sealed, proven.signature, announcements)
+    room.keypers[0].certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     taken_back = cancelled(room.terms, proven.sealed, ALICE)
     room.keypers[0].cancel(taken_back)
     with pytest.raises(AuctionClosed):
-        room.keypers[1].certify(proven.sealed, proven.signature, announcements)
+        room.keypers[1].certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     with pytest.raises(AuctionClosed):
         room.keypers[1].cancel(taken_back)
     with pytest.raises(AdmissionNotOpen):
@@ -186,7 +193,7 @@ def test_a_clock_that_is_set_back_opens_nothing(room: Room) -> None:
     keyper.close_admission(room.terms.interval)
     keyper._certifier._clock = SimulatedClock(NOW_MS)
     with pytest.raises(AuctionClosed):
-        keyper.certify(proven.sealed, proven.signature, announcements)
+        keyper.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     with pytest.raises(AuctionClosed):
         keyper.cancel(cancelled(room.terms, proven.sealed, ALICE))
 
@@ -206,7 +213,7 @@ def test_an_intent_that_no_batch_could_hold_is_not_certified(
 ) -> None:
     sealed, signature = sealed_intent(room.terms, ALICE, **fields)
     with pytest.raises(error):
-        room.keypers[0].certify(sealed, signature, [])
+        room.keypers[0].certify(CertificateRequest(sealed, signature, ()))
 
 
 def test_the_operator_cannot_have_an_intent_certified_that_nobody_signed(room: Room) -> None:
@@ -215,16 +222,16 @@ def test_the_operator_cannot_have_an_intent_certified_that_nobody_signed(room: R
     elsewhere = sign(proven.sealed.digest(Domain(1, bytes(20))), ALICE)
     for forged in (bytes(65), elsewhere, sign(proven.sealed.digest(DOMAIN), MALLORY)):
         with pytest.raises(WrongSignature):
-            room.keypers[0].certify(proven.sealed, forged, announcements)
+            room.keypers[0].certify(CertificateRequest(proven.sealed, forged, announcements))
 
 
 def test_nothing_is_certified_that_the_keyper_did_not_check_itself(room: Room) -> None:
     proven = room.seal()
     announcements = room.announce(proven, room.keypers[1:])
     with pytest.raises(KnowledgeNotProven):
-        room.keypers[0].certify(proven.sealed, proven.signature, announcements)
+        room.keypers[0].certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     room.announce(proven, room.keypers[:1])
-    room.keypers[0].certify(proven.sealed, proven.signature, announcements)
+    room.keypers[0].certify(CertificateRequest(proven.sealed, proven.signature, announcements))
 
 
 def test_a_ciphertext_that_its_sender_does_not_know_is_certified_by_nobody(room: Room) -> None:
@@ -256,20 +263,23 @@ def test_a_ciphertext_that_its_sender_does_not_know_is_certified_by_nobody(room:
         by_one = [
             SignedAnnouncement.by(fitting[0], intent, DOMAIN, other_key(room, fitting[0].keyper))
         ]
-        for announcements in (honest, unsigned, by_the_operator, by_one, by_one * 3, []):
+        for relayed in (honest, unsigned, by_the_operator, by_one, by_one * 3, []):
+            request = CertificateRequest(crafted.sealed, crafted.signature, tuple(relayed))
             with pytest.raises(CryptoError):
-                keyper.certify(crafted.sealed, crafted.signature, announcements)
+                keyper.certify(request)
 
 
 def other_key(room: Room, keyper: int) -> bytes:
-    return room.keypers[keyper]._signing_key
+    return room.keypers[keyper]._identity.signing_key
 
 
 def test_announcements_of_another_intent_do_not_count(room: Room) -> None:
     first, second = room.seal(), room.seal(nonce=2)
     room.announce(second)
     with pytest.raises((InvalidSignature, MissingShare)):
-        room.keypers[0].certify(second.sealed, second.signature, room.announce(first))
+        room.keypers[0].certify(
+            CertificateRequest(second.sealed, second.signature, room.announce(first))
+        )
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -284,28 +294,24 @@ def test_one_certificate_at_most_also_after_a_restart(house: House, restart: boo
     announcements = room.announce(second)
     for keyper in room.keypers:
         with pytest.raises(SecondIntent):
-            keyper.certify(second.sealed, second.signature, announcements)
+            keyper.certify(CertificateRequest(second.sealed, second.signature, announcements))
     assert room.certify(first) == signed
 
 
-class Corrupt(Keyper):
+class Corrupt(LocalKeyper):
     """Announces what it likes, and signs whatever it is asked for, or refuses everybody."""
 
-    def check_proof(
-        self, sealed: SealedIntent, ciphertext: Ciphertext, envelope: bytes
-    ) -> CheckedProof:
+    def check_proof(self, request: ProofRequest) -> CheckedProof:
         shares = self._material.committee.shares_of(self.number)
         announced = ProofAnnouncement(self.number, {j: bytes([j]) * 32 for j in shares})
-        intent = sealed.digest(DOMAIN)
-        signed = SignedAnnouncement.by(announced, intent, DOMAIN, self._signing_key)
+        intent = request.sealed.digest(DOMAIN)
+        signed = SignedAnnouncement.by(announced, intent, DOMAIN, self._identity.signing_key)
         return CheckedProof(ReencryptedProof(announced, bytes(32)), signed)
 
-    def certify(
-        self, sealed: SealedIntent, signature: bytes, announcements: Sequence[SignedAnnouncement]
-    ) -> bytes:
-        terms = self._certifier._terms[sealed.interval]
+    def certify(self, request: CertificateRequest) -> bytes:
+        sealed, terms = request.sealed, self._certifier._terms[request.sealed.interval]
         message = AdmissionCertificate.of(sealed, DOMAIN, terms.closes_ms, terms.digest)
-        return sign(message.digest(DOMAIN), self._signing_key)
+        return sign(message.digest(DOMAIN), self._identity.signing_key)
 
 
 @pytest.mark.parametrize("liar", range(4))
@@ -314,7 +320,7 @@ def test_one_corrupt_keyper_of_four_blocks_no_certificate(house: House, liar: in
     proven = room.seal()
     announcements = room.announce(proven)
     signatures = {
-        k.number: k.certify(proven.sealed, proven.signature, announcements)
+        k.number: k.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
         for k in room.keypers
         if k.number != liar
     }
@@ -329,7 +335,7 @@ def test_one_corrupt_keyper_of_four_forges_no_certificate(house: House, liar: in
     room = opened(house, {liar: Corrupt})
     sealed, signature = sealed_intent(room.terms, MALLORY)
     corrupt = room.keypers[liar]
-    own = corrupt.certify(sealed, signature, [])
+    own = corrupt.certify(CertificateRequest(sealed, signature, ()))
     message = AdmissionCertificate.of(sealed, DOMAIN, room.terms.closes_ms, room.terms.digest)
     for signatures in ({liar: own}, dict.fromkeys(range(4), own)):
         forged = CertifiedIntent(sealed, signature, IntentCertificate(message, signatures))
@@ -338,7 +344,7 @@ def test_one_corrupt_keyper_of_four_forges_no_certificate(house: House, liar: in
                 with pytest.raises((InvalidCertificate, InvalidSignature)):
                     keyper.show(forged)
                 with pytest.raises(KnowledgeNotProven):
-                    keyper.certify(sealed, signature, [])
+                    keyper.certify(CertificateRequest(sealed, signature, ()))
 
 
 def test_another_intent_to_every_keyper_is_certified_by_none_and_blocks_nobody(
@@ -348,10 +354,10 @@ def test_another_intent_to_every_keyper_is_certified_by_none_and_blocks_nobody(
     given = [room.seal(nonce=n) for n in range(4)]
     for proven, keyper in zip(given, room.keypers, strict=True):
         announcements = room.announce(proven)
-        keyper.certify(proven.sealed, proven.signature, announcements)
+        keyper.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
         for other in room.keypers[: keyper.number]:
             with pytest.raises(SecondIntent):
-                other.certify(proven.sealed, proven.signature, announcements)
+                other.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
     for proven in given[1:]:
         for keyper in room.keypers:
             keyper.cancel(cancelled(room.terms, proven.sealed, ALICE))
@@ -361,14 +367,14 @@ def test_another_intent_to_every_keyper_is_certified_by_none_and_blocks_nobody(
 def test_equivocation_without_cancellations_blocks_nobody(room: Room) -> None:
     for n, keyper in enumerate(room.keypers):
         proven = room.seal(nonce=n)
-        keyper.certify(proven.sealed, proven.signature, room.announce(proven))
+        keyper.certify(CertificateRequest(proven.sealed, proven.signature, room.announce(proven)))
     honest = room.seal(b"\x0c" * 32)
     entry = CertifiedIntent(honest.sealed, honest.signature, room.certify(honest))
     for clock, keyper in zip(room.clocks, room.keypers, strict=True):
         keyper.show(entry)
         clock.advance(60_000)
         keyper.close_admission(room.terms.interval)
-    assert len(room.committee.sign_batch_root(*batch_of(room.terms, [entry]))) == 4
+    assert len(room.committee.sign_batch_root(batch_of(room.terms, [entry]))) == 4
 
 
 def test_a_receipt_of_a_cancellation_is_bound_to_the_close(room: Room) -> None:
@@ -379,7 +385,7 @@ def test_a_receipt_of_a_cancellation_is_bound_to_the_close(room: Room) -> None:
     verify_signature(receipt.digest(DOMAIN), signature, account_bytes(keyper.address))
     announcements = room.announce(proven)
     with pytest.raises(IntentCancelled):
-        keyper.certify(proven.sealed, proven.signature, announcements)
+        keyper.certify(CertificateRequest(proven.sealed, proven.signature, announcements))
 
 
 def test_nobody_else_takes_an_intent_back(room: Room) -> None:
@@ -405,7 +411,7 @@ def test_terms_of_another_venue_are_refused(room: Room, house: House) -> None:
     with pytest.raises(Equivocation):
         keyper.open_admission(replace(terms, closes_ms=terms.closes_ms + 1))
     with pytest.raises(Equivocation):
-        keyper.open_admission(renewed(terms, instruments=[]))
+        keyper.open_admission(renewed(terms, instruments=[InstrumentId(bytes(32))]))
     keyper.open_admission(terms)
 
 

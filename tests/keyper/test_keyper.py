@@ -1,105 +1,69 @@
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pytest
 
-from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.lanes import LaneShape
 from crypto.circuits.packing import LANES_LEVEL
-from crypto.errors import HoldersDisagree, InvalidSignature, MissingShare, WrongEpoch
+from crypto.errors import HoldersDisagree, MissingShare, WrongEpoch
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.messages import SettlementRoot
-from crypto.threshold.attestation import (
-    mask_attestation_digest,
-    mask_context,
-    opening_context,
-    transcript_digest,
-)
-from crypto.threshold.masks import Draw, DrawnMask
-from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, selected
-from darkpool.committee.beacon import Beacon
-from darkpool.committee.committee import LocalCommittee
+from crypto.threshold.attestation import mask_attestation_digest, mask_context, opening_context
+from crypto.threshold.masks import Draw
+from crypto.threshold.revealing import ShareRequest
 from darkpool.keyper import store as store_module
 from darkpool.keyper.errors import Equivocation
-from darkpool.keyper.keyper import Keyper
+from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
+from darkpool.protocol.keyper import BeaconRequest, ContributionRequest, MaskUse
 from darkpool.protocol.refusals import MaskUsed, MissingReference, OpeningRefused, StaleReference
 from darkpool.simulation.clock import SimulatedClock
-from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes
+from darkpool.units import InstrumentId, Interval, PriceGrid
 from tests.support.epochs import EPOCH
-from tests.support.house import DOMAIN, House, batch_of, certified
+from tests.support.house import DOMAIN, House, HouseCommittee, batch_of, certified
+from tests.support.opening_requests import (
+    begun,
+    covered_of,
+    finished_mask,
+    masked_of,
+    request_of,
+    require_silence,
+)
 from tests.support.reference_prices import NOW_MS, REPORTER
 
 
-def covered_of(house: House, value: int = 5) -> CoveredCiphertext:
-    ring = house.parameters.order_ring
-    values = np.full(ring.degree, value, dtype=np.int64)
-    ciphertext = encrypt_slots(house.material.order_keys.public, values, value.to_bytes(32, "big"))
-    return selected(house.order_evaluator, ciphertext, np.arange(ring.degree) < 9, LANES_LEVEL)
-
-
-def masked_of(house: House, number: int, part: int, value: int = 5) -> CoveredCiphertext:
-    return replace(covered_of(house, value), mask_number=number, mask_part=part)
-
-
-def finished_mask(house: House, number: int, word: int = 0) -> DrawnMask:
-    """A mask of two parts that nobody drew."""
-    shape = LaneShape(house.parameters, house.parameters.comparison_ring.degree)
-    draw = Draw(EPOCH, number, 0, shape, np.ones(shape.lanes, dtype=np.int64))
-    ring = house.parameters.order_ring
-    order = Ciphertext(ring, np.full((2, 1, ring.degree), word, dtype=np.uint64))
-    return DrawnMask(draw, (order, order), np.zeros((1, 16, 2, 1, 4), dtype=np.uint64))
-
-
 @pytest.fixture
-def committee(house: House) -> LocalCommittee:
+def committee(house: House) -> HouseCommittee:
     return house.committee()
 
 
 @pytest.fixture
-def keyper(committee: LocalCommittee) -> Keyper:
+def keyper(committee: HouseCommittee) -> LocalKeyper:
     return committee.keypers[1]
 
 
-def begun(house: House, committee: LocalCommittee) -> bytes:
-    """Context of an auction that every keyper has begun."""
-    interval = house.closed(committee)
-    return committee.begin_auction(interval, lambda _revealed: None).context
-
-
-def request_of(context: bytes, covered: CoveredCiphertext, **other: Any) -> OpeningRequest:
-    return replace(OpeningRequest(context, EPOCH, 0, "bits", covered), **other)
-
-
-def require_silence(keyper: Keyper, request: OpeningRequest, error: type[Exception]) -> None:
-    """Neither digests nor bytes."""
-    with pytest.raises(error):
-        keyper.announce(request)
-    with pytest.raises(error):
-        keyper.send(request, 0)
-
-
 def test_a_keyper_answers_for_every_share_but_its_own(
-    house: House, committee: LocalCommittee, keyper: Keyper
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
 ) -> None:
     request = request_of(begun(house, committee), covered_of(house))
     assert set(keyper.announce(request)) == {0, 2, 3}
-    assert keyper.send(request, 0).shape == (LANES_LEVEL, house.parameters.order_ring.degree)
+    assert keyper.send(ShareRequest(request, 0)).shape == (
+        LANES_LEVEL,
+        house.parameters.order_ring.degree,
+    )
     with pytest.raises(MissingShare):
-        keyper.send(request, keyper.number)
+        keyper.send(ShareRequest(request, keyper.number))
 
 
 def test_nothing_is_sent_that_was_not_announced(
-    house: House, committee: LocalCommittee, keyper: Keyper
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
 ) -> None:
     context = begun(house, committee)
     with pytest.raises(OpeningRefused):
-        keyper.send(request_of(context, covered_of(house)), 0)
+        keyper.send(ShareRequest(request_of(context, covered_of(house)), 0))
     keyper.announce(request_of(context, covered_of(house)))
     for other in (
         request_of(context, covered_of(house, 6)),
@@ -107,27 +71,29 @@ def test_nothing_is_sent_that_was_not_announced(
         request_of(context, covered_of(house), sequence=1),
     ):
         with pytest.raises(OpeningRefused):
-            keyper.send(other, 0)
+            keyper.send(ShareRequest(other, 0))
 
 
-def test_another_epoch_is_refused(house: House, committee: LocalCommittee, keyper: Keyper) -> None:
+def test_another_epoch_is_refused(
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
+) -> None:
     context = begun(house, committee)
     for epoch in (EPOCH - 1, EPOCH + 1):
         require_silence(keyper, request_of(context, covered_of(house), epoch=epoch), WrongEpoch)
         shape = LaneShape(house.parameters, 128)
         draw = Draw(epoch, 1, 0, shape, np.ones(shape.lanes, dtype=np.int64))
         with pytest.raises(WrongEpoch):
-            keyper.contribution(draw, 0)
+            keyper.contribution(ContributionRequest(draw, 0))
 
 
-def test_a_context_nobody_began_is_refused(house: House, keyper: Keyper) -> None:
+def test_a_context_nobody_began_is_refused(house: House, keyper: LocalKeyper) -> None:
     context = opening_context(DOMAIN, 1, b"\x01" * 32)
     require_silence(keyper, request_of(context, covered_of(house)), OpeningRefused)
     require_silence(keyper, request_of(mask_context(EPOCH, 0), covered_of(house)), OpeningRefused)
 
 
 def test_openings_come_in_sequence_and_each_has_one_ciphertext(
-    house: House, committee: LocalCommittee, keyper: Keyper
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
 ) -> None:
     context = begun(house, committee)
     require_silence(keyper, request_of(context, covered_of(house), sequence=1), OpeningRefused)
@@ -153,13 +119,14 @@ def test_the_log_survives_a_restart(house: House) -> None:
 
 
 def test_nothing_begins_before_the_root_is_final_and_signed(
-    house: House, committee: LocalCommittee, keyper: Keyper
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
 ) -> None:
     interval = Interval(next(house.intervals))
     with pytest.raises(OpeningRefused):
         keyper.begin_auction(interval)
-    root, batch = house.batch(committee, interval)
-    keyper.sign_batch_root(root, batch)
+    proposal = house.batch(committee, interval)
+    keyper.sign_batch_root(proposal)
+    root = proposal.root
     with pytest.raises(OpeningRefused):
         keyper.begin_auction(interval)
     house.final_roots[interval] = b"\x06" * 32
@@ -193,20 +160,20 @@ def test_a_keyper_signs_one_root_an_interval_also_after_a_restart(house: House) 
     seats = house.seats()
     committee = house.committee(seats)
     keyper = committee.keypers[0]
-    root, batch = house.batch(committee, Interval(1))
-    signature = keyper.sign_batch_root(root, batch)
-    verify_signature(root.digest(DOMAIN), signature, bytes.fromhex(keyper.address[2:]))
+    proposal = house.batch(committee, Interval(1))
+    signature = keyper.sign_batch_root(proposal)
+    verify_signature(proposal.root.digest(DOMAIN), signature, bytes.fromhex(keyper.address[2:]))
     terms = house.terms(committee, Interval(1))
     others = [
         batch_of(terms, [certified(terms, committee.keypers)]),
-        batch_of(terms, [*batch.intents, certified(terms, committee.keypers)]),
+        batch_of(terms, [*proposal.batch.intents, certified(terms, committee.keypers)]),
         batch_of(terms, []),
     ]
     for again in (keyper, house.committee(seats).keypers[0]):
-        assert again.sign_batch_root(root, batch) == signature
+        assert again.sign_batch_root(proposal) == signature
         for other in others:
             with pytest.raises(Equivocation):
-                again.sign_batch_root(*other)
+                again.sign_batch_root(other)
 
 
 def test_a_keyper_signs_one_settlement_an_interval_also_after_a_restart(house: House) -> None:
@@ -227,33 +194,33 @@ def test_a_keyper_signs_one_settlement_an_interval_also_after_a_restart(house: H
 
 
 def test_a_mask_covers_one_auction_alone(
-    house: House, committee: LocalCommittee, keyper: Keyper
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
 ) -> None:
     one, other = begun(house, committee), begun(house, committee)
     keyper.issue_mask(3)
     require_silence(keyper, request_of(one, masked_of(house, 3, 0)), MaskUsed)
     with pytest.raises(MaskUsed):
-        keyper.consume_mask(3, other)
+        keyper.consume_mask(MaskUse(3, other))
     keyper.attest_mask(finished_mask(house, 3))
     with pytest.raises(MaskUsed):
         keyper.attest_mask(finished_mask(house, 3, 1))
-    keyper.consume_mask(3, other)
+    keyper.consume_mask(MaskUse(3, other))
     require_silence(keyper, request_of(one, masked_of(house, 3, 0)), MaskUsed)
     require_silence(keyper, request_of(other, masked_of(house, 4, 0)), MaskUsed)
     keyper.announce(request_of(other, masked_of(house, 3, 0)))
     with pytest.raises(MaskUsed):
-        keyper.consume_mask(3, one)
+        keyper.consume_mask(MaskUse(3, one))
     with pytest.raises(MaskUsed):
-        keyper.consume_mask(4, one)
+        keyper.consume_mask(MaskUse(4, one))
 
 
 def test_a_part_of_a_mask_covers_one_ciphertext(
-    house: House, committee: LocalCommittee, keyper: Keyper
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
 ) -> None:
     context = begun(house, committee)
     keyper.issue_mask(3)
     keyper.attest_mask(finished_mask(house, 3))
-    keyper.consume_mask(3, context)
+    keyper.consume_mask(MaskUse(3, context))
     keyper.announce(request_of(context, masked_of(house, 3, 0)))
     with pytest.raises(MaskUsed):
         keyper.announce(request_of(context, masked_of(house, 3, 0, 6), sequence=1))
@@ -266,7 +233,7 @@ def test_a_part_of_a_mask_covers_one_ciphertext(
 
 
 def test_the_preparation_of_a_mask_ends_with_its_attestation(
-    house: House, committee: LocalCommittee, keyper: Keyper
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
 ) -> None:
     """Else the digits of a mask could be opened, as those of discarded lanes are, after its use."""
     context = begun(house, committee)
@@ -279,7 +246,7 @@ def test_the_preparation_of_a_mask_ends_with_its_attestation(
     require_silence(keyper, request_of(preparing, covered_of(house, 6), sequence=1), OpeningRefused)
     keyper.accept_preparation(3)
     require_silence(keyper, request_of(preparing, covered_of(house, 6), sequence=1), MaskUsed)
-    keyper.consume_mask(3, context)
+    keyper.consume_mask(MaskUse(3, context))
     require_silence(keyper, request_of(preparing, covered_of(house, 6), sequence=1), MaskUsed)
     keyper.accept_preparation(3)
     require_silence(keyper, request_of(preparing, covered_of(house)), MaskUsed)
@@ -287,8 +254,8 @@ def test_the_preparation_of_a_mask_ends_with_its_attestation(
 
 def test_the_last_opening_of_an_epoch_is_answered_and_no_other(
     house: House,
-    committee: LocalCommittee,
-    keyper: Keyper,
+    committee: HouseCommittee,
+    keyper: LocalKeyper,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(store_module, "KEY_EPOCH_OPENINGS_MAX", 2)
@@ -296,13 +263,13 @@ def test_the_last_opening_of_an_epoch_is_answered_and_no_other(
     for sequence in (0, 1):
         request = request_of(context, covered_of(house, sequence), sequence=sequence)
         keyper.announce(request)
-        assert keyper.send(request, 0).any()
+        assert keyper.send(ShareRequest(request, 0)).any()
     last = request_of(context, covered_of(house, 9), sequence=2)
     require_silence(keyper, last, OpeningRefused)
 
 
 def test_shares_depend_on_the_ciphertext_alone(
-    house: House, committee: LocalCommittee, keyper: Keyper
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
 ) -> None:
     """Asked in two auctions, and after a restart, a keyper adds the same noise."""
     covered = covered_of(house)
@@ -310,11 +277,11 @@ def test_shares_depend_on_the_ciphertext_alone(
     for _ in range(2):
         request = request_of(begun(house, committee), covered)
         keyper.announce(request)
-        shares.append(keyper.send(request, 0).tobytes())
+        shares.append(keyper.send(ShareRequest(request, 0)).tobytes())
     assert shares[0] == shares[1]
 
 
-def test_the_beacon_waits_for_the_final_root(house: House, committee: LocalCommittee) -> None:
+def test_the_beacon_waits_for_the_final_root(house: House, committee: HouseCommittee) -> None:
     interval = house.closed(committee)
     root = house.final_roots[interval]
     for wrong in (b"\x00" * 32, root[::-1]):
@@ -329,15 +296,15 @@ def test_the_beacon_waits_for_the_final_root(house: House, committee: LocalCommi
     assert committee.beacon(other, house.final_roots[other]).value != beacon.value
     # One keyper alone misses a share, so that it cannot know the beacon beforehand.
     for keyper in committee.keypers:
-        known = keyper.beacon_share(interval, root)
+        known = keyper.beacon_shares(BeaconRequest(interval, root))
         assert set(committee.material.committee.members) - set(known) == {keyper.number}
 
 
-class Biasing(Keyper):
+class Biasing(LocalKeyper):
     """Answers for the beacon with what it likes."""
 
-    def beacon_share(self, interval: Interval, root: bytes) -> dict[int, bytes]:
-        return dict.fromkeys(super().beacon_share(interval, root), b"\x00" * 32)
+    def beacon_shares(self, request: BeaconRequest) -> dict[int, bytes]:
+        return dict.fromkeys(super().beacon_shares(request), b"\x00" * 32)
 
 
 def test_one_of_four_cannot_bias_the_beacon_and_one_of_three_stops_it(
@@ -357,7 +324,7 @@ def test_one_of_four_cannot_bias_the_beacon_and_one_of_three_stops_it(
         committee.beacon(interval, three.final_roots[interval])
 
 
-def test_a_mask_is_attested_under_the_keypers_address(house: House, keyper: Keyper) -> None:
+def test_a_mask_is_attested_under_the_keypers_address(house: House, keyper: LocalKeyper) -> None:
     keyper.issue_mask(3)
     mask = finished_mask(house, 3)
     signature = keyper.attest_mask(mask)
@@ -365,88 +332,8 @@ def test_a_mask_is_attested_under_the_keypers_address(house: House, keyper: Keyp
     verify_signature(digest, signature, bytes.fromhex(keyper.address[2:]))
 
 
-def test_a_keyper_does_not_show_its_secrets(keyper: Keyper) -> None:
+def test_a_keyper_does_not_show_its_secrets(keyper: LocalKeyper) -> None:
     shown = repr(keyper) + repr(vars(keyper))
     for seed in keyper._secrets.seeds.values():
         assert repr(seed)[2:-1] not in shown
         assert seed.hex() not in shown
-
-
-def test_a_signed_transcript_ends_an_auction(
-    house: House, committee: LocalCommittee, keyper: Keyper
-) -> None:
-    interval = house.closed(committee)
-    beacon = committee.beacon(interval, house.final_roots[interval])
-    shares = dict(enumerate(beacon.shares))
-    session = committee.begin_auction(interval, lambda _revealed: None)
-    session.open("first", covered_of(house, 1))
-    session.open("second", covered_of(house, 2))
-    terms = bytes(32)
-    with pytest.raises(OpeningRefused, match="terms"):
-        keyper.sign_transcript(session.context, b"\x2a" * 32)
-    signatures = committee.sign_transcript(session, terms, beacon)
-    assert sorted(signatures) == [0, 1, 2, 3]
-    for number, signature in signatures.items():
-        digest = transcript_digest(DOMAIN, session.context, terms, number, session.entries, shares)
-        verify_signature(digest, signature, account_bytes(committee.addresses[number]))
-        for other in (session.entries[:1], session.entries[::-1]):
-            false = transcript_digest(DOMAIN, session.context, terms, number, other, shares)
-            with pytest.raises(InvalidSignature):
-                verify_signature(false, signature, account_bytes(committee.addresses[number]))
-    request = request_of(session.context, covered_of(house, 3), sequence=2)
-    require_silence(keyper, request, OpeningRefused)
-    with pytest.raises(OpeningRefused):
-        keyper.sign_transcript(session.context, terms)
-
-
-def test_a_keyper_signs_the_beacon_that_it_computes_itself(
-    house: House, committee: LocalCommittee
-) -> None:
-    """Every share but its own number's, whatever the operator says the beacon was."""
-    interval, terms = house.closed(committee), bytes(32)
-    root = house.final_roots[interval]
-    beacon = committee.beacon(interval, root)
-    session = committee.begin_auction(interval, lambda _revealed: None)
-    session.open("first", covered_of(house, 1))
-    invented = Beacon(tuple(bytes([j]) * 32 for j in range(4)), bytes(32))
-    with pytest.raises(InvalidSignature):
-        committee.sign_transcript(session, terms, invented)
-    committee.begin_auction(interval, lambda _revealed: None)
-    signatures = committee.sign_transcript(session, terms, beacon)
-    assert sorted(signatures) == [0, 1, 2, 3]
-    for share in range(4):
-        shares = dict(enumerate(beacon.shares)) | {share: bytes(32)}
-        covering = []
-        for number, signature in signatures.items():
-            digest = transcript_digest(
-                DOMAIN, session.context, terms, number, session.entries, shares
-            )
-            try:
-                verify_signature(digest, signature, account_bytes(committee.addresses[number]))
-            except InvalidSignature:
-                covering.append(number)
-        assert covering == [number for number in range(4) if number != share]
-
-
-def test_a_transcript_is_of_auctions_alone(keyper: Keyper) -> None:
-    number = keyper.next_mask()
-    keyper.issue_mask(number)
-    keyper.accept_preparation(number)
-    with pytest.raises(OpeningRefused):
-        keyper.sign_transcript(mask_context(EPOCH, number), bytes(32))
-
-
-def test_a_transcript_stays_closed_after_a_restart(house: House, committee: LocalCommittee) -> None:
-    interval = house.closed(committee)
-    beacon = committee.beacon(interval, house.final_roots[interval])
-    session = committee.begin_auction(interval, lambda _revealed: None)
-    session.open("first", covered_of(house, 1))
-    signatures = committee.sign_transcript(session, bytes(32), beacon)
-    for keyper in committee.keypers:
-        assert keyper.begin_auction(interval) == session.context
-        request = request_of(session.context, covered_of(house, 3), sequence=1)
-        require_silence(keyper, request, OpeningRefused)
-        with pytest.raises(OpeningRefused):
-            keyper.sign_transcript(session.context, b"\x2b" * 32)
-        again = keyper.sign_transcript(session.context, bytes(32))
-        assert again == signatures[keyper.number]

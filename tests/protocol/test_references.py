@@ -31,11 +31,10 @@ from darkpool.protocol.refusals import (
     WrongReference,
     WrongReporter,
 )
-from darkpool.protocol.terms import AuctionTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.reporters import Reporter
 from darkpool.units import InstrumentId, Interval, PriceGrid, Tick
-from tests.support.reference_prices import NOW_MS, REPORTER
+from tests.support.reference_prices import NO_MATERIAL, NOW_MS, REPORTER, terms_on
 
 DOMAIN = Domain(31337, b"\xc0" * 20)
 ES, NQ = InstrumentId(instrument_id("ES")), InstrumentId(instrument_id("NQ"))
@@ -57,8 +56,7 @@ Error = TypeVar("Error", bound=ReferenceRefused)
 
 
 def open_terms(references: dict[InstrumentId, SignedReference], clock: SimulatedClock) -> object:
-    material: Any = None
-    terms = AuctionTerms(DOMAIN, material, INTERVAL, REPORTER.address, references, 0, ())
+    terms = replace(terms_on(GRID, [ES], INTERVAL, DOMAIN, NO_MATERIAL), references=references)
     return terms.require_fresh(clock)
 
 
@@ -130,7 +128,7 @@ def test_a_reference_of_somebody_else_is_refused(act: Act) -> None:
 def test_a_changed_field_breaks_the_signature(change: dict[str, Any], act: Act) -> None:
     reference = signed()
     forged = replace(reference, message=replace(reference.message, **change))
-    assert "signer" in refused(act, forged, WrongReporter).what
+    assert "signer" in refused(act, forged, WrongReporter).subject
 
 
 @both
@@ -150,9 +148,9 @@ def test_a_reference_for_another_chain_or_contract_is_refused(domain: Domain, ac
 @both
 def test_a_reference_of_another_interval_or_instrument_is_refused(act: Act) -> None:
     error = refused(act, signed(interval=8), WrongReference)
-    assert (error.what, error.expected, error.got) == ("interval", "7", "8")
+    assert (error.subject, error.expected, error.got) == ("interval", "7", "8")
     error = refused(act, signed(instrument=NQ), WrongReference)
-    assert (error.what, error.expected, error.got) == ("instrument", ES.hex(), NQ.hex())
+    assert (error.subject, error.expected, error.got) == ("instrument", ES.hex(), NQ.hex())
 
 
 @both
@@ -205,7 +203,7 @@ def test_a_reference_that_gives_no_grid_opens_nothing(
 ) -> None:
     with pytest.raises(InvalidGrid) as raised:
         open_terms({ES: signed(**changes)}, SimulatedClock(NOW_MS))
-    assert raised.value.parameter == parameter
+    assert raised.value.subject == parameter
 
 
 fields = {

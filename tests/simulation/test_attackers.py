@@ -10,7 +10,7 @@ from crypto.signing.messages import SealedIntent
 from darkpool.errors import OutOfBounds
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.refusals import WrongSignature
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
@@ -80,7 +80,7 @@ def test_attackers_pay_from_their_bonds_and_nobody_else_does(tmp_path: Path) -> 
 class Forger(Intruder):
     """One whose signature is wrong: it never becomes an intent."""
 
-    def submission(self, terms: AuctionTerms, nonce: int, deadline_s: int) -> SealedSubmission:
+    def submission(self, terms: IntervalTerms, nonce: int, deadline_s: int) -> SealedSubmission:
         made = Intruder.submission(self, terms, nonce, deadline_s)
         other = {name: getattr(made.sealed, name) for name in SealedIntent.__slots__}
         sealed = SealedIntent(**{**other, "deadline": made.sealed.deadline + 1})
@@ -102,7 +102,7 @@ def test_a_refused_submission_stops_nobody_else(tmp_path: Path) -> None:
 class ForgedInstrument(LocalClients):
     """Signs wrongly whatever it sends for instrument B."""
 
-    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+    def submissions(self, terms: IntervalTerms) -> Iterator[SealedSubmission]:
         for made in super().submissions(terms):
             if made.sealed.instrument == identifier(InstrumentName("B")):
                 yield replace(made, sealed=replace(made.sealed, deadline=made.sealed.deadline + 1))

@@ -1,15 +1,15 @@
 """A liquidation in an encrypted auction: sealed like any order, and its fill given up."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from darkpool.auction.environment import OpenInterval
 from darkpool.auction.listing import ContractListing, Listed
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.margin.accounts.accounts import PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
+from darkpool.margin.accounts.defaults import CloseOut
 from darkpool.margin.liquidation.calls import Change, MarginCalls
 from darkpool.margin.liquidation.liquidator import give_up, limit_order
 from darkpool.margin.liquidation.plan import LiquidationOrder, LiquidationTerms, liquidation_orders
@@ -20,9 +20,9 @@ from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.protocol.terms import Pricing
 from darkpool.simulation import venue as venue_module
+from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.units import (
-    AccountId,
     AccountLabel,
     Cash,
     InstrumentName,
@@ -38,7 +38,7 @@ from tests.support.one_process import run_here
 NAME = InstrumentName("BTC-PERP")
 LONG, SHORT, HOUSE = (account_id("0x" + pair * 20) for pair in ("d1", "d2", "d3"))
 CONTRACTS = tuple(specification().contracts.values())
-PLACE = [contract.name for contract in CONTRACTS].index(NAME)
+CONTRACT_INDEX = [contract.name for contract in CONTRACTS].index(NAME)
 MARGIN = PortfolioMargin(specification(), lot_risk(specification(), market(), CONTRACTS))
 LISTING = ContractListing(specification(), read_market_form("market.json", MARKET), 16)
 TERMS = LiquidationTerms(HOUSE, 250_000, 250_000)
@@ -48,8 +48,7 @@ LIQUIDATOR = AccountLabel("house")
 
 def in_trouble(accounts: PortfolioAccounts) -> None:
     """One account bought ten lots at 72,000 from the other; they are worth 60,020.5."""
-    for account, lots in ((LONG, LOTS), (SHORT, -LOTS)):
-        accounts.entries[account].trade(PLACE, lots, lots * PAID)
+    accounts.trade(LONG, SHORT, CONTRACT_INDEX, LOTS, PriceUnits(PAID))
 
 
 def orders_with(order: LiquidationOrder, takers: int) -> list[Order]:
@@ -70,11 +69,12 @@ def test_a_sealed_liquidation_restores_an_account(
     honest: Any = venue_module._deposit
 
     def with_positions(
-        chain: Chain, bond: BondTerms, amounts: Mapping[AccountId, Cash], listed: Listed
+        chain: Chain, opened: OpenInterval, clients: LocalClients, listed: Listed
     ) -> PortfolioAccounts:
-        accounts: PortfolioAccounts = honest(
-            chain, bond, {**amounts, LONG: CASH, SHORT: CASH}, listed
-        )
+        amounts = clients.deposits(opened.margin, opened.terms.rules.bond)
+        everybody = {**amounts, LONG: CASH, SHORT: CASH}
+        monkeypatch.setattr(clients, "deposits", lambda *_: everybody)
+        accounts: PortfolioAccounts = honest(chain, opened, clients, listed)
         in_trouble(accounts)
         held.append(accounts)
         return accounts
@@ -95,15 +95,15 @@ def test_a_sealed_liquidation_restores_an_account(
     (accounts,) = held
     (fill,) = [fill for fill in result.fills if fill.account == LIQUIDATOR]
     assert fill.size == min(order.size, 3 * takers)
-    (booked,) = [fill for fill in result.outcome.fills if fill.side is Side.SELL]
+    (booked,) = [fill for fill in result.outcome.crossed.fills if fill.side is Side.SELL]
     price = LISTING.grids[NAME].units_of(booked.tick)
     assert price >= order.reserve
-    instrument = CONTRACTS[PLACE].identifier
-    give_up(accounts, booked.account, LONG, instrument, booked.side, booked.size, PriceUnits(price))
+    close_out = CloseOut(CONTRACTS[CONTRACT_INDEX].identifier, booked.size, PriceUnits(price))
+    give_up(accounts, booked.account, LONG, booked.side, close_out)
     accounts.verify_conservation()
     assert not accounts.holdings(booked.account).net.any()
     left = accounts.holdings(LONG)
-    assert left.net[PLACE] == LOTS - fill.size
+    assert left.net[CONTRACT_INDEX] == LOTS - fill.size
     passes = surplus(MARGIN, left) >= 0
     assert passes == (fill.size == order.size)
     engine = RiskEngine(specification(), market(), {LONG: left})

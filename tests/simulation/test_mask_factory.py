@@ -17,16 +17,20 @@ from crypto.bfv.lanes import LaneShape
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.threshold.replicated import Committee
 from darkpool.simulation.committee import CommitteeSeat
+from darkpool.keyper.identity import KeyperIdentity
+from darkpool.simulation.committee import view_of
 from darkpool.simulation.mask_factory import MaskFactory
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     material, held = deal(TEST_INSECURE_SMALL, Committee(4, 0))
     seats = [
-        CommitteeSeat(own, secrets.token_bytes(32), folder / f"{own.keyper}.sqlite")
+        CommitteeSeat(
+            KeyperIdentity(own, secrets.token_bytes(32)), folder / f"{own.keyper}.sqlite"
+        )
         for own in held
     ]
-    masks = MaskFactory(material, seats, Domain(1, bytes(20)), 1)
+    masks = MaskFactory(view_of(material, Domain(1, bytes(20)), seats), seats, 1)
     shape = LaneShape(TEST_INSECURE_SMALL, 128)
     masks.order(shape)
     masks.take(shape)

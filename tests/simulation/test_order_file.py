@@ -167,7 +167,7 @@ def test_what_is_no_name_of_an_instrument_is_named(name: str) -> None:
 def test_an_account_has_one_order_for_an_instrument() -> None:
     problem = only_problem(HEADER + "alice,buy,1,4805\nbob,buy,1,4805\nalice,sell,1,4806\n")
     assert (problem.row, problem.column) == (2, "account")
-    assert problem.got == "a second of 'alice', whose first is row 0"
+    assert problem.got == "rows 0 and 2 of 'alice'"
 
 
 def test_all_problems_of_a_file_are_told_at_once() -> None:

@@ -7,29 +7,21 @@ from pathlib import Path
 import pytest
 
 from crypto.signing.ecdsa import address_of
-from darkpool.auction.books import Books
+from darkpool.auction.instruments import Instruments
 from darkpool.batching.participation import Missing
 from darkpool.chain.client import Chain
 from darkpool.chain.evidence import AccountFlow
 from darkpool.chain.reader import RecordedVenue
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Shortfall
 from darkpool.margin.model.intent_margin import IntentMargin
+from darkpool.protocol.terms import BondTerms
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.venue import Places
-from darkpool.units import (
-    AccountId,
-    AccountLabel,
-    Cash,
-    Interval,
-    Tick,
-    account_bytes,
-    account_id,
-)
+from darkpool.units import AccountId, AccountLabel, Cash, Interval, Tick, account_bytes, account_id
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import Verdict
@@ -186,27 +178,27 @@ def test_an_operator_that_chooses_who_stands_aside_is_found(
     lie: str, venue: OwnVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything is signed and settled; the circuits that the batch leads to are others."""
-    honest = Books.set_aside_accounts
+    honest = Instruments.set_aside_accounts
     # it buys at the lowest price, so that there is no fill that nothing is reserved for
     orders = [
         replace(order, limit=Tick(0)) if order.account == TAKER else order
         for order in orders_of("A", 3)
     ]
 
-    def lying(books: Books, short: Mapping[AccountId, Shortfall]) -> None:
+    def lying(books: Instruments, short: Mapping[AccountId, Shortfall]) -> None:
         assert set(short) == {venue.account(TAKER)}
         if lie == "leaves a short account in":
             return
         honest(books, {**short, venue.account(OTHER): Shortfall(Cash(1), Cash(0))})
 
-    monkeypatch.setattr(Books, "set_aside_accounts", lying)
+    monkeypatch.setattr(Instruments, "set_aside_accounts", lying)
     venue.run(orders, tmp_path / "record", lambda: venue.leave_in(venue.keys[TAKER], 0))
     found = audited(venue, tmp_path / "record")
     assert list(found) == ["circuits"]
     assert "ciphertext of shape" in found["circuits"]
 
 
-def test_an_operator_that_makes_somebody_short_is_found_by_the_chain(
+def test_an_operator_that_makes_an_account_uncovered_is_found_by_the_chain(
     venue: OwnVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = Chain.flows_before
@@ -228,7 +220,7 @@ def test_an_operator_that_makes_somebody_short_is_found_by_the_chain(
     assert part in found["chain"]
 
 
-def test_an_audit_without_a_chain_names_whoever_is_short_on_the_records_word(
+def test_an_audit_without_a_chain_names_uncovered_accounts_on_the_records_word(
     venue: OwnVenue, tmp_path: Path
 ) -> None:
     venue.run(orders_of("A", 3), tmp_path / "record", lambda: venue.leave_in(venue.keys[TAKER], 0))

@@ -19,7 +19,7 @@ from darkpool.client.disclosure import disclose
 from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile
 from darkpool.clock import SystemClock
-from darkpool.errors import OutOfBounds
+from darkpool.errors import BadInput, NoBucket, OutOfBounds
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AGE_MAX_MS
 from darkpool.margin.errors import BeyondMargin
 from darkpool.protocol.refusals import StaleReference
@@ -32,7 +32,7 @@ from darkpool.simulation.errors import FolderExists, FoldersNested, TwinDiffers
 from darkpool.simulation.order_file import Order, parse_orders
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import GRID, generated_orders, plain_twin, verify_twin
-from darkpool.simulation.venue import Places, Progress, run_orders
+from darkpool.simulation.venue import Places, Progress, VenueSetting, run_orders
 from darkpool.units import Cash, InstrumentName, PriceGrid, Side
 from darkpool.verification.audit import audit
 from tests.support.one_process import run_here
@@ -68,7 +68,8 @@ def run(
 
 
 def run_with_workers(orders: list[Order], places: Places, progress: Progress) -> VenueResult:
-    return run_orders(orders, TERMS, TEST_INSECURE_SMALL, Chain.embedded, places, progress)
+    setting = VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, progress)
+    return run_orders(orders, TERMS, setting)
 
 
 @dataclass(frozen=True)
@@ -243,17 +244,17 @@ def test_terms_have_bounds(keypers: int, rate: int, multiplier: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "error"),
     [
-        {"owners_min": 0},
-        {"owners_min": 2049},
-        {"cap_min": 3},
-        {"bond": -1},
-        {"bond_charge_ppm": 1_000_001},
+        ({"owners_min": 0}, OutOfBounds),
+        ({"owners_min": 2049}, OutOfBounds),
+        ({"cap_min": 3}, NoBucket),
+        ({"bond": -1}, OutOfBounds),
+        ({"bond_charge_ppm": 1_000_001}, OutOfBounds),
     ],
 )
-def test_public_rules_have_bounds(changes: dict[str, int]) -> None:
-    with pytest.raises(OutOfBounds):
+def test_public_rules_have_bounds(changes: dict[str, int], error: type[BadInput]) -> None:
+    with pytest.raises(error):
         replace(TERMS, **changes)  # type: ignore[arg-type]
 
 

@@ -13,13 +13,15 @@ from crypto.signing.ecdsa import address_of
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import KeyperSecrets
+from crypto.threshold.quorum import OneByOne
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.clock import Clock
-from darkpool.keyper.keyper import Keyper
+from darkpool.keyper.identity import CommitteeView, KeyperIdentity, KeyperSenses
+from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_id
 from tests.support.epochs import dealt
@@ -33,26 +35,21 @@ class AdmissionVenue:
     What these keypers remember is gone with them.
     """
 
-    terms: AuctionTerms
+    terms: IntervalTerms
     secrets: tuple[KeyperSecrets, ...]
     instruments: tuple[InstrumentId, InstrumentId]
     clock: SimulatedClock
     work: ShareWork
 
-    def keypers(self) -> list[Keyper]:
+    def keypers(self) -> list[LocalKeyper]:
         """Keypers that have certified nothing yet."""
         return [
-            Keyper(
-                own,
-                self.terms.material,
-                signing_key(own.keyper),
+            LocalKeyper(
+                KeyperIdentity(own, signing_key(own.keyper)),
                 KeyperStore(Path(":memory:")),
-                self.terms.domain,
-                self.terms.addresses(),
-                self.clock,
-                lambda _interval: None,
+                CommitteeView(self.terms.material, self.terms.domain, self.terms.addresses()),
+                KeyperSenses(self.clock, lambda _interval: None, lambda _interval: None),
                 self.work,
-                lambda _interval: None,
             )
             for own in self.secrets
         ]
@@ -60,14 +57,14 @@ class AdmissionVenue:
     def admission(
         self,
         register: AdmissionRegister | None = None,
-        terms: AuctionTerms | None = None,
+        terms: IntervalTerms | None = None,
         clock: Clock | None = None,
         keypers: Sequence[Any] | None = None,
     ) -> Admission:
         return Admission(
             terms or self.terms,
             clock or self.clock,
-            keypers or self.keypers(),
+            OneByOne(keypers or self.keypers()),
             AdmissionRegister(IN_MEMORY) if register is None else register,
         )
 

@@ -12,16 +12,8 @@ from darkpool.client.plan import CoverPolicy
 from darkpool.client.standing_orders import StandingOrder
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import AuctionTerms
-from darkpool.units import (
-    InstrumentId,
-    Interval,
-    Lots,
-    PriceGrid,
-    PriceUnits,
-    Side,
-    account_id,
-)
+from darkpool.protocol.terms import IntervalTerms
+from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, PriceUnits, Side, account_id
 from tests.support.admission_venue import AdmissionVenue
 from tests.support.reference_prices import renewed
 
@@ -55,7 +47,7 @@ class Desk:
     venue: AdmissionVenue
     path: Path
 
-    def terms(self, interval: int, reference: str = "4805") -> AuctionTerms:
+    def terms(self, interval: int, reference: str = "4805") -> IntervalTerms:
         grid = PriceGrid(Decimal("0.25"), Decimal(reference), 100)
         return renewed(self.venue.terms, interval=Interval(interval), grid=grid)
 

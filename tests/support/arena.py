@@ -16,13 +16,17 @@ from crypto.circuits.curves import CurveLayout, intent_vector
 from crypto.circuits.packing import arranged
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.revealing import Revealed
-from darkpool.committee.committee import LocalCommittee
 from darkpool.committee.masks import AttestedMask
 from darkpool.crossing.clearing import Book, NoCross, clear_reference, clear_uniform
-from darkpool.crossing.encrypted import EncryptedCross, EncryptedCrossing
+from darkpool.crossing.crossing_book import EncryptedCross
+from darkpool.crossing.encrypted import EncryptedCrossing
+from darkpool.crossing.lane_comparison import LaneComparison
+from darkpool.crossing.minimum_fill import MinimumFillStep
+from darkpool.crossing.prices import Exclude, PriceStep
+from darkpool.crossing.rationing import RationStep
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.units import Lots, Side, Tick
-from tests.support.house import House, built
+from tests.support.house import House, HouseCommittee, built
 from tests.support.one_process import recycled
 
 Lanes = npt.NDArray[np.int64]
@@ -47,12 +51,34 @@ def minimum_of(row: Row) -> int:
     return row[3] if len(row) == 4 else 0
 
 
+@dataclass(frozen=True)
+class Steps:
+    """What a crossing is made of; a test may put something else in the place of a step."""
+
+    comparison: type[LaneComparison] = LaneComparison
+    prices: type[PriceStep] = PriceStep
+    rations: type[RationStep] = RationStep
+
+    def crossing(
+        self, comparison: LaneComparison, ticks: int, reference: Tick | None, exclude: Exclude
+    ) -> EncryptedCrossing:
+        return EncryptedCrossing(
+            comparison,
+            self.prices(comparison, ticks, reference, exclude),
+            MinimumFillStep(comparison),
+            self.rations(comparison),
+        )
+
+
+STEPS = Steps()
+
+
 @dataclass(repr=False)
 class Arena:
     """Runs crossings; every one has an interval, and mask numbers, of its own."""
 
     house: House
-    committee: LocalCommittee
+    committee: HouseCommittee
 
     def fresh(self, shape: LaneShape) -> AttestedMask:
         return self.committee.prepare_mask(shape)
@@ -86,9 +112,9 @@ class Arena:
     def sealed(
         self, ciphertexts: Sequence[Ciphertext], caps: Sequence[int], rows: Sequence[Row]
     ) -> SealedBook:
-        book = SealedBook(self.house.order_evaluator)
+        book = SealedBook(self.house.evaluators.order)
         for index, (ciphertext, cap) in enumerate(zip(ciphertexts, caps, strict=True)):
-            words = arranged(self.house.order_evaluator, ciphertext, index)
+            words = arranged(self.house.evaluators.order, ciphertext, index)
             book.add(ciphertext, words, Lots(cap), minimum_fill=minimum_of(rows[index]) > 0)
         return book
 
@@ -100,7 +126,7 @@ class Arena:
         reference: int | None = None,
         opened: list[Revealed] | None = None,
         mask: Callable[[LaneShape], AttestedMask] | None = None,
-        crossing: type[EncryptedCrossing] = EncryptedCrossing,
+        steps: Steps = STEPS,
         caps: Sequence[Sequence[int]] | None = None,
         told: Callable[[Above], None] = within_caps,
     ) -> tuple[EncryptedCross | None, ...]:
@@ -126,16 +152,11 @@ class Arena:
                 for intent in intents:
                     sealed[number].drop(intent, ciphertexts[number][intent])
 
-        engine = crossing(
-            self.house.parameters,
-            self.house.order_evaluator,
-            self.house.comparison_evaluator,
-            session,
-            take_mask,
-            ticks,
-            None if reference is None else Tick(reference),
-            exclude,
+        tick = None if reference is None else Tick(reference)
+        comparison = steps.comparison(
+            self.house.parameters, self.house.evaluators, session, take_mask
         )
+        engine = steps.crossing(comparison, ticks, tick, exclude)
         return engine.cross(sealed, ranks)
 
 

@@ -38,10 +38,14 @@ def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> No
     taken |= {left.batch_index for left in result.left_out}
     fills = {(f.row, f.size) for f in result.fills}
     expected: set[tuple[int, int]] = set()
-    for shown, book in zip(result.instruments, outcome.books, strict=True):
+    for shown, book in zip(result.instruments, outcome.instruments, strict=True):
         own = [order for order in orders if order.instrument == shown.instrument]
-        ranks = priority_permutation(outcome.beacon.value, book.instrument, len(book.intents))
-        rest = [rank for rank, place in zip(ranks, book.intents, strict=True) if place not in taken]
+        ranks = priority_permutation(outcome.beacon.value, book.id, len(book.batch_indices))
+        rest = [
+            rank
+            for rank, place in zip(ranks, book.batch_indices, strict=True)
+            if place not in taken
+        ]
         assert len(rest) == len(own)
         priority = np.argsort(np.argsort(rest)).astype(np.int64)
         twin = clear_uniform(Book.from_orders([o.limit_order for o in own], GRID.ticks), priority)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL, ParameterSet
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.eip712 import Domain
@@ -23,17 +22,19 @@ from crypto.signing.messages import (
     instrument_id,
 )
 from crypto.threshold.certificate import IntentCertificate
+from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial
-from crypto.threshold.quorum import ask
 from darkpool.clock import Clock
-from darkpool.committee.committee import LocalCommittee
-from darkpool.keyper.keyper import Keyper, RequireReferences
+from darkpool.committee.committee import KeyperCommittee
+from darkpool.keyper.identity import KeyperIdentity, KeyperSenses, RequireReferences
+from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
-from darkpool.protocol.terms import AuctionTerms
+from darkpool.protocol.keyper import BatchProposal
+from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
-from darkpool.simulation.committee import CommitteeSeat
+from darkpool.simulation.committee import CommitteeSeat, view_of
 from darkpool.units import InstrumentId, Interval, PriceGrid
 from tests.support.epochs import EPOCH, Epoch, dealt
 from tests.support.reference_prices import NOW_MS, terms_on
@@ -42,13 +43,30 @@ DOMAIN = Domain(31337, b"\xd0" * 20)
 INSTRUMENT = InstrumentId(instrument_id("ES"))
 
 
+class HouseCommittee(KeyperCommittee):
+    """A committee whose keypers a test can look into."""
+
+    def __init__(
+        self,
+        keypers: Sequence[LocalKeyper],
+        material: PublicMaterial,
+        domain: Domain,
+        evaluators: Evaluators,
+    ) -> None:
+        super().__init__(keypers, material, domain, evaluators)
+        self._local = tuple(keypers)
+
+    @property
+    def keypers(self) -> tuple[LocalKeyper, ...]:
+        return self._local
+
+
 @dataclass(repr=False)
 class House:
     """A dealt epoch, and a chain that makes final whatever a test puts into `final_roots`."""
 
     epoch: Epoch
-    order_evaluator: Evaluator
-    comparison_evaluator: Evaluator
+    evaluators: Evaluators
     folder: Path
     final_roots: dict[int, bytes] = field(default_factory=dict)
     clock: Clock = field(default_factory=lambda: SimulatedClock(NOW_MS))
@@ -67,69 +85,63 @@ class House:
         home = self.folder / secrets.token_hex(4)
         home.mkdir()
         return tuple(
-            CommitteeSeat(s, secrets.token_bytes(32), home / f"{s.keyper}.db")
+            CommitteeSeat(KeyperIdentity(s, secrets.token_bytes(32)), home / f"{s.keyper}.db")
             for s in self.epoch.secrets
         )
 
     def committee(
         self,
         seats: tuple[CommitteeSeat, ...] | None = None,
-        kinds: Mapping[int, type[Keyper]] | None = None,
+        kinds: Mapping[int, type[LocalKeyper]] | None = None,
         require_references: RequireReferences = lambda _interval: None,
         clock: Clock | None = None,
-    ) -> LocalCommittee:
+    ) -> HouseCommittee:
         """Start keypers; `kinds` gives some of them another class.
 
         Unless a test says otherwise, the reference prices of every interval count as accepted.
         """
         work, seats = ShareWork(), seats or self.seats()
-        addresses = tuple(address_of(seat.signing_key) for seat in seats)
-        keypers = [
-            (kinds or {}).get(seat.secrets.keyper, Keyper)(
-                seat.secrets,
-                self.material,
-                seat.signing_key,
-                KeyperStore(seat.store),
-                DOMAIN,
-                addresses,
-                clock or self.clock,
-                lambda interval: self.final_roots.get(interval),
-                work,
-                require_references,
-            )
-            for seat in seats
-        ]
-        return LocalCommittee(
-            keypers, self.material, self.order_evaluator, self.comparison_evaluator, DOMAIN
+        view = view_of(self.material, DOMAIN, seats)
+        senses = KeyperSenses(clock or self.clock, self.final_roots.get, require_references)
+        return HouseCommittee(
+            [
+                (kinds or {}).get(seat.identity.number, LocalKeyper)(
+                    seat.identity, KeyperStore(seat.store), view, senses, work
+                )
+                for seat in seats
+            ],
+            self.material,
+            DOMAIN,
+            self.evaluators,
         )
 
     def terms(
-        self, committee: LocalCommittee, interval: Interval, closes_ms: int = NOW_MS
-    ) -> AuctionTerms:
+        self, committee: HouseCommittee, interval: Interval, closes_ms: int = NOW_MS
+    ) -> IntervalTerms:
         """Terms of an interval; without a close of its own it has closed."""
         grid = PriceGrid(Decimal("0.25"), Decimal(4805), 100)
         return terms_on(
             grid, [INSTRUMENT], interval, DOMAIN, self.material, closes_ms, committee.addresses
         )
 
-    def batch(self, committee: LocalCommittee, interval: Interval) -> tuple[BatchRoot, ClosedBatch]:
+    def batch(self, committee: HouseCommittee, interval: Interval) -> BatchProposal:
         """A batch of one certified intent of a fresh account, in an interval that has closed."""
         terms = self.terms(committee, interval)
-        ask(committee.keypers, lambda keyper: keyper.open_admission(terms))
-        ask(committee.keypers, lambda keyper: keyper.close_admission(interval))
+        committee.panel.ask(lambda keyper: keyper.open_admission(terms))
+        committee.panel.ask(lambda keyper: keyper.close_admission(interval))
         return batch_of(terms, [certified(terms, committee.keypers)])
 
-    def closed(self, committee: LocalCommittee) -> Interval:
+    def closed(self, committee: HouseCommittee) -> Interval:
         """An interval whose batch root a quorum signed and the chain made final."""
         interval = Interval(next(self.intervals))
-        root, batch = self.batch(committee, interval)
-        committee.sign_batch_root(root, batch)
-        self.final_roots[interval] = root.root
+        proposal = self.batch(committee, interval)
+        committee.sign_batch_root(proposal)
+        self.final_roots[interval] = proposal.root.root
         return interval
 
 
 def sealed_intent(
-    terms: AuctionTerms, account_key: bytes, nonce: int = 1, **fields: Any
+    terms: IntervalTerms, account_key: bytes, nonce: int = 1, **fields: Any
 ) -> tuple[SealedIntent, bytes]:
     """An intent that no ciphertext belongs to, and its account's signature."""
     sealed = SealedIntent(
@@ -148,17 +160,19 @@ def sealed_intent(
 
 
 def certificate(
-    terms: AuctionTerms, keypers: Sequence[Keyper], sealed: SealedIntent
+    terms: IntervalTerms, keypers: Sequence[LocalKeyper], sealed: SealedIntent
 ) -> IntentCertificate:
     """What these keypers sign of an intent, made with their keys and without their checks."""
     message = AdmissionCertificate.of(sealed, terms.domain, terms.closes_ms, terms.digest)
     digest = message.digest(terms.domain)
-    return IntentCertificate(message, {k.number: sign(digest, k._signing_key) for k in keypers})
+    return IntentCertificate(
+        message, {k.number: sign(digest, k._identity.signing_key) for k in keypers}
+    )
 
 
 def certified(
-    terms: AuctionTerms,
-    keypers: Sequence[Keyper],
+    terms: IntervalTerms,
+    keypers: Sequence[LocalKeyper],
     account_key: bytes | None = None,
     nonce: int = 1,
     **fields: Any,
@@ -170,28 +184,27 @@ def certified(
     return CertifiedIntent(sealed, signature, certificate(terms, keypers, sealed))
 
 
-def cancelled(terms: AuctionTerms, sealed: SealedIntent, account_key: bytes) -> SignedCancellation:
+def cancelled(terms: IntervalTerms, sealed: SealedIntent, account_key: bytes) -> SignedCancellation:
     """An intent taken back by whoever has this key."""
     message = replace(Cancellation.of(sealed, terms.domain), account=address_of(account_key))
     return SignedCancellation(message, sign(message.digest(terms.domain), account_key))
 
 
 def batch_of(
-    terms: AuctionTerms,
+    terms: IntervalTerms,
     intents: Sequence[CertifiedIntent],
     cancellations: Sequence[SignedCancellation] = (),
-) -> tuple[BatchRoot, ClosedBatch]:
+) -> BatchProposal:
     """A batch and its root."""
     leaves = [intent.sealed.digest(terms.domain) for intent in intents]
     root = BatchRoot(terms.interval, merkle_root(leaves), len(leaves))
-    return root, ClosedBatch(tuple(intents), tuple(cancellations))
+    return BatchProposal(root, ClosedBatch(tuple(intents), tuple(cancellations)))
 
 
 def built(size: int, folder: Path, parameters: ParameterSet = TEST_INSECURE_SMALL) -> House:
+    """A house with an epoch of its own."""
     epoch = dealt(parameters, size)
-    order = Evaluator(epoch.material.order_keys.evaluation_keys())
-    comparison = Evaluator(epoch.material.comparison_keys.evaluation_keys())
-    return House(epoch, order, comparison, folder)
+    return House(epoch, Evaluators.of(epoch.material), folder)
 
 
 @pytest.fixture(scope="session")

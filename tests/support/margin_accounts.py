@@ -2,6 +2,7 @@
 
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.market.instruments import Contract
+from darkpool.margin.model.caps import PriceRange
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import (
     AccountId,
@@ -47,9 +48,9 @@ def auction(contract: Contract, interval: int) -> AuctionId:
     return AuctionId(contract.identifier, Interval(interval))
 
 
-def grid(contract: Contract, margin: PortfolioMargin = NOW) -> tuple[PriceUnits, PriceUnits]:
+def grid(contract: Contract, margin: PortfolioMargin = NOW) -> PriceRange:
     worth = int(margin.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
-    return PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100 + 1)
+    return PriceRange(PriceUnits(worth * 98 // 100), PriceUnits(worth * 102 // 100 + 1))
 
 
 def house(*cash: int) -> PortfolioAccounts:

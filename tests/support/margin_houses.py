@@ -42,5 +42,5 @@ def market_at(share_percent: int) -> bytes:
 @lru_cache(maxsize=64)
 def margin_at(share_percent: int) -> PortfolioMargin:
     """Margin of all contracts of the houses at that market."""
-    terms, found = specification(), read_market("moved.json", market_at(share_percent).decode())
-    return PortfolioMargin(terms, lot_risk(terms, found, tuple(terms.contracts.values())))
+    terms, moved = specification(), read_market("moved.json", market_at(share_percent).decode())
+    return PortfolioMargin(terms, lot_risk(terms, moved, tuple(terms.contracts.values())))

@@ -8,11 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.errors import MarginError
-from darkpool.margin.liquidation.liquidator import transfer
 from darkpool.margin.liquidation.plan import (
     LiquidationOrder,
     LiquidationTerms,
@@ -24,11 +21,38 @@ from darkpool.margin.liquidation.waterfall import Resolution, Step
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.model.caps import equity, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
-from darkpool.margin.service.events import Event, MarginState, MarginTerms, Outcome
+from darkpool.margin.service.events import (
+    ChargeBond,
+    ConvertCollateral,
+    CoverDebts,
+    Deposit,
+    DepositToken,
+    Event,
+    Expire,
+    Fill,
+    GiveUp,
+    HoldBond,
+    PayFunding,
+    Release,
+    ReleaseAccount,
+    ReleaseBonds,
+    Reserve,
+    Resolve,
+    SettleVariation,
+    ShareBadDebt,
+    TakePrices,
+    UpdateCalls,
+    Withdraw,
+    WithdrawToken,
+)
+from darkpool.margin.service.state import Called, MarginState, MarginTerms, Moved, Outcome, Unpaid
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import (
     AccountId,
     Cash,
+    InstrumentId,
     InstrumentName,
+    Interval,
     Lots,
     PriceUnits,
     Side,
@@ -61,8 +85,18 @@ def grid(contract: Contract, margin: PortfolioMargin) -> tuple[int, int]:
 
 def contents(state: MarginState) -> tuple[object, ...]:
     """All that events have made, to compare."""
-    calls = state.margin_calls
-    entries = {account: repr(entry) for account, entry in state.accounts.entries.items()}
+    calls, accounts = state.margin_calls, state.accounts
+    entries = {
+        account: (
+            accounts.cash(account),
+            accounts.paid(account),
+            accounts.bond(account),
+            accounts.positions(account),
+            accounts.holdings(account).tokens,
+            accounts.reservations(account),
+        )
+        for account in accounts.accounts()
+    }
     return entries, calls.called(), calls.in_liquidation()
 
 
@@ -96,7 +130,7 @@ class Life:
             self.seen["refused"] += 1
             raise
         self.noted.append((event, outcome))
-        if event.kind != "fill":  # one side of two
+        if not isinstance(event, Fill):  # one side of two
             self.accounts.verify_conservation()
         return outcome
 
@@ -108,15 +142,15 @@ class Life:
         return True
 
     def begin(self) -> None:
-        self.do(Event("prices", market=market_at(100)))
+        self.do(TakePrices(market_at(100)))
         for account in PEOPLE:
-            self.do(Event("deposit", account, amount=self.number(0, 150_000) * ONE))
+            self.do(Deposit(account, Cash(self.number(0, 150_000) * ONE)))
         for account, most in ((LIQUIDATOR, 300_000), (FIRST, 40_000), (SECOND, 20_000)):
-            self.do(Event("deposit", account, amount=self.number(0, most) * ONE))
-        self.do(Event("deposit", INSURANCE_FUND, amount=self.number(0, 30_000) * ONE))
+            self.do(Deposit(account, Cash(self.number(0, most) * ONE)))
+        self.do(Deposit(INSURANCE_FUND, Cash(self.number(0, 30_000) * ONE)))
 
     def auction(self) -> None:
-        """Two may trade within caps; whoever passed before still passes."""
+        """Two may trade within caps; an account that passed before still passes."""
         self.interval += 1
         contract = CONTRACTS[self.number(0, len(CONTRACTS) - 1)]
         if contract in self.expired:
@@ -135,88 +169,91 @@ class Life:
             for account in (buyer, seller):
                 assert surplus(self.margin, self.accounts.holdings(account)) >= 0
         for account, _ in taken:
-            self.do(Event("release", account, None, contract.identifier, self.interval))
+            self.do(Release(account, *self.where(contract)))
 
     def grid(self, contract: Contract) -> tuple[int, int]:
         return grid(contract, self.margin)
 
+    def where(self, contract: Contract) -> tuple[InstrumentId, Interval]:
+        """The auction of a contract that is on now."""
+        return contract.identifier, Interval(self.interval)
+
     def reserved(self, account: AccountId, contract: Contract, cap: int) -> bool:
         low, high = self.grid(contract)
-        where = (None, contract.identifier, self.interval)
-        return self.tried(Event("reserve", account, *where, size=cap, price=low, highest=high))
+        where, prices = self.where(contract), (PriceUnits(low), PriceUnits(high))
+        return self.tried(Reserve(account, *where, Lots(cap), *prices))
 
     def filled(
         self, account: AccountId, contract: Contract, side: Side, size: int, price: int
     ) -> None:
-        where = (None, contract.identifier, self.interval)
-        self.do(Event("fill", account, *where, side, size=size, price=price))
+        self.do(Fill(account, *self.where(contract), side, Lots(size), PriceUnits(price)))
 
     def prices(self) -> None:
         self.share = min(160, max(50, self.share + 5 * self.number(-5, 5)))
-        self.do(Event("prices", market=market_at(self.share)))
+        self.do(TakePrices(market_at(self.share)))
         self.calls()
 
     def calls(self) -> None:
-        calls = self.do(Event("calls"))
-        assert isinstance(calls, tuple)
-        self.seen.update(call.change.name for call in calls)
+        called = self.do(UpdateCalls())
+        assert isinstance(called, Called)
+        self.seen.update(call.change.name for call in called.calls)
 
     def variation(self) -> None:
         for contract in CONTRACTS:
             if contract not in self.expired:
-                price = self.grid(contract)[0]
-                self.do(Event("variation", instrument=contract.identifier, price=price))
+                price = PriceUnits(self.grid(contract)[0])
+                self.do(SettleVariation(contract.identifier, price))
         for account in PEOPLE:
             if self.accounts.cash(account) < 0:
                 self.convert(account, INSURANCE_FUND)
-        self.seen["debts"] += self.do(Event("cover_debts")) != 0
+        self.seen["debts"] += self.do(CoverDebts()) != Unpaid(Cash(0))
         if self.number(0, 1):
-            self.do(Event("share_bad_debt"))
+            self.do(ShareBadDebt())
 
     def funding(self) -> None:
-        price = self.number(-(10**8), 10**8)
-        self.do(Event("funding", instrument=named("BTC-PERP").identifier, price=price))
+        price = PriceUnits(self.number(-(10**8), 10**8))
+        self.do(PayFunding(named("BTC-PERP").identifier, price))
 
     def expiry(self) -> None:
         dated = [contract for contract in CONTRACTS if contract.expiry_ms is not None]
         contract = dated[self.number(0, len(dated) - 1)]
         if contract not in self.expired:
             self.expired.append(contract)
-            price = self.number(1, 10**11)
-            self.do(Event("expiry", instrument=contract.identifier, price=price))
+            price = PriceUnits(self.number(1, 10**11))
+            self.do(Expire(contract.identifier, price))
 
     def cash(self) -> None:
         account = PEOPLE[self.number(0, 2)]
         free = self.accounts.withdrawable(account, self.margin)
-        self.do(Event("withdraw", account, amount=self.number(0, free)))
-        self.do(Event("deposit", PEOPLE[self.number(0, 2)], amount=self.number(0, 10**10)))
+        self.do(Withdraw(account, Cash(self.number(0, free))))
+        self.do(Deposit(PEOPLE[self.number(0, 2)], Cash(self.number(0, 10**10))))
 
     def bonds(self) -> None:
         account = PEOPLE[self.number(0, 2)]
-        if self.tried(Event("hold_bond", account)) and self.number(0, 1):
-            self.do(Event("charge_bond", account, amount=self.number(0, 2_000 * ONE)))
-        self.do(Event("release_bonds") if self.number(0, 1) else Event("release_account", account))
+        if self.tried(HoldBond(account)) and self.number(0, 1):
+            self.do(ChargeBond(account, Cash(self.number(0, 2_000 * ONE))))
+        self.do(ReleaseBonds() if self.number(0, 1) else ReleaseAccount(account))
 
     def tokens(self) -> None:
-        """Paid in, taken out, or sold to the fund or to somebody for what is owed."""
+        """Paid in, taken out, or sold to the fund or to an account for what is owed."""
         account = PEOPLE[self.number(0, len(PEOPLE) - 1)]
         amount, act = self.number(0, 3 * ONE), self.number(0, 3)
         if act < 2:
-            self.do(Event("deposit_token", account, token="ETH", amount=amount))
+            self.do(DepositToken(account, "ETH", amount))
             return
         if act == 2:
-            held = self.accounts.entries[account].tokens.get("ETH", 0)
+            held = self.accounts.holdings(account).tokens.get("ETH", 0)
             amount = min(amount, held)
-            self.tried(Event("withdraw_token", account, token="ETH", amount=amount))
+            self.tried(WithdrawToken(account, "ETH", amount))
             return
         self.convert(account, (INSURANCE_FUND, *PEOPLE)[self.number(0, len(PEOPLE))])
 
     def convert(self, account: AccountId, buyer: AccountId) -> None:
-        """Whoever buys tokens is no worse off, and passes if it did."""
+        """The buyer of tokens is no worse off, and passes if it did."""
         if buyer == account:
             return
         before = surplus(self.margin, self.accounts.holdings(buyer))
-        self.seen["converted"] += self.do(Event("convert", account, buyer)) != 0
+        self.seen["converted"] += self.do(ConvertCollateral(account, buyer)) != Moved(Cash(0))
         assert surplus(self.margin, self.accounts.holdings(buyer)) >= min(before, 0)
 
     def liquidate(self) -> None:
@@ -230,9 +267,9 @@ class Life:
         self.calls()
 
     def liquidated_by_auction(self, account: AccountId, order: LiquidationOrder) -> None:
-        """Somebody may take lots at the reserve price from the liquidator, which gives them up."""
+        """An account may take lots from the liquidator at the reserve price; these are given up."""
         self.interval += 1
-        contract = CONTRACTS[order.place]
+        contract = CONTRACTS[order.contract_index]
         other = Side.BUY if order.side is Side.SELL else Side.SELL
         size = self.number(1, int(order.size))
         cap = cap_bucket(Lots(size))
@@ -241,15 +278,14 @@ class Life:
         for taker in PEOPLE:
             if taker == account or not self.reserved(taker, contract, cap):
                 continue
-            where = (contract.identifier, self.interval)
             if not self.reserved(LIQUIDATOR, contract, cap):
-                self.do(Event("release", taker, None, *where))
+                self.do(Release(taker, *self.where(contract)))
                 return
             self.filled(taker, contract, other, size, price)
             self.filled(LIQUIDATOR, contract, order.side, size, price)
-            what = (account, None, contract.identifier, None, order.side)
-            self.do(Event("give_up", *what, size=size, price=price))
-            assert self.accounts.holdings(LIQUIDATOR).net[order.place] == 0
+            fill = order.side, Lots(size), PriceUnits(price)
+            self.do(GiveUp(account, contract.identifier, *fill))
+            assert self.accounts.holdings(LIQUIDATOR).net[order.contract_index] == 0
             self.seen["given up"] += 1
             return
 
@@ -260,32 +296,36 @@ class Life:
         before = {a: surplus(margin, accounts.holdings(a)) for a in accounts.accounts()}
         solvent = equity(margin, held) >= 0
         below = equity(margin, held) < margin.requirement(held.net).maintenance
-        outcome = self.do(Event("resolve", account))
+        outcome = self.do(Resolve(account))
         assert isinstance(outcome, Resolution)
         assert outcome.account == account
         after = accounts.holdings(account)
         if below:
             assert surplus(margin, after) >= 0 or not after.net.any()
-            assert accounts.entries[account].is_flat or equity(margin, after) >= 0
+            assert accounts.is_flat(account) or equity(margin, after) >= 0
         assert (abs(after.net) <= abs(held.net)).all()
         assert (after.net * held.net >= 0).all()
         if solvent:
             assert equity(margin, after) >= 0
             assert accounts.cash(BAD_DEBT) == owed
-        deleveraged = {one.taker for one in outcome.transfers if one.step is Step.DELEVERAGED}
-        for one in outcome.transfers:
-            self.seen[one.step.name] += 1
-            sign = 1 if one.order.side is Side.SELL else -1
-            now = sign * int(margin.value_of(one.order.place, sign))
-            mark = now // CONTRACTS[one.order.place].multiplier
-            bound = conceded(margin, CONTRACTS, one.order.place, -sign, TERMS.deleverage_ppm)
-            assert sign * (one.price - one.order.reserve) >= 0 or not solvent
-            if one.step is Step.MAKER:
-                assert sign * (one.price - mark) <= 0
-                passes = surplus(margin, accounts.holdings(one.taker))
-                assert passes >= min(0, before[one.taker]) or one.taker in deleveraged
-            elif one.step is Step.DELEVERAGED:
-                assert sign * (one.price - bound) <= 0
+        deleveraged = {
+            transfer.taker for transfer in outcome.transfers if transfer.step is Step.DELEVERAGED
+        }
+        for transfer in outcome.transfers:
+            self.seen[transfer.step.name] += 1
+            sign = 1 if transfer.order.side is Side.SELL else -1
+            now = sign * int(margin.value_of(transfer.order.contract_index, sign))
+            mark = now // CONTRACTS[transfer.order.contract_index].multiplier
+            bound = conceded(
+                margin, CONTRACTS, transfer.order.contract_index, -sign, TERMS.deleverage_ppm
+            )
+            assert sign * (transfer.price - transfer.order.reserve) >= 0 or not solvent
+            if transfer.step is Step.MAKER:
+                assert sign * (transfer.price - mark) <= 0
+                passes = surplus(margin, accounts.holdings(transfer.taker))
+                assert passes >= min(0, before[transfer.taker]) or transfer.taker in deleveraged
+            elif transfer.step is Step.DELEVERAGED:
+                assert sign * (transfer.price - bound) <= 0
         self.seen["insolvent"] += not solvent
         self.seen["bad debt"] += outcome.unpaid > 0
 
@@ -302,9 +342,9 @@ def life(seed: int) -> Life:
     return Life(seed, state, state.apply)
 
 
-def to_close(side: Side, size: int, reserve: int, place: int = 1) -> LiquidationOrder:
-    instrument = CONTRACTS[place].identifier
-    return LiquidationOrder(place, instrument, side, Lots(size), PriceUnits(reserve))
+def to_close(side: Side, size: int, reserve: int, contract_index: int = 1) -> LiquidationOrder:
+    instrument = CONTRACTS[contract_index].identifier
+    return LiquidationOrder(contract_index, instrument, side, Lots(size), PriceUnits(reserve))
 
 
 def house(cash: dict[AccountId, int]) -> PortfolioAccounts:
@@ -323,6 +363,6 @@ def traded(
     price: int,
 ) -> None:
     """A trade as an auction books it, without its reservation."""
-    accounts.entries.setdefault(seller, Account())
-    transfer(accounts, seller, buyer, accounts.place(contract.identifier), lots, PriceUnits(price))
+    contract_index = accounts.contract_index(contract.identifier)
+    accounts.trade(buyer, seller, contract_index, lots, PriceUnits(price))
     accounts.verify_conservation()

@@ -99,7 +99,7 @@ def market_record(form: MarketForm, quote: Quoting) -> MarketRecord:
 
 def inputs_of(chosen: Specification, form: MarketForm, quote: Quoting = unsigned) -> MarginInputs:
     """What the engine publishes of a specification and a market."""
-    risk = lot_risk(chosen, Market("market", form), tuple(chosen.contracts.values()))
+    risk = lot_risk(chosen, Market.from_form("market", form), tuple(chosen.contracts.values()))
     return MarginInputs(chosen.record, market_record(form, quote), risk.record())
 
 

@@ -21,15 +21,16 @@ from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import DrawnMask
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
-from darkpool.committee.committee import LocalCommittee
+from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import AttestedMask
 from darkpool.crossing import arrivals
+from darkpool.keyper.identity import KeyperIdentity
 from darkpool.simulation import mask_factory, venue
 from darkpool.simulation.clients import Stranger
 from darkpool.simulation.committee import CommitteeSeat
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
-from darkpool.simulation.venue import FIRST_EPOCH, Places, Progress, run_orders
+from darkpool.simulation.venue import FIRST_EPOCH, Places, Progress, VenueSetting, run_orders
 from tests.support.epochs import dealt
 
 P = ParamSpec("P")
@@ -55,7 +56,7 @@ class InThisProcess(Executor):
         done: Future[T] = Future()
         try:
             done.set_result(call(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001  # whoever asks for the result gets it
+        except Exception as error:  # noqa: BLE001  # the caller that asks for the result gets it
             done.set_exception(error)
         return done
 
@@ -66,12 +67,14 @@ def seats(
     """Seats with memories and signing keys of their own, on keys that are dealt once."""
     epoch = dealt(parameters, keypers, FIRST_EPOCH)
     return epoch.material, tuple(
-        CommitteeSeat(own, PrivateKey().secret, state / f"keyper-{own.keyper}.sqlite")
+        CommitteeSeat(
+            KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{own.keyper}.sqlite"
+        )
         for own in epoch.secrets
     )
 
 
-def recycled(committee: LocalCommittee, shape: LaneShape, which: int = 0) -> AttestedMask:
+def recycled(committee: KeyperCommittee, shape: LaneShape, which: int = 0) -> AttestedMask:
     """A drawn mask under the next number: results do not depend on r, privacy does."""
     members = committee.material.committee
     name = (members.epoch, members.size, shape.lanes, which)
@@ -113,4 +116,5 @@ def run_here(
 ) -> VenueResult:
     """`run_orders` on the small rings, in this process."""
     with one_process():
-        return run_orders(orders, terms, TEST_INSECURE_SMALL, connect, places, progress, strangers)
+        setting = VenueSetting(TEST_INSECURE_SMALL, connect, places, progress)
+        return run_orders(orders, terms, setting, strangers)

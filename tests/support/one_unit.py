@@ -5,6 +5,7 @@ from decimal import Decimal
 from darkpool.auction.listing import OutrightListing
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.market.market import Market
+from darkpool.margin.model.caps import PriceRange
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.units import (
@@ -19,12 +20,13 @@ from darkpool.units import (
 
 ANN, BOB, CID = (account_id("0x" + pair * 20) for pair in ("a1", "b2", "c3"))
 ONE = PriceUnits(1)
+AT_ONE = PriceRange(ONE, ONE)
 GRID = PriceGrid(Decimal("0.000001"), Decimal("0.000001"), 1)
 _LISTED = OutrightListing(GRID, 1_000_000, 1).of([InstrumentName("A"), InstrumentName("B")])
 SPECIFICATION = _LISTED.specification
 CONTRACTS = tuple(SPECIFICATION.contracts.values())
 MARGIN = PortfolioMargin(
-    SPECIFICATION, lot_risk(SPECIFICATION, Market("market", _LISTED.market), CONTRACTS)
+    SPECIFICATION, lot_risk(SPECIFICATION, Market.from_form("market", _LISTED.market), CONTRACTS)
 )
 AUCTIONS = [AuctionId(contract.identifier, Interval(1)) for contract in CONTRACTS]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darkpool.crossing.encrypted import EncryptedCross
+from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.units import Side
 from tests.support.arena import Lanes
 

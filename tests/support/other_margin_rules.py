@@ -186,4 +186,4 @@ class Others:
     def _delta(self, contract: Contract) -> float:
         if not contract.kind.is_option:
             return 1.0
-        return float(black_76(*self.market.option(contract)).delta[0])
+        return float(self.market.option(contract).values().delta[0])

@@ -13,6 +13,7 @@ from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.protocol.terms import Pricing
+from darkpool.record.files import MANIFEST_VERSION
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.venue import Places
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
@@ -83,7 +84,7 @@ class Copy:
             if path.is_file() and path.name != "manifest.json"
         )
         files = {n: "0x" + self._digest(self.directory / n) for n in names}
-        self.write_json("manifest.json", {"version": 1, "files": files})
+        self.write_json("manifest.json", {"version": MANIFEST_VERSION, "files": files})
 
 
 def orders_of(names: str, seed: int, *, crossing: bool = True) -> list[Order]:

@@ -10,18 +10,16 @@ from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
 from crypto.signing.ecdsa import address_of, sign
 from crypto.threshold.knowledge import KnowledgeContext, SealedVector, seal_proofs, seal_vector
 from darkpool.admission.admit import Admission
-from darkpool.client.sealing import seal_order
+from darkpool.client.sealing import PublicLimits, seal_order, smallest_cap
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
-from darkpool.protocol.refusals import (
-    AdmissionRefused,
-)
-from darkpool.units import Lots, Side, Tick
+from darkpool.protocol.refusals import AdmissionRefused
+from darkpool.protocol.terms import IntervalTerms
+from darkpool.units import Cash, InstrumentId, Lots, Side, Tick
 from tests.support.admission_venue import AdmissionVenue
 
 Error = TypeVar("Error", bound=AdmissionRefused)
 DEADLINE_S = 1_900_000_060
-
-
+NO_MINIMUM = Cash(0)
 ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))
 
 
@@ -29,17 +27,26 @@ def key(account: int) -> bytes:
     return account.to_bytes(32, "big")
 
 
-def submit(venue: AdmissionVenue, account: int = 1, **changes: Any) -> SealedSubmission:
-    """An honest submission; `changes` are arguments of seal_order."""
-    arguments = {
-        "order": ORDER,
-        "instrument": venue.instruments[0],
-        "terms": venue.terms,
-        "account_key": key(account),
-        "nonce": 1,
-        "deadline_s": DEADLINE_S,
-    }
-    return seal_order(**{**arguments, **changes}).submission
+def submit(
+    venue: AdmissionVenue,
+    account: int = 1,
+    *,
+    order: LimitOrder = ORDER,
+    instrument: InstrumentId | None = None,
+    terms: IntervalTerms | None = None,
+    nonce: int = 1,
+    deadline_s: int = DEADLINE_S,
+    cap: Lots | None = None,
+    others_collateral_min: Cash = NO_MINIMUM,
+) -> SealedSubmission:
+    """An honest submission."""
+    terms = terms or venue.terms
+    cap = smallest_cap(order.size, terms) if cap is None else cap
+    limits = PublicLimits(deadline_s, cap, others_collateral_min)
+    sealed = seal_order(
+        order, instrument or venue.instruments[0], terms, key(account), nonce, limits
+    )
+    return sealed.submission
 
 
 def signed(

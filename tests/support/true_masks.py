@@ -7,23 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from crypto import labels
-from crypto.bfv.lanes import (
-    DIGIT_BITS,
-    DIGITS,
-    LaneShape,
-    plain_modulus_bits,
-)
+from crypto.bfv.lanes import DIGIT_BITS, DIGITS, LaneShape, plain_modulus_bits
 from crypto.bfv.products import coefficient_form
 from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.sampling import derive_seed, signs
 from crypto.threshold.keys import RingKeys
-from crypto.threshold.masks import (
-    Draw,
-    DrawnMask,
-    MaskCombiner,
-    contribute,
-)
+from crypto.threshold.masks import Draw, DrawnMask, MaskCombiner, contribute
 from tests.support.epochs import EPOCH, Epoch, SealOracle
 
 Lanes = npt.NDArray[np.int64]

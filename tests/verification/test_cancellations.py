@@ -8,9 +8,9 @@ import pytest
 
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation
-from darkpool.client.sealing import seal_order
+from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
-from darkpool.protocol.terms import AuctionTerms, Pricing
+from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
@@ -25,7 +25,7 @@ class Changing(LocalClients):
     """Takes its third order back, and sends the same order again under another nonce."""
 
     def submissions(  # type: ignore[override]
-        self, terms: AuctionTerms
+        self, terms: IntervalTerms
     ) -> Iterator[SealedSubmission | SignedCancellation]:
         for number, submission in enumerate(super().submissions(terms)):
             yield submission
@@ -40,9 +40,8 @@ class Changing(LocalClients):
                 identifier(order.instrument),
                 terms,
                 key,
-                nonce=1000,
-                deadline_s=sealed.deadline,
-                cap=self._cap(order),
+                1000,
+                PublicLimits(sealed.deadline, self._cap(order)),
             ).submission
         mind = self.parties[2]
         self.parties = (*self.parties[:2], *[mind] * 3, *self.parties[3:])
@@ -52,7 +51,7 @@ class Leaving(LocalClients):
     """Takes everything back that it sends for instrument A."""
 
     def submissions(  # type: ignore[override]
-        self, terms: AuctionTerms
+        self, terms: IntervalTerms
     ) -> Iterator[SealedSubmission | SignedCancellation]:
         sent = []
         for party, submission in zip(self.parties, super().submissions(terms), strict=True):

@@ -84,7 +84,7 @@ def test_what_proves_nothing_is_no_evidence(
     sealed, certificate, batch = changed(batch_of(OTHERS))
     with pytest.raises(NoOmission) as caught:
         prove_omission(sealed, certificate, batch, VENUE)
-    assert caught.value.what.startswith(what)
+    assert caught.value.subject.startswith(what)
 
 
 def test_evidence_counts_for_one_venue() -> None:

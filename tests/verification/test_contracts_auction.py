@@ -21,7 +21,7 @@ from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.terms import AuctionTerms, Pricing
+from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
@@ -183,9 +183,8 @@ def test_nobody_has_positions_where_nothing_was_settled(
 
     def with_positions(*arguments: Any) -> Any:
         accounts = honest(*arguments)
-        for account, lots in zip(accounts.listed()[:2], (invented, -invented), strict=True):
-            if lots:
-                accounts.entries[account].trade(0, lots, lots * 60_000 * 10**6)
+        if invented:
+            accounts.trade(*accounts.listed()[:2], 0, invented, 60_000 * 10**6)
         return accounts
 
     monkeypatch.setattr(venue_module, "FIRST_INTERVAL", Interval(2))
@@ -222,7 +221,7 @@ class Waiting(LocalClients):
 
     clock: SkippingClock
 
-    def submissions(self, terms: AuctionTerms) -> Iterator[SealedSubmission]:
+    def submissions(self, terms: IntervalTerms) -> Iterator[SealedSubmission]:
         for number, submission in enumerate(super().submissions(terms)):
             if number == len(self.parties) // 2:
                 self.clock.skip_to(self.clock.unix_ms() + 61_000)

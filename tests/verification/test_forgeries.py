@@ -16,8 +16,9 @@ from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.messages import instrument_id
 from crypto.threshold.decryption import combine_shares
 from darkpool.committee.beacon import Beacon
-from darkpool.committee.committee import LocalCommittee
+from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.session import Session
+from darkpool.protocol.keyper import TranscriptRequest
 from darkpool.protocol.terms import Pricing
 from darkpool.record.files import npy_header
 from darkpool.record.reader import Record
@@ -354,14 +355,15 @@ def test_an_invented_beacon_is_found_where_it_decides_nothing(
     assert set(failed(audit(copy.directory, quick=True))) == {"transcript"}
 
 
-def constant_beacon(_committee: LocalCommittee, _interval: Interval, _root: bytes) -> Beacon:
+def constant_beacon(_committee: KeyperCommittee, _interval: Interval, _root: bytes) -> Beacon:
     return Beacon(INVENTED, hashlib.sha256(b"".join(INVENTED)).digest())
 
 
 def unchecked_signatures(
-    committee: LocalCommittee, session: Session, terms: bytes, _beacon: Beacon
+    committee: KeyperCommittee, session: Session, terms: bytes, _beacon: Beacon
 ) -> dict[int, bytes]:
-    return {k.number: k.sign_transcript(session.context, terms) for k in committee.keypers}
+    request = TranscriptRequest(session.context, terms)
+    return {k.number: k.sign_transcript(request) for k in committee.keypers}
 
 
 def test_an_operator_cannot_choose_the_beacon_of_an_auction(
@@ -369,10 +371,10 @@ def test_an_operator_cannot_choose_the_beacon_of_an_auction(
 ) -> None:
     """Weights and priority follow from it, so all else fits: only the keypers' word does not."""
     orders = orders_of("A", 3)
-    monkeypatch.setattr(LocalCommittee, "beacon", constant_beacon)
+    monkeypatch.setattr(KeyperCommittee, "beacon", constant_beacon)
     with pytest.raises(InvalidSignature):
         publish(tmp_path / "none", orders, Pricing.UNIFORM, 4)
-    monkeypatch.setattr(LocalCommittee, "sign_transcript", unchecked_signatures)
+    monkeypatch.setattr(KeyperCommittee, "sign_transcript", unchecked_signatures)
     published = publish(tmp_path / "record", orders, Pricing.UNIFORM, 4)
     assert Record.load(published.directory).summary.beacon_shares == INVENTED
     found = failed(audit(published.directory))

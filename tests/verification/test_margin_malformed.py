@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from darkpool.canonical_json import MalformedRecord, from_json, to_json
+from darkpool.canonical_json import from_json, to_json
+from darkpool.errors import MalformedRecord
 from darkpool.record.margin_forms import MarginInputs
 from darkpool.verification.errors import Unsound
 from darkpool.verification.prices import check_market, check_specification

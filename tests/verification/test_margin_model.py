@@ -40,7 +40,7 @@ shares = st.integers(0, 10**6)
 
 def engine(chosen: Specification) -> PortfolioMargin:
     contracts = tuple(chosen.contracts.values())
-    return PortfolioMargin(chosen, lot_risk(chosen, Market("market", FORM), contracts))
+    return PortfolioMargin(chosen, lot_risk(chosen, Market.from_form("market", FORM), contracts))
 
 
 ENGINE = engine(specification())
@@ -95,8 +95,7 @@ def as_engine(live: list[LiveIntent]) -> list[caps.LiveIntent]:
         caps.LiveIntent(
             one.place,
             Lots(one.cap),
-            PriceUnits(one.lowest),
-            PriceUnits(one.highest),
+            caps.PriceRange(PriceUnits(one.lowest), PriceUnits(one.highest)),
             MULTIPLIERS[one.place],
         )
         for one in live

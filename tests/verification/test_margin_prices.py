@@ -10,10 +10,7 @@ import pytest
 
 from crypto.signing.eip712 import Domain
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
-from darkpool.record.margin_forms import (
-    MarginInputs,
-    QuoteRecord,
-)
+from darkpool.record.margin_forms import MarginInputs, QuoteRecord
 from darkpool.verification.prices import PPM, check_market, check_specification
 from darkpool.verification.report import Check, Findings
 from tests.support.margin_records import (

@@ -9,10 +9,8 @@ import pytest
 
 from darkpool.auction import publication as publishing
 from darkpool.auction.listing import OutrightListing
-from darkpool.chain.evidence import Deployment
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.margin.accounts.bond import BondTerms
-from darkpool.protocol.terms import Pricing
+from darkpool.protocol.terms import BondTerms, Pricing, PublicRules
 from darkpool.record.forms import BalanceRecord, BondRecord, OwnerRecord, RejectionRecord
 from darkpool.record.reader import Record
 from darkpool.units import (
@@ -117,7 +115,7 @@ def test_the_bond_is_covered_besides_the_caps(uniform: Published) -> None:
     assert margin_at_fault(record, bond=nowhere) == "bond, treasury"
 
 
-def test_nobody_who_is_short_trades_or_is_rejected(uniform: Published) -> None:
+def test_no_uncovered_account_trades_or_is_rejected(uniform: Published) -> None:
     """To the unit: the clients of the record have exactly what their intents need."""
     record = Record.load(uniform.directory)
     short = record.intents[0].sealed.account
@@ -172,31 +170,32 @@ def test_keypers_sign_the_public_rules_that_the_auditor_reads(uniform: Published
     margin = intent_margin(OutrightListing(grid, 100_003, 5), names, summary.venue.domain())
     one, two, owner = (account(bytes([k]) * 20) for k in (200, 100, 255))
     bond = BondTerms(Cash((1 << 128) - 1), 7, one)
+    rules = PublicRules(bond, {one: OwnerId(owner), two: OwnerId(owner)}, 5, Lots(20))
+    vault = account(summary.venue.vault)
     terms = replace(
         terms_on(grid, margin.names, Interval(1), summary.venue.domain(), material),
-        owners={one: OwnerId(owner), two: OwnerId(owner)},
-        owners_min=5,
-        cap_min=Lots(20),
+        vault=vault,
+        pricing=Pricing(summary.pricing),
+        margin_digest=margin.inputs.digest(),
+        rules=rules,
     )
-    vault = account(summary.venue.vault)
-    deployment = Deployment(1, 0, vault, vault, vault, vault, (), 3)
     digests = set()
     others = (
-        (replace(terms, owners={}), bond),
-        (replace(terms, owners={one: OwnerId(owner)}), bond),
-        (replace(terms, owners_min=4), bond),
-        (replace(terms, cap_min=Lots(10)), bond),
-        (terms, replace(bond, amount=Cash(3))),
-        (terms, replace(bond, charge_ppm=8)),
-        (terms, replace(bond, treasury=two)),
+        replace(rules, owners={}),
+        replace(rules, owners={one: OwnerId(owner)}),
+        replace(rules, owners_min=4),
+        replace(rules, cap_min=Lots(10)),
+        replace(rules, bond=replace(bond, amount=Cash(3))),
+        replace(rules, bond=replace(bond, charge_ppm=8)),
+        replace(rules, bond=replace(bond, treasury=two)),
     )
-    for rules, held in ((terms, bond), *others):
-        signed = publishing.terms_digest(rules, Pricing(summary.pricing), margin, held, deployment)
+    for changed in (rules, *others):
+        signed, held = replace(terms, rules=changed).digest, changed.bond
         stated = replace(
             summary,
-            reporter=account_bytes(rules.reporter),
-            references=tuple(map(publishing.reference_record, rules.references.values())),
-            participation=publishing.participation_record(rules),
+            reporter=account_bytes(terms.reporter),
+            references=tuple(map(publishing.reference_record, terms.references.values())),
+            participation=publishing.participation_record(changed),
             bond=BondRecord(held.amount, held.charge_ppm, account_bytes(held.treasury)),
         )
         read = cast(

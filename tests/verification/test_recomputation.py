@@ -19,16 +19,7 @@ from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_r
 from darkpool.record.forms import BalanceRecord
 from darkpool.record.reader import Record
 from darkpool.settlement import leaves
-from darkpool.units import (
-    AccountId,
-    Cash,
-    InstrumentId,
-    Lots,
-    PriceGrid,
-    Side,
-    Tick,
-    account_id,
-)
+from darkpool.units import AccountId, Cash, InstrumentId, Lots, PriceGrid, Side, Tick, account_id
 from darkpool.verification import accounts, outcome
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings, Verdict
@@ -66,8 +57,8 @@ def test_trades(trades: list[tuple[int, int]]) -> None:
     for lots, price in trades:
         engine.trade(0, lots, lots * price)
         auditor.trade(lots, lots * price)
-        held = (engine.net[0], engine.cost[0], engine.entry[0])
-        assert held == (auditor.net, auditor.cost, auditor.entry)
+        held = engine.position(0)
+        assert (held.net, held.cost, held.entry) == (auditor.net, auditor.cost, auditor.entry)
 
 
 @given(

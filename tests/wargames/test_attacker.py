@@ -5,6 +5,7 @@ import pytest
 
 from crypto.errors import OutOfRange
 from crypto.ring.params import TEST_INSECURE_SMALL
+from darkpool.client.sealing import PublicLimits
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import Lots
 from darkpool.wargames.attacker import seal_as_attacker
@@ -31,9 +32,8 @@ def sealed(venue: AdmissionVenue, vector: Vector, account: int = 1) -> SealedSub
         venue.instruments[0],
         venue.terms,
         account.to_bytes(32, "big"),
-        nonce=1,
-        deadline_s=DEADLINE_S,
-        cap=CAP,
+        1,
+        PublicLimits(DEADLINE_S, CAP),
     )
 
 

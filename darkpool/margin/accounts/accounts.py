@@ -2,12 +2,12 @@
 
 Every change either happens in full or raises and changes nothing, and every change but a deposit
 and a withdrawal conserves cash to the last unit: a contract's lots add up to zero over all accounts
-and so do their costs, so what a fill, funding or an expiry takes from some it gives to the others.
+and so do their costs, so a fill, funding or an expiry gives to some what it takes from the others.
 `darkpool.margin.accounts.defaults` says what becomes of an account that cannot pay.
 
 A reservation has a key that one intent has, and ends exactly once, by a fill or by its release, as
-in TigerBeetle's two-phase transfers. An account with live intents holds a bond as well, once for
-all of them, which is cash apart from what covers margin.
+in TigerBeetle's two-phase transfers. An account with live intents also holds a bond, one for all of
+them, which is cash apart from what covers margin.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ import numpy as np
 from eth_hash.auto import keccak
 
 from darkpool.errors import NotConserved, OutOfBounds
-from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS
-from darkpool.margin.accounts.account import Account
-from darkpool.margin.accounts.bond import BondTerms
+from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
+from darkpool.margin.accounts.account import Account, Coverage
 from darkpool.margin.accounts.positions import Position
 from darkpool.margin.errors import (
     BeyondMargin,
@@ -32,8 +31,9 @@ from darkpool.margin.errors import (
 )
 from darkpool.margin.market.instruments import Contract, Kind, Specification
 from darkpool.margin.market.payoffs import final_value
-from darkpool.margin.model.caps import Holdings, LiveIntent, in_order, surplus
+from darkpool.margin.model.caps import Holdings, LiveIntent, PriceRange, in_order, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import (
     AccountId,
     AuctionId,
@@ -46,69 +46,101 @@ from darkpool.units import (
 )
 
 INSURANCE_FUND: Final = account_of(keccak(b"darkpool insurance fund")[-20:])
-"""Nobody has the key of this address: whoever pays into it cannot take anything back."""
+"""No party has the key of this address, so that no party can withdraw what the fund has."""
 BAD_DEBT: Final = account_of(keccak(b"darkpool bad debt")[-20:])
 HOUSE: Final = (INSURANCE_FUND, BAD_DEBT)
 
 
 class PortfolioAccounts:
-    """All accounts of one specification.
+    """All accounts of one specification; its methods alone change them.
 
     Methods that add risk take the `PortfolioMargin` of all its contracts, in their order, at the
     prices that count.
 
     Attributes:
-        contracts: of the specification, in its order.
-        entries: what each account has.
-        tokens_in: millionths of each token of collateral that were paid in and have not left.
+        contracts: of the specification, in its order: a contract's index is its place in it.
     """
 
     def __init__(self, specification: Specification) -> None:
         self.contracts: tuple[Contract, ...] = tuple(specification.contracts.values())
-        self._places = {c.identifier: place for place, c in enumerate(self.contracts)}
-        self.entries: dict[AccountId, Account] = {own: Account() for own in HOUSE}
+        self._contract_indexes = {c.identifier: index for index, c in enumerate(self.contracts)}
+        self._entries: dict[AccountId, Account] = {own: Account() for own in HOUSE}
         self._expired: set[int] = set()
         self._paid_in = 0
-        self.tokens_in: dict[str, int] = {t.token: 0 for t in specification.form.collateral}
+        self._tokens_in: dict[str, int] = {t.token: 0 for t in specification.form.collateral}
+
+    def __contains__(self, account: AccountId) -> bool:
+        """Whether an account was ever credited."""
+        return account in self._entries
 
     def accounts(self) -> tuple[AccountId, ...]:
         """Every account that was ever credited, in ascending order, with the two of the house."""
-        return tuple(sorted(self.entries))
+        return tuple(sorted(self._entries))
 
     def listed(self) -> tuple[AccountId, ...]:
-        """All of them but those of the house that have nothing."""
+        """All accounts but those of the house that have nothing."""
         return tuple(
             account
             for account in self.accounts()
-            if account not in HOUSE or self.cash(account) or not self.entries[account].is_flat
+            if account not in HOUSE or self.cash(account) or not self.is_flat(account)
         )
 
     def cash(self, account: AccountId) -> Cash:
         """Cash with the bond, before what open positions have gained."""
-        return Cash(self.entries.get(account, Account()).total)
+        return Cash(self._view(account).total)
 
     def paid(self, account: AccountId) -> Cash:
         """Deposits of an account less its withdrawals."""
-        return Cash(self.entries.get(account, Account()).paid)
+        return Cash(self._view(account).paid)
+
+    def bond(self, account: AccountId) -> Cash | None:
+        """The bond that an account holds, None while it holds none."""
+        bond = self._view(account).bond
+        return None if bond is None else Cash(bond)
+
+    def is_flat(self, account: AccountId) -> bool:
+        """Whether an account has nothing but cash: no position, token or live intent."""
+        return self._view(account).is_flat
+
+    def reservations(self, account: AccountId) -> dict[AuctionId, LiveIntent]:
+        """Live intents of an account, by auction."""
+        return dict(self._view(account).live)
+
+    def intents(self, account: AccountId) -> list[LiveIntent]:
+        """Live intents of an account in the order in which margin is computed for them."""
+        return self._view(account).intents()
+
+    def position(self, account: AccountId, contract_index: int) -> Position:
+        """What an account holds of one contract, which may be nothing."""
+        return self._view(account).position(contract_index)
 
     def positions(self, account: AccountId) -> dict[InstrumentId, Position]:
         """What an account holds, or has to settle, of each contract."""
-        found = self.entries.get(account, Account())
-        return {
-            self.contracts[place].identifier: Position(
-                lots, Cash(found.cost.get(place, 0)), Cash(found.entry.get(place, 0))
-            )
-            for place, lots in found.net.items()
-        }
+        held = self._view(account).positions
+        return {self.contracts[index].identifier: position for index, position in held.items()}
 
     def holdings(self, account: AccountId) -> Holdings:
-        """Cash, cost and lots by contract of the specification."""
-        found = self.entries.get(account, Account())
+        """Cash without the bond, cost, tokens, and lots by contract of the specification."""
+        entry = self._view(account)
         net = np.zeros(len(self.contracts), dtype=np.int64)
-        for place, lots in found.net.items():
-            net[place] = lots
-        cost = Cash(sum(found.cost.values()))
-        return Holdings(Cash(found.cash), cost, net, dict(found.tokens))
+        for contract_index, position in entry.positions.items():
+            net[contract_index] = position.net
+        cost = sum(position.cost for position in entry.positions.values())
+        return Holdings(Cash(entry.cash), Cash(cost), net, dict(entry.tokens))
+
+    def tokens_in(self, token: str) -> int:
+        """Millionths of a token of collateral that were paid in and have not left.
+
+        Raises:
+            UnknownContract: no token of the specification.
+        """
+        if token not in self._tokens_in:
+            raise UnknownContract("a token of the specification", token)
+        return self._tokens_in[token]
+
+    def is_unsettled(self, contract_index: int) -> bool:
+        """Whether a position in a contract has a cost that no variation has settled."""
+        return any(entry.position(contract_index).cost for entry in self._entries.values())
 
     def deposit(self, account: AccountId, amount: Cash) -> None:
         """Add to an account's cash.
@@ -118,9 +150,7 @@ class PortfolioAccounts:
         """
         if not 0 <= amount <= CASH_MAX - self._paid_in:
             raise OutOfBounds("deposit", 0, CASH_MAX - self._paid_in, amount)
-        found = self.entries.setdefault(account, Account())
-        found.cash += amount
-        found.paid += amount
+        self._open(account).pay_in(amount)
         self._paid_in += amount
 
     def withdraw(self, account: AccountId, amount: Cash, margin: PortfolioMargin) -> None:
@@ -140,90 +170,121 @@ class PortfolioAccounts:
 
     def book_withdrawal(self, account: AccountId, amount: Cash) -> None:
         """Take what has left the vault from an account's cash, which it may then owe."""
-        found = self.entries.setdefault(account, Account())
-        found.cash -= amount
-        found.paid -= amount
+        self._open(account).pay_in(-amount)
         self._paid_in -= amount
 
-    def withdrawable(self, account: AccountId, margin: PortfolioMargin) -> Cash:
-        """What nothing stands against: gains that are not settled are not paid out.
+    def transfer(self, debit: AccountId, credit: AccountId, amount: Cash) -> None:
+        """Move cash from the account `debit` to `credit`; either may owe cash afterwards.
 
-        Nothing at all while somebody owes more than the insurance fund has: whoever came first
-        would be paid with what is others'. `share_bad_debt` ends that.
+        Raises:
+            OutOfBounds: a negative amount.
+        """
+        if amount < 0:
+            raise OutOfBounds("transfer", 0, CASH_MAX, amount)
+        self._open(debit).credit(-amount)
+        self._open(credit).credit(amount)
+
+    def book_tokens(self, account: AccountId, token: str, amount: int) -> None:
+        """Add millionths of a token that came into the vault or, below zero, left it."""
+        self._open(account).add_tokens(token, amount)
+        self._tokens_in[token] += amount
+
+    def transfer_tokens(self, debit: AccountId, credit: AccountId, token: str, amount: int) -> None:
+        """Move millionths of a token from the account `debit` to `credit`."""
+        self._open(debit).add_tokens(token, -amount)
+        self._open(credit).add_tokens(token, amount)
+
+    def trade(
+        self,
+        account: AccountId,
+        counterparty: AccountId,
+        contract_index: int,
+        lots: int,
+        price: PriceUnits,
+    ) -> None:
+        """Book lots that an account buys of its counterparty or, below zero, sells to it."""
+        cost = lots * price * self.contracts[contract_index].multiplier
+        self._open(account).trade(contract_index, lots, cost)
+        self._open(counterparty).trade(contract_index, -lots, -cost)
+
+    def withdrawable(self, account: AccountId, margin: PortfolioMargin) -> Cash:
+        """The cash above what positions and live intents need; gains count once they are settled.
+
+        It is nothing while accounts owe more than the insurance fund has: the first to withdraw
+        would be paid with cash of the others. `share_bad_debt` ends that.
         """
         if self.uncovered() > 0:
             return Cash(0)
-        found = self.entries.get(account, Account())
-        free = surplus(margin, self.holdings(account), found.intents())
-        return Cash(max(0, min(found.cash, free)))
+        entry = self._view(account)
+        free = surplus(margin, self.holdings(account), entry.intents())
+        return Cash(max(0, min(entry.cash, free)))
 
     def surplus(self, account: AccountId, margin: PortfolioMargin) -> int:
         """Equity with the bond less initial margin of the positions, live intents not counted."""
-        found = self.entries.get(account, Account())
-        return surplus(margin, self.holdings(account)) + (found.bond or 0)
+        return surplus(margin, self.holdings(account)) + (self._view(account).bond or 0)
 
-    def required(self, account: AccountId, margin: PortfolioMargin) -> tuple[Cash, Cash]:
-        """What an account's live intents need besides its positions, with its bond; and has.
-
-        Both in cash units; it covers them if the second is not less than the first.
-        """
-        found, available = self.entries.get(account, Account()), self.surplus(account, margin)
-        left = surplus(margin, self.holdings(account), found.intents())
-        return Cash(available - left), Cash(available)
+    def coverage(self, account: AccountId, margin: PortfolioMargin) -> Coverage:
+        """What an account's live intents and bond need, and what it has for them."""
+        available = self.surplus(account, margin)
+        left = surplus(margin, self.holdings(account), self.intents(account))
+        return Coverage(Cash(available - left), Cash(available))
 
     def reserve(
         self,
         account: AccountId,
         auction: AuctionId,
         cap: Lots,
-        prices: tuple[PriceUnits, PriceUnits],
+        prices: PriceRange,
         margin: PortfolioMargin,
     ) -> None:
-        """Cover a live intent of at most `cap` lots on a grid of lowest to highest `prices`.
+        """Cover a live intent of at most `cap` lots on a grid of `prices`.
 
         Raises:
             DuplicateReservation: there is one for this auction.
             UnknownContract: no contract of the specification.
-            OutOfBounds: a cap out of bounds, or prices of which the lowest is not.
+            OutOfBounds: a cap out of bounds, or a lowest price above the highest.
             BeyondMargin: positions beyond what margin is computed for.
             InsufficientMargin: initial margin would not be covered in the worst case.
         """
-        found = self.entries.get(account, Account())
-        if auction in found.live:
+        entry = self._view(account)
+        if auction in entry.live:
             raise DuplicateReservation(account, auction)
         if not 0 <= cap <= ORDER_SIZE_MAX_LOTS:
             raise OutOfBounds("cap", 0, ORDER_SIZE_MAX_LOTS, cap)
-        if prices[0] > prices[1]:
-            raise OutOfBounds("lowest price", 0, prices[1], prices[0])
-        place = self._open_place(auction.instrument)
-        intent = LiveIntent(place, cap, *prices, self.contracts[place].multiplier)
+        if prices.lowest > prices.highest:
+            raise OutOfBounds("lowest price", -PRICE_MAX_UNITS, prices.highest, prices.lowest)
+        contract_index = self._open_contract(auction.instrument)
+        multiplier = self.contracts[contract_index].multiplier
+        intent = LiveIntent(contract_index, cap, prices, multiplier)
         held = self.holdings(account)
         try:
-            left = surplus(margin, held, in_order([*found.live.values(), intent]))
+            left = surplus(margin, held, in_order([*entry.live.values(), intent]))
         except OutOfBounds as error:
-            raise BeyondMargin(error.quantity, error.highest, error.got) from error
+            raise BeyondMargin(error.subject, error.highest, error.got) from error
         if left < 0:
-            available = surplus(margin, held, found.intents())
+            available = surplus(margin, held, entry.intents())
             raise InsufficientMargin(required=available - left, available=available)
-        self.entries.setdefault(account, found).live[auction] = intent
+        self._open(account).reserve(auction, intent)
 
     def fill(
         self, account: AccountId, auction: AuctionId, side: Side, size: Lots, price: PriceUnits
     ) -> None:
-        """Book what an intent traded; it is live no more.
+        """Book what an intent traded, which ends it.
 
         Raises:
             UnknownReservation: there is none, or it has ended.
             OutOfBounds: a size below 1 or above the cap, or a price outside of its grid.
         """
-        found, intent = self._live(account, auction)
+        intent = self._live_intent(account, auction)
         if not 1 <= size <= intent.cap:
             raise OutOfBounds("filled lots", 1, intent.cap, size)
-        if not intent.lowest <= price <= intent.highest:
-            raise OutOfBounds("price", intent.lowest, intent.highest, price)
-        del found.live[auction]
+        lowest, highest = intent.prices.lowest, intent.prices.highest
+        if not lowest <= price <= highest:
+            raise OutOfBounds("price", lowest, highest, price)
         lots = size if side is Side.BUY else -size
-        found.trade(intent.contract, lots, lots * price * intent.multiplier)
+        entry = self._open(account)
+        entry.release([auction])
+        entry.trade(intent.contract_index, lots, lots * price * intent.multiplier)
 
     def release(self, account: AccountId, auction: AuctionId) -> None:
         """End a live intent without a fill.
@@ -231,24 +292,21 @@ class PortfolioAccounts:
         Raises:
             UnknownReservation: there is none, or it has ended.
         """
-        found, _ = self._live(account, auction)
-        del found.live[auction]
+        self._live_intent(account, auction)
+        self._open(account).release([auction])
 
     def hold_bond(self, account: AccountId, bond: BondTerms, margin: PortfolioMargin) -> None:
-        """Hold an account's bond; what was charged of one that is held is filled up.
+        """Hold an account's bond; one that was charged is filled up again.
 
         Raises:
             InsufficientMargin: what the account could withdraw does not cover what is missing.
         """
-        found = self.entries.get(account, Account())
-        missing = max(0, bond.amount - (found.bond or 0))
+        missing = max(0, bond.amount - (self._view(account).bond or 0))
         if missing:
             available = self.withdrawable(account, margin)
             if missing > available:
                 raise InsufficientMargin(required=missing, available=available)
-        found.cash -= missing
-        found.bond = (found.bond or 0) + missing
-        self.entries[account] = found
+        self._open(account).hold_bond(missing)
 
     def charge_bond(self, account: AccountId, amount: Cash, to: AccountId) -> Cash:
         """Move an amount from an account's bond to the cash of another account.
@@ -259,83 +317,76 @@ class PortfolioAccounts:
             NoBond: the account holds none.
             OutOfBounds: a negative amount.
         """
-        found = self.entries.get(account)
-        if found is None or found.bond is None:
+        bond = self._view(account).bond
+        if bond is None:
             raise NoBond(account)
         if amount < 0:
             raise OutOfBounds("charge", 0, CASH_MAX, amount)
-        moved = min(amount, found.bond)
-        found.bond -= moved
-        self.entries.setdefault(to, Account()).cash += moved
-        return Cash(moved)
+        charged = min(amount, bond)
+        self._open(account).charge_bond(charged)
+        self._open(to).credit(charged)
+        return Cash(charged)
 
     def release_bonds(self) -> None:
         """End every bond; what is left of it is cash again."""
-        for found in self.entries.values():
-            found.release_bond()
+        for entry in self._entries.values():
+            entry.release_bond()
 
     def release_account(self, account: AccountId) -> None:
         """End all live intents of an account without a fill, and its bond."""
-        found = self.entries.get(account, Account())
-        found.release_bond()
-        found.live.clear()
+        entry = self._view(account)
+        entry.release_bond()
+        entry.release(entry.live)
 
     def pay_funding(self, instrument: InstrumentId, for_a_unit: PriceUnits) -> None:
-        """Long positions pay, and short ones get, so many price units for a unit of underlying.
+        """Move so many price units for a unit of underlying from long positions to short ones.
 
         Raises:
             UnknownContract: no perpetual swap of the specification.
         """
-        place = self.place(instrument)
-        contract = self.contracts[place]
+        contract_index = self.contract_index(instrument)
+        contract = self.contracts[contract_index]
         if contract.kind is not Kind.PERPETUAL:
             raise UnknownContract("a perpetual swap", contract.name)
-        for found in self.entries.values():
-            found.cash -= found.net.get(place, 0) * contract.multiplier * for_a_unit
+        for entry in self._entries.values():
+            lots = entry.position(contract_index).net
+            entry.credit(-lots * contract.multiplier * for_a_unit)
 
     def settle_variation(self, instrument: InstrumentId, price: PriceUnits) -> None:
-        """Pay out what positions gained and take what they lost since they last cost something.
+        """Pay out what positions gained and take what they lost since they were settled last.
 
-        Afterwards a position has cost what it is worth at `price`, which is one integer for all, so
-        nothing is rounded. Options too: their premium is paid as their value changes.
+        Afterwards a position has cost what it is worth at `price`, which is one integer for all
+        accounts, so nothing is rounded. Options too: their premium is paid as their value changes.
 
         Raises:
             UnknownContract: no contract of the specification.
         """
-        place = self._open_place(instrument)
-        value = price * self.contracts[place].multiplier
-        for found in self.entries.values():
-            lots = found.net.get(place, 0)
-            found.cash += lots * value - found.cost.get(place, 0)
-            if lots:
-                found.cost[place] = lots * value
-            else:
-                found.close(place)
+        contract_index = self._open_contract(instrument)
+        value = price * self.contracts[contract_index].multiplier
+        for entry in self._entries.values():
+            entry.settle(contract_index, value)
 
     def expire(self, instrument: InstrumentId, price: PriceUnits) -> None:
         """Settle all positions of a dated contract in cash, at its final settlement price.
 
-        Live intents for it end, and nothing can be done with it any more.
+        Live intents for the contract end, and it takes no change any more.
 
         Raises:
             UnknownContract: no dated contract of the specification.
         """
-        place = self._open_place(instrument)
-        contract = self.contracts[place]
+        contract_index = self._open_contract(instrument)
+        contract = self.contracts[contract_index]
         if contract.kind is Kind.PERPETUAL:
             raise UnknownContract("a dated contract", contract.name)
-        self._expired.add(place)
+        self._expired.add(contract_index)
         value = final_value(contract, price) * contract.multiplier
-        for found in self.entries.values():
-            lots, cost = found.close(place)
-            found.cash += lots * value - cost
-            for auction in [a for a, intent in found.live.items() if intent.contract == place]:
-                del found.live[auction]
+        for entry in self._entries.values():
+            entry.expire(contract_index, value)
 
     def uncovered(self) -> int:
-        """What is owed beyond the cash of the insurance fund."""
-        owed = sum(max(0, -found.total) for found in self.entries.values())
-        return owed - max(0, self.entries[INSURANCE_FUND].cash)
+        """What accounts owe beyond the cash of the insurance fund."""
+        owed = sum(max(0, -entry.total) for entry in self._entries.values())
+        return owed - max(0, self._entries[INSURANCE_FUND].cash)
 
     def verify_conservation(self) -> None:
         """Check that cash is what was paid in, and that each contract adds up to zero.
@@ -345,43 +396,51 @@ class PortfolioAccounts:
         """
         if self._paid_in < 0:
             raise NotConserved("cash paid in", 0, self._paid_in)
-        for account, found in self.entries.items():
-            if (found.bond or 0) < 0:
-                raise NotConserved(f"bond of {account}", 0, found.bond or 0)
-        cash = sum(self.cash(account) for account in self.entries)
+        entries = self._entries.values()
+        for account, entry in self._entries.items():
+            if (entry.bond or 0) < 0:
+                raise NotConserved(f"bond of {account}", 0, entry.bond or 0)
+        cash = sum(entry.total for entry in entries)
         if cash != self._paid_in:
             raise NotConserved("cash", self._paid_in, cash)
-        for token, paid in self.tokens_in.items():
-            held = [found.tokens.get(token, 0) for found in self.entries.values()]
-            if sum(held) != paid or min(held, default=0) < 0:
-                raise NotConserved(token, paid, sum(held))
-        for place, contract in enumerate(self.contracts):
-            lots = sum(found.net.get(place, 0) for found in self.entries.values())
-            cost = sum(found.cost.get(place, 0) for found in self.entries.values())
+        for token, paid in self._tokens_in.items():
+            tokens = [entry.tokens.get(token, 0) for entry in entries]
+            if sum(tokens) != paid or min(tokens, default=0) < 0:
+                raise NotConserved(token, paid, sum(tokens))
+        for contract_index, contract in enumerate(self.contracts):
+            positions = [entry.position(contract_index) for entry in entries]
+            lots, cost = sum(p.net for p in positions), sum(p.cost for p in positions)
             if lots or cost:
-                raise NotConserved(
-                    f"{'lots' if lots else 'cost'} of {contract.name}", 0, lots or cost
-                )
+                what = f"{'lots' if lots else 'cost'} of {contract.name}"
+                raise NotConserved(what, 0, lots or cost)
 
-    def place(self, instrument: InstrumentId) -> int:
-        """The place of a contract in the specification.
+    def contract_index(self, instrument: InstrumentId) -> int:
+        """The index of a contract among those of the specification.
 
         Raises:
-            UnknownContract: there is none.
+            UnknownContract: the specification has no such contract.
         """
-        place = self._places.get(instrument)
-        if place is None:
+        contract_index = self._contract_indexes.get(instrument)
+        if contract_index is None:
             raise UnknownContract("one of the specification", f"0x{instrument.hex()}")
-        return place
+        return contract_index
 
-    def _open_place(self, instrument: InstrumentId) -> int:
-        place = self.place(instrument)
-        if place in self._expired:
-            raise UnknownContract("one that has not expired", self.contracts[place].name)
-        return place
+    def _open_contract(self, instrument: InstrumentId) -> int:
+        contract_index = self.contract_index(instrument)
+        if contract_index in self._expired:
+            raise UnknownContract("one that has not expired", self.contracts[contract_index].name)
+        return contract_index
 
-    def _live(self, account: AccountId, auction: AuctionId) -> tuple[Account, LiveIntent]:
-        found = self.entries.get(account)
-        if found is None or auction not in found.live:
+    def _view(self, account: AccountId) -> Account:
+        """An account to read, empty if it was never credited."""
+        return self._entries.get(account) or Account()
+
+    def _open(self, account: AccountId) -> Account:
+        """An account to change, which exists from now on."""
+        return self._entries.setdefault(account, Account())
+
+    def _live_intent(self, account: AccountId, auction: AuctionId) -> LiveIntent:
+        intent = self._view(account).live.get(auction)
+        if intent is None:
             raise UnknownReservation(account, auction)
-        return found, found.live[auction]
+        return intent

@@ -1,4 +1,4 @@
-"""What an account owns: what it could withdraw, what stands against its positions, and those."""
+"""What an account owns: cash that it could withdraw, cash that covers positions, and those."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,12 @@ from darkpool.units import AccountId, Cash
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Cash units, live intents and bonds not counted; `positions` as `encode_positions` has it.
+    """What an account owns, live intents and bonds not counted.
 
-    `withdrawable` is what initial margin of the positions leaves of the cash, `encumbered` the rest
-    of it.
+    Attributes:
+        withdrawable: the cash above the initial margin of the account's positions, cash units.
+        encumbered: the rest of the cash, cash units.
+        positions: as `encode_positions` has them.
     """
 
     account: AccountId
@@ -24,18 +26,18 @@ class Balance:
 
 
 def balances_of(accounts: PortfolioAccounts, margin: PortfolioMargin) -> tuple[Balance, ...]:
-    """Everyone's balance, in ascending order.
+    """The balance of every listed account, in ascending order.
 
     Raises:
-        NotConserved: an account owes cash: what others own is then more than there is, and nothing
-            can be settled before it is paid or shared out.
+        NotConserved: an account owes cash: other accounts own more than there is then, and nothing
+            can be settled before the debt is paid or shared out.
     """
-    found = []
+    balances = []
     for account in accounts.listed():
         cash = accounts.cash(account)
         if cash < 0:
             raise NotConserved(f"cash of {account}", 0, cash)
         free = Cash(max(0, min(cash, accounts.surplus(account, margin))))
         positions = encode_positions(accounts.positions(account))
-        found.append(Balance(account, free, Cash(cash - free), positions))
-    return tuple(found)
+        balances.append(Balance(account, free, Cash(cash - free), positions))
+    return tuple(balances)

@@ -1,4 +1,4 @@
-"""What the vault holds as of the commitment of a batch, booked; and whose intents it covers."""
+"""Booking what the vault holds as of a batch's commitment, and which accounts are uncovered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from darkpool.units import AccountId, Cash
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """What an account's bond and intents need, and the lesser cash that could cover them."""
+    """What an account's bond and intents need, and the lesser amount that it has for them."""
 
     required: Cash
     available: Cash
@@ -34,10 +34,10 @@ def count_committed(
 ) -> Committed:
     """Book what came and what left; an uncovered account then has nothing reserved any more.
 
-    Anybody may pay in for anybody until the commitment, and take its own deposit back. `vault` is
-    each account's deposits less its withdrawals; of one that is not named there were none. What has
-    left is a fact, whatever prices have made of margin since the vault was told what it may pay:
-    it is booked, and stops nobody else.
+    Until the commitment any address may pay in for any account, and an account may take its own
+    deposit back. `vault` is each account's deposits less its withdrawals; an account that is not
+    in it has none. A withdrawal has happened, whatever prices have made of margin since the vault
+    was told what it may pay: it is booked, and stops no other account.
 
     Raises:
         OutOfBounds: more cash than `CASH_MAX`.
@@ -63,16 +63,16 @@ def count_committed(
 def _shortfall(
     accounts: PortfolioAccounts, account: AccountId, change: Cash, margin: PortfolioMargin
 ) -> Shortfall | None:
-    """What an account is short of after a change of its cash, None if nothing.
+    """What an account lacks after a change of its cash, None if nothing.
 
-    Its bond has to be there in cash, which gains that are not settled are not.
+    It has to have its bond in cash; gains that are not settled do not count for that.
     """
-    found = accounts.entries.get(account)
-    if found is None or (not found.live and found.bond is None):
+    bond = accounts.bond(account)
+    if bond is None and not accounts.reservations(account):
         return None
-    bond, cash = found.bond or 0, Cash(found.total + change)
-    required, available = accounts.required(account, margin)
-    left = Cash(available + change)
-    if left < required:
-        return Shortfall(required, left)
-    return Shortfall(Cash(bond), cash) if cash < bond else None
+    coverage = accounts.coverage(account, margin)
+    left = Cash(coverage.available + change)
+    if left < coverage.required:
+        return Shortfall(coverage.required, left)
+    held, cash = bond or Cash(0), Cash(accounts.cash(account) + change)
+    return Shortfall(held, cash) if cash < held else None

@@ -1,12 +1,12 @@
-"""Margin calls: who has to pay in, and who is liquidated, told once when it changes.
+"""Margin calls: which accounts have to pay in or are liquidated, told once when it changes.
 
-An account whose equity does not cover initial margin is called, and one whose equity does not cover
-maintenance margin is liquidated until initial margin is covered again: were it let go any earlier,
-the next small move would bring it back.
+An account whose equity does not cover initial margin is called. One whose equity does not cover
+maintenance margin is liquidated until it covers initial margin again: were liquidation to end any
+earlier, the next small move would start it anew.
 
-A call ends nothing that is live. What is live was covered in its worst case when it was reserved,
-and nobody sees whether it would add risk or take some away; `PortfolioAccounts.reserve` refuses
-everything new while initial margin is not covered.
+A call ends no live intent. Each was covered in its worst case when it was reserved, and its side is
+sealed, so that no party sees whether it would add risk or take some away. New intents are refused
+by `PortfolioAccounts.reserve` while initial margin is not covered.
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ class MarginCalls:
 
         Accounts that are not among them stay as they were.
         """
-        found = ((self._change(standing), standing) for standing in standings)
-        changed = [MarginCall(change, standing) for change, standing in found if change is not None]
+        changes = ((self._change(standing), standing) for standing in standings)
+        changed = [
+            MarginCall(change, standing) for change, standing in changes if change is not None
+        ]
         return tuple(sorted(changed, key=lambda call: call.standing.account))
 
     def _change(self, standing: Standing) -> Change | None:

@@ -26,6 +26,7 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.accounts import HOUSE
 from darkpool.margin.accounts.defaults import bankruptcy_price_of
+from darkpool.margin.errors import InvalidParties
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.model.caps import Holdings, equity
 from darkpool.margin.model.portfolio import PortfolioMargin
@@ -39,7 +40,7 @@ SHARE_MAX: Final = 10**6
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Who has signed up to take over positions.
+    """An account that has signed up to take over positions.
 
     Attributes:
         account: the maker's.
@@ -74,8 +75,9 @@ class LiquidationTerms:
         makers: in the order in which lots that cannot be shared out go round.
 
     Raises:
-        OutOfBounds: a part above its bound; a maker twice; a liquidator that is one of the makers;
-            or an account of the house among them.
+        OutOfBounds: a part above its bound.
+        InvalidParties: a maker twice; a liquidator that is one of the makers; or an account of the
+            house among them.
     """
 
     liquidator: AccountId
@@ -90,39 +92,49 @@ class LiquidationTerms:
             raise OutOfBounds("deleveraging bound in ppm", 0, PPM, self.deleverage_ppm)
         named = [self.liquidator, *(maker.account for maker in self.makers), *HOUSE]
         if len(set(named)) < len(named):
-            raise OutOfBounds("distinct accounts", len(named), len(named), len(set(named)))
+            twice = next(account for account in named if named.count(account) > 1)
+            raise InvalidParties("liquidator, makers and house", "each once", f"{twice} twice")
 
 
 @dataclass(frozen=True, slots=True)
 class LiquidationOrder:
-    """What is to be closed of one position, at `reserve` or better; `place` is its contract's."""
+    """What is to be closed of the position in one contract, at `reserve` or better."""
 
-    place: int
+    contract_index: int
     instrument: InstrumentId
     side: Side
     size: Lots
     reserve: PriceUnits
 
 
-def mark(margin: PortfolioMargin, contract: Contract, place: int, lots: int) -> PriceUnits:
-    """What a unit of a contract is valued at for whoever holds lots of that sign."""
+def mark(
+    margin: PortfolioMargin, contracts: Sequence[Contract], contract_index: int, lots: int
+) -> PriceUnits:
+    """What a unit of a contract is valued at for the holder of lots of that sign."""
     sign = 1 if lots > 0 else -1
-    return PriceUnits(sign * margin.value_of(place, sign) // contract.multiplier)
+    value = sign * margin.value_of(contract_index, sign)
+    return PriceUnits(value // contracts[contract_index].multiplier)
 
 
 def conceded(
-    margin: PortfolioMargin, contracts: Sequence[Contract], place: int, lots: int, part_ppm: int
+    margin: PortfolioMargin,
+    contracts: Sequence[Contract],
+    contract_index: int,
+    lots: int,
+    part_ppm: int,
 ) -> PriceUnits:
-    """The mark moved against whoever holds lots of that sign, by a part of one lot's margin.
+    """The mark moved against the holder of lots of that sign, by a part of one lot's own margin.
 
-    Rounded towards the mark; never below 0, which no contract is worth less than.
+    Rounded towards the mark; never below 0, which no contract is worth less than. A long lot of a
+    contract on one unit that is marked at 61,000 and needs 9,455 by itself concedes 945.5 at a
+    tenth: its price is 60,054.5, and 61,945.5 for a short lot.
     """
     sign = 1 if lots > 0 else -1
     alone = np.zeros(len(contracts), dtype=np.int64)
-    alone[place] = sign
+    alone[contract_index] = sign
     own = margin.requirement(alone).maintenance
-    moved = own * part_ppm // (PPM * contracts[place].multiplier)
-    return PriceUnits(max(0, mark(margin, contracts[place], place, lots) - sign * moved))
+    moved = own * part_ppm // (PPM * contracts[contract_index].multiplier)
+    return PriceUnits(max(0, mark(margin, contracts, contract_index, sign) - sign * moved))
 
 
 def liquidation_orders(
@@ -143,62 +155,60 @@ def liquidation_orders(
     """
     plan = _Plan(margin, holdings, contracts, terms)
     closed = tuple(0 for _ in contracts)
-    places = np.flatnonzero(holdings.net).tolist()
+    untouched = list(plan.reserves)
     chosen: list[int] = []
     while plan.surplus(closed) < 0:
-        steps = [step for place in places if (step := plan.step(closed, place)) is not None]
+        steps = [step for index in untouched if (step := plan.step(closed, index)) is not None]
         if not steps:
             closed = plan.part_of_all(closed)
-            chosen += places
+            chosen += untouched
             break
-        best = max(steps, key=lambda step: (step.freed_for_cost, -step.place))
-        closed = _more(closed, best.place, best.lots)
-        places.remove(best.place)
-        chosen.append(best.place)
+        best = max(steps, key=lambda step: (step.freed_for_cost, -step.contract_index))
+        closed = _more(closed, best.contract_index, best.lots)
+        untouched.remove(best.contract_index)
+        chosen.append(best.contract_index)
     return tuple(
         LiquidationOrder(
-            place,
-            contracts[place].identifier,
-            Side.SELL if holdings.net[place] > 0 else Side.BUY,
-            Lots(closed[place]),
-            plan.reserves[place],
+            index,
+            contracts[index].identifier,
+            Side.SELL if holdings.net[index] > 0 else Side.BUY,
+            Lots(closed[index]),
+            plan.reserves[index].price,
         )
-        for place in chosen
+        for index in chosen
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    place: int
+    contract_index: int
     lots: int
     freed_for_cost: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class _Reserve:
+    """The worst price of a position, and what closing one of its lots there costs."""
+
+    price: PriceUnits
+    lot_cost: int
 
 
 _Closed = tuple[int, ...]
 """Lots closed so far, by contract."""
 
 
-def _more(closed: _Closed, place: int, lots: int) -> _Closed:
-    return (*closed[:place], closed[place] + lots, *closed[place + 1 :])
-
-
-def _reserve(
-    margin: PortfolioMargin,
-    holdings: Holdings,
-    contracts: Sequence[Contract],
-    place: int,
-    part_ppm: int,
-) -> PriceUnits:
-    """The worst price of a position: between its mark and its bankruptcy price."""
-    contract, lots = contracts[place], int(holdings.net[place])
-    now = mark(margin, contract, place, lots)
-    moved = conceded(margin, contracts, place, lots, part_ppm)
-    bankrupt = bankruptcy_price_of(margin, holdings, place, contract.multiplier)
-    return min(now, max(moved, bankrupt)) if lots > 0 else max(now, min(moved, bankrupt))
+def _more(closed: _Closed, contract_index: int, lots: int) -> _Closed:
+    after = closed[contract_index] + lots
+    return (*closed[:contract_index], after, *closed[contract_index + 1 :])
 
 
 class _Plan:
-    """An account as it would be if lots of it were closed at reserve prices."""
+    """An account as it would be if lots of it were closed at reserve prices.
+
+    Attributes:
+        reserves: of each position, by contract index.
+    """
 
     def __init__(
         self,
@@ -208,25 +218,31 @@ class _Plan:
         terms: LiquidationTerms,
     ) -> None:
         self._margin = margin
+        self._holdings = holdings
+        self._contracts = contracts
+        self._part_ppm = terms.concession_ppm
         self._equity = equity(margin, holdings)
         self._net: list[int] = holdings.net.tolist()
-        self.reserves: dict[int, PriceUnits] = {}
-        self._costs = [0] * len(self._net)
-        for place in np.flatnonzero(holdings.net).tolist():
-            contract, lots = contracts[place], self._net[place]
-            reserve = _reserve(margin, holdings, contracts, place, terms.concession_ppm)
-            self.reserves[place] = reserve
-            distance = abs(mark(margin, contract, place, lots) - reserve)
-            self._costs[place] = distance * contract.multiplier
+        held = np.flatnonzero(holdings.net).tolist()
+        self.reserves = {contract_index: self._reserve(contract_index) for contract_index in held}
+
+    def _reserve(self, contract_index: int) -> _Reserve:
+        """The reserve price is between the mark and the bankruptcy price of the position."""
+        multiplier, lots = self._contracts[contract_index].multiplier, self._net[contract_index]
+        position = (self._margin, self._contracts, contract_index, lots)
+        now, moved = mark(*position), conceded(*position, self._part_ppm)
+        bankrupt = bankruptcy_price_of(self._margin, self._holdings, contract_index, multiplier)
+        price = min(now, max(moved, bankrupt)) if lots > 0 else max(now, min(moved, bankrupt))
+        return _Reserve(price, abs(now - price) * multiplier)
 
     def surplus(self, closed: _Closed) -> int:
         """Equity less initial margin, cash units, once lots are closed; exact."""
         pairs = zip(self._net, closed, strict=True)
         net = np.array([n - c if n > 0 else n + c for n, c in pairs], dtype=np.int64)
-        cost = sum(lots * each for lots, each in zip(closed, self._costs, strict=True))
+        cost = sum(closed[index] * reserve.lot_cost for index, reserve in self.reserves.items())
         return self._equity - cost - self._margin.requirement(net).initial
 
-    def step(self, closed: _Closed, place: int) -> _Step | None:
+    def step(self, closed: _Closed, contract_index: int) -> _Step | None:
         """The fewest lots of a position that are enough, or as many as help; None if none do.
 
         Surplus is a concave function of the lots, rounded down to a unit: it rises until it is
@@ -235,16 +251,17 @@ class _Plan:
 
         @cache
         def after(lots: int) -> int:
-            return self.surplus(_more(closed, place, lots))
+            return self.surplus(_more(closed, contract_index, lots))
 
-        held = abs(self._net[place])
+        held = abs(self._net[contract_index])
         lots = bisect_left(range(held), True, key=lambda size: after(size + 1) <= after(size))
         if lots == 0:
             return None
         if after(lots) >= 0:
             lots = bisect_left(range(lots), True, key=lambda size: after(size) >= 0)
-        cost = lots * self._costs[place]
-        return _Step(place, lots, Fraction(after(lots) - after(0) + cost, max(1, cost)))
+        cost = lots * self.reserves[contract_index].lot_cost
+        freed = after(lots) - after(0) + cost
+        return _Step(contract_index, lots, Fraction(freed, max(1, cost)))
 
     def part_of_all(self, closed: _Closed) -> _Closed:
         """Close an equal part of each position, rounded up to lots: a small one that is enough.

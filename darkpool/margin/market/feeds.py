@@ -1,8 +1,9 @@
 """Prices from several reporters: each signs what it sees, and the median of a quorum counts.
 
 A number that jumps by more than it may is disputed: it is not taken over until it has stayed there
-for a while, or has come back. A number that nobody renews is stale. Both halt new risk, and nothing
-else: the last number that was taken over still values positions, so that they can be closed.
+for a while, or has come back. A number that too few reporters renew is stale. Both halt new risk,
+and nothing else: the last number that was taken over still values positions, so that they can be
+closed.
 
 Times are handed in, never taken from a clock, so that the same reports give the same numbers again.
 """
@@ -112,27 +113,37 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class _Dispute:
-    """Where a number jumped to, and since when it has been there."""
+class SignedNumber:
+    """A number, and signed reports whose lower median it is."""
 
-    level: int
+    value: int
+    reports: tuple[SignedReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A value, and since when the number has been there."""
+
+    value: int
     from_ms: int
 
 
 @dataclass(slots=True)
 class _Feed:
-    """`anchor` is the number, and its time, that steps are measured from.
+    """What is known of a number.
 
-    `taken` are the reports whose median the number is.
+    Attributes:
+        taken: the number, None before the first, and the reports that it was taken over from.
+        anchor: what steps are measured from.
+        dispute: where the number jumped to, if that is not believed yet.
     """
 
     bounds: FeedBounds
     reports: dict[AccountId, SignedReport] = field(default_factory=dict)
-    value: int | None = None
-    taken: tuple[SignedReport, ...] = ()
-    anchor: tuple[int, int] = (0, 0)
+    taken: SignedNumber | None = None
+    anchor: _Level = _Level(0, 0)
     seen_ms: int = 0
-    dispute: _Dispute | None = None
+    dispute: _Level | None = None
 
 
 def feed_id(name: str) -> bytes:
@@ -216,18 +227,17 @@ class PriceFeeds:
             return
         silent = now_ms - feed.seen_ms > self._terms.age_max_ms
         feed.seen_ms = now_ms
-        level, from_ms = feed.anchor
-        if feed.value is None or self._is_step(feed, level, median):
+        if feed.taken is None or self._is_step(feed, feed.anchor.value, median):
             dispute = feed.dispute
-            if dispute is None or silent or self._is_step(feed, dispute.level, median):
-                dispute = feed.dispute = _Dispute(median, now_ms)
-            if feed.value is not None and now_ms - dispute.from_ms < self._terms.settle_ms:
+            if dispute is None or silent or self._is_step(feed, dispute.value, median):
+                dispute = feed.dispute = _Level(median, now_ms)
+            if feed.taken is not None and now_ms - dispute.from_ms < self._terms.settle_ms:
                 return
-            feed.anchor = median, now_ms
-        elif now_ms - from_ms >= self._terms.age_max_ms:
-            feed.anchor = median, now_ms
-        feed.value, feed.dispute = median, None
-        feed.taken = tuple(self._fresh(feed, now_ms))
+            feed.anchor = _Level(median, now_ms)
+        elif now_ms - feed.anchor.from_ms >= self._terms.age_max_ms:
+            feed.anchor = _Level(median, now_ms)
+        feed.dispute = None
+        feed.taken = SignedNumber(median, tuple(self._fresh(feed, now_ms)))
 
     def _is_step(self, feed: _Feed, first: int, second: int) -> bool:
         """Whether two numbers are further apart than one may move."""
@@ -243,19 +253,20 @@ class PriceFeeds:
         oldest = now_ms - self._terms.age_max_ms
         return [r for r in feed.reports.values() if r.message.observed_at >= oldest]
 
-    def taken(self, name: str, now_ms: int) -> tuple[int, tuple[SignedReport, ...]]:
-        """The number that was taken over last, and reports whose lower median it is.
+    def taken(self, name: str, now_ms: int) -> SignedNumber:
+        """The number that was taken over last, with the fresh reports if it is their median.
 
-        Those that are fresh, if it is theirs; else those that it was taken over from.
+        Else with the reports that it was taken over from.
 
         Raises:
             UnknownFeed: there is no feed of this name, or nothing of it has been taken over.
         """
         feed = self._feeds.get(feed_id(name))
-        if feed is None or feed.value is None:
+        if feed is None or feed.taken is None:
             raise UnknownFeed("feed", "one with a number", ascii(name))
-        fresh = tuple(self._fresh(feed, now_ms))
-        return feed.value, fresh if self._median(feed, now_ms) == feed.value else feed.taken
+        if self._median(feed, now_ms) != feed.taken.value:
+            return feed.taken
+        return SignedNumber(feed.taken.value, tuple(self._fresh(feed, now_ms)))
 
     def number(self, name: str, now_ms: int) -> Number:
         """What a feed says at a time.
@@ -266,11 +277,11 @@ class PriceFeeds:
         feed = self._feeds.get(feed_id(name))
         if feed is None:
             raise UnknownFeed("feed", "one of the market", ascii(name))
-        if feed.value is None:
+        if feed.taken is None:
             return Number(None, Halt.UNKNOWN)
         if self._median(feed, now_ms) is None:
-            return Number(feed.value, Halt.STALE)
-        return Number(feed.value, Halt.DISPUTED if feed.dispute is not None else None)
+            return Number(feed.taken.value, Halt.STALE)
+        return Number(feed.taken.value, Halt.DISPUTED if feed.dispute is not None else None)
 
     def halted(self, names: Iterable[str], now_ms: int) -> dict[str, Halt]:
         """Which of some feeds may not bear new risk, and why.
@@ -278,5 +289,5 @@ class PriceFeeds:
         Raises:
             UnknownFeed: see `number`.
         """
-        found = {name: self.number(name, now_ms).halt for name in names}
-        return {name: halt for name, halt in found.items() if halt is not None}
+        halts = {name: self.number(name, now_ms).halt for name in names}
+        return {name: halt for name, halt in halts.items() if halt is not None}

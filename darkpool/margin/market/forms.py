@@ -39,15 +39,15 @@ def validated(form: type[_Form], source: str, data: Any) -> _Form:
     try:
         return form.model_validate(data)
     except ValidationError as error:
-        raise InvalidFile(source, [_problem(dict(found)) for found in error.errors()]) from None
+        raise InvalidFile(source, [_problem(dict(detail)) for detail in error.errors()]) from None
 
 
-def _problem(found: dict[str, Any]) -> Problem:
+def _problem(detail: dict[str, Any]) -> Problem:
     path = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]
     ).lstrip(".")
-    got = "nothing" if found["type"] == "missing" else repr(found["input"])
-    return Problem(path or "file", _expected(found["msg"]), got[:_GOT_MAX_CHARACTERS])
+    got = "nothing" if detail["type"] == "missing" else repr(detail["input"])
+    return Problem(path or "file", _expected(detail["msg"]), got[:_GOT_MAX_CHARACTERS])
 
 
 def _expected(message: str) -> str:

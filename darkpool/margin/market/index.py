@@ -2,7 +2,7 @@
 
 A final settlement price is the mean of the index over a window before expiry, each number weighted
 by how long it stood. Time in which the number could not be relied on does not count, and if too
-little of the window is left there is no price: somebody has to decide, and says so.
+little of the window is left there is no price: the operator has to decide, and says so.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class TimeWeightedIndex:
     def mean(self, from_ms: int, until_ms: int, least_ppm: int) -> PriceUnits:
         """The mean over a window, rounded to the nearest price unit, halves up.
 
-        One number for everybody: what a rounding gives to some it takes from the others.
+        One number for all accounts: what a rounding gives to some it takes from the others.
         `least_ppm` is the part of the window, in parts per million, for which there has to be a
-        number. The window is over once something was set at its end or later: what nobody has
-        spoken of since is not known to have stood.
+        number. The window is over once a number was set at its end or later: before, the last
+        number is not known to have stood.
 
         Raises:
             OutOfBounds: an empty window or one that is not over, or no such part.

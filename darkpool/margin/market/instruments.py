@@ -22,9 +22,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from crypto.signing.messages import instrument_id
-from darkpool.errors import (
-    DarkpoolError,
-)
+from darkpool.errors import DarkpoolError
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX
 from darkpool.margin.errors import InvalidFile, Problem
 from darkpool.margin.market.forms import DecimalText, Form, Multiple, Name, Share, validated
@@ -36,13 +34,7 @@ from darkpool.record.margin_forms import (
     SpecificationRecord,
     UnderlyingRecord,
 )
-from darkpool.units import (
-    PPM,
-    InstrumentId,
-    InstrumentName,
-    PriceUnits,
-    price_units,
-)
+from darkpool.units import PPM, InstrumentId, InstrumentName, PriceUnits, price_units
 
 _MULTIPLIER = Annotated[int, Field(strict=True, ge=1, le=CONTRACT_MULTIPLIER_MAX)]
 _CASH = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]

@@ -1,11 +1,11 @@
 """Prices that margin is computed at: an index, forwards and volatilities for each underlying.
 
-Prices are exact; volatilities are decimal text, so that everybody reads the same number.
+Prices are exact; volatilities are decimal text, so that every party reads the same number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ from darkpool.margin.errors import InvalidFile, NoPrice, Problem
 from darkpool.margin.market.forms import DecimalText, Form, Name, validated
 from darkpool.margin.market.instruments import Contract, Kind, unix_ms
 from darkpool.margin.market.surface import YEAR_MS, Smile, VolatilitySurface
-from darkpool.margin.valuation.black import VOLATILITY_HIGHEST
+from darkpool.margin.valuation.black import VOLATILITY_HIGHEST, OptionValues, black_76
 from darkpool.margin.valuation.elementary import log_ratio
 from darkpool.units import PPM, PriceUnits, price_units
 
@@ -56,6 +56,16 @@ class ExpiryForm(Form):
         if any(not 0 < float(text) <= VOLATILITY_HIGHEST for text in self.volatilities):
             raise ValueError(f"volatilities above 0 and up to {VOLATILITY_HIGHEST:g}")
         return self
+
+    @property
+    def prices(self) -> ExpiryPrices:
+        """The same as numbers."""
+        return ExpiryPrices(
+            unix_ms(self.expiry),
+            Forward(_price(self.forward), self.rate),
+            tuple(_price(strike) for strike in self.strikes),
+            tuple(float(text) for text in self.volatilities),
+        )
 
 
 class UnderlyingPrices(Form):
@@ -116,24 +126,75 @@ class Forward:
     rate_ppm: int
 
 
+@dataclass(frozen=True, slots=True)
+class OptionInputs:
+    """What an option's value follows from: prices in the currency, years, and rates a year."""
+
+    is_call: bool
+    forward: float
+    strike: float
+    volatility: float
+    expiry_years: float
+    rate: float
+
+    def values(self) -> OptionValues:
+        """Value and sensitivities for one unit of the underlying."""
+        return black_76(
+            self.is_call,
+            self.forward,
+            self.strike,
+            self.volatility,
+            self.expiry_years,
+            self.rate,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryPrices:
+    """The forward for an expiry, and volatilities a year at strikes in ascending order."""
+
+    expiry_ms: int
+    forward: Forward
+    strikes: tuple[PriceUnits, ...]
+    volatilities: tuple[float, ...]
+
+    @property
+    def smile(self) -> Smile:
+        """The volatilities, with prices in the currency."""
+        strikes = tuple(strike / _UNITS_PER_ONE for strike in self.strikes)
+        forward = self.forward.price / _UNITS_PER_ONE
+        return Smile(self.expiry_ms, forward, strikes, self.volatilities)
+
+
+@dataclass(frozen=True, slots=True)
 class UnderlyingMarket:
-    """Prices of one underlying as seen at `time_ms`.
+    """Prices of one underlying.
 
     Attributes:
         index: its price.
+        perpetual: the mark of its perpetual swaps, if it is known.
         forwards: by expiry in Unix milliseconds.
         surface: its volatilities, if any are known.
     """
 
-    def __init__(self, form: UnderlyingPrices, time_ms: int) -> None:
-        self._perpetual = None if form.perpetual is None else _price(form.perpetual)
-        self.index = _price(form.index)
-        self.forwards = {
-            unix_ms(expiry.expiry): Forward(_price(expiry.forward), expiry.rate)
-            for expiry in form.expiries
-        }
-        smiles = tuple(_smile(expiry) for expiry in form.expiries if expiry.strikes)
-        self.surface = VolatilitySurface(time_ms, smiles) if smiles else None
+    index: PriceUnits
+    perpetual: PriceUnits | None
+    forwards: Mapping[int, Forward]
+    surface: VolatilitySurface | None
+
+    @classmethod
+    def of(
+        cls,
+        time_ms: int,
+        index: PriceUnits,
+        perpetual: PriceUnits | None,
+        expiries: Sequence[ExpiryPrices],
+    ) -> Self:
+        """Prices as seen at a time, before all expiries, which ascend."""
+        smiles = tuple(expiry.smile for expiry in expiries if expiry.strikes)
+        surface = VolatilitySurface(time_ms, smiles) if smiles else None
+        forwards = {expiry.expiry_ms: expiry.forward for expiry in expiries}
+        return cls(index, perpetual, forwards, surface)
 
     def forward(self, contract: Contract) -> Forward:
         """The price that a contract's value follows; a perpetual swap has no rate.
@@ -142,9 +203,9 @@ class UnderlyingMarket:
             NoPrice: see there.
         """
         if contract.expiry_ms is None:
-            if self._perpetual is None:
+            if self.perpetual is None:
                 raise NoPrice(contract.name, "a mark of perpetual swaps")
-            return Forward(self._perpetual, 0)
+            return Forward(self.perpetual, 0)
         forward = self.forwards.get(contract.expiry_ms)
         if forward is None:
             raise NoPrice(contract.name, "a forward for its expiry")
@@ -162,15 +223,6 @@ class UnderlyingMarket:
         return self.surface.volatility(contract.expiry_ms, moneyness)
 
 
-def _smile(form: ExpiryForm) -> Smile:
-    return Smile(
-        unix_ms(form.expiry),
-        _price(form.forward) / _UNITS_PER_ONE,
-        tuple(_price(strike) / _UNITS_PER_ONE for strike in form.strikes),
-        tuple(float(text) for text in form.volatilities),
-    )
-
-
 class Market:
     """All prices at one time.
 
@@ -182,20 +234,38 @@ class Market:
         InvalidFile: a surface has arbitrage.
     """
 
-    def __init__(self, source: str, form: MarketForm) -> None:
-        self.time_ms = unix_ms(form.time)
-        self.underlyings: Mapping[str, UnderlyingMarket] = {
-            underlying.name: UnderlyingMarket(underlying, self.time_ms)
-            for underlying in form.underlyings
-        }
+    def __init__(
+        self, source: str, time_ms: int, underlyings: Mapping[str, UnderlyingMarket]
+    ) -> None:
+        self.time_ms = time_ms
+        self.underlyings = underlyings
         problems = [
             Problem(f"underlyings[{index}].{problem.path}", problem.expected, problem.got)
-            for index, underlying in enumerate(self.underlyings.values())
+            for index, underlying in enumerate(underlyings.values())
             if underlying.surface is not None
             for problem in underlying.surface.arbitrage()
         ]
         if problems:
             raise InvalidFile(source, problems)
+
+    @classmethod
+    def from_form(cls, source: str, form: MarketForm) -> Self:
+        """The market of a file.
+
+        Raises:
+            InvalidFile: see the class.
+        """
+        time_ms = unix_ms(form.time)
+        underlyings = {
+            prices.name: UnderlyingMarket.of(
+                time_ms,
+                _price(prices.index),
+                None if prices.perpetual is None else _price(prices.perpetual),
+                [expiry.prices for expiry in prices.expiries],
+            )
+            for prices in form.underlyings
+        }
+        return cls(source, time_ms, underlyings)
 
     def of(self, contract: Contract) -> UnderlyingMarket:
         """The market of a contract's underlying.
@@ -210,15 +280,15 @@ class Market:
             raise NoPrice(contract.name, "a time before its expiry")
         return underlying
 
-    def option(self, contract: Contract) -> tuple[bool, float, float, float, float, float]:
-        """What `black_76` takes for an option, in its order; prices in the currency.
+    def option(self, contract: Contract) -> OptionInputs:
+        """What an option's value follows from.
 
         Raises:
             NoPrice: see `of` and `UnderlyingMarket`.
         """
         prices = self.of(contract)
         forward = prices.forward(contract)
-        return (
+        return OptionInputs(
             contract.kind is Kind.CALL,
             forward.price / _UNITS_PER_ONE,
             (contract.strike or 0) / _UNITS_PER_ONE,
@@ -244,7 +314,7 @@ def read_market(source: str, text: str) -> Market:
     Raises:
         InvalidFile: no JSON, not a market, or a surface with arbitrage; names what is at fault.
     """
-    return Market(source, read_market_form(source, text))
+    return Market.from_form(source, read_market_form(source, text))
 
 
 def read_market_form(source: str, text: str) -> MarketForm:

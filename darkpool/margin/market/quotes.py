@@ -7,17 +7,24 @@ a strike in price units. Prices are in price units, rates and volatilities in pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
 from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.errors import InvalidFile, Problem
 from darkpool.margin.market.feeds import FeedBounds, FeedTerms, PriceFeeds
-from darkpool.margin.market.forms import validated
 from darkpool.margin.market.instruments import unix_ms
-from darkpool.margin.market.market import PRICE_MAX, Market, MarketForm, UnderlyingPrices
+from darkpool.margin.market.market import (
+    PRICE_MAX,
+    ExpiryForm,
+    ExpiryPrices,
+    Forward,
+    Market,
+    MarketForm,
+    UnderlyingMarket,
+    UnderlyingPrices,
+)
 from darkpool.margin.valuation.black import VOLATILITY_HIGHEST
 from darkpool.record.margin_forms import (
     MARGIN_VERSION,
@@ -27,12 +34,11 @@ from darkpool.record.margin_forms import (
     QuotesRecord,
     ReportRecord,
 )
-from darkpool.units import PPM, PriceUnits, account_bytes, price_decimal, price_units
+from darkpool.units import PPM, PriceUnits, account_bytes, price_units
 
 NUMBERS_MAX: Final = 50_000
 """Numbers of a market: with the reports of each, a record can still be read."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PRICE: Final = FeedBounds(1, PRICE_MAX * 10**PRICE_DECIMALS)
 _RATE: Final = FeedBounds(-PPM, PPM, step_min=10_000)
 _VOLATILITY: Final = FeedBounds(1, int(VOLATILITY_HIGHEST) * PPM, step_min=20_000)
@@ -44,25 +50,19 @@ def numbers_of(source: str, form: MarketForm) -> dict[str, int]:
     Raises:
         InvalidFile: a volatility of more than six decimals, or more than `NUMBERS_MAX` numbers.
     """
-    found: dict[str, int] = {}
-    for place, underlying in enumerate(form.underlyings):
-        found |= _prices_of(underlying)
+    numbers: dict[str, int] = {}
+    for index, underlying in enumerate(form.underlyings):
+        numbers |= _prices_of(underlying)
         for number, expiry in enumerate(underlying.expiries):
-            stem = f"{underlying.name}/{unix_ms(expiry.expiry)}"
-            found[f"{stem}/forward"] = price_units(Decimal(expiry.forward))
-            found[f"{stem}/rate"] = expiry.rate
-            for k, (strike, text) in enumerate(
-                zip(expiry.strikes, expiry.volatilities, strict=True)
-            ):
-                parts = Decimal(text) * PPM
-                if parts != int(parts):
-                    path = f"underlyings[{place}].expiries[{number}].volatilities[{k}]"
+            for strike, text in enumerate(expiry.volatilities):
+                if Decimal(text) * PPM % 1:
+                    path = f"underlyings[{index}].expiries[{number}].volatilities[{strike}]"
                     raise InvalidFile(source, [Problem(path, "at most six decimals", text)])
-                found[f"{stem}/volatility/{price_units(Decimal(strike))}"] = int(parts)
-    if len(found) > NUMBERS_MAX:
-        got = f"{len(found)} numbers"
+            numbers |= _expiry_numbers(underlying.name, expiry)
+    if len(numbers) > NUMBERS_MAX:
+        got = f"{len(numbers)} numbers"
         raise InvalidFile(source, [Problem("underlyings", f"at most {NUMBERS_MAX} numbers", got)])
-    return found
+    return numbers
 
 
 def _prices_of(underlying: UnderlyingPrices) -> dict[str, int]:
@@ -71,6 +71,19 @@ def _prices_of(underlying: UnderlyingPrices) -> dict[str, int]:
         f"{underlying.name}/{kind}": price_units(Decimal(text))
         for kind, text in prices.items()
         if text is not None
+    }
+
+
+def _expiry_numbers(underlying: str, expiry: ExpiryForm) -> dict[str, int]:
+    stem = f"{underlying}/{unix_ms(expiry.expiry)}"
+    strikes = [price_units(Decimal(text)) for text in expiry.strikes]
+    volatilities = [int(Decimal(text) * PPM) for text in expiry.volatilities]
+    return {
+        f"{stem}/forward": price_units(Decimal(expiry.forward)),
+        f"{stem}/rate": expiry.rate,
+    } | {
+        f"{stem}/volatility/{strike}": volatility
+        for strike, volatility in zip(strikes, volatilities, strict=True)
     }
 
 
@@ -88,7 +101,7 @@ def _bounds(name: str) -> FeedBounds:
 
 def feeds_of(form: MarketForm, underlying: str) -> Iterator[str]:
     """Names of the feeds of an underlying."""
-    chosen = tuple(one for one in form.underlyings if one.name == underlying)
+    chosen = tuple(prices for prices in form.underlyings if prices.name == underlying)
     yield from numbers_of("market", form.model_copy(update={"underlyings": chosen}))
 
 
@@ -98,14 +111,16 @@ def market_record(
     """A market with the numbers that its feeds say, each with the reports that it came from.
 
     Raises:
-        UnknownFeed: a number that nobody has reported.
+        UnknownFeed: a number that no reporter has reported.
     """
 
     def quote(name: str) -> QuoteRecord:
-        value, reports = feeds.taken(name, now_ms)
-        messages = [(report.message, report.signature) for report in reports]
-        signed = (ReportRecord(m.value, m.observed_at, signature) for m, signature in messages)
-        return QuoteRecord(value, tuple(signed))
+        number = feeds.taken(name, now_ms)
+        reports = [
+            ReportRecord(report.message.value, report.message.observed_at, report.signature)
+            for report in number.reports
+        ]
+        return QuoteRecord(number.value, tuple(reports))
 
     return MarketRecord(
         MARGIN_VERSION,
@@ -113,28 +128,21 @@ def market_record(
         tuple(account_bytes(reporter) for reporter in terms.reporters),
         terms.false_max,
         terms.age_max_ms,
-        tuple(
-            QuotesRecord(
-                underlying.name,
-                quote(f"{underlying.name}/index"),
-                None if underlying.perpetual is None else quote(f"{underlying.name}/perpetual"),
-                tuple(
-                    ExpiryRecord(
-                        expiry_ms := unix_ms(expiry.expiry),
-                        quote(f"{underlying.name}/{expiry_ms}/forward"),
-                        quote(f"{underlying.name}/{expiry_ms}/rate"),
-                        strikes := tuple(price_units(Decimal(text)) for text in expiry.strikes),
-                        tuple(
-                            quote(f"{underlying.name}/{expiry_ms}/volatility/{strike}")
-                            for strike in strikes
-                        ),
-                    )
-                    for expiry in underlying.expiries
-                ),
-            )
-            for underlying in form.underlyings
-        ),
+        tuple(_quotes(underlying, quote) for underlying in form.underlyings),
     )
+
+
+def _quotes(underlying: UnderlyingPrices, quote: Callable[[str], QuoteRecord]) -> QuotesRecord:
+    name = underlying.name
+    expiries = []
+    for expiry in underlying.expiries:
+        expiry_ms = unix_ms(expiry.expiry)
+        strikes = tuple(price_units(Decimal(text)) for text in expiry.strikes)
+        forward, rate = quote(f"{name}/{expiry_ms}/forward"), quote(f"{name}/{expiry_ms}/rate")
+        smile = tuple(quote(f"{name}/{expiry_ms}/volatility/{strike}") for strike in strikes)
+        expiries.append(ExpiryRecord(expiry_ms, forward, rate, strikes, smile))
+    perpetual = None if underlying.perpetual is None else quote(f"{name}/perpetual")
+    return QuotesRecord(name, quote(f"{name}/index"), perpetual, tuple(expiries))
 
 
 def market_of(record: MarketRecord) -> Market:
@@ -143,31 +151,22 @@ def market_of(record: MarketRecord) -> Market:
     Raises:
         InvalidFile: its surfaces have arbitrage.
     """
-    underlyings = [
-        {
-            "name": quotes.name,
-            "index": _price_text(quotes.index),
-            "perpetual": None if quotes.perpetual is None else _price_text(quotes.perpetual),
-            "expiries": [
-                {
-                    "expiry": _moment(expiry.expiry_ms),
-                    "forward": _price_text(expiry.forward),
-                    "rate": expiry.rate.value,
-                    "strikes": [f"{price_decimal(PriceUnits(k)):f}" for k in expiry.strikes],
-                    "volatilities": [f"{Decimal(v.value) / PPM:f}" for v in expiry.volatilities],
-                }
-                for expiry in quotes.expiries
-            ],
-        }
+    underlyings = {
+        quotes.name: UnderlyingMarket.of(
+            record.time_ms,
+            PriceUnits(quotes.index.value),
+            None if quotes.perpetual is None else PriceUnits(quotes.perpetual.value),
+            [_expiry_prices(expiry) for expiry in quotes.expiries],
+        )
         for quotes in record.underlyings
-    ]
-    data = {"version": 1, "time": _moment(record.time_ms), "underlyings": underlyings}
-    return Market("market", validated(MarketForm, "market", data))
+    }
+    return Market("market", record.time_ms, underlyings)
 
 
-def _price_text(quote: QuoteRecord) -> str:
-    return f"{price_decimal(PriceUnits(quote.value)):f}"
-
-
-def _moment(unix_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=unix_ms)
+def _expiry_prices(expiry: ExpiryRecord) -> ExpiryPrices:
+    return ExpiryPrices(
+        expiry.expiry_ms,
+        Forward(PriceUnits(expiry.forward.value), expiry.rate.value),
+        tuple(PriceUnits(strike) for strike in expiry.strikes),
+        tuple(volatility.value / PPM for volatility in expiry.volatilities),
+    )

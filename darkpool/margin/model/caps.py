@@ -2,18 +2,24 @@
 
 Side and size of an intent are hidden, so it may fill with any size up to its cap, on either side,
 at any price of its grid. An account passes if its equity less its initial margin is not negative in
-every such case, together with every case of its other live intents.
+every such case, combined with every case of its other live intents.
 
 Equity less margin is a concave function of the lots that fill: an intent that fills x lots adds
 x times (value less worst price of that side), whose slope falls where x changes its sign, and the
-requirement is convex (`darkpool.margin.model.portfolio`). A concave function is least, over a box,
-at a corner; so it is enough to look at fills of whole caps on either side, at the worst price of
-that side. That box grows with the cap, so the search over buckets is a bisection.
+requirement is convex (`darkpool.margin.model.portfolio`). Over a box a concave function is least at
+a corner. So it is enough to look at fills of whole caps on either side, at the worst price of that
+side. The box grows with the cap, so the search over buckets is a bisection.
 
-Corners double with each intent. So only some intents are combined in every way, and for each of the
-others what it can cost by itself is taken off. That is never too little, because the requirement is
-sub-additive but for concentration, which is charged in full there, and values of positions, rounded
-against the account, add up to no less together.
+An example: a future on one unit is worth 61,000 and a lot of it needs 12,291.50 of initial margin.
+An intent for it has a cap of 5 lots and a grid from 60,000 to 62,000. Five lots bought at 62,000
+lose 5,000 and need 61,457.50, and so do five lots sold at 60,000: a flat account needs 66,457.50.
+An account that is long five lots needs 61,457.50 for these. The sale would close them, but the
+purchase would make them ten: the account needs 122,915 + 5,000 = 127,915, as if nothing was hedged.
+
+Corners double with each intent. So only some intents are combined in every way, and each of the
+others adds what it can cost by itself. That is never too little: the requirement is sub-additive
+but for concentration, which is charged in full there, and values of positions, rounded against the
+account, add up to no less together.
 """
 
 from __future__ import annotations
@@ -33,7 +39,15 @@ from darkpool.margin.model.scenarios import Integers
 from darkpool.units import Cash, Lots, PriceUnits
 
 CORNERS_INTENTS_MAX: Final = 4
-"""Live intents whose fills are combined in every way; each other one is taken by itself."""
+"""Live intents whose fills are combined in every way: with 4 of them, in 16."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRange:
+    """The lowest and the highest price of a grid."""
+
+    lowest: PriceUnits
+    highest: PriceUnits
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +55,36 @@ class LiveIntent:
     """What is public of an intent, for an account's margin.
 
     Attributes:
-        contract: its position among the contracts that margin is computed for.
+        contract_index: its index among the contracts that margin is computed for.
         cap: the largest size.
-        lowest, highest: prices of its grid.
+        prices: of its grid.
         multiplier: of the contract.
     """
 
-    contract: int
+    contract_index: int
     cap: Lots
-    lowest: PriceUnits
-    highest: PriceUnits
+    prices: PriceRange
     multiplier: int
 
     def cost(self, lots: int) -> int:
-        """What a fill costs at its worst price, cash units; negative lots are sold."""
-        return lots * (self.highest if lots > 0 else self.lowest) * self.multiplier
+        """What a fill costs at its worst price, cash units; lots below zero are sold."""
+        return lots * (self.prices.highest if lots > 0 else self.prices.lowest) * self.multiplier
 
 
 def in_order(live: Iterable[LiveIntent]) -> list[LiveIntent]:
-    """Live intents by contract, then by cap: which of many are combined is the same for all."""
-    return sorted(live, key=lambda intent: (intent.contract, intent.cap))
+    """Live intents by contract, then by cap, so that every party combines the same of many."""
+    return sorted(live, key=lambda intent: (intent.contract_index, intent.cap))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Holdings:
-    """What an account has: cash units, the cost of its positions, and lots by contract.
+    """What an account has.
 
-    `tokens` are millionths of a token, by its name.
+    Attributes:
+        cash: cash units.
+        cost: what its positions cost, cash units.
+        net: lots bought less lots sold, by contract.
+        tokens: millionths of a token, by its name.
     """
 
     cash: Cash
@@ -77,7 +94,7 @@ class Holdings:
 
 
 def equity(margin: PortfolioMargin, holdings: Holdings) -> Cash:
-    """Cash and what tokens count for, less what positions cost and plus what they are worth.
+    """The cash, what tokens count for and what positions are worth, less what they cost.
 
     Raises:
         NoPrice: a token whose underlying has no price.
@@ -99,11 +116,14 @@ def surplus(margin: PortfolioMargin, holdings: Holdings, live: Sequence[LiveInte
 
 
 def _alone(margin: PortfolioMargin, holdings: Holdings, intent: LiveIntent) -> int:
-    """The most that an intent can cost, whatever else fills."""
+    """The most that an intent can cost, whatever else fills.
+
+    Never below zero, because it may not fill at all.
+    """
     needs = []
     for lots in (intent.cap, -intent.cap):
         net = np.zeros_like(holdings.net)
-        net[intent.contract] = lots
+        net[intent.contract_index] = lots
         required = margin.requirement(net, concentrated=True).initial
         needs.append(intent.cost(lots) - margin.value(net) + required)
     return max(0, *needs)
@@ -114,7 +134,7 @@ def _at_corner(
 ) -> int:
     net, cost = holdings.net.copy(), int(holdings.cost)
     for intent, sign in zip(live, signs, strict=True):
-        net[intent.contract] += sign * intent.cap
+        net[intent.contract_index] += sign * intent.cap
         cost += intent.cost(sign * intent.cap)
     filled = replace(holdings, cost=Cash(cost), net=net)
     return equity(margin, filled) - margin.requirement(net).initial
@@ -140,6 +160,7 @@ def largest_cap(
         except OutOfBounds:
             return True
 
+    # a cap that fails makes every larger one fail: its box lies within theirs
     buckets = [cap for cap in CAP_BUCKETS_LOTS if cap <= intent.cap]
-    place = bisect_left(buckets, True, key=fails)
-    return Lots(buckets[place - 1] if place else 0)
+    passing = bisect_left(buckets, True, key=fails)
+    return Lots(buckets[passing - 1] if passing else 0)

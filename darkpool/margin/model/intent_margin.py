@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from darkpool.errors import OutOfBounds
 from darkpool.margin.errors import BeyondMargin, TradingHalted, UnknownContract
-from darkpool.margin.market.instruments import Specification
+from darkpool.margin.market.instruments import Contract, Specification
 from darkpool.margin.market.quotes import market_of
-from darkpool.margin.model.caps import Holdings, LiveIntent, surplus
+from darkpool.margin.model.caps import Holdings, LiveIntent, PriceRange, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.record.margin_forms import MarginInputs, MarketRecord
-from darkpool.units import Cash, InstrumentId, InstrumentName, Lots, PriceGrid, PriceUnits, Tick
+from darkpool.units import Cash, InstrumentId, InstrumentName, Lots, PriceGrid, Tick
+
+
+@dataclass(frozen=True, slots=True)
+class _Traded:
+    """An instrument that is traded: its contract, and the grid that it trades on."""
+
+    contract_index: int
+    contract: Contract
+    grid: PriceGrid
 
 
 class IntentMargin:
@@ -22,7 +32,7 @@ class IntentMargin:
 
     Args:
         grids: of the instruments that are traded.
-        halted: which feeds of an underlying nobody may rely on now, and why.
+        halted: of an underlying, the feeds whose numbers do not count now, and why.
 
     Attributes:
         portfolio: margin of the contracts of the specification, in their order.
@@ -48,27 +58,28 @@ class IntentMargin:
         self.portfolio = PortfolioMargin(specification, risk)
         self.inputs = MarginInputs(specification.record, market, risk.record())
         self._halted = halted
-        self._grids = dict(grids)
-        places = {contract.identifier: place for place, contract in enumerate(contracts)}
-        for instrument in grids:
-            if instrument not in places:
+        self._traded: dict[InstrumentId, _Traded] = {}
+        contract_indexes = {contract.identifier: index for index, contract in enumerate(contracts)}
+        for instrument, grid in grids.items():
+            index = contract_indexes.get(instrument)
+            if index is None:
                 raise UnknownContract("one of the specification", f"0x{instrument.hex()}")
-            prices.of(contracts[places[instrument]])
-        self._places = places
-        self._contracts = contracts
-        underlyings = {contracts[places[instrument]].underlying for instrument in grids}
+            prices.of(contracts[index])
+            self._traded[instrument] = _Traded(index, contracts[index], grid)
+        underlyings = {traded.contract.underlying for traded in self._traded.values()}
         self._halted_at_open = {name: dict(halted(name)) for name in sorted(underlyings)}
+        self._nothing = Holdings(Cash(0), Cash(0), np.zeros(len(contracts), dtype=np.int64))
         self._alone: dict[tuple[InstrumentId, Lots], Cash] = {}
 
     @property
     def names(self) -> dict[InstrumentId, InstrumentName]:
         """Names of the instruments that are traded."""
-        return {name: self._contracts[self._places[name]].name for name in self._grids}
+        return {instrument: traded.contract.name for instrument, traded in self._traded.items()}
 
-    def prices(self, instrument: InstrumentId) -> tuple[PriceUnits, PriceUnits]:
+    def prices(self, instrument: InstrumentId) -> PriceRange:
         """The lowest and the highest price of an instrument's grid."""
-        grid = self._grids[instrument]
-        return grid.units_of(Tick(0)), grid.units_of(Tick(grid.ticks - 1))
+        grid = self._traded[instrument].grid
+        return PriceRange(grid.units_of(Tick(0)), grid.units_of(Tick(grid.ticks - 1)))
 
     def require_open(self, instrument: InstrumentId) -> None:
         """Check that new risk may be taken on an instrument.
@@ -77,14 +88,14 @@ class IntentMargin:
             TradingHalted: a number of its underlying is stale or disputed, or was when the interval
                 opened, whose prices these are.
         """
-        underlying = self._contracts[self._places[instrument]].underlying
+        underlying = self._traded[instrument].contract.underlying
         if halts := self._halted_at_open[underlying] | dict(self._halted(underlying)):
             raise TradingHalted(underlying, halts)
 
     def intent(self, instrument: InstrumentId, cap: Lots) -> LiveIntent:
         """What is public of an intent."""
-        place = self._places[instrument]
-        return LiveIntent(place, cap, *self.prices(instrument), self._contracts[place].multiplier)
+        traded, prices = self._traded[instrument], self.prices(instrument)
+        return LiveIntent(traded.contract_index, cap, prices, traded.contract.multiplier)
 
     def alone(self, instrument: InstrumentId, cap: Lots) -> Cash:
         """What an intent needs by itself, in an account that has nothing else.
@@ -103,8 +114,7 @@ class IntentMargin:
         Raises:
             BeyondMargin: more than margin is computed for.
         """
-        nothing = Holdings(Cash(0), Cash(0), np.zeros(len(self._contracts), dtype=np.int64))
         try:
-            return Cash(max(0, -surplus(self.portfolio, nothing, live)))
+            return Cash(max(0, -surplus(self.portfolio, self._nothing, live)))
         except OutOfBounds as error:
-            raise BeyondMargin(error.quantity, error.highest, error.got) from error
+            raise BeyondMargin(error.subject, error.highest, error.got) from error

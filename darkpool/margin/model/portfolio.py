@@ -23,7 +23,7 @@ import numpy as np
 
 from darkpool.errors import OutOfBounds
 from darkpool.margin.errors import NoPrice
-from darkpool.margin.market.instruments import Specification
+from darkpool.margin.market.instruments import GroupForm, Specification
 from darkpool.margin.model.scenarios import SCENARIOS, TAIL, Integers, LotRisk
 from darkpool.units import PPM, Cash
 
@@ -100,8 +100,8 @@ class PortfolioMargin:
             OutOfBounds: the positions could change by more than `EXPOSURE_MAX`.
             NoPrice: a position in a contract that has expired and is not settled.
         """
-        for place in np.flatnonzero(self._lots.expired & (net != 0)).tolist():
-            raise NoPrice(self._lots.contracts[place].name, "its final settlement")
+        for contract_index in np.flatnonzero(self._lots.expired & (net != 0)).tolist():
+            raise NoPrice(self._lots.contracts[contract_index].name, "its final settlement")
         held = np.flatnonzero(net)
         pairs = zip(net[held].tolist(), self._lots.largest[held].tolist(), strict=True)
         exposure = sum(abs(lots) * change for lots, change in pairs)
@@ -119,35 +119,19 @@ class PortfolioMargin:
         Raises:
             OutOfBounds, NoPrice: see `changes`.
         """
-        changes = self.changes(net)
-        places = np.flatnonzero(net).tolist()
-        held = {self._lots.contracts[place].underlying for place in places}
-        weighted = {
-            name: self._weighted(name, -changes[members].sum(axis=0))
-            for name, members in self._members.items()
-            if name in held
-        }
-        own = {name: _worst(weighted.get(name, [])) for name in self._members}
-        joint, scan = {}, PPM * sum(own[name].loss for name in self._alone)
-        for name, group in self._groups.items():
-            members = [member for member in group.underlyings if member in weighted]
-            together = [sum(parts) for parts in zip(*(weighted[m] for m in members), strict=True)]
-            joint[name] = _worst(together)
-            apart = sum(own[member].loss for member in members)
-            scan += (PPM - group.offset) * apart + group.offset * joint[name].loss
-        short_options = self._short_options(net)
-        deltas = {
-            key: self._delta(net, members) if key[0] in held else 0
+        losses = self._losses(net)
+        own = {name: _worst(losses.get(name, [])) for name in self._members}
+        joint = {name: _joint(group, losses) for name, group in self._groups.items()}
+        scan, short_options = self._scan(own, joint), self._short_options(net)
+        basis = {
+            key: abs(self._delta(net, members)) * self._terms[key[0]].basis * PPM
+            if key[0] in losses
+            else 0
             for key, members in self._expiries.items()
         }
-        basis = {key: abs(delta) * self._terms[key[0]].basis * PPM for key, delta in deltas.items()}
         concentration = {
-            name: self._concentration(
-                name,
-                self._delta(net, members) if name in held else 0,
-                charged_from_zero=concentrated,
-            )
-            for name, members in self._members.items()
+            name: self._concentration(name, net, from_zero=concentrated) if name in losses else 0
+            for name in self._members
         }
         total = max(scan, short_options) + sum(basis.values()) + sum(concentration.values())
         return Requirement(
@@ -162,23 +146,23 @@ class PortfolioMargin:
         )
 
     def value_of_lots(self) -> Integers:
-        """What a lot of each contract is worth to whoever holds it, (contracts,)."""
+        """What a lot of each contract is worth to its holder, (contracts,)."""
         return self._lots.value_low
 
-    def value_of(self, place: int, lots: int) -> Cash:
-        """What a position in the contract at a place is worth: rounded down if long, up if not."""
+    def value_of(self, contract_index: int, lots: int) -> Cash:
+        """What a position in a contract is worth: rounded down if long, up if not."""
         prices = self._lots.value_low if lots > 0 else self._lots.value_high
-        return Cash(lots * int(prices[place]))
+        return Cash(lots * int(prices[contract_index]))
 
     def value(self, net: Integers) -> Cash:
         """What positions are worth together, each as `value_of`."""
         held = np.flatnonzero(net).tolist()
-        values: list[int] = [self.value_of(place, int(net[place])) for place in held]
+        values: list[int] = [self.value_of(index, int(net[index])) for index in held]
         return Cash(sum(values))
 
-    def has_expired(self, place: int) -> bool:
-        """Whether the contract at a place has expired by the time of the market."""
-        return bool(self._lots.expired[place])
+    def has_expired(self, contract_index: int) -> bool:
+        """Whether a contract has expired by the time of the market."""
+        return bool(self._lots.expired[contract_index])
 
     def collateral(self, tokens: Mapping[str, int]) -> Cash:
         """What tokens count for, millionths of each: never more than `token_value`.
@@ -200,13 +184,28 @@ class PortfolioMargin:
             raise NoPrice(token, "a token of the specification and a price of its underlying")
         return Cash(amount * price * (PPM - self._tokens[token].haircut) // (TOKEN_UNITS * PPM))
 
-    def _weighted(self, underlying: str, losses: Integers) -> list[int]:
-        """Losses in 10**-6 cash units; of those in the tail, the part that counts."""
-        weight = self._terms[underlying].tail_weight
-        return [
-            loss * (weight if tail else PPM)
-            for loss, tail in zip(losses.tolist(), TAIL.tolist(), strict=True)
-        ]
+    def _losses(self, net: Integers) -> dict[str, list[int]]:
+        """Losses of each underlying that is held, by scenario, in 10**-6 cash units.
+
+        Of those in the tail, the part that counts.
+        """
+        changes = self.changes(net)
+        held = {self._lots.contracts[index].underlying for index in np.flatnonzero(net).tolist()}
+        losses = {}
+        for name, members in self._members.items():
+            if name in held:
+                weights = np.where(TAIL, self._terms[name].tail_weight, PPM).tolist()
+                sums = (-changes[members].sum(axis=0)).tolist()
+                losses[name] = [loss * w for loss, w in zip(sums, weights, strict=True)]
+        return losses
+
+    def _scan(self, own: Mapping[str, WorstCase], joint: Mapping[str, WorstCase]) -> int:
+        """Worst cases of all underlyings; in groups, a part of them gives way to the joint one."""
+        scan = PPM * sum(own[name].loss for name in self._alone)
+        for name, group in self._groups.items():
+            apart = sum(own[member].loss for member in group.underlyings if member in own)
+            scan += (PPM - group.offset) * apart + group.offset * joint[name].loss
+        return scan
 
     def _short_options(self, net: Integers) -> int:
         total = 0
@@ -219,18 +218,25 @@ class PortfolioMargin:
         pairs = zip(net[members].tolist(), self._lots.delta[members].tolist(), strict=True)
         return sum(lots * delta for lots, delta in pairs)
 
-    def _concentration(self, underlying: str, delta: int, *, charged_from_zero: bool) -> int:
+    def _concentration(self, underlying: str, net: Integers, *, from_zero: bool) -> int:
         terms = self._terms[underlying]
-        free = 0 if charged_from_zero else terms.concentration_from
-        return max(0, abs(delta) - free) * terms.concentration * PPM
+        delta = abs(self._delta(net, self._members[underlying]))
+        free = 0 if from_zero else terms.concentration_from
+        return max(0, delta - free) * terms.concentration * PPM
+
+
+def _joint(group: GroupForm, losses: Mapping[str, list[int]]) -> WorstCase:
+    """The worst case of a group in scenarios that its underlyings share."""
+    members = (losses[member] for member in group.underlyings if member in losses)
+    return _worst([sum(parts) for parts in zip(*members, strict=True)])
 
 
 def _indices(keys: list[_Key]) -> dict[_Key, Integers]:
     """Positions of each key, in the order in which keys first come."""
-    found: dict[_Key, list[int]] = {}
+    indices: dict[_Key, list[int]] = {}
     for index, key in enumerate(keys):
-        found.setdefault(key, []).append(index)
-    return {key: np.array(indices) for key, indices in found.items()}
+        indices.setdefault(key, []).append(index)
+    return {key: np.array(of_key) for key, of_key in indices.items()}
 
 
 def _worst(losses: list[int]) -> WorstCase:

@@ -121,53 +121,78 @@ def lot_risk(
         OutOfBounds: underlying or strike of a lot are worth more than `LOT_VALUE_MAX`, or the lot
             itself more than `LOT_CHANGE_MAX`.
     """
-    count = len(contracts)
-    rounded = np.zeros((2, count, 1 + len(SCENARIOS)), dtype=np.int64)
-    delta = np.zeros(count, dtype=np.int64)
-    underlying = np.zeros(count, dtype=np.int64)
     expired = np.array([market.has_expired(contract) for contract in contracts], dtype=np.bool_)
-    live = [(i, contract) for i, contract in enumerate(contracts) if not expired[i]]
-    options = [i for i, contract in live if contract.kind.is_option]
-    for i, contract in live:
-        price = market.of(contract).forward(contract).price
-        underlying[i] = _lot_value(contract, price)
-        if not contract.kind.is_option:
-            rounded[:, i, 0] = delta[i] = price
-            rounded[:, i, 1:] = _moved(price, specification.underlyings[contract.underlying])
-    if options:
-        chosen = [contracts[i] for i in options]
-        prices, deltas = _option_values(specification, market, chosen)
-        _require_bounded(chosen, np.column_stack([np.abs(prices), np.abs(deltas)]))
-        rounded[0, options], rounded[1, options] = np.floor(prices), np.ceil(prices)
-        delta[options] = np.rint(deltas)
+    live = np.flatnonzero(~expired).tolist()
+    underlying = np.zeros(len(contracts), dtype=np.int64)
+    for index in live:
+        underlying[index] = _underlying_value(market, contracts[index])
+    units = _unit_risk(specification, market, contracts, live)
     multipliers = np.array([contract.multiplier for contract in contracts], dtype=np.int64)
-    down, up = rounded * multipliers[:, None]
-    changes = down[:, 1:] - up[:, :1], up[:, 1:] - down[:, :1]
-    each = [down[:, :1], up[:, :1], *changes, (delta * multipliers)[:, None], underlying[:, None]]
+    low, high = units.low * multipliers[:, None], units.high * multipliers[:, None]
+    delta = units.delta * multipliers
+    change_low, change_high = low[:, 1:] - high[:, :1], high[:, 1:] - low[:, :1]
+    amounts = np.column_stack([low[:, 0], high[:, 0], change_low, change_high, delta, underlying])
     return LotRisk(
         tuple(contracts),
-        value_low=down[:, 0],
-        value_high=up[:, 0],
-        change_low=changes[0],
-        change_high=changes[1],
-        delta=delta * multipliers,
+        value_low=low[:, 0],
+        value_high=high[:, 0],
+        change_low=change_low,
+        change_high=change_high,
+        delta=delta,
         underlying=underlying,
         expired=expired,
-        largest=np.abs(np.concatenate(each, axis=1)).max(axis=1, initial=0),
-        low=rounded[0],
-        high=rounded[1],
-        unit_delta=delta,
+        largest=np.abs(amounts).max(axis=1, initial=0),
+        low=units.low,
+        high=units.high,
+        unit_delta=units.delta,
         tokens=_token_prices(specification, market),
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _UnitRisk:
+    """`low`, `high` and `unit_delta` of `LotRisk`."""
+
+    low: Integers
+    high: Integers
+    delta: Integers
+
+
+def _unit_risk(
+    specification: Specification,
+    market: Market,
+    contracts: Sequence[Contract],
+    live: Sequence[int],
+) -> _UnitRisk:
+    """Value a unit of each contract; of those that are not `live` all is zero."""
+    low, high = np.zeros((2, len(contracts), 1 + len(SCENARIOS)), dtype=np.int64)
+    delta = np.zeros(len(contracts), dtype=np.int64)
+    options = [index for index in live if contracts[index].kind.is_option]
+    for index in live:
+        contract = contracts[index]
+        if not contract.kind.is_option:
+            price = market.of(contract).forward(contract).price
+            terms = specification.underlyings[contract.underlying]
+            moved = [price * scenario.price_ppm(terms) for scenario in SCENARIOS]
+            delta[index] = price
+            low[index] = [price, *(m // PPM for m in moved)]
+            high[index] = [price, *(-(-m // PPM) for m in moved)]
+    if options:
+        chosen = [contracts[index] for index in options]
+        values = _option_values(specification, market, chosen)
+        _require_bounded(chosen, np.column_stack([np.abs(values.prices), np.abs(values.deltas)]))
+        low[options], high[options] = np.floor(values.prices), np.ceil(values.prices)
+        delta[options] = np.rint(values.deltas)
+    return _UnitRisk(low, high, delta)
+
+
 def _token_prices(specification: Specification, market: Market) -> dict[str, PriceUnits]:
-    found = {}
+    prices = {}
     for token in specification.form.collateral:
         if token.underlying not in market.underlyings:
             raise NoPrice(token.token, f"an index of {token.underlying}")
-        found[token.token] = market.underlyings[token.underlying].index
-    return found
+        prices[token.token] = market.underlyings[token.underlying].index
+    return prices
 
 
 def _require_bounded(options: Sequence[Contract], amounts: Floats) -> None:
@@ -179,30 +204,36 @@ def _require_bounded(options: Sequence[Contract], amounts: Floats) -> None:
             raise OutOfBounds(f"value of a lot of {option.name}", 0, LOT_CHANGE_MAX, got)
 
 
-def _lot_value(contract: Contract, price: int) -> int:
+def _underlying_value(market: Market, contract: Contract) -> int:
+    """What the underlying of a lot is worth, cash units."""
+    price = market.of(contract).forward(contract).price
     largest = max(price, contract.strike or 0) * contract.multiplier
     if largest > LOT_VALUE_MAX:
         raise OutOfBounds(f"value of a lot of {contract.name}", 0, LOT_VALUE_MAX, largest)
     return price * contract.multiplier
 
 
-def _moved(price: int, terms: UnderlyingForm) -> Integers:
-    """Prices in all scenarios, rounded down and up, shape (2, scenarios)."""
-    moved = [price * scenario.price_ppm(terms) for scenario in SCENARIOS]
-    return np.array([[m // PPM for m in moved], [-(-m // PPM) for m in moved]], dtype=np.int64)
+@dataclass(frozen=True, slots=True, eq=False)
+class _OptionValues:
+    """Of a unit of each option, in price units, as floats.
+
+    Attributes:
+        prices: now and in all scenarios, (options, 1 + scenarios).
+        deltas: delta times the forward, (options,).
+    """
+
+    prices: Floats
+    deltas: Floats
 
 
 def _option_values(
     specification: Specification, market: Market, options: Sequence[Contract]
-) -> tuple[Floats, Floats]:
-    """Values now and in all scenarios, (n, 1 + scenarios), and delta times the forward, (n,).
-
-    Both in price units, as floats. Volatility stays with the strike when the price moves.
-    """
+) -> _OptionValues:
+    """Value options; volatility stays with the strike when the price moves."""
     calls = np.array([option.kind is Kind.CALL for option in options])[:, None]
     forwards = [market.of(option).forward(option) for option in options]
-    forward = np.array([found.price for found in forwards], dtype=np.float64)[:, None]
-    rate = np.array([found.rate_ppm / PPM for found in forwards])[:, None]
+    forward = np.array([quote.price for quote in forwards], dtype=np.float64)[:, None]
+    rate = np.array([quote.rate_ppm / PPM for quote in forwards])[:, None]
     strike = np.array([float(option.strike or 0) for option in options])[:, None]
     volatility = np.array([market.of(option).volatility(option) for option in options])
     left = np.array([market.years_left(option) for option in options])
@@ -221,7 +252,7 @@ def _option_values(
     shocked = price * price_moves, level, volatility * moves
     then = black_76(calls, *shocked, later[:, None], rate)
     values = np.concatenate([now.price.reshape(-1, 1), then.price.reshape(moves.shape)], axis=1)
-    return values * _UNITS, now.delta.reshape(-1) * forward[:, 0]
+    return _OptionValues(values * _UNITS, now.delta.reshape(-1) * forward[:, 0])
 
 
 def _volatility_move(terms: UnderlyingForm, direction: int, years: float) -> float:

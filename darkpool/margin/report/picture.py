@@ -38,14 +38,16 @@ def _gain(market: Market, contract: Contract) -> Floats:
     if not contract.kind.is_option:
         forward = market.of(contract).forward(contract).price / _UNITS
         return np.tile(forward * PRICE_MOVES, (VOLATILITY_MOVES.size, 1))
-    kind, forward, strike, volatility, *rest = market.option(contract)
-    moved = (
-        forward * (1 + PRICE_MOVES[None, :]),
-        strike,
-        volatility * (1 + VOLATILITY_MOVES[:, None]),
+    option = market.option(contract)
+    moved = black_76(
+        option.is_call,
+        option.forward * (1 + PRICE_MOVES[None, :]),
+        option.strike,
+        option.volatility * (1 + VOLATILITY_MOVES[:, None]),
+        option.expiry_years,
+        option.rate,
     )
-    now = black_76(kind, forward, strike, volatility, *rest).price[0]
-    return np.asarray(black_76(kind, *moved, *rest).price - now)
+    return np.asarray(moved.price - option.values().price[0])
 
 
 def draw(path: Path, market: Market, contracts: Sequence[Contract], net: Integers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
@@ -59,15 +60,21 @@ class PortfolioForm(Form):
         return self
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Portfolio:
+    """Contracts, and what is held of them in their order."""
+
+    contracts: tuple[Contract, ...]
+    holdings: Holdings
+
+
 def cash_units(text: str) -> Cash:
     """An amount of at most six decimals, exactly."""
     return Cash(int(Decimal(text).scaleb(CASH_DECIMALS)))
 
 
-def read_portfolio(
-    source: str, text: str, specification: Specification
-) -> tuple[tuple[Contract, ...], Holdings]:
-    """Read a portfolio file: the contracts that it holds, and what it holds of them.
+def read_portfolio(source: str, text: str, specification: Specification) -> Portfolio:
+    """Read a portfolio file.
 
     Raises:
         InvalidFile: no JSON, not a portfolio, or a contract or token that the specification does
@@ -92,5 +99,5 @@ def read_portfolio(
     )
     cost = Cash(sum(cash_units(position.cost) for position in form.positions))
     net = np.array([position.lots for position in form.positions], dtype=np.int64)
-    tokens = {one.token: int(Decimal(one.amount) * TOKEN_UNITS) for one in form.collateral}
-    return contracts, Holdings(cash_units(form.cash), cost, net, tokens)
+    tokens = {held.token: int(Decimal(held.amount) * TOKEN_UNITS) for held in form.collateral}
+    return Portfolio(contracts, Holdings(cash_units(form.cash), cost, net, tokens))

@@ -9,10 +9,10 @@ import numpy as np
 
 from darkpool.margin.market.instruments import Contract, Specification
 from darkpool.margin.market.market import Market
-from darkpool.margin.model.caps import Holdings, equity
+from darkpool.margin.model.caps import equity
 from darkpool.margin.model.portfolio import PortfolioMargin, Requirement
 from darkpool.margin.model.scenarios import SCENARIOS, Integers, lot_risk
-from darkpool.margin.valuation.black import black_76
+from darkpool.margin.report.portfolio_file import Portfolio
 from darkpool.units import Cash
 
 _DAYS_PER_YEAR = 365
@@ -74,17 +74,15 @@ class MarginReport:
 
 
 def margin_report(
-    specification: Specification,
-    market: Market,
-    contracts: Sequence[Contract],
-    holdings: Holdings,
+    specification: Specification, market: Market, portfolio: Portfolio
 ) -> MarginReport:
-    """Compute the margin of positions in `contracts`.
+    """Compute the margin of a portfolio.
 
     Raises:
         NoPrice: the market lacks a price.
         OutOfBounds: lots or positions larger than margin is computed for.
     """
+    contracts, holdings = portfolio.contracts, portfolio.holdings
     margin = PortfolioMargin(specification, lot_risk(specification, market, contracts))
     requirement = margin.requirement(holdings.net)
     changes = margin.changes(holdings.net)
@@ -113,10 +111,9 @@ def margin_report(
 def added_at_value(
     specification: Specification,
     market: Market,
-    contracts: Sequence[Contract],
-    holdings: Holdings,
+    portfolio: Portfolio,
     additions: Sequence[tuple[Contract, int]],
-) -> tuple[tuple[Contract, ...], Holdings]:
+) -> Portfolio:
     """A portfolio after trades (contract, lots bought or, below zero, sold) at values, not prices.
 
     Equity stays what it was, but for rounding.
@@ -124,6 +121,7 @@ def added_at_value(
     Raises:
         NoPrice, OutOfBounds: as `margin_report`.
     """
+    contracts, holdings = portfolio.contracts, portfolio.holdings
     every = tuple(dict.fromkeys([*contracts, *(contract for contract, _ in additions)]))
     net = np.zeros(len(every), dtype=np.int64)
     net[: len(contracts)] = holdings.net
@@ -132,7 +130,7 @@ def added_at_value(
         more[every.index(contract)] += lots
     margin = PortfolioMargin(specification, lot_risk(specification, market, every))
     cost = Cash(holdings.cost + margin.value(more))
-    return every, replace(holdings, cost=cost, net=net + more)
+    return Portfolio(every, replace(holdings, cost=cost, net=net + more))
 
 
 def _greeks(market: Market, contracts: Sequence[Contract], net: Integers) -> dict[str, Greeks]:
@@ -148,7 +146,7 @@ def _greeks_of(market: Market, contract: Contract) -> np.ndarray[tuple[int], np.
     """Of one unit of the underlying, in the units of `Greeks`."""
     if not contract.kind.is_option:
         return np.array([1.0, 0, 0, 0, 0, 0])
-    values = black_76(*market.option(contract))
+    values = market.option(contract).values()
     return np.array(
         [
             values.delta[0],

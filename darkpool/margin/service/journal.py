@@ -1,13 +1,13 @@
 """The journal: every event of the accounts, on the disk before it is acknowledged.
 
 Events are numbered without gaps and chained: the digest of an event is SHA-256 of the digest before
-it and of the event's canonical JSON, and the first entry is what all events are applied under. So a
-change, a gap or another order anywhere is found when the journal is read. An end that was cut off
-is not: whoever keeps `head` elsewhere finds that too.
+it and of the event's bytes, and the first entry is what all events are applied under. So reading
+the journal detects a change, a gap or another order anywhere. It does not detect an end that was
+cut off: a copy of `head` that is kept elsewhere does.
 
 An event is applied first and then written, so one that is refused leaves no trace, and what is
-acknowledged is on the disk. If it was applied and cannot be written, memory is ahead of the disk,
-and nothing is done any more until the journal is opened again.
+acknowledged is on the disk. If an event was applied and cannot be written, memory is ahead of the
+disk, and the journal refuses every event until it is opened again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from darkpool.canonical_json import from_json, to_json
+from darkpool.canonical_json import to_json
 from darkpool.durable import open_database, transaction
 from darkpool.errors import DarkpoolError
 from darkpool.margin.errors import JournalAhead, WrongJournal
 from darkpool.margin.market.instruments import Specification
-from darkpool.margin.service.events import Event, MarginState, MarginTerms, Outcome
+from darkpool.margin.service.events import Event, event_bytes, event_of
+from darkpool.margin.service.state import MarginState, MarginTerms, Outcome
 
-JOURNAL_VERSION: Final = 1
+JOURNAL_VERSION: Final = 2
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -83,10 +84,10 @@ class JournaledAccounts:
         self._ahead = False
         self._connection = open_database(path, _SCHEMA)
         opening = to_json(Opening.of(specification, terms))
-        for entry in self._entries():
+        for entry in self._checked():
             if self.head == _NOTHING:
                 if entry != opening:
-                    raise WrongJournal(0, "this specification and these terms", "others")
+                    raise WrongJournal(0, _digested(opening), _digested(entry))
             else:
                 self._replay(entry)
             self.head = self.head.after(entry)
@@ -102,13 +103,13 @@ class JournaledAccounts:
 
         Raises:
             JournalAhead: it, or one before, was applied and could not be written.
-            MalformedRecord: an operand out of bounds.
+            MalformedEvent: an operand out of bounds.
             DarkpoolError: the event was refused; nothing has changed, nothing is written.
         """
         if self._ahead:
             raise JournalAhead(self.head.sequence + 1)
-        entry = to_json(event)
-        event = from_json(entry, Event, "event")
+        entry = event_bytes(event)
+        event = event_of(entry)
         self._ahead = True
         try:
             outcome = self.state.apply(event)
@@ -128,9 +129,9 @@ class JournaledAccounts:
         Raises:
             WrongJournal: see there.
         """
-        for number, entry in enumerate(self._entries()):
+        for number, entry in enumerate(self._checked()):
             if number:
-                yield from_json(entry, Event, f"event {number}")
+                yield event_of(entry)
 
     def _write(self, entry: bytes) -> None:
         head = self.head.after(entry)
@@ -139,7 +140,7 @@ class JournaledAccounts:
             cursor.execute("INSERT INTO events VALUES (?, ?, ?)", row)
         self.head = head
 
-    def _entries(self) -> Iterator[bytes]:
+    def _checked(self) -> Iterator[bytes]:
         rows = self._connection.execute("SELECT * FROM events ORDER BY sequence")
         head = _NOTHING
         for sequence, entry, digest in rows:
@@ -147,14 +148,18 @@ class JournaledAccounts:
                 raise WrongJournal(sequence, "bytes", type(entry).__name__)
             head = head.after(entry)
             if sequence != head.sequence:
-                raise WrongJournal(head.sequence, "it", f"event {sequence}")
+                raise WrongJournal(head.sequence, "as the next", f"event {sequence}")
             if digest != head.digest:
-                raise WrongJournal(sequence, "the digest of what is before", "another one")
+                raise WrongJournal(sequence, head.digest, digest)
             yield entry
 
     def _replay(self, entry: bytes) -> None:
         sequence = self.head.sequence + 1
         try:
-            self.state.apply(from_json(entry, Event, f"event {sequence}"))
+            self.state.apply(event_of(entry))
         except DarkpoolError as error:
             raise WrongJournal(sequence, "an event that can be applied", str(error)) from error
+
+
+def _digested(opening: bytes) -> str:
+    return f"specification and terms of SHA-256 {hashlib.sha256(opening).hexdigest()}"

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -95,8 +95,8 @@ def black_76(
     Raises:
         InvalidOption: a number that is not finite or beyond the bounds of this module.
     """
-    market = _checked(is_call, forward, strike, volatility, expiry_years, rate, 0.0)
-    return _valued(*market, rho_of_spot=False)
+    numbers = (forward, strike, volatility, expiry_years, rate, 0.0)
+    return _valued(_checked(is_call, *numbers), rho_of_spot=False)
 
 
 def black_scholes(
@@ -116,12 +116,23 @@ def black_scholes(
         InvalidOption: a number that is not finite or beyond the bounds of this module.
     """
     carry = np.subtract(rate, yield_rate)
-    market = _checked(is_call, spot, strike, volatility, expiry_years, rate, carry)
-    return _valued(*market, rho_of_spot=True)
+    numbers = (spot, strike, volatility, expiry_years, rate, carry)
+    return _valued(_checked(is_call, *numbers), rho_of_spot=True)
 
 
-def _checked(is_call: npt.ArrayLike, *numbers: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], ...]:
-    """All arguments as contiguous arrays of one shape."""
+class _Options(NamedTuple):
+    """Contiguous arrays of one shape."""
+
+    is_call: npt.NDArray[np.bool_]
+    underlying: Floats
+    strike: Floats
+    volatility: Floats
+    years: Floats
+    rate: Floats
+    carry: Floats
+
+
+def _checked(is_call: npt.ArrayLike, *numbers: npt.ArrayLike) -> _Options:
     fields = (
         ("underlying", PRICE_LOWEST, PRICE_HIGHEST),
         ("strike", PRICE_LOWEST, PRICE_HIGHEST),
@@ -139,24 +150,34 @@ def _checked(is_call: npt.ArrayLike, *numbers: npt.ArrayLike) -> tuple[npt.NDArr
             raise InvalidOption(field, index, f"{lowest:g} to {highest:g}", got)
     every = [np.atleast_1d(array) for array in (np.asarray(is_call, dtype=np.bool_), *arrays)]
     shape = np.broadcast_shapes(*(array.shape for array in every))
-    return tuple(
+    columns: list[npt.NDArray[Any]] = [
         np.ascontiguousarray(array)
         if array.shape == shape
         else np.broadcast_to(array, shape).copy()
         for array in every
-    )
+    ]
+    return _Options(*columns)
 
 
-def _valued(*market: npt.NDArray[np.bool_], rho_of_spot: bool) -> OptionValues:
-    shape = market[0].shape
-    out = np.empty((8, market[0].size), dtype=np.float64)
-    _value_all(*(array.reshape(-1) for array in market), rho_of_spot, out)
+def _valued(options: _Options, *, rho_of_spot: bool) -> OptionValues:
+    shape = options.is_call.shape
+    out = np.empty((8, options.is_call.size), dtype=np.float64)
+    flat: list[npt.NDArray[Any]] = [column.reshape(-1) for column in options]
+    _value_all(_Options(*flat), rho_of_spot, out)
     return OptionValues(*(row.reshape(shape) for row in out))
+
+
+class OutOfTheMoney(NamedTuple):
+    """An undiscounted value, n(d1) times the lower of forward and strike, and d1."""
+
+    value: float
+    weight: float
+    d1: float
 
 
 @njit(cache=True, nogil=True)
 def out_of_the_money(low, high, total_volatility):
-    """Undiscounted value of the option out of the money, and n(d1) * low; `low` <= `high`.
+    """The option out of the money at a forward and a strike, `low` <= `high`.
 
     Positive `total_volatility`: volatility times the root of time.
     """
@@ -165,14 +186,14 @@ def out_of_the_money(low, high, total_volatility):
     first, second = half - u, half + u
     density = _DENSITY_AT_ZERO * exponential(-0.5 * first * first)
     if density == 0.0:
-        return (low if first > 0.0 else 0.0), 0.0, first
+        return OutOfTheMoney(low if first > 0.0 else 0.0, 0.0, first)
     if half < _SERIES_SHARE * max(1.0, u):
         value = low * density * _difference(u, half)
     elif first < 0.0:
         value = low * density * (mills_ratio(-first) - mills_ratio(second))
     else:
         value = low * (1.0 - density * (mills_ratio(first) + mills_ratio(second)))
-    return value, low * density, first
+    return OutOfTheMoney(value, low * density, first)
 
 
 @njit(cache=True, nogil=True)
@@ -192,7 +213,8 @@ def _difference(u, t):
 
 
 @njit(cache=True, nogil=True)
-def _value_all(is_call, underlying, strike, volatility, years, rate, carry, rho_of_spot, out):
+def _value_all(options, rho_of_spot, out):
+    is_call, underlying, strike, volatility, years, rate, carry = options
     for i in range(out.shape[1]):
         discount = exponential(-rate[i] * years[i])
         growth = exponential(carry[i] * years[i]) if carry[i] != 0.0 else 1.0

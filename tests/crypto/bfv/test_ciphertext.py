@@ -109,7 +109,7 @@ def test_coefficients_from_the_prime_on_are_refused(component: int, prime: int) 
             )
             with pytest.raises(MalformedCiphertext) as caught:
                 from_wire(bytes(data), ORDER, 4)
-            assert (caught.value.what, caught.value.got) == (
+            assert (caught.value.subject, caught.value.got) == (
                 f"coefficient modulo prime {prime}",
                 value,
             )

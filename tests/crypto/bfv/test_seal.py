@@ -123,7 +123,7 @@ def test_noise_is_not_a_ciphertext(data: bytes) -> None:
 
 @pytest.mark.parametrize("mode", [1, 3, 255])
 def test_other_compression_modes_are_refused(mode: int) -> None:
-    assert _refused(_object(INNER, mode)).what == "SEAL compression mode"
+    assert _refused(_object(INNER, mode)).subject == "SEAL compression mode"
 
 
 def test_fields_are_named() -> None:
@@ -141,13 +141,13 @@ def test_fields_are_named() -> None:
     for offset, what in fields.items():
         body = bytearray(INNER)
         body[offset] ^= 1
-        assert _refused(_object(bytes(body))).what == what
+        assert _refused(_object(bytes(body))).subject == what
 
 
 def test_not_a_number_as_scale_is_refused() -> None:
     body = bytearray(INNER)
     body[57:65] = struct.pack("<d", float("nan"))
-    assert _refused(_object(bytes(body))).what == "SEAL scale"
+    assert _refused(_object(bytes(body))).subject == "SEAL scale"
 
 
 @pytest.mark.parametrize(("ring", "level"), LEVELS)
@@ -163,8 +163,8 @@ def test_another_ring_or_level_is_refused(
 def test_the_level_of_another_modulus_is_refused() -> None:
     # Same lengths and counts throughout; only SEAL's identifier of the level differs.
     body = seal_ring(COMPARISON).parms_id(4) + INNER[32:]
-    assert _refused(_object(body)).what == "SEAL level"
-    assert _refused(_object(seal_ring(ORDER).key_parms_id + INNER[32:])).what == "SEAL level"
+    assert _refused(_object(body)).subject == "SEAL level"
+    assert _refused(_object(seal_ring(ORDER).key_parms_id + INNER[32:])).subject == "SEAL level"
 
 
 @pytest.mark.parametrize("level", [-1, 0, 5])
@@ -194,7 +194,7 @@ def test_coefficients_from_the_prime_on_are_refused(component: int, prime: int) 
         words = _ciphertext(ORDER, 4).words.copy()
         words[component, prime, 100] = value
         error = _refused(seal_ring(ORDER).to_bytes(Ciphertext(ORDER, words)))
-        assert (error.what, error.got) == (f"coefficient modulo prime {prime}", value)
+        assert (error.subject, error.got) == (f"coefficient modulo prime {prime}", value)
 
 
 def test_transparent_is_refused() -> None:

@@ -75,7 +75,7 @@ def test_of_all_vectors_exactly_the_orders_are_accepted(model: ShapeModel) -> No
 
 
 @pytest.mark.parametrize("model", COMPLETE, ids=str)
-def test_an_minimum_fill_order_is_an_order_with_anything_at_one_slot(model: ShapeModel) -> None:
+def test_a_minimum_fill_order_is_an_order_with_anything_at_one_slot(model: ShapeModel) -> None:
     model = replace(model, minimum_fill=True)
     vectors = all_columns(model.t, 2 * model.row)
     accepted = as_set(vectors[:, model.accepted(vectors)])
@@ -85,7 +85,7 @@ def test_an_minimum_fill_order_is_an_order_with_anything_at_one_slot(model: Shap
 
 @pytest.mark.parametrize("model", SMALL_T, ids=str)
 @pytest.mark.parametrize("identity", IDENTITIES)
-def test_without_an_identity_something_else_is_an_minimum_fill_order(
+def test_without_an_identity_something_else_is_a_minimum_fill_order(
     model: ShapeModel, identity: str
 ) -> None:
     model = replace(model, minimum_fill=True)

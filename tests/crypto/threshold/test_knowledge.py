@@ -11,12 +11,7 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.curves import BUY, SELL, intent_vector
-from crypto.errors import (
-    HoldersDisagree,
-    MissingShare,
-    OutOfRange,
-    SealingMismatch,
-)
+from crypto.errors import HoldersDisagree, MissingShare, OutOfRange, SealingMismatch
 from crypto.ring import slots
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.ring.slots import column_element, rotation_element

@@ -14,12 +14,7 @@ from hypothesis import strategies as st
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import PublicKey
 from crypto.circuits.curves import BUY, SELL, intent_vector
-from crypto.errors import (
-    EnvelopeRefused,
-    MalformedProof,
-    SealingMismatch,
-    WrongEpoch,
-)
+from crypto.errors import EnvelopeRefused, MalformedProof, SealingMismatch, WrongEpoch
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import SealedIntent

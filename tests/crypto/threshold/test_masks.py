@@ -6,11 +6,7 @@ import pytest
 
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.lanes import (
-    DIGIT_VALUES,
-    LaneShape,
-    digits_of,
-)
+from crypto.bfv.lanes import DIGIT_VALUES, LaneShape, digits_of
 from crypto.bfv.products import coefficient_form
 from crypto.errors import OutOfRange
 from crypto.ring.params import TEST_INSECURE_SMALL, ParameterSet

@@ -9,6 +9,7 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.accounts.defaults import (
+    CloseOut,
     bankruptcy_price,
     cover_debts,
     deleverage,
@@ -26,15 +27,7 @@ from darkpool.margin.market.instruments import Contract
 from darkpool.margin.market.payoffs import final_value, funding_for_a_unit
 from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
-from darkpool.units import (
-    AuctionId,
-    Cash,
-    InstrumentId,
-    Interval,
-    Lots,
-    PriceUnits,
-    Side,
-)
+from darkpool.units import AuctionId, Cash, InstrumentId, Interval, Lots, PriceUnits, Side
 from tests.support.margin_accounts import (
     ALICE,
     BOB,
@@ -71,7 +64,7 @@ def test_variation_is_paid_by_the_other_side() -> None:
 )
 def test_options_expire_in_cash(contract: Contract, price: int, gain: int) -> None:
     accounts = house(100_000, 100_000)
-    premium = grid(contract)[0]
+    premium = grid(contract).lowest
     traded(accounts, contract, ALICE, BOB, 1, premium)
     accounts.expire(contract.identifier, PriceUnits(price * ONE))
     assert accounts.cash(ALICE) == 100_000 * ONE + gain * ONE - premium
@@ -155,7 +148,7 @@ def test_what_cannot_be_paid_is_a_named_debt() -> None:
     accounts.verify_conservation()
 
 
-def test_nobody_withdraws_while_a_debt_is_uncovered() -> None:
+def test_no_account_withdraws_while_a_debt_is_uncovered() -> None:
     accounts = house(30_000, 100_000, 50_001)
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
     accounts.expire(FUTURE.identifier, PriceUnits(40_000 * ONE))
@@ -166,9 +159,9 @@ def test_nobody_withdraws_while_a_debt_is_uncovered() -> None:
     assert accounts.withdrawable(BOB, NOW) == 0
     assert share_bad_debt(accounts) == 12_000 * ONE
     assert accounts.cash(BAD_DEBT) == 0
-    for one in PEOPLE:
-        accounts.withdraw(one, accounts.withdrawable(one, NOW), NOW)
-        assert accounts.cash(one) == 0
+    for person in PEOPLE:
+        accounts.withdraw(person, accounts.withdrawable(person, NOW), NOW)
+        assert accounts.cash(person) == 0
     accounts.verify_conservation()
 
 
@@ -198,7 +191,7 @@ def test_a_loss_elsewhere_ruins_no_counterparty() -> None:
         price = bankruptcy_price(accounts, ALICE, contract.identifier, half)
         mark = int(half.value_of_lots()[CONTRACTS.index(contract)]) // contract.multiplier
         assert abs(price - mark) < mark // 2
-        deleverage(accounts, ALICE, contract.identifier, Lots(3), price, half)
+        deleverage(accounts, ALICE, CloseOut(contract.identifier, Lots(3), price), half)
     accounts.settle_variation(FUTURE.identifier, PriceUnits(1))
     accounts.settle_variation(ether.identifier, PriceUnits(1))
     assert 0 <= accounts.cash(ALICE) < 100
@@ -216,10 +209,10 @@ def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:
     assert price == 46_000 * ONE
     accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
     assert deleveraging_order(accounts, FUTURE.identifier, Side.SELL, crash) == (BOB, CAROL)
-    closed = deleverage(accounts, ALICE, FUTURE.identifier, Lots(2), price, crash)
+    closed = deleverage(accounts, ALICE, CloseOut(FUTURE.identifier, Lots(2), price), crash)
     assert closed == {BOB: 1, CAROL: 1}
     accounts.settle_variation(FUTURE.identifier, PriceUnits(42_700 * ONE))
-    assert [accounts.cash(one) for one in PEOPLE] == [0, 75_000 * ONE, 515_000 * ONE]
+    assert [accounts.cash(person) for person in PEOPLE] == [0, 75_000 * ONE, 515_000 * ONE]
     accounts.verify_conservation()
 
 
@@ -257,7 +250,7 @@ class Life:
             except MarginError:
                 continue
             taken.append((account, cap))
-        price = PriceUnits(self.number(*prices))
+        price = PriceUnits(self.number(prices.lowest, prices.highest))
         if len(taken) >= 2 and self.number(0, 3):
             (buyer, first), (seller, second) = taken.pop(), taken.pop(0)
             size = Lots(self.number(1, min(first, second)))
@@ -275,7 +268,8 @@ class Life:
     def settle(self) -> None:
         for contract in CONTRACTS:
             if contract not in self.expired:
-                self.accounts.settle_variation(contract.identifier, grid(contract, self.margin)[0])
+                price = grid(contract, self.margin).lowest
+                self.accounts.settle_variation(contract.identifier, price)
         self.seen["debts"] += cover_debts(self.accounts) > 0
         if self.number(0, 1):
             share_bad_debt(self.accounts)
@@ -298,17 +292,18 @@ class Life:
         self.accounts.withdraw(account, Cash(self.number(0, free)), self.margin)
 
     def liquidate(self) -> None:
-        """Whoever is below maintenance margin is deleveraged."""
+        """An account below maintenance margin is deleveraged."""
         for account in PEOPLE:
             held = self.accounts.holdings(account)
             equity = held.cash - held.cost + self.margin.value(held.net)
             if equity >= self.margin.requirement(held.net).maintenance:
                 continue
             self.seen["liquidations"] += 1
-            for place in np.flatnonzero(held.net).tolist():
-                contract, lots = CONTRACTS[place].identifier, Lots(abs(int(held.net[place])))
+            for index in np.flatnonzero(held.net).tolist():
+                contract, lots = CONTRACTS[index].identifier, Lots(abs(int(held.net[index])))
                 price = bankruptcy_price(self.accounts, account, contract, self.margin)
-                closed = deleverage(self.accounts, account, contract, lots, price, self.margin)
+                close_out = CloseOut(contract, lots, price)
+                closed = deleverage(self.accounts, account, close_out, self.margin)
                 self.seen["deleveraged"] += len(closed)
 
     def run(self, steps: int) -> None:

@@ -18,7 +18,13 @@ from darkpool.margin.accounts.collateral import (
     withdraw_token,
 )
 from darkpool.margin.accounts.defaults import cover_debts, share_bad_debt, write_off
-from darkpool.margin.errors import InsufficientMargin, InvalidFile, NoPrice, UnknownContract
+from darkpool.margin.errors import (
+    InsufficientMargin,
+    InvalidFile,
+    InvalidParties,
+    NoPrice,
+    UnknownContract,
+)
 from darkpool.margin.market.instruments import read_specification
 from darkpool.margin.market.market import read_market
 from darkpool.margin.model.caps import Holdings, equity, surplus
@@ -65,7 +71,7 @@ def test_tokens_cover_margin_and_are_not_paid_out_as_cash() -> None:
     accounts = with_tokens(0, 10)
     accounts.reserve(ALICE, auction(FUTURE, 1), Lots(1), grid(FUTURE), NOW)
     assert accounts.withdrawable(ALICE, NOW) == 0
-    needed = 10 * WORTH - surplus(NOW, accounts.holdings(ALICE), accounts.entries[ALICE].intents())
+    needed = 10 * WORTH - surplus(NOW, accounts.holdings(ALICE), accounts.intents(ALICE))
     spare = (10 * WORTH - needed) * ONE // WORTH
     with pytest.raises(InsufficientMargin):
         withdraw_token(accounts, ALICE, TOKEN, spare + 1, NOW)
@@ -75,7 +81,7 @@ def test_tokens_cover_margin_and_are_not_paid_out_as_cash() -> None:
     with pytest.raises(OutOfBounds):
         withdraw_token(accounts, ALICE, TOKEN, 10 * ONE - spare + 1, NOW)
     withdraw_token(accounts, ALICE, TOKEN, 10 * ONE - spare, NOW)
-    assert accounts.entries[ALICE].tokens == {}
+    assert accounts.holdings(ALICE).tokens == {}
 
 
 def test_what_cannot_be_deposited_is_refused() -> None:
@@ -87,7 +93,7 @@ def test_what_cannot_be_deposited_is_refused() -> None:
     for amount in (-1, CASH_MAX):
         with pytest.raises(OutOfBounds):
             deposit_token(accounts, ALICE, TOKEN, amount)
-    accounts.entries[ALICE].tokens[TOKEN] += 1
+    accounts._entries[ALICE].add_tokens(TOKEN, 1)
     with pytest.raises(NotConserved, match=TOKEN):
         accounts.verify_conservation()
 
@@ -111,8 +117,8 @@ def test_tokens_are_sold_for_what_is_owed(tokens: int, fund: int) -> None:
     accounts.verify_conservation()
     assert brought <= min(worth, fund * ONE)
     assert accounts.cash(ALICE) == brought - owed
-    sold = accounts.entries[INSURANCE_FUND].tokens.get(TOKEN, 0)
-    left = accounts.entries[ALICE].tokens.get(TOKEN, 0)
+    sold = accounts.holdings(INSURANCE_FUND).tokens.get(TOKEN, 0)
+    left = accounts.holdings(ALICE).tokens.get(TOKEN, 0)
     assert sold + left == tokens
     assert brought == NOW.token_value(TOKEN, sold)
     if brought < owed:
@@ -132,7 +138,7 @@ def test_a_debt_is_not_written_off_while_there_are_tokens() -> None:
     assert convert_collateral(accounts, ALICE, CAROL, NOW) >= 12_000 * ONE
     assert accounts.withdrawable(BOB, NOW) > 0
     accounts.verify_conservation()
-    with pytest.raises(OutOfBounds):
+    with pytest.raises(InvalidParties, match=CAROL):
         convert_collateral(accounts, CAROL, CAROL, NOW)
 
 
@@ -162,7 +168,7 @@ def test_many_accounts_have_the_same_equity() -> None:
 
 
 def test_a_market_has_the_price_of_every_token() -> None:
-    """Or nobody computes margin at it: an error in the middle of a liquidation would be late."""
+    """Or margin is not computed at it: in the middle of a liquidation an error would be late."""
     terms = SPECIFICATION.replace("[[groups]]", LONE_UNDERLYING + "[[groups]]", 1)
     terms = terms.replace('token = "ETH"\nunderlying = "ETH"', 'token = "SOL"\nunderlying = "SOL"')
     lone = read_specification("contracts.toml", terms)
@@ -189,8 +195,8 @@ concentration = 0
 
 def test_portfolio_files_have_tokens_once_and_only_known_ones() -> None:
     data = json.loads((EXAMPLES / "portfolio.json").read_text(encoding="utf-8"))
-    _, holdings = read_portfolio("p", json.dumps(data), specification())
-    assert holdings.tokens == {"ETH": 4_500_000}
+    portfolio = read_portfolio("p", json.dumps(data), specification())
+    assert portfolio.holdings.tokens == {"ETH": 4_500_000}
     data["collateral"] = [{"token": "SOL", "amount": "1"}]
     with pytest.raises(InvalidFile, match=r"collateral\[0\].token: expected one of the spec"):
         read_portfolio("p", json.dumps(data), specification())
@@ -229,8 +235,8 @@ def test_an_intent_may_fill_on_tokens_alone() -> None:
     accounts.fill(ALICE, auction(FUTURE, 2), Side.SELL, Lots(1), PriceUnits(60_000 * ONE))
 
 
-def test_dust_in_the_fund_stops_nobody() -> None:
-    """A millionth of a token that nobody can be sold, and a debt that the fund cannot pay."""
+def test_dust_in_the_fund_stops_no_account() -> None:
+    """A millionth of a token that no buyer gets, and a debt that the fund cannot pay."""
     accounts = house(30_000, 100_000, 500_000)
     deposit_token(accounts, INSURANCE_FUND, TOKEN, 1)
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
@@ -245,9 +251,9 @@ def test_dust_in_the_fund_stops_nobody() -> None:
 def test_what_the_fund_s_tokens_bring_pays_bad_debt_back() -> None:
     accounts = indebted(5 * ONE, 0)
     take_collateral(accounts, ALICE, NOW)
-    taken = accounts.entries[INSURANCE_FUND].tokens[TOKEN]
+    taken = accounts.holdings(INSURANCE_FUND).tokens[TOKEN]
     assert NOW.token_value(TOKEN, taken) >= 12_000 * ONE > NOW.token_value(TOKEN, taken - 1)
-    assert accounts.entries[ALICE].tokens == {TOKEN: 5 * ONE - taken}, "no more than is owed"
+    assert accounts.holdings(ALICE).tokens == {TOKEN: 5 * ONE - taken}, "no more than is owed"
     assert write_off(accounts, ALICE) == 12_000 * ONE
     assert accounts.cash(BAD_DEBT) == -12_000 * ONE
     assert convert_collateral(accounts, INSURANCE_FUND, CAROL, NOW) >= 12_000 * ONE
@@ -258,17 +264,16 @@ def test_what_the_fund_s_tokens_bring_pays_bad_debt_back() -> None:
 
 def test_a_buyer_keeps_what_its_live_intents_need() -> None:
     accounts = indebted(50 * ONE, 0)
-    accounts.entries[ALICE].cash -= 100_000 * ONE
-    accounts.entries[BOB].cash += 100_000 * ONE
+    accounts.transfer(ALICE, BOB, Cash(100_000 * ONE))
     perpetual = CONTRACTS[0]
     accounts.reserve(CAROL, auction(perpetual, 3), Lots(35), grid(perpetual), NOW)
-    required, available = accounts.required(CAROL, NOW)
-    free = available - required
+    coverage = accounts.coverage(CAROL, NOW)
+    free = coverage.available - coverage.required
     assert 0 < free < 112_000 * ONE
     brought = convert_collateral(accounts, ALICE, CAROL, NOW)
     assert free - WORTH // ONE - 1 <= brought <= free
-    required, available = accounts.required(CAROL, NOW)
-    assert required <= available
+    coverage = accounts.coverage(CAROL, NOW)
+    assert coverage.required <= coverage.available
 
 
 def test_a_buyer_gets_no_more_than_it_pays_for() -> None:
@@ -276,4 +281,4 @@ def test_a_buyer_gets_no_more_than_it_pays_for() -> None:
     poor = AccountId("dan")
     accounts.deposit(poor, Cash(1))
     assert convert_collateral(accounts, ALICE, poor, NOW) == 0
-    assert accounts.entries[poor].tokens == {}
+    assert accounts.holdings(poor).tokens == {}

@@ -3,11 +3,22 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darkpool.margin.accounts.account import Coverage
 from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
-from darkpool.margin.accounts.bond import BondTerms
 from darkpool.margin.accounts.vault_flows import Committed, Shortfall, count_committed
-from darkpool.units import AccountId, Cash, Lots, Side
-from tests.support.one_unit import ANN, AUCTIONS, BOB, CID, MARGIN, ONE, SPECIFICATION, funded
+from darkpool.protocol.terms import BondTerms
+from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
+from tests.support.one_unit import (
+    ANN,
+    AT_ONE,
+    AUCTIONS,
+    BOB,
+    CID,
+    MARGIN,
+    ONE,
+    SPECIFICATION,
+    funded,
+)
 
 BOND = BondTerms(Cash(10), 0, CID)
 
@@ -18,7 +29,7 @@ def reserving(amount: int = 100) -> PortfolioAccounts:
     for account in (ANN, BOB):
         accounts.hold_bond(account, BOND, MARGIN)
         for auction, cap in zip(AUCTIONS, (20, 30), strict=True):
-            accounts.reserve(account, auction, Lots(cap), (ONE, ONE), MARGIN)
+            accounts.reserve(account, auction, Lots(cap), AT_ONE, MARGIN)
     return accounts
 
 
@@ -27,18 +38,20 @@ def standing_against(accounts: PortfolioAccounts, account: AccountId) -> int:
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
-def test_an_account_is_short_if_it_does_not_cover_everything(ann: int, bob: int, cid: int) -> None:
+def test_an_account_is_uncovered_if_it_does_not_cover_everything(
+    ann: int, bob: int, cid: int
+) -> None:
     accounts = reserving()
     vault = {ANN: Cash(ann), BOB: Cash(bob), CID: Cash(cid)}
-    found = count_committed(accounts, vault, MARGIN)
+    committed = count_committed(accounts, vault, MARGIN)
     with_intents = {ANN: Cash(ann), BOB: Cash(bob)}
     expected = {k: Shortfall(Cash(60), there) for k, there in with_intents.items() if there < 60}
-    assert found.uncovered == expected
+    assert committed.uncovered == expected
     moved = {ANN: ann - 100, BOB: bob - 100, CID: cid}
-    assert found.net_deposits == {name: change for name, change in moved.items() if change}
+    assert committed.net_deposits == {name: change for name, change in moved.items() if change}
     for account, there in vault.items():
         assert accounts.cash(account) == there
-        none = account in found.uncovered or account == CID
+        none = account in committed.uncovered or account == CID
         assert standing_against(accounts, account) == (0 if none else 60)
     accounts.verify_conservation()
     assert count_committed(accounts, vault, MARGIN) == Committed({}, {})
@@ -46,8 +59,8 @@ def test_an_account_is_short_if_it_does_not_cover_everything(ann: int, bob: int,
 
 def test_who_is_not_in_the_vault_any_more_has_a_balance_of_nothing() -> None:
     accounts = reserving()
-    found = count_committed(accounts, {BOB: Cash(100)}, MARGIN)
-    assert found == Committed({ANN: Cash(-100)}, {ANN: Shortfall(Cash(60), Cash(0))})
+    committed = count_committed(accounts, {BOB: Cash(100)}, MARGIN)
+    assert committed == Committed({ANN: Cash(-100)}, {ANN: Shortfall(Cash(60), Cash(0))})
     assert set(accounts.accounts()) == {ANN, BOB, *HOUSE}
     assert accounts.listed() == (ANN, BOB)
     accounts.verify_conservation()
@@ -58,25 +71,26 @@ def test_margin_of_positions_covers_no_intent() -> None:
     for account, side in ((ANN, Side.BUY), (BOB, Side.SELL)):
         accounts.fill(account, AUCTIONS[0], side, Lots(20), ONE)
     vault = {ANN: Cash(60), BOB: Cash(59)}
-    found = count_committed(accounts, vault, MARGIN)
-    assert found.uncovered == {BOB: Shortfall(Cash(40), Cash(39))}
+    committed = count_committed(accounts, vault, MARGIN)
+    assert committed.uncovered == {BOB: Shortfall(Cash(40), Cash(39))}
     assert standing_against(accounts, BOB) == 20
     assert standing_against(accounts, ANN) == 60
-    found = count_committed(accounts, {ANN: Cash(60), BOB: Cash(19)}, MARGIN)
-    assert found == Committed({BOB: Cash(-40)}, {})
+    committed = count_committed(accounts, {ANN: Cash(60), BOB: Cash(19)}, MARGIN)
+    assert committed == Committed({BOB: Cash(-40)}, {})
     assert accounts.cash(BOB) == 19, "what has left is booked, whatever stood against it"
     accounts.verify_conservation()
 
 
 def test_a_bond_is_there_in_cash_and_not_in_gains() -> None:
-    """Bob's contract has gained 40 that nobody has paid out yet."""
+    """Bob's contract has gained 40 that are not paid out yet."""
     accounts = funded(100)
     accounts.hold_bond(BOB, BOND, MARGIN)
-    accounts.reserve(BOB, AUCTIONS[0], Lots(20), (ONE, ONE), MARGIN)
-    accounts.entries[BOB].cost[1], accounts.entries[ANN].cost[1] = -40, 40
-    assert accounts.required(BOB, MARGIN) == (30, 140)
-    found = count_committed(accounts, {ANN: Cash(100), BOB: Cash(9)}, MARGIN)
-    assert found.uncovered == {BOB: Shortfall(Cash(10), Cash(9))}
+    accounts.reserve(BOB, AUCTIONS[0], Lots(20), AT_ONE, MARGIN)
+    accounts.trade(BOB, ANN, 1, 40, PriceUnits(0))
+    accounts.trade(BOB, ANN, 1, -40, ONE)
+    assert accounts.coverage(BOB, MARGIN) == Coverage(Cash(30), Cash(140))
+    committed = count_committed(accounts, {ANN: Cash(100), BOB: Cash(9)}, MARGIN)
+    assert committed.uncovered == {BOB: Shortfall(Cash(10), Cash(9))}
     accounts.verify_conservation()
 
 
@@ -96,16 +110,16 @@ def test_what_was_charged_stays_charged() -> None:
     vault = {ANN: Cash(100), BOB: Cash(100)}
     assert count_committed(accounts, vault, MARGIN) == Committed({}, {})
     assert accounts.cash(CID) == 5
-    found = count_committed(accounts, {**vault, CID: Cash(-5)}, MARGIN)
-    assert found == Committed({CID: Cash(-5)}, {})
+    committed = count_committed(accounts, {**vault, CID: Cash(-5)}, MARGIN)
+    assert committed == Committed({CID: Cash(-5)}, {})
     assert accounts.cash(CID) == 0
     accounts.verify_conservation()
 
 
-def test_whoever_holds_nothing_has_no_balance() -> None:
+def test_an_account_that_holds_nothing_has_no_balance() -> None:
     accounts = PortfolioAccounts(SPECIFICATION)
     assert accounts.listed() == ()
     accounts.hold_bond(ANN, BondTerms(Cash(0), 0, CID), MARGIN)
-    accounts.reserve(ANN, AUCTIONS[0], Lots(0), (ONE, ONE), MARGIN)
+    accounts.reserve(ANN, AUCTIONS[0], Lots(0), AT_ONE, MARGIN)
     assert accounts.charge_bond(ANN, Cash(0), CID) == 0, "a bond of nothing is one"
     assert accounts.listed() == (ANN, CID)

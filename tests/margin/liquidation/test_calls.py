@@ -8,7 +8,8 @@ from darkpool.margin.accounts.accounts import HOUSE
 from darkpool.margin.liquidation.calls import Change, MarginCall, MarginCalls
 from darkpool.margin.model.caps import equity as equity_of
 from darkpool.margin.model.engine import Standing
-from darkpool.margin.service.events import Event
+from darkpool.margin.service.events import TakePrices, UpdateCalls
+from darkpool.margin.service.state import Called
 from darkpool.units import AccountId, Cash
 from tests.support.margin_houses import margin_at, market_at
 from tests.support.margin_lives import ALICE, BOB, CAROL, life
@@ -28,7 +29,7 @@ def standing(equity: int, account: AccountId = ALICE) -> Standing:
         ((CALLED, 100, FINE), [Change.CALLED, None, Change.MET]),
         ((CALLED, LIQUIDATED, 0), [Change.CALLED, Change.LIQUIDATED, None]),
         ((LIQUIDATED, FINE, CALLED), [Change.LIQUIDATED, Change.RESTORED, Change.CALLED]),
-        # whoever is only back above maintenance margin stays in liquidation
+        # an account that is only back above maintenance margin stays in liquidation
         ((LIQUIDATED, CALLED, LIQUIDATED, FINE), [Change.LIQUIDATED, None, None, Change.RESTORED]),
     ],
 )
@@ -43,8 +44,8 @@ def test_changes_come_by_account_and_others_stay() -> None:
     calls = MarginCalls()
     calls.update([standing(CALLED, CAROL), standing(LIQUIDATED, BOB)])
     assert (calls.called(), calls.in_liquidation()) == ((CAROL,), (BOB,))
-    found = calls.update([standing(FINE, CAROL), standing(CALLED, ALICE)])
-    assert [(c.standing.account, c.change) for c in found] == [
+    changed = calls.update([standing(FINE, CAROL), standing(CALLED, ALICE)])
+    assert [(c.standing.account, c.change) for c in changed] == [
         (ALICE, Change.CALLED),
         (CAROL, Change.MET),
     ]
@@ -71,14 +72,14 @@ def test_what_is_told_and_what_is_open_agree(steps: list[tuple[AccountId, int]])
 
 def test_calls_are_those_of_a_fresh_computation() -> None:
     """While prices alone change the engine of a state is kept, and priced again."""
-    found = life(7)
-    found.begin()
+    going = life(7)
+    going.begin()
     for _ in range(20):
-        found.auction()
-    state, calls, seen = found.state, MarginCalls(), set()
+        going.auction()
+    state, calls, seen = going.state, MarginCalls(), set()
     own = sorted(set(state.accounts.accounts()) - set(HOUSE))
     for share in (100, 80, 90, 85, 95, 100, 110, 105, 120, 100, 60, 100):
-        state.apply(Event("prices", market=market_at(share)))
+        state.apply(TakePrices(market_at(share)))
         margin, standings = margin_at(share), []
         for account in own:
             held = state.accounts.holdings(account)
@@ -86,6 +87,6 @@ def test_calls_are_those_of_a_fresh_computation() -> None:
             worth = equity_of(margin, held)
             standings.append(Standing(account, worth, needed.maintenance, needed.initial))
         told = calls.update(standings)
-        assert state.apply(Event("calls")) == told
+        assert state.apply(UpdateCalls()) == Called(told)
         seen |= {call.change for call in told}
     assert seen == set(Change)

@@ -1,6 +1,7 @@
 """Plans of liquidation, the intents that they become, and what is given up of their fills."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkpool.errors import OutOfBounds
+from darkpool.errors import BadInput, OutOfBounds
 from darkpool.limits import ORDER_SIZE_MAX_LOTS
 from darkpool.margin.accounts.accounts import INSURANCE_FUND
-from darkpool.margin.errors import InsufficientMargin, ReserveOffGrid
+from darkpool.margin.accounts.defaults import CloseOut
+from darkpool.margin.errors import InsufficientMargin, InvalidParties, ReserveOffGrid
 from darkpool.margin.liquidation.liquidator import (
     give_up,
     in_one_auction,
@@ -25,19 +27,10 @@ from darkpool.margin.liquidation.plan import (
     conceded,
     liquidation_orders,
 )
-from darkpool.margin.model.caps import Holdings, equity, surplus
+from darkpool.margin.model.caps import Holdings, PriceRange, equity, surplus
 from darkpool.margin.model.scenarios import Integers
 from darkpool.protocol.intents import LimitOrder
-from darkpool.units import (
-    AuctionId,
-    Cash,
-    Interval,
-    Lots,
-    PriceGrid,
-    PriceUnits,
-    Side,
-    Tick,
-)
+from darkpool.units import AuctionId, Cash, Interval, Lots, PriceGrid, PriceUnits, Side, Tick
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import (
     ALICE,
@@ -72,8 +65,8 @@ def filled(held: Holdings, orders: tuple[LiquidationOrder, ...]) -> Holdings:
     net, cost = held.net.copy(), int(held.cost)
     for order in orders:
         lots = order.size if order.side is Side.BUY else -order.size
-        net[order.place] += lots
-        cost += lots * order.reserve * CONTRACTS[order.place].multiplier
+        net[order.contract_index] += lots
+        cost += lots * order.reserve * CONTRACTS[order.contract_index].multiplier
     return Holdings(held.cash, Cash(cost), net)
 
 
@@ -84,24 +77,26 @@ def test_a_plan_restores_the_account_or_closes_all(net: Integers, part: int) -> 
     orders = liquidation_orders(NOW, held, CONTRACTS, TERMS)
     after = filled(held, orders)
     assert surplus(NOW, after) >= 0 or not after.net.any()
-    assert len({order.place for order in orders}) == len(orders)
+    assert len({order.contract_index for order in orders}) == len(orders)
     for order in orders:
-        assert 1 <= order.size <= abs(net[order.place])
-        assert (order.side is Side.SELL) == (net[order.place] > 0)
+        assert 1 <= order.size <= abs(net[order.contract_index])
+        assert (order.side is Side.SELL) == (net[order.contract_index] > 0)
     assert bool(orders) == (surplus(NOW, held) < 0 and bool(net.any()))
 
 
 @given(st.integers(0, len(CONTRACTS) - 1), st.integers(-2_000, 2_000), parts)
-def test_of_one_position_no_lot_too_many_is_closed(place: int, lots: int, part: int) -> None:
+def test_of_one_position_no_lot_too_many_is_closed(
+    contract_index: int, lots: int, part: int
+) -> None:
     net = np.zeros(len(CONTRACTS), dtype=np.int64)
-    net[place] = lots
+    net[contract_index] = lots
     held = with_equity(net, part)
     orders = liquidation_orders(NOW, held, CONTRACTS, TERMS)
     if not orders:
         return
     (order,) = orders
     fewer = LiquidationOrder(
-        place, order.instrument, order.side, Lots(order.size - 1), order.reserve
+        contract_index, order.instrument, order.side, Lots(order.size - 1), order.reserve
     )
     assert surplus(NOW, filled(held, (fewer,))) < 0
 
@@ -113,7 +108,7 @@ def test_better_prices_restore_it_too(net: Integers, part: int, better: int) -> 
     orders = liquidation_orders(NOW, held, CONTRACTS, TERMS)
     improved = tuple(
         LiquidationOrder(
-            o.place,
+            o.contract_index,
             o.instrument,
             o.side,
             o.size,
@@ -132,14 +127,14 @@ def test_the_position_that_frees_most_for_its_cost_goes_first() -> None:
     held = with_equity(net, 950_000)
     (order,) = liquidation_orders(NOW, held, CONTRACTS, TERMS)
     rates = {}
-    for place in np.flatnonzero(net).tolist():
-        one = net.copy()
-        one[place] -= 1
-        mark = NOW.value_of(place, 1) // CONTRACTS[place].multiplier
-        cost = mark - conceded(NOW, CONTRACTS, place, 1, TERMS.concession_ppm)
-        freed = NOW.requirement(net).initial - NOW.requirement(one).initial
-        rates[place] = freed / (cost * CONTRACTS[place].multiplier)
-    assert order.place == max(rates, key=lambda place: rates[place])
+    for contract_index in np.flatnonzero(net).tolist():
+        fewer = net.copy()
+        fewer[contract_index] -= 1
+        mark = NOW.value_of(contract_index, 1) // CONTRACTS[contract_index].multiplier
+        cost = mark - conceded(NOW, CONTRACTS, contract_index, 1, TERMS.concession_ppm)
+        freed = NOW.requirement(net).initial - NOW.requirement(fewer).initial
+        rates[contract_index] = freed / (cost * CONTRACTS[contract_index].multiplier)
+    assert order.contract_index == max(rates, key=lambda contract_index: rates[contract_index])
 
 
 def test_a_leg_of_a_hedge_is_not_closed_alone() -> None:
@@ -158,9 +153,9 @@ def test_a_leg_of_a_hedge_is_not_closed_alone() -> None:
 
 def test_a_reserve_price_by_hand() -> None:
     """A tenth of what a lot needs: 15.5 % of 61,000."""
-    place = CONTRACTS.index(FUTURE)
-    assert conceded(NOW, CONTRACTS, place, 5, 100_000) == (61_000 - 945.5) * ONE
-    assert conceded(NOW, CONTRACTS, place, -5, 100_000) == (61_000 + 945.5) * ONE
+    contract_index = CONTRACTS.index(FUTURE)
+    assert conceded(NOW, CONTRACTS, contract_index, 5, 100_000) == (61_000 - 945.5) * ONE
+    assert conceded(NOW, CONTRACTS, contract_index, -5, 100_000) == (61_000 + 945.5) * ONE
 
 
 GRID = PriceGrid(Decimal("0.5"), Decimal(61_000), 201)
@@ -199,31 +194,30 @@ def test_a_fill_is_given_up_at_its_price() -> None:
     accounts = house({ALICE: 100_000, BOB: 100_000, LIQUIDATOR: 100_000})
     traded(accounts, FUTURE, ALICE, BOB, 5, 60_000 * ONE)
     traded(accounts, FUTURE, BOB, LIQUIDATOR, 3, 61_000 * ONE)
-    place, price = accounts.place(FUTURE.identifier), PriceUnits(61_000 * ONE)
-    instrument = FUTURE.identifier
+    fill = CloseOut(FUTURE.identifier, Lots(3), PriceUnits(61_000 * ONE))
     for size in (0, 4):
         with pytest.raises(OutOfBounds):
-            give_up(accounts, LIQUIDATOR, ALICE, instrument, Side.SELL, Lots(size), price)
+            give_up(accounts, LIQUIDATOR, ALICE, Side.SELL, replace(fill, size=Lots(size)))
     for account, side in ((ALICE, Side.BUY), (BOB, Side.SELL), (CAROL, Side.SELL)):
         if account != BOB:
             with pytest.raises(OutOfBounds):
-                give_up(accounts, LIQUIDATOR, account, instrument, side, Lots(3), price)
-    give_up(accounts, LIQUIDATOR, ALICE, instrument, Side.SELL, Lots(3), price)
+                give_up(accounts, LIQUIDATOR, account, side, fill)
+    give_up(accounts, LIQUIDATOR, ALICE, Side.SELL, fill)
     accounts.verify_conservation()
-    assert accounts.entries[LIQUIDATOR].is_flat
-    alice = accounts.entries[ALICE]
-    assert (alice.net[place], alice.cost[place]) == (2, (300_000 - 183_000) * ONE)
-    assert alice.entry[place] == 120_000 * ONE
+    assert accounts.is_flat(LIQUIDATOR)
+    alice = accounts.positions(ALICE)[FUTURE.identifier]
+    assert (alice.net, alice.cost) == (2, (300_000 - 183_000) * ONE)
+    assert alice.entry == 120_000 * ONE
 
 
 def test_of_several_accounts_the_larger_side_goes_first_at_the_best_reserve_price() -> None:
     orders = {
-        CAROL: [to_close(Side.SELL, 4, 90), to_close(Side.BUY, 1, 7, place=0)],
+        CAROL: [to_close(Side.SELL, 4, 90), to_close(Side.BUY, 1, 7, contract_index=0)],
         ALICE: [to_close(Side.SELL, 3, 95)],
-        BOB: [to_close(Side.BUY, 6, 110), to_close(Side.BUY, 1, 6, place=0)],
+        BOB: [to_close(Side.BUY, 6, 110), to_close(Side.BUY, 1, 6, contract_index=0)],
     }
     first, second = in_one_auction(orders)
-    assert first == to_close(Side.BUY, 2, 6, place=0)
+    assert first == to_close(Side.BUY, 2, 6, contract_index=0)
     assert second == to_close(Side.SELL, 7, 95)
     assert shares_of_fill(second, Lots(7), orders) == {ALICE: 3, CAROL: 4}
     assert shares_of_fill(second, Lots(5), orders) == {ALICE: 3, CAROL: 2}
@@ -236,18 +230,21 @@ def test_of_several_accounts_the_larger_side_goes_first_at_the_best_reserve_pric
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "error"),
     [
-        lambda: LiquidationTerms(LIQUIDATOR, 500_001, 0),
-        lambda: LiquidationTerms(LIQUIDATOR, 0, 1_000_001),
-        lambda: LiquidationTerms(LIQUIDATOR, 0, 0, (Maker(LIQUIDATOR, 1, Cash(0)),)),
-        lambda: LiquidationTerms(INSURANCE_FUND, 0, 0),
-        lambda: Maker(FIRST, 0, Cash(0)),
-        lambda: Maker(FIRST, 1, Cash(-1)),
+        (lambda: LiquidationTerms(LIQUIDATOR, 500_001, 0), OutOfBounds),
+        (lambda: LiquidationTerms(LIQUIDATOR, 0, 1_000_001), OutOfBounds),
+        (
+            lambda: LiquidationTerms(LIQUIDATOR, 0, 0, (Maker(LIQUIDATOR, 1, Cash(0)),)),
+            InvalidParties,
+        ),
+        (lambda: LiquidationTerms(INSURANCE_FUND, 0, 0), InvalidParties),
+        (lambda: Maker(FIRST, 0, Cash(0)), OutOfBounds),
+        (lambda: Maker(FIRST, 1, Cash(-1)), OutOfBounds),
     ],
 )
-def test_terms_that_cannot_be(change: Callable[[], object]) -> None:
-    with pytest.raises(OutOfBounds):
+def test_terms_that_cannot_be(change: Callable[[], object], error: type[BadInput]) -> None:
+    with pytest.raises(error):
         change()
 
 
@@ -255,6 +252,6 @@ def test_a_called_account_adds_no_risk() -> None:
     accounts = house({ALICE: 19_000, BOB: 500_000})
     traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
     auction = AuctionId(FUTURE.identifier, Interval(1))
-    grid = PriceUnits(60_000 * ONE), PriceUnits(62_000 * ONE)
+    grid = PriceRange(PriceUnits(60_000 * ONE), PriceUnits(62_000 * ONE))
     with pytest.raises(InsufficientMargin):
         accounts.reserve(ALICE, auction, Lots(1), grid, NOW)

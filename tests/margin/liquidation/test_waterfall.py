@@ -9,23 +9,16 @@ from hypothesis import strategies as st
 from darkpool.errors import OutOfBounds
 from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
 from darkpool.margin.accounts.defaults import cover_debts
-from darkpool.margin.liquidation import waterfall
-from darkpool.margin.liquidation.liquidator import (
-    shared_out,
-    transfer,
-)
-from darkpool.margin.liquidation.plan import (
-    LiquidationTerms,
-    Maker,
-)
-from darkpool.margin.liquidation.waterfall import Resolution, Step, assign_to_makers, resolve
-from darkpool.margin.model.caps import Holdings, LiveIntent, equity, surplus
+from darkpool.margin.errors import InvalidParties
+from darkpool.margin.liquidation.liquidator import shared_out
+from darkpool.margin.liquidation.plan import LiquidationTerms, Maker
+from darkpool.margin.liquidation.waterfall import Resolution, Step, Waterfall, resolve
+from darkpool.margin.model.caps import Holdings, PriceRange, equity, surplus
 from darkpool.units import AccountId, AuctionId, Cash, Interval, Lots, PriceUnits, Side
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import (
     ALICE,
     BOB,
-    CONTRACTS,
     FIRST,
     LIQUIDATOR,
     ONE,
@@ -47,27 +40,24 @@ def test_accounts_above_maintenance_margin_are_left_alone() -> None:
     accounts = house({ALICE: 20_000, BOB: 500_000})
     traded(accounts, FUTURE, ALICE, BOB, 1, 61_000 * ONE)
     assert resolve(accounts, ALICE, TERMS, NOW) == Resolution(ALICE, (), Cash(0))
-    with pytest.raises(OutOfBounds):
+    with pytest.raises(InvalidParties, match=INSURANCE_FUND):
         resolve(accounts, INSURANCE_FUND, TERMS, NOW)
 
 
 def test_what_may_still_fill_is_waited_for() -> None:
     accounts = house({ALICE: 20_000, BOB: 500_000})
-    contract = CONTRACTS.index(FUTURE)
     auction = AuctionId(FUTURE.identifier, Interval(1))
-    accounts.entries[ALICE].live[auction] = LiveIntent(
-        contract, Lots(1), PriceUnits(1), PriceUnits(2), 1
-    )
+    grid = PriceRange(PriceUnits(60_990 * ONE), PriceUnits(61_010 * ONE))
+    accounts.reserve(ALICE, auction, Lots(1), grid, NOW)
     with pytest.raises(OutOfBounds, match="live intents"):
         resolve(accounts, ALICE, TERMS, NOW)
-    accounts.entries[ALICE].cash -= 30_000 * ONE
-    accounts.entries[BOB].cash += 30_000 * ONE
+    accounts.transfer(ALICE, BOB, Cash(30_000 * ONE))
     assert cover_debts(accounts) == 0
     accounts.release(ALICE, auction)
     assert cover_debts(accounts) == 10_000 * ONE
 
 
-def test_whoever_is_hedged_owes_nothing_because_of_a_default() -> None:
+def test_a_hedged_account_owes_nothing_because_of_a_default() -> None:
     """Variation is settled of every contract, and so the one leg pays for the other."""
     cash = {ALICE: 20_000, BOB: 900_000, FIRST: 100_000}
     accounts = house(cash)
@@ -85,37 +75,37 @@ def test_makers_take_over_by_their_shares_as_far_as_they_pass() -> None:
     accounts = house(cash)
     traded(accounts, FUTURE, ALICE, BOB, 10, 61_000 * ONE)
     margin = margin_at(98)
-    found = resolve(accounts, ALICE, TERMS, margin)
-    assert {(one.step, one.taker) for one in found.transfers} == {
+    resolution = resolve(accounts, ALICE, TERMS, margin)
+    assert {(transfer.step, transfer.taker) for transfer in resolution.transfers} == {
         (Step.MAKER, FIRST),
         (Step.MAKER, SECOND),
     }
-    taken = {one.taker: one.size for one in found.transfers}
-    size = found.transfers[0].order.size
+    taken = {transfer.taker: transfer.size for transfer in resolution.transfers}
+    size = resolution.transfers[0].order.size
     assert sum(taken.values()) == size
     assert taken[FIRST] == min(3, size - size // 3)
     for account in (ALICE, FIRST, SECOND):
         assert surplus(margin, accounts.holdings(account)) >= 0
-    place = accounts.place(FUTURE.identifier)
+    contract_index = accounts.contract_index(FUTURE.identifier)
     more = accounts.holdings(FIRST).net.copy()
-    more[place] += 1
+    more[contract_index] += 1
     worse = Holdings(accounts.holdings(FIRST).cash, accounts.holdings(FIRST).cost, more)
     assert taken[FIRST] == 2 or surplus(margin, worse) < 0 or taken[FIRST] == size - size // 3
     accounts.verify_conservation()
 
 
 def test_an_insolvent_account_is_closed_and_its_debt_named() -> None:
-    """What those deleveraged lose has a bound; what that leaves the fund pays, then nobody."""
+    """A counterparty's loss has a bound; the fund pays what that leaves, the rest is bad debt."""
     accounts = house({ALICE: 20_000, BOB: 500_000, INSURANCE_FUND: 2_000})
     traded(accounts, FUTURE, ALICE, BOB, 1, 61_000 * ONE)
     margin = margin_at(50)
-    found = resolve(accounts, ALICE, ALONE, margin)
-    (one,) = found.transfers
+    resolution = resolve(accounts, ALICE, ALONE, margin)
+    (transfer,) = resolution.transfers
     # the mark is 30,500; half of 15.5 % more is the bound, and at bankruptcy it were 41,000
-    assert (one.step, one.taker, one.size) == (Step.DELEVERAGED, BOB, 1)
-    assert one.price == 32_863_750_000
-    assert found.unpaid == (41_000 - 2_000) * ONE - 32_863_750_000
-    assert accounts.cash(BAD_DEBT) == -found.unpaid
+    assert (transfer.step, transfer.taker, transfer.size) == (Step.DELEVERAGED, BOB, 1)
+    assert transfer.price == 32_863_750_000
+    assert resolution.unpaid == (41_000 - 2_000) * ONE - 32_863_750_000
+    assert accounts.cash(BAD_DEBT) == -resolution.unpaid
     assert accounts.cash(ALICE) == accounts.cash(INSURANCE_FUND) == 0
     assert accounts.cash(BOB) == 500_000 * ONE + 61_000 * ONE - 32_863_750_000
     accounts.verify_conservation()
@@ -125,34 +115,34 @@ def test_the_fund_takes_over_as_far_as_it_can_carry() -> None:
     accounts = house({ALICE: 100_000, BOB: 500_000, INSURANCE_FUND: 12_500})
     traded(accounts, FUTURE, ALICE, BOB, 10, 61_000 * ONE)
     margin = margin_at(97)
-    found = resolve(accounts, ALICE, ALONE, margin)
-    steps = {one.step: one.size for one in found.transfers}
+    resolution = resolve(accounts, ALICE, ALONE, margin)
+    steps = {transfer.step: transfer.size for transfer in resolution.transfers}
     assert steps.keys() == {Step.FUND, Step.DELEVERAGED}
     assert surplus(margin, accounts.holdings(INSURANCE_FUND)) >= 0
     assert surplus(margin, accounts.holdings(ALICE)) >= 0
-    assert found.unpaid == 0
+    assert resolution.unpaid == 0
     accounts.verify_conservation()
 
 
 def test_what_the_fund_holds_against_an_account_it_takes_back() -> None:
-    """Nobody else may have the other side; then the fund closes, whatever it can carry."""
+    """If no other account has the other side the fund closes, whatever it can carry."""
     accounts = house({ALICE: 20_000, INSURANCE_FUND: 1})
     traded(accounts, FUTURE, ALICE, INSURANCE_FUND, 1, 61_000 * ONE)
     margin = margin_at(50)
-    found = resolve(accounts, ALICE, ALONE, margin)
-    assert {one.taker for one in found.transfers} == {INSURANCE_FUND}
+    resolution = resolve(accounts, ALICE, ALONE, margin)
+    assert {transfer.taker for transfer in resolution.transfers} == {INSURANCE_FUND}
     assert equity(margin, accounts.holdings(ALICE)) == 0
     assert not accounts.holdings(INSURANCE_FUND).net.any()
     accounts.verify_conservation()
 
 
-def test_what_nobody_else_is_against_the_fund_closes_though_it_cannot_carry_it() -> None:
+def test_the_fund_closes_what_no_account_is_against_though_it_cannot_carry_it() -> None:
     """The fund's side is one leg of a hedge, which it would rather keep."""
     accounts = house({ALICE: 10_000, BOB: 500_000, INSURANCE_FUND: 5_000})
     traded(accounts, FUTURE, ALICE, INSURANCE_FUND, 1, 61_000 * ONE)
     traded(accounts, PERP, INSURANCE_FUND, BOB, 1, 60_020_500_000)
-    (one,) = resolve(accounts, ALICE, ALONE, margin_at(98)).transfers
-    assert (one.step, one.taker, one.size) == (Step.FUND, INSURANCE_FUND, 1)
+    (transfer,) = resolve(accounts, ALICE, ALONE, margin_at(98)).transfers
+    assert (transfer.step, transfer.taker, transfer.size) == (Step.FUND, INSURANCE_FUND, 1)
     assert surplus(margin_at(98), accounts.holdings(INSURANCE_FUND)) < 0
     accounts.verify_conservation()
 
@@ -164,8 +154,8 @@ def test_a_maker_takes_over_no_more_than_it_signed_up_for() -> None:
     order = to_close(Side.SELL, 9, 60_500 * ONE)
     limits = NOW.requirement(accounts.holdings(ALICE).net).initial * 4 // 10
     makers = (Maker(ALICE, 5, Cash(10**15)), Maker(FIRST, 1, Cash(limits)))
-    (one,) = assign_to_makers(accounts, ALICE, order, makers, NOW)
-    assert (one.taker, one.size, one.price) == (FIRST, 4, 60_500 * ONE)
+    (transfer,) = Waterfall(accounts, ALICE, NOW).assign(order, makers)
+    assert (transfer.taker, transfer.size, transfer.price) == (FIRST, 4, 60_500 * ONE)
     accounts.verify_conservation()
 
 
@@ -193,19 +183,21 @@ def test_lots_are_shared_out_by_weight_and_room(lots: int, makers: list[tuple[in
     assert sum(taken.values()) == min(lots, sum(room.values()))
     assert all(0 <= taken[name] <= room[name] for name in names)
     left = [name for name in names if taken[name] < room[name]]
-    # whoever has room left has got no less for its share than others, up to a lot a round
-    for one in left:
+    # a maker with room left has got no less for its share than others, up to a lot a round
+    for maker in left:
         for other in names:
             rounds = len(names)
-            assert (taken[one] + rounds) * shares[other] >= (taken[other] - rounds) * shares[one]
+            assert (taken[maker] + rounds) * shares[other] >= (taken[other] - rounds) * shares[
+                maker
+            ]
 
 
 def lived(seeds: range, steps: int) -> Counter[str]:
     seen: Counter[str] = Counter()
     for seed in seeds:
-        found = life(seed)
-        found.run(steps)
-        seen += found.seen
+        going = life(seed)
+        going.run(steps)
+        seen += going.seen
     return seen
 
 
@@ -215,11 +207,13 @@ STEPS_SEEN = (Step.MAKER.name, Step.FUND.name, Step.DELEVERAGED.name, "given up"
 def test_some_lives_are_liquidated_as_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every transfer of a waterfall conserves lots and cost by itself."""
 
+    trade = PortfolioAccounts.trade
+
     def checked(accounts: PortfolioAccounts, *arguments: object) -> None:
-        transfer(accounts, *arguments)  # type: ignore[arg-type]
+        trade(accounts, *arguments)  # type: ignore[arg-type]
         accounts.verify_conservation()
 
-    monkeypatch.setattr(waterfall, "transfer", checked)
+    monkeypatch.setattr(PortfolioAccounts, "trade", checked)
     seen = lived(range(100), 40)
     assert min(seen[name] for name in STEPS_SEEN) >= 3, seen
 

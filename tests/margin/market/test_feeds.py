@@ -47,10 +47,10 @@ def report(value: int, key: int = 0, at: int = NOW, feed: str = INDEX) -> Signed
 
 def fed(*values: int, at: int = NOW, into: PriceFeeds | None = None) -> PriceFeeds:
     """One report of each of the first reporters."""
-    found = feeds() if into is None else into
+    prices = feeds() if into is None else into
     for key, value in enumerate(values):
-        found.accept(report(value, key, at), at)
-    return found
+        prices.accept(report(value, key, at), at)
+    return prices
 
 
 def test_a_quorum_decides() -> None:
@@ -63,81 +63,81 @@ def test_one_of_five_cannot_leave_what_the_others_say(
     honest: list[int], data: st.DataObject
 ) -> None:
     values = [*honest, data.draw(st.integers(1, 10**15))]
-    found = feeds()
+    prices = feeds()
     for key in data.draw(st.permutations(range(5))):
-        found.accept(report(values[key], key), NOW)
-        value = found.number(INDEX, NOW).value
+        prices.accept(report(values[key], key), NOW)
+        value = prices.number(INDEX, NOW).value
         assert value is None or min(honest) <= value <= max(honest)
-    assert found.number(INDEX, NOW).value is not None
+    assert prices.number(INDEX, NOW).value is not None
 
 
 @pytest.mark.parametrize(("level", "later"), [(3000, (57_001, 61_001)), (2000, (74_001, 78_001))])
 def test_a_jump_that_moves_on_or_falls_silent_starts_afresh(
     level: int, later: tuple[int, int]
 ) -> None:
-    found = fed(1000, 1000, 1000)
+    prices = fed(1000, 1000, 1000)
     for after in range(1, TERMS.settle_ms, 9_000):
-        fed(2000, 2000, 2000, at=NOW + after, into=found)
+        fed(2000, 2000, 2000, at=NOW + after, into=prices)
     for after in later:
-        fed(level, level, level, at=NOW + after, into=found)
-        assert found.number(INDEX, NOW + after) == Number(1000, Halt.DISPUTED)
+        fed(level, level, level, at=NOW + after, into=prices)
+        assert prices.number(INDEX, NOW + after) == Number(1000, Halt.DISPUTED)
 
 
 def test_many_small_steps_are_one() -> None:
-    found, at = fed(1000, 1000, 1000), NOW
+    prices, at = fed(1000, 1000, 1000), NOW
     for step in range(1, 40):
         at, value = NOW + step, 1000 + 40 * step
-        fed(value, value, value, at=at, into=found)
-    assert found.number(INDEX, at) == Number(1040, Halt.DISPUTED)
+        fed(value, value, value, at=at, into=prices)
+    assert prices.number(INDEX, at) == Number(1040, Halt.DISPUTED)
 
 
 def test_a_number_near_zero_may_move() -> None:
-    found = feeds()
+    prices = feeds()
     for after, value in enumerate((0, 90, -9, 100, 101)):
         for key in range(3):
-            found.accept(report(value, key, NOW + after, "BTC rate"), NOW + after)
-    assert found.number("BTC rate", NOW + 4) == Number(100, Halt.DISPUTED)
+            prices.accept(report(value, key, NOW + after, "BTC rate"), NOW + after)
+    assert prices.number("BTC rate", NOW + 4) == Number(100, Halt.DISPUTED)
 
 
 def test_what_is_not_renewed_is_stale_and_still_known() -> None:
-    found = fed(100, 101, 102)
+    prices = fed(100, 101, 102)
     late = NOW + TERMS.age_max_ms
-    assert found.number(INDEX, late) == Number(101, None)
-    assert found.number(INDEX, late + 1) == Number(101, Halt.STALE)
-    assert found.halted([INDEX, "BTC rate"], late + 1) == {
+    assert prices.number(INDEX, late) == Number(101, None)
+    assert prices.number(INDEX, late + 1) == Number(101, Halt.STALE)
+    assert prices.halted([INDEX, "BTC rate"], late + 1) == {
         INDEX: Halt.STALE,
         "BTC rate": Halt.UNKNOWN,
     }
-    fed(103, 103, 103, at=late + 1, into=found)
-    assert found.number(INDEX, late + 1) == Number(103, None)
+    fed(103, 103, 103, at=late + 1, into=prices)
+    assert prices.number(INDEX, late + 1) == Number(103, None)
 
 
 def test_a_jump_is_disputed_until_it_has_lasted() -> None:
-    found = fed(1000, 1000, 1000)
+    prices = fed(1000, 1000, 1000)
     for after in range(1, TERMS.settle_ms, 9_000):
-        fed(2000, 2000, 2000, at=NOW + after, into=found)
-        assert found.number(INDEX, NOW + after) == Number(1000, Halt.DISPUTED)
+        fed(2000, 2000, 2000, at=NOW + after, into=prices)
+        assert prices.number(INDEX, NOW + after) == Number(1000, Halt.DISPUTED)
     # the second of three makes the median jump, so that was when the dispute began
     end = NOW + 1 + TERMS.settle_ms
-    fed(2000, 2000, 2000, at=end, into=found)
-    assert found.number(INDEX, end) == Number(2000, None)
+    fed(2000, 2000, 2000, at=end, into=prices)
+    assert prices.number(INDEX, end) == Number(2000, None)
 
 
 def test_a_jump_that_comes_back_is_forgotten() -> None:
-    found = fed(1000, 1000, 1000)
-    fed(2000, 2000, 2000, at=NOW + 1, into=found)
-    fed(1049, 1049, 1049, at=NOW + 2, into=found)
-    assert found.number(INDEX, NOW + 2) == Number(1049, None)
-    fed(2000, 2000, 2000, at=NOW + TERMS.settle_ms, into=found)
-    assert found.number(INDEX, NOW + TERMS.settle_ms).halt is Halt.DISPUTED
+    prices = fed(1000, 1000, 1000)
+    fed(2000, 2000, 2000, at=NOW + 1, into=prices)
+    fed(1049, 1049, 1049, at=NOW + 2, into=prices)
+    assert prices.number(INDEX, NOW + 2) == Number(1049, None)
+    fed(2000, 2000, 2000, at=NOW + TERMS.settle_ms, into=prices)
+    assert prices.number(INDEX, NOW + TERMS.settle_ms).halt is Halt.DISPUTED
 
 
 @pytest.mark.parametrize(
     ("value", "taken"), [(1050, True), (1051, False), (950, True), (949, False)]
 )
 def test_the_largest_step(value: int, taken: bool) -> None:
-    found = fed(value, value, value, at=NOW + 1, into=fed(1000, 1000, 1000))
-    assert (found.number(INDEX, NOW + 1).halt is None) == taken
+    prices = fed(value, value, value, at=NOW + 1, into=fed(1000, 1000, 1000))
+    assert (prices.number(INDEX, NOW + 1).halt is None) == taken
 
 
 def other_domain() -> SignedReport:
@@ -161,25 +161,25 @@ def other_domain() -> SignedReport:
     ],
 )
 def test_what_is_refused_changes_nothing(refused: SignedReport, error: type[ReportRefused]) -> None:
-    found = fed(100, 101)
+    prices = fed(100, 101)
     with pytest.raises(error):
-        found.accept(refused, NOW)
-    found.accept(report(102, 2), NOW)
-    assert found.number(INDEX, NOW) == Number(101, None)
+        prices.accept(refused, NOW)
+    prices.accept(report(102, 2), NOW)
+    assert prices.number(INDEX, NOW) == Number(101, None)
 
 
 @pytest.mark.parametrize("at", [NOW, NOW - 1])
 def test_a_reporter_does_not_go_back(at: int) -> None:
-    found = fed(100)
+    prices = fed(100)
     with pytest.raises(StaleReport):
-        found.accept(report(105, at=at), NOW)
+        prices.accept(report(105, at=at), NOW)
 
 
 def test_a_rate_may_be_negative() -> None:
-    found = feeds()
+    prices = feeds()
     for key in range(3):
-        found.accept(report(-5, key, feed="BTC rate"), NOW)
-    assert found.number("BTC rate", NOW) == Number(-5, None)
+        prices.accept(report(-5, key, feed="BTC rate"), NOW)
+    assert prices.number("BTC rate", NOW) == Number(-5, None)
 
 
 @pytest.mark.parametrize(
@@ -201,14 +201,14 @@ def test_terms_have_to_make_sense(changes: dict[str, Any]) -> None:
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 10**6), st.integers(0, 30_000))))
 def test_the_same_reports_give_the_same_numbers(steps: list[tuple[int, int, int]]) -> None:
     def replayed() -> list[Number]:
-        found, now, seen = feeds(), NOW, []
+        prices, now, seen = feeds(), NOW, []
         for key, value, passed in steps:
             now += passed
             try:
-                found.accept(report(value, key, now), now)
+                prices.accept(report(value, key, now), now)
             except StaleReport:
                 assert passed == 0
-            seen.append(found.number(INDEX, now))
+            seen.append(prices.number(INDEX, now))
         return seen
 
     assert replayed() == replayed()

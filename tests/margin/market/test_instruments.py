@@ -76,8 +76,8 @@ def test_what_is_wrong_is_named(old: str, new: str, path: str, expected: str) ->
     assert old in SPECIFICATION
     with pytest.raises(InvalidFile) as caught:
         read(SPECIFICATION.replace(old, new, 1))
-    found = {problem.path: problem.expected for problem in caught.value.problems}
-    assert expected in found[path]
+    expected_at = {problem.path: problem.expected for problem in caught.value.problems}
+    assert expected in expected_at[path]
     assert "contracts.toml" in str(caught.value)
 
 

@@ -28,12 +28,12 @@ from darkpool.margin.market.feeds import (
 )
 from darkpool.margin.market.market import read_market_form
 from darkpool.margin.market.quotes import bounds_of, feeds_of, market_of, market_record, numbers_of
-from darkpool.margin.model.caps import LiveIntent
+from darkpool.margin.model.caps import LiveIntent, PriceRange
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.reporters import reported
-from darkpool.units import InstrumentId, InstrumentName, Lots, PriceGrid, Tick
+from darkpool.units import InstrumentId, InstrumentName, Lots, PriceGrid, PriceUnits, Tick
 from tests.support.intent_margin import DOMAIN, intent_margin
 from tests.support.margin_houses import MARKET, market, specification
 from tests.support.reference_prices import NOW_MS
@@ -84,15 +84,15 @@ def test_a_number_keeps_the_reports_that_it_was_taken_over_from() -> None:
     for report in jumped:
         feeds.accept(report, NOW_MS + 1)
     assert feeds.number("BTC/index", NOW_MS + 1).halt is Halt.DISPUTED
-    value, reports = feeds.taken("BTC/index", NOW_MS + 1)
-    seen = [report.message.value // 10**6 for report in reports]
-    assert (value, sorted(seen)) == (60_000 * 10**6, [60_000, 60_000, 70_000])
+    number = feeds.taken("BTC/index", NOW_MS + 1)
+    seen = [report.message.value // 10**6 for report in number.reports]
+    assert (number.value, sorted(seen)) == (60_000 * 10**6, [60_000, 60_000, 70_000])
     later = [sign_report("BTC/index", 70_000 * 10**6, NOW_MS + 5_001, DOMAIN, key) for key in KEYS]
     for report in later:
         feeds.accept(report, NOW_MS + 5_001)
-    value, reports = feeds.taken("BTC/index", NOW_MS + 1)
-    assert value == 70_000 * 10**6
-    assert {report.message.observed_at for report in reports} <= {NOW_MS + 1, NOW_MS + 5_001}
+    number = feeds.taken("BTC/index", NOW_MS + 1)
+    assert number.value == 70_000 * 10**6
+    assert {report.message.observed_at for report in number.reports} <= {NOW_MS + 1, NOW_MS + 5_001}
     with pytest.raises(UnknownFeed):
         feeds.taken("BTC/funding", NOW_MS)
 
@@ -137,10 +137,11 @@ def test_an_intent_needs_its_worst_price_and_its_margin() -> None:
     grid = PriceGrid(Decimal("0.25"), Decimal(100), 9)
     margin = intent_margin(OutrightListing(grid, 100_000, 5), ["A", "B"])
     first, second = margin.names
-    assert margin.prices(first) == (99_000_000, 101_000_000)
+    prices = PriceRange(PriceUnits(99_000_000), PriceUnits(101_000_000))
+    assert margin.prices(first) == prices
     assert margin.alone(first, Lots(3)) == 3 * 5 * (1_000_000 + 10_000_000)
-    assert margin.intent(first, Lots(3)) == LiveIntent(0, Lots(3), 99_000_000, 101_000_000, 5)  # type: ignore[arg-type]
-    both = [margin.intent(one, Lots(3)) for one in (first, second)]
+    assert margin.intent(first, Lots(3)) == LiveIntent(0, Lots(3), prices, 5)
+    both = [margin.intent(instrument, Lots(3)) for instrument in (first, second)]
     assert margin.together(both) == 2 * margin.alone(first, Lots(3))
     with pytest.raises(BeyondMargin):
         margin.alone(first, Lots(10**10))
@@ -179,7 +180,7 @@ def test_what_is_not_listed_is_refused() -> None:
 
 
 def test_reports_are_bound_to_the_venue() -> None:
-    """A report for another contract is nobody's."""
+    """A report for another contract has no reporter of this one."""
     feeds = PriceFeeds(DOMAIN, TERMS, bounds_of(numbers_of("market", FORM)))
     other: SignedReport = sign_report("BTC/index", 1, NOW_MS, Domain(2, bytes(20)), KEYS[0])
     with pytest.raises(UnknownReporter):

@@ -13,6 +13,7 @@ from darkpool.margin.model.caps import (
     CORNERS_INTENTS_MAX,
     Holdings,
     LiveIntent,
+    PriceRange,
     largest_cap,
     surplus,
 )
@@ -26,20 +27,20 @@ VALUES = [int(v) for v in ENGINE.value_of_lots()]
 small = st.lists(st.integers(-30, 30), min_size=COUNT, max_size=COUNT).map(np.array)
 
 
-def intent(contract: int, cap: int, width_ppm: int = 20_000) -> LiveIntent:
+def intent(contract_index: int, cap: int, width_ppm: int = 20_000) -> LiveIntent:
     """An intent on a grid around the value of its contract."""
-    multiplier = CONTRACTS[contract].multiplier
-    middle = VALUES[contract] // multiplier
+    multiplier = CONTRACTS[contract_index].multiplier
+    middle = VALUES[contract_index] // multiplier
     half = middle * width_ppm // 10**6 + 1
-    prices = PriceUnits(middle - half), PriceUnits(middle + half)
-    return LiveIntent(contract, Lots(cap), *prices, multiplier)
+    prices = PriceRange(PriceUnits(middle - half), PriceUnits(middle + half))
+    return LiveIntent(contract_index, Lots(cap), prices, multiplier)
 
 
 def after(holdings: Holdings, fills: list[tuple[LiveIntent, int, int]]) -> int:
     """Equity less initial margin once fills (intent, lots, price) are booked."""
     net, cost = holdings.net.copy(), int(holdings.cost)
     for filled, lots, price in fills:
-        net[filled.contract] += lots
+        net[filled.contract_index] += lots
         cost += lots * price * filled.multiplier
     return holdings.cash - cost + ENGINE.value(net) - ENGINE.requirement(net).initial
 
@@ -60,9 +61,15 @@ def test_no_fills_within_caps_breach_initial_margin(net: np.ndarray, data: st.Da
     assert surplus(ENGINE, holdings, live) == 0
     for _ in range(5):
         fills = []
-        for one in live:
-            lots = data.draw(st.integers(-one.cap, one.cap))
-            fills.append((one, lots, data.draw(st.integers(one.lowest, one.highest))))
+        for fillable in live:
+            lots = data.draw(st.integers(-fillable.cap, fillable.cap))
+            fills.append(
+                (
+                    fillable,
+                    lots,
+                    data.draw(st.integers(fillable.prices.lowest, fillable.prices.highest)),
+                )
+            )
         assert after(holdings, fills) >= 0
 
 
@@ -70,15 +77,15 @@ def test_no_fills_within_caps_breach_initial_margin(net: np.ndarray, data: st.Da
 @settings(max_examples=50, deadline=None)
 def test_the_cap_is_the_largest_that_passes(net: np.ndarray, contract: int, cash: int) -> None:
     holdings = Holdings(Cash(cash), Cash(0), net)
-    found = largest_cap(ENGINE, holdings, intent(contract, CAP_BUCKETS_LOTS[-1]))
+    largest = largest_cap(ENGINE, holdings, intent(contract, CAP_BUCKETS_LOTS[-1]))
     passing = [cap for cap in CAP_BUCKETS_LOTS if _passes(holdings, intent(contract, cap))]
     expected = max(passing, default=0) if surplus(ENGINE, holdings) >= 0 else 0
-    assert found == expected
+    assert largest == expected
 
 
-def _passes(holdings: Holdings, one: LiveIntent) -> bool:
+def _passes(holdings: Holdings, candidate: LiveIntent) -> bool:
     try:
-        return surplus(ENGINE, holdings, [one]) >= 0
+        return surplus(ENGINE, holdings, [candidate]) >= 0
     except OutOfBounds:
         return False
 
@@ -97,8 +104,8 @@ def _whole_caps(
     live: list[LiveIntent], signs: tuple[int, ...]
 ) -> list[tuple[LiveIntent, int, int]]:
     return [
-        (one, sign * one.cap, one.highest if sign > 0 else one.lowest)
-        for one, sign in zip(live, signs, strict=True)
+        (filled, sign * filled.cap, filled.prices.highest if sign > 0 else filled.prices.lowest)
+        for filled, sign in zip(live, signs, strict=True)
     ]
 
 

@@ -21,12 +21,12 @@ PORTFOLIOS = {
 
 def rows() -> dict[str, list[str]]:
     """The table's cells by the name of the portfolio."""
-    found = {}
+    table = {}
     for line in (EXAMPLES.parent / "margin.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split("|")]
         if cells[0].split(":")[0] in PORTFOLIOS and len(cells) == 9:
-            found[cells[0].split(":")[0]] = cells[1:]
-    return found
+            table[cells[0].split(":")[0]] = cells[1:]
+    return table
 
 
 def shown(amount: float | None) -> str:

@@ -40,10 +40,10 @@ def holdings(nets: list[Integers]) -> dict[AccountId, Holdings]:
 def require_equal(engine: RiskEngine, accounts: dict[AccountId, Holdings], at: Market) -> None:
     single = PortfolioMargin(SPECIFICATION, lot_risk(SPECIFICATION, at, CONTRACTS))
     for index, (account, held) in enumerate(accounts.items()):
-        required, found = single.requirement(held.net), engine.standing(index)
-        assert found.account == account
-        assert (found.maintenance, found.initial) == (required.maintenance, required.initial)
-        assert found.equity == held.cash - held.cost + single.value(held.net)
+        required, standing = single.requirement(held.net), engine.standing(index)
+        assert standing.account == account
+        assert (standing.maintenance, standing.initial) == (required.maintenance, required.initial)
+        assert standing.equity == held.cash - held.cost + single.value(held.net)
 
 
 @given(st.lists(portfolio, min_size=1, max_size=5), st.integers(20_000, 200_000), st.integers(1, 9))

@@ -36,8 +36,8 @@ def test_equals_its_twin(net: Integers) -> None:
         twin = Twin(specification(), market())
         held = {c: int(n) for c, n in zip(contracts, net, strict=True) if n}
         expected = twin.requirement(held)
-    found = ENGINE.requirement(net)
-    assert (found.maintenance, found.initial) == expected
+    requirement = ENGINE.requirement(net)
+    assert (requirement.maintenance, requirement.initial) == expected
 
 
 @given(portfolios, portfolios)
@@ -116,15 +116,15 @@ def test_less_offset_needs_more() -> None:
 
 def test_a_future_by_hand() -> None:
     """10 lots at 61,000: 15 percent of 610,000 against a tail of 30 percent, 35 percent of it."""
-    found = ENGINE.requirement(position(BTC_MAR=-10))
-    assert found.own["BTC"].loss == 91_500 * 10**12
-    assert SCENARIOS[found.own["BTC"].scenario or 0].quarters == 4
-    assert found.own["ETH"].scenario is None
+    requirement = ENGINE.requirement(position(BTC_MAR=-10))
+    assert requirement.own["BTC"].loss == 91_500 * 10**12
+    assert SCENARIOS[requirement.own["BTC"].scenario or 0].quarters == 4
+    assert requirement.own["ETH"].scenario is None
     # of the 91,500 half is its share alone and half the joint one, which is the same here
-    assert found.rounded(found.scan) == 91_500 * 10**6
-    assert sum(found.basis.values()) == 3_050 * 10**18
-    assert found.maintenance == 94_550 * 10**6
-    assert found.initial == 122_915 * 10**6
+    assert requirement.rounded(requirement.scan) == 91_500 * 10**6
+    assert sum(requirement.basis.values()) == 3_050 * 10**18
+    assert requirement.maintenance == 94_550 * 10**6
+    assert requirement.initial == 122_915 * 10**6
 
 
 CONVERSION = position(BTC_MAR_60000_C=-100, BTC_MAR_60000_P=100, BTC_MAR=100)
@@ -132,18 +132,18 @@ CONVERSION = position(BTC_MAR_60000_C=-100, BTC_MAR_60000_P=100, BTC_MAR=100)
 
 
 def test_short_options_that_are_hedged_need_the_minimum() -> None:
-    found = ENGINE.requirement(CONVERSION)
-    assert found.short_options == 100 * 61_000 * 10_000 * 10**12
-    assert found.scan < found.short_options
-    added = sum(found.basis.values()) + sum(found.concentration.values())
-    assert found.maintenance == found.rounded(found.short_options + added)
+    requirement = ENGINE.requirement(CONVERSION)
+    assert requirement.short_options == 100 * 61_000 * 10_000 * 10**12
+    assert requirement.scan < requirement.short_options
+    added = sum(requirement.basis.values()) + sum(requirement.concentration.values())
+    assert requirement.maintenance == requirement.rounded(requirement.short_options + added)
 
 
 def test_a_long_option_loses_no_more_than_it_is_worth() -> None:
     long = position(BTC_MAR_60000_C=100)
-    found = ENGINE.requirement(long)
-    assert found.short_options == 0
-    assert 0 < found.rounded(found.scan) < ENGINE.value(long)
+    requirement = ENGINE.requirement(long)
+    assert requirement.short_options == 0
+    assert 0 < requirement.rounded(requirement.scan) < ENGINE.value(long)
 
 
 def test_spread_is_charged_for_its_legs() -> None:
@@ -160,8 +160,8 @@ def test_what_would_wrap_is_refused() -> None:
 
 
 def test_no_positions_need_nothing() -> None:
-    found = ENGINE.requirement(position())
-    assert (found.maintenance, found.initial, ENGINE.value(position())) == (0, 0, 0)
+    requirement = ENGINE.requirement(position())
+    assert (requirement.maintenance, requirement.initial, ENGINE.value(position())) == (0, 0, 0)
 
 
 def test_integers_are_the_same_on_every_machine() -> None:
@@ -177,8 +177,8 @@ def test_integers_are_the_same_on_every_machine() -> None:
         ETH_MAR=5,
         ETH_MAR_2500_P=-33,
     )
-    found = ENGINE.requirement(net)
-    assert (found.maintenance, found.initial, ENGINE.value(net)) == PINNED
+    requirement = ENGINE.requirement(net)
+    assert (requirement.maintenance, requirement.initial, ENGINE.value(net)) == PINNED
 
 
 PINNED = (438_851_393_411, 570_506_811_434, 711_776_310_405)

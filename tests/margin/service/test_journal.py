@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from darkpool.canonical_json import MalformedRecord, from_json, to_json
 from darkpool.margin.accounts.accounts import INSURANCE_FUND
 from darkpool.margin.errors import (
     InsufficientMargin,
@@ -22,9 +21,21 @@ from darkpool.margin.errors import (
     WrongJournal,
 )
 from darkpool.margin.liquidation.plan import LiquidationTerms
-from darkpool.margin.service.events import Event, MarginState, MarginTerms, Outcome
+from darkpool.margin.service.events import (
+    Deposit,
+    Event,
+    GiveUp,
+    Release,
+    SettleVariation,
+    TakePrices,
+    UpdateCalls,
+    Withdraw,
+    event_bytes,
+    event_of,
+)
 from darkpool.margin.service.journal import Head, JournaledAccounts
-from darkpool.units import AccountId
+from darkpool.margin.service.state import MarginState, MarginTerms, Outcome
+from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, PriceUnits
 from tests.support.children import in_a_child, killed
 from tests.support.margin_houses import market_at
 from tests.support.margin_lives import (
@@ -48,30 +59,30 @@ def opened(path: Path, terms: MarginTerms = MARGIN_TERMS) -> JournaledAccounts:
 
 
 def recorded(seed: int, steps: int = 30) -> Life:
-    found = life(seed)
-    found.run(steps)
-    return found
+    recording = life(seed)
+    recording.run(steps)
+    return recording
 
 
 def replayed(noted: list[tuple[Event, Outcome]]) -> MarginState:
     """Events, as they are written, give the same outcomes again."""
     state = MarginState(SPECIFICATION, MARGIN_TERMS)
     for event, outcome in noted:
-        assert state.apply(from_json(to_json(event), Event, "event")) == outcome
+        assert state.apply(event_of(event_bytes(event))) == outcome
     return state
 
 
 def test_the_same_events_give_the_same_lives() -> None:
     for seed in range(25):
-        found = recorded(seed)
-        assert contents(replayed(found.noted)) == contents(found.state)
+        lived = recorded(seed)
+        assert contents(replayed(lived.noted)) == contents(lived.state)
 
 
 @pytest.mark.slow
 def test_the_same_events_give_two_thousand_lives_again() -> None:
     for seed in range(20_000, 22_000):
-        found = recorded(seed)
-        assert contents(replayed(found.noted)) == contents(found.state)
+        lived = recorded(seed)
+        assert contents(replayed(lived.noted)) == contents(lived.state)
 
 
 def test_a_journal_that_is_opened_again_goes_on(tmp_path: Path) -> None:
@@ -79,43 +90,41 @@ def test_a_journal_that_is_opened_again_goes_on(tmp_path: Path) -> None:
     for seed in range(2):
         path = tmp_path / f"{seed}.db"
         journal = opened(path)
-        found = Life(seed, journal.state, journal.book)
-        found.begin()
+        going = Life(seed, journal.state, journal.book)
+        going.begin()
         for _ in range(8):
-            found.auction()
-            found.prices()
-            found.liquidate()
-            found.variation()
+            going.auction()
+            going.prices()
+            going.liquidate()
+            going.variation()
             before, head = contents(journal.state), journal.head
             journal.close()
             journal = opened(path)
             assert (contents(journal.state), journal.head) == (before, head)
-            found.state, found._book = journal.state, journal.book
-        assert list(journal.events()) == [event for event, _ in found.noted]
-        assert journal.head.sequence == len(found.noted)
+            going.state, going._book = journal.state, journal.book
+        assert list(journal.events()) == [event for event, _ in going.noted]
+        assert journal.head.sequence == len(going.noted)
         journal.close()
 
 
 def test_what_is_refused_changes_nothing_and_is_not_written(tmp_path: Path) -> None:
     journal = opened(tmp_path / "journal.db")
     with pytest.raises(NoPrice):
-        journal.book(Event("calls"))
+        journal.book(UpdateCalls())
     with pytest.raises(NoPrice):
-        journal.book(Event("withdraw", ALICE, amount=1))
-    journal.book(Event("prices", market=market_at(100)))
-    journal.book(Event("deposit", ALICE, amount=1_000))
+        journal.book(Withdraw(ALICE, Cash(1)))
+    journal.book(TakePrices(market_at(100)))
+    journal.book(Deposit(ALICE, Cash(1_000)))
     before, head = contents(journal.state), journal.head
     refused: list[tuple[Event, type[Exception]]] = [
-        (Event("withdraw", ALICE, amount=1_001), InsufficientMargin),
-        (Event("release", ALICE, None, FUTURE, 1), UnknownReservation),
-        (Event("variation", instrument=bytes(32), price=1), UnknownContract),
-        (Event("prices", market=b"{}"), Exception),
-        (Event("give_up", ALICE, None, FUTURE, None, 0, size=1, price=1), NotInLiquidation),
-        (Event("deposit", AccountId(INSURANCE_FUND.lower()), amount=1), MalformedEvent),
-        (Event("deposit", ALICE), MalformedEvent),
-        (Event("deposit", ALICE, amount=1, size=1), MalformedEvent),
-        (Event("deposit", ALICE, amount=-1), MalformedRecord),
-        (Event("variation", instrument=b"short", price=1), MalformedRecord),
+        (Withdraw(ALICE, Cash(1_001)), InsufficientMargin),
+        (Release(ALICE, FUTURE, Interval(1)), UnknownReservation),
+        (SettleVariation(InstrumentId(bytes(32)), PriceUnits(1)), UnknownContract),
+        (TakePrices(b"{}"), Exception),
+        (GiveUp(ALICE, FUTURE, 0, Lots(1), PriceUnits(1)), NotInLiquidation),
+        (Deposit(AccountId(INSURANCE_FUND.lower()), Cash(1)), MalformedEvent),
+        (Deposit(ALICE, Cash(-1)), MalformedEvent),
+        (SettleVariation(InstrumentId(b"short"), PriceUnits(1)), MalformedEvent),
     ]
     for event, error in refused:
         with pytest.raises(error):
@@ -125,17 +134,44 @@ def test_what_is_refused_changes_nothing_and_is_not_written(tmp_path: Path) -> N
     assert contents(opened(tmp_path / "journal.db").state) == before
 
 
+ONE_DEPOSIT = event_bytes(Deposit(ALICE, Cash(1)))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"",
+        b"Pay\n{}\n",
+        ONE_DEPOSIT.replace(b"Deposit", b"Event"),
+        ONE_DEPOSIT.replace(b"Deposit", b"Withdrawal"),
+        ONE_DEPOSIT.replace(b',\n "amount": 1', b""),
+        ONE_DEPOSIT.replace(b": 1\n", b': 1,\n "size": 1\n'),
+        ONE_DEPOSIT.replace(b": 1", b": -1"),
+        ONE_DEPOSIT.replace(b": 1", b": null"),
+        ONE_DEPOSIT.replace(ALICE.encode(), ALICE.lower().encode() + b"0"),
+        ONE_DEPOSIT.replace(ALICE.encode(), INSURANCE_FUND.lower().encode()),
+        ONE_DEPOSIT.replace(ALICE.encode(), INSURANCE_FUND.swapcase().encode()),
+        ONE_DEPOSIT + b"\n",
+        ONE_DEPOSIT[:-1],
+    ],
+)
+def test_bytes_that_are_no_event_are_refused(entry: bytes) -> None:
+    assert entry != ONE_DEPOSIT
+    with pytest.raises(MalformedEvent):
+        event_of(entry)
+
+
 def test_what_cannot_be_written_stops_everything(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     journal, other = opened(path), opened(path)
-    other.book(Event("deposit", ALICE, amount=1))
+    other.book(Deposit(ALICE, Cash(1)))
     with pytest.raises(JournalAhead):
-        journal.book(Event("deposit", BOB, amount=2))
+        journal.book(Deposit(BOB, Cash(2)))
     with sqlite3.connect(path) as connection:
         connection.execute("DELETE FROM events WHERE sequence = 1")
     # now it could be written; but memory is not what the disk says
     with pytest.raises(JournalAhead):
-        journal.book(Event("deposit", ALICE, amount=2))
+        journal.book(Deposit(ALICE, Cash(2)))
     other.close()
     again = opened(path)
     assert (again.state.accounts.cash(ALICE), again.state.accounts.cash(BOB)) == (0, 0)
@@ -158,7 +194,7 @@ CHANGES = {
 def five(path: Path) -> Head:
     journal = opened(path)
     for number in range(5):
-        journal.book(Event("deposit", ALICE, amount=70 + number))
+        journal.book(Deposit(ALICE, Cash(70 + number)))
     journal.close()
     return journal.head
 
@@ -214,11 +250,11 @@ def require_prefix(path: Path, log: Path, states: list[tuple[object, ...]]) -> N
 
 def prefixes(events: list[Event]) -> list[tuple[object, ...]]:
     state = MarginState(SPECIFICATION, MARGIN_TERMS)
-    found = [contents(state)]
+    states = [contents(state)]
     for event in events:
         state.apply(event)
-        found.append(contents(state))
-    return found
+        states.append(contents(state))
+    return states
 
 
 def test_a_kill_before_any_statement_loses_and_doubles_nothing(tmp_path: Path) -> None:

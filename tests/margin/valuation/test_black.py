@@ -132,7 +132,7 @@ def test_out_of_the_money_to_the_last_digits(
     total = 10.0**magnitude
     high = low * math.exp(min(moneyness * total, 60.0))
     with mp.workdps(80):
-        value, _, _ = out_of_the_money(low, high, total)
+        value = out_of_the_money(low, high, total).value
         v = mp.mpf(total)
         d1 = mp.log(mp.mpf(low) / mp.mpf(high)) / v + v / 2
         expected = low * mp.ncdf(d1) - high * mp.ncdf(d1 - v)

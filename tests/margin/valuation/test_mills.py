@@ -66,8 +66,8 @@ def interpolated(
         for power in range(1, bottom + 1):
             matrix[row, top + power] = -(x**power)
         ones[row] = 1
-    found = [float(number) for number in mp.lu_solve(matrix, ones)]
-    return found[: top + 1], [1.0, *found[top + 1 :]]
+    coefficients = [float(number) for number in mp.lu_solve(matrix, ones)]
+    return coefficients[: top + 1], [1.0, *coefficients[top + 1 :]]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,6 @@ def test_coefficients_come_from_interpolation(
     top = getattr(mills, f"{name}_NUMERATOR")
     bottom = getattr(mills, f"{name}_DENOMINATOR")
     with mp.workdps(70):
-        found = interpolated(function, lowest, highest, (len(top) - 1, len(bottom) - 1))
-    for stored, again in zip((top, bottom), found, strict=True):
+        coefficients = interpolated(function, lowest, highest, (len(top) - 1, len(bottom) - 1))
+    for stored, again in zip((top, bottom), coefficients, strict=True):
         assert list(stored) == pytest.approx(again, rel=1e-12)

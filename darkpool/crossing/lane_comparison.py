@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape
-from crypto.bfv.seal import Evaluator
 from crypto.circuits.comparison import BITS_LEVEL, Comparator
 from crypto.circuits.packing import LANES_LEVEL
 from crypto.ring.params import ParameterSet
+from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.revealing import CoveredCiphertext, masked, selected
 from darkpool.crossing.errors import ImplausibleOpening
+
+NO_LANES: Final[Lanes] = np.array([], dtype=np.int64)
 
 
 class OpeningSession(Protocol):
@@ -29,36 +31,37 @@ TakeMask = Callable[[LaneShape], DrawnMask]
 """Gives a mask of a shape, bound durably to this auction and never given before."""
 
 
-class LaneComparing:
+class LaneComparison:
     """Compares lanes under fresh masks, and opens what the public result implies.
 
-    Args:
-        take_mask: a mask for each comparison.
+    Attributes:
+        parameters: of both rings.
+        evaluators: of both rings.
     """
 
     def __init__(
         self,
         parameters: ParameterSet,
-        order: Evaluator,
-        comparison: Evaluator,
+        evaluators: Evaluators,
         session: OpeningSession,
         take_mask: TakeMask,
     ) -> None:
-        self._parameters = parameters
-        self._order = order
-        self._comparison = comparison
-        self._comparator = Comparator(comparison)
+        self.parameters = parameters
+        self.evaluators = evaluators
+        self._comparator = Comparator(evaluators.comparison)
         self._session = session
         self._take_mask = take_mask
 
-    def _compare(
+    def compare(
         self, name: str, lanes: Sequence[LaneCiphertext], shape: LaneShape, bounded: Lanes
     ) -> Ciphertext:
         """Encrypted bits of all lanes; `bounded` has the numbers of those that are bounded."""
         mask = self._take_mask(shape)
         opened = np.stack(
             [
-                self._session.open(f"{name}.{part}", masked(self._order, lane, mask, part))
+                self._session.open(
+                    f"{name}.{part}", masked(self.evaluators.order, lane, mask, part)
+                )
                 for part, lane in enumerate(lanes)
             ]
         )
@@ -66,23 +69,27 @@ class LaneComparing:
         flags[bounded] = True
         return self._comparator.compare(mask, shape.from_order(opened), flags)
 
-    def _open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
-        """Open the bits of some lanes, given by number; returns them in that order."""
+    def open_lanes(self, purpose: str, bits: Ciphertext, shape: LaneShape, lanes: Lanes) -> Lanes:
+        """Open the bits of some lanes, given by number; returns them in that order.
+
+        Raises:
+            ImplausibleOpening: an opened lane holds no bit.
+        """
         flags = np.zeros(shape.lanes, dtype=np.int64)
         flags[lanes] = 1
         keep = shape.first_block(flags) == 1
-        values = self._session.open(purpose, selected(self._comparison, bits, keep, BITS_LEVEL))
-        opened = shape.from_first_block(values)[lanes]
+        covered = selected(self.evaluators.comparison, bits, keep, BITS_LEVEL)
+        opened = shape.from_first_block(self._session.open(purpose, covered))[lanes]
         if opened.size and opened.max() > 1:
             raise ImplausibleOpening(purpose, "bits", str(int(opened.max())))
         return opened
 
-    def _open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
+    def open_row(self, purpose: str, packed: Ciphertext, row: int, slots: Lanes) -> Lanes:
         """Open some slots of one row; other intents show 0. Shape (row slots,)."""
-        ring = self._parameters.order_ring
+        ring = self.parameters.order_ring
         keep = np.zeros((2, ring.row), dtype=np.bool_)
         keep[row, slots] = True
-        covered = selected(self._order, packed, keep.reshape(-1), LANES_LEVEL)
+        covered = selected(self.evaluators.order, packed, keep.reshape(-1), LANES_LEVEL)
         rows = self._session.open(purpose, covered).reshape(2, ring.row)
         values: Lanes = rows[row]
         return values

@@ -1,0 +1,90 @@
+"""Asking the keypers of a committee: all at the same time, and none for longer than a limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final, Generic, TypeVar
+
+from crypto.errors import MissingShare
+from crypto.threshold.quorum import Answers, Numbered, answered
+from darkpool.committee.errors import KeyperSilent
+from darkpool.limits import KEYPER_ANSWER_MAX_MS
+
+_INTERRUPTED_WAIT_S: Final = 5
+
+Answer = TypeVar("Answer")
+Party = TypeVar("Party", bound=Numbered)
+
+
+class KeyperPanel(Generic[Party]):
+    """Keypers that are asked at the same time, each in a thread of its own.
+
+    A keyper that has not answered when the limit passes has failed. It is asked again once its
+    thread is free, so a keyper that never answers costs the limit once.
+
+    Attributes:
+        limit_ms: how long an answer may take.
+    """
+
+    def __init__(self, keypers: Sequence[Party], limit_ms: int = KEYPER_ANSWER_MAX_MS) -> None:
+        self.keypers = tuple(keypers)
+        self.limit_ms = limit_ms
+        self._busy: dict[int, threading.Thread] = {}
+
+    def ask(
+        self, question: Callable[[Party], Answer], of: Collection[int] | None = None
+    ) -> Answers[Answer]:
+        """Put a question to all keypers, or to those of some numbers; it never raises."""
+        given: dict[int, Answer] = {}
+        failures: dict[int, Exception] = {}
+        asked = [k for k in self.keypers if of is None or k.number in of]
+        threads = {
+            keyper.number: threading.Thread(
+                target=answered, args=(keyper, question, given, failures), daemon=True
+            )
+            for keyper in asked
+            if keyper.number not in self._busy or not self._busy[keyper.number].is_alive()
+        }
+        for number, thread in threads.items():
+            self._busy[number] = thread
+            thread.start()
+        try:
+            self._wait(threads)
+        except BaseException:
+            # what is interrupted here leaves no thread at work on files that are being removed
+            for thread in threads.values():
+                thread.join(_INTERRUPTED_WAIT_S)
+            raise
+        # answers that come late are not counted: what was asked is decided by now
+        given, failures = dict(given), dict(failures)
+        for keyper in asked:
+            if keyper.number not in given and keyper.number not in failures:
+                failures[keyper.number] = KeyperSilent(keyper.number, self.limit_ms)
+        return Answers(_ascending(given), _ascending(failures))
+
+    def ask_quorum(self, question: Callable[[Party], Answer], quorum: int) -> Mapping[int, Answer]:
+        """Answers by keyper, of a quorum at least; one keyper that fails stops nothing.
+
+        Raises:
+            Exception: of the first keyper that failed, where fewer than a quorum answered.
+            MissingShare: fewer than a quorum, and none of the others failed.
+        """
+        answers = self.ask(question)
+        if len(answers.given) < quorum:
+            missing = MissingShare(len(answers.given), quorum, len(answers.given))
+            raise next(iter(answers.failures.values()), missing)
+        return answers.given
+
+    def _wait(self, threads: Mapping[int, threading.Thread]) -> None:
+        give_up_at = time.monotonic() + self.limit_ms / 1000
+        for thread in threads.values():
+            thread.join(max(0.0, give_up_at - time.monotonic()))
+
+
+Value = TypeVar("Value")
+
+
+def _ascending(answers: Mapping[int, Value]) -> dict[int, Value]:
+    return {number: answers[number] for number in sorted(answers)}

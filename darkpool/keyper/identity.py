@@ -1,0 +1,53 @@
+"""Who a keyper is, what it knows of its committee, and what it asks for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from crypto.signing.ecdsa import sign
+from crypto.signing.eip712 import Domain
+from crypto.threshold.keys import KeyperSecrets, PublicMaterial
+from darkpool.clock import Clock
+from darkpool.units import Interval
+
+FinalRoot = Callable[[Interval], bytes | None]
+"""Asks the chain: the final batch root of an interval, or None where there is none."""
+
+RequireReferences = Callable[[Interval], None]
+"""Raises `ReferenceRefused` unless this keyper accepted the reference prices of an interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyperIdentity:
+    """What makes one keyper: its shares, and a secp256k1 private key, 32 bytes."""
+
+    secrets: KeyperSecrets
+    signing_key: bytes = field(repr=False)
+
+    @property
+    def number(self) -> int:
+        """Number in the committee."""
+        return self.secrets.keyper
+
+    def sign(self, digest: bytes) -> bytes:
+        """65 bytes over a 32-byte digest."""
+        return sign(digest, self.signing_key)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeView:
+    """What a keyper knows of its committee; `addresses` are 20 bytes each, in keyper order."""
+
+    material: PublicMaterial
+    domain: Domain
+    addresses: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyperSenses:
+    """What a keyper asks for itself: its clock, its node, and its watch over references."""
+
+    clock: Clock
+    final_root: FinalRoot
+    require_references: RequireReferences
