@@ -325,7 +325,7 @@ from pathlib import Path
 from crypto.ring.params import TEST_INSECURE_SMALL
 from darkpool.simulation.order_file import read_orders
 from darkpool.auction.listing import OutrightListing
-from darkpool.auction.outcome import Pricing
+from darkpool.protocol.terms import Pricing
 from darkpool.chain.client import Chain
 from darkpool.units import InstrumentName, PriceGrid
 from darkpool.simulation.venue import Places, VenueSetting, run_orders
