@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class UnmetExpectation(Exception):
@@ -19,9 +19,28 @@ class UnmetExpectation(Exception):
         super().__init__(subject, expected, got)
         self.subject, self.expected, self.got = subject, expected, got
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # the arguments of a class's own constructor are not these three: workers send errors whole
+        return _read_back, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         expected, got = _shown(self.expected), _shown(self.got)
-        return f"{self.prefix}{self.subject}: expected {expected}, got {got}"
+        return printable(f"{self.prefix}{self.subject}: expected {expected}, got {got}")
+
+
+def printable(text: str) -> str:
+    """Text whose control characters and lone surrogates are escaped: it may quote anybody."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
+def _read_back(
+    kind: type[UnmetExpectation], args: tuple[object, ...], state: dict[str, object]
+) -> UnmetExpectation:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 def _shown(value: object) -> object:
@@ -30,6 +49,13 @@ def _shown(value: object) -> object:
 
 class CryptoError(UnmetExpectation):
     """Base of everything that `crypto` raises on purpose."""
+
+
+class MalformedContribution(CryptoError):
+    """What a keyper sent for a mask draw is not of the draw's form."""
+
+    code = "malformed-contribution"
+    prefix = "contribution to a mask, "
 
 
 class InsecureParameters(CryptoError):

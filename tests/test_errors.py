@@ -1,6 +1,7 @@
 import ast
 import importlib
 import inspect
+import pickle
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -237,3 +238,13 @@ def test_insufficient_margin_carries_its_operands() -> None:
     error = InsufficientMargin(required=10, available=3)
     assert (error.required, error.available) == (10, 3)
     assert str(error) == "margin: expected at least 10 available, got 3"
+
+
+@pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)
+def test_an_error_crosses_processes_whole(kind: type[UnmetExpectation]) -> None:
+    """Workers send what they raise; one that cannot be read back would end their pool."""
+    error = sample_error(kind)
+    read = pickle.loads(pickle.dumps(error))  # noqa: S301  # bytes that were just made here
+    assert type(read) is kind
+    assert str(read) == str(error)
+    assert vars(read).keys() == vars(error).keys()

@@ -37,7 +37,7 @@ from crypto.bfv.lanes import (
 from crypto.bfv.low_noise import encrypt_low_noise
 from crypto.bfv.products import add_slots, coefficient_form, transformed
 from crypto.bfv.seal import Evaluator
-from crypto.errors import OutOfRange
+from crypto.errors import MalformedContribution, OutOfRange
 from crypto.ring.params import RingParameters
 from crypto.ring.ring import Words
 from crypto.ring.sampling import absorb, derive_seed, signs
@@ -88,12 +88,51 @@ class Contribution:
     comparison_ciphertexts: tuple[tuple[Ciphertext, ...], ...]
 
     def digest(self) -> bytes:
-        """32 bytes over all ciphertexts."""
+        """32 bytes over all ciphertexts and how they are grouped."""
         state = hashlib.sha256()
-        for group in (*self.order_ciphertexts, *self.comparison_ciphertexts):
-            for ciphertext in group:
-                state.update(ciphertext.digest())
+        for groups in (self.order_ciphertexts, self.comparison_ciphertexts):
+            state.update(absorb(b"groups", *map(len, groups)))
+            for group in groups:
+                for ciphertext in group:
+                    state.update(ciphertext.digest())
         return state.digest()
+
+
+def require_contribution(draw: Draw, sent: object) -> Contribution:
+    """Check that what one keyper sent has the form of a contribution to a draw.
+
+    The mask of fewer groups than the plain modulus has bits would hide nothing, so their number is
+    no keyper's to choose.
+
+    Raises:
+        MalformedContribution: another type, number of groups, size of a group, ring or level.
+    """
+    if type(sent) is not Contribution:
+        raise MalformedContribution("type", Contribution.__name__, type(sent).__name__)
+    parameters, shape = draw.shape.parameters, draw.shape
+    order_sizes = (shape.order_ciphertexts,) * plain_modulus_bits(parameters.order_ring)
+    _require_groups("order ring", parameters.order_ring, order_sizes, sent.order_ciphertexts)
+    comparison_sizes = (DIGIT_BITS,) * shape.positions
+    comparison_ring, groups = parameters.comparison_ring, sent.comparison_ciphertexts
+    _require_groups("comparison ring", comparison_ring, comparison_sizes, groups)
+    return sent
+
+
+def _require_groups(
+    subject: str,
+    ring: RingParameters,
+    sizes: tuple[int, ...],
+    groups: tuple[tuple[Ciphertext, ...], ...],
+) -> None:
+    got = tuple(map(len, groups))
+    if got != sizes:
+        raise MalformedContribution(f"{subject}, sizes of groups", sizes, got)
+    expected = (Ciphertext, ring, (2, len(ring.data_primes), ring.degree))
+    for ciphertext in (ciphertext for group in groups for ciphertext in group):
+        if (type(ciphertext), ciphertext.ring, ciphertext.words.shape) != expected:
+            got_shape = f"{ciphertext.ring.name}, shape {ciphertext.words.shape}"
+            expected_shape = f"{ring.name}, shape {expected[2]}"
+            raise MalformedContribution(f"{subject}, ciphertext", expected_shape, got_shape)
 
 
 def contribute(material: PublicMaterial, draw: Draw, share: int, seed: bytes) -> Contribution:
@@ -206,13 +245,13 @@ class MaskCombiner:
         """Enc(r) for one ciphertext of the lanes: the weighted products of signs, added up."""
         evaluator = self._order_evaluator
         total: Any = None
-        bits = len(contributions[0].order_ciphertexts)
+        ring = self._material.parameters.order_ring
+        bits = plain_modulus_bits(ring)
         for k in range(bits):
             signs_of_bit = [c.order_ciphertexts[k][number] for c in contributions]
             term = evaluator.multiply_only(*_halves(evaluator, signs_of_bit))
             total = term if total is None else evaluator.add(total, term)
         mask = evaluator.store(evaluator.relinearise(total))
-        ring = self._material.parameters.order_ring
         constant = -sum(_order_weight(ring, k) for k in range(bits)) % ring.plain_modulus
         return add_slots(mask, constant * draw.shape.to_order(draw.active)[number])
 

@@ -45,7 +45,7 @@ class OneByOne(Generic[Party]):
     """A panel that asks its parties in this thread, one after the other."""
 
     def __init__(self, parties: Iterable[Party]) -> None:
-        self._parties = tuple(parties)
+        self._parties = {party.number: party for party in parties}
 
     def ask(
         self, question: Callable[[Party], Answer], of: Collection[int] | None = None
@@ -53,20 +53,21 @@ class OneByOne(Generic[Party]):
         """See `Panel.ask`."""
         given: dict[int, Answer] = {}
         failures: dict[int, Exception] = {}
-        for party in self._parties:
-            if of is None or party.number in of:
-                answered(party, question, given, failures)
+        for number, party in self._parties.items():
+            if of is None or number in of:
+                answered((number, party), question, given, failures)
         return Answers(given, failures)
 
 
 def answered(
-    party: Party,
+    asked: tuple[int, Party],
     question: Callable[[Party], Answer],
     given: dict[int, Answer],
     failures: dict[int, Exception],
 ) -> None:
-    """Ask one party and note its answer or its failure."""
+    """Ask one party and note its answer or its failure under the number it is known by."""
+    number, party = asked
     try:
-        given[party.number] = question(party)
+        given[number] = question(party)
     except Exception as error:  # noqa: BLE001  # a corrupt keyper may raise anything
-        failures[party.number] = error
+        failures[number] = error

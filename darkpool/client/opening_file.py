@@ -149,16 +149,22 @@ def _fields(what: str, value: object, names: tuple[str, ...]) -> dict[str, Any]:
 def _read(name: str, value: object) -> Any:
     if name in _BITS:
         if type(value) is not int or not 0 <= value < 1 << _BITS[name]:
-            raise InvalidOpeningFile(name, f"a number of {_BITS[name]} bits", ascii(value))
+            raise InvalidOpeningFile(name, f"a number of {_BITS[name]} bits", _outlined(value))
         return value
     width = _BYTES[name]
     expected = f"0x and {2 * width} lower-case hexadecimal digits"
     if not isinstance(value, str) or len(value) != 2 + 2 * width:
-        raise InvalidOpeningFile(name, expected, ascii(value))
+        raise InvalidOpeningFile(name, expected, _outlined(value))
     try:
         octets = bytes.fromhex(value[2:])
     except ValueError:
         octets = b""
     if _written(octets) != value:
-        raise InvalidOpeningFile(name, expected, ascii(value))
+        raise InvalidOpeningFile(name, expected, _outlined(value))
     return octets
+
+
+def _outlined(value: object) -> str:
+    """Type and length of a value, not what it says: it may be a seed."""
+    kind = type(value).__name__
+    return f"{kind} of {len(value)} characters" if isinstance(value, str) else kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from crypto.bfv.lanes import LaneShape
 from crypto.signing.ecdsa import verify_signature
@@ -18,6 +19,7 @@ from darkpool.committee.beacon import Beacon, ask_beacon
 from darkpool.committee.masks import AttestedMask, MaskPreparation
 from darkpool.committee.quorum import KeyperPanel
 from darkpool.committee.session import Session
+from darkpool.committee.signatures import signed_by_asked
 from darkpool.protocol.keyper import (
     BatchProposal,
     BeaconRequest,
@@ -25,7 +27,10 @@ from darkpool.protocol.keyper import (
     MaskUse,
     TranscriptRequest,
 )
+from darkpool.protocol.refusals import OpeningRefused
 from darkpool.units import AccountId, Interval, account_bytes
+
+_CONTEXT_BYTES: Final = 32
 
 
 class KeyperCommittee:
@@ -42,7 +47,7 @@ class KeyperCommittee:
         self.material = material
         self._domain = domain
         self._quorum = material.committee.quorum
-        self._masks = MaskPreparation(self.panel, material, evaluators)
+        self._masks = MaskPreparation(self.panel, material, domain, evaluators)
 
     @property
     def keypers(self) -> tuple[Keyper, ...]:
@@ -60,13 +65,15 @@ class KeyperCommittee:
         Raises:
             OmittedIntent, CancelledIntent, BatchRefused: for that, too few keypers signed.
         """
-        return self.panel.ask_quorum(lambda keyper: keyper.sign_batch_root(proposal), self._quorum)
+        digest = proposal.root.digest(self._domain)
+        question = signed_by_asked(digest, lambda keyper: keyper.sign_batch_root(proposal))
+        return self.panel.ask_quorum(question, self._quorum)
 
     def sign_settlement(self, settlement: SettlementRoot) -> Mapping[int, bytes]:
         """Signatures on a settlement, by keyper; of a quorum at least."""
-        return self.panel.ask_quorum(
-            lambda keyper: keyper.sign_settlement(settlement), self._quorum
-        )
+        digest = settlement.digest(self._domain)
+        question = signed_by_asked(digest, lambda keyper: keyper.sign_settlement(settlement))
+        return self.panel.ask_quorum(question, self._quorum)
 
     def sign_transcript(
         self, session: Session, terms_digest: bytes, beacon: Beacon
@@ -95,9 +102,14 @@ class KeyperCommittee:
 
     def begin_auction(self, interval: Interval, publish: Callable[[Revealed], None]) -> Session:
         """Start the openings of an interval whose batch root is final."""
-        contexts = self.panel.ask_quorum(
-            lambda keyper: keyper.begin_auction(interval), self._quorum
-        )
+
+        def context_of(keyper: Keyper) -> bytes:
+            context = keyper.begin_auction(interval)
+            if type(context) is not bytes or len(context) != _CONTEXT_BYTES:
+                raise OpeningRefused("context", "32 bytes", type(context).__name__)
+            return context
+
+        contexts = self.panel.ask_quorum(context_of, self._quorum)
         context, _ = Counter(contexts.values()).most_common(1)[0]
         return Session(self.panel, self.material.committee, context, publish)
 

@@ -11,7 +11,8 @@ import numpy as np
 from crypto.bfv.lanes import DIGIT_VALUES, Lanes, LaneShape
 from crypto.circuits.comparison import BITS_LEVEL, Comparator
 from crypto.errors import MissingShare
-from crypto.threshold.attestation import mask_context
+from crypto.signing.eip712 import Domain
+from crypto.threshold.attestation import mask_attestation_digest, mask_context
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import (
@@ -22,12 +23,14 @@ from crypto.threshold.masks import (
     digit_values,
     known_lanes,
     replace_lanes,
+    require_contribution,
 )
 from crypto.threshold.replicated import agree
 from crypto.threshold.revealing import selected
 from darkpool.committee.errors import MaskPreparationFailed
 from darkpool.committee.quorum import KeyperPanel
 from darkpool.committee.session import Session
+from darkpool.committee.signatures import signed_by_asked
 from darkpool.protocol.keyper import ContributionRequest, Keyper
 from darkpool.protocol.refusals import MaskUsed
 
@@ -59,9 +62,11 @@ class MaskPreparation:
         self,
         panel: KeyperPanel[Keyper],
         material: PublicMaterial,
+        domain: Domain,
         evaluators: Evaluators,
     ) -> None:
         self._panel = panel
+        self._domain = domain
         self._committee = material.committee
         self._evaluator = evaluators.comparison
         self._combiner = MaskCombiner(material, evaluators.order, evaluators.comparison)
@@ -84,9 +89,9 @@ class MaskPreparation:
         raise MaskPreparationFailed(_ATTEMPTS)
 
     def _attestations(self, mask: DrawnMask) -> Mapping[int, bytes]:
-        return self._panel.ask_quorum(
-            lambda keyper: keyper.attest_mask(mask), self._committee.quorum
-        )
+        digest = mask_attestation_digest(self._domain, mask.digest())
+        question = signed_by_asked(digest, lambda keyper: keyper.attest_mask(mask))
+        return self._panel.ask_quorum(question, self._committee.quorum)
 
     def _issued(self, number: int) -> bool:
         try:
@@ -116,7 +121,8 @@ class MaskPreparation:
 
     def _agreed(self, draw: Draw, share: int) -> Contribution:
         def contribution(keyper: Keyper) -> tuple[bytes, Contribution]:
-            sent = keyper.contribution(ContributionRequest(draw, share))
+            answer = keyper.contribution(ContributionRequest(draw, share))
+            sent = require_contribution(draw, answer)
             return sent.digest(), sent
 
         sent = self._panel.ask(contribution, of=self._committee.holders(share))

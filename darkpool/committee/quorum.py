@@ -22,7 +22,8 @@ class KeyperPanel(Generic[Party]):
     """Keypers that are asked at the same time, each in a thread of its own.
 
     A keyper that has not answered when the limit passes has failed. It is asked again once its
-    thread is free, so a keyper that never answers costs the limit once.
+    thread is free, so a keyper that never answers costs the limit once; one that answers shortly
+    before or after the limit costs it with every question.
 
     Attributes:
         limit_ms: how long an answer may take.
@@ -30,6 +31,7 @@ class KeyperPanel(Generic[Party]):
 
     def __init__(self, keypers: Sequence[Party], limit_ms: int = KEYPER_ANSWER_MAX_MS) -> None:
         self.keypers = tuple(keypers)
+        self._numbered = {keyper.number: keyper for keyper in self.keypers}
         self.limit_ms = limit_ms
         self._busy: dict[int, threading.Thread] = {}
 
@@ -39,13 +41,15 @@ class KeyperPanel(Generic[Party]):
         """Put a question to all keypers, or to those of some numbers; it never raises."""
         given: dict[int, Answer] = {}
         failures: dict[int, Exception] = {}
-        asked = [k for k in self.keypers if of is None or k.number in of]
+        asked = [number for number in self._numbered if of is None or number in of]
         threads = {
-            keyper.number: threading.Thread(
-                target=answered, args=(keyper, question, given, failures), daemon=True
+            number: threading.Thread(
+                target=answered,
+                args=((number, self._numbered[number]), question, given, failures),
+                daemon=True,
             )
-            for keyper in asked
-            if keyper.number not in self._busy or not self._busy[keyper.number].is_alive()
+            for number in asked
+            if number not in self._busy or not self._busy[number].is_alive()
         }
         for number, thread in threads.items():
             self._busy[number] = thread
@@ -59,9 +63,9 @@ class KeyperPanel(Generic[Party]):
             raise
         # answers that come late are not counted: what was asked is decided by now
         given, failures = dict(given), dict(failures)
-        for keyper in asked:
-            if keyper.number not in given and keyper.number not in failures:
-                failures[keyper.number] = KeyperSilent(keyper.number, self.limit_ms)
+        for number in asked:
+            if number not in given and number not in failures:
+                failures[number] = KeyperSilent(number, self.limit_ms)
         return Answers(_ascending(given), _ascending(failures))
 
     def ask_quorum(self, question: Callable[[Party], Answer], quorum: int) -> Mapping[int, Answer]:

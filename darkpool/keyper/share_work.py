@@ -80,9 +80,14 @@ class ShareWork:
 
     def decryption_share(self, ciphertext: Ciphertext, epoch: int, seed: bytes) -> Words:
         """See `crypto.threshold.decryption.decryption_share`."""
-        return self._shares.get(
-            (seed, epoch, ciphertext.digest()), lambda: decryption_share(ciphertext, epoch, seed)
-        )
+
+        def compute() -> Words:
+            share = decryption_share(ciphertext, epoch, seed)
+            # one keyper of the process cannot change what the others announce
+            share.setflags(write=False)
+            return share
+
+        return self._shares.get((seed, epoch, ciphertext.digest()), compute)
 
     def contribution(
         self, material: PublicMaterial, draw: Draw, share: int, seed: bytes

@@ -44,8 +44,8 @@ def require_deadline(sealed: SealedIntent, clock: Clock) -> None:
     """
     now_ms = clock.unix_ms()
     if now_ms > 1000 * sealed.deadline:
-        now = f"{now_ms // 1000} now"
-        raise DeadlinePassed("deadline in Unix seconds", now, str(sealed.deadline))
+        least = f"at least {-(-now_ms // 1000)}"
+        raise DeadlinePassed("deadline in Unix seconds", least, str(sealed.deadline))
 
 
 def verify_cancellation(cancelled: SignedCancellation, terms: IntervalTerms) -> None:

@@ -298,6 +298,7 @@ class Record:
         for name, signatures in (
             ("batch.signatures", summary.batch.signatures),
             ("settlement.signatures", summary.settlement.signatures),
+            ("transcripts", summary.transcripts),
             *((f"mask {mask.number}, attestations", mask.attestations) for mask in self.masks),
             *((f"intent {i}, certificate", one.certificate) for i, one in enumerate(self.intents)),
         ):

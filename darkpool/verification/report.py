@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, printable
 from darkpool.errors import DarkpoolError, MalformedRecord
 from darkpool.verification.errors import Unsound
 
@@ -89,11 +89,12 @@ class Findings:
     def check(self, covered: str, detail: str) -> Check:
         """The line for what was found: `covered` and `detail` speak where nothing was."""
         if not self._found:
-            return Check(self.name, covered, Verdict.HOLDS, detail)
+            return Check(self.name, printable(covered), Verdict.HOLDS, detail)
         shown = [f"{part}: {text}" for part, text in self._found[:FINDINGS_SHOWN_MAX]]
         more = len(self._found) - len(shown)
         shown += [f"and {more} more"] if more else []
-        return Check(self.name, self._found[0][0], Verdict.FAILS, "; ".join(shown))
+        detail = printable("; ".join(shown))
+        return Check(self.name, printable(self._found[0][0]), Verdict.FAILS, detail)
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from math import prod
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,9 +13,16 @@ from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.slots import column_element, rotation_element
 from crypto.signing.ecdsa import sign
-from crypto.threshold.knowledge import KnowledgeContext, VectorSealing, seal_proofs
+from crypto.threshold.knowledge import (
+    KnowledgeContext,
+    ReencryptedProof,
+    VectorSealing,
+    seal_proofs,
+)
 from crypto.threshold.proof import KeyperProof
+from darkpool.keyper.keyper import LocalKeyper
 from darkpool.protocol.intents import SealedSubmission
+from darkpool.protocol.keyper import CheckedProof, ProofRequest
 from darkpool.protocol.refusals import KnowledgeNotProven
 from tests.support.admission_venue import AdmissionVenue
 from tests.support.submissions import key, mallory, parsed, refused, submit
@@ -106,3 +114,48 @@ def test_openings_for_another_auction_account_or_nonce_are_refused(venue: Admiss
     mine = submit(venue, 2)
     for theirs in (submit(venue), submit(venue, 2, nonce=77)):
         refused(venue.admission(), replace(mine, envelopes=theirs.envelopes), KnowledgeNotProven)
+
+
+class WithoutProof(LocalKeyper):
+    """Announces as it should, and gives nothing of the proof that it encrypted again."""
+
+    def check_proof(self, request: ProofRequest) -> CheckedProof:
+        return replace(super().check_proof(request), reencrypted=cast("ReencryptedProof", None))
+
+
+class WithoutDigest(LocalKeyper):
+    """As `WithoutProof`, of the missing share's digest."""
+
+    def check_proof(self, request: ProofRequest) -> CheckedProof:
+        checked = super().check_proof(request)
+        nothing = replace(checked.reencrypted, residual=cast("bytes", None))
+        return replace(checked, reencrypted=nothing)
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Raising(LocalKeyper):
+    """Fails with an exception that cannot be printed."""
+
+    def check_proof(self, request: ProofRequest) -> CheckedProof:  # noqa: ARG002
+        raise Speechless
+
+
+@pytest.mark.parametrize("kind", [WithoutProof, WithoutDigest, Raising])
+def test_one_keyper_that_answers_nonsense_refuses_nobody(
+    venue_of: Callable[[int], AdmissionVenue], kind: type[LocalKeyper]
+) -> None:
+    venue = venue_of(4)
+
+    def keypers() -> list[LocalKeyper]:
+        made = venue.keypers()
+        made[2].__class__ = kind
+        return made
+
+    submission = submit(venue)
+    assert venue.admission(keypers=keypers()).admit(submission).sealed == submission.sealed
+    torn = replace(submission, envelopes=tuple(one[::-1] for one in submission.envelopes))
+    refused(venue.admission(keypers=keypers()), torn, KnowledgeNotProven)

@@ -250,6 +250,17 @@ def test_another_field_of_an_opening_file_is_refused(path: tuple[str, ...], valu
         OpeningFile.from_json(json.dumps(document))
 
 
+@pytest.mark.parametrize("name", ["root_seed", "salt"])
+@pytest.mark.parametrize("told", ["0x" + "AB" * 32, "ab" * 32, "0x" + "ab" * 31 + "a", 10**70])
+def test_a_refused_opening_file_does_not_show_its_secrets(name: str, told: Any) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    document["intent"][name] = told
+    with pytest.raises(InvalidOpeningFile) as caught:
+        OpeningFile.from_json(json.dumps(document))
+    assert str(told)[-20:] not in str(caught.value)
+    assert name in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "1", "NaN", "[" * 4000, '{"version": 1, "version": 1}', " " * 5000]
 )

@@ -13,6 +13,7 @@ disk, and the journal refuses every event until it is opened again.
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class JournaledAccounts:
         for entry in self._checked():
             if self.head == _NOTHING:
                 if entry != opening:
-                    raise WrongJournal(0, _digested(opening), _digested(entry))
+                    raise WrongJournal(0, _described(opening), _described(entry))
             else:
                 self._replay(entry)
             self.head = self.head.after(entry)
@@ -161,5 +162,11 @@ class JournaledAccounts:
             raise WrongJournal(sequence, "an event that can be applied", str(error)) from error
 
 
-def _digested(opening: bytes) -> str:
-    return f"specification and terms of SHA-256 {hashlib.sha256(opening).hexdigest()}"
+def _described(opening: bytes) -> str:
+    """An opening as far as openings differ; another version's may have other fields."""
+    digest = hashlib.sha256(opening).hexdigest()
+    try:
+        version = json.loads(opening)["version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return f"an entry of SHA-256 {digest}"
+    return f"version {version!a}, specification and terms of SHA-256 {digest}"
