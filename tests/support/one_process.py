@@ -79,12 +79,13 @@ def recycled(committee: KeyperCommittee, shape: LaneShape, which: int = 0) -> At
     members = committee.material.committee
     name = (members.epoch, members.size, shape.lanes, which)
     if name not in DRAWN:
-        DRAWN[name] = committee.prepare_mask(shape).mask
+        attested = committee.prepare_mask(shape)
+        DRAWN[name] = attested.mask
+        return attested
     number = max(keyper.next_mask() for keyper in committee.keypers)
     for keyper in committee.keypers:
         keyper.issue_mask(number)
-    known = DRAWN[name]
-    mask = replace(known, draw=replace(known.draw, number=number))
+    mask = replace(DRAWN[name], draw=replace(DRAWN[name].draw, number=number))
     return AttestedMask(mask, {k.number: k.attest_mask(mask) for k in committee.keypers})
 
 

@@ -230,9 +230,9 @@ def test_a_changed_field_under_a_new_manifest_fails_its_check(
 ) -> None:
     copy = copy_of(uniform)
     original = copy.read(name)
-    tree = json.loads(original)
-    count = 0
-    for path, which in list(leaves(tree)):
+    places = list(leaves(json.loads(original)))
+    assert len(places) > 10
+    for path, which in places:
         wanted = expectation(name, path)
         holder = json.loads(original)
         inner = holder
@@ -243,9 +243,7 @@ def test_a_changed_field_under_a_new_manifest_fails_its_check(
             copy.write_json(name, holder)
             copy.reseal()
             found = failed(audit(copy.directory, quick=True)) or {"holds": ""}
-            count += 1
             assert set(found) & set(wanted.split("|")), (path, value, found)
-    assert count > 20
 
 
 @pytest.mark.parametrize(
