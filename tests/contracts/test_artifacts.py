@@ -9,7 +9,7 @@ import pytest
 from darkpool.chain.artifacts import load_artifact
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ROOT / "darkpool" / "settlement" / "artifacts"
+SHIPPED = ROOT / "darkpool" / "chain" / "artifacts"
 SOURCES = ROOT / "contracts"
 CONTRACTS = ["CollateralVault", "Settlement", "TestToken"]
 

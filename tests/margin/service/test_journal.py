@@ -1,5 +1,6 @@
 """The journal gives back every life to the unit, whole after any kill, and tells what is amiss."""
 
+import json
 import os
 import random
 import signal
@@ -223,6 +224,18 @@ def test_a_journal_is_of_one_specification_and_terms(tmp_path: Path) -> None:
     five(path)
     with pytest.raises(WrongJournal):
         opened(path, MarginTerms(BOND, LiquidationTerms(LIQUIDATOR, 1, 1)))
+
+
+def test_a_journal_of_another_version_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    opened(path).close()
+    with sqlite3.connect(path) as connection:
+        ((entry,),) = connection.execute("SELECT event FROM events").fetchall()
+        older = json.dumps(json.loads(entry) | {"version": 1}).encode()
+        digest = Head(-1, b"").after(older).digest
+        connection.execute("UPDATE events SET event = ?, digest = ?", (older, digest))
+    with pytest.raises(WrongJournal, match=r"expected version 2, .*got version 1,"):
+        opened(path)
 
 
 def script() -> list[Event]:
