@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from crypto import labels
 from crypto.errors import MissingShare
@@ -40,6 +43,24 @@ from darkpool.protocol.refusals import OpeningRefused
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import AccountId, Interval, account_of
 
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+def _one_at_a_time(
+    verb: Callable[Concatenate[LocalKeyper, Arguments], Answer],
+) -> Callable[Concatenate[LocalKeyper, Arguments], Answer]:
+    """A verb that waits for the keyper's others: each checks, writes down and answers as one."""
+
+    @wraps(verb)
+    def alone(
+        keyper: LocalKeyper, /, *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Answer:
+        with keyper._alone:
+            return verb(keyper, *arguments, **named)
+
+    return alone
+
 
 class LocalKeyper:
     """A keyper of this process; it sees what a remote one would be sent.
@@ -59,6 +80,7 @@ class LocalKeyper:
         senses: KeyperSenses,
         work: ShareWork,
     ) -> None:
+        self._alone = threading.RLock()
         self._identity = identity
         self._secrets = identity.secrets
         self._store = store
@@ -80,10 +102,12 @@ class LocalKeyper:
         """Address that its signatures recover to."""
         return account_of(address_of(self._identity.signing_key))
 
+    @_one_at_a_time
     def open_admission(self, terms: IntervalTerms) -> None:
         """Accept intents of an interval; see `Certifier.open`."""
         self._certifier.open(terms)
 
+    @_one_at_a_time
     def check_proof(self, request: ProofRequest) -> CheckedProof:
         """First step of the proof of knowledge; see `ProofEnvelope.announce`."""
         proof = ProofEnvelope(
@@ -91,22 +115,27 @@ class LocalKeyper:
         ).announce(self._secrets, self._material, self._work.encrypted_share)
         return self._certifier.announce(request.sealed, proof)
 
+    @_one_at_a_time
     def certify(self, request: CertificateRequest) -> bytes:
         """Second step, and the signature under it; see `Certifier.certify`."""
         return self._certifier.certify(request)
 
+    @_one_at_a_time
     def show(self, intent: CertifiedIntent) -> None:
         """Be shown a certificate by anybody; see `Certifier.show`."""
         self._certifier.show(intent)
 
+    @_one_at_a_time
     def cancel(self, cancelled: SignedCancellation) -> bytes:
         """Sign the receipt of a cancellation; see `Certifier.cancel`."""
         return self._certifier.cancel(cancelled)
 
+    @_one_at_a_time
     def close_admission(self, interval: Interval) -> KnownIntents:
         """End certification, after the close; see `Certifier.close`."""
         return self._certifier.close(interval)
 
+    @_one_at_a_time
     def sign_batch_root(self, proposal: BatchProposal) -> bytes:
         """Sign the one batch root of an interval, which this keyper derives itself.
 
@@ -120,6 +149,7 @@ class LocalKeyper:
         self._store.sign_root_once(Interval(root.interval), root.root, root.count)
         return self._identity.sign(root.digest(self._domain))
 
+    @_one_at_a_time
     def begin_auction(self, interval: Interval) -> bytes:
         """Accept openings of an interval whose batch root is final; returns their context.
 
@@ -137,6 +167,7 @@ class LocalKeyper:
         self._auctions[context] = (interval, final)
         return context
 
+    @_one_at_a_time
     def beacon_shares(self, request: BeaconRequest) -> dict[int, bytes]:
         """PRF of the shares held over (interval, final root), 32 bytes by share number.
 
@@ -154,6 +185,7 @@ class LocalKeyper:
             for j, seed in self._secrets.seeds.items()
         }
 
+    @_one_at_a_time
     def issue_mask(self, number: int) -> None:
         """Set a mask number aside for preparation.
 
@@ -162,14 +194,17 @@ class LocalKeyper:
         """
         self._store.issue_mask(self._secrets.committee.epoch, number)
 
+    @_one_at_a_time
     def next_mask(self) -> int:
         """The next mask number that was never issued."""
         return self._store.next_mask(self._secrets.committee.epoch)
 
+    @_one_at_a_time
     def accept_preparation(self, number: int) -> None:
         """Accept the openings that the preparation of an issued mask needs, until it is used."""
         self._preparations[mask_context(self._secrets.committee.epoch, number)] = number
 
+    @_one_at_a_time
     def consume_mask(self, use: MaskUse) -> None:
         """Bind a mask to an auction, once.
 
@@ -178,12 +213,14 @@ class LocalKeyper:
         """
         self._store.consume_mask(self._secrets.committee.epoch, use.number, use.context)
 
+    @_one_at_a_time
     def contribution(self, request: ContributionRequest) -> Contribution:
         """What a virtual party sends for a mask draw."""
         draw, share = request.draw, request.share
         self._secrets.require_epoch(draw.epoch)
         return self._work.contribution(self._material, draw, share, self._seed(share))
 
+    @_one_at_a_time
     def attest_mask(self, mask: DrawnMask) -> bytes:
         """Sign a mask that was combined from agreed contributions; its preparation is over.
 
@@ -198,6 +235,7 @@ class LocalKeyper:
         self._work.forget_contributions()
         return self._identity.sign(mask_attestation_digest(self._domain, digest))
 
+    @_one_at_a_time
     def sign_transcript(self, request: TranscriptRequest) -> bytes:
         """Sign the beacon and all that was opened in an auction, and open nothing more in it.
 
@@ -224,6 +262,7 @@ class LocalKeyper:
         del self._auctions[context]
         return self._identity.sign(digest)
 
+    @_one_at_a_time
     def sign_settlement(self, settlement: SettlementRoot) -> bytes:
         """Sign the one settlement of an interval.
 
@@ -234,6 +273,7 @@ class LocalKeyper:
         self._store.sign_settlement_once(Interval(settlement.interval), digest)
         return self._identity.sign(digest)
 
+    @_one_at_a_time
     def announce(self, request: OpeningRequest) -> dict[int, bytes]:
         """Digests of the decryption shares that this keyper holds.
 
@@ -250,6 +290,7 @@ class LocalKeyper:
         self._store.note_shares(request, digests)
         return digests
 
+    @_one_at_a_time
     def send(self, request: ShareRequest) -> Words:
         """The decryption share behind an announced digest, shape (level, degree).
 

@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from crypto.errors import MissingShare
+from crypto.ring.ring import Words
 from darkpool.committee.errors import KeyperSilent
 from darkpool.committee.quorum import KeyperPanel
 from darkpool.keyper.keyper import LocalKeyper
@@ -128,22 +130,23 @@ def test_one_silent_keyper_of_four_stops_nothing(house: House) -> None:
 
 def test_what_several_keypers_need_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int] = []
+    got: list[Words] = []
     started = threading.Event()
 
-    def slow(_ciphertext: object, epoch: int, _seed: bytes) -> int:
+    def slow(_ciphertext: object, epoch: int, _seed: bytes) -> Words:
         computed.append(epoch)
         started.set()
         time.sleep(0.05)
         if epoch == 2:
             raise ValueError("no")
-        return 10 * epoch
+        return np.full(1, epoch, dtype=np.uint64)
 
     class Named:
         def digest(self) -> bytes:
             return bytes(32)
 
     monkeypatch.setattr("darkpool.keyper.share_work.decryption_share", slow)
-    work, got = ShareWork(), []
+    work = ShareWork()
 
     def ask(epoch: int) -> None:
         try:
@@ -160,5 +163,7 @@ def test_what_several_keypers_need_is_computed_once(monkeypatch: pytest.MonkeyPa
             thread.join()
         assert len(got) == 4
         assert computed.count(epoch) == 1
+        if epoch == 1:
+            assert not any(share.flags.writeable for share in got), "what one changed all would say"
     ask(2)
     assert computed.count(2) == 2, "a failure is not kept"

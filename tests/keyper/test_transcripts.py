@@ -1,5 +1,6 @@
 """Transcripts: keypers sign what they opened and the beacon that they compute, once."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -107,3 +108,37 @@ def test_a_transcript_stays_closed_after_a_restart(house: House, committee: Hous
             keyper.sign_transcript(TranscriptRequest(session.context, b"\x2b" * 32))
         again = keyper.sign_transcript(TranscriptRequest(session.context, terms))
         assert again == signatures[keyper.number]
+
+
+def test_nothing_is_opened_while_a_transcript_is_signed(
+    house: House,
+    committee: HouseCommittee,
+    keyper: LocalKeyper,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The signature is on all that was opened, whichever threads ask."""
+    interval = house.closed(committee)
+    session = committee.begin_auction(interval, lambda _revealed: None)
+    request = request_of(session.context, covered_of(house, 1))
+    terms = TranscriptRequest(session.context, house.terms(committee, interval).digest)
+    opening, read = threading.Thread(target=lambda: keyper.announce(request)), keyper._store.entries
+
+    def read_and_wait(context: bytes) -> object:
+        entries = read(context)
+        opening.start()
+        opening.join(0.5)
+        return entries
+
+    monkeypatch.setattr(keyper._store, "entries", read_and_wait)
+    monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
+    signed = keyper.sign_transcript(terms)
+    opening.join()
+    assert read(session.context) == []
+    digest = OpeningTranscript(
+        DOMAIN,
+        session.context,
+        terms.terms_digest,
+        [],
+        keyper._beacon_shares(interval, house.final_roots[interval]),
+    ).digest(keyper.number)
+    verify_signature(digest, signed, account_bytes(keyper.address))

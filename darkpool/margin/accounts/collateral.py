@@ -48,9 +48,11 @@ def withdraw_token(
     if not 0 <= amount <= held:
         raise OutOfBounds(f"withdrawal of {token}", 0, held, amount)
     after = replace(before, tokens={**before.tokens, token: held - amount})
-    left = surplus(margin, after, accounts.intents(account))
-    if left < 0 or before.cash < 0 or accounts.uncovered() > 0:
-        raise InsufficientMargin(required=max(0, -left), available=0)
+    left = min(
+        surplus(margin, after, accounts.intents(account)), before.cash, -accounts.uncovered()
+    )
+    if left < 0:
+        raise InsufficientMargin(required=0, available=left)
     accounts.book_tokens(account, token, -amount)
 
 
