@@ -132,6 +132,15 @@ class WithoutDigest(LocalKeyper):
         return replace(checked, reencrypted=nothing)
 
 
+class OfAnother(LocalKeyper):
+    """As `WithoutProof`, with an announcement of no keyper behind the one that it signed."""
+
+    def check_proof(self, request: ProofRequest) -> CheckedProof:
+        checked = super().check_proof(request)
+        nobody = replace(checked.reencrypted.announcement, keyper=cast("int", []))
+        return replace(checked, reencrypted=replace(checked.reencrypted, announcement=nobody))
+
+
 class Speechless(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -144,7 +153,7 @@ class Raising(LocalKeyper):
         raise Speechless
 
 
-@pytest.mark.parametrize("kind", [WithoutProof, WithoutDigest, Raising])
+@pytest.mark.parametrize("kind", [WithoutProof, WithoutDigest, OfAnother, Raising])
 def test_one_keyper_that_answers_nonsense_refuses_nobody(
     venue_of: Callable[[int], AdmissionVenue], kind: type[LocalKeyper]
 ) -> None:
