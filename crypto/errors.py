@@ -9,11 +9,13 @@ class UnmetExpectation(Exception):
     """Something was expected of a subject and something else came: the base of all errors.
 
     Each class that is raised has a `code` of its own: stable, in kebab-case, for programs. `prefix`
-    stands before the subject in messages.
+    stands before the subject in messages. `has_lines` says that line breaks in `got` are the
+    class's own; elsewhere they are escaped with all that cannot be printed.
     """
 
     code: ClassVar[str]
     prefix: ClassVar[str] = ""
+    has_lines: ClassVar[bool] = False
 
     def __init__(self, subject: str, expected: object, got: object) -> None:
         super().__init__(subject, expected, got)
@@ -25,7 +27,10 @@ class UnmetExpectation(Exception):
 
     def __str__(self) -> str:
         expected, got = _shown(self.expected), _shown(self.got)
-        return printable(f"{self.prefix}{self.subject}: expected {expected}, got {got}")
+        message = f"{self.prefix}{self.subject}: expected {expected}, got {got}"
+        if self.has_lines:
+            return "\n".join(map(printable, message.split("\n")))
+        return printable(message)
 
 
 def printable(text: str) -> str:

@@ -248,3 +248,9 @@ def test_an_error_crosses_processes_whole(kind: type[UnmetExpectation]) -> None:
     assert type(read) is kind
     assert str(read) == str(error)
     assert vars(read).keys() == vars(error).keys()
+
+
+@pytest.mark.parametrize("quoted", ["\x1b[2J", "a\nb", "\ud800", "\u202e", "\x00"])
+def test_what_a_message_quotes_can_be_printed(quoted: str) -> None:
+    assert str(OutOfRange(quoted, quoted, quoted)).isprintable()
+    assert str(InvalidOrder(0, "side", quoted, quoted)).isprintable()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from crypto.errors import printable
 from darkpool.errors import BadInput, CheckFailed, DarkpoolError
 from darkpool.protocol.refusals import RefusalCode
 from darkpool.units import PriceUnits, Side
@@ -155,10 +156,11 @@ class InvalidFile(BadInput):
     """A file of the margin engine with everything that is wrong in it."""
 
     code = "invalid-file"
+    has_lines = True
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         more = ["  and more"] if len(problems) > _PROBLEMS_MAX else []
-        shown = (f"  {problem}" for problem in problems[:_PROBLEMS_MAX])
+        shown = (f"  {printable(str(problem))}" for problem in problems[:_PROBLEMS_MAX])
         got = "\n".join(["these problems", *shown, *more])
         super().__init__(source, "a file that can be used", got)
         self.problems = tuple(problems)

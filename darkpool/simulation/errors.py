@@ -32,6 +32,7 @@ class InvalidOrderFile(BadInput):
     """
 
     code = "invalid-order-file"
+    has_lines = True
 
     def __init__(self, source: str, problems: Sequence[InvalidOrder], *, complete: bool) -> None:
         more = [] if complete else ["  and more"]
