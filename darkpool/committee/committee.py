@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from crypto.bfv.lanes import LaneShape
-from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import SettlementRoot
 from crypto.threshold.attestation import OpeningTranscript
@@ -28,7 +27,7 @@ from darkpool.protocol.keyper import (
     TranscriptRequest,
 )
 from darkpool.protocol.refusals import OpeningRefused
-from darkpool.units import AccountId, Interval, account_bytes
+from darkpool.units import AccountId, Interval
 
 _CONTEXT_BYTES: Final = 32
 
@@ -66,13 +65,17 @@ class KeyperCommittee:
             OmittedIntent, CancelledIntent, BatchRefused: for that, too few keypers signed.
         """
         digest = proposal.root.digest(self._domain)
-        question = signed_by_asked(digest, lambda keyper: keyper.sign_batch_root(proposal))
+        question = signed_by_asked(
+            lambda _number: digest, lambda keyper: keyper.sign_batch_root(proposal)
+        )
         return self.panel.ask_quorum(question, self._quorum)
 
     def sign_settlement(self, settlement: SettlementRoot) -> Mapping[int, bytes]:
         """Signatures on a settlement, by keyper; of a quorum at least."""
         digest = settlement.digest(self._domain)
-        question = signed_by_asked(digest, lambda keyper: keyper.sign_settlement(settlement))
+        question = signed_by_asked(
+            lambda _number: digest, lambda keyper: keyper.sign_settlement(settlement)
+        )
         return self.panel.ask_quorum(question, self._quorum)
 
     def sign_transcript(
@@ -92,13 +95,10 @@ class KeyperCommittee:
             self._domain, session.context, terms_digest, session.entries, shares
         )
 
-        def signature(keyper: Keyper) -> bytes:
-            signed = keyper.sign_transcript(request)
-            address = account_bytes(keyper.address)
-            verify_signature(transcript.digest(keyper.number), signed, address)
-            return signed
-
-        return self.panel.ask_quorum(signature, self._quorum)
+        question = signed_by_asked(
+            transcript.digest, lambda keyper: keyper.sign_transcript(request)
+        )
+        return self.panel.ask_quorum(question, self._quorum)
 
     def begin_auction(self, interval: Interval, publish: Callable[[Revealed], None]) -> Session:
         """Start the openings of an interval whose batch root is final."""

@@ -90,7 +90,7 @@ class MaskPreparation:
 
     def _attestations(self, mask: DrawnMask) -> Mapping[int, bytes]:
         digest = mask_attestation_digest(self._domain, mask.digest())
-        question = signed_by_asked(digest, lambda keyper: keyper.attest_mask(mask))
+        question = signed_by_asked(lambda _number: digest, lambda keyper: keyper.attest_mask(mask))
         return self._panel.ask_quorum(question, self._committee.quorum)
 
     def _issued(self, number: int) -> bool:

@@ -10,16 +10,19 @@ from darkpool.units import account_bytes
 
 
 def signed_by_asked(
-    digest: bytes, question: Callable[[Keyper], bytes]
+    digest_of: Callable[[int], bytes], question: Callable[[Keyper], bytes]
 ) -> Callable[[Keyper], bytes]:
-    """A question whose answer is the signature, of the keyper that is asked, on a digest.
+    """A question whose answer is the signature of the keyper that is asked.
 
-    To ask it raises InvalidSignature where the answer is no such signature.
+    The question raises InvalidSignature where the answer is no such signature.
+
+    Args:
+        digest_of: the 32 bytes that a keyper of some number signs.
     """
 
     def signature(keyper: Keyper) -> bytes:
         signed = question(keyper)
-        verify_signature(digest, signed, account_bytes(keyper.address))
+        verify_signature(digest_of(keyper.number), signed, account_bytes(keyper.address))
         return signed
 
     return signature

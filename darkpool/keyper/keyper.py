@@ -122,7 +122,7 @@ class LocalKeyper:
 
     @_one_at_a_time
     def show(self, intent: CertifiedIntent) -> None:
-        """Be shown a certificate by anybody; see `Certifier.show`."""
+        """Take note of a certificate that a client or a keyper shows; see `Certifier.show`."""
         self._certifier.show(intent)
 
     @_one_at_a_time

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crypto.errors import CryptoError, printable
-from darkpool.errors import DarkpoolError, MalformedRecord
+from darkpool.errors import DarkpoolError, MalformedRecord, shortened
 from darkpool.verification.errors import Unsound
 
 FINDINGS_SHOWN_MAX = 5
@@ -98,5 +98,4 @@ class Findings:
 
 
 def _text(value: object) -> str:
-    text = f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."
+    return shortened(f"0x{value.hex()}" if isinstance(value, bytes) else value)
