@@ -7,16 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from darkpool.errors import UnusableDatabase
+
 
 def open_database(path: Path, schema: str) -> sqlite3.Connection:
     """Open an SQLite file whose transactions are on the disk when they return.
 
     Threads may use the connection one after the other, never at the same time.
+
+    Raises:
+        UnusableDatabase: the file is of another kind, damaged, or cannot be written.
     """
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.executescript(schema)
+    try:
+        connection = sqlite3.connect(
+            path, timeout=30, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise UnusableDatabase(path, error) from error
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(schema)
+    except sqlite3.Error as error:
+        connection.close()
+        raise UnusableDatabase(path, error) from error
     return connection
 
 

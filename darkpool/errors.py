@@ -7,6 +7,7 @@ expected and what came.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from crypto.errors import UnmetExpectation
@@ -84,6 +85,15 @@ class NotConserved(CheckFailed):
 
     code = "not-conserved"
     prefix = "conservation of "
+
+
+class UnusableDatabase(CheckFailed):
+    """A file that SQLite cannot open, read or write."""
+
+    code = "unusable-database"
+
+    def __init__(self, path: Path, got: object) -> None:
+        super().__init__(f"database {path.name}", "an SQLite file that can be written", got)
 
 
 class MalformedRecord(BadInput):

@@ -18,7 +18,7 @@ from darkpool.committee.beacon import Beacon, ask_beacon
 from darkpool.committee.masks import AttestedMask, MaskPreparation
 from darkpool.committee.quorum import KeyperPanel
 from darkpool.committee.session import Session
-from darkpool.committee.signatures import signed_by_asked
+from darkpool.committee.signatures import SignatureQuorum
 from darkpool.protocol.keyper import (
     BatchProposal,
     BeaconRequest,
@@ -46,7 +46,8 @@ class KeyperCommittee:
         self.material = material
         self._domain = domain
         self._quorum = material.committee.quorum
-        self._masks = MaskPreparation(self.panel, material, domain, evaluators)
+        self._signatures = SignatureQuorum(self.panel, self._quorum)
+        self._masks = MaskPreparation(self._signatures, material, domain, evaluators)
 
     @property
     def keypers(self) -> tuple[Keyper, ...]:
@@ -56,7 +57,7 @@ class KeyperCommittee:
     @property
     def addresses(self) -> tuple[AccountId, ...]:
         """Addresses that the keypers sign with, in keyper order."""
-        return tuple(keyper.address for keyper in self.keypers)
+        return self._signatures.addresses
 
     def sign_batch_root(self, proposal: BatchProposal) -> Mapping[int, bytes]:
         """Signatures on a batch root, by keyper; of a quorum at least.
@@ -65,18 +66,16 @@ class KeyperCommittee:
             OmittedIntent, CancelledIntent, BatchRefused: for that, too few keypers signed.
         """
         digest = proposal.root.digest(self._domain)
-        question = signed_by_asked(
-            lambda _number: digest, lambda keyper: keyper.sign_batch_root(proposal)
+        return self._signatures.ask(
+            lambda keyper: keyper.sign_batch_root(proposal), lambda _number: digest
         )
-        return self.panel.ask_quorum(question, self._quorum)
 
     def sign_settlement(self, settlement: SettlementRoot) -> Mapping[int, bytes]:
         """Signatures on a settlement, by keyper; of a quorum at least."""
         digest = settlement.digest(self._domain)
-        question = signed_by_asked(
-            lambda _number: digest, lambda keyper: keyper.sign_settlement(settlement)
+        return self._signatures.ask(
+            lambda keyper: keyper.sign_settlement(settlement), lambda _number: digest
         )
-        return self.panel.ask_quorum(question, self._quorum)
 
     def sign_transcript(
         self, session: Session, terms_digest: bytes, beacon: Beacon
@@ -94,11 +93,9 @@ class KeyperCommittee:
         transcript = OpeningTranscript(
             self._domain, session.context, terms_digest, session.entries, shares
         )
-
-        question = signed_by_asked(
-            transcript.digest, lambda keyper: keyper.sign_transcript(request)
+        return self._signatures.ask(
+            lambda keyper: keyper.sign_transcript(request), transcript.digest
         )
-        return self.panel.ask_quorum(question, self._quorum)
 
     def begin_auction(self, interval: Interval, publish: Callable[[Revealed], None]) -> Session:
         """Start the openings of an interval whose batch root is final."""

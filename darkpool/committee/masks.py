@@ -28,9 +28,8 @@ from crypto.threshold.masks import (
 from crypto.threshold.replicated import agree
 from crypto.threshold.revealing import selected
 from darkpool.committee.errors import MaskPreparationFailed
-from darkpool.committee.quorum import KeyperPanel
 from darkpool.committee.session import Session
-from darkpool.committee.signatures import signed_by_asked
+from darkpool.committee.signatures import SignatureQuorum
 from darkpool.protocol.keyper import ContributionRequest, Keyper
 from darkpool.protocol.refusals import MaskUsed
 
@@ -60,12 +59,13 @@ class MaskPreparation:
 
     def __init__(
         self,
-        panel: KeyperPanel[Keyper],
+        signatures: SignatureQuorum,
         material: PublicMaterial,
         domain: Domain,
         evaluators: Evaluators,
     ) -> None:
-        self._panel = panel
+        self._panel = signatures.panel
+        self._signatures = signatures
         self._domain = domain
         self._committee = material.committee
         self._evaluator = evaluators.comparison
@@ -90,8 +90,7 @@ class MaskPreparation:
 
     def _attestations(self, mask: DrawnMask) -> Mapping[int, bytes]:
         digest = mask_attestation_digest(self._domain, mask.digest())
-        question = signed_by_asked(lambda _number: digest, lambda keyper: keyper.attest_mask(mask))
-        return self._panel.ask_quorum(question, self._committee.quorum)
+        return self._signatures.ask(lambda keyper: keyper.attest_mask(mask), lambda _number: digest)
 
     def _issued(self, number: int) -> bool:
         try:

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from crypto.signing.ecdsa import verify_signature
+from darkpool.committee.quorum import KeyperPanel
 from darkpool.protocol.keyper import Keyper
-from darkpool.units import account_bytes
+from darkpool.units import AccountId, account_bytes
 
 
-def signed_by_asked(
-    digest_of: Callable[[int], bytes], question: Callable[[Keyper], bytes]
-) -> Callable[[Keyper], bytes]:
-    """A question whose answer is the signature of the keyper that is asked.
+class SignatureQuorum:
+    """Asks keypers to sign, and counts who did.
 
-    The question raises InvalidSignature where the answer is no such signature.
+    A signature counts for the number and the address that its keyper had when the committee began:
+    a keyper cannot answer in another's name.
 
-    Args:
-        digest_of: the 32 bytes that a keyper of some number signs.
+    Attributes:
+        panel: the keypers.
+        addresses: those that the keypers sign with, in keyper order.
     """
 
-    def signature(keyper: Keyper) -> bytes:
-        signed = question(keyper)
-        verify_signature(digest_of(keyper.number), signed, account_bytes(keyper.address))
-        return signed
+    def __init__(self, panel: KeyperPanel[Keyper], quorum: int) -> None:
+        self.panel = panel
+        self._quorum = quorum
+        self._numbers = {id(keyper): keyper.number for keyper in panel.keypers}
+        self.addresses: tuple[AccountId, ...] = tuple(keyper.address for keyper in panel.keypers)
 
-    return signature
+    def ask(
+        self, question: Callable[[Keyper], bytes], digest_of: Callable[[int], bytes]
+    ) -> Mapping[int, bytes]:
+        """Signatures by keyper, of a quorum at least.
+
+        Args:
+            digest_of: the 32 bytes that a keyper of some number signs.
+
+        Raises:
+            Exception: of the first keyper that failed, where fewer than a quorum signed.
+        """
+
+        def signature(keyper: Keyper) -> bytes:
+            signed, number = question(keyper), self._numbers[id(keyper)]
+            verify_signature(digest_of(number), signed, account_bytes(self.addresses[number]))
+            return signed
+
+        return self.panel.ask_quorum(signature, self._quorum)

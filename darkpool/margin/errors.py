@@ -185,10 +185,10 @@ class UnknownContract(BadInput):
         super().__init__("contract", expected, got)
 
 
-class NoPrice(BadInput):
-    """A contract that the market has no price for."""
+class NoPrice(MarginError, BadInput):
+    """A contract that the market has no price for, or that expired and is not settled yet."""
 
-    code = "no-price"
+    code = RefusalCode.NO_PRICE
 
     def __init__(self, contract: str, missing: str) -> None:
         super().__init__(f"price of {contract}", missing, "none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final, Self
 
 from crypto.signing.eip712 import Domain
@@ -97,6 +98,7 @@ class PublicRules:
     cap_min: Lots = CAP_MIN_DEFAULT
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "owners", MappingProxyType(dict(self.owners)))
         for account, owner in self.owners.items():
             above = self.owners.get(AccountId(owner), owner)
             if above != owner:
@@ -166,6 +168,7 @@ class IntervalTerms:
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "references", MappingProxyType(dict(self.references)))
         for instrument, reference in self.references.items():
             reference.verify(self.domain, self.reporter, instrument, self.interval)
         grids = {instrument: signed.grid() for instrument, signed in self.references.items()}
@@ -173,7 +176,7 @@ class IntervalTerms:
         if len(lengths) != 1:
             got = ", ".join(map(str, lengths)) or "no grid"
             raise InvalidGrid("ticks", "the same for every instrument", got)
-        object.__setattr__(self, "grids", grids)
+        object.__setattr__(self, "grids", MappingProxyType(grids))
         object.__setattr__(self, "digest", self._digest())
 
     def _digest(self) -> bytes:

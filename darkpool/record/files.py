@@ -99,7 +99,7 @@ def read_bytes(path: Path, part: str, size_max: int, start: int = 0) -> bytes:
         with path.open("rb") as file:
             file.seek(start)
             return file.read(size_max)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with a NUL is no path
         raise MalformedRecord(part, "a readable file", error) from error
 
 

@@ -8,6 +8,7 @@ import pytest
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation
+from darkpool.auction.instruments import Instruments
 from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
@@ -58,10 +59,16 @@ class Restless(LocalClients):
         yield SignedCancellation(message, sign(message.digest(terms.domain), key))
 
 
+@pytest.mark.parametrize("slow_workers", [False, True])
 def test_cancelled_intents_never_fill_a_book(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    slow_workers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More intents come and go than a book may hold: whoever stays takes part all the same."""
+    if slow_workers:
+        gather = Instruments.gather
+        monkeypatch.setattr(
+            Instruments, "gather", lambda self, *, wait: gather(self, wait=True) if wait else None
+        )
     monkeypatch.setattr(venue_module, "LocalClients", Restless)
     published = publish(tmp_path / "record", orders_of("A", 4), Pricing.UNIFORM, 4)
     record = Record.load(published.directory)

@@ -129,6 +129,22 @@ def test_what_is_no_signature_does_not_count(house: House) -> None:
             verify_signature(digest, signature, addresses(committee)[number])
 
 
+@pytest.mark.parametrize("renumbered", [False, True])
+def test_a_keyper_does_not_sign_in_the_name_of_another(house: House, renumbered: bool) -> None:
+    first = house.committee().keypers[0]
+
+    class Impersonating(LocalKeyper):
+        def sign_settlement(self, settlement: SettlementRoot) -> bytes:
+            type(self).address = property(lambda _self: first.address)  # type: ignore[assignment,method-assign]
+            if renumbered:
+                type(self).number = property(lambda _self: 0)  # type: ignore[assignment,method-assign]
+            return first.sign_settlement(settlement)
+
+    committee = house.committee(kinds={3: Impersonating})
+    settlement = SettlementRoot(Interval(1), bytes(32), bytes(32), bytes(32))
+    assert sorted(committee.sign_settlement(settlement)) == [0, 1, 2]
+
+
 def test_an_auction_begins_beside_a_context_that_is_none(house: House) -> None:
     committee = house.committee(kinds={2: Scribbling})
     session = committee.begin_auction(house.closed(committee), lambda _revealed: None)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkpool.crossing.clearing import Book, Cross, NoCross, clear_reference, clear_uniform
-from darkpool.crossing.errors import InvalidBook
+from darkpool.crossing.errors import ImplausibleOpening, InvalidBook
+from darkpool.crossing.minimum_fill import Taking, with_last
 from darkpool.units import Side, Tick
 
 Row = tuple[Side, int, int, int]
@@ -299,3 +300,12 @@ def test_a_column_of_minima_of_another_length_is_refused() -> None:
     whole = np.array([1], dtype=np.int64)
     with pytest.raises(InvalidBook):
         Book(whole, whole, whole, 4, np.array([1, 1], dtype=np.int64))
+
+
+def test_orders_that_use_the_surplus_up_leave_at_least_a_lot_to_the_last() -> None:
+    taking = Taking(SELL, np.array([2, 0]), exhausted=True)
+    lots = np.array([0, 7, 4])
+    assert with_last(0, taking, lots, 12).tolist() == [1, 7, 4]
+    for surplus in (11, 10):
+        with pytest.raises(ImplausibleOpening, match="minimum-fill row 0"):
+            with_last(0, taking, lots, surplus)

@@ -298,6 +298,12 @@ def test_a_record_of_another_form_is_refused(change: Change, part: str, copy: Pa
     assert caught.value.subject == part
 
 
+@pytest.mark.parametrize("name", ["none", "copy/record.json", "a\0b"])
+def test_a_path_that_is_no_record_is_refused(name: str, copy: Path) -> None:
+    with pytest.raises(MalformedRecord, match="manifest"):
+        Record.load(copy.parent / name)
+
+
 CONTRACT = "contracts.json.contracts[0]."
 EDITS: list[tuple[str, Callable[[Any], object], str]] = [
     ("record.json", lambda t: t.update(version=1), "record.json"),
@@ -391,6 +397,17 @@ def test_a_changed_field_is_refused(
     with pytest.raises(MalformedRecord) as caught:
         Record.load(copy)
     assert caught.value.subject == part
+
+
+@pytest.mark.parametrize("beyond", [-1, SMALL.comparison_ring.plain_modulus])
+def test_an_opened_value_is_one_of_the_plaintext(beyond: int, parts: Parts, copy: Path) -> None:
+    path = copy / "openings/0-values.npy"
+    changed = parts.opened.values.copy()
+    changed[3] = beyond
+    path.unlink()
+    np.save(path, changed)
+    with pytest.raises(MalformedRecord, match=f"openings/0-values.npy: .* {beyond}|{beyond} to"):
+        Record.load(copy).opening(0)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -44,3 +44,14 @@ def margin_at(share_percent: int) -> PortfolioMargin:
     """Margin of all contracts of the houses at that market."""
     terms, moved = specification(), read_market("moved.json", market_at(share_percent).decode())
     return PortfolioMargin(terms, lot_risk(terms, moved, tuple(terms.contracts.values())))
+
+
+@lru_cache(maxsize=1)
+def margin_after_expiry() -> PortfolioMargin:
+    """Margin of all contracts of the houses at a market later than all of their expiries."""
+    terms, data = specification(), json.loads(MARKET)
+    data["time"] = "2035-01-01T00:00:00Z"
+    for underlying in data["underlyings"]:
+        underlying["expiries"] = []
+    later = read_market("later.json", json.dumps(data))
+    return PortfolioMargin(terms, lot_risk(terms, later, tuple(terms.contracts.values())))

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
+from darkpool.margin.accounts.accounts import PortfolioAccounts
+from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.errors import MarginError
 from darkpool.margin.liquidation.plan import (
     LiquidationOrder,

@@ -54,6 +54,13 @@ def drop_intent(copy: Copy) -> None:
     copy.change("record.json", renumber)
 
 
+def count_one_more(copy: Copy) -> None:
+    def count(tree: Any) -> None:
+        tree["summary"]["batch"]["count"] += 1
+
+    copy.change("record.json", count)
+
+
 def use_a_mask_twice(copy: Copy) -> None:
     def repeat(tree: Any) -> None:
         masks = [entry for entry in tree["openings"] if entry["mask_number"] is not None]
@@ -310,6 +317,7 @@ def add_an_instrument(copy: Copy) -> None:
         (add_an_instrument, "transcript", "signature of keyper 0"),
         (swap_intents, "batch root", "batch, root"),
         (drop_intent, "batch root", "batch, root"),
+        (count_one_more, "batch root", "batch, count: expected 12, got 13"),
         (use_a_mask_twice, "schedule", "a mask not used before"),
         (add_fill, "fills", "fills, how many"),
         (move_a_lot, "fills", "fill "),

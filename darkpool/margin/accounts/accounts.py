@@ -12,17 +12,14 @@ them, which is cash apart from what covers margin.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
-from eth_hash.auto import keccak
 
 from darkpool.errors import NotConserved, OutOfBounds
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.margin.accounts.account import Account, Coverage
+from darkpool.margin.accounts.house import HOUSE, INSURANCE_FUND
 from darkpool.margin.accounts.positions import Position
 from darkpool.margin.errors import (
-    BeyondMargin,
     DuplicateReservation,
     InsufficientMargin,
     NoBond,
@@ -31,24 +28,17 @@ from darkpool.margin.errors import (
 )
 from darkpool.margin.market.instruments import Contract, Kind, Specification
 from darkpool.margin.market.payoffs import final_value
-from darkpool.margin.model.caps import Holdings, LiveIntent, PriceRange, in_order, surplus
+from darkpool.margin.model.caps import (
+    Holdings,
+    LiveIntent,
+    PriceRange,
+    in_order,
+    surplus,
+    within_margin,
+)
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.protocol.terms import BondTerms
-from darkpool.units import (
-    AccountId,
-    AuctionId,
-    Cash,
-    InstrumentId,
-    Lots,
-    PriceUnits,
-    Side,
-    account_of,
-)
-
-INSURANCE_FUND: Final = account_of(keccak(b"darkpool insurance fund")[-20:])
-"""No party has the key of this address, so that no party can withdraw what the fund has."""
-BAD_DEBT: Final = account_of(keccak(b"darkpool bad debt")[-20:])
-HOUSE: Final = (INSURANCE_FUND, BAD_DEBT)
+from darkpool.units import AccountId, AuctionId, Cash, InstrumentId, Lots, PriceUnits, Side
 
 
 class PortfolioAccounts:
@@ -158,7 +148,7 @@ class PortfolioAccounts:
 
         Raises:
             OutOfBounds: a negative amount.
-            InsufficientMargin: more than `withdrawable`.
+            InsufficientMargin, BeyondMargin, NoPrice: more than `withdrawable`, or see there.
         """
         if amount < 0:
             raise OutOfBounds("withdrawal", 0, CASH_MAX, amount)
@@ -207,11 +197,15 @@ class PortfolioAccounts:
         self._open(account).trade(contract_index, lots, cost)
         self._open(counterparty).trade(contract_index, -lots, -cost)
 
+    @within_margin()
     def withdrawable(self, account: AccountId, margin: PortfolioMargin) -> Cash:
         """The cash above what positions and live intents need; gains count once they are settled.
 
         It is nothing while accounts owe more than the insurance fund has: the first to withdraw
         would be paid with cash of the others. `share_bad_debt` ends that.
+
+        Raises:
+            BeyondMargin, NoPrice: positions that margin is not computed for.
         """
         if self.uncovered() > 0:
             return Cash(0)
@@ -243,7 +237,7 @@ class PortfolioAccounts:
             DuplicateReservation: there is one for this auction.
             UnknownContract: no contract of the specification.
             OutOfBounds: a cap out of bounds, or a lowest price above the highest.
-            BeyondMargin: positions beyond what margin is computed for.
+            BeyondMargin, NoPrice: positions that margin is not computed for.
             InsufficientMargin: initial margin would not be covered in the worst case.
         """
         entry = self._view(account)
@@ -257,10 +251,8 @@ class PortfolioAccounts:
         multiplier = self.contracts[contract_index].multiplier
         intent = LiveIntent(contract_index, cap, prices, multiplier)
         held = self.holdings(account)
-        try:
+        with within_margin():
             left = surplus(margin, held, in_order([*entry.live.values(), intent]))
-        except OutOfBounds as error:
-            raise BeyondMargin(error.subject, error.highest, error.got) from error
         if left < 0:
             available = surplus(margin, held, entry.intents())
             raise InsufficientMargin(required=available - left, available=available)
@@ -300,6 +292,7 @@ class PortfolioAccounts:
 
         Raises:
             InsufficientMargin: what the account could withdraw does not cover what is missing.
+            BeyondMargin, NoPrice: see `withdrawable`.
         """
         missing = max(0, bond.amount - (self._view(account).bond or 0))
         if missing:

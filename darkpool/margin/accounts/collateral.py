@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
-from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
+from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import repay_bad_debt
+from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.errors import InsufficientMargin, InvalidParties
 from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin

@@ -12,7 +12,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from darkpool.margin.accounts.accounts import BAD_DEBT, HOUSE, INSURANCE_FUND, PortfolioAccounts
+from darkpool.margin.accounts.accounts import PortfolioAccounts
+from darkpool.margin.accounts.house import BAD_DEBT, HOUSE, INSURANCE_FUND
 from darkpool.margin.errors import UnknownContract
 from darkpool.margin.model.caps import Holdings, equity
 from darkpool.margin.model.portfolio import PortfolioMargin

@@ -24,8 +24,8 @@ import numpy as np
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
-from darkpool.margin.accounts.accounts import HOUSE
 from darkpool.margin.accounts.defaults import bankruptcy_price_of
+from darkpool.margin.accounts.house import HOUSE
 from darkpool.margin.errors import InvalidParties
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.model.caps import Holdings, equity

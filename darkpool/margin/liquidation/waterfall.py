@@ -31,7 +31,7 @@ from enum import StrEnum
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
-from darkpool.margin.accounts.accounts import HOUSE, INSURANCE_FUND, PortfolioAccounts
+from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.collateral import convert_collateral, take_collateral
 from darkpool.margin.accounts.defaults import (
     CloseOut,
@@ -40,6 +40,7 @@ from darkpool.margin.accounts.defaults import (
     deleverage,
     write_off,
 )
+from darkpool.margin.accounts.house import HOUSE, INSURANCE_FUND
 from darkpool.margin.errors import InvalidParties, NoPrice
 from darkpool.margin.liquidation.liquidator import shared_out
 from darkpool.margin.liquidation.plan import (

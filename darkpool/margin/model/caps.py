@@ -25,7 +25,8 @@ account, add up to no less together.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Final
@@ -34,6 +35,7 @@ import numpy as np
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.margin.errors import BeyondMargin
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import Integers
 from darkpool.units import Cash, Lots, PriceUnits
@@ -103,11 +105,25 @@ def equity(margin: PortfolioMargin, holdings: Holdings) -> Cash:
     return Cash(collateral - holdings.cost + margin.value(holdings.net))
 
 
+@contextmanager
+def within_margin() -> Iterator[None]:
+    """Refuses a change of accounts for positions beyond what margin is computed for.
+
+    Raises:
+        BeyondMargin: in place of OutOfBounds.
+    """
+    try:
+        yield
+    except OutOfBounds as error:
+        raise BeyondMargin(error.subject, error.highest, error.got) from error
+
+
 def surplus(margin: PortfolioMargin, holdings: Holdings, live: Sequence[LiveIntent] = ()) -> int:
     """Equity less initial margin in the worst case of the live intents, cash units.
 
     Raises:
         OutOfBounds: positions beyond what margin is computed for.
+        NoPrice: positions that have expired and are not settled.
     """
     combined, others = live[-CORNERS_INTENTS_MAX:], live[:-CORNERS_INTENTS_MAX]
     signs = product((1, -1), repeat=len(combined))

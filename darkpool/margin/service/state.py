@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
+from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.collateral import convert_collateral, deposit_token, withdraw_token
 from darkpool.margin.accounts.defaults import CloseOut, cover_debts, share_bad_debt
+from darkpool.margin.accounts.house import HOUSE
 from darkpool.margin.errors import NoPrice, NotInLiquidation
 from darkpool.margin.liquidation.calls import MarginCall, MarginCalls
 from darkpool.margin.liquidation.liquidator import give_up

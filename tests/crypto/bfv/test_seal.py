@@ -319,7 +319,11 @@ def test_more_and_fewer_galois_keys_than_named_are_refused(small: Epoch) -> None
     ring = keys.public.ring
     fewer, more = keys.elements[:-1], (*keys.elements, 5)
     assert 5 not in keys.elements
-    for elements in (fewer, more, (), (*fewer, 5), (*fewer, 4), (*fewer, -1), (*fewer, 1 << 70)):
+    beyond = 2 * ring.degree + 1
+    for last in (5, 4, -1, beyond, beyond + keys.elements[-1] - 1, 1 << 70):
+        with pytest.raises(MalformedKey):
+            EvaluationKeys(ring, keys.relinearisation, keys.galois, (*fewer, last))
+    for elements in (fewer, more, ()):
         with pytest.raises(MalformedKey):
             EvaluationKeys(ring, keys.relinearisation, keys.galois, elements)
 

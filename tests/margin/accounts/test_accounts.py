@@ -1,13 +1,14 @@
 """Lives of accounts: they trade, pay funding, expire, default; no unit is ever lost."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND
+from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import (
     CloseOut,
     bankruptcy_price,
@@ -16,6 +17,7 @@ from darkpool.margin.accounts.defaults import (
     deleveraging_order,
     share_bad_debt,
 )
+from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.errors import (
     DuplicateReservation,
     InsufficientMargin,
@@ -27,6 +29,8 @@ from darkpool.margin.market.instruments import Contract
 from darkpool.margin.market.payoffs import final_value, funding_for_a_unit
 from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.protocol.refusals import RefusalCode
+from darkpool.protocol.terms import BondTerms
 from darkpool.units import AuctionId, Cash, InstrumentId, Interval, Lots, PriceUnits, Side
 from tests.support.margin_accounts import (
     ALICE,
@@ -46,7 +50,7 @@ from tests.support.margin_accounts import (
     named,
     traded,
 )
-from tests.support.margin_houses import margin_at
+from tests.support.margin_houses import margin_after_expiry, margin_at
 
 
 def test_variation_is_paid_by_the_other_side() -> None:
@@ -162,6 +166,41 @@ def test_no_account_withdraws_while_a_debt_is_uncovered() -> None:
     for person in PEOPLE:
         accounts.withdraw(person, accounts.withdrawable(person, NOW), NOW)
         assert accounts.cash(person) == 0
+    accounts.verify_conservation()
+
+
+def changes_under(margin: PortfolioMargin, accounts: PortfolioAccounts) -> list[Callable[[], None]]:
+    """What an account may ask for that margin has to allow."""
+    bond = BondTerms(Cash(1), 1, CAROL)
+    return [
+        lambda: accounts.reserve(ALICE, auction(PERP, 7), Lots(1), grid(PERP), margin),
+        lambda: accounts.hold_bond(ALICE, bond, margin),
+        lambda: accounts.withdraw(ALICE, Cash(1), margin),
+    ]
+
+
+def test_positions_that_wait_for_their_final_settlement_hold_an_account_alone() -> None:
+    accounts = house(100_000, 100_000, 100_000)
+    traded(accounts, FUTURE, ALICE, BOB, 2, 61_000 * ONE)
+    later = margin_after_expiry()
+    for change in changes_under(later, accounts):
+        with pytest.raises(MarginError) as caught:
+            change()
+        assert caught.value.code is RefusalCode.NO_PRICE
+    accounts.withdraw(CAROL, Cash(1), later)
+    accounts.verify_conservation()
+
+
+def test_positions_beyond_what_margin_is_computed_for_hold_an_account_alone() -> None:
+    accounts = house(100_000, 100_000, 100_000)
+    many = 10**12
+    for account, lots in ((ALICE, many), (BOB, -many)):
+        accounts._open(account).trade(CONTRACTS.index(PERP), lots, lots * ONE)
+    for change in changes_under(NOW, accounts):
+        with pytest.raises(MarginError) as caught:
+            change()
+        assert caught.value.code is RefusalCode.BEYOND_MARGIN
+    accounts.withdraw(CAROL, Cash(1), NOW)
     accounts.verify_conservation()
 
 

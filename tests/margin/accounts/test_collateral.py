@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from darkpool.errors import NotConserved, OutOfBounds
 from darkpool.limits import CASH_MAX
-from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
+from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.collateral import (
     convert_collateral,
     deposit_token,
@@ -18,6 +18,7 @@ from darkpool.margin.accounts.collateral import (
     withdraw_token,
 )
 from darkpool.margin.accounts.defaults import cover_debts, share_bad_debt, write_off
+from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.errors import (
     InsufficientMargin,
     InvalidFile,

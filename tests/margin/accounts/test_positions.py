@@ -4,8 +4,8 @@ import pytest
 from eth_abi.abi import encode
 
 from darkpool.errors import NotConserved
-from darkpool.margin.accounts.accounts import INSURANCE_FUND
 from darkpool.margin.accounts.balances import Balance, balances_of
+from darkpool.margin.accounts.house import INSURANCE_FUND
 from darkpool.margin.accounts.positions import Position, encode_positions
 from darkpool.units import Cash, InstrumentId, Lots, Side
 from tests.support.one_unit import ANN, AT_ONE, AUCTIONS, BOB, MARGIN, ONE, funded

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpool.margin.accounts.account import Coverage
-from darkpool.margin.accounts.accounts import HOUSE, PortfolioAccounts
+from darkpool.margin.accounts.accounts import PortfolioAccounts
+from darkpool.margin.accounts.house import HOUSE
 from darkpool.margin.accounts.vault_flows import Committed, Shortfall, count_committed
 from darkpool.protocol.terms import BondTerms
 from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.margin.accounts.accounts import HOUSE
+from darkpool.margin.accounts.house import HOUSE
 from darkpool.margin.liquidation.calls import Change, MarginCall, MarginCalls
 from darkpool.margin.model.caps import equity as equity_of
 from darkpool.margin.model.engine import Standing

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from darkpool.errors import BadInput, OutOfBounds
 from darkpool.limits import ORDER_SIZE_MAX_LOTS
-from darkpool.margin.accounts.accounts import INSURANCE_FUND
 from darkpool.margin.accounts.defaults import CloseOut
+from darkpool.margin.accounts.house import INSURANCE_FUND
 from darkpool.margin.errors import InsufficientMargin, InvalidParties, ReserveOffGrid
 from darkpool.margin.liquidation.liquidator import (
     give_up,

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpool.errors import OutOfBounds
-from darkpool.margin.accounts.accounts import BAD_DEBT, INSURANCE_FUND, PortfolioAccounts
+from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import cover_debts
+from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.errors import InvalidParties
 from darkpool.margin.liquidation.liquidator import shared_out
 from darkpool.margin.liquidation.plan import LiquidationTerms, Maker

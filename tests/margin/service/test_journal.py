@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from darkpool.margin.accounts.accounts import INSURANCE_FUND
+from darkpool.margin.accounts.house import INSURANCE_FUND
 from darkpool.margin.errors import (
     InsufficientMargin,
     JournalAhead,
