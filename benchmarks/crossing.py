@@ -39,14 +39,16 @@ from darkpool.crossing.clearing import Book, Cross, clear_uniform
 from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.crossing.encrypted import EncryptedCrossing
 from darkpool.crossing.lane_comparison import LaneComparison, TakeMask
+from darkpool.crossing.prices import PriceRule
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.crossing.shape import ShapeCheck, ShapeRows
-from darkpool.units import Interval, Lots
+from darkpool.units import Interval, Lots, Tick
 
 INTENTS = 1000
 TICKS = 1024
 CAP = 100
 RUNS = 3
+RULE = PriceRule(TICKS, Tick(TICKS // 2), fixed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def sealed(bench: Bench, files: ArrivalFiles, book: Book) -> Sealed:
 
 def prepared(bench: Bench, minimum_fills: bool) -> list[AttestedMask]:
     """The masks of a crossing, in the order of their use."""
-    shapes = [PriceLayout(STANDARD, TICKS, (INTENTS,), (minimum_fills,)).shape]
+    shapes = [PriceLayout(STANDARD, TICKS, RULE.reference, (INTENTS,), (minimum_fills,)).shape]
     shapes += [MinimumFillLayout(STANDARD, (INTENTS,)).shape] * minimum_fills
     shapes.append(RationLayout(STANDARD, (INTENTS,), (0,)).shape)
     return [bench.committee.prepare_mask(shape) for shape in shapes]
@@ -132,11 +134,11 @@ def crossed(
     """Seconds of a crossing, whose result is held against the twin's."""
     take = _taking(bench, session, masks)
     comparison = LaneComparison(STANDARD, bench.evaluators, session, take)
-    crossing = EncryptedCrossing.of(comparison, TICKS, None, no_exclusion)
+    crossing = EncryptedCrossing.of(comparison, RULE, no_exclusion)
     begin = time.perf_counter()
     (cross,) = crossing.cross([arrived.intents], [ranks])
     seconds = time.perf_counter() - begin
-    require_equal(cross, clear_uniform(arrived.book, ranks), arrived.book)
+    require_equal(cross, clear_uniform(arrived.book, RULE.reference, ranks), arrived.book)
     return seconds
 
 
@@ -144,7 +146,7 @@ def price_bits(
     bench: Bench, session: Session, intents: SealedBook, counts: tuple[int, ...]
 ) -> float:
     """Seconds to the bits that prices follow from; `counts` are the intents with cap lanes."""
-    layout = PriceLayout(STANDARD, TICKS, counts)
+    layout = PriceLayout(STANDARD, TICKS, RULE.reference, counts)
     attested = bench.committee.prepare_mask(layout.shape)
     mask = bench.committee.consume_mask(attested, session.context)
     bounded = np.zeros(layout.shape.lanes, dtype=np.bool_)
@@ -186,7 +188,7 @@ def auction(
     book = random_book(generator)
     ranks = generator.permutation(INTENTS)
     begin = time.perf_counter()
-    clear_uniform(book, ranks)
+    clear_uniform(book, RULE.reference, ranks)
     twin_s = time.perf_counter() - begin
     begin = time.perf_counter()
     masks = prepared(bench, minimum_fills=False)

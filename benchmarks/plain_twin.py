@@ -32,7 +32,7 @@ def measure(orders: int) -> dict[str, list[float]]:
     uniform, reference = [], []
     for _ in range(RUNS):
         start = time.perf_counter_ns()
-        crossed = clear_uniform(Book(sides, sizes, limits, TICKS), priority)
+        crossed = clear_uniform(Book(sides, sizes, limits, TICKS), Tick(TICKS // 2), priority)
         middle = time.perf_counter_ns()
         at_reference = clear_reference(
             Book(sides, sizes, limits, TICKS), Tick(TICKS // 2), priority

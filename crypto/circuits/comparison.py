@@ -240,23 +240,24 @@ class Comparator:
 
 
 def crossing_bits(evaluator: Evaluator, bits: Ciphertext, window: int) -> Ciphertext:
-    """Sum u(p) * (w(p) - w(p - 1)) over the next `window` columns, at each column of row 0.
+    """Whether the last u of the next `window` columns reaches the first w, at each column of row 0.
 
-    u is in row 0 and w in row 1 of the comparison ring; `window` is a power of two. Where u is a
-    step down and w a step up that are 0 outside, the sum is 1 when the last u reaches the first w,
-    else 0. Every slot holds something: select before opening.
+    u is in row 0 and w in row 1 of the comparison ring, a step down and a step up; `window` is a
+    power of two. The answer is right where the column before the window has a 0 in row 1, or has a
+    1 and the first u is 1: it is the sum of u(p) * (w(p) - w(p - 1)) over the window, and of the
+    bit before it, which that sum subtracts. Every slot holds something: select before opening.
     """
     degree = evaluator.ring.degree
     u = evaluator.load(bits)
     w = evaluator.apply_galois(u, column_element(degree))
-    step = evaluator.subtract(w, evaluator.apply_galois(w, rotation_element(degree, -1)))
-    total = evaluator.multiply(u, step)
+    before = evaluator.apply_galois(w, rotation_element(degree, -1))
+    total = evaluator.multiply(u, evaluator.subtract(w, before))
     distance = 1
     while distance < window:
         shifted = evaluator.apply_galois(total, rotation_element(degree, distance))
         total = evaluator.add(total, shifted)
         distance *= 2
-    return evaluator.store(total)
+    return evaluator.store(evaluator.add(total, before))
 
 
 def reference_bits(evaluator: Evaluator, bits: Ciphertext) -> Ciphertext:

@@ -1,12 +1,17 @@
 """Price and cap lanes: what is compared with zero to find out whether and where books cross.
 
 Columns of price lanes, for an instrument that starts at column s, with W the power of two above its
-T ticks, D and S demand and supply, and dead lanes -1 so that their bits are 0:
+T ticks, m the tick of the reference price, D and S demand and supply, [x] one if x holds and else
+zero, and dead lanes -1 so that their bits are 0:
 
 | columns | row 0 | row 1 |
 | --- | --- | --- |
-| s .. s + W - 1 | D(p) - S(p) | S(p) - D(p + 1), and -1 at p = T - 1 |
-| s + W .. s + 2 W - 1 | D(p) - 1 | S(p) - 1 |
+| s + p, p < T - 1 | D(p) - S(p) - [p > m] | S(p) - D(p + 1) - [p >= m] |
+| s + T - 1 | D(p) - S(p) - [p > m] | D(m) - S(m) - 1 |
+| s + W + p | D(p) - 1 | S(p) - 1 |
+
+The bits of row 0 are the steps Z(p) of `darkpool.crossing.clearing`, those of row 1 its g(p + 1),
+and the last of them says whether buyers exceed sellers at the reference price.
 
 Columns of cap lanes follow, one for each intent: its size in row 0, its cap less its size in row 1.
 Then, of instruments that have minimum-fill orders, one more for each intent: with h the minimum
@@ -23,13 +28,13 @@ import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.lanes import LaneCiphertext, Lanes, LaneShape, smallest_shape
-from crypto.bfv.products import sum_of_products
+from crypto.bfv.products import add_slots, sum_of_products
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.lane_sum import LaneSum
 from crypto.circuits.packing import PackedSizes, power_of_two, rotate, unbroken
 from crypto.errors import OutOfRange
 from crypto.ring.params import ParameterSet
-from crypto.ring.slots import column_element
+from crypto.ring.slots import column_element, rotation_element
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class PriceLayout:
 
     Attributes:
         ticks: T, of every instrument.
+        reference: m, the tick of the reference price of every instrument.
         counts: intents of each instrument; as many cap lanes in either row.
         minimum_fills: which instruments have minimum-fill orders, and so as many lanes of minima;
             none if it is empty.
@@ -45,6 +51,7 @@ class PriceLayout:
 
     parameters: ParameterSet
     ticks: int
+    reference: int
     counts: tuple[int, ...]
     minimum_fills: tuple[bool, ...] = ()
 
@@ -55,6 +62,8 @@ class PriceLayout:
             )
         if not 1 <= self.ticks <= self.parameters.ticks_max:
             raise OutOfRange("ticks of a grid", f"1 .. {self.parameters.ticks_max}", self.ticks)
+        if not 0 <= self.reference < self.ticks:
+            raise OutOfRange("reference tick", f"0 .. {self.ticks - 1}", self.reference)
 
     @property
     def instruments(self) -> int:
@@ -79,6 +88,14 @@ class PriceLayout:
     def price_start(self, instrument: int) -> int:
         """First column of an instrument's price lanes."""
         return 2 * self.width * instrument
+
+    def step_lanes(self, instrument: int) -> Lanes:
+        """Lane numbers of an instrument's steps, shape (T,)."""
+        return self.price_start(instrument) + np.arange(self.ticks)
+
+    def tie_lane(self, instrument: int, tick: int) -> int:
+        """Lane number of the comparison of a tick with the one below it; `tick` is from 1 on."""
+        return self.lane(1, self.price_start(instrument) + tick - 1)
 
     @property
     def _blocks(self) -> tuple[int, ...]:
@@ -131,7 +148,7 @@ def price_groups(
     start = 0
     for number in range(1, len(counts) + 1):
         part = slice(start, number)
-        grown = PriceLayout(parameters, ticks, tuple(counts[part]), tuple(minimum_fills[part]))
+        grown = PriceLayout(parameters, ticks, 0, tuple(counts[part]), tuple(minimum_fills[part]))
         if number - start > 1 and grown.columns > parameters.comparison_ring.row:
             groups.append(range(start, number - 1))
             start = number - 1
@@ -196,11 +213,30 @@ def _minimums(evaluator: Evaluator, sizes: PackedSizes, minimums: Ciphertext) ->
     return evaluator.add(less, handle)
 
 
+def reference_tie_bits(evaluator: Evaluator, layout: PriceLayout, bits: Ciphertext) -> Ciphertext:
+    """The tie bits of the tick above the reference, at the tie lanes of that tick.
+
+    They are 1 - e (1 - g) of the bits in row 1 of the comparison ring, with e the last one of an
+    instrument and g the one of that tick. Every slot holds something: select before opening.
+    """
+    g = e = evaluator.load(bits)
+    distance = layout.ticks - 1 - layout.reference
+    for power in range(distance.bit_length()):
+        if distance >> power & 1:
+            element = rotation_element(evaluator.ring.degree, 1 << power)
+            e = evaluator.apply_galois(e, element)
+    product = evaluator.store(evaluator.subtract(evaluator.multiply(e, g), e))
+    return add_slots(product, np.ones(evaluator.ring.degree, dtype=np.int64))
+
+
 def _price_constants(layout: PriceLayout) -> Lanes:
-    """What is added to an instrument's price lanes, shape (2, 2 W): -1, but 0 at differences."""
+    """What is added to an instrument's price lanes, shape (2, 2 W).
+
+    It is -1, but 0 at differences that may be 0 for a bit of 1.
+    """
     constants = np.full((2, 2 * layout.width), -1, dtype=np.int64)
-    constants[0, : layout.ticks] = 0
-    constants[1, : layout.ticks - 1] = 0
+    constants[0, : layout.reference + 1] = 0
+    constants[1, : layout.reference] = 0
     return constants
 
 
@@ -216,14 +252,17 @@ def _price_block(
     curves = rotate(evaluator, evaluator.load(aggregate), -start)
     supply = evaluator.subtract(rotate(evaluator, curves, row // 2), curves)
     next_demand = evaluator.apply_galois(rotate(evaluator, curves, 1), swap)
-    excess, tie, bid, ask = (np.zeros((2, row), dtype=np.int64) for _ in range(4))
-    excess[0, start : start + ticks] = 1
+    excess = evaluator.subtract(curves, evaluator.apply_galois(supply, swap))
+    at_reference = rotate(evaluator, excess, layout.reference - (ticks - 1))
+    step, tie, last, bid, ask = (np.zeros((2, row), dtype=np.int64) for _ in range(5))
+    step[0, start : start + ticks] = 1
     tie[1, start : start + ticks - 1] = 1
+    last[1, start + ticks - 1] = 1
     bid[0, start + width : start + width + ticks] = 1
     ask[1, start + width : start + width + ticks] = 1
     terms = (
-        (curves, excess),
-        (evaluator.apply_galois(supply, swap), -excess),
+        (excess, step),
+        (evaluator.apply_galois(at_reference, swap), last),
         (supply, tie),
         (next_demand, -tie),
         (rotate(evaluator, curves, -width), bid),

@@ -37,6 +37,7 @@ from darkpool.crossing.encrypted import EncryptedCrossing
 from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.crossing.lane_comparison import LaneComparison
 from darkpool.crossing.mask_shapes import mask_shapes
+from darkpool.crossing.prices import PriceRule
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
@@ -211,8 +212,7 @@ def _cross(run: _Run, begun: _Begun, instruments: Instruments) -> Crossed:
     reference = next(iter(terms.grids.values())).reference_tick
     crossing = EncryptedCrossing.of(
         LaneComparison(terms.material.parameters, environment.evaluators, begun.session, take_mask),
-        terms.ticks,
-        reference if terms.pricing is Pricing.REFERENCE else None,
+        PriceRule(terms.ticks, reference, terms.pricing is Pricing.REFERENCE),
         exclude,
     )
     priorities = [

@@ -61,7 +61,9 @@ def auction(
     pricing: Annotated[
         Literal["uniform", "reference"],
         typer.Option(
-            help="uniform: the price of the largest volume; reference: the reference price."
+            help="uniform: the price of the largest volume; if several leave nothing over, the "
+            "nearest to the reference price; if two neighbours trade the same, the higher if buyers "
+            "exceed sellers at the reference price, else the lower. reference: the reference price."
         ),
     ] = "uniform",
     keypers: Annotated[

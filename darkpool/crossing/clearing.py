@@ -5,22 +5,43 @@ tie-breaks included.
 
 **Curves.** Over ticks p = 0 .. T-1, demand D(p) is the size of all buys with a limit at or above p,
 supply S(p) the size of all sells with a limit at or below p. D never rises, S never falls, so
-X(p) = D(p) - S(p) never rises either, and X(p) >= 0 exactly for p < c, with c = #{p : X(p) >= 0}.
+X(p) = D(p) - S(p) never rises either.
 
 **Whether it crosses.** It does when some tick has D >= 1 and S >= 1, which is when the best bid is
 at or above the best ask. With u(p) = [D(p) >= 1], u(T) = 0 and w(p) = [S(p) >= 1] this is
 g = sum over p of (u(p) - u(p+1)) * w(p) = 1: u falls from 1 to 0 once, behind the best bid, and w
 is 1 there when the best ask is not above it. Without a bid all terms are 0.
 
-**The uniform price** maximises the executed volume min(D, S). For p < c that minimum is S(p), which
-is largest at p = c-1; for p >= c it is D(p), which is largest at p = c. So c-1 and c are the only
-candidates, with the volumes S(c-1) and D(c), and one of them attains the maximum over all ticks:
+**The uniform price** maximises the executed volume min(D, S). Where X(p) > 0 that minimum is S(p),
+which is largest at the last such tick; where X(p) < 0 it is D(p), which is largest at the first.
+Where X(p) = 0 nothing is left over, and the volume is the largest of all: S(p) is at least that of
+any tick below, and D(p) at least that of any tick above. With m the tick of the reference price:
 
-- c = T: tick T-1. c = 0: tick 0. Otherwise tick c-1 if S(c-1) >= D(c), else tick c.
+1. If ticks leave nothing over, they lie side by side, and the price is the nearest of them to m.
+2. Otherwise it is the last tick with X > 0 or the first tick with X < 0, neighbours both, whichever
+   trades more.
+3. If these two trade the same volume, it is the higher one if X(m) > 0, buyers exceeding sellers at
+   the reference price, else the lower one.
 
-Equal volumes give the lower candidate. At tick c-1 sellers are the short side (X >= 0: nobody who
-sells at this price is left over), at tick c buyers are. A book that crosses has a tick with
-min(D, S) >= 1, so the volume is at least 1.
+Sellers are the short side, who fill in full, where X > 0, and buyers where X < 0. Where nothing is
+left over both fill in full; then sellers are called short at or below m, and buyers above m. A book
+that crosses has a tick with min(D, S) >= 1, so the volume is at least 1.
+
+An example: five lots to buy at 4806 and five to sell at 4804.50. Every price from 4804.50 to 4806
+trades five lots and leaves nothing over, and with a reference price of 4805 the price is 4805.
+
+So that it can be found encrypted, the rule is one of a step and of one comparison at the step. Z(p)
+is [X(p) >= 0] for p <= m and [X(p) > 0] for p > m. It never rises; let z = #{p : Z(p) = 1}.
+
+- z = T: tick T-1, sellers short. z = 0: tick 0, buyers short.
+- Otherwise the tie bit at z decides: 1 gives tick z-1, sellers short, and 0 gives tick z, buyers
+  short. With g(p) = [S(p-1) >= D(p)] for p <= m and [S(p-1) > D(p)] for p > m, it is g(z), but at
+  z = m+1 it is 1 if X(m) = 0.
+
+Rule 1 is in Z: the price that leaves nothing over is z-1 if it is at or below m, and z if it is
+above. What must be seen is that the tie bit decides for it. If z-1 <= m leaves nothing over, then
+S(z-1) = D(z-1) >= D(z), which is g(z) = 1 for z <= m, and z = m+1 is the exception. If z > m leaves
+nothing over, then D(z) = S(z) >= S(z-1), which is g(z) = 0, unless m = z-1 leaves nothing over.
 
 **The reference price** is tick m, fixed beforehand. It crosses when D(m) >= 1 and S(m) >= 1; the
 volume is min(D(m), S(m)); sellers are the short side if X(m) >= 0, else buyers.
@@ -51,7 +72,7 @@ So at most one order of an auction is cut, and only a plain one or a minimum_fil
 it. docs/decisions/0016 says why.
 
 The principle of maximum executed volume is that of the opening auctions of Euronext and Xetra; the
-rule for equal volumes is the one that two encrypted comparisons decide.
+reference price decides between prices that leave nothing over as in the latter.
 """
 
 from collections.abc import Sequence
@@ -162,32 +183,41 @@ def crosses(at: Curves) -> bool:
     return bool(((bid[:-1] - bid[1:]) * ask).sum())
 
 
-def uniform_price(at: Curves) -> tuple[Tick, Side]:
-    """Return the tick that maximises the volume of a book that crosses, and its short side."""
-    ticks = len(at.demand)
-    wanted = int(np.count_nonzero(at.demand >= at.supply))
-    if wanted == ticks:
-        return Tick(ticks - 1), Side.SELL
-    if wanted == 0:
-        return Tick(0), Side.BUY
-    if at.supply[wanted - 1] >= at.demand[wanted]:
-        return Tick(wanted - 1), Side.SELL
-    return Tick(wanted), Side.BUY
+def uniform_price(at: Curves, reference: Tick) -> tuple[Tick, Side]:
+    """Price and short side of a book that crosses, by rules 1 to 3 of the module's text."""
+    excess = at.demand - at.supply
+    balanced = np.flatnonzero(excess == 0)
+    if balanced.size:
+        tick = Tick(int(np.clip(reference, balanced[0], balanced[-1])))
+        return tick, Side.SELL if tick <= reference else Side.BUY
+    upper = int(np.count_nonzero(excess > 0))
+    lower = upper - 1
+    if lower < 0:
+        return Tick(upper), Side.BUY
+    if upper == len(excess):
+        return Tick(lower), Side.SELL
+    below, above = int(at.supply[lower]), int(at.demand[upper])
+    if above > below or (above == below and excess[reference] > 0):
+        return Tick(upper), Side.BUY
+    return Tick(lower), Side.SELL
 
 
-def clear_uniform(book: Book, priority: NDArray[np.int64]) -> Cross | NoCross:
+def clear_uniform(book: Book, reference: Tick, priority: NDArray[np.int64]) -> Cross | NoCross:
     """Run a call auction at the one price that maximises the executed volume.
 
-    `priority` (int64, one for each order) is a permutation: the rank of each order, 0 first.
+    `reference` chooses between prices that trade the same. `priority` (int64, one for each order)
+    is a permutation: the rank of each order, 0 first.
 
     Raises:
-        InvalidBook: `priority` is no permutation of the book's orders.
+        InvalidBook: `priority` is no permutation of the book's orders, or the grid has no such
+            tick.
     """
+    _check_reference(book, reference)
     at = curves(book)
     if not crosses(at):
         check_priority(priority, len(book))
         return NoCross()
-    tick, short_side = uniform_price(at)
+    tick, short_side = uniform_price(at, reference)
     return _fill(book, priority, at, tick, short_side)
 
 
@@ -200,11 +230,15 @@ def clear_reference(book: Book, reference: Tick, priority: NDArray[np.int64]) ->
         InvalidBook: `priority` is no permutation of the book's orders, or the grid has no such
             tick.
     """
-    if not 0 <= reference < book.ticks:
-        raise InvalidBook("reference tick", f"0 to {book.ticks - 1}", str(reference))
+    _check_reference(book, reference)
     at = curves(book)
     short_side = Side.SELL if at.demand[reference] >= at.supply[reference] else Side.BUY
     return _fill(book, priority, at, reference, short_side)
+
+
+def _check_reference(book: Book, reference: Tick) -> None:
+    if not 0 <= reference < book.ticks:
+        raise InvalidBook("reference tick", f"0 to {book.ticks - 1}", str(reference))
 
 
 def check_priority(priority: NDArray[np.int64], orders: int) -> None:

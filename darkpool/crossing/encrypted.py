@@ -9,8 +9,9 @@ The twin is `darkpool.crossing.clearing`; results are equal on every book. What 
    mask;
 3. `no-cross`: one bit an instrument, [best bid >= best ask]; where it is 0, nothing more, ever,
    unless there are minimum-fill orders at a reference price;
-4. `price bits`: the signs of D - S, a step down at the price, which the public result implies;
-5. `tie lanes`: which of the two ticks at the step trades more, one bit;
+4. `price bits`: the signs of D - S, above the reference price those of D - S - 1: a step down at
+   the price, which the public result implies;
+5. `tie lanes`: which of the two ticks at the step is the price, one bit;
 6. `minimum-fill lanes`, `minimum-fill bits`, `exhausted`: who of the minimum-fill orders fills, and
    whether they use the surplus up (`darkpool.crossing.minimum_fill`);
 7. `short row`: the fills of the short side, whose sum is the volume of plain orders alone;
@@ -42,10 +43,9 @@ from darkpool.crossing.crossing_book import CrossingBook, EncryptedCross, Priced
 from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.crossing.lane_comparison import LaneComparison
 from darkpool.crossing.minimum_fill import MinimumFillOrders, MinimumFillStep, Taking
-from darkpool.crossing.prices import Exclude, PriceStep
+from darkpool.crossing.prices import Exclude, PriceRule, PriceStep
 from darkpool.crossing.rationing import RationedBook, RationStep, ration_groups
 from darkpool.crossing.sealed_book import SealedBook
-from darkpool.units import Tick
 
 
 class _Matrices:
@@ -83,13 +83,11 @@ class EncryptedCrossing:
     rations: RationStep
 
     @classmethod
-    def of(
-        cls, comparison: LaneComparison, ticks: int, reference: Tick | None, exclude: Exclude
-    ) -> EncryptedCrossing:
+    def of(cls, comparison: LaneComparison, rule: PriceRule, exclude: Exclude) -> EncryptedCrossing:
         """A crossing with the steps of the protocol; arguments as for `PriceStep`."""
         return cls(
             comparison,
-            PriceStep(comparison, ticks, reference, exclude),
+            PriceStep(comparison, rule, exclude),
             MinimumFillStep(comparison),
             RationStep(comparison),
         )

@@ -14,7 +14,7 @@ from crypto.circuits.packing import LANES_LEVEL
 from crypto.ring.params import ParameterSet
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.masks import DrawnMask
-from crypto.threshold.revealing import CoveredCiphertext, masked, selected
+from crypto.threshold.revealing import CoveredCiphertext, masked, selected, selected_sum
 from darkpool.crossing.errors import ImplausibleOpening
 
 NO_LANES: Final[Lanes] = np.array([], dtype=np.int64)
@@ -75,11 +75,24 @@ class LaneComparison:
         Raises:
             ImplausibleOpening: an opened lane holds no bit.
         """
-        flags = np.zeros(shape.lanes, dtype=np.int64)
-        flags[lanes] = 1
-        keep = shape.first_block(flags) == 1
-        covered = selected(self.evaluators.comparison, bits, keep, BITS_LEVEL)
-        opened = shape.from_first_block(self._session.open(purpose, covered))[lanes]
+        return self.open_lanes_of(purpose, [(bits, lanes)], shape)
+
+    def open_lanes_of(
+        self, purpose: str, parts: Sequence[tuple[Ciphertext, Lanes]], shape: LaneShape
+    ) -> Lanes:
+        """Open in one the bits of some lanes of each ciphertext; no two have a lane in common.
+
+        Raises:
+            ImplausibleOpening: an opened lane holds no bit.
+        """
+        terms = []
+        for bits, lanes in parts:
+            flags = np.zeros(shape.lanes, dtype=np.int64)
+            flags[lanes] = 1
+            terms.append((bits, shape.first_block(flags)))
+        covered = selected_sum(self.evaluators.comparison, terms, BITS_LEVEL)
+        every = np.concatenate([lanes for _, lanes in parts])
+        opened: Lanes = shape.from_first_block(self._session.open(purpose, covered))[every]
         if opened.size and opened.max() > 1:
             raise ImplausibleOpening(purpose, "bits", str(int(opened.max())))
         return opened

@@ -25,6 +25,7 @@ def mask_shapes(
         PriceLayout(
             parameters,
             ticks,
+            0,
             tuple(counts[k] for k in group),
             tuple(minimum_fills[k] for k in group),
         ).shape

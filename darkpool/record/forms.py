@@ -15,7 +15,7 @@ from crypto.signing.messages import Cancellation, ReferencePrice, SealedIntent
 from darkpool.canonical_json import Bound, Shape, Width
 from darkpool.limits import PRICE_MAX_UNITS
 
-RECORD_VERSION: Final = 2
+RECORD_VERSION: Final = 3
 """Of the forms and of the circuits: other evaluation order or levels give other ciphertexts, which
 an auditor of these would call forged. Records of a released version keep their number."""
 

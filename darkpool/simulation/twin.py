@@ -70,7 +70,7 @@ def plain_twin(
         book = Book.from_orders([order.limit_order for order in mine], grid.ticks)
         priority = priority_permutation(beacon, identifier(instrument), len(mine))
         if terms.pricing is Pricing.UNIFORM:
-            cross = clear_uniform(book, priority)
+            cross = clear_uniform(book, grid.reference_tick, priority)
         else:
             cross = clear_reference(book, grid.reference_tick, priority)
         if not isinstance(cross, Cross):

@@ -23,11 +23,11 @@ from crypto.circuits.minimum_fill_lanes import (
     minimum_fill_lanes,
 )
 from crypto.circuits.packing import LANES_LEVEL
-from crypto.circuits.price_lanes import price_lanes
+from crypto.circuits.price_lanes import PriceLayout, price_lanes, reference_tie_bits
 from crypto.circuits.rationing import prefix_sums, priority_matrix, ration_lanes
 from crypto.circuits.wellformed import ShapeSum, shape_weights, shape_words
 from crypto.threshold.keys import PublicMaterial
-from crypto.threshold.revealing import masked, selected
+from crypto.threshold.revealing import masked, selected, selected_sum
 from darkpool.record.reader import Record
 from darkpool.verification.books import AuditedBook
 from darkpool.verification.report import Findings
@@ -160,9 +160,24 @@ class CircuitCheck:
         else:
             sums = reference_bits(evaluator, bits)
         self._check_selected(evaluator, sums, chunk.cross.no_cross_opening, BITS_LEVEL)
-        for index in chunk.cross.openings():
-            if index is not None:
-                self._check_selected(evaluator, bits, index, BITS_LEVEL)
+        if chunk.cross.price_opening is not None:
+            self._check_selected(evaluator, bits, chunk.cross.price_opening, BITS_LEVEL)
+        if chunk.cross.tie_opening is not None:
+            self._check_ties(layout, bits, chunk.cross.tie_opening)
+
+    def _check_ties(self, layout: PriceLayout, bits: Ciphertext, index: int) -> None:
+        """Tie bits of the tick above the reference are of a product, the others as compared."""
+        evaluator, shape = self._comparison_evaluator, layout.shape
+        flags = np.zeros(shape.lanes, dtype=np.int64)
+        if layout.reference + 1 < layout.ticks:
+            for i in range(layout.instruments):
+                flags[layout.tie_lane(i, layout.reference + 1)] = 1
+        support = self._record.opening(index).support.astype(np.int64)
+        above = shape.first_block(flags) * support
+        terms = [(bits, support - above)]
+        if above.any():
+            terms.append((reference_tie_bits(evaluator, layout, bits), above))
+        self._check_equal(index, selected_sum(evaluator, terms, BITS_LEVEL).ciphertext)
 
     def _minimum_fill_book(self, number: int, tick: int, plain: Ciphertext) -> MinimumFillBook:
         packer, ranks = self._books[number].intents.minimum_fill, self._inputs.ranks[number]

@@ -37,8 +37,8 @@ class PriceReader:
         self._walk = walk
         self._participants = participants
         self._ticks = record.summary.ticks
-        fixed = record.summary.pricing == "reference"
-        self._reference = self._ticks // 2 if fixed else None
+        self._reference = self._ticks // 2
+        self._fixed = record.summary.pricing == "reference"
 
     def read(self) -> tuple[PriceChunk, ...]:
         """All comparisons; takes out the intents that are above their caps.
@@ -69,6 +69,7 @@ class PriceReader:
         layout = PriceLayout(
             self._record.parameters,
             self._ticks,
+            self._reference,
             tuple(len(summary.instruments[k].intents) for k in instruments),
             tuple(self._participants.has(k, minimum_fill=True) for k in instruments),
         )
@@ -96,11 +97,12 @@ class PriceReader:
     def _cross(self, comparison: _Comparison) -> CrossReading:
         layout, number = comparison.layout, comparison.number
         everyone = range(len(comparison.instruments))
-        columns = comparison.starts(everyone) + layout.width + (self._reference or 0)
+        first = self._reference if self._fixed else 0
+        columns = comparison.starts(everyone) + layout.width + first
         no_cross = self._walk.lane_bits(f"no-cross {number}", layout.shape, columns)
         crossing = np.flatnonzero(no_cross.bits == 1).tolist()
-        if self._reference is not None:
-            return self._reference_prices(comparison, crossing, self._reference, no_cross.opening)
+        if self._fixed:
+            return self._reference_prices(comparison, crossing, no_cross.opening)
         if not crossing:
             return CrossReading(no_cross.opening, None, None, {})
         price_opening, counts = self._price_bits(comparison, crossing)
@@ -113,9 +115,10 @@ class PriceReader:
         return CrossReading(no_cross.opening, price_opening, tie_opening, prices)
 
     def _reference_prices(
-        self, comparison: _Comparison, crossing: Sequence[int], tick: int, no_cross_opening: int
+        self, comparison: _Comparison, crossing: Sequence[int], no_cross_opening: int
     ) -> CrossReading:
         """Short sides at the reference price; minimum-fill orders are looked at in any case."""
+        tick = self._reference
         instruments, layout = comparison.instruments, comparison.layout
         asked = [k for k in instruments if self._participants.has(k, minimum_fill=True)]
         prices = {k: Price(tick, None) for k in asked}
@@ -130,7 +133,7 @@ class PriceReader:
     def _price_bits(
         self, comparison: _Comparison, crossing: Sequence[int]
     ) -> tuple[int, dict[int, int]]:
-        """Number of the opening, and ticks at which demand is not below supply, by instrument."""
+        """Number of the opening, and how many of its bits are 1, by instrument."""
         lanes = (comparison.starts(crossing)[:, None] + np.arange(self._ticks)).reshape(-1)
         purpose = f"price bits {comparison.number}"
         opened = self._walk.lane_bits(purpose, comparison.layout.shape, lanes)
@@ -143,7 +146,7 @@ class PriceReader:
     def _tie_bits(
         self, comparison: _Comparison, counts: Mapping[int, int]
     ) -> tuple[int | None, dict[int, int]]:
-        """[S(c - 1) >= D(c)] where 0 < c < T; nothing is opened where no instrument has one."""
+        """Tie bits where both ticks at a step exist; nothing is opened where none has one."""
         inner = [i for i, count in counts.items() if 0 < count < self._ticks]
         if not inner:
             return None, {}

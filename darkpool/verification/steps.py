@@ -48,10 +48,6 @@ class CrossReading:
     tie_opening: int | None
     prices: dict[int, Price]
 
-    def openings(self) -> tuple[int | None, int | None]:
-        """Numbers of the openings of price and tie bits."""
-        return self.price_opening, self.tie_opening
-
 
 @dataclass(frozen=True, slots=True)
 class PriceChunk:

@@ -132,7 +132,7 @@ def require_one(arena: Arena, size: int, cap: int, side: Side, reference: int | 
     assert after[:3] == ["price lanes 1.0", "cap bits 1", "no-cross 1"]
     assert len(set(auction.masks())) == len(auction.masks()) == 2
     first, second = auction.cap_bits(0), auction.cap_bits(1)
-    columns = 2 * PriceLayout(PARAMETERS, TICKS, (len(rows),)).width + np.arange(len(rows))
+    columns = 2 * PriceLayout(PARAMETERS, TICKS, 0, (len(rows),)).width + np.arange(len(rows))
     assert second[:, columns].all()
     others = np.delete(columns, 2)
     assert first[:, others].all()

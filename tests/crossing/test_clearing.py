@@ -1,4 +1,5 @@
-from itertools import product
+from collections.abc import Iterator
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from darkpool.limits import (
     TICKS_MAX,
 )
 from darkpool.units import Side, Tick
+from tests.support.price_steps import opened_price
 
 Row = tuple[Side, int, int]
 BUY, SELL = Side.BUY, Side.SELL
@@ -54,6 +56,23 @@ def best_bid_meets_best_ask(rows: list[Row]) -> bool:
     return bool(bids and asks) and max(bids) >= min(asks)
 
 
+def price_in_words(rows: list[Row], ticks: int, reference: int) -> tuple[int, Side]:
+    """The largest volume; then nothing left over, nearest to the reference; then its surplus."""
+    surplus = [demand(rows, tick) - supply(rows, tick) for tick in range(ticks)]
+    volumes = [min(demand(rows, tick), supply(rows, tick)) for tick in range(ticks)]
+    best = [tick for tick in range(ticks) if volumes[tick] == max(volumes)]
+    balanced = [tick for tick in best if surplus[tick] == 0]
+    if balanced:
+        tick = min(balanced, key=lambda tick: abs(tick - reference))
+        return tick, SELL if tick <= reference else BUY
+    lower = max((tick for tick in best if surplus[tick] > 0), default=None)
+    upper = min((tick for tick in best if surplus[tick] < 0), default=None)
+    if upper is None or (lower is not None and surplus[reference] < 0):
+        assert lower is not None
+        return lower, SELL
+    return upper, BUY
+
+
 def ration(
     rows: list[Row], ranks: list[int], tick: int, short_side: Side, volume: int
 ) -> list[int]:
@@ -76,30 +95,27 @@ def books(draw: st.DrawFn) -> tuple[list[Row], int, list[int]]:
     return rows, ticks, draw(st.permutations(range(len(rows))))
 
 
-@given(books())
-@example(([], 4, []))
-@example(([(BUY, 5, 3)], 4, [0]))
-@example(([(SELL, 5, 0)], 4, [0]))
-@example(([(BUY, 5, 1), (SELL, 5, 2)], 4, [0, 1]))
-@example(([(BUY, 0, 3), (SELL, 5, 0)], 4, [0, 1]))
-@example(([(BUY, 9, 3), (SELL, 1, 0)], 4, [0, 1]))
-@example(([(BUY, 1, 3), (SELL, 9, 0)], 4, [0, 1]))
+@given(books(), st.integers(0, 11))
+@example(([], 4, []), 0)
+@example(([(BUY, 5, 3)], 4, [0]), 1)
+@example(([(SELL, 5, 0)], 4, [0]), 2)
+@example(([(BUY, 5, 1), (SELL, 5, 2)], 4, [0, 1]), 2)
+@example(([(BUY, 0, 3), (SELL, 5, 0)], 4, [0, 1]), 2)
+@example(([(BUY, 9, 3), (SELL, 1, 0)], 4, [0, 1]), 2)
+@example(([(BUY, 1, 3), (SELL, 9, 0)], 4, [0, 1]), 2)
 def test_the_uniform_price_maximises_volume_over_all_ticks(
-    case: tuple[list[Row], int, list[int]],
+    case: tuple[list[Row], int, list[int]], near: int
 ) -> None:
     rows, ticks, ranks = case
-    cross = clear_uniform(book_of(rows, ticks), np.array(ranks, dtype=np.int64))
+    reference = Tick(near % ticks)
+    cross = clear_uniform(book_of(rows, ticks), reference, np.array(ranks, dtype=np.int64))
     if not best_bid_meets_best_ask(rows):
         assert cross == NoCross()
         return
     assert isinstance(cross, Cross)
     volumes = [min(demand(rows, tick), supply(rows, tick)) for tick in range(ticks)]
     assert cross.volume == volumes[cross.tick] == max(volumes) >= 1
-    surplus = [demand(rows, tick) - supply(rows, tick) for tick in range(ticks)]
-    wanted = sum(x >= 0 for x in surplus)
-    candidates = [tick for tick in (wanted - 1, wanted) if 0 <= tick < ticks]
-    assert cross.tick == max(candidates, key=lambda tick: (volumes[tick], -tick))
-    assert cross.short_side is (SELL if surplus[cross.tick] >= 0 else BUY)
+    assert (cross.tick, cross.short_side) == price_in_words(rows, ticks, reference)
     expected = ration(rows, ranks, cross.tick, cross.short_side, cross.volume)
     assert cross.fills.tolist() == expected
 
@@ -122,18 +138,43 @@ def test_the_reference_cross_trades_what_both_sides_allow_there(
     assert cross.fills.tolist() == expected
 
 
-def test_the_uniform_price_maximises_volume_on_every_small_book() -> None:
-    """All books of up to three orders, three ticks and sizes 0 to 2: 6,175 of them."""
-    ticks = 3
-    kinds = list(product(Side, range(3), range(ticks)))
-    for count in range(4):
-        for rows in product(kinds, repeat=count):
-            cross = clear_uniform(book_of(list(rows), ticks), np.arange(count, dtype=np.int64))
-            volumes = [min(demand(list(rows), p), supply(list(rows), p)) for p in range(ticks)]
+def small_books(ticks: int, orders_max: int) -> Iterator[list[Row]]:
+    """All books of up to so many orders of up to two lots, each a set of its orders."""
+    kinds = list(product(Side, range(1, 3), range(ticks)))
+    for count in range(orders_max + 1):
+        yield from map(list, combinations_with_replacement(kinds, count))
+
+
+@pytest.mark.parametrize(("ticks", "orders_max"), [(3, 4), (4, 3), (6, 2)])
+def test_the_price_on_every_small_book_and_reference(ticks: int, orders_max: int) -> None:
+    """In words, as steps and a tie bit, and with buyers and sellers exchanged."""
+    for rows in small_books(ticks, orders_max):
+        book, priority = book_of(rows, ticks), in_turn(rows)
+        at = curves(book)
+        mirrored = [(Side(1 - side), size, ticks - 1 - limit) for side, size, limit in rows]
+        for reference in map(Tick, range(ticks)):
+            cross = clear_uniform(book, reference, priority)
+            other = clear_uniform(book_of(mirrored, ticks), Tick(ticks - 1 - reference), priority)
             if isinstance(cross, NoCross):
-                assert max(volumes) == 0
-            else:
-                assert volumes[cross.tick] == max(volumes) == cross.volume
+                assert not best_bid_meets_best_ask(rows)
+                assert other == cross
+                continue
+            steps = opened_price(at.demand.tolist(), at.supply.tolist(), reference)
+            found = (cross.tick, cross.short_side)
+            assert found == price_in_words(rows, ticks, reference)
+            assert found == (steps.tick, steps.short_side)
+            assert isinstance(other, Cross)
+            assert other.tick == ticks - 1 - cross.tick
+            assert other.fills.tolist() == cross.fills.tolist()
+
+
+def test_the_price_of_a_balanced_book_is_fair_to_both_sides() -> None:
+    """Five lots at 7 against five at 1: the reference where it lies between, else the nearer."""
+    rows = [(BUY, 5, 7), (SELL, 5, 1)]
+    for reference, tick in ((0, 1), (1, 1), (4, 4), (6, 6), (7, 7), (9, 7)):
+        cross = clear_uniform(book_of(rows, 10), Tick(reference), in_turn(rows))
+        assert isinstance(cross, Cross)
+        assert (cross.tick, cross.volume, cross.fills.tolist()) == (tick, 5, [5, 5])
 
 
 @given(books())
@@ -150,15 +191,19 @@ def test_the_curves_are_sums_of_steps_and_the_bit_g_their_crossing(
 @pytest.mark.parametrize(
     ("rows", "ticks", "tick", "volume", "short_side", "fills"),
     [
-        # c = T: buyers would pay any price of the grid.
+        # Buyers would pay any price of the grid.
         ([(BUY, 9, 3), (SELL, 4, 0)], 4, 3, 4, SELL, [4, 4]),
-        # c = 0: sellers would take any.
+        # Sellers would take any.
         ([(BUY, 4, 3), (SELL, 9, 0)], 4, 0, 4, BUY, [4, 4]),
-        # Balanced everywhere between the limits: the highest such tick, sellers short.
-        ([(BUY, 5, 2), (SELL, 5, 1)], 4, 2, 5, SELL, [5, 5]),
-        # Both candidates trade 2: the lower one.
+        # Balanced between limits below the reference, on it, and above: the nearest to it.
+        ([(BUY, 5, 1), (SELL, 5, 0)], 4, 1, 5, SELL, [5, 5]),
+        ([(BUY, 5, 3), (SELL, 5, 0)], 4, 2, 5, SELL, [5, 5]),
+        ([(BUY, 5, 3), (SELL, 5, 3)], 4, 3, 5, BUY, [5, 5]),
+        # Both neighbours trade 2: the lower one, as sellers exceed at the reference.
         ([(BUY, 2, 2), (BUY, 2, 1), (SELL, 2, 1), (SELL, 2, 2)], 4, 1, 2, SELL, [2, 0, 2, 0]),
-        # Tick c trades more.
+        # Both trade 2, and buyers exceed at the reference: the higher one.
+        ([(BUY, 2, 3), (BUY, 2, 2), (SELL, 2, 2), (SELL, 2, 3)], 4, 3, 2, BUY, [2, 0, 2, 0]),
+        # The upper one trades more.
         ([(BUY, 5, 2), (SELL, 1, 1), (SELL, 9, 2)], 4, 2, 5, BUY, [5, 1, 4]),
         # Touching by one tick, and one lot against many.
         ([(BUY, 1, 0), (SELL, 7, 0), (SELL, 7, 0)], 1, 0, 1, BUY, [1, 1, 0]),
@@ -169,7 +214,7 @@ def test_the_curves_are_sums_of_steps_and_the_bit_g_their_crossing(
 def test_named_books(
     rows: list[Row], ticks: int, tick: int, volume: int, short_side: Side, fills: list[int]
 ) -> None:
-    cross = clear_uniform(book_of(rows, ticks), in_turn(rows))
+    cross = clear_uniform(book_of(rows, ticks), Tick(ticks // 2), in_turn(rows))
     assert isinstance(cross, Cross)
     found = (cross.tick, cross.volume, cross.short_side, cross.fills.tolist())
     assert found == (tick, volume, short_side, fills)
@@ -178,7 +223,7 @@ def test_named_books(
 def test_priority_decides_who_fills_and_not_the_place_in_the_book() -> None:
     rows = [(BUY, 5, 0), (BUY, 5, 0), (BUY, 5, 0), (SELL, 7, 0)]
     for ranks, fills in (([0, 1, 2, 3], [5, 2, 0, 7]), ([3, 0, 1, 2], [0, 5, 2, 7])):
-        cross = clear_uniform(book_of(rows, 1), np.array(ranks))
+        cross = clear_uniform(book_of(rows, 1), Tick(0), np.array(ranks))
         assert isinstance(cross, Cross)
         assert cross.fills.tolist() == fills
 
@@ -188,7 +233,7 @@ def test_the_largest_book_is_exact() -> None:
     per_side = CAPS_SUM_MAX_LOTS // 2 // (INTENTS_PER_AUCTION_MAX // 2)
     rows = [(BUY, per_side, TICKS_MAX - 1), (SELL, per_side, 0)] * (INTENTS_PER_AUCTION_MAX // 2)
     rows[0] = (BUY, per_side - 1, TICKS_MAX - 1)
-    cross = clear_uniform(book_of(rows, TICKS_MAX), in_turn(rows))
+    cross = clear_uniform(book_of(rows, TICKS_MAX), Tick(TICKS_MAX // 2), in_turn(rows))
     assert isinstance(cross, Cross)
     expected_volume = per_side * (INTENTS_PER_AUCTION_MAX // 2) - 1
     assert (cross.tick, cross.volume, cross.short_side) == (0, expected_volume, BUY)
@@ -199,7 +244,7 @@ def test_the_largest_book_is_exact() -> None:
 
 def test_one_order_of_the_largest_size_against_a_thousand_of_one_lot() -> None:
     rows = [(SELL, 1, 0)] * 1000 + [(BUY, ORDER_SIZE_MAX_LOTS, 9)]
-    cross = clear_uniform(book_of(rows, 10), in_turn(rows)[::-1].copy())
+    cross = clear_uniform(book_of(rows, 10), Tick(5), in_turn(rows)[::-1].copy())
     assert isinstance(cross, Cross)
     assert (cross.tick, cross.volume, cross.short_side) == (9, 1000, SELL)
     assert cross.fills.tolist() == [1] * 1000 + [1000]
@@ -239,12 +284,13 @@ def test_a_column_of_floats_is_refused() -> None:
 def test_ranks_that_are_no_permutation_are_refused(ranks: list[int], ask: int) -> None:
     book = book_of([(BUY, 1, 0), (SELL, 1, ask)], 4)
     with pytest.raises(InvalidBook):
-        clear_uniform(book, np.array(ranks, dtype=np.int64))
+        clear_uniform(book, Tick(2), np.array(ranks, dtype=np.int64))
     with pytest.raises(InvalidBook):
         clear_reference(book, Tick(0), np.array(ranks, dtype=np.int64))
 
 
 @pytest.mark.parametrize("tick", [-1, 4])
 def test_a_reference_outside_the_grid_is_refused(tick: int) -> None:
-    with pytest.raises(InvalidBook):
-        clear_reference(book_of([], 4), Tick(tick), np.array([], dtype=np.int64))
+    for clear in (clear_uniform, clear_reference):
+        with pytest.raises(InvalidBook):
+            clear(book_of([], 4), Tick(tick), np.array([], dtype=np.int64))

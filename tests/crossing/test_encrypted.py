@@ -10,10 +10,12 @@ from crypto.circuits.curves import size_max
 from crypto.circuits.price_lanes import PriceLayout, price_groups
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL
 from crypto.threshold.revealing import Revealed
+from darkpool.crossing.clearing import curves
 from darkpool.crossing.rationing import ration_groups
 from darkpool.units import Side
-from tests.support.arena import Arena, Row, in_turn, plain, require_twin, twin
+from tests.support.arena import Arena, Row, book_of_rows, in_turn, plain, require_twin, twin
 from tests.support.house import built
+from tests.support.price_steps import opened_price
 
 BUY, SELL = Side.BUY, Side.SELL
 MOST = size_max(TEST_INSECURE_SMALL.order_ring)
@@ -37,12 +39,15 @@ NAMED: dict[str, Sequence[Row]] = {
     "all that there is": [(BUY, MOST // 2, 3), (SELL, MOST // 2, 0)],
     "one lot against all others": [(BUY, MOST - 1, 3), (SELL, 1, 0)],
     "all others against one lot": [(BUY, 1, 3), (SELL, MOST - 1, 0)],
-    "c is all ticks": [(BUY, 9, 3), (SELL, 4, 0)],
-    "c is no tick": [(BUY, 4, 3), (SELL, 9, 0)],
+    "buyers exceed at every tick": [(BUY, 9, 3), (SELL, 4, 0)],
+    "sellers exceed at every tick": [(BUY, 4, 3), (SELL, 9, 0)],
     "balanced between the limits": [(BUY, 5, 2), (SELL, 5, 1)],
-    "equal volumes at both candidates": [(BUY, 2, 2), (BUY, 2, 1), (SELL, 2, 1), (SELL, 2, 2)],
-    "the upper candidate trades more": [(BUY, 5, 2), (SELL, 1, 1), (SELL, 9, 2)],
-    "the lower candidate trades more": [(BUY, 1, 2), (BUY, 9, 1), (SELL, 5, 1)],
+    "balanced at every tick": [(BUY, 5, 3), (SELL, 5, 0)],
+    "balanced at the last tick": [(BUY, 5, 3), (SELL, 5, 3)],
+    "balanced at the first tick": [(BUY, 5, 0), (SELL, 5, 0)],
+    "equal volumes at both neighbours": [(BUY, 2, 2), (BUY, 2, 1), (SELL, 2, 1), (SELL, 2, 2)],
+    "the upper neighbour trades more": [(BUY, 5, 2), (SELL, 1, 1), (SELL, 9, 2)],
+    "the lower neighbour trades more": [(BUY, 1, 2), (BUY, 9, 1), (SELL, 5, 1)],
     "cover in between": [(BUY, 0, 2), (BUY, 7, 3), (SELL, 0, 1), (SELL, 3, 0), (BUY, 0, 0)],
     "the last is filled in part": [(BUY, 5, 3), (BUY, 5, 3), (BUY, 5, 3), (SELL, 7, 0)],
     "the last is filled in full": [(BUY, 5, 3), (BUY, 5, 3), (BUY, 5, 3), (SELL, 10, 0)],
@@ -57,6 +62,12 @@ NAMED: dict[str, Sequence[Row]] = {
 @pytest.mark.parametrize("size", [3, 4])
 def test_named_books(arena_of: Callable[[int], Arena], name: str, size: int) -> None:
     require_twin(arena_of(size), [NAMED[name]], 4)
+
+
+@pytest.mark.parametrize("near", range(4))
+def test_named_books_side_by_side(arena: Arena, near: int) -> None:
+    """All of them at once, on every reference price."""
+    require_twin(arena, list(NAMED.values()), 4, near=near)
 
 
 @pytest.mark.parametrize("tick", range(4))
@@ -83,7 +94,27 @@ def test_limits_at_the_ends_of_the_grid(arena: Arena, ticks: int) -> None:
         [(BUY, 2, 0), (SELL, 3, last)],
         [(BUY, 2, last), (BUY, 5, last // 2), (SELL, 3, last // 2), (SELL, 4, 0)],
     ):
-        require_twin(arena, [rows], ticks)
+        for near in {0, ticks // 2, last}:
+            require_twin(arena, [rows], ticks, near=near)
+
+
+@pytest.mark.parametrize("near", range(3))
+def test_every_way_to_choose_between_two_prices(arena: Arena, near: int) -> None:
+    """Books on three ticks, a few for each of the steps, tie bits and references there are."""
+    draw = np.random.default_rng(near)
+    books: dict[object, list[list[Row]]] = {}
+    for _ in range(400):
+        rows: list[Row] = [
+            (int(draw.integers(0, 2)), int(draw.integers(1, 4)), int(draw.integers(0, 3)))
+            for _ in range(int(draw.integers(2, 5)))
+        ]
+        at = curves(book_of_rows(rows, 3))
+        steps = opened_price(at.demand.tolist(), at.supply.tolist(), near)
+        balanced = tuple(int(x) for x in np.sign(at.demand - at.supply))
+        books.setdefault((steps.steps, steps.tie, balanced), []).append(rows)
+    chosen = [rows for alike in books.values() for rows in alike[:2]]
+    assert len(books) > 20
+    require_twin(arena, chosen, 3, near=near)
 
 
 def sizes() -> st.SearchStrategy[int]:
@@ -100,8 +131,9 @@ def require_any_book(arena: Arena, data: st.DataObject) -> None:
     ticks = data.draw(st.one_of(st.integers(1, 6), st.integers(1, TICKS_MAX)))
     rows = data.draw(rows_on(ticks))
     ranks = np.array(data.draw(st.permutations(range(len(rows)))), dtype=np.int64)
-    reference = data.draw(st.one_of(st.none(), st.integers(0, ticks - 1)))
-    require_twin(arena, [rows], ticks, [ranks], reference)
+    tick, fixed = data.draw(st.integers(0, ticks - 1)), data.draw(st.booleans())
+    reference, near = (tick, None) if fixed else (None, tick)
+    require_twin(arena, [rows], ticks, [ranks], reference, near)
 
 
 @given(st.data())
@@ -123,8 +155,9 @@ def require_any_books_side_by_side(arena: Arena, data: st.DataObject) -> None:
     books = data.draw(st.lists(rows_on(ticks, 6), min_size=2, max_size=5))
     seed = data.draw(st.integers(0, 2**32))
     ranks = [np.random.default_rng(seed).permutation(len(rows)) for rows in books]
-    reference = data.draw(st.one_of(st.none(), st.integers(0, ticks - 1)))
-    require_twin(arena, books, ticks, ranks, reference)
+    tick, fixed = data.draw(st.integers(0, ticks - 1)), data.draw(st.booleans())
+    reference, near = (tick, None) if fixed else (None, tick)
+    require_twin(arena, books, ticks, ranks, reference, near)
 
 
 @given(st.data())
@@ -199,7 +232,7 @@ def test_results_do_not_depend_on_how_intents_were_sealed_or_masked(arena: Arena
 
 def test_a_full_width_comparison(arena: Arena) -> None:
     books = [[(BUY, 2, 40), (SELL, 1, 30)], *([(SELL, 2, 3), (BUY, 1, k)] for k in (2, 3))]
-    assert PriceLayout(TEST_INSECURE_SMALL, 64, (2, 2, 2)).shape.blocks == 1
+    assert PriceLayout(TEST_INSECURE_SMALL, 64, 32, (2, 2, 2)).shape.blocks == 1
     require_twin(arena, books, 64)
 
 

@@ -55,7 +55,7 @@ from darkpool.protocol.keyper import (
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
-from tests.support.arena import Arena, Lanes, Row, Steps, in_turn, plain, twin, within_caps
+from tests.support.arena import Arena, Lanes, Row, Steps, in_turn, plain, rule_of, twin, within_caps
 from tests.support.house import DOMAIN
 from tests.support.opening_simulator import Public
 from tests.support.reference_prices import NOW_MS, terms_on
@@ -103,7 +103,7 @@ class OpensAllTieLanes(PriceStep):
     ) -> dict[int, int]:
         lanes = np.arange(layout.ticks) + layout.lane(1, 0)
         opened = self._comparison.open_lanes(f"tie lanes {number}", bits, layout.shape, lanes)
-        return {0: int(opened[counts[0] - 1])} if 0 < counts[0] < self._ticks else {}
+        return {0: int(opened[counts[0] - 1])} if 0 < counts[0] < layout.ticks else {}
 
 
 class OpensBothRows(LaneComparison):
@@ -321,7 +321,7 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
         session,
         lambda shape: committee.consume_mask(committee.prepare_mask(shape), session.context),
     )
-    crossing = EncryptedCrossing.of(comparison, GRID.ticks, None, within_caps)
+    crossing = EncryptedCrossing.of(comparison, rule_of(GRID.ticks, None), within_caps)
     (found,) = crossing.cross([book], [np.arange(len(ORDERS))])
     rows = [(o.side, o.size, o.limit) for o in ORDERS]
     assert found is not None

@@ -16,6 +16,7 @@ import pytest
 
 from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
 from darkpool.units import Side, Tick
+from tests.support.price_steps import opened_price
 
 Row = tuple[Side, int, int, int]
 """Side, size, limit, minimum."""
@@ -23,6 +24,8 @@ Transcript = tuple[tuple[str, tuple[int, ...]], ...]
 """Purpose and values of each opening that is not masked; in turn, as the rows are."""
 BUY, SELL = Side.BUY, Side.SELL
 TICKS = 2
+NEAR = Tick(0)
+"""Of the two, the one that chooses between prices that trade the same in the most ways."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def result_of(rows: Sequence[Row], reference: int | None) -> Result | None:
     book = Book(columns[:, 0], columns[:, 1], columns[:, 2], TICKS, columns[:, 3])
     ranks = np.arange(len(rows), dtype=np.int64)
     if reference is None:
-        cross = clear_uniform(book, ranks)
+        cross = clear_uniform(book, NEAR, ranks)
     else:
         cross = clear_reference(book, Tick(reference), ranks)
     if not isinstance(cross, Cross):
@@ -216,14 +219,11 @@ def _price(
     if reference is not None:
         sign = demand[reference] >= supply[reference]
         return reference, SELL if sign else BUY, (("price bits", (int(sign),)),)
-    bits = tuple(int(demand[p] >= supply[p]) for p in range(TICKS))
-    openings: list[tuple[str, tuple[int, ...]]] = [("price bits", bits)]
-    count = sum(bits)
-    sellers = count == TICKS
-    if 0 < count < TICKS:
-        sellers = supply[count - 1] >= demand[count]
-        openings.append(("tie lanes", (int(sellers),)))
-    return count - sellers, SELL if sellers else BUY, tuple(openings)
+    price = opened_price(demand, supply, NEAR)
+    openings: list[tuple[str, tuple[int, ...]]] = [("price bits", price.steps)]
+    if price.tie is not None:
+        openings.append(("tie lanes", (price.tie,)))
+    return price.tick, price.short_side, tuple(openings)
 
 
 # The books.

@@ -27,7 +27,7 @@ def book_of(rows: list[Row], ticks: int) -> Book:
 
 
 def uniform(rows: list[Row], ticks: int, ranks: list[int]) -> Cross | NoCross:
-    return clear_uniform(book_of(rows, ticks), np.array(ranks, dtype=np.int64))
+    return clear_uniform(book_of(rows, ticks), Tick(ticks // 2), np.array(ranks, dtype=np.int64))
 
 
 def at_the_middle(rows: list[Row], ticks: int, ranks: list[int]) -> Cross | NoCross:
@@ -169,10 +169,8 @@ def test_without_minima_nothing_changes(clear: Clear, case: Case) -> None:
     columns = np.array(rows, dtype=np.int64).reshape(-1, 4)
     book = Book(columns[:, 0], columns[:, 1], columns[:, 2], ticks)
     priority: NDArray[np.int64] = np.array(ranks, dtype=np.int64)
-    bare = (
-        clear_uniform(book, priority)
-        if clear is uniform
-        else clear_reference(book, Tick(ticks // 2), priority)
+    bare = (clear_uniform if clear is uniform else clear_reference)(
+        book, Tick(ticks // 2), priority
     )
     assert plain(clear(rows, ticks, ranks)) == plain(bare)
     assert isinstance(bare, NoCross) or not bare.exhausted

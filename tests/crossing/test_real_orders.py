@@ -31,7 +31,9 @@ def test_a_minute_of_real_orders(es_orders_path: Path) -> None:
         assert (order.side.label, order.size, GRID.price_of(order.limit)) == (side, size, price)
 
     priority = priority_permutation(bytes(32), InstrumentId(bytes(32)), len(orders))
-    cross = clear_uniform(Book.from_orders([o.limit_order for o in orders], GRID.ticks), priority)
+    cross = clear_uniform(
+        Book.from_orders([o.limit_order for o in orders], GRID.ticks), GRID.reference_tick, priority
+    )
     assert isinstance(cross, Cross)
     price = GRID.price_of(cross.tick)
     volume = {

@@ -27,6 +27,7 @@ from tests.support.opening_simulator import (
     opening,
     simulated,
 )
+from tests.support.price_steps import opened_price
 from tests.support.simulated_openings import distance, require_simulated, require_uniform
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -44,10 +45,17 @@ def run(
     """Cross, compare with the twin and with the simulator; returns the uniform values."""
     opened: list[Revealed] = []
     found = arena.cross(
-        books, public.ticks, public.ranks, public.reference, opened, mask, caps=caps
+        books,
+        public.ticks,
+        public.ranks,
+        public.reference,
+        opened,
+        mask,
+        caps=caps,
+        near=public.near,
     )
     expected = [
-        twin(rows, public.ticks, ranks, public.reference)
+        twin(rows, public.ticks, ranks, public.reference, public.near)
         for rows, ranks in zip(books, public.ranks, strict=True)
     ]
     assert [plain(x) for x in found] == [plain(x) for x in expected]
@@ -78,8 +86,9 @@ def test_all_that_is_opened_follows_from_the_result(
     for ticks, instruments in ((1, 3), (2, 1), (3, 1), (4, 2), (5, 1), (16, 4), (32, 8), (127, 3)):
         books = [random_book(draw, ticks) for _ in range(instruments)]
         ranks = [draw.permutation(len(rows)) for rows in books]
-        reference = int(draw.integers(0, ticks)) if pricing == "reference" else None
-        run(arena, books, Public(ticks, ranks, reference))
+        tick = int(draw.integers(0, ticks))
+        reference, near = (tick, None) if pricing == "reference" else (None, tick)
+        run(arena, books, Public(ticks, ranks, reference, near=near))
 
 
 @pytest.mark.parametrize("pricing", ["uniform", "reference"])
@@ -90,9 +99,10 @@ def test_all_that_is_opened_of_minimum_fill_orders_follows_from_the_result(
     for ticks, instruments in ((1, 3), (2, 6), (3, 6), (4, 4), (16, 4), (32, 5), (127, 3)):
         books = [with_minima(draw, random_book(draw, ticks)) for _ in range(instruments)]
         ranks = [draw.permutation(len(rows)) for rows in books]
-        reference = int(draw.integers(0, ticks)) if pricing == "reference" else None
+        tick = int(draw.integers(0, ticks))
+        reference, near = (tick, None) if pricing == "reference" else (None, tick)
         minimum_fills = [[minimum_of(row) > 0 for row in rows] for rows in books]
-        run(arena, books, Public(ticks, ranks, reference, minimum_fills))
+        run(arena, books, Public(ticks, ranks, reference, minimum_fills, near))
 
 
 @pytest.mark.parametrize("caps", ["own", "wide"])
@@ -115,7 +125,7 @@ def test_rationing_in_several_comparisons_follows_from_the_result(arena: Arena) 
 # The plain computation of what is opened, from the orders, for one instrument.
 
 
-def opened_from_orders(rows: Sequence[Row], ticks: int, ranks: Lanes) -> list[Opening]:
+def opened_from_orders(rows: Sequence[Row], ticks: int, ranks: Lanes, near: int) -> list[Opening]:
     demand = [sum(q for s, q, m, *_ in rows if s == BUY and m >= p) for p in range(ticks)]
     supply = [sum(q for s, q, m, *_ in rows if s == SELL and m <= p) for p in range(ticks)]
     public = Public(ticks, [ranks])
@@ -131,19 +141,16 @@ def opened_from_orders(rows: Sequence[Row], ticks: int, ranks: Lanes) -> list[Op
     out.append(opening("no-cross 0", {public.window: int(crosses)}))
     if not crosses:
         return out
-    bits = {p: int(demand[p] >= supply[p]) for p in range(ticks)}
-    out.append(opening("price bits 0", bits))
-    c = sum(bits.values())
-    tie = c == ticks
-    if 0 < c < ticks:
-        tie = supply[c - 1] >= demand[c]
-        out.append(opening("tie lanes 0", {COMPARISON_ROW + c - 1: int(tie)}))
-    tick = c - 1 if tie else c
+    price = opened_price(demand, supply, near)
+    out.append(opening("price bits 0", dict(enumerate(price.steps))))
+    if price.tie is not None:
+        out.append(opening("tie lanes 0", {COMPARISON_ROW + price.count - 1: price.tie}))
+    tick = price.tick
     at = [
         [q if s == BUY and m >= tick else 0, q if s == SELL and m <= tick else 0]
         for s, q, m, *_ in rows
     ]
-    short, long = (1, 0) if tie else (0, 1)
+    short, long = int(price.short_side), 1 - int(price.short_side)
     out.append(opening("short row 0", {short * ORDER_ROW + k: v[short] for k, v in enumerate(at)}))
     volume = sum(v[short] for v in at)
     prefix = [sum(v[long] for v, r in zip(at, ranks, strict=True) if r < rank) for rank in ranks]
@@ -159,7 +166,8 @@ def opened_from_orders(rows: Sequence[Row], ticks: int, ranks: Lanes) -> list[Op
     return out
 
 
-def test_every_small_book_opens_what_its_result_implies_and_no_more() -> None:
+@pytest.mark.parametrize("near", range(3))
+def test_every_small_book_opens_what_its_result_implies_and_no_more(near: int) -> None:
     """All books of up to three orders on three ticks, in every order of priority."""
     kinds = list(itertools.product(Side, (1, 2), range(3)))
     results, transcripts = set(), set()
@@ -167,8 +175,8 @@ def test_every_small_book_opens_what_its_result_implies_and_no_more() -> None:
         for rows in itertools.product(kinds, repeat=count):
             for permutation in itertools.permutations(range(count)):
                 ranks = np.array(permutation)
-                result = twin(rows, 3, ranks, None)
-                opened = opened_from_orders(rows, 3, ranks)
+                result = twin(rows, 3, ranks, None, near)
+                opened = opened_from_orders(rows, 3, ranks, near)
                 assert opened == simulated([result], Public(3, [ranks]))
                 results.add((permutation, repr(plain(result))))
                 transcripts.add((permutation, tuple(opened)))

@@ -32,7 +32,7 @@ def test_the_plain_twins_fills_go_in_as_they_are() -> None:
         limits=np.array([5, 2, 5, 9]),
         ticks=10,
     )
-    cross = clear_uniform(book, np.arange(4))
+    cross = clear_uniform(book, Tick(5), np.arange(4))
     assert isinstance(cross, Cross)
     fills = collect_fills(
         INSTRUMENT, ACCOUNTS, cross.tick, cross.volume, FilledLots.from_cross(book, cross)

@@ -22,7 +22,7 @@ from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.crossing.encrypted import EncryptedCrossing
 from darkpool.crossing.lane_comparison import LaneComparison
 from darkpool.crossing.minimum_fill import MinimumFillStep
-from darkpool.crossing.prices import Exclude, PriceStep
+from darkpool.crossing.prices import Exclude, PriceRule, PriceStep
 from darkpool.crossing.rationing import RationStep
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.units import Lots, Side, Tick
@@ -60,17 +60,24 @@ class Steps:
     rations: type[RationStep] = RationStep
 
     def crossing(
-        self, comparison: LaneComparison, ticks: int, reference: Tick | None, exclude: Exclude
+        self, comparison: LaneComparison, rule: PriceRule, exclude: Exclude
     ) -> EncryptedCrossing:
         return EncryptedCrossing(
             comparison,
-            self.prices(comparison, ticks, reference, exclude),
+            self.prices(comparison, rule, exclude),
             MinimumFillStep(comparison),
             self.rations(comparison),
         )
 
 
 STEPS = Steps()
+
+
+def rule_of(ticks: int, reference: int | None, near: int | None = None) -> PriceRule:
+    """A fixed price, or else the uniform price nearest to a tick, the middle one unless given."""
+    if reference is not None:
+        return PriceRule(ticks, Tick(reference), fixed=True)
+    return PriceRule(ticks, Tick(ticks // 2 if near is None else near), fixed=False)
 
 
 @dataclass(repr=False)
@@ -129,6 +136,7 @@ class Arena:
         steps: Steps = STEPS,
         caps: Sequence[Sequence[int]] | None = None,
         told: Callable[[Above], None] = within_caps,
+        near: int | None = None,
     ) -> tuple[EncryptedCross | None, ...]:
         """Seal and cross books; what is opened goes to `opened`, also when it ends early.
 
@@ -152,25 +160,31 @@ class Arena:
                 for intent in intents:
                     sealed[number].drop(intent, ciphertexts[number][intent])
 
-        tick = None if reference is None else Tick(reference)
         comparison = steps.comparison(
             self.house.parameters, self.house.evaluators, session, take_mask
         )
-        engine = steps.crossing(comparison, ticks, tick, exclude)
+        engine = steps.crossing(comparison, rule_of(ticks, reference, near), exclude)
         return engine.cross(sealed, ranks)
 
 
-def twin(
-    rows: Sequence[Row], ticks: int, ranks: Lanes, reference: int | None
-) -> EncryptedCross | None:
-    """The result of the plain twin, in the form of the encrypted one."""
+def book_of_rows(rows: Sequence[Row], ticks: int) -> Book:
     whole = [(*row[:3], minimum_of(row)) for row in rows]
     columns = np.array(whole, dtype=np.int64).reshape(-1, 4)
-    book = Book(columns[:, 0], columns[:, 1], columns[:, 2], ticks, columns[:, 3])
-    if reference is None:
-        result = clear_uniform(book, ranks)
-    else:
-        result = clear_reference(book, Tick(reference), ranks)
+    return Book(columns[:, 0], columns[:, 1], columns[:, 2], ticks, columns[:, 3])
+
+
+def twin(
+    rows: Sequence[Row],
+    ticks: int,
+    ranks: Lanes,
+    reference: int | None,
+    near: int | None = None,
+) -> EncryptedCross | None:
+    """The result of the plain twin, in the form of the encrypted one."""
+    book = book_of_rows(rows, ticks)
+    rule = rule_of(ticks, reference, near)
+    clear = clear_reference if rule.fixed else clear_uniform
+    result = clear(book, rule.reference, ranks)
     if isinstance(result, NoCross):
         return None
     buys = book.sides == Side.BUY
@@ -218,10 +232,11 @@ def require_twin(
     ticks: int,
     ranks: list[Lanes] | None = None,
     reference: int | None = None,
+    near: int | None = None,
 ) -> None:
     ranks = [in_turn(rows) for rows in books] if ranks is None else ranks
-    found = arena.cross(books, ticks, ranks, reference)
+    found = arena.cross(books, ticks, ranks, reference, near=near)
     expected = [
-        twin(rows, ticks, order, reference) for rows, order in zip(books, ranks, strict=True)
+        twin(rows, ticks, order, reference, near) for rows, order in zip(books, ranks, strict=True)
     ]
     assert [plain(x) for x in found] == [plain(x) for x in expected]

@@ -38,17 +38,18 @@ def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> No
     taken |= {left.batch_index for left in result.left_out}
     fills = {(f.row, f.size) for f in result.fills}
     expected: set[tuple[int, int]] = set()
-    for shown, book in zip(result.instruments, outcome.instruments, strict=True):
+    for shown, traded in zip(result.instruments, outcome.instruments, strict=True):
         own = [order for order in orders if order.instrument == shown.instrument]
-        ranks = priority_permutation(outcome.beacon.value, book.id, len(book.batch_indices))
+        ranks = priority_permutation(outcome.beacon.value, traded.id, len(traded.batch_indices))
         rest = [
             rank
-            for rank, place in zip(ranks, book.batch_indices, strict=True)
+            for rank, place in zip(ranks, traded.batch_indices, strict=True)
             if place not in taken
         ]
         assert len(rest) == len(own)
         priority = np.argsort(np.argsort(rest)).astype(np.int64)
-        twin = clear_uniform(Book.from_orders([o.limit_order for o in own], GRID.ticks), priority)
+        book = Book.from_orders([o.limit_order for o in own], GRID.ticks)
+        twin = clear_uniform(book, GRID.reference_tick, priority)
         if not isinstance(twin, Cross):
             assert shown.price is None
             continue

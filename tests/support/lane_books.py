@@ -86,8 +86,10 @@ def expected_price_lanes(
         start = 2 * width * number
         lanes[:, start : start + 2 * width] = -1
         demand, supply = curves(ticks, orders)
-        lanes[0, start : start + ticks] = demand - supply
-        lanes[1, start : start + ticks - 1] = supply[:-1] - demand[1:]
+        above = np.arange(ticks) > layout.reference
+        lanes[0, start : start + ticks] = demand - supply - above
+        lanes[1, start : start + ticks - 1] = supply[:-1] - demand[1:] - above[1:]
+        lanes[1, start + ticks - 1] = (demand - supply)[layout.reference] - 1
         lanes[0, start + width : start + width + ticks] = demand - 1
         lanes[1, start + width : start + width + ticks] = supply - 1
     for start, orders, limits in zip(cap_columns(layout), books, caps, strict=True):

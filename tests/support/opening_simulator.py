@@ -28,6 +28,7 @@ class Public:
     ranks: Sequence[Lanes]
     reference: int | None = None
     minimum_fills: Sequence[Sequence[bool]] | None = None
+    near: int | None = None
 
     def minimum_fill(self, book: int) -> Lanes:
         """1 for the minimum-fill orders of a book."""
@@ -66,7 +67,7 @@ def lanes_opening(name: str, columns: int) -> Iterator[Opening]:
 
 
 def price_step(result: EncryptedCross) -> int:
-    """c, the number of ticks with demand at or above supply."""
+    """The number of steps that are 1."""
     return result.tick + 1 if result.short_side is SELL else int(result.tick)
 
 

@@ -381,7 +381,7 @@ def test_the_production_rings_compare_exactly_and_with_room_for_flooding(
 def test_the_crossing_bit_is_whether_the_last_bid_reaches_the_first_ask(
     small: Epoch, evaluator_of: EvaluatorOf, exponent: int, seed: int, late: bool
 ) -> None:
-    """Several books side by side; each has dead columns of 0 before its window."""
+    """Several books side by side; the bit before a window is 0, or 1 where there is a bid."""
     ring, draw = TEST_INSECURE_SMALL.comparison_ring, np.random.default_rng(seed)
     evaluator, window = evaluator_of(small.material.comparison_keys), 1 << exponent
     slots = np.zeros((2, ring.row), dtype=np.int64)
@@ -392,6 +392,7 @@ def test_the_crossing_bit_is_whether_the_last_bid_reaches_the_first_ask(
         asks = int(draw.integers(0, window + 1)) if late else int(draw.choice([0, bids, window]))
         slots[0, start : start + bids] = 1
         slots[1, start + asks : start + window] = 1
+        slots[1, start - 1] = int(bids and draw.integers(0, 2))
         expected.append(int(asks < min(bids, window)))
     sealed = encrypt_slots(small.material.comparison_keys.public, slots.reshape(-1), bytes(32))
     found = small.oracle(ring).slots(crossing_bits(evaluator, sealed, window)).reshape(2, -1)

@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from crypto.bfv.encryption import encrypt_slots
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.curves import BUY, SELL, CurveLayout, size_max
-from crypto.circuits.price_lanes import PriceLayout, SizedBook, price_groups, price_lanes
+from crypto.circuits.price_lanes import (
+    PriceLayout,
+    SizedBook,
+    price_groups,
+    price_lanes,
+    reference_tie_bits,
+)
 from crypto.errors import OutOfRange
 from crypto.ring.params import TEST_INSECURE_SMALL
 from tests.support.epochs import Epoch
@@ -66,8 +72,9 @@ def require_books(
 ) -> PriceLayout:
     """Every lane of the books, side by side, and zero elsewhere; support is where lanes are."""
     draw = np.random.default_rng(seed)
+    reference = int(draw.choice([0, ticks // 2, ticks - 1]))
     caps = [caps_of(draw, orders) for orders in books]
-    layout = PriceLayout(PARAMETERS, ticks, tuple(map(len, books)))
+    layout = PriceLayout(PARAMETERS, ticks, reference, tuple(map(len, books)))
     sized = [
         sized_book(evaluator, sealed(epoch, ticks, orders), limits)
         for orders, limits in zip(books, caps, strict=True)
@@ -156,7 +163,7 @@ def test_cap_lanes_of_any_size_are_what_the_sender_put_there(
         CurveLayout(RING, 4).vector(BUY, 7, 1),
     ]
     ciphertexts = [encrypt_slots(key, vector, bytes([k]) * 32) for k, vector in enumerate(vectors)]
-    layout, orders = PriceLayout(PARAMETERS, 4, (2,)), [(SELL, size, 2), (BUY, 7, 1)]
+    layout, orders = PriceLayout(PARAMETERS, 4, 2, (2,)), [(SELL, size, 2), (BUY, 7, 1)]
     lanes = price_lanes(order, layout, [sized_book(order, ciphertexts, [9, MOST])])
     expected = expected_price_lanes(layout, [orders], [[9, MOST]])
     require_lanes(small.oracle(RING), layout, lanes, expected)
@@ -173,7 +180,7 @@ def test_lanes_of_intents_that_were_taken_out_are_those_of_size_zero(
     caps = [1000] * 6
     total = aggregated([c for k, c in enumerate(ciphertexts) if k not in dropped])
     book = SizedBook(total, packer.sizes(), np.array(caps))
-    layout = PriceLayout(PARAMETERS, 8, (6,))
+    layout = PriceLayout(PARAMETERS, 8, 0, (6,))
     rest = [(s, 0 if k in dropped else q, m) for k, (s, q, m) in enumerate(orders)]
     expected = expected_price_lanes(layout, [rest], [caps])
     require_lanes(small.oracle(RING), layout, price_lanes(order, layout, [book]), expected)
@@ -188,7 +195,7 @@ def test_groups_fit_and_take_as_many_instruments_as_fit(ticks: int, counts: list
     assert [k for group in groups for k in group] == list(range(len(counts)))
 
     def layout(start: int, stop: int) -> PriceLayout:
-        return PriceLayout(PARAMETERS, ticks, tuple(counts[start:stop]))
+        return PriceLayout(PARAMETERS, ticks, 0, tuple(counts[start:stop]))
 
     for group in groups:
         fits = layout(group.start, group.stop)
@@ -202,14 +209,43 @@ def test_groups_fit_and_take_as_many_instruments_as_fit(ticks: int, counts: list
 
 def test_many_instruments_of_few_intents_share_one_comparison() -> None:
     for ticks in TICKS:
-        width = PriceLayout(PARAMETERS, ticks, (1,)).width
+        width = PriceLayout(PARAMETERS, ticks, 0, (1,)).width
         most = COLUMNS // (2 * width + 1)
         assert price_groups(PARAMETERS, ticks, (1,) * most) == [range(most)]
         with pytest.raises(OutOfRange):
-            _ = PriceLayout(PARAMETERS, ticks, (1,) * (most + 1)).shape
+            _ = PriceLayout(PARAMETERS, ticks, 0, (1,) * (most + 1)).shape
 
 
 def test_grids_that_the_parameters_do_not_hold_are_refused() -> None:
     for ticks in (0, -1, PARAMETERS.ticks_max + 1):
         with pytest.raises(OutOfRange):
-            PriceLayout(PARAMETERS, ticks, (1,))
+            PriceLayout(PARAMETERS, ticks, 0, (1,))
+
+
+@pytest.mark.parametrize("reference", [-1, 4])
+def test_a_reference_outside_the_grid_is_refused(reference: int) -> None:
+    with pytest.raises(OutOfRange):
+        PriceLayout(PARAMETERS, 4, reference, (1,))
+
+
+@pytest.mark.parametrize("ticks", [2, 3, 4, 17, 64, PARAMETERS.ticks_max])
+def test_tie_bits_above_the_reference(small: Epoch, comparison: Evaluator, ticks: int) -> None:
+    """1 - e (1 - g) at the one lane, whatever stands elsewhere."""
+    ring, draw = PARAMETERS.comparison_ring, np.random.default_rng(ticks)
+    for reference in {0, ticks // 2, ticks - 2}:
+        layout = PriceLayout(PARAMETERS, ticks, reference, (1,) * (4 if ticks < 32 else 1))
+        bits = draw.integers(0, 2, (2, ring.row))
+        for i, (e, g) in zip(range(layout.instruments), product((0, 1), repeat=2), strict=False):
+            start = layout.price_start(i)
+            bits[1, start + reference], bits[1, start + ticks - 1] = g, e
+        key = small.material.comparison_keys.public
+        answers = reference_tie_bits(
+            comparison, layout, encrypt_slots(key, bits.reshape(-1), bytes(32))
+        )
+        found = small.oracle(ring).slots(answers).reshape(2, -1)
+        for i in range(layout.instruments):
+            row, column = divmod(layout.tie_lane(i, reference + 1), layout.shape.width)
+            start = layout.price_start(i)
+            assert (row, column) == (1, start + reference)
+            e, g = bits[1, start + ticks - 1], bits[1, start + reference]
+            assert found[1, column] == 1 - e * (1 - g)

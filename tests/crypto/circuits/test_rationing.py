@@ -152,7 +152,7 @@ def require_production(epoch: Epoch, evaluator: Evaluator, ticks: int, orders: l
     ciphertexts, caps = sealed(epoch, ticks, orders), [size_max(ring)] * len(orders)
     packer = packer_of(evaluator, ciphertexts)
     book = SizedBook(aggregated(ciphertexts), packer.sizes(), np.array(caps))
-    layout = PriceLayout(STANDARD, ticks, (len(orders),))
+    layout = PriceLayout(STANDARD, ticks, ticks // 2, (len(orders),))
     lanes = price_lanes(evaluator, layout, [book])
     require_lanes(oracle, layout, lanes, expected_price_lanes(layout, [orders], [caps]))
     assert min(oracle.budget(lane.ciphertext) for lane in lanes) > need
