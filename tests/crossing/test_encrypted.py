@@ -112,8 +112,8 @@ def test_every_way_to_choose_between_two_prices(arena: Arena, near: int) -> None
         steps = opened_price(at.demand.tolist(), at.supply.tolist(), near)
         balanced = tuple(int(x) for x in np.sign(at.demand - at.supply))
         books.setdefault((steps.steps, steps.tie, balanced), []).append(rows)
-    chosen = [rows for alike in books.values() for rows in alike[:2]]
-    assert len(books) > 20
+    chosen = [rows for alike in books.values() for rows in alike[:4]]
+    assert len(books) >= 10
     require_twin(arena, chosen, 3, near=near)
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from itertools import pairwise, product
 
 import numpy as np
@@ -17,6 +18,7 @@ from crypto.circuits.price_lanes import (
 )
 from crypto.errors import OutOfRange
 from crypto.ring.params import TEST_INSECURE_SMALL
+from crypto.threshold.keys import RingKeys
 from tests.support.epochs import Epoch
 from tests.support.lane_books import (
     Lanes,
@@ -31,6 +33,7 @@ from tests.support.lane_books import (
     sized_book,
 )
 
+EvaluatorOf = Callable[[RingKeys], Evaluator]
 PARAMETERS = TEST_INSECURE_SMALL
 RING = PARAMETERS.order_ring
 ROW, COLUMNS = RING.row, PARAMETERS.comparison_ring.row
@@ -229,9 +232,10 @@ def test_a_reference_outside_the_grid_is_refused(reference: int) -> None:
 
 
 @pytest.mark.parametrize("ticks", [2, 3, 4, 17, 64, PARAMETERS.ticks_max])
-def test_tie_bits_above_the_reference(small: Epoch, comparison: Evaluator, ticks: int) -> None:
+def test_tie_bits_above_the_reference(small: Epoch, evaluator_of: EvaluatorOf, ticks: int) -> None:
     """1 - e (1 - g) at the one lane, whatever stands elsewhere."""
     ring, draw = PARAMETERS.comparison_ring, np.random.default_rng(ticks)
+    comparison = evaluator_of(small.material.comparison_keys)
     for reference in {0, ticks // 2, ticks - 2}:
         layout = PriceLayout(PARAMETERS, ticks, reference, (1,) * (4 if ticks < 32 else 1))
         bits = draw.integers(0, 2, (2, ring.row))
