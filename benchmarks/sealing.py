@@ -6,22 +6,20 @@ One process, one core, rings of production, everything but the transport.
 import statistics
 from dataclasses import dataclass
 
-from benchmarks.committees import terms_of
+from benchmarks.committees import INSTRUMENT, terms_of
 from benchmarks.machine import Arguments, argument_parser, sample_seconds
 from crypto.bfv.aggregation import AggregateSum
 from crypto.bfv.ciphertext import from_wire
 from crypto.ring.params import STANDARD
-from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import KeyperSecrets, deal
 from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.replicated import Committee
 from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
 from darkpool.protocol.intents import LimitOrder
-from darkpool.units import InstrumentId, Interval, Lots, Side, Tick
+from darkpool.units import Interval, Lots, Side, Tick
 
 RUNS = 60
 STORED = 200
-INSTRUMENT = InstrumentId(instrument_id("ES"))
 
 
 @dataclass(frozen=True, slots=True)
