@@ -3,7 +3,8 @@
 Everything from the aggregated ciphertexts on, the four local keypers' decryption shares included.
 They compute each share once between them, which on machines of their own they would do at the same
 time. The comparison that finds the price is made once more with and without cap lanes; the
-difference is what the cap check costs. The shape check, which comes before, is timed by itself. The
+difference is what the cap check costs. A book whose price is at the reference, or next above it,
+needs one product of bits more, which is timed by itself. The shape check, which comes before, is timed by itself. The
 plain twin crosses the same book; the ratio is the overhead of encryption. Memory holds one book at
 a time, with all that is computed of it on arrival, and its masks.
 """
@@ -25,7 +26,7 @@ from crypto.circuits.comparison import BITS_LEVEL, Comparator
 from crypto.circuits.curves import CurveLayout
 from crypto.circuits.minimum_fill_lanes import MinimumFillLayout
 from crypto.circuits.packing import arranged
-from crypto.circuits.price_lanes import PriceLayout, price_lanes
+from crypto.circuits.price_lanes import PriceLayout, price_lanes, reference_tie_bits
 from crypto.circuits.rationing import RationLayout
 from crypto.circuits.wellformed import shape_words
 from crypto.ring.params import STANDARD
@@ -60,6 +61,7 @@ class Run:
     shape_s: float
     crossing_s: float
     cap_check_s: float
+    tie_above_reference_s: float
     with_minimum_fills_s: float
     twin_s: float
 
@@ -144,8 +146,11 @@ def crossed(
 
 def price_bits(
     bench: Bench, session: Session, intents: SealedBook, counts: tuple[int, ...]
-) -> float:
-    """Seconds to the bits that prices follow from; `counts` are the intents with cap lanes."""
+) -> tuple[float, float]:
+    """Seconds to the bits that prices follow from, and of the tie bit above the reference.
+
+    `counts` are the intents with cap lanes.
+    """
     layout = PriceLayout(STANDARD, TICKS, RULE.reference, counts)
     attested = bench.committee.prepare_mask(layout.shape)
     mask = bench.committee.consume_mask(attested, session.context)
@@ -162,7 +167,9 @@ def price_bits(
     if bounded.any():
         keep = layout.shape.first_block(bounded.astype(np.int64)) == 1
         session.open("cap bits", selected(bench.evaluators.comparison, bits, keep, BITS_LEVEL))
-    return time.perf_counter() - begin
+    middle = time.perf_counter()
+    reference_tie_bits(bench.evaluators.comparison, layout, bits)
+    return middle - begin, time.perf_counter() - middle
 
 
 def check_shapes(bench: Bench, session: Session, arrived: Sealed) -> float:
@@ -196,14 +203,14 @@ def auction(
     session, arrived = bench.begin(interval), sealed(bench, files, book)
     arrival_s, shape_s = arrived.arrival_s, check_shapes(bench, session, arrived)
     crossing_s = crossed(bench, session, arrived, ranks, masks)
-    caps_s = price_bits(bench, session, arrived.intents, (INTENTS,))
-    caps_s -= price_bits(bench, session, arrived.intents, (0,))
+    with_caps_s, tie_s = price_bits(bench, session, arrived.intents, (INTENTS,))
+    caps_s = with_caps_s - price_bits(bench, session, arrived.intents, (0,))[0]
     del arrived
     masks, mixed = prepared(bench, minimum_fills=True), with_minima(book, generator)
     session, arrived = bench.begin(Interval(interval + 1)), sealed(bench, files, mixed)
     check_shapes(bench, session, arrived)
     minimum_fills_s = crossed(bench, session, arrived, ranks, masks)
-    return Run(masks_s, arrival_s, shape_s, crossing_s, caps_s, minimum_fills_s, twin_s)
+    return Run(masks_s, arrival_s, shape_s, crossing_s, caps_s, tie_s, minimum_fills_s, twin_s)
 
 
 def _taking(bench: Bench, session: Session, masks: list[AttestedMask]) -> TakeMask:
@@ -259,6 +266,9 @@ def main() -> None:
         "crossing_s": round(crossing_s, 3),
         "cap_check_s": round(caps_s, 3),
         "cap_check_adds_percent": round(100 * caps_s / (crossing_s - caps_s), 1),
+        "tie_above_reference_adds_percent": round(
+            100 * median["tie_above_reference_s"] / crossing_s, 1
+        ),
         "with_minimum_fill_orders_s": round(median["with_minimum_fills_s"], 3),
         "minimum_fill_orders_add_percent": round(
             100 * (median["with_minimum_fills_s"] / crossing_s - 1), 1
