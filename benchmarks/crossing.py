@@ -4,9 +4,9 @@ Everything from the aggregated ciphertexts on, the four local keypers' decryptio
 They compute each share once between them, which on machines of their own they would do at the same
 time. The comparison that finds the price is made once more with and without cap lanes; the
 difference is what the cap check costs. A book whose price is at the reference, or next above it,
-needs one product of bits more, which is timed by itself. The shape check, which comes before, is timed by itself. The
-plain twin crosses the same book; the ratio is the overhead of encryption. Memory holds one book at
-a time, with all that is computed of it on arrival, and its masks.
+needs one product of bits more, which is timed by itself. The shape check, which comes before, is
+timed by itself. The plain twin crosses the same book; the ratio is the overhead of encryption.
+Memory holds one book at a time, with all that is computed of it on arrival, and its masks.
 """
 
 import secrets
