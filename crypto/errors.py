@@ -49,7 +49,7 @@ def _read_back(
 
 
 def _shown(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else value
+    return f"0x{value.hex()}" if isinstance(value, bytes) else value
 
 
 class CryptoError(UnmetExpectation):

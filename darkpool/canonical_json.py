@@ -1,7 +1,9 @@
 """The JSON of a record: typed, exact, and spelled in one way only.
 
 Fields are those of frozen dataclasses. Integers are exact and bounded, bytes are 0x hexadecimal,
-there are no floats; a text that `to_json` would have spelled otherwise is refused.
+there are no floats; a text that `to_json` would have spelled otherwise is refused. The reader
+follows the form and not the text: it makes nothing but the values that the form asks for, and stops
+at the first byte that is another, so that no text takes more memory than its values.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from darkpool.errors import MalformedRecord, shortened
 
 JSON_BYTES_MAX: Final = 256 << 20
 
-_DEPTH_MAX: Final = 16
-_QUOTED_BYTES: Final = 20
-_QUOTED: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
+_SHOWN_BYTES: Final = 40
+_INTEGER_TEXT: Final = re.compile(rb"(?:0|-?[1-9][0-9]{0,99})(?![0-9.eE])")
+_OCTETS_TEXT: Final = re.compile(rb'"0x([0-9a-f]*+)"')
+_QUOTED: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 T = TypeVar("T")
 
@@ -56,14 +58,18 @@ class Width:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of a text field: a regular expression for all of it."""
+    """Of a text field: a regular expression for all of it, and what it says in words."""
 
     pattern: str
+    words: str
 
 
 _INTEGER: Final = Bound((1 << 64) - 1)
 _OCTETS_MAX: Final = 1 << 20
 _TEXT_MAX: Final = 1 << 12
+_ANY_TEXT: Final = Shape(r".*", f"text of at most {_TEXT_MAX} characters in one line")
+_ESCAPED_MAX: Final = 12
+"""Bytes of a character that JSON escapes, at most: two surrogates."""
 
 
 def to_json(value: object) -> bytes:
@@ -96,53 +102,160 @@ def from_json(data: bytes, expected: type[T], part: str) -> T:
     """
     if len(data) > JSON_BYTES_MAX:
         raise MalformedRecord(part, f"at most {JSON_BYTES_MAX} bytes", len(data))
-
-    depth = _depth(data)
-    if depth > _DEPTH_MAX:
-        raise MalformedRecord(part, f"at most {_DEPTH_MAX} levels", depth)
-
-    def refuse(text: str) -> object:
-        raise MalformedRecord(part, "exact integers", text)
-
-    def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(items)
-        if len(found) != len(items):
-            names = [name for name, _ in items]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise MalformedRecord(part, "each field once", f"{twice!r} twice")
-        return found
-
-    try:
-        tree = json.loads(
-            data.decode("utf-8", "strict"),
-            object_pairs_hook=pairs,
-            parse_float=refuse,
-            parse_constant=refuse,
-        )
-    except (ValueError, RecursionError) as error:
-        raise MalformedRecord(part, "JSON", error) from error
-    value = _typed(tree, expected, (), part)
-    canonical = to_json(value)
-    if canonical != data:
-        at = _first_difference(canonical, data)
-        right, wrong = (text[at : at + _QUOTED_BYTES] for text in (canonical, data))
-        raise MalformedRecord(f"{part}, spelling from byte {at}", f"{right!r}", f"{wrong!r}")
+    reader = _Reader(data)
+    value = reader.read(expected, (), part, 0)
+    reader.end(part)
     return value  # type: ignore[no-any-return]
 
 
-def _first_difference(one: bytes, other: bytes) -> int:
-    shared = min(len(one), len(other))
-    differ = np.frombuffer(one, np.uint8, shared) != np.frombuffer(other, np.uint8, shared)
-    return int(differ.argmax()) if differ.any() else shared
+class _Reader:
+    """Reads values of known forms from their only spelling."""
 
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
 
-def _depth(data: bytes) -> int:
-    """Levels of nesting; the parser's recursion is in C, where it would end the process."""
-    octets = np.frombuffer(_QUOTED.sub(b"", data), np.uint8)
-    opening = (octets == ord("[")) | (octets == ord("{"))
-    closing = (octets == ord("]")) | (octets == ord("}"))
-    steps = opening.astype(np.int64) - closing.astype(np.int64)
-    return int(steps.cumsum().max(initial=0))
+    def end(self, part: str) -> None:
+        """Require the end of the last line, and nothing after it."""
+        self._take(b"\n", part)
+        if self._at != len(self._data):
+            raise self._refusal(part, "the end of the file")
+
+    def read(self, kind: Any, rules: tuple[object, ...], part: str, depth: int) -> Any:
+        """The value that comes next; `depth` is how many lists and objects it lies in."""
+        origin, arguments = get_origin(kind), get_args(kind)
+        if hasattr(kind, "__metadata__"):
+            return self.read(arguments[0], kind.__metadata__, part, depth)
+        if origin in (Union, UnionType):
+            (inner,) = (a for a in arguments if a is not NoneType)
+            return None if self._skip(b"null") else self.read(inner, (), part, depth)
+        if origin is Literal:
+            return self._one_of({f'"{a}"'.encode(): a for a in arguments}, part)
+        if origin is tuple:
+            return self._list(arguments[0], part, depth)
+        if origin is not None and issubclass(origin, Mapping):
+            return self._mapping(arguments, part, depth)
+        if is_dataclass(kind):
+            return self._dataclass(kind, part, depth)
+        return self._scalar(getattr(kind, "__supertype__", kind), rules, part)
+
+    def _list(self, kind: Any, part: str, depth: int) -> tuple[Any, ...]:
+        if self._skip(b"[]"):
+            return ()
+        items: list[Any] = []
+        self._open(b"[", "a list", part, depth)
+        while True:
+            items.append(self.read(kind, (), f"{part}[{len(items)}]", depth + 1))
+            if not self._goes_on(b"]", part, depth):
+                return tuple(items)
+
+    def _mapping(self, arguments: tuple[Any, ...], part: str, depth: int) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        if self._skip(b"{}"):
+            return found
+        self._open(b"{", "an object", part, depth)
+        while True:
+            name: Any = self._text(part, _ANY_TEXT)
+            inner = f"{part}.{shortened(name)}"
+            if arguments[0] is int:
+                if not re.fullmatch(r"0|[1-9][0-9]{0,8}", name):
+                    raise MalformedRecord(part, "numbers as names", ascii(name))
+                name = int(name)
+            if name in found:
+                raise MalformedRecord(inner, "each name once", f"{name} twice")
+            self._take(b": ", inner)
+            found[name] = self.read(arguments[1], (), inner, depth + 1)
+            if not self._goes_on(b"}", part, depth):
+                return found
+
+    def _dataclass(self, kind: Any, part: str, depth: int) -> Any:
+        hints, values = _hints(kind), {}
+        names = [f.name for f in fields(kind)]
+        for number, name in enumerate(names):
+            if number == 0:
+                self._open(b"{", f"the fields {', '.join(names)}", part, depth)
+            else:
+                self._take(b",\n" + b" " * (depth + 1), part, f"the field {name}")
+            self._take(f'"{name}": '.encode(), part, f"the field {name}")
+            values[name] = self.read(hints[name], (), f"{part}.{name}", depth + 1)
+        if not names:
+            self._take(b"{}", part)
+        elif self._goes_on(b"}", part, depth):
+            raise self._refusal(part, f"no field after {names[-1]}")
+        return kind(**values)
+
+    def _scalar(self, kind: Any, rules: tuple[object, ...], part: str) -> Any:
+        if kind is int:
+            return self._integer(next((r for r in rules if isinstance(r, Bound)), _INTEGER), part)
+        if kind is bool:
+            return self._one_of({b"true": True, b"false": False}, part)
+        if kind is bytes:
+            return self._octets(next((r.octets for r in rules if isinstance(r, Width)), None), part)
+        return self._text(part, next((r for r in rules if isinstance(r, Shape)), _ANY_TEXT))
+
+    def _integer(self, bound: Bound, part: str) -> int:
+        found = _INTEGER_TEXT.match(self._data, self._at)
+        if found is None or not bound.lowest <= (value := int(found[0])) <= bound.highest:
+            raise self._refusal(part, f"an integer from {bound.lowest} to {bound.highest}")
+        self._at = found.end()
+        return value
+
+    def _octets(self, width: int | None, part: str) -> bytes:
+        found = _OCTETS_TEXT.match(self._data, self._at, self._at + 2 * _OCTETS_MAX + 4)
+        digits = b"" if found is None else found[1]
+        if found is None or len(digits) % 2 or (width is not None and len(digits) != 2 * width):
+            count = "" if width is None else f" of {width} bytes"
+            raise self._refusal(part, f"0x and lower-case hexadecimal digits{count}")
+        self._at = found.end()
+        return bytes.fromhex(digits.decode())
+
+    def _text(self, part: str, shape: Shape) -> str:
+        found = _QUOTED.match(self._data, self._at, self._at + _ESCAPED_MAX * _TEXT_MAX + 2)
+        try:
+            text = None if found is None else json.loads(found[0])
+        except ValueError:
+            text = None
+        if (
+            found is None
+            or text is None
+            or json.dumps(text).encode() != found[0]
+            or len(text) > _TEXT_MAX
+            or not re.fullmatch(shape.pattern, text)
+        ):
+            raise self._refusal(part, shape.words)
+        self._at = found.end()
+        return str(text)
+
+    def _one_of(self, spellings: Mapping[bytes, Any], part: str) -> Any:
+        for spelling, value in spellings.items():
+            if self._skip(spelling):
+                return value
+        raise self._refusal(part, " or ".join(spelling.decode() for spelling in spellings))
+
+    def _open(self, bracket: bytes, what: str, part: str, depth: int) -> None:
+        self._take(bracket + b"\n" + b" " * (depth + 1), part, what)
+
+    def _goes_on(self, bracket: bytes, part: str, depth: int) -> bool:
+        """Whether there is another item; else the closing bracket is taken."""
+        if self._skip(b",\n" + b" " * (depth + 1)):
+            return True
+        self._take(b"\n" + b" " * depth + bracket, part)
+        return False
+
+    def _skip(self, literal: bytes) -> bool:
+        if not self._data.startswith(literal, self._at):
+            return False
+        self._at += len(literal)
+        return True
+
+    def _take(self, literal: bytes, part: str, what: str | None = None) -> None:
+        if not self._skip(literal):
+            raise self._refusal(part, what or ascii(literal.decode()))
+
+    def _refusal(self, part: str, expected: str) -> MalformedRecord:
+        got = self._data[self._at : self._at + _SHOWN_BYTES]
+        shown = ascii(got.decode("latin-1")) if got else "the end of the file"
+        return MalformedRecord(part, expected, f"{shown} from byte {self._at}")
 
 
 @cache
@@ -153,74 +266,3 @@ def _hints(kind: type) -> dict[str, Any]:
             rule = Bound((1 << width) - 1) if unit == "uint" else Width(width)
             hints[name] = Annotated[hints[name], rule]
     return hints
-
-
-def _typed(tree: object, kind: Any, rules: tuple[object, ...], part: str) -> Any:
-    origin, arguments = get_origin(kind), get_args(kind)
-    if hasattr(kind, "__metadata__"):
-        return _typed(tree, arguments[0], kind.__metadata__, part)
-    if origin in (Union, UnionType):
-        (inner,) = (a for a in arguments if a is not NoneType)
-        return None if tree is None else _typed(tree, inner, (), part)
-    if origin is Literal:
-        if not isinstance(tree, str) or tree not in arguments:
-            raise MalformedRecord(part, " or ".join(arguments), tree)
-        return tree
-    if origin is tuple:
-        if not isinstance(tree, list):
-            raise MalformedRecord(part, "a list", tree)
-        return tuple(_typed(item, arguments[0], (), f"{part}[{i}]") for i, item in enumerate(tree))
-    if origin is not None and issubclass(origin, Mapping):
-        return _mapping(tree, arguments, part)
-    if is_dataclass(kind):
-        return _dataclass(tree, kind, part)
-    return _scalar(tree, kind, rules, part)
-
-
-def _mapping(tree: object, arguments: tuple[Any, ...], part: str) -> dict[Any, Any]:
-    if not isinstance(tree, dict):
-        raise MalformedRecord(part, "an object", tree)
-    found = {}
-    for name, item in tree.items():
-        key: object = name
-        if arguments[0] is int:
-            if not re.fullmatch(r"0|[1-9][0-9]{0,8}", name):
-                raise MalformedRecord(part, "numbers as names", name)
-            key = int(name)
-        found[key] = _typed(item, arguments[1], (), f"{part}.{shortened(name)}")
-    return found
-
-
-def _dataclass(tree: object, kind: Any, part: str) -> Any:
-    names = [f.name for f in fields(kind)]
-    if not isinstance(tree, dict) or sorted(tree) != sorted(names):
-        got = sorted(tree) if isinstance(tree, dict) else tree
-        raise MalformedRecord(part, f"the fields {', '.join(sorted(names))}", got)
-    hints = _hints(kind)
-    return kind(**{n: _typed(tree[n], hints[n], (), f"{part}.{n}") for n in names})
-
-
-def _scalar(tree: object, kind: Any, rules: tuple[object, ...], part: str) -> Any:
-    kind = getattr(kind, "__supertype__", kind)
-    if kind is int:
-        bound = next((r for r in rules if isinstance(r, Bound)), _INTEGER)
-        if type(tree) is not int or not bound.lowest <= tree <= bound.highest:
-            expected = f"an integer from {bound.lowest} to {bound.highest}"
-            raise MalformedRecord(part, expected, repr(tree))
-        return tree
-    if kind is bool:
-        if not isinstance(tree, bool):
-            raise MalformedRecord(part, "true or false", repr(tree))
-        return tree
-    if not isinstance(tree, str) or len(tree) > 2 * _OCTETS_MAX:
-        raise MalformedRecord(part, "text", repr(tree))
-    if kind is bytes:
-        width = next((r.octets for r in rules if isinstance(r, Width)), None)
-        if not _HEX.fullmatch(tree) or (width is not None and len(tree) != 2 + 2 * width):
-            count = "" if width is None else f" of {width} bytes"
-            raise MalformedRecord(part, f"0x and lower-case hexadecimal digits{count}", tree)
-        return bytes.fromhex(tree[2:])
-    shape = next((r.pattern for r in rules if isinstance(r, Shape)), r".*")
-    if len(tree) > _TEXT_MAX or not re.fullmatch(shape, tree):
-        raise MalformedRecord(part, f"text like {shape}", tree)
-    return tree

@@ -102,9 +102,6 @@ class MalformedRecord(BadInput):
     code = "malformed-record"
     prefix = "record, "
 
-    def __init__(self, subject: str, expected: object, got: object) -> None:
-        super().__init__(subject, shortened(expected), shortened(got))
-
 
 def shortened(value: object) -> str:
     """A value as text, without what is beyond its first hundred characters."""
