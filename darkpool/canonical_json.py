@@ -222,6 +222,8 @@ class _Reader:
             or len(text) > _TEXT_MAX
             or not re.fullmatch(shape.pattern, text)
         ):
+            if isinstance(text, str):
+                raise MalformedRecord(part, shape.words, text[:_TEXT_MAX])
             raise self._refusal(part, shape.words)
         self._at = found.end()
         return str(text)
@@ -254,7 +256,7 @@ class _Reader:
 
     def _refusal(self, part: str, expected: str) -> MalformedRecord:
         got = self._data[self._at : self._at + _SHOWN_BYTES]
-        shown = ascii(got.decode("latin-1")) if got else "the end of the file"
+        shown = got.decode("latin-1") if got else "the end of the file"
         return MalformedRecord(part, expected, f"{shown} from byte {self._at}")
 
 

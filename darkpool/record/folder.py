@@ -122,9 +122,8 @@ class RecordFolder:
                 continue
             first = places.setdefault((found.st_dev, found.st_ino), name)
             if first != name and found.st_size > SMALL_BYTES:
-                refusal = MalformedRecord(
-                    name, "a file of its own", f"the file {first} under a second name"
-                )
+                got = f"a link to the same bytes as {first}"
+                refusal = MalformedRecord(name, "a file of its own", got)
                 self._refused[name] = refusal
                 wrong.append(refusal)
         return wrong + self._extra(expected, unread)

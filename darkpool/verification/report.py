@@ -126,7 +126,7 @@ class Findings:
         except (MalformedRecord, Unsound) as error:
             self.add(error.subject, error.expected, error.got)
         except (CryptoError, DarkpoolError) as error:
-            self.add(f"{part}, {error.subject}", error.expected, error.got)
+            self.add(f"{part}: {error.prefix}{error.subject}", error.expected, error.got)
 
     def check(self, covered: str, detail: str) -> Check:
         """The line for what was found: `covered` and `detail` speak where nothing was."""
