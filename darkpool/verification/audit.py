@@ -144,7 +144,7 @@ class _Audit:
         if check.verdict is Verdict.HOLDS and not self._anchor.binds(chain_asked=asked):
             detail = f"{_listed(unknown)} are the record's own word"
             if known:
-                detail += f"; {_listed(known)} as the auditor knows, which binds no keyper"
+                detail += f"; {_listed(known)} as the auditor knows, which any record can name"
             self._checks[-1] = replace(check, verdict=Verdict.NOT_CHECKED, detail=detail)
 
     def _check_inputs(self) -> None:

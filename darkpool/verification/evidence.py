@@ -122,8 +122,10 @@ class Anchor:
         return [name for name, value in self._parts().items() if value is not None]
 
     def unknown(self) -> list[str]:
-        """Names of what is the record's own word."""
-        return [name for name, value in self._parts().items() if value is None]
+        """Names of what is the record's own word; both kinds of reporters together."""
+        names = [name for name, value in self._parts().items() if value is None]
+        reporters = ["reporter", "price reporters"]
+        return [*names[:-2], "reporters"] if names[-2:] == reporters else names
 
     def binds(self, *, chain_asked: bool) -> bool:
         """Whether no forger could have made a record that agrees.

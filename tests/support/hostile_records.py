@@ -34,7 +34,7 @@ def pipe(path: Path) -> None:
 
 def listen(path: Path) -> None:
     path.unlink()
-    place = os.getcwd()
+    place = Path.cwd()
     os.chdir(path.parent)  # the path of a socket is short
     try:
         with socket.socket(socket.AF_UNIX) as one:
@@ -59,11 +59,11 @@ def fold(path: Path) -> None:
 
 
 def deep(path: Path) -> None:
-    place = os.getcwd()
+    place = Path.cwd()
     os.chdir(path)
     try:
         for _ in range(60):
-            os.mkdir("d" * 100)
+            Path("d" * 100).mkdir()
             os.chdir("d" * 100)
     finally:
         os.chdir(place)
