@@ -35,6 +35,8 @@ class UnmetExpectation(Exception):
 
 def printable(text: str) -> str:
     """Text whose control characters and lone surrogates are escaped: it may quote anybody."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )

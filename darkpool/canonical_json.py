@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -103,9 +103,21 @@ def from_json(data: bytes, expected: type[T], part: str) -> T:
     if len(data) > JSON_BYTES_MAX:
         raise MalformedRecord(part, f"at most {JSON_BYTES_MAX} bytes", len(data))
     reader = _Reader(data)
-    value = reader.read(expected, (), part, 0)
+    kind: Any = expected
+    value: T = _read_of(kind, ())(reader, part, 0)
     reader.end(part)
-    return value  # type: ignore[no-any-return]
+    return value
+
+
+_Part = str | tuple["_Part", str | int]
+"""A name, or a part and the field or the number in it; spelled out for errors alone."""
+
+
+def _path(part: _Part) -> str:
+    if isinstance(part, str):
+        return part
+    holder, step = part
+    return f"{_path(holder)}[{step}]" if isinstance(step, int) else f"{_path(holder)}.{step}"
 
 
 class _Reader:
@@ -121,86 +133,62 @@ class _Reader:
         if self._at != len(self._data):
             raise self._refusal(part, "the end of the file")
 
-    def read(self, kind: Any, rules: tuple[object, ...], part: str, depth: int) -> Any:
-        """The value that comes next; `depth` is how many lists and objects it lies in."""
-        origin, arguments = get_origin(kind), get_args(kind)
-        if hasattr(kind, "__metadata__"):
-            return self.read(arguments[0], kind.__metadata__, part, depth)
-        if origin in (Union, UnionType):
-            (inner,) = (a for a in arguments if a is not NoneType)
-            return None if self._skip(b"null") else self.read(inner, (), part, depth)
-        if origin is Literal:
-            return self._one_of({f'"{a}"'.encode(): a for a in arguments}, part)
-        if origin is tuple:
-            return self._list(arguments[0], part, depth)
-        if origin is not None and issubclass(origin, Mapping):
-            return self._mapping(arguments, part, depth)
-        if is_dataclass(kind):
-            return self._dataclass(kind, part, depth)
-        return self._scalar(getattr(kind, "__supertype__", kind), rules, part)
-
-    def _list(self, kind: Any, part: str, depth: int) -> tuple[Any, ...]:
-        if self._skip(b"[]"):
+    def list_of(self, item: _Read, part: _Part, depth: int) -> tuple[Any, ...]:
+        """Items of one kind."""
+        if self.skip(b"[]"):
             return ()
         items: list[Any] = []
-        self._open(b"[", "a list", part, depth)
+        self._take(b"[\n" + b" " * (depth + 1), part, "a list")
         while True:
-            items.append(self.read(kind, (), f"{part}[{len(items)}]", depth + 1))
+            items.append(item(self, (part, len(items)), depth + 1))
             if not self._goes_on(b"]", part, depth):
                 return tuple(items)
 
-    def _mapping(self, arguments: tuple[Any, ...], part: str, depth: int) -> dict[Any, Any]:
+    def mapping(self, numbered: bool, item: _Read, part: _Part, depth: int) -> dict[Any, Any]:
+        """Items of one kind by their names, which may be numbers."""
         found: dict[Any, Any] = {}
-        if self._skip(b"{}"):
+        if self.skip(b"{}"):
             return found
-        self._open(b"{", "an object", part, depth)
+        self._take(b"{\n" + b" " * (depth + 1), part, "an object")
         while True:
-            name: Any = self._text(part, _ANY_TEXT)
-            inner = f"{part}.{shortened(name)}"
-            if arguments[0] is int:
+            name: Any = self.text(_ANY_TEXT, part)
+            inner = (part, shortened(name))
+            if numbered:
                 if not re.fullmatch(r"0|[1-9][0-9]{0,8}", name):
-                    raise MalformedRecord(part, "numbers as names", ascii(name))
+                    raise MalformedRecord(_path(part), "numbers as names", name)
                 name = int(name)
             if name in found:
-                raise MalformedRecord(inner, "each name once", f"{name} twice")
+                raise MalformedRecord(_path(inner), "each name once", f"{name} twice")
             self._take(b": ", inner)
-            found[name] = self.read(arguments[1], (), inner, depth + 1)
+            found[name] = item(self, inner, depth + 1)
             if not self._goes_on(b"}", part, depth):
                 return found
 
-    def _dataclass(self, kind: Any, part: str, depth: int) -> Any:
-        hints, values = _hints(kind), {}
-        names = [f.name for f in fields(kind)]
-        for number, name in enumerate(names):
-            if number == 0:
-                self._open(b"{", f"the fields {', '.join(names)}", part, depth)
-            else:
-                self._take(b",\n" + b" " * (depth + 1), part, f"the field {name}")
-            self._take(f'"{name}": '.encode(), part, f"the field {name}")
-            values[name] = self.read(hints[name], (), f"{part}.{name}", depth + 1)
-        if not names:
+    def dataclass(self, kind: Any, part: _Part, depth: int) -> Any:
+        """The fields of a form, in their order."""
+        values = []
+        before = b"{\n"
+        for name, field in _fields_of(kind):
+            what = f"the field {name}"
+            self._take(before + b" " * (depth + 1) + f'"{name}": '.encode(), part, what)
+            values.append(field(self, (part, name), depth + 1))
+            before = b",\n"
+        if not values:
             self._take(b"{}", part)
         elif self._goes_on(b"}", part, depth):
-            raise self._refusal(part, f"no field after {names[-1]}")
-        return kind(**values)
+            raise self._refusal(part, "no field after the last")
+        return kind(*values)
 
-    def _scalar(self, kind: Any, rules: tuple[object, ...], part: str) -> Any:
-        if kind is int:
-            return self._integer(next((r for r in rules if isinstance(r, Bound)), _INTEGER), part)
-        if kind is bool:
-            return self._one_of({b"true": True, b"false": False}, part)
-        if kind is bytes:
-            return self._octets(next((r.octets for r in rules if isinstance(r, Width)), None), part)
-        return self._text(part, next((r for r in rules if isinstance(r, Shape)), _ANY_TEXT))
-
-    def _integer(self, bound: Bound, part: str) -> int:
+    def integer(self, bound: Bound, part: _Part) -> int:
+        """An integer of its range."""
         found = _INTEGER_TEXT.match(self._data, self._at)
         if found is None or not bound.lowest <= (value := int(found[0])) <= bound.highest:
             raise self._refusal(part, f"an integer from {bound.lowest} to {bound.highest}")
         self._at = found.end()
         return value
 
-    def _octets(self, width: int | None, part: str) -> bytes:
+    def octets(self, width: int | None, part: _Part) -> bytes:
+        """Bytes."""
         found = _OCTETS_TEXT.match(self._data, self._at, self._at + 2 * _OCTETS_MAX + 4)
         digits = b"" if found is None else found[1]
         if found is None or len(digits) % 2 or (width is not None and len(digits) != 2 * width):
@@ -209,7 +197,8 @@ class _Reader:
         self._at = found.end()
         return bytes.fromhex(digits.decode())
 
-    def _text(self, part: str, shape: Shape) -> str:
+    def text(self, shape: Shape, part: _Part) -> str:
+        """Text of its shape."""
         found = _QUOTED.match(self._data, self._at, self._at + _ESCAPED_MAX * _TEXT_MAX + 2)
         try:
             text = None if found is None else json.loads(found[0])
@@ -223,44 +212,90 @@ class _Reader:
             or not re.fullmatch(shape.pattern, text)
         ):
             if isinstance(text, str):
-                raise MalformedRecord(part, shape.words, text[:_TEXT_MAX])
+                raise MalformedRecord(_path(part), shape.words, text[:_TEXT_MAX])
             raise self._refusal(part, shape.words)
         self._at = found.end()
         return str(text)
 
-    def _one_of(self, spellings: Mapping[bytes, Any], part: str) -> Any:
+    def one_of(self, spellings: Mapping[bytes, Any], part: _Part) -> Any:
+        """One of a few values."""
         for spelling, value in spellings.items():
-            if self._skip(spelling):
+            if self.skip(spelling):
                 return value
         raise self._refusal(part, " or ".join(spelling.decode() for spelling in spellings))
 
-    def _open(self, bracket: bytes, what: str, part: str, depth: int) -> None:
-        self._take(bracket + b"\n" + b" " * (depth + 1), part, what)
-
-    def _goes_on(self, bracket: bytes, part: str, depth: int) -> bool:
+    def _goes_on(self, bracket: bytes, part: _Part, depth: int) -> bool:
         """Whether there is another item; else the closing bracket is taken."""
-        if self._skip(b",\n" + b" " * (depth + 1)):
+        if self.skip(b",\n" + b" " * (depth + 1)):
             return True
         self._take(b"\n" + b" " * depth + bracket, part)
         return False
 
-    def _skip(self, literal: bytes) -> bool:
+    def skip(self, literal: bytes) -> bool:
+        """Whether this comes next, which is taken then."""
         if not self._data.startswith(literal, self._at):
             return False
         self._at += len(literal)
         return True
 
-    def _take(self, literal: bytes, part: str, what: str | None = None) -> None:
-        if not self._skip(literal):
+    def _take(self, literal: bytes, part: _Part, what: str | None = None) -> None:
+        if not self.skip(literal):
             raise self._refusal(part, what or ascii(literal.decode()))
 
-    def _refusal(self, part: str, expected: str) -> MalformedRecord:
+    def _refusal(self, part: _Part, expected: str) -> MalformedRecord:
         got = self._data[self._at : self._at + _SHOWN_BYTES]
         shown = got.decode("latin-1") if got else "the end of the file"
-        return MalformedRecord(part, expected, f"{shown} from byte {self._at}")
+        return MalformedRecord(_path(part), expected, f"{shown} from byte {self._at}")
+
+
+_Read = Callable[[_Reader, _Part, int], Any]
+"""Reads the value that comes next; the number is how many lists and objects it lies in."""
 
 
 @cache
+def _read_of(kind: Any, rules: tuple[object, ...]) -> _Read:
+    """How values of a kind are read."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if hasattr(kind, "__metadata__"):
+        return _read_of(arguments[0], kind.__metadata__)
+    if origin in (Union, UnionType):
+        (inner,) = (_read_of(a, ()) for a in arguments if a is not NoneType)
+        return lambda reader, part, depth: (
+            None if reader.skip(b"null") else inner(reader, part, depth)
+        )
+    if origin is Literal:
+        spellings = {f'"{a}"'.encode(): a for a in arguments}
+        return lambda reader, part, _depth: reader.one_of(spellings, part)
+    if origin is tuple:
+        item = _read_of(arguments[0], ())
+        return lambda reader, part, depth: reader.list_of(item, part, depth)
+    if origin is not None and issubclass(origin, Mapping):
+        numbered, item = arguments[0] is int, _read_of(arguments[1], ())
+        return lambda reader, part, depth: reader.mapping(numbered, item, part, depth)
+    if is_dataclass(kind):
+        return lambda reader, part, depth: reader.dataclass(kind, part, depth)
+    return _read_of_scalar(getattr(kind, "__supertype__", kind), rules)
+
+
+def _read_of_scalar(kind: Any, rules: tuple[object, ...]) -> _Read:
+    if kind is int:
+        bound = next((r for r in rules if isinstance(r, Bound)), _INTEGER)
+        return lambda reader, part, _depth: reader.integer(bound, part)
+    if kind is bool:
+        return lambda reader, part, _depth: reader.one_of({b"true": True, b"false": False}, part)
+    if kind is bytes:
+        width = next((r.octets for r in rules if isinstance(r, Width)), None)
+        return lambda reader, part, _depth: reader.octets(width, part)
+    shape = next((r for r in rules if isinstance(r, Shape)), _ANY_TEXT)
+    return lambda reader, part, _depth: reader.text(shape, part)
+
+
+@cache
+def _fields_of(kind: type) -> tuple[tuple[str, _Read], ...]:
+    hints = _hints(kind)
+    return tuple((f.name, _read_of(hints[f.name], ())) for f in fields(kind))
+
+
 def _hints(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind, include_extras=True)
     if issubclass(kind, TypedMessage):

@@ -94,7 +94,12 @@ def test_what_is_read_is_spelled_as_it_is_written(value: Any, data: st.DataObjec
         (b'"12": ', b'"0": ', "masks[0].attestations.0", "each name once"),
         (b'"12": ', b'"x": ', "masks[0].attestations", "numbers as names"),
         (b'"lanes": 0', b'"lane": 0', "masks[1]", "the field lanes"),
-        (b'"attestations": {}', b'"attestations": {},\n   "a": 1', "masks[1]", "no field after"),
+        (
+            b'"attestations": {}',
+            b'"attestations": {},\n   "a": 1',
+            "masks[1]",
+            "no field after the last",
+        ),
         (b"]\n}", b"],\n}", "", r"'\n}'"),
     ],
 )

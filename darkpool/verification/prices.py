@@ -237,7 +237,8 @@ def check_market(inputs: MarginInputs, domain: Domain, findings: Findings) -> No
     names = [quotes.name for quotes in market.underlyings]
     _check_once(findings, "market, underlyings", names)
     known = frozenset(reporters)
-    for quotes in market.underlyings:
+    # the same numbers again, of the same name, are no further ones
+    for quotes in {quotes.name: quotes for quotes in market.underlyings}.values():
         _check_expiries(quotes, market.time_ms, findings)
         for feed in feeds_of(quotes, findings):
             with findings.watch(feed.part):
@@ -257,7 +258,7 @@ def feeds_of(quotes: QuotesRecord, findings: Findings) -> list[Feed]:
     feeds = [Feed(f"{name}/index", PRICE, quotes.index)]
     if quotes.perpetual is not None:
         feeds.append(Feed(f"{name}/perpetual", PRICE, quotes.perpetual))
-    for expiry in quotes.expiries:
+    for expiry in {expiry.expiry_ms: expiry for expiry in quotes.expiries}.values():
         with findings.watch(f"market, expiries of {name}"):
             numbers = ExpiryFeeds.of(name, expiry)
             feeds += [numbers.forward, numbers.rate, *numbers.volatilities]

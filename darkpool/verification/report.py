@@ -10,9 +10,10 @@ from enum import StrEnum
 from crypto.errors import CryptoError, printable
 from darkpool.errors import DarkpoolError, MalformedRecord
 from darkpool.record.errors import UnreadablePart
-from darkpool.verification.errors import NotChecked, Unsound
+from darkpool.verification.errors import NotChecked, TooManyDifferences, Unsound
 
 FINDINGS_SHOWN_MAX = 5
+FINDINGS_MAX = 10_000
 TEXT_SHOWN_MAX = 240
 
 
@@ -104,7 +105,13 @@ class Findings:
         return not self._found
 
     def add(self, part: str, expected: object, got: object) -> None:
-        """Note that a part is not what it should be."""
+        """Note that a part is not what it should be.
+
+        Raises:
+            TooManyDifferences: a forger could make the check go on for very long.
+        """
+        if len(self._found) == FINDINGS_MAX:
+            raise TooManyDifferences(self.name, FINDINGS_MAX)
         self._found.append(
             Difference(printable(part), printable(_text(expected)), printable(_text(got)))
         )
@@ -121,7 +128,7 @@ class Findings:
         """Note the error that ends the block, if one does; parts that are missing end more."""
         try:
             yield
-        except (UnreadablePart, NotChecked):
+        except (UnreadablePart, NotChecked, TooManyDifferences):
             raise
         except (MalformedRecord, Unsound) as error:
             self.add(error.subject, error.expected, error.got)
