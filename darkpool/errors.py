@@ -103,6 +103,17 @@ class MalformedRecord(BadInput):
     prefix = "record, "
 
 
+class UnreadablePart(BadInput):
+    """What was asked of a record is in a part that has not its form; that was told already."""
+
+    code = "unreadable-part"
+    prefix = "record, "
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part, "a part of the form that its version has", f"{part} without it")
+        self.part = part
+
+
 def shortened(value: object) -> str:
     """A value as text, without what is beyond its first hundred characters."""
     text = str(value)

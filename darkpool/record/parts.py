@@ -16,9 +16,8 @@ from crypto.errors import CryptoError
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet, RingParameters
 from crypto.threshold.replicated import Committee
 from darkpool.canonical_json import JSON_BYTES_MAX, from_json
-from darkpool.errors import MalformedRecord
+from darkpool.errors import MalformedRecord, UnreadablePart
 from darkpool.limits import INSTRUMENTS_PER_VENUE_MAX
-from darkpool.record.errors import UnreadablePart
 from darkpool.record.files import CIPHERTEXTS, MANIFEST, MANIFEST_VERSION, MARGIN_FILES, Manifest
 from darkpool.record.folder import EXTRA_TOLD_MAX, RecordFolder
 from darkpool.record.forms import (

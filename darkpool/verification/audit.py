@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from crypto.bfv.lanes import Lanes
-from darkpool.record.errors import UnreadablePart
+from darkpool.errors import UnreadablePart
 from darkpool.record.reader import Record
 from darkpool.verification import (
     accounts,

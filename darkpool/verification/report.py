@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 
 from crypto.errors import CryptoError, printable
-from darkpool.errors import DarkpoolError, MalformedRecord
-from darkpool.record.errors import UnreadablePart
+from darkpool.errors import DarkpoolError, MalformedRecord, UnreadablePart
 from darkpool.verification.errors import NotChecked, TooManyDifferences, Unsound
 
 FINDINGS_SHOWN_MAX = 5

@@ -3,7 +3,6 @@ import os
 import random
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -297,26 +296,6 @@ def test_a_record_of_another_form_is_refused(change: Change, part: str, copy: Pa
     with pytest.raises(MalformedRecord) as caught:
         Record.load(copy)
     assert caught.value.subject == part
-
-
-@pytest.mark.parametrize(
-    ("sooner", "later", "says"),
-    [(0, 1, "fewer when it was read"), (1, 0, "more when it was read")],
-)
-def test_a_file_that_changes_while_it_is_read_is_refused(
-    sooner: int, later: int, says: str, written: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record, status = Record.load(written), os.fstat
-
-    def other_size(descriptor: int) -> os.stat_result:
-        found = list(status(descriptor))
-        found[stat.ST_SIZE] += later - sooner
-        return os.stat_result(found)
-
-    monkeypatch.setattr("darkpool.record.folder.os.fstat", other_size)
-    wrong = {problem.subject: problem for problem in record.wrong_files()}
-    assert set(wrong) == set(record.manifest.files)
-    assert all(says in str(problem) for problem in wrong.values())
 
 
 @pytest.mark.parametrize("name", ["none", "copy/record.json", "a\0b"])

@@ -52,7 +52,7 @@ def link_to(target: str) -> Callable[[Path], None]:
 
 
 def fold(path: Path) -> None:
-    """A folder in its place, with folders in it deeper than a path may be long."""
+    """A folder in its place, with folders in it, one in the other."""
     path.unlink()
     path.mkdir()
     deep(path)
@@ -62,7 +62,7 @@ def deep(path: Path) -> None:
     place = Path.cwd()
     os.chdir(path)
     try:
-        for _ in range(60):
+        for _ in range(30):
             Path("d" * 100).mkdir()
             os.chdir("d" * 100)
     finally:
