@@ -35,6 +35,8 @@ class UnmetExpectation(Exception):
 
 def printable(text: str) -> str:
     """Text whose control characters and lone surrogates are escaped: it may quote anybody."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
@@ -49,7 +51,7 @@ def _read_back(
 
 
 def _shown(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else value
+    return f"0x{value.hex()}" if isinstance(value, bytes) else value
 
 
 class CryptoError(UnmetExpectation):

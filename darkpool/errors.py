@@ -102,8 +102,16 @@ class MalformedRecord(BadInput):
     code = "malformed-record"
     prefix = "record, "
 
-    def __init__(self, subject: str, expected: object, got: object) -> None:
-        super().__init__(subject, shortened(expected), shortened(got))
+
+class UnreadablePart(BadInput):
+    """What was asked of a record is in a part that has not its form; that was told already."""
+
+    code = "unreadable-part"
+    prefix = "record, "
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part, "a part of the form that its version has", f"{part} without it")
+        self.part = part
 
 
 def shortened(value: object) -> str:

@@ -157,7 +157,9 @@ def test_a_message_has_a_subject_and_what_was_expected_and_came(
     kind: type[UnmetExpectation],
 ) -> None:
     error = sample_error(kind)
-    shown = [one.hex() if isinstance(one, bytes) else one for one in (error.expected, error.got)]
+    shown = [
+        f"0x{one.hex()}" if isinstance(one, bytes) else one for one in (error.expected, error.got)
+    ]
     assert str(error) == f"{kind.prefix}{error.subject}: expected {shown[0]}, got {shown[1]}"
     assert all(map(str, (error.subject, *shown)))
 
@@ -201,7 +203,7 @@ def test_a_cap_that_is_no_bucket_is_told_all_buckets() -> None:
 
 
 def test_bytes_are_shown_as_hexadecimal_digits() -> None:
-    assert str(OutOfRange("root", b"\x01\xab", b"")) == "root: expected 01ab, got "
+    assert str(OutOfRange("root", b"\x01\xab", b"")) == "root: expected 0x01ab, got 0x"
     assert "keypers 0, 2" in str(HoldersDisagree(1, (0, 2)))
 
 

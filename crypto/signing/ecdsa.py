@@ -62,7 +62,7 @@ def verify_signature(digest: bytes, signature: bytes, address: bytes) -> None:
     """
     signer = recover_address(digest, signature)
     if signer != address:
-        raise InvalidSignature("signer", address.hex(), signer.hex())
+        raise InvalidSignature("signer", address, signer)
 
 
 def _address(public_key: PublicKey) -> bytes:

@@ -10,6 +10,15 @@ from darkpool.errors import BadInput
 CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 
 
+class InvalidAnchor(BadInput):
+    """What an auditor knows from elsewhere is no address; `subject` names the option."""
+
+    code = "invalid-anchor"
+
+    def __init__(self, option: str, expected: str, got: str) -> None:
+        super().__init__(option, expected, got)
+
+
 class InvalidChainKey(BadInput):
     """The environment's private key is none; its value is never shown."""
 

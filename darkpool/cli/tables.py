@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from crypto.errors import printable
 from darkpool.units import PriceUnits, price_decimal
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
         TakenOut,
         VenueResult,
     )
-    from darkpool.verification.report import AuditReport
+    from darkpool.verification.report import Audited, AuditReport
 
 STEPS: Final = {
     "keys": "Deal the committee's keys",
@@ -319,10 +321,33 @@ def audit_document(report: AuditReport) -> dict[str, object]:
             "verdict": check.verdict.value,
             "part": check.part,
             "detail": check.detail,
+            "differences": [asdict(difference) for difference in check.differences],
         }
         for check in report.checks
     ]
-    return {"passed": report.ok, "checks": checks}
+    audited = report.audited
+    about = {
+        "record": printable(audited.directory),
+        "interval": audited.interval,
+        "instruments": None if audited.instruments is None else list(audited.instruments),
+        "versions": dict(audited.versions),
+        "manifest_sha256": None if audited.manifest is None else _hex(audited.manifest),
+    }
+    return {**about, "passed": report.ok, "checks": checks}
+
+
+def print_audited(console: Console, audited: Audited) -> None:
+    """Which record was audited: what another auditor compares before anything else."""
+    unread, names = "cannot be read", audited.instruments
+    versions = (f"{name} {version}" for name, version in audited.versions.items())
+    lines = {
+        "record": audited.directory,
+        "interval": unread if audited.interval is None else str(audited.interval),
+        "instruments": unread if names is None else ", ".join(names),
+        "versions": ", ".join(versions) or unread,
+        "manifest": unread if audited.manifest is None else f"SHA-256 {_hex(audited.manifest)}",
+    }
+    print_lines(console, {name: printable(value) for name, value in lines.items()})
 
 
 def print_audit(console: Console, report: AuditReport) -> None:

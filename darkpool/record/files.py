@@ -1,4 +1,4 @@
-"""How a record lies on a disk: written beside and renamed, digested, and read back strictly.
+"""How a record is put on a disk: written beside its place, digested, and renamed.
 
 A record is a folder. `manifest.json` names every other file with its SHA-256, so nothing can be
 added, lost or changed unnoticed. Arrays are NumPy's `.npy`, whose header has to be, to the byte,
@@ -8,9 +8,7 @@ the one that is expected.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping
@@ -22,97 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from darkpool.canonical_json import to_json
-from darkpool.errors import MalformedRecord
 from darkpool.record.errors import RecordExists
+from darkpool.record.folder import npy_header
 
 MANIFEST: Final = "manifest.json"
 MANIFEST_VERSION: Final = 2
 CIPHERTEXTS: Final = "ciphertexts.bin"
 MARGIN_FILES: Final = ("contracts.json", "market.json", "risk.json")
-
-_NAME: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?:/[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)?")
-
-
-def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """What stands before the data of an array in C order, to the byte."""
-    out = io.BytesIO()
-    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(out, header)
-    return out.getvalue()
-
-
-def read_npy(path: Path, part: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Read an array of exactly this type and shape; nothing in the file is interpreted.
-
-    Raises:
-        MalformedRecord: another header or length, or the file cannot be read.
-    """
-    header = npy_header(dtype, shape)
-    count = int(np.prod(shape, dtype=object))
-    size = len(header) + count * np.dtype(dtype).itemsize
-    try:
-        with path.open("rb") as file:
-            length = os.fstat(file.fileno()).st_size
-            if length != size or file.read(len(header)) != header:
-                raise MalformedRecord(part, f"a {dtype} array of shape {shape}", f"{length} bytes")
-            return np.fromfile(file, dtype=dtype, count=count).reshape(shape)
-    except OSError as error:
-        raise MalformedRecord(part, "a readable file", error) from error
-
-
-def files_of(directory: Path) -> set[str]:
-    """Names of all files of a record, with forward slashes.
-
-    Raises:
-        MalformedRecord: something is neither a plain file nor a folder.
-    """
-    found = set()
-    for path in directory.rglob("*"):
-        name = path.relative_to(directory).as_posix()
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise MalformedRecord("files", "plain files", f"{name!r}, which is not plain")
-        if path.is_file():
-            found.add(name)
-    return found
-
-
-def file_digest(path: Path, part: str) -> bytes:
-    """SHA-256 of a file.
-
-    Raises:
-        MalformedRecord: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise MalformedRecord(part, "a readable file", error) from error
-
-
-def read_bytes(path: Path, part: str, size_max: int, start: int = 0) -> bytes:
-    """Read at most `size_max` bytes of a file.
-
-    Raises:
-        MalformedRecord: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            file.seek(start)
-            return file.read(size_max)
-    except (OSError, ValueError) as error:  # a path with a NUL is no path
-        raise MalformedRecord(part, "a readable file", error) from error
-
-
-def read_whole(path: Path, part: str, size_max: int) -> bytes:
-    """Read a whole file of at most `size_max` bytes.
-
-    Raises:
-        MalformedRecord: it is longer, or cannot be read.
-    """
-    data = read_bytes(path, part, size_max + 1)
-    if len(data) > size_max:
-        raise MalformedRecord(part, f"at most {size_max} bytes", f"at least {len(data)} bytes")
-    return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +35,6 @@ class Manifest:
 
     version: int
     files: Mapping[str, bytes]
-
-    def require_names(self) -> None:
-        """Refuse names that could lead out of the record.
-
-        Raises:
-            MalformedRecord: a name is no file in the record or in a folder of it.
-        """
-        for name in self.files:
-            if not _NAME.fullmatch(name):
-                raise MalformedRecord("manifest", "file names in lower case", name)
 
 
 class DigestingFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import zip_longest
 
 from eth_hash.auto import keccak
@@ -55,6 +56,16 @@ class Account:
     positions: Positions = field(default_factory=dict)
 
 
+@lru_cache(maxsize=1)
+def margin_model(record: Record) -> MarginModel:
+    """Margin as a record says; made once for the record that is audited.
+
+    Raises:
+        Unsound: see `MarginModel`.
+    """
+    return MarginModel(record.margin)
+
+
 def price_units(record: Record, instrument: int, tick: int) -> int:
     """Price of a tick of an instrument's grid, in units of 10**-6."""
     reference = record.summary.references[instrument]
@@ -102,7 +113,7 @@ def balance_of(model: MarginModel, name: bytes, account: Account) -> BalanceReco
 
 def check_terms(record: Record, findings: Findings) -> None:
     """What is traded are contracts that have not expired, on grids; bonds are a part at most."""
-    model = MarginModel(record.margin)
+    model = margin_model(record)
     contracts = record.margin.specification.contracts
     for number, instrument in enumerate(record.summary.instruments):
         part = f"instrument {instrument.name}"
@@ -124,7 +135,7 @@ def check_collateral(record: Record, findings: Findings) -> None:
     for what, balances in (("before", before), ("after", after)):
         names = [balance.account for balance in balances]
         findings.equal(f"collateral {what}, accounts", len(set(names)), len(names))
-    model, accounts = MarginModel(record.margin), accounts_of("before", before)
+    model, accounts = margin_model(record), accounts_of("before", before)
     for balance in before:
         _check_balance("before", balance, accounts[balance.account], model, findings)
         if record.summary.interval == FIRST_INTERVAL:
@@ -170,7 +181,7 @@ def _check_traders(
 
 def uncovered_accounts(record: Record) -> set[bytes]:
     """Accounts that did not cover the bond and all their caps at once at the commitment."""
-    model = MarginModel(record.margin)
+    model = margin_model(record)
     numbers = {i.identifier: k for k, i in enumerate(record.summary.instruments)}
     live: dict[bytes, list[LiveIntent]] = defaultdict(list)
     for intent in record.intents:
@@ -194,18 +205,18 @@ def _check_covered(record: Record, accounts: dict[bytes, Account], findings: Fin
     uncovered, expected = uncovered_accounts(record), "one that covers its bond and its caps"
     for index, fill in enumerate(record.summary.fills):
         if fill.account in uncovered:
-            findings.add(f"fill {index}, account", expected, fill.account.hex())
+            findings.add(f"fill {index}, account", expected, fill.account)
     for index, rejection in enumerate(record.summary.rejections):
         name = record.intents[rejection.intent].sealed.account
         if name in uncovered:
-            findings.add(f"rejection {index}, account", expected, name.hex())
+            findings.add(f"rejection {index}, account", expected, name)
 
 
 def _charge_bonds(record: Record, accounts: dict[bytes, Account], findings: Findings) -> None:
     """What each rejected intent costs its account, as long as there is something of its bond."""
     rejections, bond = record.summary.rejections, record.summary.bond
     if bond.treasury not in accounts:
-        findings.add("bond, treasury", "an account with a balance", bond.treasury.hex())
+        findings.add("bond, treasury", "an account with a balance", bond.treasury)
         return
     rejected = [entry.intent for entry in rejections]
     if rejected != sorted(set(rejected)):
@@ -228,7 +239,7 @@ def _book_fills(record: Record, accounts: dict[bytes, Account]) -> None:
     multipliers = {c.name: c.multiplier for c in record.margin.specification.contracts}
     for index, fill in enumerate(record.summary.fills):
         if fill.account not in accounts:
-            raise Unsound(f"fill {index}", "an account with collateral", fill.account.hex())
+            raise Unsound(f"fill {index}", "an account with collateral", fill.account)
         instrument = record.summary.instruments[fill.instrument]
         multiplier = multipliers.get(instrument.name)
         if multiplier is None:
@@ -277,7 +288,7 @@ def _positions(when: str, balance: BalanceRecord) -> Positions:
     part = f"collateral {when} of 0x{balance.account.hex()}, positions"
     data = balance.positions
     if data[:1] != bytes([POSITIONS_VERSION]) or len(data) % _ENTRY != 1:
-        raise Unsound(part, f"version {POSITIONS_VERSION} and whole entries", data.hex()[:80])
+        raise Unsound(part, f"version {POSITIONS_VERSION} and whole entries", data)
     positions: Positions = {}
     for start in range(1, len(data), _ENTRY):
         words = [data[start + k : start + k + _WORD] for k in range(0, _ENTRY, _WORD)]
@@ -285,7 +296,7 @@ def _positions(when: str, balance: BalanceRecord) -> Positions:
             *(int.from_bytes(word, "big", signed=True) for word in words[1:])
         )
     if _encode(positions) != data:
-        raise Unsound(part, "ascending instruments, none empty", data.hex()[:80])
+        raise Unsound(part, "ascending instruments, none empty", data)
     return positions
 
 

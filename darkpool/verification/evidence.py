@@ -119,13 +119,29 @@ class Anchor:
 
     def known(self) -> list[str]:
         """Names of what is known."""
-        parts = {
+        return [name for name, value in self._parts().items() if value is not None]
+
+    def unknown(self) -> list[str]:
+        """Names of what is the record's own word; both kinds of reporters together."""
+        names = [name for name, value in self._parts().items() if value is None]
+        reporters = ["reporter", "price reporters"]
+        return [*names[:-2], "reporters"] if names[-2:] == reporters else names
+
+    def binds(self, *, chain_asked: bool) -> bool:
+        """Whether no forger could have made a record that agrees.
+
+        Keypers sign all of a record. A chain tells who the keypers of a contract are; without one
+        a record of other keypers may name any contract. What reporters signed may be copied.
+        """
+        return self.keypers is not None or (self.settlement is not None and chain_asked)
+
+    def _parts(self) -> dict[str, object]:
+        return {
             "contract": self.settlement,
             "keypers": self.keypers,
             "reporter": self.reporter,
             "price reporters": self.price_reporters,
         }
-        return [name for name, value in parts.items() if value is not None]
 
 
 def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
@@ -138,8 +154,11 @@ def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
     if anchor.reporter is not None:
         findings.equal("reporter", anchor.reporter, summary.reporter)
     if anchor.price_reporters is not None:
-        reporters = record.margin.market.reporters
-        findings.equal("market, reporters", sorted(anchor.price_reporters), sorted(reporters))
+        known, named = set(anchor.price_reporters), set(record.margin.market.reporters)
+        for reporter in sorted(known - named):
+            findings.add("market, reporters", reporter, "none of this address")
+        for reporter in sorted(named - known):
+            findings.add("market, reporters", "the auditor's", reporter)
 
 
 def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:

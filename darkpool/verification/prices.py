@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from eth_hash.auto import keccak
 
@@ -30,6 +30,8 @@ from darkpool.record.margin_forms import (
 )
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings
+
+T = TypeVar("T")
 
 PPM: Final = 10**6
 MULTIPLE_MAX_PPM: Final = 10 * PPM
@@ -120,12 +122,42 @@ class ExpiryFeeds:
         )
 
 
+class Kept(Generic[T]):
+    """What was found once, errors included: a record may ask for the same thing very often."""
+
+    def __init__(self) -> None:
+        self._found: dict[object, T | Unsound] = {}
+
+    def __call__(self, name: object, find: Callable[[], T]) -> T:
+        """What was found under a name.
+
+        Raises:
+            Unsound: as it was raised the first time.
+        """
+        if name not in self._found:
+            try:
+                self._found[name] = find()
+            except Unsound as error:
+                self._found[name] = error
+        found = self._found[name]
+        if isinstance(found, Unsound):
+            raise found.with_traceback(None)
+        return found
+
+
 class Quotes:
     """Finds the numbers of a market that a contract is valued at."""
 
     def __init__(self, market: MarketRecord) -> None:
         self.time_ms = market.time_ms
         self._underlyings = {quotes.name: quotes for quotes in market.underlyings}
+        self._kept_feeds: Kept[ExpiryFeeds] = Kept()
+        self._kept_smiles: Kept[list[ExpiryFeeds]] = Kept()
+        self._expiries = {
+            (quotes.name, expiry.expiry_ms): expiry
+            for quotes in reversed(market.underlyings)
+            for expiry in reversed(quotes.expiries)
+        }
 
     def expired(self, contract: ContractRecord) -> bool:
         """Whether nothing is left of a contract but its settlement."""
@@ -151,9 +183,11 @@ class Quotes:
         Raises:
             Unsound: it is not quoted, or not in its form.
         """
-        for expiry in self._quotes(contract.underlying).expiries:
-            if expiry.expiry_ms == contract.expiry_ms:
-                return ExpiryFeeds.of(contract.underlying, expiry)
+        self._quotes(contract.underlying)
+        if contract.expiry_ms is not None:
+            expiry = self._expiries.get((contract.underlying, contract.expiry_ms))
+            if expiry is not None:
+                return self._feeds(contract.underlying, expiry)
         path = f"{contract.underlying}/{contract.expiry_ms}"
         raise Unsound(f"market, quote {path}/forward", "one", "none")
 
@@ -163,12 +197,19 @@ class Quotes:
         Raises:
             Unsound: none has, they do not ascend, or one is not in its form.
         """
+        return self._kept_smiles(underlying, lambda: self._smiles(underlying))
+
+    def _smiles(self, underlying: str) -> list[ExpiryFeeds]:
         quoted = [e for e in self._quotes(underlying).expiries if e.strikes]
         times = [self.time_ms, *(e.expiry_ms for e in quoted)]
         if not quoted or not ascending(times):
             expected = f"some with strikes, ascending from {self.time_ms}"
             raise Unsound(f"market, expiries of {underlying}", expected, times[1:])
-        return [ExpiryFeeds.of(underlying, expiry) for expiry in quoted]
+        return [self._feeds(underlying, expiry) for expiry in quoted]
+
+    def _feeds(self, underlying: str, expiry: ExpiryRecord) -> ExpiryFeeds:
+        name = (underlying, expiry.expiry_ms)
+        return self._kept_feeds(name, lambda: ExpiryFeeds.of(underlying, expiry))
 
     def _quotes(self, underlying: str) -> QuotesRecord:
         quotes = self._underlyings.get(underlying)
@@ -195,12 +236,14 @@ def check_market(inputs: MarginInputs, domain: Domain, findings: Findings) -> No
     _check_range(findings, "market, age_max_ms", (1, REFERENCE_AGE_AT_CLOSE_MAX_MS), age_max_ms)
     names = [quotes.name for quotes in market.underlyings]
     _check_once(findings, "market, underlyings", names)
-    for quotes in market.underlyings:
+    known = frozenset(reporters)
+    # the same numbers again, of the same name, are no further ones
+    for quotes in {quotes.name: quotes for quotes in market.underlyings}.values():
         _check_expiries(quotes, market.time_ms, findings)
         for feed in feeds_of(quotes, findings):
             with findings.watch(feed.part):
                 feed.value()
-            _check_reports(feed, market, domain, findings)
+            _check_reports(feed, market, known, domain, findings)
 
 
 def _check_expiries(quotes: QuotesRecord, time_ms: int, findings: Findings) -> None:
@@ -215,14 +258,16 @@ def feeds_of(quotes: QuotesRecord, findings: Findings) -> list[Feed]:
     feeds = [Feed(f"{name}/index", PRICE, quotes.index)]
     if quotes.perpetual is not None:
         feeds.append(Feed(f"{name}/perpetual", PRICE, quotes.perpetual))
-    for expiry in quotes.expiries:
+    for expiry in {expiry.expiry_ms: expiry for expiry in quotes.expiries}.values():
         with findings.watch(f"market, expiries of {name}"):
             numbers = ExpiryFeeds.of(name, expiry)
             feeds += [numbers.forward, numbers.rate, *numbers.volatilities]
     return feeds
 
 
-def _check_reports(feed: Feed, market: MarketRecord, domain: Domain, findings: Findings) -> None:
+def _check_reports(
+    feed: Feed, market: MarketRecord, known: frozenset[bytes], domain: Domain, findings: Findings
+) -> None:
     part, reports = feed.part, feed.quote.reports
     needed = 2 * market.false_max + 1
     if len(reports) < needed:
@@ -234,9 +279,9 @@ def _check_reports(feed: Feed, market: MarketRecord, domain: Domain, findings: F
         with findings.watch(signature):
             message = PriceReport(identifier, report.value, report.observed_at)
             reporter = recover_address(message.digest(domain), report.signature)
-            if reporter not in market.reporters or reporter in seen:
+            if reporter not in known or reporter in seen:
                 expected = "a reporter, each once"
-                raise Unsound(signature, expected, f"0x{reporter.hex()}")
+                raise Unsound(signature, expected, reporter)
             seen.add(reporter)
     if not reports:
         return
@@ -260,8 +305,9 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
     initial, horizon_ms = specification.initial, specification.horizon_ms
     _check_range(findings, "specification, initial", (PPM, MULTIPLE_MAX_PPM), initial)
     _check_range(findings, "specification, horizon_ms", (0, HORIZON_MAX_MS), horizon_ms)
-    known = [underlying.name for underlying in specification.underlyings]
-    _check_once(findings, "specification, underlyings", known)
+    names = [underlying.name for underlying in specification.underlyings]
+    known = frozenset(names)
+    _check_once(findings, "specification, underlyings", names)
     _check_once(findings, "specification, groups", [group.name for group in specification.groups])
     _check_once(findings, "specification, contracts", [c.name for c in specification.contracts])
     for underlying in specification.underlyings:
@@ -270,7 +316,7 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
     for group in specification.groups:
         part = f"specification, group {group.name}"
         _check_range(findings, f"{part}, offset", (0, PPM), group.offset)
-        if len(group.underlyings) < 2 or not set(group.underlyings) <= set(known):
+        if len(group.underlyings) < 2 or not known.issuperset(group.underlyings):
             expected = "two underlyings of the specification or more"
             findings.add(f"{part}, underlyings", expected, group.underlyings)
         grouped += group.underlyings
@@ -296,7 +342,7 @@ def _check_underlying(underlying: UnderlyingRecord, findings: Findings) -> None:
     _check_range(findings, f"{part}, volatility_down", (0, PPM - 1), underlying.volatility_down)
 
 
-def _check_contract(contract: ContractRecord, known: Sequence[str], findings: Findings) -> None:
+def _check_contract(contract: ContractRecord, known: frozenset[str], findings: Findings) -> None:
     part = f"specification, contract {contract.name}"
     if contract.underlying not in known:
         expected = "an underlying of the specification"

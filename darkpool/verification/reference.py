@@ -19,8 +19,8 @@ def check_references(record: Record, findings: Findings) -> None:
     summary = record.summary
     findings.equal(
         "references, instruments",
-        [instrument.identifier.hex() for instrument in summary.instruments],
-        [reference.instrument.hex() for reference in summary.references],
+        [instrument.identifier for instrument in summary.instruments],
+        [reference.instrument for reference in summary.references],
     )
     for index, reference in enumerate(summary.references):
         part = f"reference {index}"

@@ -121,6 +121,10 @@ class MarginModel:
             ({indices[name] for name in group.underlyings if name in indices}, group.offset)
             for group in specification.groups
         ]
+        self._groups_of: dict[int, list[int]] = defaultdict(list)
+        for number, (members, _) in enumerate(self._groups):
+            for index in members:
+                self._groups_of[index].append(number)
 
     def value(self, net: Net) -> int:
         """What positions are worth in cash units, rounded against their holder."""
@@ -202,10 +206,9 @@ class MarginModel:
         """Worst losses of all underlyings, with what groups believe of those that are joint."""
         total = 0
         ungrouped = {k: max(0, *of_scenario) for k, of_scenario in losses.items()}
-        for members, offset in self._groups:
+        for group in sorted({g for k in losses for g in self._groups_of.get(k, ())}):
+            members, offset = self._groups[group]
             held = [k for k in losses if k in members]
-            if not held:
-                continue
             apart = sum(ungrouped.pop(k, 0) for k in held)
             joint = max(0, *map(sum, zip(*(losses[k] for k in held), strict=True)))
             total += (PPM - offset) * apart + offset * joint

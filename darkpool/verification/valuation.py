@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -22,7 +23,7 @@ from darkpool.record.margin_forms import (
     UnderlyingRecord,
 )
 from darkpool.verification.errors import Unsound
-from darkpool.verification.prices import DAY_MS, OPTIONS, PPM, ExpiryFeeds, Quotes
+from darkpool.verification.prices import DAY_MS, OPTIONS, PPM, ExpiryFeeds, Kept, Quotes
 from darkpool.verification.report import Findings
 
 YEAR_MS: Final = 365 * DAY_MS
@@ -145,6 +146,7 @@ class Valuation:
         self._quotes = Quotes(inputs.market)
         self._horizon_ms = inputs.specification.horizon_ms
         self._underlyings = {u.name: u for u in inputs.specification.underlyings}
+        self._curves: Kept[tuple[list[float], list[float]]] = Kept()
 
     def values(self, contract: ContractRecord) -> Values:
         """What one unit is worth; nothing at all where it has expired.
@@ -192,20 +194,29 @@ class Valuation:
         after = smiles[min(right, len(smiles) - 1)]
         before = smiles[max(right - 1, 0)]
         if before is after or before.expiry_ms == expiry.expiry_ms:
-            return math.sqrt(_variance(before, moneyness))
+            return math.sqrt(self._variance(underlying, before, moneyness))
         start = self._quotes.time_ms
         first, second = before.expiry_ms - start, after.expiry_ms - start
         share = (expiry.expiry_ms - before.expiry_ms) / (second - first)
-        total = (1 - share) * first * _variance(before, moneyness)
-        total += share * second * _variance(after, moneyness)
+        total = (1 - share) * first * self._variance(underlying, before, moneyness)
+        total += share * second * self._variance(underlying, after, moneyness)
         return math.sqrt(total / (expiry.expiry_ms - start))
 
+    def _variance(self, underlying: str, smile: ExpiryFeeds, moneyness: float) -> float:
+        name = (underlying, smile.expiry_ms)
+        nodes, variances = self._curves(name, lambda: _curve(smile))
+        return _interpolated(nodes, variances, moneyness)
 
-def _variance(smile: ExpiryFeeds, moneyness: float) -> float:
-    """Variance of a year: linear in log-moneyness between strikes, constant beyond them."""
+
+def _curve(smile: ExpiryFeeds) -> tuple[list[float], list[float]]:
+    """Log-moneyness and variance of a year at each strike."""
     forward = smile.forward.value()
     nodes = [_log_ratio(strike, forward) for strike in smile.strikes]
-    variances = [(feed.value() / PPM) ** 2 for feed in smile.volatilities]
+    return nodes, [(feed.value() / PPM) ** 2 for feed in smile.volatilities]
+
+
+def _interpolated(nodes: Sequence[float], variances: Sequence[float], moneyness: float) -> float:
+    """Variance of a year: linear in log-moneyness between strikes, constant beyond them."""
     right = bisect_right(nodes, moneyness)
     if right in (0, len(nodes)):
         return variances[max(right - 1, 0)]

@@ -1,5 +1,6 @@
 """The command line as its users have it: real processes, real parameters, real signals."""
 
+import hashlib
 import json
 import os
 import re
@@ -206,15 +207,27 @@ def test_an_audit_of_another_venue_fails(killed_then_run: Run) -> None:
         assert done.returncode == 1
         failed = [c["name"] for c in json.loads(done.stdout)["checks"] if c["verdict"] == "fails"]
         assert failed == ["anchor"]
-    bad = darkpool("audit", record, "--quick", "--settlement", settlement[:-1])
-    assert (bad.returncode, bad.stdout) == (2, "")
-    assert "Traceback" not in bad.stderr
+    for option, text, subject in (
+        ("--settlement", settlement[:-1], "--settlement"),
+        ("--keypers", f"{keypers},{other[:-1]}", "--keypers, address 5"),
+        ("--reporter", "", "--reporter"),
+        ("--price-reporters", f"\x1b[2J,{other}", "--price-reporters, address 1"),
+    ):
+        bad = darkpool("audit", record, "--quick", option, text)
+        assert (bad.returncode, bad.stdout) == (2, "")
+        assert bad.stderr.startswith(f"darkpool: {subject}: expected ")
+        assert bad.stderr.strip("\n").isprintable()
 
 
 def test_a_quick_audit_leaves_out_the_circuits(killed_then_run: Run) -> None:
     done = darkpool("audit", killed_then_run.folder / "record", "--quick")
     assert done.returncode == 0
     lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:6]] == [
+        *("record", "interval", "instruments", "versions", "manifest", "holds")
+    ]
+    manifest = (killed_then_run.folder / "record" / "manifest.json").read_bytes()
+    assert lines[4].endswith(f"SHA-256 0x{hashlib.sha256(manifest).hexdigest()}")
     assert re.search("^not checked +circuits ", done.stdout, re.MULTILINE)
     assert lines[-1] == "The audit passes. Not checked: anchor, circuits, chain."
 

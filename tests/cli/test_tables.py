@@ -16,6 +16,7 @@ from darkpool.cli.tables import (
     fills_table,
     left_out_table,
     print_audit,
+    print_audited,
     print_lines,
     refused_table,
     taken_out_table,
@@ -23,7 +24,7 @@ from darkpool.cli.tables import (
 from darkpool.protocol.refusals import RefusalCode
 from darkpool.simulation.result import LeftOut, NotAdmitted, RowFill, TakenOut
 from darkpool.units import AccountLabel, InstrumentName, Lots, Side
-from darkpool.verification.report import AuditReport, Check, Verdict
+from darkpool.verification.report import Audited, AuditReport, Check, Verdict
 
 
 def console_and_text() -> tuple[Console, io.StringIO]:
@@ -85,6 +86,25 @@ def test_lines_are_never_broken() -> None:
     console, out = console_and_text()
     print_lines(console, {"root": "0x" + "ab" * 200, "[b]": "[red]"})
     assert out.getvalue() == f"root  0x{'ab' * 200}\n[b]   [red]\n"
+
+
+def test_a_report_begins_with_the_record_and_shows_no_raw_character() -> None:
+    console, out = console_and_text()
+    versions = {"record.json": 2, "manifest.json": 2}
+    print_audited(console, Audited("a\x1b[2J\nb", 7, ("[red]ES", "X"), versions, b"\x01" * 32))
+    assert out.getvalue().splitlines() == [
+        r"record       a\x1b[2J\nb",
+        "interval     7",
+        "instruments  [red]ES, X",
+        "versions     record.json 2, manifest.json 2",
+        f"manifest     SHA-256 0x{'01' * 32}",
+    ]
+    console, out = console_and_text()
+    print_audited(console, Audited("empty"))
+    assert [line.split("  ")[-1].strip() for line in out.getvalue().splitlines()] == [
+        "empty",
+        *["cannot be read"] * 4,
+    ]
 
 
 def test_an_audit_says_what_fails_and_what_was_not_checked() -> None:

@@ -308,8 +308,8 @@ CONTRACT = "contracts.json.contracts[0]."
 EDITS: list[tuple[str, Callable[[Any], object], str]] = [
     ("record.json", lambda t: t.update(version=1), "record.json"),
     ("record.json", lambda t: t.update(version=True), "record.json.version"),
-    ("record.json", lambda t: t.update(version=1.0), "record.json"),
-    ("record.json", lambda t: t.update(version=float("nan")), "record.json"),
+    ("record.json", lambda t: t.update(version=1.0), "record.json.version"),
+    ("record.json", lambda t: t.update(version=float("nan")), "record.json.version"),
     ("record.json", lambda t: t.update(extra=1), "record.json"),
     ("record.json", lambda t: t.pop("summary"), "record.json"),
     ("record.json", lambda t: t.update(parameters="other"), "parameters"),

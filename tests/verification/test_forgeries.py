@@ -20,7 +20,7 @@ from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.session import Session
 from darkpool.protocol.keyper import TranscriptRequest
 from darkpool.protocol.terms import Pricing
-from darkpool.record.files import npy_header
+from darkpool.record.folder import npy_header
 from darkpool.record.reader import Record
 from darkpool.units import Interval
 from darkpool.verification.audit import audit
