@@ -56,14 +56,16 @@ class Width:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of a text field: a regular expression for all of it."""
+    """Of a text field: a regular expression for all of it, and what that says in words."""
 
     pattern: str
+    words: str
 
 
 _INTEGER: Final = Bound((1 << 64) - 1)
 _OCTETS_MAX: Final = 1 << 20
 _TEXT_MAX: Final = 1 << 12
+_ANY_TEXT: Final = Shape(r".*", f"a line of at most {_TEXT_MAX} characters")
 
 
 def to_json(value: object) -> bytes:
@@ -220,7 +222,7 @@ def _scalar(tree: object, kind: Any, rules: tuple[object, ...], part: str) -> An
             count = "" if width is None else f" of {width} bytes"
             raise MalformedRecord(part, f"0x and lower-case hexadecimal digits{count}", tree)
         return bytes.fromhex(tree[2:])
-    shape = next((r.pattern for r in rules if isinstance(r, Shape)), r".*")
-    if len(tree) > _TEXT_MAX or not re.fullmatch(shape, tree):
-        raise MalformedRecord(part, f"text like {shape}", tree)
+    shape = next((r for r in rules if isinstance(r, Shape)), _ANY_TEXT)
+    if len(tree) > _TEXT_MAX or not re.fullmatch(shape.pattern, tree):
+        raise MalformedRecord(part, shape.words, tree)
     return tree

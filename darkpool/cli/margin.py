@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from darkpool.margin.market.instruments import Contract, Specification
     from darkpool.margin.market.market import Market
     from darkpool.margin.report.portfolio_file import Portfolio
-
-PICTURE_NAME: Final = "a file name with an ending such as .png or .svg"
 
 
 def margin(
@@ -68,8 +66,6 @@ def margin(
     from darkpool.margin.report.portfolio_file import read_portfolio
     from darkpool.margin.report.report import added_at_value, margin_report
 
-    if plot is not None and not plot.suffix:
-        raise UnwritablePicture(plot, PICTURE_NAME, plot.name or "an empty name")
     specification = specification_of(market, contracts)
     prices = read_market(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES), specification)
     text = read_whole(portfolio, MARGIN_FILE_MAX_BYTES)
@@ -105,9 +101,12 @@ def _addition(text: str, specification: Specification) -> tuple[Contract, int]:
 
 def _draw(path: Path, specification: Specification, market: Market, portfolio: Portfolio) -> None:
     try:
-        from darkpool.margin.report.picture import draw
+        from darkpool.margin.report.picture import ENDINGS, draw
     except ModuleNotFoundError:
         raise NoPlotting from None
+    if path.suffix.lower() not in ENDINGS:
+        expected = f"a picture: a file name that ends with one of {', '.join(ENDINGS)}"
+        raise UnwritablePicture(path, expected, path.name or "an empty name")
     try:
         draw(path, specification, market, portfolio.contracts, portfolio.holdings.net)
     except (OSError, ValueError) as error:

@@ -93,15 +93,43 @@ def _name(text: str) -> str:
     return text
 
 
+def _first(version: int) -> int:
+    if version != 1:
+        raise wrong("1, the version of such files", str(version))
+    return version
+
+
+Version = Annotated[int, Field(strict=True), AfterValidator(_first)]
 Text = Annotated[str, Field(strict=True)]
 Share = Annotated[int, Field(strict=True, ge=0, le=PPM)]
 """A part of a whole, in parts per million."""
 Multiple = Annotated[int, Field(strict=True, ge=0, le=100 * PPM)]
 """A multiple of something, in parts per million; 1,000,000 is once."""
-PriceText = Annotated[Text, AfterValidator(_price)]
+Pricedef _first(version: int) -> int:
+    if version != 1:
+        raise wrong("1, the version of such files", str(version))
+    return version
+
+
+Version = Annotated[int, Field(strict=True), AfterValidator(_first)]
+Text = Annotated[Text, AfterValidator(_price)]
 """A price in digits, with at most six decimals; may be zero or negative."""
-PositivePriceText = Annotated[Text, AfterValidator(_positive)]
-DistanceText = Annotated[Text, AfterValidator(_distance)]
+PositivePricedef _first(version: int) -> int:
+    if version != 1:
+        raise wrong("1, the version of such files", str(version))
+    return version
+
+
+Version = Annotated[int, Field(strict=True), AfterValidator(_first)]
+Text = Annotated[Text, AfterValidator(_positive)]
+Distancedef _first(version: int) -> int:
+    if version != 1:
+        raise wrong("1, the version of such files", str(version))
+    return version
+
+
+Version = Annotated[int, Field(strict=True), AfterValidator(_first)]
+Text = Annotated[Text, AfterValidator(_distance)]
 """How far two prices are apart."""
 Name = Annotated[Text, AfterValidator(_name)]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -28,6 +28,7 @@ from darkpool.margin.market.forms import (
     Name,
     PositivePriceText,
     Share,
+    Version,
     price_of,
     require_once,
     validated,
@@ -157,7 +158,7 @@ class SpecificationForm(Form):
         horizon_ms: time to close out: option values in scenarios are that much later.
     """
 
-    version: Literal[1]
+    version: Version
     name: Name
     initial: Annotated[int, Field(strict=True, ge=PPM, le=10 * PPM)]
     horizon_ms: Annotated[int, Field(strict=True, ge=0, le=30 * 86_400_000)]

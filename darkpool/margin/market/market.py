@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
@@ -23,6 +23,7 @@ from darkpool.margin.market.forms import (
     PositivePriceText,
     PriceText,
     Text,
+    Version,
     decimals_of,
     number,
     parsed_json,
@@ -119,7 +120,7 @@ class UnderlyingPrices(Form):
 class MarketForm(Form):
     """The file as a whole."""
 
-    version: Literal[1]
+    version: Version
     time: AwareDatetime
     underlyings: Annotated[tuple[UnderlyingPrices, ...], Field(min_length=1, max_length=1000)]
 

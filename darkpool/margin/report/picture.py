@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,13 @@ from darkpool.margin.model.scenarios import Integers
 from darkpool.margin.valuation.black import Floats, black_76
 
 _UNITS: Final = 10**PRICE_DECIMALS
+_DOTS_PER_INCH: Final = 150
+_DOTS_PER_INCH_OF_TEXT: Final = 60
+_TEXT_ENDINGS: Final = (".eps", ".ps")
+VECTOR_ENDINGS: Final = (".svg", ".svgz", ".pdf", *_TEXT_ENDINGS)
+ENDINGS: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", *VECTOR_ENDINGS)
+"""Endings of the pictures that can be written."""
+
 PRICE_MOVES: Final = np.linspace(-0.4, 0.4, 81)
 VOLATILITY_MOVES: Final = np.linspace(-0.5, 1.0, 61)
 
@@ -61,12 +69,12 @@ def draw(
     contracts: Sequence[Contract],
     net: Integers,
 ) -> None:
-    """Write a picture with a panel for each underlying; the ending of `path` says of what kind.
+    """Write a picture with a panel for each underlying, of the kind of its ending (`ENDINGS`).
 
     Shades are pixels in vector pictures too: as shapes they would be tens of megabytes.
 
     Raises:
-        ValueError: matplotlib knows no such kind.
+        ValueError: matplotlib cannot draw it.
         OSError: the file cannot be written.
         NoPrice: the market lacks a price.
     """
@@ -95,4 +103,12 @@ def draw(
             panel.set_xlabel(f"move of the price, percent{of_what}")
             panel.set_ylabel("move of volatility, percent")
             figure.colorbar(shades, ax=panel)
-        figure.savefig(path, dpi=150)
+        figure.savefig(path, dpi=_dots_per_inch(path.suffix.lower(), len(names)))
+
+
+def _dots_per_inch(ending: str, panels: int) -> float:
+    """Of a vector picture those of the shades: the more panels, the fewer pixels for each."""
+    if ending in VECTOR_ENDINGS:
+        least = _DOTS_PER_INCH_OF_TEXT if ending in _TEXT_ENDINGS else _DOTS_PER_INCH
+        return least / math.sqrt(max(1, panels))
+    return _DOTS_PER_INCH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
@@ -15,6 +15,7 @@ from darkpool.margin.market.forms import (
     Form,
     Name,
     Text,
+    Version,
     decimals_of,
     number,
     parsed_json,
@@ -77,7 +78,7 @@ class TokenForm(Form):
 class PortfolioForm(Form):
     """The file as a whole; `cash` is collateral, all amounts but tokens are in the currency."""
 
-    version: Literal[1]
+    version: Version
     cash: _CashText
     collateral: Annotated[tuple[TokenForm, ...], Field(max_length=1000)] = ()
     positions: Annotated[tuple[PositionForm, ...], Field(max_length=100_000)] = ()
