@@ -105,31 +105,10 @@ Share = Annotated[int, Field(strict=True, ge=0, le=PPM)]
 """A part of a whole, in parts per million."""
 Multiple = Annotated[int, Field(strict=True, ge=0, le=100 * PPM)]
 """A multiple of something, in parts per million; 1,000,000 is once."""
-Pricedef _first(version: int) -> int:
-    if version != 1:
-        raise wrong("1, the version of such files", str(version))
-    return version
-
-
-Version = Annotated[int, Field(strict=True), AfterValidator(_first)]
-Text = Annotated[Text, AfterValidator(_price)]
+PriceText = Annotated[Text, AfterValidator(_price)]
 """A price in digits, with at most six decimals; may be zero or negative."""
-PositivePricedef _first(version: int) -> int:
-    if version != 1:
-        raise wrong("1, the version of such files", str(version))
-    return version
-
-
-Version = Annotated[int, Field(strict=True), AfterValidator(_first)]
-Text = Annotated[Text, AfterValidator(_positive)]
-Distancedef _first(version: int) -> int:
-    if version != 1:
-        raise wrong("1, the version of such files", str(version))
-    return version
-
-
-Version = Annotated[int, Field(strict=True), AfterValidator(_first)]
-Text = Annotated[Text, AfterValidator(_distance)]
+PositivePriceText = Annotated[Text, AfterValidator(_positive)]
+DistanceText = Annotated[Text, AfterValidator(_distance)]
 """How far two prices are apart."""
 Name = Annotated[Text, AfterValidator(_name)]
 
