@@ -27,7 +27,9 @@ Small = Annotated[int, Bound(1 << 20)]
 Cash = Annotated[int, Bound((1 << 128) - 1)]
 Price = Annotated[int, Bound(PRICE_MAX_UNITS, -PRICE_MAX_UNITS)]
 Name = Annotated[str, Shape(r"[ -~]{1,64}", "1 to 64 printable ASCII characters")]
-Purpose = Annotated[str, Shape(r"[a-z0-9 .-]{1,64}", "1 to 64 small letters, digits, or . -")]
+Purpose = Annotated[
+    str, Shape(r"[a-z0-9 .-]{1,64}", "1 to 64 small letters, digits, spaces and . -")
+]
 Pricing = Literal["uniform", "reference"]
 Ring = Literal["order", "comparison"]
 
