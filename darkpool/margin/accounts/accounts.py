@@ -390,23 +390,23 @@ class PortfolioAccounts:
             NotConserved: it is not, more was paid out than in, or a bond is less than nothing.
         """
         if self._paid_in < 0:
-            raise NotConserved("cash paid in", 0, self._paid_in)
+            raise NotConserved("cash paid in, in cash units", 0, self._paid_in)
         entries = self._entries.values()
         for account, entry in self._entries.items():
             if (entry.bond or 0) < 0:
-                raise NotConserved(f"bond of {account}", 0, entry.bond or 0)
+                raise NotConserved(f"bond of {account}, in cash units", 0, entry.bond or 0)
         cash = sum(entry.total for entry in entries)
         if cash != self._paid_in:
-            raise NotConserved("cash", self._paid_in, cash)
+            raise NotConserved("cash, in cash units", self._paid_in, cash)
         for token, paid in self._tokens_in.items():
             tokens = [entry.tokens.get(token, 0) for entry in entries]
             if sum(tokens) != paid or min(tokens, default=0) < 0:
-                raise NotConserved(token, paid, sum(tokens))
+                raise NotConserved(f"{token}, in millionths", paid, sum(tokens))
         for contract_index, contract in enumerate(self.contracts):
             positions = [entry.position(contract_index) for entry in entries]
             lots, cost = sum(p.net for p in positions), sum(p.cost for p in positions)
             if lots or cost:
-                what = f"{'lots' if lots else 'cost'} of {contract.name}"
+                what = f"{'lots' if lots else 'cost in cash units'} of {contract.name}"
                 raise NotConserved(what, 0, lots or cost)
 
     def contract_index(self, instrument: InstrumentId) -> int:
