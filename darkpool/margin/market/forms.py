@@ -144,7 +144,17 @@ def validated(form: type[_Form], source: str, data: Any) -> _Form:
     try:
         return form.model_validate(data)
     except ValidationError as error:
-        raise InvalidFile(source, [_problem(dict(detail)) for detail in error.errors()]) from None
+        details = [dict(detail) for detail in error.errors()]
+        raise InvalidFile(
+            source, [_problem(d) for d in details if not _follows(d, details)]
+        ) from None
+
+
+def _follows(detail: dict[str, Any], details: list[dict[str, Any]]) -> bool:
+    """Whether a list is short only because entries of it are at fault, which is told by itself."""
+    path = detail["loc"]
+    inner = (other["loc"] for other in details if other is not detail)
+    return detail["type"] == "too_short" and any(one[: len(path)] == path for one in inner)
 
 
 class _Object(dict[str, Any]):
@@ -211,7 +221,7 @@ _WORDS: Final = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "int_parsing_size": "a whole number of fewer digits",
-    "too_short": "at least {min_length} entries",
+    "too_short": "{min_length} entries or more",
     "too_long": "at most {max_length} entries",
 }
 

@@ -122,7 +122,7 @@ def replaced(kind: str, old: str, new: str) -> str:
             '["BTC", "ETH"]',
             '["BTC"]',
             "groups[0].underlyings",
-            "at least 2 entries",
+            "2 entries or more",
             "a list of 1",
         ),
         (
@@ -151,6 +151,16 @@ def test_what_is_wrong_is_named_with_its_value(
     found = problems(kind, replaced(kind, old, new))
     assert found[path][0].startswith(expected) or expected in found[path][0]
     assert got is None or found[path][1] == got
+
+
+def test_what_follows_from_an_entry_at_fault_is_not_told_again() -> None:
+    data = json.loads(MARKET)
+    data["underlyings"] = [data["underlyings"][0] | {"index": "x"}]
+    assert list(problems("market", json.dumps(data))) == ["underlyings[0].index"]
+    data["underlyings"] = []
+    assert problems("market", json.dumps(data)) == {
+        "underlyings": ("1 entries or more", "a list of 0")
+    }
 
 
 def test_amounts_have_bounds() -> None:
