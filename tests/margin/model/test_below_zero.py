@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import bankruptcy_price_of
 from darkpool.margin.errors import InvalidFile, PriceNotCovered
 from darkpool.margin.liquidation.plan import LiquidationTerms, conceded, liquidation_orders
@@ -267,3 +268,16 @@ def test_a_reserve_price_may_be_below_zero() -> None:
     terms = LiquidationTerms(AccountId("liquidator"), 100_000, 0)
     (order,) = liquidation_orders(margin, held, contracts, terms)
     assert order.reserve < 0
+
+
+def test_a_position_that_was_bought_for_nothing_has_variation_to_settle() -> None:
+    accounts = PortfolioAccounts(oil())
+    ann, bob = AccountId("ann"), AccountId("bob")
+    for account in (ann, bob):
+        accounts.deposit(account, Cash(10**9))
+    assert not accounts.is_unsettled(PERPETUAL)
+    accounts.trade(ann, bob, PERPETUAL, 1, PriceUnits(0))
+    assert accounts.is_unsettled(PERPETUAL)
+    accounts.settle_variation(accounts.contracts[PERPETUAL].identifier, PriceUnits(-ONE))
+    assert accounts.cash(ann) == 10**9 - 100 * ONE
+    accounts.verify_conservation()
