@@ -11,6 +11,7 @@ without rounding. `Decimal` appears where people write or read a price, and nowh
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,6 +24,7 @@ from crypto.signing.messages import instrument_id
 from darkpool.errors import InvalidAccount, InvalidGrid, InvalidPrice, NoBucket, OutOfBounds
 from darkpool.limits import (
     CAP_BUCKETS_LOTS,
+    INSTRUMENT_NAME_MAX_CHARACTERS,
     ORDER_SIZE_MAX_LOTS,
     PRICE_DECIMALS,
     PRICE_MAX_UNITS,
@@ -295,6 +297,20 @@ def _grid_units(parameter: str, price: Decimal) -> PriceUnits:
         return price_units(price)
     except InvalidPrice as error:
         raise InvalidGrid(parameter, error.expected, error.got) from None
+
+
+NAME_RULE: Final = (
+    f"a name of 1 to {INSTRUMENT_NAME_MAX_CHARACTERS} characters, each a letter A to Z or a to z, "
+    "a digit, or one of . _ / -"
+)
+"""The one rule for names of instruments, contracts, underlyings and tokens, in words."""
+
+_NAME: Final = re.compile(rf"[A-Za-z0-9._/-]{{1,{INSTRUMENT_NAME_MAX_CHARACTERS}}}")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text keeps to `NAME_RULE`."""
+    return _NAME.fullmatch(text) is not None
 
 
 PPM: Final = 1_000_000

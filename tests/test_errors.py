@@ -239,7 +239,7 @@ def test_an_order_file_lists_its_problems() -> None:
 def test_insufficient_margin_carries_its_operands() -> None:
     error = InsufficientMargin(required=10, available=3)
     assert (error.required, error.available) == (10, 3)
-    assert str(error) == "margin: expected at least 10 available, got 3"
+    assert str(error) == "margin: expected at least 10 cash units available, got 3"
 
 
 @pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)

@@ -58,36 +58,24 @@ def whole(value: str | int) -> int:
     return int(text)
 
 
-def read_text(path: Path) -> str:
-    """The beginning of a text file.
-
-    Raises:
-        UnreadableFile: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return file.read(OPENING_FILE_READ_MAX_BYTES).decode("utf-8", "replace")
-    except OSError as error:
-        raise UnreadableFile(path, str(error.strerror)) from None
-
-
 def read_whole(path: Path, bytes_max: int) -> str:
     """A text file in UTF-8.
 
     Raises:
-        UnreadableFile: it cannot be read, is longer than `bytes_max`, or is not UTF-8.
+        UnreadableFile: it cannot be read, is longer than `bytes_max`, or is not UTF-8 without a
+            byte order mark.
     """
+    from darkpool.simulation.text import NotText, text_of
+
     try:
         with path.open("rb") as file:
             data = file.read(bytes_max + 1)
     except OSError as error:
         raise UnreadableFile(path, str(error.strerror)) from None
-    if len(data) > bytes_max:
-        raise UnreadableFile(path, f"more than {bytes_max} bytes")
     try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise UnreadableFile(path, "bytes that are not UTF-8") from None
+        return text_of(data, bytes_max)
+    except NotText as error:
+        raise UnreadableFile(path, error.got, error.expected) from None
 
 
 def specification_of(market: Path, contracts: Path | None) -> Specification:
@@ -108,6 +96,7 @@ def listing_of(
     ticks: int,
     margin_rate_ppm: int | None,
     multiplier: int | None,
+    margin_range: Decimal | None,
     contracts: Path | None,
     market: Path | None,
 ) -> OutrightListing | ContractListing:
@@ -121,20 +110,22 @@ def listing_of(
     from darkpool.units import PriceGrid
 
     outright = {"--tick": tick, "--reference": reference, "--margin-rate": margin_rate_ppm}
-    outright |= {"--multiplier": multiplier}
+    outright |= {"--multiplier": multiplier, "--margin-range": margin_range}
     given = outright | {"--contracts": contracts, "--market": market}
     named = [name for name, value in given.items() if value is not None]
     if tick is not None and reference is not None and set(named) <= set(outright):
         rate_ppm = MARGIN_RATE_DEFAULT_PPM if margin_rate_ppm is None else margin_rate_ppm
         grid = PriceGrid(tick, reference, ticks)
-        return OutrightListing(grid, rate_ppm, 1 if multiplier is None else multiplier)
+        units = 1 if multiplier is None else multiplier
+        return OutrightListing(grid, rate_ppm, units, margin_range)
     if market is None or set(named) & set(outright):
         raise InvalidListing(" and ".join(named) or "nothing")
 
-    from darkpool.margin.market.market import Market, read_market_form
+    from darkpool.margin.market.market import Market, read_market_form, require_prices
 
     specification = specification_of(market, contracts)
     form = read_market_form(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
+    require_prices(str(market), form, specification)
     Market.from_form(str(market), form)
     return ContractListing(specification, form, ticks)
 

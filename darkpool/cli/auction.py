@@ -83,6 +83,16 @@ def auction(
             "million of the price. Default: 100000.",
         ),
     ] = None,
+    margin_range: Annotated[
+        Decimal | None,
+        typer.Option(
+            parser=decimal,
+            metavar="PRICE",
+            show_default=False,
+            help="The same range in price, where it is more: needed at prices at and below zero. "
+            "Default: to the farther end of a grid that has such a price; else none.",
+        ),
+    ] = None,
     multiplier: Annotated[
         int | None,
         typer.Option(
@@ -141,15 +151,18 @@ def auction(
     own around its value, and an account's contracts are margined together. Otherwise all
     instruments have one grid, and margin is a part of the value of each.
 
-    Prices are in the quote currency with at most six decimals; cash is counted in millionths of
-    it. Rows are counted from 0, the header line not included.
+    Prices are in the quote currency with at most six decimals, from -1000000000 to 1000000000: they
+    may be zero or negative, but for those of options and of what options are on. Cash is counted in
+    millionths of the currency. Rows are counted from 0, the header line not included.
     """
     from darkpool.auction.listing import ContractListing
     from darkpool.simulation.order_file import read_orders
     from darkpool.units import InstrumentName
 
     require_url(chain)
-    listing = listing_of(tick, reference, ticks, margin_rate, multiplier, contracts, market)
+    listing = listing_of(
+        tick, reference, ticks, margin_rate, multiplier, margin_range, contracts, market
+    )
     grids = listing.grids if isinstance(listing, ContractListing) else listing.grid
     read = read_orders(orders, grids, InstrumentName(DEFAULT_INSTRUMENT))
     key = chain_key()

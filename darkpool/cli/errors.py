@@ -51,8 +51,8 @@ class UnreadableFile(BadInput):
 
     code = "unreadable-file"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(str(path), "a file that can be read", reason)
+    def __init__(self, path: Path, got: str, expected: str = "a file that can be read") -> None:
+        super().__init__(str(path), expected, got)
 
 
 class InvalidAddition(BadInput):
@@ -78,5 +78,5 @@ class UnwritablePicture(BadInput):
 
     code = "unwritable-picture"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(str(path), "a picture that can be written", reason)
+    def __init__(self, path: Path, expected: str, got: str) -> None:
+        super().__init__(f"--plot {path}" if path.name else "--plot", expected, got)

@@ -214,4 +214,4 @@ def _require_limits(limits: PublicLimits, cap_min: Lots) -> None:
     require_bucket("cap", limits.cap, cap_min)
     others = limits.others_collateral_min
     if not 0 <= others <= CASH_MAX:
-        raise OutOfBounds("minimum of others' collateral", 0, CASH_MAX, others)
+        raise OutOfBounds("minimum of others' collateral in cash units", 0, CASH_MAX, others)

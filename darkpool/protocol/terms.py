@@ -67,7 +67,7 @@ class BondTerms:
 
     def __post_init__(self) -> None:
         if not 0 <= self.amount <= CASH_MAX:
-            raise OutOfBounds("bond", 0, CASH_MAX, self.amount)
+            raise OutOfBounds("bond in cash units", 0, CASH_MAX, self.amount)
         if not 0 <= self.charge_ppm <= BOND_CHARGE_ONE_PPM:
             raise OutOfBounds("bond charge in ppm", 0, BOND_CHARGE_ONE_PPM, self.charge_ppm)
 

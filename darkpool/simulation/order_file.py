@@ -8,7 +8,8 @@ and optionally `instrument` and `minimum`, in any order. One row is one order:
 - `size`: whole lots, written with digits alone;
 - `limit`: a price on the tick grid, written with digits, at most one point, and a leading minus if
   it is negative;
-- `instrument`: a name of 1 to 32 letters, digits and `._/-`;
+- `instrument`: a name of 1 to 32 letters, digits and `._/-`, by the rule of all names
+  (`darkpool.units.NAME_RULE`);
 - `minimum`: whole lots from 1 to the size, for a minimum-fill order; empty for a plain one.
 
 A limit beyond the grid on the aggressive side (a buy above the highest price, a sell below the
@@ -33,7 +34,6 @@ from darkpool.limits import (
     ACCOUNT_LABEL_MAX_CHARACTERS,
     CAPS_SUM_MAX_LOTS,
     DECIMAL_DIGITS_MAX,
-    INSTRUMENT_NAME_MAX_CHARACTERS,
     INSTRUMENTS_PER_VENUE_MAX,
     INTENTS_PER_AUCTION_MAX,
     ORDER_FILE_MAX_BYTES,
@@ -42,7 +42,18 @@ from darkpool.limits import (
 )
 from darkpool.protocol.intents import LimitOrder
 from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
-from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, cap_bucket
+from darkpool.simulation.text import NotText, text_of
+from darkpool.units import (
+    NAME_RULE,
+    AccountLabel,
+    InstrumentName,
+    Lots,
+    PriceGrid,
+    Side,
+    Tick,
+    cap_bucket,
+    is_name,
+)
 
 _COLUMNS: Final = ("account", "side", "size", "limit")
 _INSTRUMENT_COLUMN: Final = "instrument"
@@ -50,7 +61,6 @@ _MINIMUM_COLUMN: Final = "minimum"
 _SIDES: Final = {side.label: side for side in Side}
 _SIZE: Final = re.compile(r"[0-9]+")
 _LIMIT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_INSTRUMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _QUOTED_MAX_CHARACTERS: Final = 60
 _PLAIN: Final = Lots(0)
 
@@ -213,9 +223,8 @@ class _Reading:
             self.orders.append(Order(row, account, instrument, side, size, limit, minimum))
 
     def _instrument(self, text: str) -> InstrumentName:
-        if len(text) > INSTRUMENT_NAME_MAX_CHARACTERS or not _INSTRUMENT.fullmatch(text):
-            expected = f"1 to {INSTRUMENT_NAME_MAX_CHARACTERS} letters, digits and ._/-"
-            raise _Refused(expected, _quoted(text))
+        if not is_name(text):
+            raise _Refused(NAME_RULE, _quoted(text))
         name = InstrumentName(text)
         if not isinstance(self._grids, PriceGrid) and name not in self._grids:
             raise _Refused(f"one of {', '.join(sorted(self._grids))}", text)
@@ -252,15 +261,10 @@ class _Reading:
 
 
 def _text(data: bytes) -> str:
-    if len(data) > ORDER_FILE_MAX_BYTES:
-        raise InvalidOrder(None, None, f"at most {ORDER_FILE_MAX_BYTES} bytes", str(len(data)))
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise InvalidOrder(None, None, "UTF-8 without a byte order mark", "a byte order mark")
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        got = f"byte 0x{data[error.start]:02x} at offset {error.start}"
-        raise InvalidOrder(None, None, "UTF-8 text", got) from None
+        text = text_of(data, ORDER_FILE_MAX_BYTES)
+    except NotText as error:
+        raise InvalidOrder(None, None, error.expected, error.got) from None
     if "\0" in text:
         raise InvalidOrder(None, None, "text", f"a NUL at character {text.index(chr(0))}")
     return text

@@ -271,7 +271,7 @@ def _open(
     The venue plays its reporters as well: they sign the prices that they were given, now.
     """
     grids = {identifier(name): grid for name, grid in listed.grids.items()}
-    market, halted = reported(listed.market, view.domain, clock)
+    market, halted = reported(listed.market, listed.specification, view.domain, clock)
     margin = IntentMargin(listed.specification, market, grids, halted)
     reporter = Reporter(PrivateKey().secret, clock)
     references: dict[InstrumentId, SignedReference] = {}

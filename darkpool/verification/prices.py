@@ -57,6 +57,7 @@ class Range:
 
 
 PRICE: Final = Range(1, 10**15)
+SIGNED_PRICE: Final = Range(-PRICE.highest, PRICE.highest)
 RATE: Final = Range(-PPM, PPM)
 VOLATILITY: Final = Range(1, 100 * PPM)
 
@@ -97,13 +98,15 @@ class ExpiryFeeds:
     volatilities: tuple[Feed, ...]
 
     @classmethod
-    def of(cls, underlying: str, expiry: ExpiryRecord) -> ExpiryFeeds:
+    def of(cls, underlying: str, expiry: ExpiryRecord, prices: Range) -> ExpiryFeeds:
         """Name the numbers of an expiry.
 
         Raises:
-            Unsound: strikes that are not above 0 or do not ascend, or other than one volatility
-                for each.
+            Unsound: strikes that are not above 0 or do not ascend, other than one volatility for
+                each, or a forward at or below 0 with some.
         """
+        if expiry.strikes:
+            prices = PRICE
         path = f"{underlying}/{expiry.expiry_ms}"
         strikes, volatilities = expiry.strikes, expiry.volatilities
         if not ascending((0, *strikes)):
@@ -112,7 +115,7 @@ class ExpiryFeeds:
             raise Unsound(f"market, volatilities of {path}", len(strikes), len(volatilities))
         return cls(
             expiry.expiry_ms,
-            Feed(f"{path}/forward", PRICE, expiry.forward),
+            Feed(f"{path}/forward", prices, expiry.forward),
             Feed(f"{path}/rate", RATE, expiry.rate),
             strikes,
             tuple(
@@ -148,7 +151,8 @@ class Kept(Generic[T]):
 class Quotes:
     """Finds the numbers of a market that a contract is valued at."""
 
-    def __init__(self, market: MarketRecord) -> None:
+    def __init__(self, inputs: MarginInputs) -> None:
+        market = inputs.market
         self.time_ms = market.time_ms
         self._underlyings = {quotes.name: quotes for quotes in market.underlyings}
         self._kept_feeds: Kept[ExpiryFeeds] = Kept()
@@ -158,6 +162,7 @@ class Quotes:
             for quotes in reversed(market.underlyings)
             for expiry in reversed(quotes.expiries)
         }
+        self._ranges = {name: price_range(inputs, name) for name in self._underlyings}
 
     def expired(self, contract: ContractRecord) -> bool:
         """Whether nothing is left of a contract but its settlement."""
@@ -175,7 +180,7 @@ class Quotes:
         perpetual = self._quotes(name).perpetual
         if perpetual is None:
             raise Unsound(f"market, quote {name}/perpetual", "one", "none")
-        return Feed(f"{name}/perpetual", PRICE, perpetual).value()
+        return Feed(f"{name}/perpetual", self._ranges[name], perpetual).value()
 
     def expiry(self, contract: ContractRecord) -> ExpiryFeeds:
         """The numbers of the contract's expiry.
@@ -187,7 +192,9 @@ class Quotes:
         if contract.expiry_ms is not None:
             expiry = self._expiries.get((contract.underlying, contract.expiry_ms))
             if expiry is not None:
-                return self._feeds(contract.underlying, expiry)
+                option = contract.kind in OPTIONS
+                prices = PRICE if option else self._ranges[contract.underlying]
+                return self._feeds(contract.underlying, expiry, prices)
         path = f"{contract.underlying}/{contract.expiry_ms}"
         raise Unsound(f"market, quote {path}/forward", "one", "none")
 
@@ -205,17 +212,23 @@ class Quotes:
         if not quoted or not ascending(times):
             expected = f"some with strikes, ascending from {self.time_ms}"
             raise Unsound(f"market, expiries of {underlying}", expected, times[1:])
-        return [self._feeds(underlying, expiry) for expiry in quoted]
+        return [self._feeds(underlying, expiry, PRICE) for expiry in quoted]
 
-    def _feeds(self, underlying: str, expiry: ExpiryRecord) -> ExpiryFeeds:
-        name = (underlying, expiry.expiry_ms)
-        return self._kept_feeds(name, lambda: ExpiryFeeds.of(underlying, expiry))
+    def _feeds(self, underlying: str, expiry: ExpiryRecord, prices: Range) -> ExpiryFeeds:
+        name = (underlying, expiry.expiry_ms, prices)
+        return self._kept_feeds(name, lambda: ExpiryFeeds.of(underlying, expiry, prices))
 
     def _quotes(self, underlying: str) -> QuotesRecord:
         quotes = self._underlyings.get(underlying)
         if quotes is None:
             raise Unsound(f"market, quote {underlying}/index", "one", "none")
         return quotes
+
+
+def price_range(inputs: MarginInputs, underlying: str) -> Range:
+    """What prices of an underlying may be: at or below zero where a range in price is covered."""
+    ranges = {known.name: known.price_range_min for known in inputs.specification.underlyings}
+    return SIGNED_PRICE if ranges.get(underlying, 0) > 0 else PRICE
 
 
 def ascending(values: Sequence[int]) -> bool:
@@ -240,7 +253,7 @@ def check_market(inputs: MarginInputs, domain: Domain, findings: Findings) -> No
     # the same numbers again, of the same name, are no further ones
     for quotes in {quotes.name: quotes for quotes in market.underlyings}.values():
         _check_expiries(quotes, market.time_ms, findings)
-        for feed in feeds_of(quotes, findings):
+        for feed in feeds_of(quotes, price_range(inputs, quotes.name), findings):
             with findings.watch(feed.part):
                 feed.value()
             _check_reports(feed, market, known, domain, findings)
@@ -252,15 +265,15 @@ def _check_expiries(quotes: QuotesRecord, time_ms: int, findings: Findings) -> N
         findings.add(f"market, expiries of {quotes.name}", f"ascending from {time_ms}", times)
 
 
-def feeds_of(quotes: QuotesRecord, findings: Findings) -> list[Feed]:
+def feeds_of(quotes: QuotesRecord, prices: Range, findings: Findings) -> list[Feed]:
     """All numbers of an underlying; notes expiries that are not in their form."""
     name = quotes.name
-    feeds = [Feed(f"{name}/index", PRICE, quotes.index)]
+    feeds = [Feed(f"{name}/index", prices, quotes.index)]
     if quotes.perpetual is not None:
-        feeds.append(Feed(f"{name}/perpetual", PRICE, quotes.perpetual))
+        feeds.append(Feed(f"{name}/perpetual", prices, quotes.perpetual))
     for expiry in {expiry.expiry_ms: expiry for expiry in quotes.expiries}.values():
         with findings.watch(f"market, expiries of {name}"):
-            numbers = ExpiryFeeds.of(name, expiry)
+            numbers = ExpiryFeeds.of(name, expiry, prices)
             feeds += [numbers.forward, numbers.rate, *numbers.volatilities]
     return feeds
 
@@ -330,6 +343,9 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
         if collateral.underlying not in known:
             expected = "an underlying of the specification"
             findings.add(f"{part}, underlying", expected, collateral.underlying)
+        elif price_range(inputs, collateral.underlying) is not PRICE:
+            expected = "an underlying with prices above 0 alone"
+            findings.add(f"{part}, underlying", expected, collateral.underlying)
 
 
 def _check_underlying(underlying: UnderlyingRecord, findings: Findings) -> None:
@@ -338,6 +354,8 @@ def _check_underlying(underlying: UnderlyingRecord, findings: Findings) -> None:
         _check_range(findings, f"{part}, {name}", (0, PPM), getattr(underlying, name))
     tail_multiple = underlying.tail_multiple
     _check_range(findings, f"{part}, tail_multiple", (PPM, MULTIPLE_MAX_PPM), tail_multiple)
+    least_range = underlying.price_range_min
+    _check_range(findings, f"{part}, price_range_min", (0, PRICE.highest), least_range)
     # volatility that falls by the whole would leave none
     _check_range(findings, f"{part}, volatility_down", (0, PPM - 1), underlying.volatility_down)
 

@@ -112,7 +112,7 @@ class MarginModel:
         self._initial = specification.initial
         self.contract_indices = {instrument_id(c.name): k for k, c in enumerate(self._contracts)}
         indices = {underlying.name: k for k, underlying in enumerate(self._underlyings)}
-        quotes = Quotes(inputs.market)
+        quotes = Quotes(inputs)
         self._lots = [
             None if quotes.expired(contract) else self._lot_of(contract, array, indices, quotes)
             for contract, array in zip(self._contracts, arrays, strict=True)

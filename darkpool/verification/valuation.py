@@ -75,17 +75,28 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Of one unit: now, then in each scenario; and the gain for a move by the whole price."""
+    """Of one unit: now, then in each scenario; and the gain for a move by the whole price.
+
+    That move is the least range in price where it is more than the price.
+    """
 
     values: tuple[Interval, ...]
     delta: Interval
 
 
-def price_after_ppm(underlying: UnderlyingRecord, scenario: Scenario) -> int:
-    """The price in a scenario, as a part of the price now."""
+def price_after(underlying: UnderlyingRecord, scenario: Scenario, price: int) -> Fraction:
+    """The price in a scenario, in price units.
+
+    By a part of the price, and no further down than to a hundredth of it; or, on an underlying with
+    a least range in price, by the larger of both, whatever the sign of the price.
+    """
     multiple = underlying.tail_multiple if scenario.tail else PPM
-    move = underlying.price_range * scenario.quarters * multiple // (4 * PPM)
-    return max(PRICE_LEAST_PPM, PPM + move)
+    part = underlying.price_range * scenario.quarters * multiple // (4 * PPM)
+    if not underlying.price_range_min:
+        return Fraction(price * max(PRICE_LEAST_PPM, PPM + part), PPM)
+    least = Fraction(underlying.price_range_min * multiple * abs(scenario.quarters), 4 * PPM)
+    distance = max(Fraction(abs(price * part), PPM), least)
+    return price + (distance if scenario.quarters > 0 else -distance)
 
 
 def check_risk_arrays(inputs: MarginInputs, findings: Findings) -> None:
@@ -143,7 +154,7 @@ class Valuation:
     """Values the contracts of a specification at the numbers of a market."""
 
     def __init__(self, inputs: MarginInputs) -> None:
-        self._quotes = Quotes(inputs.market)
+        self._quotes = Quotes(inputs)
         self._horizon_ms = inputs.specification.horizon_ms
         self._underlyings = {u.name: u for u in inputs.specification.underlyings}
         self._curves: Kept[tuple[list[float], list[float]]] = Kept()
@@ -163,9 +174,10 @@ class Valuation:
         if contract.kind in OPTIONS:
             return self._option(contract, underlying)
         price = self._quotes.price(contract)
-        moves = (PPM, *(price_after_ppm(underlying, scenario) for scenario in SCENARIOS))
-        moved = [Fraction(price * move, PPM) for move in moves]
-        return Values(tuple(Interval(v, v) for v in moved), Interval(price, price))
+        moved = [price_after(underlying, scenario, price) for scenario in SCENARIOS]
+        delta = max(abs(price), underlying.price_range_min)
+        values = tuple(Interval(value, value) for value in (Fraction(price), *moved))
+        return Values(values, Interval(delta, delta))
 
     def _option(self, contract: ContractRecord, underlying: UnderlyingRecord) -> Values:
         part = f"specification, contract {contract.name}"
@@ -182,9 +194,12 @@ class Valuation:
         later = max(left_ms - self._horizon_ms, 0) / YEAR_MS
         values = [now.value()]
         for scenario in SCENARIOS:
-            moved = forward * price_after_ppm(underlying, scenario) / PPM
+            moved = price_after(underlying, scenario, forward)
+            if moved <= 0:
+                expected = "above 0 in every scenario, for there are options"
+                raise Unsound(f"{part}, price", expected, f"{float(moved)}")
             changed = volatility * _volatility_factor(underlying, scenario, left_ms)
-            values.append(_Black76(call, moved, strike, changed, later, rate).value())
+            values.append(_Black76(call, float(moved), strike, changed, later, rate).value())
         return Values(tuple(values), now.delta())
 
     def _volatility(self, underlying: str, expiry: ExpiryFeeds, moneyness: float) -> float:

@@ -16,7 +16,7 @@ from tests.support.command_line import GRID_OPTIONS, HEADER, ORDERS, darkpool, r
         (b"", "file: expected a header line with the columns account, side, size, limit, got ''"),
         (HEADER, "file: expected at least one order, got none"),
         (b"\x00\x01", "file: expected text, got a NUL at character 0"),
-        (b"\xff\xfe", "file: expected UTF-8 text, got byte 0xff at offset 0"),
+        (b"\xff\xfe", "file: expected UTF-8 without a byte order mark, got UTF-16"),
         (HEADER + '"a,buy,1,4805\n', "row 0: expected CSV by RFC 4180, got "),
         ("a,b\n1,2\n", "file: expected a header line with the columns account, side, size, limit"),
         (HEADER + "a,buy,1\n", "row 0: expected 4 fields, got 3"),
@@ -55,7 +55,7 @@ from tests.support.command_line import GRID_OPTIONS, HEADER, ORDERS, darkpool, r
         ),
         (
             "account,side,size,limit,instrument\na,buy,1,4805,E S\n",
-            "row 0, column instrument: expected 1 to 32 letters, digits and ._/-, got 'E S'",
+            "row 0, column instrument: expected a name of 1 to 32 characters, each a letter",
         ),
     ],
 )

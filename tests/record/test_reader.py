@@ -333,10 +333,10 @@ EDITS: list[tuple[str, Callable[[Any], object], str]] = [
         lambda t: t["summary"]["references"][0].update(tick_size="1e3"),
         "record.json.summary.references[0].tick_size",
     ),
-    ("contracts.json", lambda t: t.update(version=2), "contracts.json"),
+    ("contracts.json", lambda t: t.update(version=1), "contracts.json"),
     ("contracts.json", lambda t: t["contracts"][0].update(kind="swap"), CONTRACT + "kind"),
     ("contracts.json", lambda t: t["contracts"][0].pop("tick_size"), CONTRACT[:-1]),
-    ("market.json", lambda t: t.update(version=2), "market.json"),
+    ("market.json", lambda t: t.update(version=1), "market.json"),
     (
         "market.json",
         lambda t: t["underlyings"][0]["index"]["reports"][0].update(signature="0x00"),

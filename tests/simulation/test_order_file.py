@@ -157,7 +157,7 @@ def test_a_row_that_is_no_order_is_named(row: str, column: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ES", "E S", "ÉS", "-ES", "E" * 33, "ES\u200b", "=cmd()", "../ES"]
+    "name", ["", " ES", "E S", "ÉS", "E" * 33, "ES\u200b", "=cmd()", "ES\u00a0"]
 )
 def test_what_is_no_name_of_an_instrument_is_named(name: str) -> None:
     problem = only_problem(f"account,side,size,limit,instrument\na,buy,1,4805,{name}\n")
@@ -200,7 +200,7 @@ def test_problems_beyond_the_limit_are_not_told(rows: int, complete: bool) -> No
         (b"account;side;size;limit\n", "a header line"),
         (HEADER.encode(), "at least one order"),
         (b"\xef\xbb\xbf" + HEADER.encode(), "UTF-8 without a byte order mark"),
-        ((HEADER + GOOD_ROW).encode("utf-16"), "UTF-8 text"),
+        ((HEADER + GOOD_ROW).encode("utf-16"), "UTF-8 without a byte order mark"),
         (HEADER.encode() + b"\xff,buy,1,4805\n", "UTF-8 text"),
         (HEADER.encode() + b"\xed\xa0\x80,buy,1,4805\n", "UTF-8 text"),
         (HEADER.encode() + b"a\0,buy,1,4805\n", "text"),

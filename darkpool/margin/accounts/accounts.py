@@ -129,8 +129,9 @@ class PortfolioAccounts:
         return self._tokens_in[token]
 
     def is_unsettled(self, contract_index: int) -> bool:
-        """Whether a position in a contract has a cost that no variation has settled."""
-        return any(entry.position(contract_index).cost for entry in self._entries.values())
+        """Whether a contract has positions, or costs, that variation may still move cash for."""
+        held = (entry.position(contract_index) for entry in self._entries.values())
+        return any(position.net or position.cost for position in held)
 
     def deposit(self, account: AccountId, amount: Cash) -> None:
         """Add to an account's cash.
@@ -139,7 +140,7 @@ class PortfolioAccounts:
             OutOfBounds: a negative amount, or one that takes all cash above `CASH_MAX`.
         """
         if not 0 <= amount <= CASH_MAX - self._paid_in:
-            raise OutOfBounds("deposit", 0, CASH_MAX - self._paid_in, amount)
+            raise OutOfBounds("deposit in cash units", 0, CASH_MAX - self._paid_in, amount)
         self._open(account).pay_in(amount)
         self._paid_in += amount
 
@@ -151,7 +152,7 @@ class PortfolioAccounts:
             InsufficientMargin, BeyondMargin, NoPrice: more than `withdrawable`, or see there.
         """
         if amount < 0:
-            raise OutOfBounds("withdrawal", 0, CASH_MAX, amount)
+            raise OutOfBounds("withdrawal in cash units", 0, CASH_MAX, amount)
         available = self.withdrawable(account, margin)
         if amount > available:
             raise InsufficientMargin(required=amount, available=available)
@@ -170,7 +171,7 @@ class PortfolioAccounts:
             OutOfBounds: a negative amount.
         """
         if amount < 0:
-            raise OutOfBounds("transfer", 0, CASH_MAX, amount)
+            raise OutOfBounds("transfer in cash units", 0, CASH_MAX, amount)
         self._open(debit).credit(-amount)
         self._open(credit).credit(amount)
 
@@ -244,9 +245,10 @@ class PortfolioAccounts:
         if auction in entry.live:
             raise DuplicateReservation(account, auction)
         if not 0 <= cap <= ORDER_SIZE_MAX_LOTS:
-            raise OutOfBounds("cap", 0, ORDER_SIZE_MAX_LOTS, cap)
+            raise OutOfBounds("cap in lots", 0, ORDER_SIZE_MAX_LOTS, cap)
         if prices.lowest > prices.highest:
-            raise OutOfBounds("lowest price", -PRICE_MAX_UNITS, prices.highest, prices.lowest)
+            what = "lowest price in price units"
+            raise OutOfBounds(what, -PRICE_MAX_UNITS, prices.highest, prices.lowest)
         contract_index = self._open_contract(auction.instrument)
         multiplier = self.contracts[contract_index].multiplier
         intent = LiveIntent(contract_index, cap, prices, multiplier)
@@ -272,7 +274,7 @@ class PortfolioAccounts:
             raise OutOfBounds("filled lots", 1, intent.cap, size)
         lowest, highest = intent.prices.lowest, intent.prices.highest
         if not lowest <= price <= highest:
-            raise OutOfBounds("price", lowest, highest, price)
+            raise OutOfBounds("price in price units", lowest, highest, price)
         lots = size if side is Side.BUY else -size
         entry = self._open(account)
         entry.release([auction])
@@ -314,7 +316,7 @@ class PortfolioAccounts:
         if bond is None:
             raise NoBond(account)
         if amount < 0:
-            raise OutOfBounds("charge", 0, CASH_MAX, amount)
+            raise OutOfBounds("charge in cash units", 0, CASH_MAX, amount)
         charged = min(amount, bond)
         self._open(account).charge_bond(charged)
         self._open(to).credit(charged)
@@ -388,23 +390,23 @@ class PortfolioAccounts:
             NotConserved: it is not, more was paid out than in, or a bond is less than nothing.
         """
         if self._paid_in < 0:
-            raise NotConserved("cash paid in", 0, self._paid_in)
+            raise NotConserved("cash paid in, in cash units", 0, self._paid_in)
         entries = self._entries.values()
         for account, entry in self._entries.items():
             if (entry.bond or 0) < 0:
-                raise NotConserved(f"bond of {account}", 0, entry.bond or 0)
+                raise NotConserved(f"bond of {account}, in cash units", 0, entry.bond or 0)
         cash = sum(entry.total for entry in entries)
         if cash != self._paid_in:
-            raise NotConserved("cash", self._paid_in, cash)
+            raise NotConserved("cash, in cash units", self._paid_in, cash)
         for token, paid in self._tokens_in.items():
             tokens = [entry.tokens.get(token, 0) for entry in entries]
             if sum(tokens) != paid or min(tokens, default=0) < 0:
-                raise NotConserved(token, paid, sum(tokens))
+                raise NotConserved(f"{token}, in millionths", paid, sum(tokens))
         for contract_index, contract in enumerate(self.contracts):
             positions = [entry.position(contract_index) for entry in entries]
             lots, cost = sum(p.net for p in positions), sum(p.cost for p in positions)
             if lots or cost:
-                what = f"{'lots' if lots else 'cost'} of {contract.name}"
+                what = f"{'lots' if lots else 'cost in cash units'} of {contract.name}"
                 raise NotConserved(what, 0, lots or cost)
 
     def contract_index(self, instrument: InstrumentId) -> int:

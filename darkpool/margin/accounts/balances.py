@@ -36,7 +36,7 @@ def balances_of(accounts: PortfolioAccounts, margin: PortfolioMargin) -> tuple[B
     for account in accounts.listed():
         cash = accounts.cash(account)
         if cash < 0:
-            raise NotConserved(f"cash of {account}", 0, cash)
+            raise NotConserved(f"cash of {account}, in cash units", 0, cash)
         free = Cash(max(0, min(cash, accounts.surplus(account, margin))))
         positions = encode_positions(accounts.positions(account))
         balances.append(Balance(account, free, Cash(cash - free), positions))

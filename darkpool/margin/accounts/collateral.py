@@ -25,7 +25,7 @@ def deposit_token(accounts: PortfolioAccounts, account: AccountId, token: str, a
     """
     highest = CASH_MAX - accounts.tokens_in(token)
     if not 0 <= amount <= highest:
-        raise OutOfBounds(f"deposit of {token}", 0, highest, amount)
+        raise OutOfBounds(f"deposit of {token} in millionths", 0, highest, amount)
     accounts.book_tokens(account, token, amount)
 
 
@@ -47,7 +47,7 @@ def withdraw_token(
     before = accounts.holdings(account)
     held = before.tokens.get(token, 0)
     if not 0 <= amount <= held:
-        raise OutOfBounds(f"withdrawal of {token}", 0, held, amount)
+        raise OutOfBounds(f"withdrawal of {token} in millionths", 0, held, amount)
     after = replace(before, tokens={**before.tokens, token: held - amount})
     left = min(
         surplus(margin, after, accounts.intents(account)), before.cash, -accounts.uncovered()

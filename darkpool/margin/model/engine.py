@@ -158,7 +158,7 @@ class RiskEngine:
         exposure = np.bincount(self._owners, segments, len(self._accounts))
         if exposure.size and exposure.max() > EXPOSURE_MAX:
             worst = int(exposure.argmax())
-            what = f"exposure of {self._accounts[worst]}"
+            what = f"exposure of {self._accounts[worst]} in cash units"
             raise OutOfBounds(what, 0, EXPOSURE_MAX, int(exposure[worst]))
 
     def standing(self, index: int) -> Standing:

@@ -106,7 +106,7 @@ class PortfolioMargin:
         pairs = zip(net[held].tolist(), self._lots.largest[held].tolist(), strict=True)
         exposure = sum(abs(lots) * change for lots, change in pairs)
         if exposure > EXPOSURE_MAX:
-            raise OutOfBounds("exposure of a portfolio", 0, EXPOSURE_MAX, exposure)
+            raise OutOfBounds("exposure of a portfolio in cash units", 0, EXPOSURE_MAX, exposure)
         signed = net[:, None]
         return np.where(signed > 0, signed * self._lots.change_low, signed * self._lots.change_high)
 
@@ -153,6 +153,11 @@ class PortfolioMargin:
         """What a position in a contract is worth: rounded down if long, up if not."""
         prices = self._lots.value_low if lots > 0 else self._lots.value_high
         return Cash(lots * int(prices[contract_index]))
+
+    def can_fall_below_zero(self, contract_index: int) -> bool:
+        """Whether a contract may be worth less than nothing to the holder of a long position."""
+        contract = self._lots.contracts[contract_index]
+        return not contract.kind.is_option and self._terms[contract.underlying].least_range > 0
 
     def value(self, net: Integers) -> Cash:
         """What positions are worth together, each as `value_of`."""

@@ -180,7 +180,7 @@ class MarginState:
                 return Moved(share_bad_debt(accounts))
 
     def _take_prices(self, text: bytes) -> None:
-        market = read_market("market", text.decode(errors="replace"))
+        market = read_market("market", text.decode(errors="replace"), self._specification)
         risk = lot_risk(self._specification, market, self.accounts.contracts)
         self._margin = PortfolioMargin(self._specification, risk)
         self.market = market
