@@ -88,12 +88,23 @@ class NotConserved(CheckFailed):
 
 
 class UnusableDatabase(CheckFailed):
-    """A file that SQLite cannot open, read or write."""
+    """A file that SQLite cannot open, read or write; `remedy` says what to do, if that is known."""
 
     code = "unusable-database"
 
-    def __init__(self, path: Path, got: object) -> None:
-        super().__init__(f"database {path.name}", "an SQLite file that can be written", got)
+    def __init__(self, path: Path, got: object, remedy: str = "") -> None:
+        told = f"{got}: {remedy}" if remedy else str(got)
+        super().__init__(f"database {path}", "an SQLite file that can be written", told)
+
+
+class UnwritableFolder(CheckFailed):
+    """A folder that the system does not let files be written in: it is full, or not writable."""
+
+    code = "unwritable-folder"
+
+    def __init__(self, folder: Path, got: str) -> None:
+        remedy = "free space, or name a folder that can be written"
+        super().__init__(f"folder {folder}", "one that files can be written in", f"{got}: {remedy}")
 
 
 class MalformedRecord(BadInput):

@@ -174,6 +174,10 @@ def auction(
         typer.echo(exact_json(auction_document(result)))
     else:
         print_auction(output(), result)
+    for error in result.not_kept:
+        typer.echo(f"darkpool: {error}", err=True)
+    if result.not_kept:
+        raise typer.Exit(1)
 
 
 def _require_apart(record: Path | None, openings: Path | None) -> None:

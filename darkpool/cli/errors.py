@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Final
 
-from darkpool.errors import BadInput
+from darkpool.errors import BadInput, CheckFailed
 
 CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 
@@ -71,3 +72,50 @@ class UnwritablePicture(BadInput):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(str(path), "a picture that can be written", reason)
+
+
+_FREE_SPACE: Final = "free space, or set TMPDIR to a folder of another disk"
+_WRITABLE: Final = "name a folder that can be written"
+_REMEDIES: Final = {
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EROFS: _WRITABLE,
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files (ulimit -n)",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u), or end other programs",
+    errno.ENOMEM: "raise the limit of memory (ulimit -v), or end other programs",
+}
+
+
+class SystemRefused(CheckFailed):
+    """The operating system refused what a command needs."""
+
+    code = "system-refused"
+
+    def __init__(self, error: OSError) -> None:
+        subject = "system" if error.filename is None else f"file {error.filename}"
+        told = error.strerror or str(error)
+        remedy = _REMEDIES.get(error.errno or 0)
+        super().__init__(subject, "no refusal", told if remedy is None else f"{told}: {remedy}")
+
+
+class OutOfMemory(CheckFailed):
+    """The system gives no more memory, or no more threads."""
+
+    code = "out-of-memory"
+
+    def __init__(self, got: str) -> None:
+        remedy = "raise the limit (ulimit -v), or end other programs"
+        super().__init__("memory", "enough for the run, some 3 GB", f"{got}: {remedy}")
+
+
+class WorkerEnded(CheckFailed):
+    """A worker process ended before it gave its result."""
+
+    code = "worker-ended"
+
+    def __init__(self) -> None:
+        got = "its end: was memory short? End other programs, or raise the limit (ulimit -v)"
+        super().__init__("a worker process", "a result", got)
