@@ -7,6 +7,7 @@ expected and what came.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
 
@@ -72,6 +73,18 @@ class OutOfBounds(BadInput):
         several = f"{lowest} to {highest}" if lowest < highest else "no value at all"
         super().__init__(subject, lowest if lowest == highest else several, got)
         self.lowest, self.highest = lowest, highest
+
+
+class WrongType(BadInput):
+    """A value of another kind than is asked for; of what may be secret only the kind is told."""
+
+    code = "wrong-type"
+
+    def __init__(self, subject: str, expected: str, value: object) -> None:
+        kind = type(value).__name__
+        plain = isinstance(value, str | float | bool | Decimal)
+        got = f"{shortened(ascii(value))}, which is {kind}" if plain else kind
+        super().__init__(subject, expected, got)
 
 
 class NoBucket(BadInput):

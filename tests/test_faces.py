@@ -32,8 +32,8 @@ def test_the_examples_of_the_clients_document_run(
     kept: list[str] = []
     standing, single = examples("agent.md")
     names = {
-        "account": ACCOUNT,
         "account_key": KEY,
+        "passphrase": "four words of one",
         "deadline_s": DEADLINE_S,
         "instrument": ES,
         "nonce": 7,

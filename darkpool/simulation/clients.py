@@ -19,9 +19,9 @@ from typing import Final, Protocol
 
 from coincurve import PrivateKey
 
-from crypto.signing.ecdsa import address_of
+from crypto.signing.ecdsa import address_of, sign
 from darkpool.client.opening_file import OpeningFile
-from darkpool.client.sealing import PublicLimits, seal_order
+from darkpool.client.sealing import PublicLimits, draw_intent, opening_of, seal_intent
 from darkpool.durable import make_folders, remove_empty, writing
 from darkpool.limits import CAPS_SUM_MAX_LOTS
 from darkpool.margin.errors import BeyondMargin
@@ -188,21 +188,23 @@ class LocalClients:
         for number, party in enumerate(self.parties):
             start = time.perf_counter_ns()
             if isinstance(party, Order):
-                sealed = seal_order(
-                    party.limit_order,
-                    identifier(party.instrument),
-                    terms,
-                    self._keys[party.account],
-                    number,
-                    PublicLimits(deadline_s, self._cap(party)),
-                )
-                submission = sealed.submission
-                if self._openings is not None:
-                    self._openings.add(number, sealed.opening)
+                limits = PublicLimits(deadline_s, self._cap(party))
+                submission = self._sealed(party, terms, number, limits)
             else:
                 submission = party.submission(terms, number, deadline_s)
             self.sealing_ns += time.perf_counter_ns() - start
             yield submission
+
+    def _sealed(
+        self, order: Order, terms: IntervalTerms, number: int, limits: PublicLimits
+    ) -> SealedSubmission:
+        """Seal, sign, and keep the opening: the keys are here, so no signer is waited for."""
+        key, instrument = self._keys[order.account], identifier(order.instrument)
+        intent = draw_intent(order.limit_order, instrument, terms.interval, address_of(key), number)
+        unsigned = seal_intent(intent, terms, limits)
+        if self._openings is not None:
+            self._openings.add(number, opening_of(intent, terms))
+        return unsigned.signed(sign(unsigned.digest, key))
 
     def _cap(self, order: Order) -> Lots:
         common = self._common_caps.get(order.instrument)
