@@ -57,14 +57,16 @@ def verify_cancellation(cancelled: SignedCancellation, terms: IntervalTerms) -> 
         WrongSignature: the account did not sign it.
     """
     cancellation = cancelled.cancellation
+    try:
+        cancellation.digest(terms.domain)
+    except InvalidMessageField as error:
+        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     if cancellation.interval != terms.interval:
         raise WrongAuction("interval", str(terms.interval), str(cancellation.interval))
     if cancellation.instrument not in terms.grids:
-        raise WrongAuction("instrument", "one that is traded", ascii(cancellation.instrument))
+        raise WrongAuction("instrument", "one that is traded", cancellation.instrument)
     try:
         cancelled.verify(terms.domain)
-    except InvalidMessageField as error:
-        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     except InvalidSignature as error:
         subject = f"signature of the cancellation, {error.subject}"
         raise WrongSignature(subject, error.expected, error.got) from error
@@ -110,6 +112,11 @@ def parse_ciphertext(submission: SealedSubmission, terms: IntervalTerms) -> Ciph
         WrongCiphertext: its digest is another.
     """
     envelopes, keypers = submission.envelopes, terms.material.committee.size
+    if not isinstance(envelopes, tuple) or not all(isinstance(one, bytes) for one in envelopes):
+        raise MalformedSubmission("envelopes", "a tuple of bytes", type(envelopes).__name__)
+    if not isinstance(submission.ciphertext, bytes):
+        kind = type(submission.ciphertext).__name__
+        raise MalformedSubmission("ciphertext", "bytes", kind)
     if len(envelopes) != keypers:
         raise MalformedSubmission("envelopes", f"{keypers}, one a keyper", str(len(envelopes)))
     longest = max(map(len, envelopes))

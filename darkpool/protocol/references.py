@@ -41,8 +41,7 @@ class SignedReference:
             WrongReporter: not signed by the reporter, for this chain and contract.
         """
         if self.message.instrument != instrument:
-            got = self.message.instrument.hex()
-            raise WrongReference("instrument", instrument.hex(), got)
+            raise WrongReference("instrument", instrument, self.message.instrument)
         if self.message.interval != interval:
             raise WrongReference("interval", str(interval), str(self.message.interval))
         try:
