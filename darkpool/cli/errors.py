@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from darkpool.errors import BadInput, CheckFailed
 
@@ -94,11 +94,16 @@ class SystemRefused(CheckFailed):
 
     code = "system-refused"
 
-    def __init__(self, error: OSError) -> None:
-        subject = "system" if error.filename is None else f"file {error.filename}"
-        told = error.strerror or str(error)
-        remedy = _REMEDIES.get(error.errno or 0)
-        super().__init__(subject, "no refusal", told if remedy is None else f"{told}: {remedy}")
+    def __init__(self, number: int, told: str, name: str) -> None:
+        remedy = _REMEDIES.get(number)
+        got = told if remedy is None else f"{told}: {remedy}"
+        super().__init__(f"file {name}" if name else "system", "no refusal", got)
+
+    @classmethod
+    def of(cls, error: OSError) -> Self:
+        """What an error of the system says."""
+        name = "" if error.filename is None else str(error.filename)
+        return cls(error.errno or 0, error.strerror or str(error), name)
 
 
 class OutOfMemory(CheckFailed):

@@ -92,7 +92,7 @@ def _of_the_machine(error: Exception) -> DarkpoolError | None:
     if isinstance(error, MemoryError):
         return OutOfMemory("no more from the system")
     if isinstance(error, OSError):
-        return SystemRefused(error)
+        return SystemRefused.of(error)
     if _SHORT_OF_MEMORY.search(str(error)):
         return OutOfMemory(str(error))
     return None

@@ -50,7 +50,7 @@ class KeySigner:
             raise InvalidAccountKey(f"{KEY_BYTES} bytes", type(account_key).__name__)
         if not 0 < int.from_bytes(account_key) < SECP256K1_ORDER:
             expected = "a number from 1 to the order of secp256k1 less one"
-            raise InvalidAccountKey(expected, "another number")
+            raise InvalidAccountKey(expected, "zero, or a number from the order on")
         self._key = bytes(account_key)
         self.address = account_of(address_of(self._key))
 

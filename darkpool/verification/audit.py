@@ -14,6 +14,7 @@ from crypto.bfv.lanes import Lanes
 from crypto.errors import CryptoError
 from darkpool.errors import DarkpoolError, MalformedRecord
 from darkpool.record.reader import Record
+from darkpool.units import require_kind
 from darkpool.verification import (
     accounts,
     batch,
@@ -46,13 +47,18 @@ def audit(
     venue, with keypers of its maker's own, passes as well.
 
     Never raises for what it finds: a record that cannot be read is a report of one failed check.
+
+    Raises:
+        WrongType: an argument of another kind.
     """
+    require_kind("record", Path, directory)
+    anchor = require_kind("anchor", Anchor, Anchor() if anchor is None else anchor)
     try:
         record = Record.load(directory)
     except (CryptoError, DarkpoolError) as error:
         part = error.subject if isinstance(error, MalformedRecord) else "record"
         return AuditReport((Check("form", part, Verdict.FAILS, str(error)),))
-    return _Audit(record, chain, quick, anchor or Anchor(), progress).run()
+    return _Audit(record, chain, quick, anchor, progress).run()
 
 
 RecordCheck = Callable[[Record, Findings], None]

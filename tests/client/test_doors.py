@@ -81,6 +81,14 @@ def refused(action: Callable[[], object]) -> bool:
     return bool(told)
 
 
+def equal(value: Any, other: object) -> bool:
+    """Whether a value equals another; arrays and signalling numbers have no answer."""
+    try:
+        return bool(value == other)
+    except (ArithmeticError, ValueError):
+        return False
+
+
 FIELDS = ("account", "instrument", "side", "size", "limit", "good_until", "cap")
 
 
@@ -129,7 +137,7 @@ def test_every_call_of_a_store_refuses_or_answers(desk: Desk, store: AgentStore)
     @settings(max_examples=200, deadline=None)
     def run(one: Any, other: Any) -> None:
         for action in (
-            lambda: store.order(one) if one != 1 else None,
+            lambda: store.order(one),
             lambda: store.interval(one),
             lambda: store.intents(one),
             lambda: agent.opening(one, other),
@@ -141,12 +149,14 @@ def test_every_call_of_a_store_refuses_or_answers(desk: Desk, store: AgentStore)
             lambda: Agent(store, KeySigner(KEY), one),
         ):
             refused(action)  # type: ignore[arg-type]
-        assert refused(lambda: store.apply_result(one, {ES: other})) or one == 1
+        if not equal(one, 1):
+            assert refused(lambda: store.apply_result(one, {ES: other}))
         if isinstance(other, float | bool | str | bytes | np.bool_ | Decimal | None):
             assert refused(lambda: store.apply_result(terms.interval, {ES: other}))
             assert refused(lambda: store.replace(1, other, order().limit))
             assert refused(lambda: store.cancel(other))
-        assert refused(lambda: store.apply_result(terms.interval, other)) or other == {}
+        if not equal(other, {}):
+            assert refused(lambda: store.apply_result(terms.interval, other))
 
     run()
     assert (store.intents(terms.interval), store.interval(terms.interval)) == before[1:]

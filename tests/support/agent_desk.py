@@ -11,7 +11,7 @@ from crypto.signing.ecdsa import address_of
 from crypto.signing.messages import instrument_id
 from darkpool.client.agent import Agent
 from darkpool.client.plan import CoverPolicy
-from darkpool.client.signer import KeySigner
+from darkpool.client.signer import KeySigner, Signer
 from darkpool.client.standing_orders import StandingOrder
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
@@ -67,9 +67,12 @@ class Desk:
         return AgentStore(self.path, ACCOUNT, self.venue.terms.domain)
 
     def agent(
-        self, store: AgentStore, cover: Mapping[InstrumentId, CoverPolicy] | None = None
+        self,
+        store: AgentStore,
+        cover: Mapping[InstrumentId, CoverPolicy] | None = None,
+        signer: Signer = KeySigner(KEY),  # noqa: B008
     ) -> Agent:
-        return Agent(store, KeySigner(KEY), {} if cover is None else cover)
+        return Agent(store, signer, {} if cover is None else cover)
 
     def sent(self, agent: Agent, interval: int, reference: str = "4805") -> list[SealedSubmission]:
         return collected(agent.submissions(self.terms(interval, reference), DEADLINE_S))
