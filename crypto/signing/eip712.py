@@ -99,7 +99,7 @@ def _schema(encode_type: str) -> tuple[bytes, tuple[tuple[str, str, int], ...]]:
 def _word(name: str, kind: str, width: int, value: object) -> bytes:
     """Encode one field into 32 bytes; `width` is in bits for a number, in bytes otherwise."""
     if kind in _NUMBERS:
-        number = _whole(value)
+        number = None if isinstance(value, bool) and width > 1 else _whole(value)
         lowest, above = (-1 << width - 1, 1 << width - 1) if kind == "int" else (0, 1 << width)
         if number is None or not lowest <= number < above:
             raise InvalidMessageField(name, f"{kind} of {width}", value)

@@ -10,7 +10,7 @@ import typer
 
 from crypto.ring.params import STANDARD
 from darkpool.cli.arguments import chain_key, decimal, listing_of, require_url, whole
-from darkpool.cli.errors import CHAIN_KEY_VARIABLE, UnreadableFile
+from darkpool.cli.errors import CHAIN_KEY_VARIABLE, UnreadableFile, tell
 from darkpool.limits import OWNERS_MIN_DEFAULT
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def auction(
     else:
         print_auction(output(), result)
     for error in result.not_kept:
-        typer.echo(f"darkpool: {error}", err=True)
+        tell(error)
     if result.not_kept:
         raise typer.Exit(1)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 from typing import Final, Self
 
 from darkpool.errors import BadInput, CheckFailed
 
 CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
+
+
+def tell(message: object) -> None:
+    """Write one message to standard error, as that stream can show it."""
+    sys.stderr.write(f"darkpool: {message}\n")
+    sys.stderr.flush()
 
 
 class InvalidChainKey(BadInput):

@@ -22,7 +22,7 @@ from crypto.ring.params import TEST_INSECURE_VARIABLE
 from darkpool.cli.auction import auction
 from darkpool.cli.audit import audit
 from darkpool.cli.demo import demo
-from darkpool.cli.errors import OutOfMemory, SystemRefused, WorkerEnded
+from darkpool.cli.errors import OutOfMemory, SystemRefused, WorkerEnded, tell
 from darkpool.cli.margin import margin
 from darkpool.cli.opening import open_intent
 from darkpool.errors import BadInput, DarkpoolError
@@ -110,7 +110,7 @@ def _escape_what_cannot_be_shown() -> None:
 
 def _fail(message: str, exit_code: int) -> NoReturn:
     _give_up_unwritten()
-    typer.echo(f"darkpool: {message}", err=True)
+    tell(message)
     sys.exit(exit_code)
 
 

@@ -7,7 +7,7 @@ wallet or a signing service answers later.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from crypto.errors import MalformedKeyFile
 from crypto.signing.ecdsa import SECP256K1_ORDER, address_of, sign
@@ -16,8 +16,8 @@ from darkpool.client.errors import InvalidAccountKey
 from darkpool.durable import writing
 from darkpool.units import AccountId, account_of, octets, require_kind
 
-KEY_BYTES = 32
-DIGEST_BYTES = 32
+KEY_BYTES: Final = 32
+DIGEST_BYTES: Final = 32
 
 
 class Signer(Protocol):

@@ -38,7 +38,7 @@ def test_every_way_to_start_it_starts_it(module: str) -> None:
     assert done.stdout == run_process("--version").stdout
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252:strict"])
+@pytest.mark.parametrize("encoding", ["ascii", "ascii:strict"])
 def test_names_that_the_output_cannot_encode_are_escaped(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "Zoë-猫"
     done = run_process("audit", path, PYTHONIOENCODING=encoding)
@@ -55,7 +55,6 @@ from darkpool.cli.tables import output, print_lines
 
 def app() -> None:
     print_lines(output(), {"account": "Zo\\u00eb \\u732b \\ud800"})
-    main.typer.echo("\\u732b")
     sys.exit(0)
 
 main.app = app
@@ -72,7 +71,7 @@ def test_a_result_that_the_output_cannot_encode_is_shown_all_the_same() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "account  Zo\\xeb \\u732b \\ud800\n\\u732b\n"
+    assert done.stdout == "account  Zo\\xeb \\u732b \\ud800\n"
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("auction", "--help"), ("--version",)])
