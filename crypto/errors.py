@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+
+_SHOWN_BITS_MAX: Final = 512
+"""Longer numbers are told by their length: Python refuses to write the digits of very long ones."""
 
 
 class UnmetExpectation(Exception):
@@ -51,6 +54,8 @@ def _read_back(
 
 
 def _shown(value: object) -> object:
+    if isinstance(value, int) and value.bit_length() > _SHOWN_BITS_MAX:
+        return f"a number of {value.bit_length()} bits"
     return f"0x{value.hex()}" if isinstance(value, bytes) else value
 
 

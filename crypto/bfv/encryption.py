@@ -19,10 +19,10 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext, level_basis
+from crypto.compiled import kernel
 from crypto.ring import slots
 from crypto.ring.modular import multiply
 from crypto.ring.params import RingParameters
@@ -38,7 +38,7 @@ class PublicKey:
     words: Words
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_rounding(coefficients, rest, plain, errors):
     """Add round(rest * coefficient / plain) to errors."""
     half = (plain + np.uint64(1)) >> np.uint64(1)
@@ -46,7 +46,7 @@ def _add_rounding(coefficients, rest, plain, errors):
         errors[i] += np.int64((rest * coefficients[i] + half) // plain)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_scaled(component, message, small, primes, ratios, quotients):
     """Add quotient * message + small to component; message and |small| below 2^40."""
     for k in range(primes.size):

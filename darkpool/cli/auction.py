@@ -10,7 +10,7 @@ import typer
 
 from crypto.ring.params import STANDARD
 from darkpool.cli.arguments import chain_key, decimal, listing_of, require_url, whole
-from darkpool.cli.errors import CHAIN_KEY_VARIABLE, UnreadableFile
+from darkpool.cli.errors import CHAIN_KEY_VARIABLE, UnreadableFile, tell
 from darkpool.limits import OWNERS_MIN_DEFAULT
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def auction(
         Literal["uniform", "reference"],
         typer.Option(
             help="uniform: the price of the largest volume; if several leave nothing over, the "
-            "nearest to the reference price; if two neighbours trade the same, the higher if buyers "
-            "exceed sellers at the reference price, else the lower. reference: the reference price."
+            "nearest to the reference; if two neighbours trade the same, the higher if buyers "
+            "exceed sellers at the reference, else the lower. reference: the reference price."
         ),
     ] = "uniform",
     keypers: Annotated[
@@ -189,6 +189,10 @@ def auction(
         typer.echo(exact_json(auction_document(result)))
     else:
         print_auction(output(), result)
+    for error in result.not_kept:
+        tell(error)
+    if result.not_kept:
+        raise typer.Exit(1)
 
 
 def _require_apart(record: Path | None, openings: Path | None) -> None:

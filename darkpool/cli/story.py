@@ -7,7 +7,6 @@ plain twin, and show what the others do not see.
 from __future__ import annotations
 
 import secrets
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.cli.tables import fills_table, print_audit, print_lines, progress, results_table
+from darkpool.durable import temporary_folder
 from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import Order
@@ -59,6 +59,7 @@ def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
     Raises:
         OutOfBounds: the seed is out of its bounds.
         TwinDiffers: the encrypted auction gave something else than the plain twin.
+        NotKept: the record could not be finished.
     """
     start = time.monotonic()
     seed = secrets.randbelow(SEED_MAX + 1) if seed is None else seed
@@ -66,13 +67,14 @@ def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
     with ExitStack() as stack:
         directory = place
         if directory is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-demo-"))
-            directory = Path(folder) / "record"
+            directory = stack.enter_context(temporary_folder("darkpool-demo-")) / "record"
         _tell_orders(console, orders, seed)
         with progress() as shown:
             result = run_orders(
                 orders, _TERMS, VenueSetting(STANDARD, Chain.embedded, Places(directory), shown)
             )
+        for error in result.not_kept:
+            raise error
         record = Record.load(directory)
         _tell_sealing(console, record)
         _tell_openings(console, record)

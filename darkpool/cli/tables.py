@@ -87,8 +87,10 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     if not console.is_terminal:
         yield _silent
         return
+    ascii_only = console.options.ascii_only
+    spinner, finished = ("line", "*") if ascii_only else ("dots", "✓")
     columns = (
-        SpinnerColumn(finished_text="[green]✓[/green]"),
+        SpinnerColumn(spinner, finished_text=f"[green]{finished}[/green]"),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TimeElapsedColumn(),

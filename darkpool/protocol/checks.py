@@ -8,7 +8,7 @@ from crypto.signing.ecdsa import verify_signature
 from crypto.signing.messages import SealedIntent
 from crypto.threshold.envelope import ENVELOPE_BYTES_MAX
 from darkpool.clock import Clock
-from darkpool.errors import NoBucket
+from darkpool.errors import NoBucket, WrongType
 from darkpool.protocol.intents import SealedSubmission, SignedCancellation
 from darkpool.protocol.refusals import (
     AuctionClosed,
@@ -22,7 +22,7 @@ from darkpool.protocol.refusals import (
     WrongSignature,
 )
 from darkpool.protocol.terms import IntervalTerms
-from darkpool.units import Lots, require_bucket
+from darkpool.units import Lots, require_bucket, require_kind
 
 
 def require_before_close(closes_ms: int, clock: Clock) -> None:
@@ -57,14 +57,16 @@ def verify_cancellation(cancelled: SignedCancellation, terms: IntervalTerms) -> 
         WrongSignature: the account did not sign it.
     """
     cancellation = cancelled.cancellation
+    try:
+        cancellation.digest(terms.domain)
+    except InvalidMessageField as error:
+        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     if cancellation.interval != terms.interval:
         raise WrongAuction("interval", str(terms.interval), str(cancellation.interval))
     if cancellation.instrument not in terms.grids:
-        raise WrongAuction("instrument", "one that is traded", ascii(cancellation.instrument))
+        raise WrongAuction("instrument", "one that is traded", cancellation.instrument)
     try:
         cancelled.verify(terms.domain)
-    except InvalidMessageField as error:
-        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     except InvalidSignature as error:
         subject = f"signature of the cancellation, {error.subject}"
         raise WrongSignature(subject, error.expected, error.got) from error
@@ -109,7 +111,13 @@ def parse_ciphertext(submission: SealedSubmission, terms: IntervalTerms) -> Ciph
         MalformedSubmission: bytes that are no ciphertext, or envelopes of wrong number or size.
         WrongCiphertext: its digest is another.
     """
-    envelopes, keypers = submission.envelopes, terms.material.committee.size
+    keypers = terms.material.committee.size
+    try:
+        envelopes = require_kind("envelopes", tuple, submission.envelopes)
+        for part in (submission.ciphertext, *envelopes):
+            require_kind("ciphertext or envelope", bytes, part)
+    except WrongType as error:
+        raise MalformedSubmission(error.subject, error.expected, error.got) from error
     if len(envelopes) != keypers:
         raise MalformedSubmission("envelopes", f"{keypers}, one a keyper", str(len(envelopes)))
     longest = max(map(len, envelopes))

@@ -12,14 +12,16 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from darkpool.canonical_json import to_json
+from darkpool.durable import make_folders, remove_empty, writing
 from darkpool.record.errors import RecordExists
 from darkpool.record.folder import npy_header
 
@@ -38,27 +40,37 @@ class Manifest:
 
 
 class DigestingFile:
-    """A file under construction and its running SHA-256."""
+    """A file under construction in a folder, and its running SHA-256.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    Raises:
+        UnwritableFolder: the system refuses to make, write or close the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path.parent
+        with writing(self._folder):
+            self._folder.mkdir(exist_ok=True)
+            self._file = path.open("xb")
         self._state = hashlib.sha256()
 
     def write(self, data: bytes | memoryview) -> None:
         """Append."""
-        self._file.write(data)
+        with writing(self._folder):
+            self._file.write(data)
         self._state.update(data)
 
     def close(self) -> bytes:
         """Make the file durable; returns its SHA-256."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with writing(self._folder):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         return self._state.digest()
 
     def discard(self) -> None:
         """Close without a promise."""
-        self._file.close()
+        with suppress(OSError):  # closing writes what the disk did not take before
+            self._file.close()
 
 
 class PendingDirectory:
@@ -66,23 +78,23 @@ class PendingDirectory:
 
     Raises:
         RecordExists: there is something at its final place already.
+        UnwritableFolder: the system refuses to make the folder, or a file in it.
     """
 
     def __init__(self, directory: Path) -> None:
         self.final = directory
-        if directory.exists() or directory.is_symlink():
-            raise RecordExists(directory)
         self.path = directory.with_name(f"{directory.name}.partial-{secrets.token_hex(8)}")
-        self.path.mkdir(parents=True)
+        with writing(directory.parent):
+            if directory.exists() or directory.is_symlink():
+                raise RecordExists(directory)
+            self._made = make_folders(self.path)
         self._digests: dict[str, bytes] = {}
         self._open: dict[str, DigestingFile] = {}
 
     def stream(self, name: str) -> DigestingFile:
         """A file to append to until the record is complete."""
         if name not in self._open:
-            target = self.path / name
-            target.parent.mkdir(exist_ok=True)
-            self._open[name] = DigestingFile(target.open("xb"))
+            self._open[name] = DigestingFile(self.path / name)
         return self._open[name]
 
     def write(self, name: str, chunks: Iterable[bytes | memoryview]) -> None:
@@ -102,27 +114,28 @@ class PendingDirectory:
         """Write the manifest, make everything durable and move it to its final place.
 
         Raises:
-            RecordExists: somebody else was there first.
+            RecordExists: somebody else was there first; the folder stays at `path`.
         """
         for name in list(self._open):
             self._digests[name] = self._open.pop(name).close()
         digests = dict(sorted(self._digests.items()))
         self.write(MANIFEST, [to_json(Manifest(MANIFEST_VERSION, digests))])
-        for folder in {self.path, *((self.path / name).parent for name in digests)}:
-            _sync_folder(folder)
-        if self.final.exists():
-            self.abandon()
-            raise RecordExists(self.final)
-        self.path.rename(self.final)
-        _sync_folder(self.final.parent)
+        with writing(self.final.parent):
+            for folder in {self.path, *((self.path / name).parent for name in digests)}:
+                _sync_folder(folder)
+            if self.final.exists():
+                raise RecordExists(self.final)
+            self.path.rename(self.final)
+            _sync_folder(self.final.parent)
         return self.final
 
     def abandon(self) -> None:
-        """Remove what was written."""
+        """Remove what was written, and the folders that were made for it."""
         for file in self._open.values():
             file.discard()
         self._open.clear()
         shutil.rmtree(self.path, ignore_errors=True)
+        remove_empty(self._made)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from darkpool.errors import BadInput, CheckFailed
+from darkpool.errors import BadInput, CheckFailed, DarkpoolError
 from darkpool.units import Lots
 
 
@@ -75,3 +75,13 @@ class FoldersNested(BadInput):
 
     def __init__(self, record: Path, openings: Path) -> None:
         super().__init__("openings", f"a folder apart from {record}", openings)
+
+
+class NotKept(CheckFailed):
+    """A settled interval with a folder that could not be finished; `partial` has what there is."""
+
+    code = "not-kept"
+
+    def __init__(self, subject: str, reason: DarkpoolError, partial: Path) -> None:
+        expected = "a finished folder of the settled interval"
+        super().__init__(subject, expected, f"a part, in {partial} ({reason})")

@@ -13,7 +13,7 @@ from darkpool.auction.outcome import IntervalOutcome
 from darkpool.batching.participation import Missing
 from darkpool.protocol.refusals import RefusalCode
 from darkpool.simulation.clients import LocalClients, Stranger
-from darkpool.simulation.errors import StrangerFilled
+from darkpool.simulation.errors import NotKept, StrangerFilled
 from darkpool.simulation.order_file import Order
 from darkpool.units import AccountId, AccountLabel, Cash, InstrumentName, Lots, Side, account_of
 
@@ -112,7 +112,8 @@ class VenueResult:
         reporter: address that the reference prices are signed with.
         price_reporters: addresses that the prices of margin are signed with.
         timings_ms: milliseconds by step, in order.
-        record: where the public record is, if one was wanted.
+        record: where the public record is, if one was wanted and could be kept.
+        not_kept: folders that could not be finished, though the interval has settled.
     """
 
     outcome: IntervalOutcome
@@ -128,6 +129,7 @@ class VenueResult:
     price_reporters: tuple[AccountId, ...]
     timings_ms: Mapping[str, int]
     record: Path | None
+    not_kept: tuple[NotKept, ...] = ()
 
 
 def venue_result(

@@ -9,12 +9,11 @@ apart from the public record.
 from __future__ import annotations
 
 import signal
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Final
@@ -41,6 +40,8 @@ from darkpool.clock import Clock, Stopwatch
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.mask_shapes import mask_shapes
+from darkpool.durable import temporary_folder
+from darkpool.errors import DarkpoolError
 from darkpool.keyper.identity import CommitteeView, FinalRoot, KeyperIdentity, KeyperSenses
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
@@ -61,7 +62,7 @@ from darkpool.simulation.clients import (
 )
 from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.committee import CommitteeSeat, local_committee, view_of
-from darkpool.simulation.errors import FoldersNested
+from darkpool.simulation.errors import FoldersNested, NotKept
 from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.reporters import Reporter, reported
@@ -158,7 +159,7 @@ def run_orders(
 
     Raises:
         BadInput: folders that exist, or nest; nothing has been done.
-        DarkpoolError, CryptoError: the auction could not go on; no folder has been made.
+        DarkpoolError, CryptoError: the auction could not go on; no folder is left that was made.
     """
     setting.places.require_apart()
     watch = Stopwatch()
@@ -172,7 +173,7 @@ def run_orders(
     listed = terms.listing.of(order.instrument for order in orders)
     with ExitStack() as stack:
         record, openings = _folders(setting, stack)
-        state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-")))
+        state = stack.enter_context(temporary_folder("darkpool-"))
         chain, clock = setting.connect(), SkippingClock(unix_ms(listed.market.time))
         with step("keys"):
             material, seats = _deal(setting.parameters, terms.keypers, state)
@@ -205,13 +206,29 @@ def run_orders(
         )
         submissions = _submissions(founded.opened.terms, clients, clock, setting.progress)
         outcome = run_interval(environment, founded.opened, submissions)
+        summary = auction_summary(founded.opened, founded.deployment, outcome)
+        not_kept: list[NotKept] = []
         if record is not None:
-            with step("record"):
-                record.finish(auction_summary(founded.opened, founded.deployment, outcome))
+            with step("record"), _kept("record", record, not_kept):
+                record.finish(summary)
+        place = None if not_kept else setting.places.record
         if openings is not None:
-            openings.finish(outcome.admitted)
+            with _kept("openings", openings, not_kept):
+                openings.finish(outcome.admitted)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
-    return venue_result(clients, founded.opened, outcome, timings, setting.places.record)
+    result = venue_result(clients, founded.opened, outcome, timings, place)
+    return replace(result, not_kept=tuple(not_kept))
+
+
+@contextmanager
+def _kept(
+    subject: str, folder: RecordWriter | OpeningsFolder, not_kept: list[NotKept]
+) -> Iterator[None]:
+    """The interval has settled: what its folder lacks is told beside the result."""
+    try:
+        yield
+    except DarkpoolError as error:
+        not_kept.append(NotKept(subject, error, folder.keep_unfinished()))
 
 
 def _folders(

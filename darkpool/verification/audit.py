@@ -15,6 +15,7 @@ from pathlib import Path
 from crypto.bfv.lanes import Lanes
 from darkpool.errors import UnreadablePart
 from darkpool.record.reader import Record
+from darkpool.units import require_kind
 from darkpool.verification import (
     accounts,
     batch,
@@ -49,8 +50,13 @@ def audit(
 
     Never raises for what it finds: every check has a line of every report. A part that cannot be
     read fails `form`, and leaves out the checks that need it.
+
+    Raises:
+        WrongType: an argument of another kind.
     """
-    return _Audit(Record(directory), chain, quick, anchor or Anchor(), progress).run(directory)
+    require_kind("record", Path, directory)
+    anchor = require_kind("anchor", Anchor, Anchor() if anchor is None else anchor)
+    return _Audit(Record(directory), chain, quick, anchor, progress).run(directory)
 
 
 RecordCheck = Callable[[Record, Findings], None]

@@ -9,6 +9,7 @@ from typing import Protocol
 from crypto.signing.messages import SettlementRoot
 from darkpool.record.forms import TransactionRecord
 from darkpool.record.reader import Record
+from darkpool.units import ADDRESS_BYTES, octets, require_kind
 from darkpool.verification.accounts import balances_root
 from darkpool.verification.batch import check_quorum
 from darkpool.verification.outcome import fills_root, results_root, settled_instruments
@@ -110,12 +111,24 @@ class Anchor:
 
     `keypers` are the committee's signing addresses in keyper order, `reporter` is the address that
     signs reference prices, and `price_reporters` are those that report what margin is computed at.
+
+    Raises:
+        WrongType, OutOfBounds: an address that is not 20 bytes, or no tuple of addresses.
     """
 
     settlement: bytes | None = None
     keypers: tuple[bytes, ...] | None = None
     reporter: bytes | None = None
     price_reporters: tuple[bytes, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("settlement", "reporter"):
+            if (address := getattr(self, name)) is not None:
+                octets(name, ADDRESS_BYTES, address)
+        for name in ("keypers", "price_reporters"):
+            if (addresses := getattr(self, name)) is not None:
+                for address in require_kind(name, tuple, addresses):
+                    octets(name, ADDRESS_BYTES, address)
 
     def known(self) -> list[str]:
         """Names of what is known."""

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from darkpool.chain.reader import RecordedVenue
+from darkpool.errors import OutOfBounds, WrongType
 from darkpool.record.reader import Record
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
@@ -389,3 +390,19 @@ def test_no_record_is_a_failed_check(tmp_path: Path) -> None:
     assert [check.name for check in report.checks] == CHECKS
     assert set(failed(report)) == {"form"}
     assert report.checks[0].part == "manifest.json"
+
+
+def test_what_an_audit_is_given_is_checked_first(tmp_path: Path) -> None:
+    for place in ("record", None, b"record"):
+        with pytest.raises(WrongType, match="record: expected"):
+            audit(place)  # type: ignore[arg-type]
+    with pytest.raises(WrongType, match="anchor"):
+        audit(tmp_path, anchor="0x" + "11" * 20)  # type: ignore[arg-type]
+    for name in ("settlement", "reporter"):
+        for address in ("0x" + "11" * 20, b"", 7):
+            with pytest.raises((WrongType, OutOfBounds), match=name):
+                Anchor(**{name: address})  # type: ignore[arg-type]
+    for name in ("keypers", "price_reporters"):
+        for addresses in ([bytes(20)], (bytes(19),), bytes(20), ("0x" + "11" * 20,)):
+            with pytest.raises((WrongType, OutOfBounds), match=name):
+                Anchor(**{name: addresses})  # type: ignore[arg-type]
