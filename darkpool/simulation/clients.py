@@ -87,7 +87,7 @@ class OpeningsFolder:
     def __init__(self, folder: Path) -> None:
         if folder.exists() or folder.is_symlink():
             raise FolderExists(folder)
-        self._final = folder
+        self.folder = folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._pending = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
 
@@ -109,12 +109,17 @@ class OpeningsFolder:
             if place is None:
                 path.unlink()
             else:
-                path.rename(self._pending / f"{place}.json")
-        self._pending.rename(self._final)
+                path.rename(self._pending / opening_name(place))
+        self._pending.rename(self.folder)
 
     def abandon(self) -> None:
         """Remove what was written, unless it has been moved to its place."""
         shutil.rmtree(self._pending, ignore_errors=True)
+
+
+def opening_name(batch_index: int) -> str:
+    """The name of the file that tells an intent's order."""
+    return f"{batch_index}.json"
 
 
 class LocalClients:
@@ -143,6 +148,15 @@ class LocalClients:
         self.parties = _mixed(self._orders, strangers)
         self.sealing_ns = 0
 
+    @property
+    def openings(self) -> Path | None:
+        """Where the opening files will be, if they are kept."""
+        return None if self._openings is None else self._openings.folder
+
+    def address(self, account: AccountLabel) -> AccountId:
+        """Where the account of a name is on the chain."""
+        return account_of(address_of(self._keys[account]))
+
     def deposits(self, margin: IntentMargin, bond: BondTerms) -> dict[AccountId, Cash]:
         """What each account pays in: the bond, and what its orders' public caps need together.
 
@@ -151,7 +165,7 @@ class LocalClients:
         live: dict[AccountId, list[LiveIntent]] = defaultdict(list)
         for party in self.parties:
             if isinstance(party, Order):
-                account = account_of(address_of(self._keys[party.account]))
+                account = self.address(party.account)
                 cap = self._cap(party)
             else:
                 account, cap = party.account, party.cap
