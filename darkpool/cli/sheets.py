@@ -33,12 +33,12 @@ class Sheet:
 
     def __init__(self, title: str, columns: dict[str, Column], caption: str | None = None) -> None:
         self.title, self.caption = title, caption
-        self._columns = columns
-        self._rows: list[Sequence[str]] = []
+        self.columns = columns
+        self.rows: list[Sequence[str]] = []
 
     def add(self, *cells: str) -> None:
         """Add a row with a cell for every column."""
-        self._rows.append(cells)
+        self.rows.append(cells)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """A table where there is room for one, else lines."""
@@ -49,12 +49,12 @@ class Sheet:
 
     def characters_min(self) -> int:
         """The least width at which nothing but names and text is broken."""
-        widths = map(self._column_min, range(len(self._columns)))
+        widths = map(self._column_min, range(len(self.columns)))
         return sum(width + _BESIDE_CELL_CHARACTERS for width in widths) + 1
 
     def _column_min(self, number: int) -> int:
-        heading, kind = list(self._columns.items())[number]
-        cells = max((cell_len(row[number]) for row in self._rows), default=0)
+        heading, kind = list(self.columns.items())[number]
+        cells = max((cell_len(row[number]) for row in self.rows), default=0)
         if kind is Column.NAME:
             return max(min(cells, FOLDS_FROM_CHARACTERS), *map(cell_len, heading.split()), 1)
         return max(cells, cell_len(heading))
@@ -62,20 +62,20 @@ class Sheet:
     def _table(self) -> Table:
         table = Table(title=self.title or None, caption=self.caption)
         table.title_justify = table.caption_justify = "left"
-        for heading, kind in self._columns.items():
+        for heading, kind in self.columns.items():
             justify: JustifyMethod = "right" if kind is Column.NUMBER else "left"
             whole = kind is not Column.NAME
             table.add_column(Text(heading), justify=justify, no_wrap=whole, overflow="fold")
-        for row in self._rows:
+        for row in self.rows:
             table.add_row(*(Text(cell) for cell in row))
         return table
 
     def _lines(self) -> RenderResult:
-        width = max(map(cell_len, self._columns))
+        width = max(map(cell_len, self.columns))
         if self.title:
             yield Text(self.title, style="italic")
-        for row in self._rows:
-            for heading, cell in zip(self._columns, row, strict=True):
+        for row in self.rows:
+            for heading, cell in zip(self.columns, row, strict=True):
                 if cell:
                     yield Text(f"{heading:<{width}}  {cell}")
             yield Text()

@@ -72,6 +72,9 @@ def plain_twin(
         grid = grids[instrument]
         book = Book.from_orders([order.limit_order for order in mine], grid.ticks)
         priority = priority_permutation(beacon, identifier(instrument), len(mine))
+        if len({order.account for order in mine if not order.minimum}) < terms.owners_min:
+            outcomes.append(InstrumentOutcome(instrument, Crossing.TOO_FEW_OWNERS))
+            continue
         if terms.pricing is Pricing.UNIFORM:
             cross = clear_uniform(book, priority)
         else:

@@ -36,8 +36,7 @@ from tests.support.command_line import GRID_OPTIONS, HEADER, ORDERS, darkpool, r
         ),
         (
             HEADER + "a,buy,1,nan\n",
-            "row 2, column limit: expected a price, in digits with at most one point, or nothing, "
-            "got 'nan'",
+            "expected a price, in digits with at most one point, or nothing, got 'nan'",
         ),
         (
             HEADER + "a,buy,1,4000\n",
