@@ -74,8 +74,9 @@ def rate(value: str | int) -> int:
     if match is not None:
         before, after, percent = map(str, match.groups(default=""))
         scale = 10 ** (len(after) + 2 * len(percent))
-        ppm, rest = divmod(int(before + after) * MARGIN_RATE_ONE_PPM, scale)
-        if not rest and ppm <= MARGIN_RATE_ONE_PPM:
+        part = int(before + after) * MARGIN_RATE_ONE_PPM
+        ppm: int = part // scale
+        if ppm * scale == part and ppm <= MARGIN_RATE_ONE_PPM:
             return ppm
     expected = "a percentage from 0% to 100% with at most four decimals, or such a fraction as 0.1"
     raise typer.BadParameter(f"expected {expected}, got {text!a}")

@@ -258,7 +258,8 @@ class _Reading:
 
 def _text(data: bytes) -> str:
     if len(data) > ORDER_FILE_MAX_BYTES:
-        raise InvalidOrder(None, None, f"at most {ORDER_FILE_MAX_BYTES} bytes", str(len(data)))
+        expected = f"at most {ORDER_FILE_MAX_BYTES} bytes"
+        raise InvalidOrder(None, None, expected, "more")
     if data.startswith(b"\xef\xbb\xbf"):
         raise InvalidOrder(None, None, "UTF-8 without a byte order mark", "a byte order mark")
     try:
