@@ -31,7 +31,7 @@ def test_the_examples_of_the_clients_document_run(
     desk = Desk(made_venue(TEST_INSECURE_SMALL, 4), tmp_path / "other.db")
     sent: list[SealedSubmission] = []
     kept: list[str] = []
-    standing, single = examples("agent.md")
+    _, standing, single = examples("agent.md")
     names = {
         "account_key": KEY,
         "passphrase": "four words of one",

@@ -15,14 +15,18 @@ from darkpool.cli.errors import (
     CHAIN_KEY_VARIABLE,
     InvalidChainKey,
     InvalidChainUrl,
+    InvalidInstruments,
     InvalidListing,
     UnreadableFile,
 )
-from darkpool.limits import DECIMAL_DIGITS_MAX
+from darkpool.limits import DECIMAL_DIGITS_MAX, MARGIN_RATE_ONE_PPM
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from darkpool.auction.listing import ContractListing, OutrightListing
     from darkpool.margin.market.instruments import Specification
+    from darkpool.units import InstrumentName, PriceGrid
 
 OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
 CONTRACTS_NAME: Final = "contracts.toml"
@@ -30,6 +34,7 @@ MARGIN_FILE_MAX_BYTES: Final = 16 << 20
 
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WHOLE: Final = re.compile(r"-?[0-9]+")
+_RATE: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?(%)?")
 _KEY: Final = re.compile(r"(0x)?([0-9a-fA-F]{64})")
 
 
@@ -56,6 +61,25 @@ def whole(value: str | int) -> int:
     if len(text) > DECIMAL_DIGITS_MAX or not _WHOLE.fullmatch(text):
         raise typer.BadParameter(f"expected a whole number, got {text!a}")
     return int(text)
+
+
+def rate(value: str | int) -> int:
+    """A part of a whole in parts per million: `10%` or `0.1`, exactly.
+
+    Raises:
+        BadParameter: no such part, more than the whole, or none of whole parts per million.
+    """
+    text = str(value)
+    match = _RATE.fullmatch(text) if len(text) <= DECIMAL_DIGITS_MAX else None
+    if match is not None:
+        before, after, percent = map(str, match.groups(default=""))
+        scale = 10 ** (len(after) + 2 * len(percent))
+        part = int(before + after) * MARGIN_RATE_ONE_PPM
+        ppm: int = part // scale
+        if ppm * scale == part and ppm <= MARGIN_RATE_ONE_PPM:
+            return ppm
+    expected = "a percentage from 0% to 100% with at most four decimals, or such a fraction as 0.1"
+    raise typer.BadParameter(f"expected {expected}, got {text!a}")
 
 
 def read_whole(path: Path, bytes_max: int) -> str:
@@ -128,6 +152,33 @@ def listing_of(
     require_prices(str(market), form, specification)
     Market.from_form(str(market), form)
     return ContractListing(specification, form, ticks)
+
+
+def grids_of(
+    listing: OutrightListing | ContractListing, instruments: str | None
+) -> PriceGrid | Mapping[InstrumentName, PriceGrid]:
+    """The grids of what may be traded: one for every name, or one for each name of a list.
+
+    Raises:
+        InvalidInstruments: an empty list, a name twice, or one that is no contract of the market.
+        BadInput: see `ContractListing.grids`.
+    """
+    from darkpool.auction.listing import OutrightListing
+    from darkpool.units import InstrumentName
+
+    grids = listing.grid if isinstance(listing, OutrightListing) else listing.grids
+    if instruments is None:
+        return grids
+    names = [InstrumentName(name.strip()) for name in instruments.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise InvalidInstruments("names with commas between them, each once", ascii(instruments))
+    if isinstance(listing, OutrightListing):
+        return dict.fromkeys(names, listing.grid)
+    for name in names:
+        if name not in listing.grids:
+            known = ", ".join(sorted(listing.grids))
+            raise InvalidInstruments(f"names of {known}", ascii(name))
+    return {name: listing.grids[name] for name in names}
 
 
 def require_url(url: str | None) -> None:

@@ -54,6 +54,15 @@ class InvalidListing(BadInput):
         super().__init__("what is traded", "--tick and --reference, or --market", got)
 
 
+class InvalidInstruments(BadInput):
+    """Names of instruments that cannot be what is traded."""
+
+    code = "invalid-instruments"
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__("--instruments", expected, got)
+
+
 class UnreadableFile(BadInput):
     """A file that was named cannot be read."""
 

@@ -93,7 +93,7 @@ class PublicLimits:
     others_collateral_min: Cash = _NO_MINIMUM
 
     def __post_init__(self) -> None:
-        subject, others = "minimum of others' collateral in cash units", self.others_collateral_min
+        others = self.others_collateral_min
         checked = {
             "deadline_s": within("deadline in Unix seconds", 0, NUMBER_MAX, self.deadline_s),
             "cap": require_bucket("cap", self.cap),

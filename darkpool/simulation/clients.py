@@ -87,7 +87,7 @@ class OpeningsFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._final = folder
+        self.folder = folder
         with writing(folder.parent), ExitStack() as undo:
             if folder.exists() or folder.is_symlink():
                 raise FolderExists(folder)
@@ -112,14 +112,14 @@ class OpeningsFolder:
         `admitted` are the submissions that became intents, by place; other openings go.
         """
         places = {submission: place for place, submission in enumerate(admitted)}
-        with writing(self._final.parent):
+        with writing(self.folder.parent):
             for path in list(self._pending.iterdir()):
                 place = places.get(int(path.stem.removeprefix(_SEALED)))
                 if place is None:
                     path.unlink()
                 else:
-                    path.rename(self._pending / f"{place}.json")
-            self._pending.rename(self._final)
+                    path.rename(self._pending / opening_name(place))
+            self._pending.rename(self.folder)
 
     def keep_unfinished(self) -> Path:
         """Leave what was written beside its place, and tell where: it is all there is."""
@@ -131,6 +131,11 @@ class OpeningsFolder:
         if not self._kept:
             shutil.rmtree(self._pending, ignore_errors=True)
             remove_empty(self._made)
+
+
+def opening_name(batch_index: int) -> str:
+    """The name of the file that tells an intent's order."""
+    return f"{batch_index}.json"
 
 
 class LocalClients:
@@ -159,6 +164,15 @@ class LocalClients:
         self.parties = _mixed(self._orders, strangers)
         self.sealing_ns = 0
 
+    @property
+    def openings(self) -> Path | None:
+        """Where the opening files will be, if they are kept."""
+        return None if self._openings is None else self._openings.folder
+
+    def address(self, account: AccountLabel) -> AccountId:
+        """Where the account of a name is on the chain."""
+        return account_of(address_of(self._keys[account]))
+
     def deposits(self, margin: IntentMargin, bond: BondTerms) -> dict[AccountId, Cash]:
         """What each account pays in: the bond, and what its orders' public caps need together.
 
@@ -167,7 +181,7 @@ class LocalClients:
         live: dict[AccountId, list[LiveIntent]] = defaultdict(list)
         for party in self.parties:
             if isinstance(party, Order):
-                account = account_of(address_of(self._keys[party.account]))
+                account = self.address(party.account)
                 cap = self._cap(party)
             else:
                 account, cap = party.account, party.cap

@@ -12,8 +12,8 @@ from darkpool.units import Lots
 class InvalidOrder(BadInput):
     """One thing wrong in an order file.
 
-    `row` counts the orders from 0, as the result does; it is None when the file as a whole is at
-    fault. `column` is None when the row as a whole is.
+    `row` is its line in the file, of which the header is 1; it is None when the file as a whole is
+    at fault. `column` is None when the row as a whole is.
     """
 
     code = "invalid-order"
@@ -41,6 +41,18 @@ class InvalidOrderFile(BadInput):
         self.source, self.problems, self.complete = source, tuple(problems), complete
 
 
+class RareInstruments(BadInput):
+    """Instruments that an order file names so rarely that they cannot cross."""
+
+    code = "rare-instruments"
+    has_lines = True
+
+    def __init__(self, source: str, accounts_min: int, rare: Sequence[str]) -> None:
+        expected = f"orders of {accounts_min} accounts or more for each of several instruments, "
+        expected += "or --instruments with all their names"
+        super().__init__(source, expected, "\n".join(("these", *(f"  {one}" for one in rare))))
+
+
 class FolderExists(BadInput):
     """A folder that was to be made is there already; nothing is ever written over."""
 
@@ -48,6 +60,15 @@ class FolderExists(BadInput):
 
     def __init__(self, folder: Path) -> None:
         super().__init__("openings", "a new directory", f"{folder}, which exists")
+
+
+class UnmakeableFolder(BadInput):
+    """A folder that was to be made cannot be made where it is wanted."""
+
+    code = "unmakeable-folder"
+
+    def __init__(self, folder: Path, got: str) -> None:
+        super().__init__(str(folder), "a place where a directory can be made", got)
 
 
 class StrangerFilled(CheckFailed):

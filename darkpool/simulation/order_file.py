@@ -7,7 +7,7 @@ and optionally `instrument` and `minimum`, in any order. One row is one order:
 - `side`: `buy` or `sell`;
 - `size`: whole lots, written with digits alone;
 - `limit`: a price on the tick grid, written with digits, at most one point, and a leading minus if
-  it is negative;
+  it is negative; empty for a market order;
 - `instrument`: a name of 1 to 32 letters, digits and `._/-`, by the rule of all names
   (`darkpool.units.NAME_RULE`);
 - `minimum`: whole lots from 1 to the size, for a minimum-fill order; empty for a plain one.
@@ -15,7 +15,9 @@ and optionally `instrument` and `minimum`, in any order. One row is one order:
 A limit beyond the grid on the aggressive side (a buy above the highest price, a sell below the
 lowest) becomes the grid's last price on that side: the order trades at no worse a price than it
 asked for, and the grid is the collar. A limit beyond the grid on the passive side could never trade
-and is refused.
+and is refused. A market order has the grid's last price on the aggressive side.
+
+A row is counted as its line in the file: the header is line 1, the first order line 2.
 """
 
 import csv
@@ -55,6 +57,8 @@ from darkpool.units import (
     is_name,
 )
 
+HEADER_ROW: Final = 1
+"""The line of the header; the first order is on the next."""
 _COLUMNS: Final = ("account", "side", "size", "limit")
 _INSTRUMENT_COLUMN: Final = "instrument"
 _MINIMUM_COLUMN: Final = "minimum"
@@ -62,6 +66,7 @@ _SIDES: Final = {side.label: side for side in Side}
 _SIZE: Final = re.compile(r"[0-9]+")
 _LIMIT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _QUOTED_MAX_CHARACTERS: Final = 60
+_MARKET: Final = Decimal("Infinity")
 _PLAIN: Final = Lots(0)
 
 _Value = TypeVar("_Value")
@@ -69,7 +74,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order of a file: `row` counts from 0, the header line not included.
+    """One order of a file: `row` is its line, of which the header is 1.
 
     `minimum` is that of a minimum-fill order, 0 for a plain one.
     """
@@ -168,15 +173,15 @@ class _Reading:
             _Enough: there are more problems than anybody wants to be told.
         """
         records = _records(text)
-        header = next(records, [])
+        _, header = next(records, (HEADER_ROW, []))
         _check_header(header, optional_missing=not self._grid_exists(self._default_instrument))
-        row = -1
-        for row, record in enumerate(records):
+        row = HEADER_ROW
+        for row, record in records:
             if len(record) == len(header):
                 self._row(row, dict(zip(header, record, strict=True)))
             else:
                 self._note(InvalidOrder(row, None, f"{len(header)} fields", str(len(record))))
-        if row < 0:
+        if row == HEADER_ROW:
             raise InvalidOrder(None, None, "at least one order", "none")
 
     def _grid_exists(self, name: InstrumentName) -> bool:
@@ -270,18 +275,18 @@ def _text(data: bytes) -> str:
     return text
 
 
-def _records(text: str) -> Iterator[list[str]]:
+def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The records, each with the line that it begins on."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    row: int | None = None
     while True:
+        row = reader.line_num + 1
         try:
             record = next(reader, None)
         except csv.Error as error:
             raise InvalidOrder(row, None, "CSV by RFC 4180", str(error)) from None
         if record is None:
             return
-        yield record
-        row = 0 if row is None else row + 1
+        yield row, record
 
 
 def _check_header(header: list[str], *, optional_missing: bool) -> None:
@@ -340,17 +345,22 @@ def _minimum(text: str, size: Lots) -> Lots:
 
 
 def _price(text: str) -> Decimal:
+    if text == "":
+        return _MARKET
     if len(text) > DECIMAL_DIGITS_MAX or not _LIMIT.fullmatch(text):
-        raise _Refused("a price, in digits with at most one point", _quoted(text))
+        expected = "a price, in digits with at most one point, or nothing"
+        raise _Refused(expected, _quoted(text))
     return Decimal(text)
 
 
 def _limit(price: Decimal, text: str, side: Side, grid: PriceGrid) -> Tick:
+    highest = Tick(grid.ticks - 1)
+    if price == _MARKET:
+        return highest if side is Side.BUY else Tick(0)
     try:
         tick = grid.unbounded_tick_of(price)
     except InvalidPrice as error:
         raise _Refused(str(error.expected), _quoted(text)) from None
-    highest = Tick(grid.ticks - 1)
     if side is Side.BUY and tick < 0:
         raise _Refused(f"a buy limit of {grid.price_of(Tick(0))} or more", _quoted(text))
     if side is Side.SELL and tick > highest:

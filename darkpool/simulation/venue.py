@@ -62,7 +62,8 @@ from darkpool.simulation.clients import (
 )
 from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.committee import CommitteeSeat, local_committee, view_of
-from darkpool.simulation.errors import FoldersNested, NotKept
+from darkpool.simulation.errors import NotKept
+from darkpool.simulation.folders import require_apart
 from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.reporters import Reporter, reported
@@ -90,10 +91,7 @@ class Places:
         Raises:
             FoldersNested: one folder is the other, or lies in it.
         """
-        if self.record is not None and self.openings is not None:
-            record, openings = self.record.resolve(), self.openings.resolve()
-            if openings.is_relative_to(record) or record.is_relative_to(openings):
-                raise FoldersNested(self.record, self.openings)
+        require_apart(self.record, self.openings)
 
 
 Progress = Callable[[str, int, int], None]
