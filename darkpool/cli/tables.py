@@ -289,7 +289,9 @@ def print_audited(console: Console, audited: Audited) -> None:
         "interval": unread if audited.interval is None else str(audited.interval),
         "instruments": unread if names is None else ", ".join(names),
         "versions": ", ".join(versions) or unread,
-        "manifest": unread if audited.manifest is None else f"SHA-256 {hexadecimal(audited.manifest)}",
+        "manifest": unread
+        if audited.manifest is None
+        else f"SHA-256 {hexadecimal(audited.manifest)}",
     }
     print_lines(console, {name: printable(value) for name, value in lines.items()})
 
