@@ -75,3 +75,15 @@ class FoldersNested(BadInput):
 
     def __init__(self, record: Path, openings: Path) -> None:
         super().__init__("openings", f"a folder apart from {record}", openings)
+
+
+class NotSettled(CheckFailed):
+    """No block has the settlement; what would settle is kept, and the record, if one was wanted."""
+
+    code = "not-settled"
+
+    def __init__(self, reason: str, settlement: Path, record: Path | None) -> None:
+        kept = f"kept for any account to send within a day: {settlement}"
+        published = "" if record is None else f"; the record: {record}"
+        super().__init__("settlement", "a block that has it", f"{reason}; {kept}{published}")
+        self.settlement, self.record = settlement, record

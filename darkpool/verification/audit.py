@@ -26,6 +26,7 @@ from darkpool.verification import (
     valuation,
 )
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
+from darkpool.verification.errors import Unanswered
 from darkpool.verification.evidence import Anchor, ChainReader
 from darkpool.verification.report import AuditReport, Check, Findings, Verdict
 from darkpool.verification.steps import Transcript
@@ -88,8 +89,8 @@ class _Audit:
         self._check_batch()
         self._check_evidence()
         self._check_outcome()
-        self._check_chain()
-        return AuditReport(tuple(self._checks))
+        unanswered = self._check_chain()
+        return AuditReport(tuple(self._checks), unanswered)
 
     def _check(self, name: str, covered: str, detail: str, *checks: RecordCheck) -> None:
         """Run the checks of one line; an error that ends one of them leaves out those after it."""
@@ -195,17 +196,24 @@ class _Audit:
         signatures = evidence.check_settlement_signatures
         self._check("settlement", "settlement", "signed by a quorum", signatures)
 
-    def _check_chain(self) -> None:
-        chain = self._chain
-        if chain is not None:
-            self._check(
-                "chain",
-                "chain",
-                "says what the record says",
-                lambda record, findings: evidence.check_chain(record, chain, findings),
-            )
-            return
-        detail = "no chain was asked; the evidence is the keypers' signatures"
+    def _check_chain(self) -> Unanswered | None:
+        """Compare with the chain; returns why that cannot be done, if it was asked for."""
+        if self._chain is None:
+            self._leave_out_chain("no chain was asked")
+            return None
+        self._progress("chain")
+        findings, chain = Findings("chain"), self._chain
+        try:
+            with findings.watch("chain", Unanswered):
+                evidence.check_chain(self._record, chain, findings)
+        except Unanswered as error:
+            self._leave_out_chain(str(error))
+            return error
+        self._checks.append(findings.check("chain", "says what the record says"))
+        return None
+
+    def _leave_out_chain(self, reason: str) -> None:
+        detail = f"{reason}; the evidence is the keypers' signatures"
         uncovered: set[bytes] = set()
         with Findings("chain").watch("margin"):
             uncovered = accounts.uncovered_accounts(self._record)

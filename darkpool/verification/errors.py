@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkpool.errors import CheckFailed
+from darkpool.errors import CheckFailed, DarkpoolError
 
 
 class NoOmission(CheckFailed):
@@ -16,3 +16,7 @@ class Unsound(CheckFailed):
     """A part of the record that is not what follows from the rest; what builds on it stops."""
 
     code = "unsound"
+
+
+class Unanswered(DarkpoolError):
+    """What was asked of a chain got no answer that can be used: neither a yes nor a no."""

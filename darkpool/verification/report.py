@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from crypto.errors import CryptoError, printable
 from darkpool.errors import DarkpoolError, MalformedRecord, shortened
-from darkpool.verification.errors import Unsound
+from darkpool.verification.errors import Unanswered, Unsound
 
 FINDINGS_SHOWN_MAX = 5
 
@@ -46,9 +46,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """All checks of an audit, in the order in which they ran."""
+    """All checks of an audit, in the order in which they ran.
+
+    `unanswered` is why a chain that was asked could not be compared, if it could not.
+    """
 
     checks: tuple[Check, ...]
+    unanswered: Unanswered | None = None
 
     @property
     def ok(self) -> bool:
@@ -78,10 +82,12 @@ class Findings:
             self.add(part, expected, got)
 
     @contextmanager
-    def watch(self, part: str) -> Iterator[None]:
-        """Note the error that ends the block, if one does."""
+    def watch(self, part: str, passing: type[DarkpoolError] | tuple[()] = ()) -> Iterator[None]:
+        """Note the error that ends the block, if one does; errors of `passing` go on."""
         try:
             yield
+        except passing:
+            raise
         except (CryptoError, DarkpoolError) as error:
             named = error.subject if isinstance(error, MalformedRecord | Unsound) else part
             self._found.append((named, str(error)))
