@@ -73,7 +73,7 @@ def sending(node: str, function: str) -> Iterator[None]:
 
 def revert_reason(error: Exception) -> str:
     """What a contract gave as its reason."""
-    reason = str(error.args[0]) if error.args else ""
+    reason = error.args[0] if error.args and isinstance(error.args[0], str) else ""
     return reason.removeprefix("execution reverted").removeprefix(": ") or NO_REASON
 
 

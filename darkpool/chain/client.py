@@ -37,7 +37,7 @@ from darkpool.chain.evidence import (
     SignedBatchRoot,
     TransactionReceiptInfo,
 )
-from darkpool.chain.node import Node
+from darkpool.chain.node import web3_of
 from darkpool.chain.reading import ReadableChain
 from darkpool.chain.sending import Sender
 from darkpool.protocol.results import BalanceLeaf, InstrumentResult
@@ -84,7 +84,7 @@ class Chain(ReadableChain):
         Raises:
             ChainUnavailable: the node does not answer, or has no account of its own.
         """
-        web3 = Web3(Node(url))
+        web3 = web3_of(url)
         with reading(url, "the number of a chain"):
             _ = web3.eth.chain_id
         if private_key is not None:
@@ -251,9 +251,10 @@ class Chain(ReadableChain):
         return _info(self._sender.call(function, private_key))
 
     def _require_cancun(self) -> None:
-        probe: TxParams = {"data": _CANCUN_PROBE}
         if self._tester is not None:
             return
+        account = Web3.to_checksum_address(self._sender.account)
+        probe: TxParams = {"from": account, "data": _CANCUN_PROBE}
         with reading(self._node, "the instructions of a chain"):
             try:
                 self._web3.eth.call(probe)

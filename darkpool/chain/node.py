@@ -16,6 +16,8 @@ from re import compile as pattern
 from typing import Any, Final
 
 import requests
+from web3 import Web3
+from web3.middleware import AttributeDictMiddleware
 from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
@@ -97,7 +99,8 @@ class Node(JSONBaseProvider):
         limited = answer.code == _LIMIT_EXCEEDED and method != "eth_getLogs"
         if limited or answer.code == HTTPStatus.TOO_MANY_REQUESTS or _is_rate(answer.message):
             raise NodeBusy(self._url, f"error {answer.code}: {answer.message}")
-        return {"jsonrpc": "2.0", "id": number, "error": answer.model_dump()}  # type: ignore[typeddict-item]
+        error: Any = answer.model_dump(exclude_unset=True)
+        return {"jsonrpc": "2.0", "id": number, "error": error}
 
     def _post(self, method: str, request: bytes) -> tuple[int, Any, bytes]:
         """Status, headers and body of the answer to one request."""
@@ -137,6 +140,11 @@ class Node(JSONBaseProvider):
         cause = _system_error(error)
         refused = isinstance(cause, ConnectionRefusedError | socket.gaierror)
         return NodeBusy(self._url, f"a lost connection: {_told(error)}", refused=refused)
+
+
+def web3_of(url: str) -> Web3:
+    """web3 on the node at an address, asking it nothing that is not asked of web3."""
+    return Web3(Node(url), middleware=[(AttributeDictMiddleware, "attrdict")])
 
 
 def _is_rate(message: str) -> bool:

@@ -26,7 +26,7 @@ from darkpool.chain.evidence import (
     keyper_numbers,
 )
 from darkpool.chain.logs import Asked, LogReader
-from darkpool.chain.node import Node
+from darkpool.chain.node import web3_of
 from darkpool.protocol.results import InstrumentResult
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, Tick
 
@@ -51,7 +51,7 @@ class ReadableChain:
     @classmethod
     def at(cls, url: str) -> ReadableChain:
         """The chain of the node at an HTTP address, which is asked nothing yet."""
-        return cls(Web3(Node(url)), url)
+        return cls(web3_of(url), url)
 
     @property
     def node(self) -> str:

@@ -15,7 +15,7 @@ from eth_typing import BlockNumber
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract.contract import ContractConstructor, ContractFunction
-from web3.exceptions import TransactionNotFound
+from web3.exceptions import TransactionIndexingInProgress, TransactionNotFound
 from web3.types import TxParams, TxReceipt
 
 from darkpool.chain.asking import reading, sending
@@ -167,7 +167,7 @@ class Sender:
             with reading(self._node, "the receipt of a transaction"):
                 try:
                     receipt = self._web3.eth.get_transaction_receipt(transaction)
-                except TransactionNotFound:
+                except (TransactionNotFound, TransactionIndexingInProgress):
                     receipt = None
             if receipt is not None and bytes(receipt["transactionHash"]) == bytes(transaction):
                 return receipt
