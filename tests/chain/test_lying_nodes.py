@@ -198,8 +198,8 @@ def require_typed(place: Place, lie: dict[str, Any]) -> None:
         with suppress(ChainError):
             chain = Chain.connect(place.url, key)
             chain.attach(deployment)
-            chain.fund_gas(ACCOUNT, 1)
-        with suppress(ChainError):
+            with suppress(ChainError):
+                chain.fund_gas(ACCOUNT, 1)
             chain.fund_and_deposit({ACCOUNT: 1, deployment.vault: 2})
 
 
