@@ -138,7 +138,7 @@ class UnreadablePart(BadInput):
         self.part = part
 
 
-def shortened(value: object) -> str:
-    """A value as text, without what is beyond its first hundred characters."""
+def shortened(value: object, shown_max: int = 100) -> str:
+    """A value as text, without what is beyond its first `shown_max` characters."""
     text = str(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."
+    return text if len(text) <= shown_max else f"{text[:shown_max]}..."

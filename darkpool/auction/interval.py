@@ -29,6 +29,8 @@ from darkpool.auction.outcome import (
     Settlement,
 )
 from darkpool.auction.state import IntervalState
+from darkpool.chain.errors import ChainError, TransactionReverted
+from darkpool.chain.evidence import TransactionReceiptInfo
 from darkpool.clock import Stopwatch
 from darkpool.committee.beacon import Beacon
 from darkpool.committee.session import Session
@@ -90,7 +92,8 @@ def run_interval(
 
     Submissions end when the interval has closed. A submission that is refused, and an intent that
     is found to be at fault or whose account took its collateral back, take no part and stop no
-    other.
+    other. Once everything was opened, a node that fails is a part of the outcome
+    (`Settlement.transaction`).
 
     Raises:
         AdmissionRefused, MarginError: of the first submission, where all were refused.
@@ -296,6 +299,7 @@ def _margin_change(run: _Run, account: AccountId, before: Cash) -> MarginChange:
 
 
 def _settle(run: _Run, crossed: Crossed, applied: Applied) -> Settlement:
+    """Have the roots signed and settled; where no block takes them, they are still to be sent."""
     environment, interval = run.environment, run.opened.terms.interval
     leaves = tuple(
         BalanceLeaf(b.account, b.withdrawable, b.encumbered, positions_root(b.positions))
@@ -305,15 +309,27 @@ def _settle(run: _Run, crossed: Crossed, applied: Applied) -> Settlement:
         interval, results_root(crossed.results), fills_root(crossed.fills), balances_root(leaves)
     )
     signatures = environment.committee.sign_settlement(roots)
-    transaction = environment.chain.settle(
-        interval, crossed.results, roots.fills_root, roots.balances_root, list(signatures.values())
+    call = (
+        interval,
+        crossed.results,
+        roots.fills_root,
+        roots.balances_root,
+        list(signatures.values()),
     )
-    environment.chain.wait_final(transaction, environment.confirmations)
+    transaction: TransactionReceiptInfo | ChainError
+    try:
+        transaction = environment.chain.settle(*call)
+        environment.chain.wait_final(transaction, environment.confirmations)
+    except TransactionReverted:
+        raise  # the contract would refuse it again
+    except ChainError as error:
+        transaction = error
     return Settlement(
         crossed.results,
         roots.fills_root,
         roots.balances_root,
         leaves,
         signatures,
+        environment.chain.settle_call(*call),
         transaction,
     )

@@ -90,7 +90,7 @@ def auction_document(result: VenueResult) -> dict[str, object]:
         "intents": len(result.outcome.admitted),
         "batch_root": hexadecimal(result.outcome.batch.root),
         "balances_root": hexadecimal(settlement.balances_root),
-        "settlement_tx": hexadecimal(settlement.transaction.hash),
+        "settlement_tx": hexadecimal(settlement.final().hash),
         "settlement_contract": result.settlement_contract,
         "keypers": list(result.keypers),
         "reporter": result.reporter,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crypto.errors import CryptoError
-from darkpool.cli.arguments import chain_key, require_url
+from darkpool.cli.arguments import require_url
 from darkpool.cli.errors import InvalidAnchor, UnreadableFile
 from darkpool.errors import DarkpoolError, InvalidAccount
 
@@ -52,10 +52,11 @@ def audit(
     """Recompute everything that the record in DIR allows, sharing no market code with the engine.
 
     Each check is a line, and a failing one names the part of the record that is at fault. Exit
-    code 0 only when none fails. Without --keypers, or --settlement with --chain, the venue is the
-    one that the record names: a forger can write any contract and copy what reporters signed.
-    Without --chain the evidence that the roots were on a chain is the keypers' signatures: a chain
-    inside `darkpool auction` is gone when that ends.
+    code 0 only when none fails, and the chain of --chain could be asked; that needs no account and
+    no key. Without --keypers, or --settlement with --chain, the venue is the one that the record
+    names: a forger can write any contract and copy what reporters signed. Without --chain the
+    evidence that the roots were on a chain is the keypers' signatures: a chain inside `darkpool
+    auction` is gone when that ends.
     """
     from darkpool.cli.tables import (
         audit_document,
@@ -84,6 +85,8 @@ def audit(
         print_audit(console, report)
     if not report.ok:
         raise typer.Exit(1)
+    if report.unanswered is not None:
+        raise report.unanswered
 
 
 def _anchor(
@@ -123,12 +126,12 @@ def _addresses(option: str, text: str | None) -> tuple[bytes, ...] | None:
 
 def _reader(record: Path, url: str) -> ChainReader | None:
     """The chain that a record speaks of; None where the audit will say that it names none."""
-    from darkpool.chain.client import Chain
     from darkpool.chain.reader import RecordedVenue
+    from darkpool.chain.reading import ReadableChain
     from darkpool.record.reader import Record
 
     try:
         venue = Record(record).summary.venue
     except (CryptoError, DarkpoolError):
         return None
-    return RecordedVenue(Chain.connect(url, chain_key()), venue)
+    return RecordedVenue(ReadableChain.at(url), venue)

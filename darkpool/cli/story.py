@@ -174,8 +174,7 @@ def _tell_settlement(console: Console, result: VenueResult) -> None:
     lines = {
         "fills root": f"0x{settlement.fills_root.hex()}",
         "balances root": f"0x{settlement.balances_root.hex()}",
-        "transaction": f"0x{settlement.transaction.hash.hex()} in block "
-        f"{settlement.transaction.block}",
+        "transaction": f"0x{settlement.final().hash.hex()} in block {settlement.final().block}",
         "close to fills": f"{result.timings_ms['close_to_fills']} ms",
     }
     print_lines(console, lines)

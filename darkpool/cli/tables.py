@@ -152,7 +152,7 @@ def print_auction(console: Console, result: VenueResult) -> None:
         "intents": str(len(result.outcome.admitted)),
         "batch root": hexadecimal(result.outcome.batch.root),
         "balances root": hexadecimal(settlement.balances_root),
-        "settlement transaction": hexadecimal(settlement.transaction.hash),
+        "settlement transaction": hexadecimal(settlement.final().hash),
         "settlement contract": result.settlement_contract,
         "keypers": ",".join(result.keypers),
         "reporter": result.reporter,

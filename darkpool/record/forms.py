@@ -161,13 +161,16 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class SettlementRecord:
-    """The roots that were settled; `signatures` by keyper number, counted from 0."""
+    """The roots that were settled; `signatures` by keyper number, counted from 0.
+
+    `transaction` is None where the settlement was not on the chain when the record was written.
+    """
 
     results_root: Hash
     fills_root: Hash
     balances_root: Hash
     signatures: Mapping[int, Signature]
-    transaction: TransactionRecord
+    transaction: TransactionRecord | None
 
 
 @dataclass(frozen=True, slots=True)

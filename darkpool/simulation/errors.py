@@ -106,3 +106,15 @@ class NotKept(CheckFailed):
     def __init__(self, subject: str, reason: DarkpoolError, partial: Path) -> None:
         expected = "a finished folder of the settled interval"
         super().__init__(subject, expected, f"a part, in {partial} ({reason})")
+
+
+class NotSettled(CheckFailed):
+    """No block has the settlement; what would settle is kept, and the record, if one was wanted."""
+
+    code = "not-settled"
+
+    def __init__(self, reason: str, settlement: Path, record: Path | None) -> None:
+        kept = f"kept for any account to send within a day: {settlement}"
+        published = "" if record is None else f"; the record: {record}"
+        super().__init__("settlement", "a block that has it", f"{reason}; {kept}{published}")
+        self.settlement, self.record = settlement, record

@@ -68,6 +68,7 @@ from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.reporters import Reporter, reported
 from darkpool.simulation.result import VenueResult, venue_result
+from darkpool.simulation.unsent import require_settled
 from darkpool.units import FIRST_INTERVAL, Cash, InstrumentId, Interval, account_of, identifier
 
 FIRST_EPOCH: Final = 1
@@ -157,6 +158,8 @@ def run_orders(
 
     Raises:
         BadInput: folders that exist, or nest; nothing has been done.
+        NotSettled: everything was opened, and no block has the settlement; it is kept, and so are
+            the folders.
         DarkpoolError, CryptoError: the auction could not go on; no folder is left that was made.
     """
     setting.places.require_apart()
@@ -213,6 +216,7 @@ def run_orders(
         if openings is not None:
             with _kept("openings", openings, not_kept):
                 openings.finish(outcome.admitted)
+        require_settled(FIRST_INTERVAL, outcome.settlement, place)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
     result = venue_result(clients, founded.opened, outcome, timings, place)
     return replace(result, not_kept=tuple(not_kept))

@@ -28,7 +28,7 @@ from darkpool.verification import (
     valuation,
 )
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
-from darkpool.verification.errors import NotChecked, TooManyDifferences
+from darkpool.verification.errors import NotChecked, TooManyDifferences, Unanswered
 from darkpool.verification.evidence import Anchor, ChainReader
 from darkpool.verification.report import Audited, AuditReport, Check, Findings, Verdict
 from darkpool.verification.steps import Transcript
@@ -92,8 +92,8 @@ class _Audit:
         self._check_batch()
         self._check_evidence()
         self._check_outcome()
-        self._check_chain()
-        return AuditReport(tuple(self._checks), self._audited(directory))
+        unanswered = self._check_chain()
+        return AuditReport(tuple(self._checks), self._audited(directory), unanswered)
 
     def _audited(self, directory: Path) -> Audited:
         interval, instruments, manifest = None, None, None
@@ -123,6 +123,11 @@ class _Audit:
             self._leave_out(findings, f"needs {missing.part}, which has not its form")
         except NotChecked as missing:
             self._leave_out(findings, f"needs the line {missing.subject}, which was not checked")
+        except Unanswered:
+            # what a chain contradicted before it fell silent stands
+            if findings.clean:
+                raise
+            self._checks.append(findings.check(covered, detail))
         except TooManyDifferences:
             self._checks.append(findings.check(covered, detail))
         except Exception as error:  # noqa: BLE001 - whatever a stranger's record leads to
@@ -242,17 +247,26 @@ class _Audit:
         signatures = evidence.check_settlement_signatures
         self._check("settlement", "settlement", "signed by a quorum", signatures)
 
-    def _check_chain(self) -> None:
+    def _check_chain(self) -> Unanswered | None:
+        """Compare with the chain; returns why that cannot be done, if it was asked for."""
+        if self._chain is None:
+            self._leave_out_chain("no chain was asked")
+            return None
         chain = self._chain
-        if chain is not None:
+        try:
             self._check(
                 "chain",
                 "chain",
                 "says what the record says",
                 lambda record, findings: evidence.check_chain(record, chain, findings),
             )
-            return
-        detail = "no chain was asked; the evidence is the keypers' signatures"
+        except Unanswered as error:
+            self._leave_out_chain(str(error))
+            return error
+        return None
+
+    def _leave_out_chain(self, reason: str) -> None:
+        detail = f"{reason}; the evidence is the keypers' signatures"
         uncovered: set[bytes] = set()
         with suppress(UnreadablePart), Findings("chain").watch("margin"):
             uncovered = accounts.uncovered_accounts(self._record)

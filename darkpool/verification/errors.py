@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkpool.errors import CheckFailed
+from darkpool.errors import CheckFailed, DarkpoolError
 
 
 class NoOmission(CheckFailed):
@@ -36,3 +36,7 @@ class NotChecked(CheckFailed):
 
     def __init__(self, check: str) -> None:
         super().__init__(check, "a check that could run", "one that could not")
+
+
+class Unanswered(DarkpoolError):
+    """What was asked of a chain got no answer that can be used: neither a yes nor a no."""

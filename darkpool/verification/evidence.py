@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,7 +63,6 @@ class ChainEvidence:
         paid_in: deposits less withdrawals before the batch was committed, by account.
     """
 
-    chain_id: int
     settlement_contract: bytes
     vault: bytes
     keypers: tuple[bytes, ...]
@@ -78,8 +77,15 @@ class ChainEvidence:
 class ChainReader(Protocol):
     """Asks a chain; the auditor has no chain client of its own."""
 
-    def evidence(self, interval: int) -> ChainEvidence:
-        """Return all that the chain says about an interval."""
+    def chain_id(self) -> int:
+        """Return the number of the chain."""
+
+    def evidence(self, interval: int, blocks: tuple[int, int]) -> ChainEvidence:
+        """Return all that the chain says about an interval.
+
+        `blocks` are those of commitment and settlement, as the record has them: where to look
+        first, no more.
+        """
 
 
 def check_roots(record: Record, findings: Findings) -> None:
@@ -178,20 +184,28 @@ def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
     """The chain says what the record says.
 
     Raises:
-        DarkpoolError: the chain does not answer.
+        Unanswered: the chain gives no answer that can be used.
+        DarkpoolError: the contracts of the record are not there.
     """
     summary = record.summary
-    said = chain.evidence(summary.interval)
     venue, committee = summary.venue, summary.committee
+    chain_id = chain.chain_id()
+    if chain_id != venue.chain_id:
+        findings.add("chain id", f"{venue.chain_id} as in the record", chain_id)
+        return
+    settled = summary.settlement.transaction
+    blocks = (summary.batch.transaction.block, 0 if settled is None else settled.block)
+    said = chain.evidence(summary.interval, blocks)
     for part, expected, got in (
-        ("venue, chain id", said.chain_id, venue.chain_id),
         ("venue, settlement", said.settlement_contract, venue.settlement),
         ("venue, vault", said.vault, venue.vault),
-        ("committee, addresses", said.keypers, committee.addresses),
         ("committee, quorum", said.quorum, committee.quorum),
         ("venue", "not halted", "halted" if said.halted else "not halted"),
     ):
         findings.equal(part, expected, got)
+    findings.equal("committee, addresses", len(said.keypers), len(committee.addresses))
+    for number, (on_chain, stated) in enumerate(zip(said.keypers, committee.addresses)):  # noqa: B905
+        findings.equal(f"committee, addresses, keyper {number}", on_chain, stated)
     _check_batch(record, said.batch, findings)
     _check_settlement(record, said.settlement, findings)
     if said.is_first:
@@ -212,7 +226,7 @@ def _check_batch(record: Record, said: ChainBatch | None, findings: Findings) ->
         return
     findings.equal("batch, root", said.root, batch.root)
     findings.equal("batch, count", said.count, batch.count)
-    findings.equal("batch, signatures", said.signers, tuple(sorted(batch.signatures)))
+    findings.equal("batch, signatures", _keypers(said.signers), _keypers(batch.signatures))
     _check_transaction("batch", said.transaction, said.block, batch.transaction, findings)
 
 
@@ -225,17 +239,33 @@ def _check_settlement(record: Record, said: ChainSettlement | None, findings: Fi
         outcome = instrument.outcome
         tick, volume = (0, 0) if outcome is None else (outcome.tick, outcome.volume)
         stated = ChainResult(instrument.identifier, outcome is not None, tick, volume)
-        on_chain = said.results[index] if index < len(said.results) else None
-        findings.equal(f"instrument {instrument.name}, outcome", on_chain, stated)
+        part = f"instrument {instrument.name}, outcome"
+        if index >= len(said.results):
+            findings.add(part, "none on the chain", _result(stated))
+        elif said.results[index] != stated:
+            findings.add(part, _result(said.results[index]), _result(stated))
     findings.equal("settlement, results root", said.results_root, settlement.results_root)
     findings.equal("settlement, fills root", said.fills_root, settlement.fills_root)
     findings.equal("settlement, balances root", said.balances_root, settlement.balances_root)
-    findings.equal("settlement, signatures", said.signers, tuple(sorted(settlement.signatures)))
+    findings.equal(
+        "settlement, signatures", _keypers(said.signers), _keypers(settlement.signatures)
+    )
     _check_transaction("settlement", said.transaction, said.block, settlement.transaction, findings)
 
 
+def _result(result: ChainResult) -> str:
+    crossed = f"tick {result.tick}, volume {result.volume}" if result.crossed else "no cross"
+    return f"{crossed} of instrument 0x{result.instrument.hex()}"
+
+
+def _keypers(numbers: Iterable[int]) -> str:
+    return f"of keypers {', '.join(map(str, sorted(numbers)))}"
+
+
 def _check_transaction(
-    part: str, transaction: bytes, block: int, stated: TransactionRecord, findings: Findings
+    part: str, transaction: bytes, block: int, stated: TransactionRecord | None, findings: Findings
 ) -> None:
+    if stated is None:  # it was not on the chain yet when the record was written
+        return
     findings.equal(f"{part}, transaction", transaction, stated.hash)
     findings.equal(f"{part}, block", block, stated.block)

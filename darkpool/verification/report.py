@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from crypto.errors import CryptoError, printable
 from darkpool.errors import DarkpoolError, MalformedRecord, UnreadablePart
-from darkpool.verification.errors import NotChecked, TooManyDifferences, Unsound
+from darkpool.verification.errors import NotChecked, TooManyDifferences, Unanswered, Unsound
 
 FINDINGS_SHOWN_MAX = 5
 FINDINGS_MAX = 10_000
@@ -80,10 +80,14 @@ class Audited:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """All checks of an audit, in the order in which they ran."""
+    """All checks of an audit, in the order in which they ran.
+
+    `unanswered` is why a chain that was asked could not be compared, if it could not.
+    """
 
     checks: tuple[Check, ...]
     audited: Audited = Audited()
+    unanswered: Unanswered | None = None
 
     @property
     def ok(self) -> bool:
@@ -127,7 +131,7 @@ class Findings:
         """Note the error that ends the block, if one does; parts that are missing end more."""
         try:
             yield
-        except (UnreadablePart, NotChecked, TooManyDifferences):
+        except (UnreadablePart, NotChecked, TooManyDifferences, Unanswered):
             raise
         except (MalformedRecord, Unsound) as error:
             self.add(error.subject, error.expected, error.got)
