@@ -160,19 +160,22 @@ class Sender:
         """The receipt of a transaction, once it is in a block.
 
         Raises:
-            ChainUnavailable: there is none in `RECEIPT_TIMEOUT_S`, or it is of another one.
+            ChainUnavailable: there is none in `RECEIPT_TIMEOUT_S`, or it names a different one.
         """
-        give_up_at = time.monotonic() + RECEIPT_TIMEOUT_S
+        give_up_at, asked = time.monotonic() + RECEIPT_TIMEOUT_S, f"0x{bytes(transaction).hex()}"
         while True:
             with reading(self._node, "the receipt of a transaction"):
                 try:
                     receipt = self._web3.eth.get_transaction_receipt(transaction)
                 except (TransactionNotFound, TransactionIndexingInProgress):
                     receipt = None
-            if receipt is not None and bytes(receipt["transactionHash"]) == bytes(transaction):
+            if receipt is not None:
+                told = bytes(receipt["transactionHash"])
+                if told != bytes(transaction):
+                    reason = f"for transaction {asked} the receipt of 0x{told.hex()}"
+                    raise ChainUnavailable(self._node, reason)
                 return receipt
-            if receipt is not None or time.monotonic() > give_up_at:
-                what = "a receipt of another" if receipt is not None else "no receipt of"
-                reason = f"{what} transaction 0x{bytes(transaction).hex()}"
-                raise ChainUnavailable(self._node, f"{reason} in {RECEIPT_TIMEOUT_S} s")
+            if time.monotonic() > give_up_at:
+                reason = f"no receipt of transaction {asked} in {RECEIPT_TIMEOUT_S} s"
+                raise ChainUnavailable(self._node, reason)
             time.sleep(_POLL_INTERVAL_S)
