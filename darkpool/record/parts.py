@@ -41,6 +41,10 @@ from darkpool.record.margin_forms import (
     SpecificationRecord,
 )
 
+OPENINGS_A_PART_MAX: Final = 40
+"""Openings that one intent or instrument can lead to, with room: to find a malformed intent takes
+two for each halving of the batch, and to cross an instrument twice less than twenty."""
+
 LACKING_BYTES_MAX: Final = 64 << 20
 """Of ciphertexts: intents that lack more are made up, and too many to look at."""
 
@@ -82,6 +86,8 @@ class RecordParts:
         for name, form in _FORMS.items():
             with self._keeping(name):
                 self._read(name, *form)
+        with self._keeping("openings.json"):
+            self._require_few_openings()
         self._require_files()
         with self._keeping("record.json"):
             self._require_parameters()
@@ -198,6 +204,15 @@ class RecordParts:
         """Lanes of the masks, by number; the first counts where one is listed twice."""
         masks = self.masks if "masks.json" in self._parts else ()
         return {mask.number: mask.lanes for mask in reversed(masks)}
+
+    def _require_few_openings(self) -> None:
+        """Check that no more openings are listed than an auction makes: each names four files."""
+        parts = 1
+        if "intents.json" in self._parts:
+            parts += len(self.intents)
+        if "record.json" in self._parts:
+            parts += len(self.summary.instruments)
+        _require_below("openings.json", OPENINGS_A_PART_MAX * parts + 1, [len(self.openings)])
 
     def _require_files(self) -> None:
         """Check the names of files, of the manifest and of the folder."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from eth_abi.abi import encode
+from web3 import Web3
 
 from darkpool.chain import logs, node, sending
 from darkpool.chain.client import Chain
@@ -52,8 +53,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that the client would have waited, without the waiting."""
     waited: list[float] = []
     start = time.monotonic()
-    monkeypatch.setattr(node.time, "sleep", waited.append)
-    monkeypatch.setattr(node.time, "monotonic", lambda: start + sum(waited))
+    monkeypatch.setattr("darkpool.chain.node.time.sleep", waited.append)
+    monkeypatch.setattr("darkpool.chain.node.time.monotonic", lambda: start + sum(waited))
     return waited
 
 
@@ -318,7 +319,7 @@ def test_a_transaction_that_the_node_is_too_busy_for_is_sent_again_to_the_byte(
     chain.fund_gas(PAID, 7)
     first, second, third = fresh.node.of(method)
     assert first == second == third
-    assert fresh.chain._web3.eth.get_balance(PAID) == 7
+    assert fresh.chain._web3.eth.get_balance(Web3.to_checksum_address(PAID)) == 7
     assert fresh.chain.height() == 1
 
 
@@ -333,7 +334,7 @@ def test_a_transaction_whose_answer_was_lost_counts_once(
     fresh.node.after = first_time(method, reply)
     sent = chain.fund_gas(PAID, 7)
     assert (fresh.chain.height(), sent.block) == (1, 1)
-    assert fresh.chain._web3.eth.get_balance(PAID) == 7
+    assert fresh.chain._web3.eth.get_balance(Web3.to_checksum_address(PAID)) == 7
 
 
 @pytest.mark.parametrize("key", [None, OPERATOR_KEY], ids=["node signs", "own key"])
