@@ -62,5 +62,5 @@ def test_the_page_that_runs_an_auction_from_python_runs(
         exec(page, {"__name__": "__main__"})  # noqa: S102
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "ES 4805.00 5"
-    assert lines[1] == "0 ann buy 5"
+    assert lines[1] == "2 ann buy 5"
     assert lines[-1] == "True"

@@ -145,6 +145,12 @@ THREE = PriceGrid(Decimal("0.000003"), Decimal("0.000003"), 1)
 INPUTS = intent_margin(OutrightListing(THREE, 1_000_000, 1), ["A"]).inputs
 
 
+class Stated(SimpleNamespace):
+    """What stands for a record, of which the auditor keeps what it has found."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
 def recorded(
     rows: list[tuple[int, int, int, bool]], groups: dict[int, int], owners_min: int
 ) -> tuple[Record, InstrumentRecord]:
@@ -165,7 +171,7 @@ def recorded(
     rules = ParticipationRecord(owners, owners_min, 1)
     instrument = InstrumentRecord("A", instrument_id("A"), (), None)
     reference = SimpleNamespace(price=3, tick_size=3, ticks=1)
-    record = SimpleNamespace(
+    record = Stated(
         intents=[SimpleNamespace(sealed=one) for one in sealed],
         summary=SimpleNamespace(
             participation=rules, instruments=(instrument,), references=(reference,), ticks=1

@@ -79,16 +79,14 @@ class Served:
 
     def auditor(self) -> ReadableChain:
         """A reader that does not know since when the contracts stand."""
-        deployment = self.chain.deployment
-        reader = ReadableChain.at(self.url)
+        deployment, reader = self.chain.deployment, ReadableChain.at(self.url)
         reader.attach(reader.deployment_at(deployment.settlement, deployment.vault, 0))
         return reader
 
 
 @pytest.fixture(scope="module")
 def all_the_time(settled: Chain) -> Iterator[Served]:
-    node = ServedChain(settled._web3, {})
-    with served(node) as url:
+    with served(node := ServedChain(settled._web3, {})) as url:
         yield Served(settled, url, node)
 
 
