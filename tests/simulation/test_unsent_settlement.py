@@ -69,7 +69,7 @@ def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
         assert kept.chain_id == summary.venue.chain_id
         embedded._web3.eth.send_transaction(
             {
-                "from": embedded._web3.eth.accounts[3],
+                "from": list(embedded._web3.eth.accounts)[3],
                 "to": Web3.to_checksum_address(kept.contract),
                 "data": kept.data,
                 "gas": int(GAS, 16),
