@@ -212,15 +212,25 @@ def test_a_time_to_ask_again_may_be_a_date() -> None:
         assert node._retry_after_s(text) >= 0
 
 
-def test_what_a_contract_answers_sends_nobody_elsewhere(at: Served) -> None:
+def test_what_a_contract_answers_makes_no_request_elsewhere(
+    at: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """EIP-3668 lets a contract name an address to fetch from."""
-    elsewhere = ServedChain(at.chain._web3)
-    with served(elsewhere) as url:
+    monkeypatch.setattr(node.Node, "ccip_read_allow_http", True)
+    monkeypatch.setattr("web3.utils.exception_handling.validate_ccip_url_host", lambda _url: None)
+    asked: list[bytes] = []
+
+    class Elsewhere:
+        def reply(self, request: bytes) -> Reply:
+            asked.append(request)
+            return Reply(b"{}")
+
+    with served(Elsewhere()) as url:
         data = (
             "0x556f1830"
             + encode(
                 ["address", "string[]", "bytes", "bytes4", "bytes"],
-                [at.chain.deployment.settlement, [url], b"", b"\1\2\3\4", b""],
+                [at.chain.deployment.vault, [url], b"", b"\1\2\3\4", b""],
             ).hex()
         )
         error = {"code": 3, "message": "execution reverted", "data": data}
@@ -228,7 +238,7 @@ def test_what_a_contract_answers_sends_nobody_elsewhere(at: Served) -> None:
         at.node.trouble = lambda method, _params: Reply(body) if method == "eth_call" else None
         with pytest.raises(ChainUnavailable):
             at.reader()
-        assert not elsewhere.requests
+        assert asked == []
 
 
 def test_secrets_in_an_address_are_in_no_message(at: Served) -> None:
