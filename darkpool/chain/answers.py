@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import from_json
 
 from darkpool.chain.errors import ChainUnavailable
 from darkpool.errors import shortened
@@ -121,8 +122,9 @@ def read_answer(node: str, request: tuple[str, object], told: str, body: bytes) 
     """
     method, number = request
     try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
+        # unlike json's, it refuses what is nested too deep before the stack ends
+        answer = from_json(body, allow_inf_nan=False)
+    except ValueError:
         shown = _shown(body[:_READ_MAX_BYTES].decode("utf-8", "replace"))
         raise ChainUnavailable(node, f"{told}no JSON: {shown}") from None
     if not isinstance(answer, dict) or ("result" in answer) == ("error" in answer):
@@ -138,7 +140,7 @@ def read_answer(node: str, request: tuple[str, object], told: str, body: bytes) 
             if "result" in answer
             else Refusal.model_validate(refusal)
         )
-    except (ValidationError, RecursionError):
+    except ValidationError:
         shown = _shown(answer.get("result", refusal))
         words = "a JSON-RPC error" if "error" in answer else _ANSWERS[method].words
         raise ChainUnavailable(node, f"{told}for {method} {shown} instead of {words}") from None
@@ -153,8 +155,5 @@ def _result(method: str, result: object) -> object:
 
 
 def _shown(value: object) -> str:
-    try:
-        text = value if isinstance(value, str) else json.dumps(value)
-    except (ValueError, RecursionError):
-        return "too much to show"
+    text = value if isinstance(value, str) else json.dumps(value)
     return shortened(" ".join(text.split()), _SHOWN_MAX) or "nothing"

@@ -6,11 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 
 from web3 import Web3
 from web3.types import RPCEndpoint
+
+from darkpool.chain.client import Chain
+from darkpool.chain.evidence import AccountFlow, IntervalEvidence
+from darkpool.chain.reading import ReadableChain
+from darkpool.units import AccountId, Interval
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,26 @@ def refusal(code: int, message: str, status: int = 200) -> Reply:
 def lost() -> Reply:
     """A connection that ends without an answer."""
     return Reply(None)
+
+
+def first_time(method: str, reply: Reply, times: int = 1) -> Trouble:
+    """A trouble of the first requests of a method."""
+    seen = count()
+    return lambda asked, _params: reply if asked == method and next(seen) < times else None
+
+
+HTML = b"<html>please log in</html>"
+
+BUSY = {
+    "429": Reply(b'{"error":"rate limited"}', 429, {"Retry-After": "3"}),
+    "502": Reply(HTML, 502),
+    "503": Reply(b"", 503),
+    "504": Reply(b"", 504),
+    "lost": lost(),
+    "rate limit": refusal(-32016, "over rate limit"),
+    "limit exceeded": refusal(-32005, "limit exceeded"),
+    "code 429": refusal(429, "compute units"),
+}
 
 
 class ServedChain:
@@ -118,6 +145,8 @@ def served(node: Any) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = 1 << 16
 
         def log_message(self, *_args: object) -> None:
             pass
@@ -143,3 +172,30 @@ def served(node: Any) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class Served:
+    """A chain, served; and what reads it from outside."""
+
+    def __init__(self, chain: Chain, url: str, node: ServedChain) -> None:
+        self.chain, self.url, self.node = chain, url, node
+
+    @cached_property
+    def evidence(self) -> IntervalEvidence:
+        return self.chain.evidence(Interval(4))
+
+    @cached_property
+    def flows(self) -> dict[AccountId, AccountFlow]:
+        return self.chain.flows_before(Interval(4))
+
+    def reader(self) -> ReadableChain:
+        reader = ReadableChain.at(self.url)
+        reader.attach(self.chain.deployment)
+        return reader
+
+    def auditor(self) -> ReadableChain:
+        """A reader that does not know since when the contracts stand."""
+        deployment = self.chain.deployment
+        reader = ReadableChain.at(self.url)
+        reader.attach(reader.deployment_at(deployment.settlement, deployment.vault, 0))
+        return reader
