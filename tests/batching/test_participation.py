@@ -23,6 +23,7 @@ from darkpool.record.reader import Record
 from darkpool.units import Cash, OwnerId, PriceGrid, account_id
 from darkpool.verification.participation import participation
 from tests.support.intent_margin import intent_margin
+from tests.support.stated import Stated
 
 
 def candidate(
@@ -143,12 +144,6 @@ def test_minimum_fill_orders_are_nobodys_company() -> None:
 
 THREE = PriceGrid(Decimal("0.000003"), Decimal("0.000003"), 1)
 INPUTS = intent_margin(OutrightListing(THREE, 1_000_000, 1), ["A"]).inputs
-
-
-class Stated(SimpleNamespace):
-    """What stands for a record, of which the auditor keeps what it has found."""
-
-    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 def recorded(
