@@ -159,10 +159,18 @@ class Side(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuctionId:
-    """The one auction of an instrument at an interval."""
+    """The one auction of an instrument at an interval.
+
+    Raises:
+        WrongType, OutOfBounds: another kind of number than messages have.
+    """
 
     instrument: InstrumentId
     interval: Interval
+
+    def __post_init__(self) -> None:
+        interval = Interval(within("interval", 0, (1 << 64) - 1, self.interval))
+        object.__setattr__(self, "interval", interval)
 
     def __str__(self) -> str:
         return f"interval {self.interval} of instrument 0x{self.instrument.hex()}"

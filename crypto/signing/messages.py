@@ -229,4 +229,5 @@ def instrument_id(name: str) -> bytes:
     try:
         return keccak(name.encode())
     except (AttributeError, UnicodeEncodeError):
-        raise InvalidMessageField("instrument", "its name, text in Unicode", ascii(name)) from None
+        got = f"{len(name)} characters" if isinstance(name, str) else type(name).__name__
+        raise InvalidMessageField("instrument", "its name, text in Unicode", got) from None

@@ -69,8 +69,14 @@ def deep(path: Path) -> None:
         os.chdir(place)
 
 
+def beginning(path: Path) -> bytes:
+    """What a file holds, of one that was stretched the beginning."""
+    with path.open("rb") as file:
+        return file.read(1 << 24)
+
+
 def stretch(path: Path) -> None:
-    data = path.read_bytes()
+    data = beginning(path)
     path.unlink()
     path.write_bytes(data)
     os.truncate(path, SPARSE_BYTES)
@@ -81,7 +87,7 @@ def lose(path: Path) -> None:
 
 
 def lock(path: Path) -> None:
-    data = path.read_bytes()
+    data = beginning(path)
     path.unlink()
     path.write_bytes(data)
     path.chmod(0)
@@ -125,7 +131,7 @@ def mutate(copy: Copy, generator: random.Random) -> None:
     elif kind == 1:
         texts = [name for name in names if name.endswith(".json")]
         name = generator.choice(texts)
-        copy.write(name, generator.choice(TEXTS)(copy.read(name)))
+        copy.write(name, generator.choice(TEXTS)(beginning(copy.directory / name)))
     elif kind == 2:
         folder = generator.choice(["", "masks", "material", "openings"])
         (copy.directory / folder / generator.choice(NAMES)).touch()

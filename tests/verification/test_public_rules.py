@@ -198,7 +198,12 @@ def test_keypers_sign_the_public_rules_that_the_auditor_reads(uniform: Published
         )
         read = cast(
             "Record",
-            Stated(summary=stated, material=lambda: material, margin=margin.inputs),
+            Stated(
+                summary=stated,
+                material=lambda: material,
+                margin=margin.inputs,
+                margin_digest=margin.inputs.digest(),
+            ),
         )
         assert openings.terms_digest(read) == signed
         digests.add(signed)
