@@ -9,8 +9,11 @@ from typing import Any, cast
 import pytest
 
 from darkpool.admission.admit import Admission
-from darkpool.auction.desk import Desk
+from darkpool.auction import interval
+from darkpool.auction.desk import AdmittedBatch, Desk
 from darkpool.auction.environment import Environment, OpenInterval
+from darkpool.chain.evidence import AccountFlow
+from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.balances import balances_of
 from darkpool.margin.errors import ContractExpired, InsufficientMargin
@@ -162,3 +165,16 @@ def test_caps_are_reserved_for(house: House) -> None:
     desk.take(0, submission(BOB, PERP.identifier, 2))
     (intent,) = accounts.reservations(BOB).values()
     assert intent.cap == Lots(2)
+
+
+def test_nothing_is_committed_while_an_account_owes_cash() -> None:
+    """No keyper is asked for its signature: the committee of this environment has none."""
+    accounts = funded(10, 10)
+    accounts.transfer(ALICE, BOB, Cash(11 * ONE))
+    flows = {account: AccountFlow(Cash(10 * ONE), Cash(0)) for account in (ALICE, BOB)}
+    chain = SimpleNamespace(flows_before=lambda _interval: flows)
+    environment = SimpleNamespace(accounts=accounts, chain=chain)
+    opened = SimpleNamespace(terms=SimpleNamespace(interval=2))
+    run = interval._Run(cast("Environment", environment), cast("OpenInterval", opened))
+    with pytest.raises(NotConserved, match="cash of"):
+        interval._commit(run, cast("AdmittedBatch", None))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.model.caps import NOT_COMPUTED
 from darkpool.margin.model.portfolio import PortfolioMargin
@@ -28,6 +29,20 @@ class Committed:
 
     net_deposits: Mapping[AccountId, Cash]
     uncovered: Mapping[AccountId, Shortfall]
+
+
+def require_no_debts(accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash]) -> None:
+    """Check that no account owes cash, with what the vault holds now: nothing could be settled.
+
+    To be asked before a batch is committed; `vault` as in `count_committed`.
+
+    Raises:
+        NotConserved: one does.
+    """
+    for account in accounts.accounts():
+        change = vault.get(account, 0) - accounts.paid(account)
+        if accounts.cash(account) + change < 0:
+            raise NotConserved(f"cash of {account}", 0, accounts.cash(account) + change)
 
 
 def count_committed(

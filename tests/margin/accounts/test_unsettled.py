@@ -8,11 +8,17 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.balances import Balance, balances_of
 from darkpool.margin.accounts.collateral import convert_collateral
 from darkpool.margin.accounts.house import HOUSE
-from darkpool.margin.accounts.vault_flows import Committed, Shortfall, count_committed
+from darkpool.margin.accounts.vault_flows import (
+    Committed,
+    Shortfall,
+    count_committed,
+    require_no_debts,
+)
 from darkpool.margin.errors import ContractExpired, InsufficientMargin, MarginError, NoPrice
 from darkpool.margin.liquidation.calls import MarginCall
 from darkpool.margin.market.market import MarketForm
@@ -250,3 +256,14 @@ def test_in_some_lives_what_waits_for_its_settlement_stops_no_other_account() ->
 @pytest.mark.slow
 def test_in_many_lives_what_waits_for_its_settlement_stops_no_other_account() -> None:
     assert sum(map(lived_past_expiry, range(25, 1_000))) > 500
+
+
+def test_a_debt_is_found_with_what_the_vault_holds_before_anything_is_committed() -> None:
+    accounts = house(100, 100)
+    accounts.transfer(ALICE, BOB, Cash(130 * ONE))
+    vault = vault_of(accounts)
+    with pytest.raises(NotConserved, match="cash of alice"):
+        require_no_debts(accounts, vault)
+    require_no_debts(accounts, vault | {ALICE: Cash(130 * ONE)})
+    with pytest.raises(NotConserved):
+        require_no_debts(accounts, vault | {ALICE: Cash(130 * ONE - 1)})
