@@ -16,6 +16,7 @@ from crypto.signing.messages import Cancellation, SealedIntent
 from darkpool.admission.admit import Admission
 from darkpool.auction.desk import Desk
 from darkpool.auction.environment import Environment, OpenInterval
+from darkpool.protocol.checks import verify_sealed_intent
 from darkpool.protocol.intents import SealedSubmission, SignedCancellation
 from darkpool.protocol.refusals import AdmissionRefused, MalformedSubmission, RefusalCode
 from tests.support.admission_venue import AdmissionVenue
@@ -38,7 +39,7 @@ odd = st.one_of(
     st.text(max_size=3),
     st.builds(bytearray, st.binary(max_size=40)),
     st.builds(Bytes, st.binary(max_size=40)),
-    st.builds(memoryview, st.binary(max_size=40)),
+    st.binary(max_size=40).map(memoryview),
     st.lists(st.none() | st.binary(max_size=3), max_size=4),
     st.dictionaries(st.text(max_size=2), st.none(), max_size=2),
     st.sets(st.integers(), max_size=2),
@@ -113,6 +114,14 @@ def test_what_is_no_submission_is_malformed(sent: object, door: Door) -> None:
     for ask in (door.admission.prove, door.admission.cancel):
         with pytest.raises(MalformedSubmission):
             ask(cast("Any", sent))
+
+
+@pytest.mark.parametrize(("name", "value"), [("sealed", None), ("signature", None), ("nonce", b"")])
+def test_keypers_take_no_intent_of_such_values_either(name: str, value: object, door: Door) -> None:
+    """They believe no operator that it has looked."""
+    sent = with_field(door.sent, name, value)
+    with pytest.raises(MalformedSubmission, match=name):
+        verify_sealed_intent(sent.sealed, sent.signature, door.venue.terms)
 
 
 @given(st.sampled_from(OWN + SEALED), wrong)

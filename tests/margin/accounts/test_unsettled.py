@@ -53,7 +53,7 @@ from tests.support.margin_accounts import (
     house,
     traded,
 )
-from tests.support.margin_houses import later_market, margin_after_expiry
+from tests.support.margin_houses import later_market, margin_after_expiry, market_at
 from tests.support.margin_lives import LIQUIDATOR, SPECIFICATION, Life, life
 from tests.support.margin_lives import PEOPLE as LIVING
 from tests.support.margin_records import inputs_of
@@ -243,8 +243,8 @@ def lived_past_expiry(seed: int) -> int:
     balances = balances_of(accounts, margin)
     assert all(b.withdrawable == 0 for b in balances if b.account in held)
     records = [as_recorded(balance) for balance in balances]
-    for name, account in accounts_of("before", records).items():
-        assert balance_of(MODEL, name, account) in records
+    for name, rebuilt in accounts_of("before", records).items():
+        assert balance_of(MODEL, name, rebuilt) in records
     accounts.verify_conservation()
     return len(held - set(HOUSE))
 
@@ -267,3 +267,19 @@ def test_a_debt_is_found_with_what_the_vault_holds_before_anything_is_committed(
     require_no_debts(accounts, vault | {ALICE: Cash(130 * ONE)})
     with pytest.raises(NotConserved):
         require_no_debts(accounts, vault | {ALICE: Cash(130 * ONE - 1)})
+
+
+def test_prices_alone_take_an_account_out_of_the_calls_and_back() -> None:
+    """Dearer lots are worth more than margin is computed for; cheaper ones are not any more."""
+    one = life(0)
+    one.begin()
+    perp = one.accounts.contract_index(PERP.identifier)
+    one.accounts.trade(LIVING[0], LIVING[1], perp, 4_000_000, PriceUnits(60_000 * ONE))
+    both = set(LIVING[:2])
+    for share, computed in ((160, False), (100, True), (160, False), (100, True)):
+        one.do(TakePrices(market_at(share)))
+        held = (one.accounts.holdings(account) for account in both)
+        assert all(is_computed(one.state.margin, holdings) == computed for holdings in held)
+        told = {call.standing.account for call in called(one)} & both
+        assert told == (both if share == 100 and not one.seen["told"] else set())
+        one.seen["told"] += bool(told)
