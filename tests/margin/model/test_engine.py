@@ -105,13 +105,14 @@ def test_the_bound_is_exact_where_floats_are_not(monkeypatch: pytest.MonkeyPatch
 
     Floats of its exposure are above it, as those of some accounts are.
     """
-    largest = int(lot_risk(SPECIFICATION, market(), CONTRACTS).largest[0])
+    odd = moved("61000.000001", "3040.25")
+    largest = int(lot_risk(SPECIFICATION, odd, CONTRACTS).largest[1])
     lots = next(k for k in range(10**6, 2 * 10**6) if float(k) * largest > k * largest)
     net = np.zeros(len(CONTRACTS), dtype=np.int64)
-    net[0] = lots
+    net[1] = lots
     monkeypatch.setattr("darkpool.margin.model.engine.EXPOSURE_MAX", lots * largest)
-    RiskEngine(SPECIFICATION, market(), holdings([np.zeros_like(net), net]))
+    RiskEngine(SPECIFICATION, odd, holdings([np.zeros_like(net), net]))
     monkeypatch.setattr("darkpool.margin.model.engine.EXPOSURE_MAX", lots * largest - 1)
     with pytest.raises(OutOfBounds) as caught:
-        RiskEngine(SPECIFICATION, market(), holdings([np.zeros_like(net), net]))
+        RiskEngine(SPECIFICATION, odd, holdings([np.zeros_like(net), net]))
     assert caught.value.got == lots * largest
