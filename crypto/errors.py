@@ -29,11 +29,10 @@ class UnmetExpectation(Exception):
         return _read_back, (type(self), self.args, self.__dict__)
 
     def __str__(self) -> str:
-        expected, got = _shown(self.expected), _shown(self.got)
-        message = f"{self.prefix}{self.subject}: expected {expected}, got {got}"
-        if self.has_lines:
-            return "\n".join(map(printable, message.split("\n")))
-        return printable(message)
+        expected, got = _shown(self.expected), str(_shown(self.got))
+        asked = printable(f"{self.prefix}{self.subject}: expected {expected}, got ")
+        lines = got.split("\n") if self.has_lines else [got]
+        return asked + "\n".join(map(printable, lines))
 
 
 def printable(text: str) -> str:

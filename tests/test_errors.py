@@ -19,7 +19,7 @@ import darkpool
 from crypto.errors import HoldersDisagree, OutOfRange, UnmetExpectation
 from darkpool.auction.outcome import Refusal
 from darkpool.errors import BadInput, CheckFailed, DarkpoolError, NoBucket, OutOfBounds
-from darkpool.margin.errors import InsufficientMargin, MarginError
+from darkpool.margin.errors import InsufficientMargin, InvalidFile, MarginError, Problem
 from darkpool.protocol.refusals import AdmissionRefused, ReferenceRefused, RefusalCode
 from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
 from darkpool.units import Lots, require_bucket
@@ -257,3 +257,18 @@ def test_an_error_crosses_processes_whole(kind: type[UnmetExpectation]) -> None:
 def test_what_a_message_quotes_can_be_printed(quoted: str) -> None:
     assert str(OutOfRange(quoted, quoted, quoted)).isprintable()
     assert str(InvalidOrder(0, "side", quoted, quoted)).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a\nforged", "a\r\nb", "a\x1b[2J", "a\u2028b"])
+def test_only_an_error_s_own_lines_break_a_message(name: str) -> None:
+    """What is quoted of a file's name adds no line that looks like the program's."""
+    problem = Problem("cash", name, name)
+    for error in (
+        InvalidFile(name, [problem, problem]),
+        InvalidOrderFile(name, [InvalidOrder(0, "side", name, name)], complete=False),
+    ):
+        first, *problems = str(error).split("\n")
+        assert first.endswith("got these problems")
+        assert len(problems) == 2
+        assert all(line.startswith("  ") and line.isprintable() for line in problems)
+        assert first.isprintable()

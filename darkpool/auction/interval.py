@@ -44,7 +44,7 @@ from darkpool.crossing.shape import ShapeCheck
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
 from darkpool.margin.accounts.balances import Balance, balances_of
-from darkpool.margin.accounts.vault_flows import Committed, count_committed
+from darkpool.margin.accounts.vault_flows import Committed, count_committed, require_no_debts
 from darkpool.margin.errors import InsufficientMargin
 from darkpool.margin.model.caps import equity
 from darkpool.protocol.intents import SealedSubmission, SignedCancellation
@@ -147,8 +147,13 @@ def _admit(
 
 
 def _commit(run: _Run, admitted: AdmittedBatch) -> CommittedBatch:
-    """Fix the batch: keypers sign its root, the chain takes it, and it becomes final."""
+    """Fix the batch: keypers sign its root, the chain takes it, and it becomes final.
+
+    Raises:
+        NotConserved: an account owes cash, so nothing could be settled; nothing is committed.
+    """
     environment, interval = run.environment, run.opened.terms.interval
+    require_no_debts(environment.accounts, _vault(run))
     digests = [intent.certificate.message.intent for intent in admitted.closed.intents]
     root = BatchRoot(interval, merkle_root(digests), len(digests))
     signatures = environment.committee.sign_batch_root(BatchProposal(root, admitted.closed))
@@ -159,13 +164,17 @@ def _commit(run: _Run, admitted: AdmittedBatch) -> CommittedBatch:
     return CommittedBatch(root, signatures, transaction)
 
 
+def _vault(run: _Run) -> dict[AccountId, Cash]:
+    """Each account's deposits less its withdrawals, until now or until the commitment."""
+    flows = run.environment.chain.flows_before(run.opened.terms.interval)
+    return {name: Cash(flow.deposited - flow.withdrawn) for name, flow in flows.items()}
+
+
 def _begin(run: _Run, batch: CommittedBatch, instruments: Instruments) -> _Begun:
     """Book what the vault holds as of the commitment, which pauses it, and begin to open."""
     environment, margin = run.environment, run.opened.margin
     interval = run.opened.terms.interval
-    flows = environment.chain.flows_before(interval)
-    vault = {name: Cash(flow.deposited - flow.withdrawn) for name, flow in flows.items()}
-    committed = count_committed(environment.accounts, vault, margin.portfolio)
+    committed = count_committed(environment.accounts, _vault(run), margin.portfolio)
     before = balances_of(environment.accounts, margin.portfolio)
     instruments.set_aside_accounts(committed.uncovered)
     session = environment.committee.begin_auction(interval, environment.record.add_opening)

@@ -186,6 +186,16 @@ class UnknownContract(BadInput):
         super().__init__("contract", expected, got)
 
 
+class ContractExpired(MarginError, UnknownContract):
+    """A contract whose positions have been settled for good: nothing is traded in it any more."""
+
+    code = RefusalCode.CONTRACT_EXPIRED
+
+    def __init__(self, contract: str) -> None:
+        UnknownContract.__init__(self, "one that has not expired", contract)
+        self.contract = contract
+
+
 class NoPrice(MarginError, BadInput):
     """A contract that the market has no price for, or that expired and is not settled yet."""
 

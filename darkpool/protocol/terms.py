@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Self
@@ -121,6 +121,10 @@ class PublicRules:
         object.__setattr__(self, "owners_min", owners_min)
         object.__setattr__(self, "cap_min", require_bucket("minimum cap", self.cap_min))
 
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        # a view of a mapping cannot be copied or sent: what is made again makes its own
+        return type(self), (self.bond, dict(self.owners), self.owners_min, self.cap_min)
+
     def owner_of(self, account: bytes) -> OwnerId:
         """Who owns an account, given by its 20 bytes."""
         named = account_of(account)
@@ -194,6 +198,11 @@ class IntervalTerms:
             raise InvalidGrid("ticks", "the same for every instrument", got)
         object.__setattr__(self, "grids", MappingProxyType(grids))
         object.__setattr__(self, "digest", self._digest())
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        # as `PublicRules`; what is computed of the other fields is computed again
+        given = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+        return type(self), tuple((given | {"references": dict(self.references)}).values())
 
     def _checked(self) -> dict[str, object]:
         """Every field that is given, of its own kind and in one spelling."""

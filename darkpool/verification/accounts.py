@@ -82,8 +82,11 @@ def live_intent(record: Record, model: MarginModel, instrument: int, cap: int) -
     return LiveIntent(index, cap, *ends)
 
 
-def surplus(model: MarginModel, account: Account, live: Sequence[LiveIntent] = ()) -> int:
-    """Equity less initial margin in the worst case of live intents, in cash units."""
+def surplus(model: MarginModel, account: Account, live: Sequence[LiveIntent] = ()) -> int | None:
+    """Equity less initial margin in the worst case of live intents, in cash units.
+
+    None where margin is not computed, see `MarginModel.surplus`.
+    """
     net: dict[int, int] = {}
     for instrument, position in account.positions.items():
         index = model.contract_indices.get(instrument)
@@ -106,8 +109,12 @@ def accounts_of(when: str, balances: Sequence[BalanceRecord]) -> dict[bytes, Acc
 
 
 def balance_of(model: MarginModel, name: bytes, account: Account) -> BalanceRecord:
-    """The balance of an account: what initial margin leaves of its cash, the rest, positions."""
-    free = max(0, min(account.cash, surplus(model, account)))
+    """The balance of an account: what initial margin leaves of its cash, the rest, positions.
+
+    Without margin of its positions nothing of its cash is left.
+    """
+    left = surplus(model, account)
+    free = 0 if left is None else max(0, min(account.cash, left))
     return BalanceRecord(name, free, account.cash - free, _encode(account.positions))
 
 
@@ -174,9 +181,9 @@ def _check_traders(
     """Every account that traded has initial margin for what it holds then."""
     for name in sorted({fill.account for fill in record.summary.fills}):
         left = surplus(model, accounts[name])
-        if left < 0:
+        if left is None or left < 0:
             part = f"collateral after of 0x{name.hex()}, equity less initial margin"
-            findings.add(part, "at least 0", left)
+            findings.add(part, "at least 0", "no margin" if left is None else left)
 
 
 def uncovered_accounts(record: Record) -> set[bytes]:
@@ -193,7 +200,8 @@ def uncovered_accounts(record: Record) -> set[bytes]:
     uncovered = set()
     for name, intents in live.items():
         account = accounts.get(name, missing)
-        if min(surplus(model, account, intents), account.cash) < bond:
+        left = surplus(model, account, intents)
+        if left is None or min(left, account.cash) < bond:
             uncovered.add(name)
     return uncovered
 

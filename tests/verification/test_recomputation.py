@@ -171,8 +171,15 @@ def test_who_trades_has_initial_margin_afterwards(uniform: Published) -> None:
     accounts._check_traders(record, owned, model, findings)
     assert findings.clean
     name = record.summary.fills[0].account
-    owned[name].cash -= accounts.surplus(model, owned[name]) + 1
+    left = accounts.surplus(model, owned[name])
+    assert left is not None
+    owned[name].cash -= left + 1
     accounts._check_traders(record, owned, model, findings)
     check = findings.check("", "")
     assert check.part == f"collateral after of 0x{name.hex()}, equity less initial margin"
     assert "got -1" in check.detail
+    instrument = next(iter(owned[name].positions))
+    owned[name].positions[instrument].net = 10**30
+    beyond = Findings("margin")
+    accounts._check_traders(record, owned, model, beyond)
+    assert "got no margin" in beyond.check("", "").detail
