@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from darkpool.errors import CheckFailed
+
+
+class InvalidCommittee(CheckFailed):
+    """Keypers that are no committee: their numbers are not 0 to n - 1, in order and once each."""
+
+    code = "invalid-committee"
+
+    def __init__(self, expected: Iterable[int], got: Iterable[int]) -> None:
+        super().__init__("numbers of the keypers", _listed(expected), _listed(got))
+
+
+class KeyperFailed(CheckFailed):
+    """A keyper that answered with an error that is none of this project's."""
+
+    code = "keyper-failed"
+
+    def __init__(self, keyper: int, got: str) -> None:
+        super().__init__(f"keyper {keyper}", "an answer", got)
+        self.keyper = keyper
 
 
 class KeyperSilent(CheckFailed):
@@ -22,3 +43,7 @@ class MaskPreparationFailed(CheckFailed):
 
     def __init__(self, attempts: int) -> None:
         super().__init__("mask", f"one usable mask in {attempts} attempts", "none")
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
