@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from darkpool.errors import CheckFailed
 
 
@@ -12,8 +10,9 @@ class InvalidCommittee(CheckFailed):
 
     code = "invalid-committee"
 
-    def __init__(self, expected: Iterable[int], got: Iterable[int]) -> None:
-        super().__init__("numbers of the keypers", _listed(expected), _listed(got))
+    def __init__(self, expected: tuple[int, ...], got: tuple[int, ...]) -> None:
+        named = [", ".join(map(str, numbers)) for numbers in (expected, got)]
+        super().__init__("numbers of the keypers", *named)
 
 
 class KeyperFailed(CheckFailed):
@@ -43,7 +42,3 @@ class MaskPreparationFailed(CheckFailed):
 
     def __init__(self, attempts: int) -> None:
         super().__init__("mask", f"one usable mask in {attempts} attempts", "none")
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))

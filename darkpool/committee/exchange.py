@@ -32,6 +32,8 @@ def _verb(name: str) -> _Verb:
 
 _OPERANDS: Final = ("subject", "expected", "got")
 _OPERAND_BYTES_MAX: Final = 64
+_OPERAND_BITS_MAX: Final = 256
+_OPERAND_NUMBERS_MAX: Final = 8
 _PACKAGES: Final = ("crypto", "darkpool")
 _VERBS: Final = {name: _verb(name) for name in dir(Keyper) if not name.startswith("_")}
 
@@ -39,10 +41,8 @@ _VERBS: Final = {name: _verb(name) for name in dir(Keyper) if not name.startswit
 class Exchange:
     """A keyper as the operator asks it: it gets copies, and what it answers is copied.
 
-    `place` names it in what it fails with before it has a number.
-
     Neither side holds an object that the other can change, or that is not exactly of its type. So
-    what was checked is what is used.
+    what was checked is what is used. `place` names a keyper that fails to tell its number.
 
     Attributes:
         number: the number that the keyper had at first.
@@ -57,14 +57,14 @@ class Exchange:
 
     def __getattr__(self, name: str) -> Any:
         verb = _VERBS[name]
-        return self._ask(name) if verb.is_property else partial(self._ask, name)
+        if verb.is_property:
+            return verb.answers(getattr(self._keyper, name))
+        return partial(self._ask, name)
 
     def _ask(self, name: str, *values: object) -> object:
-        verb, found = _VERBS[name], getattr(self._keyper, name)
-        if verb.is_property:
-            return verb.answers(found)
-        pairs = zip(verb.takes, values, strict=True)
-        return verb.answers(found(*(rebuild(value) for rebuild, value in pairs)))
+        verb, question = _VERBS[name], getattr(self._keyper, name)
+        handed = (take(value) for take, value in zip(verb.takes, values, strict=True))
+        return verb.answers(question(*handed))
 
 
 def failure_of(keyper: int, raised: BaseException) -> UnmetExpectation:
@@ -102,8 +102,13 @@ def _text(value: object) -> str:
 
 
 def _operand(value: object) -> object:
-    if type(value) is bytes:
-        return value[:_OPERAND_BYTES_MAX]
-    if type(value) is tuple and all(type(number) is int for number in value):
+    """None, a truth value, a number, few bytes or few numbers as they are; all else as text."""
+    if value is None or type(value) is bool or _is_number(value):
         return value
-    return value if value is None or type(value) in (bool, int) else _text(value)
+    if type(value) is tuple and len(value) <= _OPERAND_NUMBERS_MAX and all(map(_is_number, value)):
+        return value
+    return value[:_OPERAND_BYTES_MAX] if type(value) is bytes else _text(value)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and value.bit_length() <= _OPERAND_BITS_MAX

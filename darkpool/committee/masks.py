@@ -86,16 +86,14 @@ class MaskPreparation:
             number = sorted(numbers.values())[-2]
             mask = self._draw(number, shape) if self._issued(number) else None
             if mask is not None:
-                # hundreds of megabytes, which are immutable before they go to every keyper
-                return self._attested(rebuilt(DrawnMask, mask))
+                # immutable from here on, so that no keyper needs a copy of hundreds of megabytes
+                mask = rebuilt(DrawnMask, mask)
+                return AttestedMask(mask, self._attestations(mask))
         raise MaskPreparationFailed(_ATTEMPTS)
 
-    def _attested(self, mask: DrawnMask) -> AttestedMask:
+    def _attestations(self, mask: DrawnMask) -> Mapping[int, bytes]:
         digest = mask_attestation_digest(self._domain, mask.digest())
-        signed = self._signatures.ask(
-            lambda keyper: keyper.attest_mask(mask), lambda _number: digest
-        )
-        return AttestedMask(mask, signed)
+        return self._signatures.ask(lambda keyper: keyper.attest_mask(mask), lambda _number: digest)
 
     def _issued(self, number: int) -> bool:
         """Whether a quorum set the number aside; one that a keyper knows as used is given up."""

@@ -108,6 +108,13 @@ def test_any_other_error_is_short_text_of_its_keyper(error: BaseException) -> No
     assert len(message) < 300
 
 
+@pytest.mark.parametrize(
+    "operand", [10**4000, 10**9999, (1,) * 10**6], ids=["text", "no text", "many"]
+)
+def test_operands_are_short(operand: object) -> None:
+    assert len(str(failure_of(1, OutOfRange("subject", operand, operand)))) < 300
+
+
 @pytest.mark.parametrize("text", [ended, lambda: "x" * 10**7, lambda: Word("word")])
 def test_operands_are_short_text(text: Callable[[], str]) -> None:
     failure = failure_of(1, OutOfRange("subject", Shown(text), b"\xab" * 10**6))
