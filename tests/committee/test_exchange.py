@@ -46,13 +46,6 @@ def renamed(name: str) -> BaseException:
     return error
 
 
-def disguised() -> BaseException:
-    """A class that says that it is one of the project's modules'."""
-    made: Any = type("MaskUsed", (MaskUsed,), {"__module__": MaskUsed.__module__})
-    error: BaseException = made(1, "a", "b")
-    return error
-
-
 def without_operands() -> BaseException:
     return MaskUsed.__new__(MaskUsed)
 
@@ -93,7 +86,6 @@ def test_an_error_of_the_project_keeps_class_and_operands() -> None:
         SystemExit("no"),
         KeyboardInterrupt(),
         renamed("x" * 10**6),
-        disguised(),
         without_operands(),
         UnmetExpectation("subject", 1, 2),
     ],
@@ -106,6 +98,11 @@ def test_any_other_error_is_short_text_of_its_keyper(error: BaseException) -> No
     assert message.startswith("keyper 1: expected an answer, got ")
     assert message.isprintable()
     assert len(message) < 300
+
+
+def test_a_class_is_the_projects_only_where_its_module_has_it() -> None:
+    disguised: Any = type("MaskUsed", (MaskUsed,), {"__module__": MaskUsed.__module__})
+    assert type(failure_of(1, disguised(1, "a", "b"))) is KeyperFailed
 
 
 @pytest.mark.parametrize(

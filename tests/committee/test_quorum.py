@@ -168,6 +168,9 @@ def test_what_several_keypers_need_is_computed_once(monkeypatch: pytest.MonkeyPa
             for share in got:
                 with pytest.raises(ValueError, match="WRITEABLE"):
                     share.setflags(write=True)  # what one changed all would say
-            assert len(set(map(id, got))) == 4
+                share.shape = (1, 1)
+            ask(epoch)
+            assert got[-1].shape == (1,)
+            assert computed.count(epoch) == 1
     ask(2)
     assert computed.count(2) == 2, "a failure is not kept"
