@@ -69,6 +69,13 @@ class MalformedContribution(CryptoError):
     prefix = "contribution to a mask, "
 
 
+class MalformedAnswer(CryptoError):
+    """What a keyper answered is not of the type that its question has an answer of."""
+
+    code = "malformed-answer"
+    prefix = "answer of a keyper: "
+
+
 class InsecureParameters(CryptoError):
     """Parameters below 128 bit were asked for outside the tests."""
 

@@ -24,6 +24,7 @@ from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext, level_basis
 from crypto.compiled import kernel
 from crypto.ring import slots
+from crypto.ring.immutable import immutable
 from crypto.ring.modular import multiply
 from crypto.ring.params import RingParameters
 from crypto.ring.ring import Words
@@ -32,10 +33,16 @@ from crypto.ring.sampling import binomial, ternary
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """Encryption key (b, a), transform form, shape (2, primes of the key level, degree)."""
+    """Encryption key (b, a), transform form, shape (2, primes of the key level, degree).
+
+    Its words are immutable: keypers of one process share them.
+    """
 
     ring: RingParameters
     words: Words
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", immutable(self.words))
 
 
 @kernel
