@@ -11,16 +11,7 @@ import pytest
 
 from crypto.signing.messages import instrument_id
 from darkpool.protocol.terms import BondTerms, IntervalTerms, PublicRules
-from darkpool.units import (
-    AccountId,
-    Cash,
-    InstrumentId,
-    Interval,
-    Lots,
-    OwnerId,
-    PriceGrid,
-    account_of,
-)
+from darkpool.units import Cash, InstrumentId, Interval, Lots, OwnerId, PriceGrid, account_of
 from tests.support.epochs import Epoch
 from tests.support.house import DOMAIN
 from tests.support.reference_prices import terms_on
@@ -65,14 +56,3 @@ def test_terms_that_are_copied_or_sent_are_the_same_and_do_not_change(
     for mapping in (made.rules.owners, made.references, made.grids):
         with pytest.raises(TypeError):
             cast("MutableMapping[object, object]", mapping)["x"] = "y"
-
-
-def test_keypers_do_not_change_after_the_digest(small: Epoch) -> None:
-    grid, name = PriceGrid(Decimal(1), Decimal(0), 4), InstrumentId(instrument_id("A"))
-    keypers = [ANN]
-    terms = replace(
-        terms_on(grid, [name], Interval(1), DOMAIN, small.material),
-        keypers=cast("tuple[AccountId, ...]", keypers),
-    )
-    keypers.append(BOB)
-    assert terms.keypers == (ANN,)

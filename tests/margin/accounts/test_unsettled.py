@@ -36,7 +36,7 @@ from darkpool.margin.service.state import Called
 from darkpool.protocol.refusals import RefusalCode
 from darkpool.protocol.terms import BondTerms
 from darkpool.record.forms import BalanceRecord
-from darkpool.units import AccountId, Cash, Interval, Lots, PriceUnits, account_bytes
+from darkpool.units import AccountId, Cash, Interval, Lots, PriceUnits, account_bytes, account_of
 from darkpool.verification.accounts import accounts_of, balance_of
 from darkpool.verification.requirement import MarginModel
 from tests.support.margin_accounts import (
@@ -61,7 +61,7 @@ from tests.support.margin_records import inputs_of
 LATER = margin_after_expiry()
 MODEL = MarginModel(inputs_of(SPECIFICATION, MarketForm.model_validate_json(later_market())))
 MANY = 10**12
-NO_BOND = BondTerms(Cash(0), 1, CAROL)
+NO_BOND = BondTerms(Cash(0), 1, account_of(bytes(20)))
 
 
 def waiting() -> PortfolioAccounts:
