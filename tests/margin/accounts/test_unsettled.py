@@ -132,7 +132,7 @@ def test_what_was_lost_since_the_reservation_is_looked_for_without_a_withdrawal(
 
 def test_a_refused_reservation_leaves_no_bond() -> None:
     accounts = house(10, 100_000)
-    bond, key = BondTerms(Cash(ONE), 1, CAROL), auction(PERP, 1)
+    bond, key = BondTerms(Cash(ONE), 1, account_of(bytes(20))), auction(PERP, 1)
     for account in (ALICE, CAROL):
         amount = bond if account == ALICE else NO_BOND
         with pytest.raises(InsufficientMargin), accounts.bonded(account, amount, NOW):
@@ -142,7 +142,7 @@ def test_a_refused_reservation_leaves_no_bond() -> None:
     assert accounts.withdrawable(ALICE, NOW) == accounts.cash(ALICE) == 10 * ONE
     with accounts.bonded(BOB, bond, NOW):
         accounts.reserve(BOB, key, Lots(1), grid(PERP), NOW)
-    more = BondTerms(Cash(5 * ONE), 1, CAROL)
+    more = BondTerms(Cash(5 * ONE), 1, account_of(bytes(20)))
     with pytest.raises(MarginError), accounts.bonded(BOB, more, NOW):
         accounts.reserve(BOB, key, Lots(1), grid(PERP), NOW)
     assert accounts.bond(BOB) == ONE, "what it held for an intent before it holds still"
