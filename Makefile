@@ -34,7 +34,16 @@ clean:
 	rm -rf $(VENV) build dist
 	find crypto darkpool -name '*.nb[ic]' -delete
 
+# The version is checked before anything is made; an environment of another version is made anew.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+VERSION := import sys; print(*sys.version_info[:2])
+
 $(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c '$(SUPPORTED)' || { \
+		echo "darkpool: expected Python 3.11 to 3.13, got $$($(PYTHON) --version 2>&1)." \
+			"Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@test "$$($(BIN)/python -c '$(VERSION)' 2>&1)" = "$$($(PYTHON) -c '$(VERSION)')" \
+		|| rm -rf $(VENV)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@

@@ -11,6 +11,7 @@
 `--minutes N` sets how long the operator's part goes on; the result file wants 5.
 """
 
+import asyncio
 import secrets
 import statistics
 import tempfile
@@ -35,6 +36,7 @@ from darkpool.admission.admit import Admission
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction.instruments import Instruments
 from darkpool.client.sealing import PublicLimits, seal_order
+from darkpool.client.signer import KeySigner
 from darkpool.clock import SystemClock
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.protocol.checks import parse_ciphertext, verify_sealed_intent
@@ -90,10 +92,15 @@ def _sealed(terms: IntervalTerms, count: int) -> list[SealedSubmission]:
     deadline_s = SystemClock().unix_ms() // 1000 + 86_400
     orders = (LimitOrder(Side(k % 2), Lots(k % 50), Tick(500 + k % 20)) for k in range(count))
     limits = PublicLimits(deadline_s, Lots(100))
-    return [
-        seal_order(order, INSTRUMENT, terms, secrets.token_bytes(32), k, limits).submission
-        for k, order in enumerate(orders)
-    ]
+
+    async def sealed() -> list[SealedSubmission]:
+        signers = (KeySigner(secrets.token_bytes(32)) for _ in range(count))
+        return [
+            (await seal_order(order, INSTRUMENT, terms, signer, k, limits)).submission
+            for k, (order, signer) in enumerate(zip(orders, signers, strict=True))
+        ]
+
+    return asyncio.run(sealed())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 One process, one core, rings of production, everything but the transport.
 """
 
+import asyncio
 import statistics
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from crypto.threshold.keys import KeyperSecrets, deal
 from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.replicated import Committee
 from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
+from darkpool.client.signer import KeySigner
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import Interval, Lots, Side, Tick
 
@@ -54,12 +56,12 @@ class Measured:
 def measure(keypers: int) -> Measured:
     """Seal, check and add up with a committee of 3 or 4 keypers."""
     material, held = deal(STANDARD, Committee(keypers, 0))
-    terms = terms_of(material, Interval(1))
+    terms, signer = terms_of(material, Interval(1)), KeySigner(b"\1" * 32)
 
     def seal() -> SealedOrder:
         order = LimitOrder(Side.BUY, Lots(25), Tick(500))
         limits = PublicLimits(2**32, smallest_cap(order.size, terms))
-        return seal_order(order, INSTRUMENT, terms, b"\1" * 32, 1, limits)
+        return asyncio.run(seal_order(order, INSTRUMENT, terms, signer, 1, limits))
 
     submission = seal().submission
     ring = STANDARD.order_ring

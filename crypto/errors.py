@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+
+_SHOWN_BITS_MAX: Final = 512
+"""Longer numbers are told by their length: Python refuses to write the digits of very long ones."""
 
 
 class UnmetExpectation(Exception):
@@ -26,15 +29,16 @@ class UnmetExpectation(Exception):
         return _read_back, (type(self), self.args, self.__dict__)
 
     def __str__(self) -> str:
-        expected, got = _shown(self.expected), _shown(self.got)
-        message = f"{self.prefix}{self.subject}: expected {expected}, got {got}"
-        if self.has_lines:
-            return "\n".join(map(printable, message.split("\n")))
-        return printable(message)
+        expected, got = _shown(self.expected), str(_shown(self.got))
+        asked = printable(f"{self.prefix}{self.subject}: expected {expected}, got ")
+        lines = got.split("\n") if self.has_lines else [got]
+        return asked + "\n".join(map(printable, lines))
 
 
 def printable(text: str) -> str:
     """Text whose control characters and lone surrogates are escaped: it may quote anybody."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
@@ -49,7 +53,9 @@ def _read_back(
 
 
 def _shown(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else value
+    if isinstance(value, int) and value.bit_length() > _SHOWN_BITS_MAX:
+        return f"a number of {value.bit_length()} bits"
+    return f"0x{value.hex()}" if isinstance(value, bytes) else value
 
 
 class CryptoError(UnmetExpectation):
@@ -61,6 +67,13 @@ class MalformedContribution(CryptoError):
 
     code = "malformed-contribution"
     prefix = "contribution to a mask, "
+
+
+class MalformedAnswer(CryptoError):
+    """What a keyper answered is not of the type that its question has an answer of."""
+
+    code = "malformed-answer"
+    prefix = "answer of a keyper: "
 
 
 class InsecureParameters(CryptoError):

@@ -7,6 +7,7 @@ expected and what came.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
 
@@ -74,6 +75,18 @@ class OutOfBounds(BadInput):
         self.lowest, self.highest = lowest, highest
 
 
+class WrongType(BadInput):
+    """A value of another kind than is asked for; of what may be secret only the kind is told."""
+
+    code = "wrong-type"
+
+    def __init__(self, subject: str, expected: str, value: object) -> None:
+        kind = type(value).__name__
+        plain = isinstance(value, str | float | bool | Decimal)
+        got = f"{shortened(ascii(value))}, which is {kind}" if plain else kind
+        super().__init__(subject, expected, got)
+
+
 class NoBucket(BadInput):
     """A public cap that is none of the buckets, or none of those that are large enough."""
 
@@ -88,12 +101,23 @@ class NotConserved(CheckFailed):
 
 
 class UnusableDatabase(CheckFailed):
-    """A file that SQLite cannot open, read or write."""
+    """A file that SQLite cannot open, read or write; `remedy` says what to do, if that is known."""
 
     code = "unusable-database"
 
-    def __init__(self, path: Path, got: object) -> None:
-        super().__init__(f"database {path.name}", "an SQLite file that can be written", got)
+    def __init__(self, path: Path, got: object, remedy: str = "") -> None:
+        told = f"{got}: {remedy}" if remedy else str(got)
+        super().__init__(f"database {path}", "an SQLite file that can be written", told)
+
+
+class UnwritableFolder(CheckFailed):
+    """A folder that the system does not let files be written in: it is full, or not writable."""
+
+    code = "unwritable-folder"
+
+    def __init__(self, folder: Path, got: str) -> None:
+        remedy = "free space, or name a folder that can be written"
+        super().__init__(f"folder {folder}", "one that files can be written in", f"{got}: {remedy}")
 
 
 class MalformedRecord(BadInput):
@@ -102,11 +126,19 @@ class MalformedRecord(BadInput):
     code = "malformed-record"
     prefix = "record, "
 
-    def __init__(self, subject: str, expected: object, got: object) -> None:
-        super().__init__(subject, shortened(expected), shortened(got))
+
+class UnreadablePart(BadInput):
+    """What was asked of a record is in a part that has not its form; that was told already."""
+
+    code = "unreadable-part"
+    prefix = "record, "
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part, "a part of the form that its version has", f"{part} without it")
+        self.part = part
 
 
-def shortened(value: object) -> str:
-    """A value as text, without what is beyond its first hundred characters."""
+def shortened(value: object, shown_max: int = 100) -> str:
+    """A value as text, without what is beyond its first `shown_max` characters."""
     text = str(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."
+    return text if len(text) <= shown_max else f"{text[:shown_max]}..."

@@ -11,18 +11,30 @@ without rounding. `Decimal` appears where people write or read a price, and nowh
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
-from typing import Final, NewType, Self
+from operator import index
+from typing import Any, Final, NewType, Self, TypeVar
 
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 
 from crypto.signing.messages import instrument_id
-from darkpool.errors import InvalidAccount, InvalidGrid, InvalidPrice, NoBucket, OutOfBounds
+from darkpool.errors import (
+    InvalidAccount,
+    InvalidGrid,
+    InvalidPrice,
+    NoBucket,
+    OutOfBounds,
+    WrongType,
+)
 from darkpool.limits import (
     CAP_BUCKETS_LOTS,
+    INSTRUMENT_NAME_MAX_CHARACTERS,
     ORDER_SIZE_MAX_LOTS,
     PRICE_DECIMALS,
     PRICE_MAX_UNITS,
@@ -61,8 +73,76 @@ Interval = NewType("Interval", int)
 """Number of an auction in its series: there is one for each instrument at each interval."""
 
 
+Kind = TypeVar("Kind")
+
+NUMBER_MAX: Final = (1 << 64) - 1
+"""Largest interval, nonce or time: signed messages have 64 bits for each."""
+
+INSTRUMENT_BYTES: Final = 32
+ADDRESS_BYTES: Final = 20
+
 FIRST_INTERVAL: Final = Interval(1)
 """The first of a series; 0 stands for none."""
+
+
+def integer(quantity: str, value: object) -> int:
+    """A whole number as Python's own, whichever library's it is; truth values are none.
+
+    Raises:
+        WrongType: it is no whole number.
+    """
+    if not isinstance(value, bool):
+        with suppress(TypeError):
+            return index(value)  # type: ignore[arg-type]  # that is what is being asked
+    raise WrongType(quantity, "a whole number", value)
+
+
+def within(quantity: str, lowest: int, highest: int, value: object) -> int:
+    """A whole number within its bounds, both of which are allowed.
+
+    Raises:
+        WrongType: it is no whole number.
+        OutOfBounds: it is outside.
+    """
+    number = integer(quantity, value)
+    if not lowest <= number <= highest:
+        raise OutOfBounds(quantity, lowest, highest, number)
+    return number
+
+
+def octets(subject: str, length: int, value: object) -> bytes:
+    """So many bytes.
+
+    Raises:
+        WrongType: no bytes.
+        OutOfBounds: more or fewer.
+    """
+    if not isinstance(value, bytes):
+        raise WrongType(subject, f"{length} bytes", value)
+    within(f"bytes of {subject}", length, length, len(value))
+    return bytes(value)
+
+
+def require_kind(subject: str, kind: type[Kind], value: object) -> Kind:
+    """A value of a kind.
+
+    Raises:
+        WrongType: it is of another.
+    """
+    if not isinstance(value, kind):
+        raise WrongType(subject, kind.__name__, value)
+    return value
+
+
+def require_mapping(subject: str, value: object) -> Mapping[Any, Any]:
+    """A mapping.
+
+    Raises:
+        WrongType: something else.
+    """
+    if not isinstance(value, Mapping):
+        raise WrongType(subject, "a mapping", value)
+    return value
 
 
 class Side(IntEnum):
@@ -79,10 +159,18 @@ class Side(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuctionId:
-    """The one auction of an instrument at an interval."""
+    """The one auction of an instrument at an interval.
+
+    Raises:
+        WrongType, OutOfBounds: another kind of number than messages have.
+    """
 
     instrument: InstrumentId
     interval: Interval
+
+    def __post_init__(self) -> None:
+        interval = Interval(within("interval", 0, (1 << 64) - 1, self.interval))
+        object.__setattr__(self, "interval", interval)
 
     def __str__(self) -> str:
         return f"interval {self.interval} of instrument 0x{self.instrument.hex()}"
@@ -92,8 +180,10 @@ def account_id(text: str) -> AccountId:
     """Read an address: 0x and 40 hexadecimal digits, one case throughout or EIP-55 mixed case.
 
     Raises:
+        WrongType: no text.
         InvalidAccount: it is no address, or its mixed case is not the checksum of EIP-55.
     """
+    require_kind("account", str, text)
     if not (text.isascii() and text.startswith("0x") and is_hex_address(text)):
         raise InvalidAccount("0x and 40 hexadecimal digits", repr(text[:60]))
     digits = text[2:]
@@ -107,9 +197,9 @@ def account_of(address: bytes) -> AccountId:
     """Return the account at an address of 20 bytes.
 
     Raises:
-        InvalidAccount: other than 20 bytes.
+        WrongType, OutOfBounds: other than 20 bytes.
     """
-    return account_id(f"0x{address.hex()}")
+    return account_id(f"0x{octets('account', ADDRESS_BYTES, address).hex()}")
 
 
 def account_bytes(account: AccountId) -> bytes:
@@ -121,26 +211,30 @@ def cap_bucket(size: Lots) -> Lots:
     """Return the public cap of an order: the smallest of `CAP_BUCKETS_LOTS` that covers its size.
 
     Raises:
+        WrongType: the size is no whole number.
         OutOfBounds: the size is negative, or above the largest bucket.
     """
-    if not 0 <= size <= ORDER_SIZE_MAX_LOTS:
-        raise OutOfBounds("size in lots", 0, ORDER_SIZE_MAX_LOTS, size)
-    return Lots(CAP_BUCKETS_LOTS[bisect_left(CAP_BUCKETS_LOTS, size)])
+    lots = within("size in lots", 0, ORDER_SIZE_MAX_LOTS, size)
+    return Lots(CAP_BUCKETS_LOTS[bisect_left(CAP_BUCKETS_LOTS, lots)])
 
 
 _SMALLEST_BUCKET: Final = Lots(CAP_BUCKETS_LOTS[0])
 
 
-def require_bucket(subject: str, cap: Lots, smallest: Lots = _SMALLEST_BUCKET) -> None:
-    """Check that a public cap is one of `CAP_BUCKETS_LOTS`, and not below `smallest`.
+def require_bucket(subject: str, cap: Lots, smallest: Lots = _SMALLEST_BUCKET) -> Lots:
+    """A public cap that is one of `CAP_BUCKETS_LOTS`, and not below `smallest`.
 
     Raises:
-        NoBucket: it is not; names all that are.
+        WrongType: it is no whole number.
+        NoBucket: it is none of them; names all that are.
     """
+    lots = integer(subject, cap)
     allowed = CAP_BUCKETS_LOTS[bisect_left(CAP_BUCKETS_LOTS, smallest) :]
-    if cap not in allowed:
+    if lots not in allowed:
         expected = f"one of the buckets {', '.join(map(str, allowed))}"
-        raise NoBucket(subject, expected, f"{cap} lots")
+        got = f"{lots} lots" if abs(lots) <= PRICE_MAX_UNITS else lots
+        raise NoBucket(subject, expected, got)
+    return Lots(lots)
 
 
 _UNITS_PER_ONE: Final = 10**PRICE_DECIMALS
@@ -150,9 +244,11 @@ def price_units(price: Decimal) -> PriceUnits:
     """Convert a price of at most six decimals to price units, exactly.
 
     Raises:
+        WrongType: no `Decimal`; a float stands for another number than it shows.
         InvalidPrice: not a finite number, more than six decimals, or an absolute value above
             `PRICE_MAX_UNITS`.
     """
+    require_kind("price", Decimal, price)
     if not price.is_finite():
         raise InvalidPrice("a finite number", str(price))
     sign, digits, exponent = price.as_tuple()
@@ -173,8 +269,12 @@ def price_units(price: Decimal) -> PriceUnits:
 
 
 def price_decimal(units: PriceUnits) -> Decimal:
-    """Convert price units to the price they stand for, exactly."""
-    return Decimal(units).scaleb(-PRICE_DECIMALS)
+    """Convert price units to the price they stand for, exactly.
+
+    Raises:
+        WrongType: no whole number.
+    """
+    return Decimal(integer("price units", units)).scaleb(-PRICE_DECIMALS)
 
 
 def _shortest_decimal(units: int) -> Decimal:
@@ -194,6 +294,7 @@ class PriceGrid:
     may be zero or negative.
 
     Raises:
+        WrongType: ticks that are no whole number, or prices that are no `Decimal`.
         InvalidGrid: the tick size is not above zero, the reference is no multiple of it, there are
             fewer than 1 or more than `TICKS_MAX` ticks, or a price has more than six decimals or
             lies beyond `PRICE_MAX_UNITS`.
@@ -204,8 +305,10 @@ class PriceGrid:
     ticks: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.ticks <= TICKS_MAX:
-            raise InvalidGrid("ticks", f"1 to {TICKS_MAX}", str(self.ticks))
+        ticks = integer("ticks of a price grid", self.ticks)
+        object.__setattr__(self, "ticks", ticks)
+        if not 1 <= ticks <= TICKS_MAX:
+            raise InvalidGrid("ticks", f"1 to {TICKS_MAX}", ticks)
         step = _grid_units("tick size", self.tick_size)
         middle = _grid_units("reference price", self.reference)
         if step <= 0:
@@ -223,9 +326,11 @@ class PriceGrid:
         """The grid whose tick size and reference are given in price units.
 
         Raises:
+            WrongType: a number that is no whole one.
             InvalidGrid: there is none.
         """
-        return cls(_shortest_decimal(tick_size), _shortest_decimal(reference), ticks)
+        step, middle = integer("tick size", tick_size), integer("reference price", reference)
+        return cls(_shortest_decimal(step), _shortest_decimal(middle), ticks)
 
     @property
     def reference_tick(self) -> Tick:
@@ -248,22 +353,19 @@ class PriceGrid:
         """The price of a tick, in price units.
 
         Raises:
-            OutOfBounds: the grid has no such tick.
+            WrongType, OutOfBounds: the grid has no such tick.
         """
-        if not 0 <= tick < self.ticks:
-            raise OutOfBounds("tick", 0, self.ticks - 1, tick)
-        offset = (tick - self.reference_tick) * self.tick_units
+        offset = (within("tick", 0, self.ticks - 1, tick) - self.reference_tick) * self.tick_units
         return PriceUnits(price_units(self.reference) + offset)
 
     def price_of(self, tick: Tick) -> Decimal:
         """The price of a tick, written with the decimals of tick size or reference.
 
         Raises:
-            OutOfBounds: the grid has no such tick.
+            WrongType, OutOfBounds: the grid has no such tick.
         """
-        if not 0 <= tick < self.ticks:
-            raise OutOfBounds("tick", 0, self.ticks - 1, tick)
-        return self.reference + (tick - self.reference_tick) * self.tick_size
+        offset = within("tick", 0, self.ticks - 1, tick) - self.reference_tick
+        return self.reference + offset * self.tick_size
 
     def unbounded_tick_of(self, price: Decimal) -> int:
         """How many ticks a price lies above tick 0, which may be outside the grid.
@@ -297,10 +399,28 @@ def _grid_units(parameter: str, price: Decimal) -> PriceUnits:
         raise InvalidGrid(parameter, error.expected, error.got) from None
 
 
+NAME_RULE: Final = (
+    f"a name of 1 to {INSTRUMENT_NAME_MAX_CHARACTERS} characters, each a letter A to Z or a to z, "
+    "a digit, or one of . _ / -"
+)
+"""The one rule for names of instruments, contracts, underlyings and tokens, in words."""
+
+_NAME: Final = re.compile(rf"[A-Za-z0-9._/-]{{1,{INSTRUMENT_NAME_MAX_CHARACTERS}}}")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text keeps to `NAME_RULE`."""
+    return _NAME.fullmatch(text) is not None
+
+
 PPM: Final = 1_000_000
 """The whole of something, in parts per million."""
 
 
 def identifier(name: InstrumentName) -> InstrumentId:
-    """The 32 bytes of an instrument; see `crypto.signing.messages.instrument_id`."""
+    """The 32 bytes of an instrument; see `crypto.signing.messages.instrument_id`.
+
+    Raises:
+        InvalidMessageField: no text in Unicode.
+    """
     return InstrumentId(instrument_id(name))

@@ -19,7 +19,7 @@ import darkpool
 from crypto.errors import HoldersDisagree, OutOfRange, UnmetExpectation
 from darkpool.auction.outcome import Refusal
 from darkpool.errors import BadInput, CheckFailed, DarkpoolError, NoBucket, OutOfBounds
-from darkpool.margin.errors import InsufficientMargin, MarginError
+from darkpool.margin.errors import InsufficientMargin, InvalidFile, MarginError, Problem
 from darkpool.protocol.refusals import AdmissionRefused, ReferenceRefused, RefusalCode
 from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
 from darkpool.units import Lots, require_bucket
@@ -73,7 +73,8 @@ def sample(kind: Any) -> Any:
         return sample_error(kind)
     if hasattr(kind, "__dataclass_fields__"):
         hints = get_type_hints(kind)
-        return kind(**{one.name: sample(hints[one.name]) for one in fields(kind)})
+        values = {one.name: sample(hints[one.name]) for one in fields(kind)}
+        return kind(**values | ({"account": b"\xab" * 20} if "account" in values else {}))
     if issubclass(kind, Enum):
         return next(iter(kind))
     known = {str: "sample", object: "sample", int: 7, bool: True, bytes: b"\xab" * 32}
@@ -157,7 +158,9 @@ def test_a_message_has_a_subject_and_what_was_expected_and_came(
     kind: type[UnmetExpectation],
 ) -> None:
     error = sample_error(kind)
-    shown = [one.hex() if isinstance(one, bytes) else one for one in (error.expected, error.got)]
+    shown = [
+        f"0x{one.hex()}" if isinstance(one, bytes) else one for one in (error.expected, error.got)
+    ]
     assert str(error) == f"{kind.prefix}{error.subject}: expected {shown[0]}, got {shown[1]}"
     assert all(map(str, (error.subject, *shown)))
 
@@ -201,7 +204,7 @@ def test_a_cap_that_is_no_bucket_is_told_all_buckets() -> None:
 
 
 def test_bytes_are_shown_as_hexadecimal_digits() -> None:
-    assert str(OutOfRange("root", b"\x01\xab", b"")) == "root: expected 01ab, got "
+    assert str(OutOfRange("root", b"\x01\xab", b"")) == "root: expected 0x01ab, got 0x"
     assert "keypers 0, 2" in str(HoldersDisagree(1, (0, 2)))
 
 
@@ -237,7 +240,7 @@ def test_an_order_file_lists_its_problems() -> None:
 def test_insufficient_margin_carries_its_operands() -> None:
     error = InsufficientMargin(required=10, available=3)
     assert (error.required, error.available) == (10, 3)
-    assert str(error) == "margin: expected at least 10 available, got 3"
+    assert str(error) == "margin: expected at least 10 cash units available, got 3"
 
 
 @pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)
@@ -254,3 +257,18 @@ def test_an_error_crosses_processes_whole(kind: type[UnmetExpectation]) -> None:
 def test_what_a_message_quotes_can_be_printed(quoted: str) -> None:
     assert str(OutOfRange(quoted, quoted, quoted)).isprintable()
     assert str(InvalidOrder(0, "side", quoted, quoted)).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a\nforged", "a\r\nb", "a\x1b[2J", "a\u2028b"])
+def test_only_an_error_s_own_lines_break_a_message(name: str) -> None:
+    """What is quoted of a file's name adds no line that looks like the program's."""
+    problem = Problem("cash", name, name)
+    for error in (
+        InvalidFile(name, [problem, problem]),
+        InvalidOrderFile(name, [InvalidOrder(0, "side", name, name)], complete=False),
+    ):
+        first, *problems = str(error).split("\n")
+        assert first.endswith("got these problems")
+        assert len(problems) == 2
+        assert all(line.startswith("  ") and line.isprintable() for line in problems)
+        assert first.isprintable()

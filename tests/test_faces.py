@@ -11,6 +11,7 @@ from darkpool.units import Interval
 from tests.support.admission_venue import made_venue
 from tests.support.agent_desk import ACCOUNT, DEADLINE_S, ES, KEY, Desk
 from tests.support.documents import examples
+from tests.support.one_process import one_process
 
 FACES = ("darkpool.client", "darkpool.verification")
 
@@ -30,10 +31,10 @@ def test_the_examples_of_the_clients_document_run(
     desk = Desk(made_venue(TEST_INSECURE_SMALL, 4), tmp_path / "other.db")
     sent: list[SealedSubmission] = []
     kept: list[str] = []
-    standing, single = examples("agent.md")
+    _, standing, single = examples("agent.md")
     names = {
-        "account": ACCOUNT,
         "account_key": KEY,
+        "passphrase": "four words of one",
         "deadline_s": DEADLINE_S,
         "instrument": ES,
         "nonce": 7,
@@ -49,3 +50,17 @@ def test_the_examples_of_the_clients_document_run(
     assert len(sent) == 2
     assert sent[1].sealed.interval == Interval(1)
     assert len(kept) == 1
+
+
+def test_the_page_that_runs_an_auction_from_python_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("crypto.ring.params.STANDARD", TEST_INSECURE_SMALL)
+    (page,) = examples("python.md")
+    with one_process():
+        exec(page, {"__name__": "__main__"})  # noqa: S102
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "ES 4805.00 5"
+    assert lines[1] == "2 ann buy 5"
+    assert lines[-1] == "True"

@@ -19,8 +19,9 @@ NAMES_REFUSED = {"helper", "helpers", "manager", "managers", "util", "utils"}
 # Who alone may import what; each entry is a file, or a folder with all that is in it.
 ONLY_IMPORTERS = {
     "tenseal": {"crypto/bfv/seal.py"},
-    "web3": {"darkpool/chain/client.py"},
-    "eth_tester": {"darkpool/chain/client.py"},
+    "web3": {"darkpool/chain"},
+    "eth_tester": {"darkpool/chain/asking.py", "darkpool/chain/client.py"},
+    "requests": {"darkpool/chain/node.py"},
     "aiohttp": {"darkpool/web", "darkpool/committee/remote.py"},
 }
 AUDITOR_IMPORTS = {

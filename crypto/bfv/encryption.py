@@ -19,11 +19,12 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext, level_basis
+from crypto.compiled import kernel
 from crypto.ring import slots
+from crypto.ring.immutable import immutable
 from crypto.ring.modular import multiply
 from crypto.ring.params import RingParameters
 from crypto.ring.ring import Words
@@ -32,13 +33,19 @@ from crypto.ring.sampling import binomial, ternary
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """Encryption key (b, a), transform form, shape (2, primes of the key level, degree)."""
+    """Encryption key (b, a), transform form, shape (2, primes of the key level, degree).
+
+    Its words are immutable: keypers of one process share them.
+    """
 
     ring: RingParameters
     words: Words
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", immutable(self.words))
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def _add_rounding(coefficients, rest, plain, errors):
     """Add round(rest * coefficient / plain) to errors."""
     half = (plain + np.uint64(1)) >> np.uint64(1)
@@ -46,7 +53,7 @@ def _add_rounding(coefficients, rest, plain, errors):
         errors[i] += np.int64((rest * coefficients[i] + half) // plain)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_scaled(component, message, small, primes, ratios, quotients):
     """Add quotient * message + small to component; message and |small| below 2^40."""
     for k in range(primes.size):

@@ -21,8 +21,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from Crypto.Cipher import AES
-from numba import njit
 
+from crypto.compiled import kernel
 from crypto.ring.modular import reduce_wide
 from crypto.ring.ring import RnsBasis, Words
 
@@ -60,7 +60,7 @@ def _guide() -> npt.NDArray[np.uint16]:
     return below.astype(np.uint16)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lookup(words, table, guide, samples, ties):
     tied = 0
     for i in range(words.size):
@@ -81,7 +81,7 @@ def _lookup(words, table, guide, samples, ties):
     return tied
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _compose(draws, residues, primes, ratios, biases):
     """residues = sum of 256^d draws[d], by groups from the top: total * 2^56 + group, reduced."""
     digits, size = draws.shape

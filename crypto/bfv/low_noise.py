@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.encryption import PublicKey, add_plain
+from crypto.compiled import kernel
 from crypto.ring import slots
 from crypto.ring.modular import multiply
 from crypto.ring.ring import rns_basis
 from crypto.ring.sampling import binomial, ternary
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _divide_by_last(words, quotient, primes, ratios, inverses):
     """quotient = round(words / last prime), residue by residue."""
     last = quotient.shape[0]

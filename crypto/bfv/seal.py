@@ -261,13 +261,41 @@ class EvaluationKeys:
                 raise MalformedKey("Galois element", element, "no key for it")
 
     def _load(self, handle: Any, data: bytes, count: int) -> None:
-        _compression(data, MalformedKey)
+        if _compression(data, MalformedKey) == _ZSTD:
+            _require_inflated(memoryview(data)[_HEADER.size :], _key_bytes_max(self.ring, count))
         try:
             _FILE.load(handle, seal_ring(self.ring).context, [data])
         except (RuntimeError, ValueError, IndexError, OverflowError, MemoryError) as error:
             raise MalformedKey(self.ring.name, "keys that SEAL accepts", str(error)) from error
         if handle.size() != count:
             raise MalformedKey("number of keys", count, handle.size())
+
+
+def _key_bytes_max(ring: RingParameters, count: int) -> int:
+    """No less than the bytes of this many evaluation keys: what they hold, and their headers."""
+    primes = len(ring.key_primes)
+    one = 2 * primes * ring.degree * 8 + _CIPHERTEXT.size + _HEADER.size
+    return count * (primes - 1) * one + 8 * (ring.degree + count) + 1024
+
+
+def _require_inflated(body: memoryview, size_max: int) -> None:
+    """Refuse what SEAL would inflate to more; nothing of it is kept.
+
+    Raises:
+        MalformedKey: it is more, or no zstd frame.
+    """
+    left = size_max
+    inflate = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX)
+    try:
+        with inflate.stream_reader(body, read_across_frames=True) as reader:
+            while chunk := reader.read(_WINDOW_BYTES_MAX):
+                left -= len(chunk)
+                if left < 0:
+                    raise MalformedKey(
+                        "inflated keys", f"at most {size_max} bytes", f"{size_max - left} or more"
+                    )
+    except zstandard.ZstdError as error:
+        raise MalformedKey("SEAL body", "whole zstd frames", str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

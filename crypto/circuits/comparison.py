@@ -34,13 +34,14 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, uint64
+from numba import uint64
 
 from crypto.bfv.ciphertext import Ciphertext, level_basis
 from crypto.bfv.lanes import DIGIT_BITS, DIGIT_VALUES, DIGITS, Lanes, LaneShape, digits_of
 from crypto.bfv.products import add_slots, coefficient_form
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.curves import size_max
+from crypto.compiled import kernel
 from crypto.errors import OutOfRange
 from crypto.ring.modular import high_word, reduce_wide
 from crypto.ring.params import RingParameters
@@ -92,7 +93,7 @@ def thresholds(ring: RingParameters, opened: Lanes, bounded: Flags) -> Threshold
     return Thresholds(upper, np.mod(upper - height, t), (upper < height).astype(np.int64))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _select(table, weights, eq, lt, primes, ratios):
     """Eq = sum of weights[v] table[v]; lt = sum of table[u] * (sum over v > u of weights[v]).
 

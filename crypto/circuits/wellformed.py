@@ -30,13 +30,13 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext, level_basis
 from crypto.bfv.seal import Evaluator
 from crypto.circuits.curves import CurveLayout
 from crypto.circuits.packing import LANES_LEVEL, rotate
+from crypto.compiled import kernel
 from crypto.errors import OutOfRange
 from crypto.ring.params import RingParameters
 from crypto.ring.ring import Words
@@ -90,7 +90,7 @@ def shape_weights(ring: RingParameters, beacon: bytes, count: int) -> Slots:
     return np.stack([1 + uniform(seed, label, most, count) for seed in seeds])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _accumulate(words, rows, digits, totals):
     # intents in the inner loop: the totals of one polynomial stay in the cache meanwhile
     for component in range(words.shape[1]):
@@ -105,7 +105,7 @@ def _accumulate(words, rows, digits, totals):
                         )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reduce(totals, primes):
     for digit in range(totals.shape[0]):
         for component in range(totals.shape[1]):

@@ -18,14 +18,15 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, uint64
+from numba import uint64
 
+from crypto.compiled import kernel
 from crypto.ring.modular import high_word, multiply, multiply_constant, reduce_wide
 
 Words = npt.NDArray[np.uint64]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def forward_one(a, prime, roots, quotients):
     """Transform one residue polynomial in place; all arguments but `prime` of shape (degree,)."""
     size = a.size
@@ -55,7 +56,7 @@ def forward_one(a, prime, roots, quotients):
         a[i] = x
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def inverse_one(a, prime, roots, quotients, scale, scale_quotient):
     """Inverse of `forward_one`."""
     twice = prime + prime
@@ -81,26 +82,26 @@ def inverse_one(a, prime, roots, quotients, scale, scale_quotient):
         a[i] = x - prime if x >= prime else x
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _forward(a, primes, roots, quotients):
     for k in range(a.shape[0]):
         forward_one(a[k], primes[k], roots[k], quotients[k])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _inverse(a, primes, roots, quotients, scale, scale_quotients):
     for k in range(a.shape[0]):
         inverse_one(a[k], primes[k], roots[k], quotients[k], scale[k], scale_quotients[k])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _dyadic(a, b, result, primes, ratios):
     for k in range(a.shape[0]):
         for i in range(a.shape[1]):
             result[k, i] = multiply(a[k, i], b[k, i], primes[k], ratios[k, 0], ratios[k, 1])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add(a, b, result, primes):
     for k in range(a.shape[0]):
         prime = primes[k]
@@ -109,7 +110,7 @@ def _add(a, b, result, primes):
             result[k, i] = x - prime if x >= prime else x
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _subtract(a, b, result, primes):
     for k in range(a.shape[0]):
         prime = primes[k]
@@ -119,7 +120,7 @@ def _subtract(a, b, result, primes):
             result[k, i] = x - y if x >= y else x + prime - y
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _weighted_sum(weights, terms, result, primes, ratios):
     """result[c,k,i] = sum over v of weights[v,k,i] * terms[v,c,k,i]; at most 2^10 terms."""
     for k in range(result.shape[1]):
@@ -139,7 +140,7 @@ def _weighted_sum(weights, terms, result, primes, ratios):
                 result[c, k, i] = reduce_wide(high, low, prime, ratios[k, 0], ratios[k, 1])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reduce_signed(values, result, primes):
     for k in range(result.shape[0]):
         prime = np.int64(primes[k])
@@ -181,7 +182,7 @@ def _powers(root: int, prime: int, size: int) -> list[int]:
     return values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _multiply_add(weights, terms, totals, primes, ratios):
     """Totals += weights * terms, residue by residue; one weight for all components."""
     for c in range(terms.shape[0]):

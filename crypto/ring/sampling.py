@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from crypto.compiled import kernel
+
 SEED_BYTES: Final = 32
 
 
@@ -38,7 +40,7 @@ def stream(seed: bytes, purpose: bytes, size: int) -> npt.NDArray[np.uint8]:
     return np.frombuffer(hashlib.shake_256(absorb(purpose, seed)).digest(size), np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ternary(octets, values):
     filled = 0
     for octet in octets:
@@ -61,7 +63,7 @@ def _weight(low, middle, high):
     return np.int64((x * np.uint64(0x010101) >> np.uint64(16)) & np.uint64(0x1F))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _binomial(octets, values):
     for i in range(values.size):
         o = 6 * i
@@ -70,7 +72,7 @@ def _binomial(octets, values):
     return values.size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _below(words, bound, mask, values):
     filled = 0
     for word in words:

@@ -12,8 +12,8 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from crypto.compiled import kernel
 from crypto.errors import OutOfRange
 from crypto.ring.params import RingParameters
 from crypto.ring.ring import RnsBasis, Words, bit_reversal, forward_one, inverse_one, rns_basis
@@ -88,7 +88,7 @@ def lift(ring: RingParameters, vectors: npt.NDArray[np.int64], level: int) -> Wo
     return operands
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lift(
     vectors,
     positions,

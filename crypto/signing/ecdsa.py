@@ -38,6 +38,8 @@ def recover_address(digest: bytes, signature: bytes) -> bytes:
     Raises:
         InvalidSignature: not 65 bytes, v not 27 or 28, s in the upper half, or no such point.
     """
+    if not isinstance(signature, bytes):
+        raise InvalidSignature("kind", "bytes", type(signature).__name__)
     if len(signature) != SIGNATURE_BYTES:
         raise InvalidSignature("length", SIGNATURE_BYTES, len(signature))
     if signature[64] not in (27, 28):
@@ -62,7 +64,7 @@ def verify_signature(digest: bytes, signature: bytes, address: bytes) -> None:
     """
     signer = recover_address(digest, signature)
     if signer != address:
-        raise InvalidSignature("signer", address.hex(), signer.hex())
+        raise InvalidSignature("signer", address, signer)
 
 
 def _address(public_key: PublicKey) -> bytes:

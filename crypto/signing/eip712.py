@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from operator import index
 from typing import ClassVar
 
 from eth_hash.auto import keccak
@@ -22,17 +24,22 @@ _DOMAIN_TYPE_HASH = keccak(
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Where a signature counts: one chain, one contract (20 bytes)."""
+    """Where a signature counts: one chain, one contract (20 bytes).
+
+    Raises:
+        InvalidMessageField: the contract is not 20 bytes, or the chain id not a uint256.
+    """
 
     chain_id: int
     verifying_contract: bytes
 
-    def separator(self) -> bytes:
-        """Return the 32-byte EIP-712 domain separator.
+    def __post_init__(self) -> None:
+        _word("chain_id", "uint", 256, self.chain_id)
+        _word("verifying_contract", "address", 20, self.verifying_contract)
+        object.__setattr__(self, "chain_id", index(self.chain_id))
 
-        Raises:
-            InvalidMessageField: the contract is not 20 bytes, or the chain id not a uint256.
-        """
+    def separator(self) -> bytes:
+        """Return the 32-byte EIP-712 domain separator."""
         return _domain_separator(self)
 
 
@@ -89,13 +96,21 @@ def _schema(encode_type: str) -> tuple[bytes, tuple[tuple[str, str, int], ...]]:
     return keccak(encode_type.encode()), tuple(schema)
 
 
-def _word(name: str, kind: str, width: int, value: int | bytes) -> bytes:
+def _word(name: str, kind: str, width: int, value: object) -> bytes:
     """Encode one field into 32 bytes; `width` is in bits for a number, in bytes otherwise."""
-    if isinstance(value, int):
+    if kind in _NUMBERS:
+        number = None if isinstance(value, bool) and width > 1 else _whole(value)
         lowest, above = (-1 << width - 1, 1 << width - 1) if kind == "int" else (0, 1 << width)
-        if kind not in _NUMBERS or not lowest <= value < above:
+        if number is None or not lowest <= number < above:
             raise InvalidMessageField(name, f"{kind} of {width}", value)
-        return value.to_bytes(32, "big", signed=lowest < 0)
-    if kind in _NUMBERS or len(value) != width:
+        return number.to_bytes(32, "big", signed=lowest < 0)
+    if not isinstance(value, bytes) or len(value) != width:
         raise InvalidMessageField(name, f"{kind} of {width}", value)
     return value.rjust(32, b"\0")
+
+
+def _whole(value: object) -> int | None:
+    """A whole number, whichever library's it is, as Python's own; None for anything else."""
+    with suppress(TypeError):
+        return index(value)  # type: ignore[arg-type]  # that is what is being asked
+    return None

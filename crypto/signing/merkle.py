@@ -90,7 +90,7 @@ def verify_merkle_proof(root: bytes, leaf: bytes, proof: MerkleProof) -> None:
         position >>= 1
     derived = _root(proof.count, node)
     if derived != root:
-        raise InvalidMerkleProof("root", root.hex(), derived.hex())
+        raise InvalidMerkleProof("root", root, derived)
 
 
 def _depth(count: int) -> int:

@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 
 from eth_hash.auto import keccak
 
+from crypto.errors import InvalidMessageField
 from crypto.signing.eip712 import Domain, TypedMessage
 
 
@@ -220,5 +221,13 @@ def commitment(intent: Intent, domain: Domain) -> bytes:
 
 
 def instrument_id(name: str) -> bytes:
-    """Return the 32-byte identifier of an instrument: keccak256 of its name in UTF-8."""
-    return keccak(name.encode())
+    """Return the 32-byte identifier of an instrument: keccak256 of its name in UTF-8.
+
+    Raises:
+        InvalidMessageField: no text in Unicode.
+    """
+    try:
+        return keccak(name.encode())
+    except (AttributeError, UnicodeEncodeError):
+        got = f"{len(name)} characters" if isinstance(name, str) else type(name).__name__
+        raise InvalidMessageField("instrument", "its name, text in Unicode", got) from None

@@ -23,11 +23,11 @@ from math import prod
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from crypto import labels
 from crypto.bfv.ciphertext import Ciphertext, level_basis, level_primes
 from crypto.bfv.flooding import RADIX_BITS, flooding
+from crypto.compiled import kernel
 from crypto.errors import MalformedCiphertext, MissingShare, NoiseBudgetTooSmall
 from crypto.ring.modular import high_word, multiply
 from crypto.ring.params import RingParameters
@@ -122,7 +122,7 @@ def combine_shares(ciphertext: Ciphertext, shares: Sequence[Words], size: int) -
     return decoded
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _round_phase(phase, primes, ratios, inverses, plain, quotients, coefficients):
     worst = np.uint64(0)
     half = np.uint64(1) << np.uint64(63)

@@ -1,30 +1,24 @@
-"""Secrets in transit and at rest: HPKE envelopes to keypers, and encrypted key files.
+"""Secrets in transit and at rest: HPKE envelopes to keypers, and a keyper's key file.
 
 Envelopes: HPKE (RFC 9180), base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; bytes
 are the encapsulated key (32), the ciphertext and its tag (16). `info` binds an envelope to one
 sealed intent, account, recipient and set of shares, so it opens nowhere else.
-
-Key files: scrypt (RFC 7914) and AES-256-GCM (NIST SP 800-38D), the header authenticated too.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets as system_random
 import struct
-import unicodedata
 from pathlib import Path
 from typing import Final
 
-from Crypto.Cipher import AES
 from Crypto.Protocol import HPKE
 from Crypto.Protocol.DH import import_x25519_private_key, import_x25519_public_key
-from Crypto.Protocol.KDF import scrypt
 
 from crypto import labels
-from crypto.errors import EnvelopeRefused, MalformedKeyFile, OutOfRange, WrongPassphrase
+from crypto.errors import EnvelopeRefused, MalformedKeyFile, OutOfRange
 from crypto.ring.sampling import SEED_BYTES, absorb
+from crypto.signing.key_file import read_encrypted, write_encrypted
 from crypto.threshold.keys import KeyperSecrets
 from crypto.threshold.replicated import Committee, split_seeds
 
@@ -34,14 +28,6 @@ ENVELOPE_BYTES_MAX: Final = 32 * 1024
 _KEY_BYTES: Final = 32
 _TAG_BYTES: Final = 16
 _OVERHEAD: Final = _KEY_BYTES + _TAG_BYTES
-
-KEY_FILE_VERSION: Final = 1
-_FILE_MAGIC: Final = b"DPKF"
-_FILE_HEADER: Final = struct.Struct("<4sH32s12s")
-_SCRYPT_COST: Final = 1 << 15
-_SCRYPT_BLOCK: Final = 8
-_SCRYPT_LANES: Final = 1
-_FILE_BYTES_MAX: Final = 4096
 
 SECRETS_VERSION: Final = 1
 _SECRETS_MAGIC: Final = b"DPKS"
@@ -145,72 +131,15 @@ def write_key_file(path: Path, secrets: KeyperSecrets, passphrase: str) -> None:
         OutOfRange: an empty passphrase.
         OSError: the file cannot be written.
     """
-    if not passphrase:
-        raise OutOfRange("characters of a passphrase", "at least 1", 0)
-    salt, nonce = system_random.token_bytes(32), system_random.token_bytes(12)
-    header = _FILE_HEADER.pack(_FILE_MAGIC, KEY_FILE_VERSION, salt, nonce)
-    cipher = AES.new(_file_key(passphrase, salt), AES.MODE_GCM, nonce=nonce)
-    cipher.update(header)
-    body, tag = cipher.encrypt_and_digest(secrets_to_bytes(secrets))
-    _write_atomically(path, header + body + tag)
+    write_encrypted(path, secrets_to_bytes(secrets), passphrase)
 
 
 def read_key_file(path: Path, passphrase: str) -> KeyperSecrets:
     """Decrypt a key file.
 
     Raises:
-        MalformedKeyFile: not a key file of this version.
+        MalformedKeyFile: not a key file of this version, or not of a keyper.
         WrongPassphrase: the tag does not verify.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        data = file.read(_FILE_BYTES_MAX + 1)
-    least = _FILE_HEADER.size + _TAG_BYTES
-    if not least <= len(data) <= _FILE_BYTES_MAX:
-        raise MalformedKeyFile("length in bytes", f"{least} .. {_FILE_BYTES_MAX}", len(data))
-    magic, version, salt, nonce = _FILE_HEADER.unpack_from(data)
-    if (magic, version) != (_FILE_MAGIC, KEY_FILE_VERSION):
-        expected = f"{_FILE_MAGIC!r}, {KEY_FILE_VERSION}"
-        raise MalformedKeyFile("magic and version", expected, (magic, version))
-    cipher = AES.new(_file_key(passphrase, salt), AES.MODE_GCM, nonce=nonce)
-    cipher.update(data[: _FILE_HEADER.size])
-    try:
-        body = cipher.decrypt_and_verify(data[_FILE_HEADER.size : -_TAG_BYTES], data[-_TAG_BYTES:])
-    except ValueError as error:
-        raise WrongPassphrase(path) from error
-    return secrets_from_bytes(body)
-
-
-def _file_key(passphrase: str, salt: bytes) -> bytes:
-    # One spelling of what looks the same, whatever keyboard it comes from.
-    octets = unicodedata.normalize("NFC", passphrase).encode()
-    key = scrypt(
-        octets,  # type: ignore[arg-type]  # its stub says str, its documentation bytes
-        salt,  # type: ignore[arg-type]
-        _KEY_BYTES,
-        _SCRYPT_COST,
-        _SCRYPT_BLOCK,
-        _SCRYPT_LANES,
-    )
-    if not isinstance(key, bytes):
-        raise TypeError(f"expected one key of bytes from scrypt, got {type(key)}")
-    return key
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{system_random.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    return secrets_from_bytes(read_encrypted(path, passphrase))

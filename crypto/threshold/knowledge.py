@@ -219,9 +219,7 @@ class VectorSealing:
         """
         again = self.seal(vector, root_seed).ciphertext
         if not np.array_equal(again.words, ciphertext.words):
-            raise SealingMismatch(
-                "ciphertext sealed again", ciphertext.digest().hex(), again.digest().hex()
-            )
+            raise SealingMismatch("ciphertext sealed again", ciphertext.digest(), again.digest())
 
     def reencrypt(self, proof: KeyperProof) -> dict[int, EncryptedShare]:
         """V_j of every share that a keyper holds, by share number.
@@ -272,8 +270,8 @@ def verify_knowledge(
     if agreement.digest != reencrypted.residual:
         raise SealingMismatch(
             f"share {keyper}, as keyper {keyper} derives it from the ciphertext",
-            agreement.digest.hex(),
-            reencrypted.residual.hex(),
+            agreement.digest,
+            reencrypted.residual,
         )
     return ProvenKnowledge(keyper, agreement)
 
@@ -320,8 +318,8 @@ class ProofEnvelope:
         secrets.require_epoch(sealed.key_epoch)
         digest = self.ciphertext.digest()
         if digest != sealed.ciphertext_digest:
-            expected = sealed.ciphertext_digest.hex()
-            raise SealingMismatch("digest of the ciphertext", expected, digest.hex())
+            expected = sealed.ciphertext_digest
+            raise SealingMismatch("digest of the ciphertext", expected, digest)
         shares = committee.shares_of(keyper)
         info = envelope_info(sealed.digest(self.domain), sealed.account, keyper, shares)
         plaintext = open_envelope(secrets.envelope_key, info, self.envelope)

@@ -98,24 +98,21 @@ class Contribution:
         return state.digest()
 
 
-def require_contribution(draw: Draw, sent: object) -> Contribution:
+def require_contribution(draw: Draw, sent: Contribution) -> None:
     """Check that what one keyper sent has the form of a contribution to a draw.
 
     The mask of fewer groups than the plain modulus has bits would hide nothing, so their number is
     no keyper's to choose.
 
     Raises:
-        MalformedContribution: another type, number of groups, size of a group, ring or level.
+        MalformedContribution: another number of groups, size of a group, ring or level.
     """
-    if type(sent) is not Contribution:
-        raise MalformedContribution("type", Contribution.__name__, type(sent).__name__)
     parameters, shape = draw.shape.parameters, draw.shape
     order_sizes = (shape.order_ciphertexts,) * plain_modulus_bits(parameters.order_ring)
     _require_groups("order ring", parameters.order_ring, order_sizes, sent.order_ciphertexts)
     comparison_sizes = (DIGIT_BITS,) * shape.positions
     comparison_ring, groups = parameters.comparison_ring, sent.comparison_ciphertexts
     _require_groups("comparison ring", comparison_ring, comparison_sizes, groups)
-    return sent
 
 
 def _require_groups(
@@ -127,11 +124,11 @@ def _require_groups(
     got = tuple(map(len, groups))
     if got != sizes:
         raise MalformedContribution(f"{subject}, sizes of groups", sizes, got)
-    expected = (Ciphertext, ring, (2, len(ring.data_primes), ring.degree))
+    expected = (ring, (2, len(ring.data_primes), ring.degree))
     for ciphertext in (ciphertext for group in groups for ciphertext in group):
-        if (type(ciphertext), ciphertext.ring, ciphertext.words.shape) != expected:
+        if (ciphertext.ring, ciphertext.words.shape) != expected:
             got_shape = f"{ciphertext.ring.name}, shape {ciphertext.words.shape}"
-            expected_shape = f"{ring.name}, shape {expected[2]}"
+            expected_shape = f"{ring.name}, shape {expected[1]}"
             raise MalformedContribution(f"{subject}, ciphertext", expected_shape, got_shape)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -17,7 +17,6 @@ class Numbered(Protocol):
         """Keyper number."""
 
 
-Party = TypeVar("Party", bound=Numbered)
 Party_co = TypeVar("Party_co", bound=Numbered, covariant=True)
 
 
@@ -33,41 +32,13 @@ class Answers(Generic[Answer]):
 
 
 class Panel(Protocol[Party_co]):
-    """Keypers that can be asked together."""
+    """Keypers that can be asked together.
+
+    What it puts a question to stands for a keyper whose number cannot change. What that answers is
+    exactly of the declared type, and no other party holds it: what is checked is what is used.
+    """
 
     def ask(
         self, question: Callable[[Party_co], Answer], of: Collection[int] | None = None
     ) -> Answers[Answer]:
         """Put a question to all keypers, or to those of some numbers; it never raises."""
-
-
-class OneByOne(Generic[Party]):
-    """A panel that asks its parties in this thread, one after the other."""
-
-    def __init__(self, parties: Iterable[Party]) -> None:
-        self._parties = {party.number: party for party in parties}
-
-    def ask(
-        self, question: Callable[[Party], Answer], of: Collection[int] | None = None
-    ) -> Answers[Answer]:
-        """See `Panel.ask`."""
-        given: dict[int, Answer] = {}
-        failures: dict[int, Exception] = {}
-        for number, party in self._parties.items():
-            if of is None or number in of:
-                answered((number, party), question, given, failures)
-        return Answers(given, failures)
-
-
-def answered(
-    asked: tuple[int, Party],
-    question: Callable[[Party], Answer],
-    given: dict[int, Answer],
-    failures: dict[int, Exception],
-) -> None:
-    """Ask one party and note its answer or its failure under the number it is known by."""
-    number, party = asked
-    try:
-        given[number] = question(party)
-    except Exception as error:  # noqa: BLE001  # a corrupt keyper may raise anything
-        failures[number] = error

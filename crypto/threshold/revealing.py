@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from crypto.bfv.ciphertext import Ciphertext
 from crypto.bfv.lanes import LaneCiphertext, Lanes
 from crypto.bfv.products import sum_of_products
 from crypto.bfv.seal import Evaluator
-from crypto.errors import HoldersDisagree, MalformedCiphertext, MissingShare, UncoveredSlot
+from crypto.errors import HoldersDisagree, MissingShare, UncoveredSlot
 from crypto.ring import slots
 from crypto.ring.ring import Words
 from crypto.threshold.attestation import OpeningEntry, share_purpose
@@ -170,7 +170,7 @@ def reveal(request: OpeningRequest, committee: Committee, panel: Panel[ShareHold
     """
     ciphertext = request.covered.ciphertext
     before = budget_bits_min(ciphertext.ring, ciphertext.level)
-    announced = panel.ask(lambda holder: _announced(holder, request))
+    announced = panel.ask(lambda holder: holder.announce(request))
     try:
         agreements = [_agreement(committee, share, announced.given) for share in committee.members]
     except (MissingShare, HoldersDisagree) as error:
@@ -193,14 +193,6 @@ def reveal(request: OpeningRequest, committee: Committee, panel: Panel[ShareHold
         decoded.budget_bits,
         tuple(sorted(liars)),
     )
-
-
-def _announced(holder: ShareHolder, request: OpeningRequest) -> dict[int, bytes]:
-    digests = dict(holder.announce(request))
-    for share, digest in digests.items():
-        if not isinstance(digest, bytes):
-            raise MalformedCiphertext(f"digest of share {share}", "bytes", type(digest).__name__)
-    return digests
 
 
 def _agreement(
@@ -234,7 +226,7 @@ def _collect(
         sent = _sent(request, asked, panel)
         for keyper, agreement in asked.items():
             words = sent.get(keyper)
-            if isinstance(words, np.ndarray) and _fits(request, agreement, words):
+            if words is not None and _fits(request, agreement, words):
                 collected[agreement.share] = words
                 del waiting[agreement.share]
             else:
@@ -247,10 +239,10 @@ def _collect(
 
 def _sent(
     request: OpeningRequest, asked: Mapping[int, Agreement], panel: Panel[ShareHolder]
-) -> Mapping[int, object]:
+) -> Mapping[int, Words]:
     """What keypers sent, each for the one share that it was asked for."""
 
-    def sent(holder: ShareHolder) -> object:
+    def sent(holder: ShareHolder) -> Words:
         return holder.send(ShareRequest(request, asked[holder.number].share))
 
     return panel.ask(sent, of=asked).given
@@ -262,10 +254,9 @@ def _candidates(agreement: Agreement, asked: Collection[int], committee: Committ
     return [keyper for keyper in behind if keyper in asked and keyper not in agreement.liars]
 
 
-def _fits(request: OpeningRequest, agreement: Agreement, words: npt.NDArray[Any]) -> bool:
+def _fits(request: OpeningRequest, agreement: Agreement, words: Words) -> bool:
     """Whether an array that a keyper sent has the bytes of an agreed digest."""
-    shape = request.covered.ciphertext.words.shape[1:]
-    if words.shape != shape or words.dtype != np.uint64:
+    if words.shape != request.covered.ciphertext.words.shape[1:]:
         return False
     octets = np.ascontiguousarray(words).astype("<u8", copy=False).tobytes()
     digest = share_digest(agreement.share, request.share_purpose(), octets)

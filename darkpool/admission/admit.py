@@ -18,6 +18,7 @@ from darkpool.protocol.checks import (
     parse_ciphertext,
     require_before_close,
     require_deadline,
+    require_submission,
     verify_cancellation,
     verify_sealed_intent,
 )
@@ -69,8 +70,9 @@ class Admission:
         Raises:
             AdmissionRefused: the first reason found, cheap ones first.
         """
-        sealed, terms = submission.sealed, self._terms
+        terms = self._terms
         self._require_open()
+        sealed = require_submission(submission).sealed
         digest = verify_sealed_intent(sealed, submission.signature, terms)
         require_deadline(sealed, self._clock)
         owner = terms.rules.owner_of(sealed.account)

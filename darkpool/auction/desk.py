@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from darkpool.auction.environment import Environment, OpenInterval
 from darkpool.auction.instruments import Instruments
 from darkpool.auction.outcome import Refusal
 from darkpool.auction.state import IntervalState
-from darkpool.margin.errors import MarginError
+from darkpool.margin.errors import ContractExpired, MarginError
 from darkpool.protocol.intents import (
     ClosedBatch,
     SealedSubmission,
@@ -76,8 +77,8 @@ class Desk:
         account, auction = account_and_auction(proven.sealed)
         self._margin.require_open(auction.instrument)
         margin, prices = self._margin.portfolio, self._margin.prices(auction.instrument)
-        self._accounts.hold_bond(account, self._bond, margin)
-        self._accounts.reserve(account, auction, Lots(proven.sealed.cap), prices, margin)
+        with self._accounts.bonded(account, self._bond, margin):
+            self._accounts.reserve(account, auction, Lots(proven.sealed.cap), prices, margin)
         self._reserved[proven.digest] = (account, auction)
         self._submissions[proven.digest] = number
         self._instruments.add(proven)
@@ -89,30 +90,45 @@ class Desk:
             raise
 
     def _cancel(self, cancelled: SignedCancellation) -> None:
-        intent = cancelled.cancellation.intent
         try:
             self._admission.cancel(cancelled)
         except CancellationUncertain:
-            self._release(intent)
+            self._release(cancelled.cancellation.intent)
             raise
-        self._release(intent)
+        self._release(cancelled.cancellation.intent)
 
     def _release(self, intent: bytes) -> None:
         if intent in self._reserved:
-            self._accounts.release(*self._reserved.pop(intent))
+            account, auction = self._reserved.pop(intent)
+            self._accounts.release(account, auction)
+            if not self._accounts.reservations(account):
+                self._accounts.release_account(account)
             self._instruments.cancel(intent)
+
+    def _require_reserved(self, intents: Iterable[bytes]) -> None:
+        """Check that all that take part are still covered by a reservation.
+
+        Raises:
+            ContractExpired: the contract of one has been settled for good since it came.
+        """
+        for account, auction in map(self._reserved.__getitem__, intents):
+            if auction not in self._accounts.reservations(account):
+                raise ContractExpired(self._margin.names[auction.instrument])
 
     def close(self) -> AdmittedBatch:
         """End admission, fix the batch and free what was reserved for others.
 
         Raises:
             AdmissionRefused, MarginError: of the first submission, where all were refused.
+            ContractExpired: an instrument with intents expired in the accounts meanwhile. These
+                intents have to be in the batch and may not fill, so nothing is committed.
         """
         intents, cancellations = self._admission.close()
         for digest in self._reserved.keys() - intents.keys():
             self._release(digest)
         if self._refusals and not intents:
             raise self._refusals[0].error
+        self._require_reserved(intents)
         for cancelled in cancellations:
             self._record.add_cancellation(
                 CancellationRecord(cancelled.cancellation, cancelled.signature)

@@ -29,6 +29,8 @@ from darkpool.auction.outcome import (
     Settlement,
 )
 from darkpool.auction.state import IntervalState
+from darkpool.chain.errors import ChainError, TransactionReverted
+from darkpool.chain.evidence import TransactionReceiptInfo
 from darkpool.clock import Stopwatch
 from darkpool.committee.beacon import Beacon
 from darkpool.committee.session import Session
@@ -42,7 +44,7 @@ from darkpool.crossing.shape import ShapeCheck
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
 from darkpool.margin.accounts.balances import Balance, balances_of
-from darkpool.margin.accounts.vault_flows import Committed, count_committed
+from darkpool.margin.accounts.vault_flows import Committed, count_committed, require_no_debts
 from darkpool.margin.errors import InsufficientMargin
 from darkpool.margin.model.caps import equity
 from darkpool.protocol.intents import SealedSubmission, SignedCancellation
@@ -90,7 +92,8 @@ def run_interval(
 
     Submissions end when the interval has closed. A submission that is refused, and an intent that
     is found to be at fault or whose account took its collateral back, take no part and stop no
-    other.
+    other. Once everything was opened, a node that fails is a part of the outcome
+    (`Settlement.transaction`).
 
     Raises:
         AdmissionRefused, MarginError: of the first submission, where all were refused.
@@ -144,8 +147,13 @@ def _admit(
 
 
 def _commit(run: _Run, admitted: AdmittedBatch) -> CommittedBatch:
-    """Fix the batch: keypers sign its root, the chain takes it, and it becomes final."""
+    """Fix the batch: keypers sign its root, the chain takes it, and it becomes final.
+
+    Raises:
+        NotConserved: an account owes cash, so nothing could be settled; nothing is committed.
+    """
     environment, interval = run.environment, run.opened.terms.interval
+    require_no_debts(environment.accounts, _vault(run))
     digests = [intent.certificate.message.intent for intent in admitted.closed.intents]
     root = BatchRoot(interval, merkle_root(digests), len(digests))
     signatures = environment.committee.sign_batch_root(BatchProposal(root, admitted.closed))
@@ -156,13 +164,17 @@ def _commit(run: _Run, admitted: AdmittedBatch) -> CommittedBatch:
     return CommittedBatch(root, signatures, transaction)
 
 
+def _vault(run: _Run) -> dict[AccountId, Cash]:
+    """Each account's deposits less its withdrawals, until now or until the commitment."""
+    flows = run.environment.chain.flows_before(run.opened.terms.interval)
+    return {name: Cash(flow.deposited - flow.withdrawn) for name, flow in flows.items()}
+
+
 def _begin(run: _Run, batch: CommittedBatch, instruments: Instruments) -> _Begun:
     """Book what the vault holds as of the commitment, which pauses it, and begin to open."""
     environment, margin = run.environment, run.opened.margin
     interval = run.opened.terms.interval
-    flows = environment.chain.flows_before(interval)
-    vault = {name: Cash(flow.deposited - flow.withdrawn) for name, flow in flows.items()}
-    committed = count_committed(environment.accounts, vault, margin.portfolio)
+    committed = count_committed(environment.accounts, _vault(run), margin.portfolio)
     before = balances_of(environment.accounts, margin.portfolio)
     instruments.set_aside_accounts(committed.uncovered)
     session = environment.committee.begin_auction(interval, environment.record.add_opening)
@@ -296,6 +308,7 @@ def _margin_change(run: _Run, account: AccountId, before: Cash) -> MarginChange:
 
 
 def _settle(run: _Run, crossed: Crossed, applied: Applied) -> Settlement:
+    """Have the roots signed and settled; where no block takes them, they are still to be sent."""
     environment, interval = run.environment, run.opened.terms.interval
     leaves = tuple(
         BalanceLeaf(b.account, b.withdrawable, b.encumbered, positions_root(b.positions))
@@ -305,15 +318,27 @@ def _settle(run: _Run, crossed: Crossed, applied: Applied) -> Settlement:
         interval, results_root(crossed.results), fills_root(crossed.fills), balances_root(leaves)
     )
     signatures = environment.committee.sign_settlement(roots)
-    transaction = environment.chain.settle(
-        interval, crossed.results, roots.fills_root, roots.balances_root, list(signatures.values())
+    call = (
+        interval,
+        crossed.results,
+        roots.fills_root,
+        roots.balances_root,
+        list(signatures.values()),
     )
-    environment.chain.wait_final(transaction, environment.confirmations)
+    transaction: TransactionReceiptInfo | ChainError
+    try:
+        transaction = environment.chain.settle(*call)
+        environment.chain.wait_final(transaction, environment.confirmations)
+    except TransactionReverted:
+        raise  # the contract would refuse it again
+    except ChainError as error:
+        transaction = error
     return Settlement(
         crossed.results,
         roots.fills_root,
         roots.balances_root,
         leaves,
         signatures,
+        environment.chain.settle_call(*call),
         transaction,
     )

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, Protocol
 
-from darkpool.errors import InvalidGrid, OutOfBounds
-from darkpool.limits import CONTRACT_MULTIPLIER_MAX, MARGIN_RATE_ONE_PPM
-from darkpool.margin.errors import UnknownContract
-from darkpool.margin.market.forms import validated
+from darkpool.errors import InvalidGrid, InvalidPrice, OutOfBounds
+from darkpool.limits import CONTRACT_MULTIPLIER_MAX, MARGIN_RATE_ONE_PPM, PRICE_DECIMALS
+from darkpool.margin.errors import InvalidMarginRange, UnknownContract
+from darkpool.margin.market.forms import PRICE_MAX, validated
 from darkpool.margin.market.instruments import Contract, Specification, SpecificationForm
-from darkpool.margin.market.market import PRICE_MAX, Market, MarketForm
+from darkpool.margin.market.market import Market, MarketForm
 from darkpool.margin.model.scenarios import lot_risk
-from darkpool.units import InstrumentName, PriceGrid
+from darkpool.units import InstrumentName, PriceGrid, PriceUnits, Tick, price_decimal, price_units
 
 MARGIN_RATE_DEFAULT_PPM: Final = 100_000
 
@@ -45,16 +46,20 @@ class OutrightListing:
     """Every instrument is a perpetual swap on an underlying of its own, at one reference price.
 
     Margin is a part of the value: `margin_rate_ppm` is the price range, with no other charges and
-    no offsets.
+    no offsets. `margin_range` is the same range in price: the larger of the two counts. Where it is
+    not given and the grid has a price at or below zero, it is the way from the reference price to
+    the farther end of the grid.
 
     Raises:
         OutOfBounds: a rate or multiplier that no contract has.
         InvalidGrid: a reference price that no underlying has.
+        InvalidMarginRange: a range that no underlying has, or none where the grid needs one.
     """
 
     grid: PriceGrid
     margin_rate_ppm: int = MARGIN_RATE_DEFAULT_PPM
     multiplier: int = 1
+    margin_range: Decimal | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin_rate_ppm <= MARGIN_RATE_ONE_PPM:
@@ -62,9 +67,28 @@ class OutrightListing:
             raise OutOfBounds("margin rate in ppm", *bounds)
         if not 1 <= self.multiplier <= CONTRACT_MULTIPLIER_MAX:
             raise OutOfBounds("contract multiplier", 1, CONTRACT_MULTIPLIER_MAX, self.multiplier)
-        if not 0 < self.grid.reference <= PRICE_MAX:
-            expected = f"above 0 and up to {PRICE_MAX}"
+        if not -PRICE_MAX <= self.grid.reference <= PRICE_MAX:
+            expected = f"{-PRICE_MAX} to {PRICE_MAX}"
             raise InvalidGrid("reference price", expected, f"{self.grid.reference:f}")
+        if not 0 <= self._least_range <= PRICE_MAX * 10**PRICE_DECIMALS:
+            shown = f"{price_decimal(self._least_range):f}"
+            raise InvalidMarginRange(f"0 to {PRICE_MAX}", shown)
+        if self._least_range == 0 and self.grid.reference <= 0:
+            expected = "above 0, for the reference price is not"
+            raise InvalidMarginRange(expected, "0")
+
+    @property
+    def _least_range(self) -> PriceUnits:
+        """The range in price that is covered at least, in price units; 0 for none."""
+        if self.margin_range is not None:
+            try:
+                return price_units(self.margin_range)
+            except InvalidPrice as error:
+                raise InvalidMarginRange(str(error.expected), str(error.got)) from None
+        lowest, highest = self.grid.units_of(Tick(0)), self.grid.units_of(Tick(self.grid.ticks - 1))
+        middle = self.grid.units_of(self.grid.reference_tick)
+        farther = max(middle - lowest, highest - middle, self.grid.tick_units)
+        return PriceUnits(farther if lowest <= 0 else 0)
 
     def of(self, names: Iterable[InstrumentName]) -> Listed:
         """Contracts, prices and grids of some instruments."""
@@ -99,6 +123,7 @@ class OutrightListing:
         return {
             "name": name,
             "price_range": self.margin_rate_ppm,
+            "price_range_min": f"{price_decimal(self._least_range):f}",
             "tail_multiple": MARGIN_RATE_ONE_PPM,
             "concentration_from": 0,
             "concentration": 0,

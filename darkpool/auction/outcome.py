@@ -10,7 +10,8 @@ from crypto.signing.messages import BatchRoot
 from darkpool.auction.instruments import Instrument, Rejection
 from darkpool.auction.state import IntervalState
 from darkpool.batching.participation import SetAside
-from darkpool.chain.evidence import TransactionReceiptInfo
+from darkpool.chain.errors import ChainError
+from darkpool.chain.evidence import ContractCall, TransactionReceiptInfo
 from darkpool.committee.beacon import Beacon
 from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.fills.fills import Fill
@@ -94,7 +95,12 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What went to the chain, and the roots it carried."""
+    """What goes to the chain, and the roots it carries.
+
+    Attributes:
+        call: what the settlement is as a message to its contract.
+        transaction: the transaction that is final, or why there is none.
+    """
 
     state: ClassVar = IntervalState.SETTLED
 
@@ -103,7 +109,18 @@ class Settlement:
     balances_root: bytes
     leaves: tuple[BalanceLeaf, ...]
     signatures: Mapping[int, bytes]
-    transaction: TransactionReceiptInfo
+    call: ContractCall
+    transaction: TransactionReceiptInfo | ChainError
+
+    def final(self) -> TransactionReceiptInfo:
+        """The transaction that settled.
+
+        Raises:
+            ChainError: there is none that is final.
+        """
+        if isinstance(self.transaction, ChainError):
+            raise self.transaction
+        return self.transaction
 
 
 @dataclass(frozen=True, slots=True)

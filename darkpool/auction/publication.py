@@ -5,6 +5,7 @@ from __future__ import annotations
 from crypto.threshold.attestation import opening_context
 from darkpool.auction.environment import OpenInterval
 from darkpool.auction.outcome import IntervalOutcome, Settlement
+from darkpool.chain.errors import ChainError
 from darkpool.chain.evidence import Deployment, TransactionReceiptInfo
 from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.margin.accounts.balances import Balance
@@ -146,12 +147,13 @@ def _outcome(cross: EncryptedCross) -> OutcomeRecord:
 
 
 def _settlement(settled: Settlement) -> SettlementRecord:
+    sent = settled.transaction
     return SettlementRecord(
         results_root=results_root(settled.results),
         fills_root=settled.fills_root,
         balances_root=settled.balances_root,
         signatures=dict(settled.signatures),
-        transaction=_transaction(settled.transaction),
+        transaction=None if isinstance(sent, ChainError) else _transaction(sent),
     )
 
 

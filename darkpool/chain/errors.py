@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 from urllib.parse import urlsplit
 
-from darkpool.errors import DarkpoolError
+from darkpool.errors import DarkpoolError, shortened
+from darkpool.verification.errors import Unanswered
+
+REASON_SHOWN_MAX: Final = 200
+"""Characters of what a node said that a message repeats."""
 
 
 class ChainError(DarkpoolError):
     """Something between this program and the chain went wrong."""
 
 
-class ChainUnavailable(ChainError):
+class ChainUnavailable(ChainError, Unanswered):
     """The node cannot be reached, or does not answer as a node.
 
     Of an address only scheme, host and port are kept: user info, path and query may be credentials,
@@ -23,8 +28,30 @@ class ChainUnavailable(ChainError):
 
     def __init__(self, node: str, reason: str) -> None:
         self.node = _without_credentials(node)
-        self.reason = _reason_without_credentials(node, reason)
+        self.reason = shortened(_reason_without_credentials(node, reason), REASON_SHOWN_MAX)
         super().__init__("chain", f"an answer from {self.node}", self.reason)
+
+
+class NodeBusy(ChainUnavailable):
+    """The node refuses for now, or the connection was lost: the same request may be made again.
+
+    `retry_after_s` is how long the node asks to wait; `refused` says that the request did not
+    reach any node.
+    """
+
+    code = "node-busy"
+
+    def __init__(
+        self, node: str, reason: str, retry_after_s: int = 0, *, refused: bool = False
+    ) -> None:
+        super().__init__(node, reason)
+        self.retry_after_s, self.refused = retry_after_s, refused
+
+
+class AnswerTooLarge(ChainUnavailable):
+    """The node has more to say than it, or this program, lets through at once."""
+
+    code = "answer-too-large"
 
 
 def _without_credentials(node: str) -> str:
@@ -76,8 +103,8 @@ class TransactionReverted(ChainError):
     code = "transaction-reverted"
 
     def __init__(self, function: str, reason: str) -> None:
-        super().__init__(f"chain: {function}", "success", f"a revert: {reason}")
-        self.function, self.reason = function, reason
+        self.function, self.reason = function, shortened(reason, REASON_SHOWN_MAX)
+        super().__init__(f"chain: {function}", "success", f"a revert: {self.reason}")
 
 
 class TransactionRefused(ChainError):
@@ -86,7 +113,28 @@ class TransactionRefused(ChainError):
     code = "transaction-refused"
 
     def __init__(self, function: str, reason: str) -> None:
-        super().__init__(f"chain: {function}", "the node to take it", reason)
+        shown = shortened(reason, REASON_SHOWN_MAX)
+        super().__init__(f"chain: {function}", "the node to take it", shown)
+
+
+class TransactionTooLarge(TransactionRefused):
+    """A transaction needs more gas than a block of the chain has."""
+
+    code = "transaction-too-large"
+
+    def __init__(self, function: str, block_gas: int, gas: int) -> None:
+        super().__init__(function, f"it needs {gas} gas, and a block has {block_gas}")
+
+
+class ChainTooOld(ChainError):
+    """The chain's machine lacks instructions that the contracts are made of."""
+
+    code = "chain-too-old"
+
+    def __init__(self, node: str, reason: str) -> None:
+        expected = f"{_without_credentials(node)} to have the Cancun upgrade (March 2024)"
+        got = _reason_without_credentials(node, reason)
+        super().__init__("chain: instructions of the contracts", expected, shortened(got))
 
 
 class TransactionLost(ChainError):

@@ -39,6 +39,15 @@ class TransactionReceiptInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ContractCall:
+    """What any account may send to a contract: the address, and the bytes of the call."""
+
+    chain_id: int
+    contract: AccountId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Collateral:
     """An account at the vault: all ever paid in and out, and what no settled root counts yet."""
 

@@ -15,14 +15,18 @@ from darkpool.cli.errors import (
     CHAIN_KEY_VARIABLE,
     InvalidChainKey,
     InvalidChainUrl,
+    InvalidInstruments,
     InvalidListing,
     UnreadableFile,
 )
-from darkpool.limits import DECIMAL_DIGITS_MAX
+from darkpool.limits import DECIMAL_DIGITS_MAX, MARGIN_RATE_ONE_PPM
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from darkpool.auction.listing import ContractListing, OutrightListing
     from darkpool.margin.market.instruments import Specification
+    from darkpool.units import InstrumentName, PriceGrid
 
 OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
 CONTRACTS_NAME: Final = "contracts.toml"
@@ -30,6 +34,7 @@ MARGIN_FILE_MAX_BYTES: Final = 16 << 20
 
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WHOLE: Final = re.compile(r"-?[0-9]+")
+_RATE: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?(%)?")
 _KEY: Final = re.compile(r"(0x)?([0-9a-fA-F]{64})")
 
 
@@ -58,36 +63,43 @@ def whole(value: str | int) -> int:
     return int(text)
 
 
-def read_text(path: Path) -> str:
-    """The beginning of a text file.
+def rate(value: str | int) -> int:
+    """A part of a whole in parts per million: `10%` or `0.1`, exactly.
 
     Raises:
-        UnreadableFile: it cannot be read.
+        BadParameter: no such part, more than the whole, or none of whole parts per million.
     """
-    try:
-        with path.open("rb") as file:
-            return file.read(OPENING_FILE_READ_MAX_BYTES).decode("utf-8", "replace")
-    except OSError as error:
-        raise UnreadableFile(path, str(error.strerror)) from None
+    text = str(value)
+    match = _RATE.fullmatch(text) if len(text) <= DECIMAL_DIGITS_MAX else None
+    if match is not None:
+        before, after, percent = map(str, match.groups(default=""))
+        scale = 10 ** (len(after) + 2 * len(percent))
+        part = int(before + after) * MARGIN_RATE_ONE_PPM
+        ppm: int = part // scale
+        if ppm * scale == part and ppm <= MARGIN_RATE_ONE_PPM:
+            return ppm
+    expected = "a percentage from 0% to 100% with at most four decimals, or such a fraction as 0.1"
+    raise typer.BadParameter(f"expected {expected}, got {text!a}")
 
 
 def read_whole(path: Path, bytes_max: int) -> str:
     """A text file in UTF-8.
 
     Raises:
-        UnreadableFile: it cannot be read, is longer than `bytes_max`, or is not UTF-8.
+        UnreadableFile: it cannot be read, is longer than `bytes_max`, or is not UTF-8 without a
+            byte order mark.
     """
+    from darkpool.simulation.text import NotText, text_of
+
     try:
         with path.open("rb") as file:
             data = file.read(bytes_max + 1)
     except OSError as error:
         raise UnreadableFile(path, str(error.strerror)) from None
-    if len(data) > bytes_max:
-        raise UnreadableFile(path, f"more than {bytes_max} bytes")
     try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise UnreadableFile(path, "bytes that are not UTF-8") from None
+        return text_of(data, bytes_max)
+    except NotText as error:
+        raise UnreadableFile(path, error.got, error.expected) from None
 
 
 def specification_of(market: Path, contracts: Path | None) -> Specification:
@@ -108,6 +120,7 @@ def listing_of(
     ticks: int,
     margin_rate_ppm: int | None,
     multiplier: int | None,
+    margin_range: Decimal | None,
     contracts: Path | None,
     market: Path | None,
 ) -> OutrightListing | ContractListing:
@@ -121,22 +134,51 @@ def listing_of(
     from darkpool.units import PriceGrid
 
     outright = {"--tick": tick, "--reference": reference, "--margin-rate": margin_rate_ppm}
-    outright |= {"--multiplier": multiplier}
+    outright |= {"--multiplier": multiplier, "--margin-range": margin_range}
     given = outright | {"--contracts": contracts, "--market": market}
     named = [name for name, value in given.items() if value is not None]
     if tick is not None and reference is not None and set(named) <= set(outright):
         rate_ppm = MARGIN_RATE_DEFAULT_PPM if margin_rate_ppm is None else margin_rate_ppm
         grid = PriceGrid(tick, reference, ticks)
-        return OutrightListing(grid, rate_ppm, 1 if multiplier is None else multiplier)
+        units = 1 if multiplier is None else multiplier
+        return OutrightListing(grid, rate_ppm, units, margin_range)
     if market is None or set(named) & set(outright):
         raise InvalidListing(" and ".join(named) or "nothing")
 
-    from darkpool.margin.market.market import Market, read_market_form
+    from darkpool.margin.market.market import Market, read_market_form, require_prices
 
     specification = specification_of(market, contracts)
     form = read_market_form(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
+    require_prices(str(market), form, specification)
     Market.from_form(str(market), form)
     return ContractListing(specification, form, ticks)
+
+
+def grids_of(
+    listing: OutrightListing | ContractListing, instruments: str | None
+) -> PriceGrid | Mapping[InstrumentName, PriceGrid]:
+    """The grids of what may be traded: one for every name, or one for each name of a list.
+
+    Raises:
+        InvalidInstruments: an empty list, a name twice, or one that is no contract of the market.
+        BadInput: see `ContractListing.grids`.
+    """
+    from darkpool.auction.listing import OutrightListing
+    from darkpool.units import InstrumentName
+
+    grids = listing.grid if isinstance(listing, OutrightListing) else listing.grids
+    if instruments is None:
+        return grids
+    names = [InstrumentName(name.strip()) for name in instruments.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise InvalidInstruments("names with commas between them, each once", ascii(instruments))
+    if isinstance(listing, OutrightListing):
+        return dict.fromkeys(names, listing.grid)
+    for name in names:
+        if name not in listing.grids:
+            known = ", ".join(sorted(listing.grids))
+            raise InvalidInstruments(f"names of {known}", ascii(name))
+    return {name: listing.grids[name] for name in names}
 
 
 def require_url(url: str | None) -> None:

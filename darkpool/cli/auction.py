@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -9,12 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from crypto.ring.params import STANDARD
-from darkpool.cli.arguments import chain_key, decimal, listing_of, require_url, whole
-from darkpool.cli.errors import CHAIN_KEY_VARIABLE, UnreadableFile
+from darkpool.cli.arguments import (
+    chain_key,
+    decimal,
+    grids_of,
+    listing_of,
+    rate,
+    require_url,
+    whole,
+)
+from darkpool.cli.errors import CHAIN_KEY_VARIABLE, tell
 from darkpool.limits import OWNERS_MIN_DEFAULT
 
 if TYPE_CHECKING:
     from darkpool.chain.client import Chain
+    from darkpool.simulation.order_file import Order
 
 DEFAULT_INSTRUMENT: Final = "default"
 
@@ -27,7 +38,8 @@ def auction(
             parser=whole,
             metavar="N",
             show_default=False,
-            help="Prices on the grid, 1 to 2047: the reference is number N // 2, counted from 0.",
+            help="Prices on the grid, 1 to 2047. The reference is the one in the middle; of an "
+            "even number, the upper of the two in the middle.",
         ),
     ],
     tick: Annotated[
@@ -40,7 +52,7 @@ def auction(
             parser=decimal,
             metavar="PRICE",
             show_default=False,
-            help="Reference price, a multiple of the tick size; the middle of the grid. "
+            help="Reference price, a multiple of the tick size: the middle of the grid. "
             "The venue's reporter signs it for every instrument.",
         ),
     ] = None,
@@ -62,8 +74,8 @@ def auction(
         Literal["uniform", "reference"],
         typer.Option(
             help="uniform: the price of the largest volume; if several leave nothing over, the "
-            "nearest to the reference price; if two neighbours trade the same, the higher if buyers "
-            "exceed sellers at the reference price, else the lower. reference: the reference price."
+            "nearest to the reference; if two neighbours trade the same, the higher if buyers "
+            "exceed sellers at the reference, else the lower. reference: the reference price."
         ),
     ] = "uniform",
     keypers: Annotated[
@@ -77,10 +89,20 @@ def auction(
     margin_rate: Annotated[
         int | None,
         typer.Option(
-            parser=whole,
-            metavar="PPM",
-            help="Initial margin without --market: the price range that is covered, in parts per "
-            "million of the price. Default: 100000.",
+            parser=rate,
+            metavar="RATE",
+            help="Initial margin without --market: the price range that is covered, as a part of "
+            "the price, written 10% or 0.1. Default: 10%.",
+        ),
+    ] = None,
+    margin_range: Annotated[
+        Decimal | None,
+        typer.Option(
+            parser=decimal,
+            metavar="PRICE",
+            show_default=False,
+            help="The same range in price, where it is more: needed at prices at and below zero. "
+            "Default: to the farther end of a grid that has such a price; else none.",
         ),
     ] = None,
     multiplier: Annotated[
@@ -89,6 +111,14 @@ def auction(
             parser=whole,
             metavar="N",
             help="Units of the underlying in one contract without --market. Default: 1.",
+        ),
+    ] = None,
+    instruments: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            show_default=False,
+            help="The only names that the column instrument may have.",
         ),
     ] = None,
     owners_min: Annotated[
@@ -103,8 +133,8 @@ def auction(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Keep the clients' openings in DIR, which must not exist: N.json of intent N. "
-            "They tell the orders, and are no part of the record.",
+            help="Keep the clients' opening files in DIR, which must not exist: N.json of intent "
+            "N. They tell the orders, and are no part of the record.",
         ),
     ] = None,
     chain: Annotated[
@@ -123,6 +153,12 @@ def auction(
             help="Mix in N attackers, who seal what is no order or more than their cap.",
         ),
     ] = 0,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Only check orders, options and places of folders, and run nothing."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Seal, cross and settle the orders of a file, on this machine.
@@ -130,7 +166,11 @@ def auction(
     ORDERS.csv has the columns account, side, size, limit and optionally instrument and minimum, one
     order a row: side buy or sell, size in whole lots (1 to 10000000), limit a price on the tick
     grid. An account has at most one order for each instrument. An order with a minimum fills with
-    so many lots or not at all, from what other orders leave over.
+    so many lots or not at all, from what other orders leave over. A row is counted as its line in
+    the file: the header is line 1, the first order row 2.
+
+    An order with an empty limit is a market order: its limit is the highest price of the grid for
+    a buy, the lowest for a sell.
 
     Limits beyond the grid are clamped on the aggressive side: a buy above the highest price
     becomes a buy at the highest, a sell below the lowest a sell at the lowest, so neither trades
@@ -139,32 +179,44 @@ def auction(
 
     With --market an instrument is a contract of SPEC.toml, each with a grid of its
     own around its value, and an account's contracts are margined together. Otherwise all
-    instruments have one grid, and margin is a part of the value of each.
+    instruments have one grid, and margin is a part of the value of each; the names are those of
+    --instruments. Without that option the file's own names count, if each of several has orders of
+    as many accounts as a result needs: one that has fewer could not trade, and is taken for a
+    misspelling.
 
-    Prices are in the quote currency with at most six decimals; cash is counted in millionths of
-    it. Rows are counted from 0, the header line not included.
+    Prices are in the quote currency with at most six decimals, from -1000000000 to 1000000000: they
+    may be zero or negative, but for those of options and of what options are on. Amounts are in the
+    quote currency too.
     """
-    from darkpool.auction.listing import ContractListing
-    from darkpool.simulation.order_file import read_orders
-    from darkpool.units import InstrumentName
-
-    require_url(chain)
-    listing = listing_of(tick, reference, ticks, margin_rate, multiplier, contracts, market)
-    grids = listing.grids if isinstance(listing, ContractListing) else listing.grid
-    read = read_orders(orders, grids, InstrumentName(DEFAULT_INSTRUMENT))
-    key = chain_key()
-
     from darkpool.auction.terms import VenueTerms
-    from darkpool.cli.tables import auction_document, exact_json, output, print_auction, progress
     from darkpool.protocol.terms import Pricing
-    from darkpool.simulation.venue import Places, VenueSetting, run_orders
-    from darkpool.units import identifier
+    from darkpool.simulation.folders import require_new
+    from darkpool.simulation.named_instruments import require_no_misspelling
+    from darkpool.simulation.order_file import read_orders
+    from darkpool.units import InstrumentName, identifier
     from darkpool.wargames.intruders import draw_intruders
 
-    instruments = sorted({identifier(order.instrument) for order in read})
-    intruders = draw_intruders(attackers, instruments, ticks)
+    require_url(chain)
+    key = chain_key()
+    listing = listing_of(
+        tick, reference, ticks, margin_rate, multiplier, margin_range, contracts, market
+    )
+    read = read_orders(orders, grids_of(listing, instruments), InstrumentName(DEFAULT_INSTRUMENT))
+    if market is None and instruments is None:
+        require_no_misspelling(read, str(orders), owners_min)
     terms = VenueTerms(listing, Pricing(pricing), keypers, owners_min)
-    _require_apart(record, openings)
+    traded = sorted({order.instrument for order in read})
+    listing.of(traded)
+    intruders = draw_intruders(attackers, sorted(map(identifier, traded)), ticks)
+    require_new(record, openings)
+    if check:
+        _tell_checked(read, as_json=as_json)
+        return
+
+    from darkpool.cli.auction_document import auction_document
+    from darkpool.cli.tables import exact_json, output, print_auction, progress
+    from darkpool.simulation.venue import Places, VenueSetting, run_orders
+
     with progress() as shown:
         result = run_orders(
             read,
@@ -176,19 +228,24 @@ def auction(
         typer.echo(exact_json(auction_document(result)))
     else:
         print_auction(output(), result)
+    for error in result.not_kept:
+        tell(error)
+    if result.not_kept:
+        raise typer.Exit(1)
 
 
-def _require_apart(record: Path | None, openings: Path | None) -> None:
-    """Compare the folders that are meant, whatever links lead to them."""
-    if record is None or openings is None:
-        return
-    from darkpool.simulation.venue import Places
-
-    try:
-        places = Places(record.resolve(), openings.resolve())
-    except RuntimeError:  # a circle of links, up to Python 3.12
-        raise UnreadableFile(record.parent, "a circle of symbolic links") from None
-    places.require_apart()
+def _tell_checked(orders: Sequence[Order], *, as_json: bool) -> None:
+    """What is in order, where nothing is to be run."""
+    accounts = len({order.account for order in orders})
+    instruments = sorted({order.instrument for order in orders})
+    if as_json:
+        checked = {"orders": len(orders), "accounts": accounts, "instruments": instruments}
+        typer.echo(json.dumps(checked))
+    else:
+        typer.echo(
+            f"All is in order, and nothing was run. Orders: {len(orders)}. Accounts: {accounts}. "
+            f"Instruments: {', '.join(instruments)}."
+        )
 
 
 def _chain(url: str | None, key: bytes | None) -> Chain:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crypto.errors import CryptoError
-from darkpool.cli.arguments import chain_key, require_url
-from darkpool.cli.errors import UnreadableFile
-from darkpool.errors import DarkpoolError
+from darkpool.cli.arguments import require_url
+from darkpool.cli.errors import InvalidAnchor, UnreadableFile
+from darkpool.errors import DarkpoolError, InvalidAccount
 
 if TYPE_CHECKING:
     from darkpool.verification.evidence import Anchor, ChainReader
@@ -27,12 +27,16 @@ def audit(
     ] = None,
     settlement: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="The settlement contract, known from elsewhere."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="The settlement contract, known from elsewhere; counts with --chain.",
+        ),
     ] = None,
     keypers: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B,C,D", help="Signing addresses of the keypers, known from elsewhere."
+            metavar="A,B,C,D",
+            help="Signing addresses of the keypers in their order, known from elsewhere.",
         ),
     ] = None,
     reporter: Annotated[
@@ -48,11 +52,20 @@ def audit(
     """Recompute everything that the record in DIR allows, sharing no market code with the engine.
 
     Each check is a line, and a failing one names the part of the record that is at fault. Exit
-    code 0 only when none fails. Without --settlement, --keypers or the reporters the venue is the
-    one that the record names; without --chain the evidence that the roots were on a chain is the
-    keypers' signatures: a chain inside `darkpool auction` is gone when that ends.
+    code 0 only when none fails, and the chain of --chain could be asked; that needs no account and
+    no key. Without --keypers, or --settlement with --chain, the venue is the one that the record
+    names: a forger can write any contract and copy what reporters signed. Without --chain the
+    evidence that the roots were on a chain is the keypers' signatures: a chain inside `darkpool
+    auction` is gone when that ends.
     """
-    from darkpool.cli.tables import audit_document, exact_json, output, print_audit, progress
+    from darkpool.cli.tables import (
+        audit_document,
+        exact_json,
+        output,
+        print_audit,
+        print_audited,
+        progress,
+    )
     from darkpool.verification.audit import audit as run_audit
 
     if not record.is_dir():
@@ -67,36 +80,58 @@ def audit(
     if as_json:
         typer.echo(exact_json(audit_document(report)))
     else:
-        print_audit(output(), report)
+        console = output()
+        print_audited(console, report.audited)
+        print_audit(console, report)
     if not report.ok:
         raise typer.Exit(1)
+    if report.unanswered is not None:
+        raise report.unanswered
 
 
 def _anchor(
     settlement: str | None, keypers: str | None, reporter: str | None, price_reporters: str | None
 ) -> Anchor:
-    from darkpool.units import account_bytes, account_id
     from darkpool.verification.evidence import Anchor
 
-    def address(text: str) -> bytes:
-        return account_bytes(account_id(text.strip()))
-
     return Anchor(
-        None if settlement is None else address(settlement),
-        None if keypers is None else tuple(map(address, keypers.split(","))),
-        None if reporter is None else address(reporter),
-        None if price_reporters is None else tuple(map(address, price_reporters.split(","))),
+        _address("--settlement", settlement),
+        _addresses("--keypers", keypers),
+        _address("--reporter", reporter),
+        _addresses("--price-reporters", price_reporters),
     )
 
 
+def _address(option: str, text: str | None) -> bytes | None:
+    from darkpool.units import account_bytes, account_id
+
+    if text is None:
+        return None
+    try:
+        return account_bytes(account_id(text.strip()))
+    except InvalidAccount as error:
+        raise InvalidAnchor(option, str(error.expected), str(error.got)) from error
+
+
+def _addresses(option: str, text: str | None) -> tuple[bytes, ...] | None:
+    """Several addresses; each that is none is told by its number."""
+    if text is None:
+        return None
+    found = (
+        _address(f"{option}, address {number}", one)
+        for number, one in enumerate(text.split(","), start=1)
+    )
+    return tuple(address for address in found if address is not None)
+
+
 def _reader(record: Path, url: str) -> ChainReader | None:
-    """The chain that a record speaks of; None where the audit will say that there is no record."""
-    from darkpool.chain.client import Chain
+    """The chain that a record speaks of; None where the audit will say that it names none."""
     from darkpool.chain.reader import RecordedVenue
+    from darkpool.chain.reading import ReadableChain
     from darkpool.record.reader import Record
 
     try:
-        venue = Record.load(record).summary.venue
+        venue = Record(record).summary.venue
     except (CryptoError, DarkpoolError):
         return None
-    return RecordedVenue(Chain.connect(url, chain_key()), venue)
+    return RecordedVenue(ReadableChain.at(url), venue)

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from darkpool.errors import BadInput
+from darkpool.errors import BadInput, CheckFailed
 
 CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
+
+
+def tell(message: object) -> None:
+    """Write one message to standard error, as that stream can show it."""
+    sys.stderr.write(f"darkpool: {message}\n")
+    sys.stderr.flush()
+
+
+class InvalidAnchor(BadInput):
+    """What an auditor knows from elsewhere is no address; `subject` names the option."""
+
+    code = "invalid-anchor"
+
+    def __init__(self, option: str, expected: str, got: str) -> None:
+        super().__init__(option, expected, got)
 
 
 class InvalidChainKey(BadInput):
@@ -37,13 +54,22 @@ class InvalidListing(BadInput):
         super().__init__("what is traded", "--tick and --reference, or --market", got)
 
 
+class InvalidInstruments(BadInput):
+    """Names of instruments that cannot be what is traded."""
+
+    code = "invalid-instruments"
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__("--instruments", expected, got)
+
+
 class UnreadableFile(BadInput):
     """A file that was named cannot be read."""
 
     code = "unreadable-file"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(str(path), "a file that can be read", reason)
+    def __init__(self, path: Path, got: str, expected: str = "a file that can be read") -> None:
+        super().__init__(str(path), expected, got)
 
 
 class InvalidAddition(BadInput):
@@ -69,5 +95,57 @@ class UnwritablePicture(BadInput):
 
     code = "unwritable-picture"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(str(path), "a picture that can be written", reason)
+    def __init__(self, path: Path, expected: str, got: str) -> None:
+        super().__init__(f"--plot {path}" if path.name else "--plot", expected, got)
+
+
+_FREE_SPACE: Final = "free space, or set TMPDIR to a folder of another disk"
+_WRITABLE: Final = "name a folder that can be written"
+_REMEDIES: Final = {
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EROFS: _WRITABLE,
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files (ulimit -n)",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u), or end other programs",
+    errno.ENOMEM: "raise the limit of memory (ulimit -v), or end other programs",
+}
+
+
+class SystemRefused(CheckFailed):
+    """The operating system refused what a command needs."""
+
+    code = "system-refused"
+
+    def __init__(self, number: int, told: str, name: str) -> None:
+        remedy = _REMEDIES.get(number)
+        got = told if remedy is None else f"{told}: {remedy}"
+        super().__init__(f"file {name}" if name else "system", "no refusal", got)
+
+    @classmethod
+    def of(cls, error: OSError) -> Self:
+        """What an error of the system says."""
+        name = "" if error.filename is None else str(error.filename)
+        return cls(error.errno or 0, error.strerror or str(error), name)
+
+
+class OutOfMemory(CheckFailed):
+    """The system gives no more memory, or no more threads."""
+
+    code = "out-of-memory"
+
+    def __init__(self, got: str) -> None:
+        remedy = "raise the limit (ulimit -v), or end other programs"
+        super().__init__("memory", "enough for the run, some 3 GB", f"{got}: {remedy}")
+
+
+class WorkerEnded(CheckFailed):
+    """A worker process ended before it gave its result."""
+
+    code = "worker-ended"
+
+    def __init__(self) -> None:
+        got = "its end: was memory short? End other programs, or raise the limit (ulimit -v)"
+        super().__init__("a worker process", "a result", got)

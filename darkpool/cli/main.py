@@ -6,12 +6,14 @@ Exit codes: 0 all is well, 1 something that has to hold does not, 2 input that c
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import signal
 import sys
 from concurrent.futures import BrokenExecutor
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -20,6 +22,7 @@ from crypto.ring.params import TEST_INSECURE_VARIABLE
 from darkpool.cli.auction import auction
 from darkpool.cli.audit import audit
 from darkpool.cli.demo import demo
+from darkpool.cli.errors import OutOfMemory, SystemRefused, WorkerEnded, tell
 from darkpool.cli.margin import margin
 from darkpool.cli.opening import open_intent
 from darkpool.errors import BadInput, DarkpoolError
@@ -31,6 +34,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+_SHORT_OF_MEMORY: Final = re.compile(
+    "can't start new thread|[Cc]annot allocate memory|failed to map segment"
+)
+"""What libraries say, in errors of other kinds, when the system gives no more memory."""
 
 
 class _Stopped(BaseException):
@@ -58,6 +67,7 @@ def main() -> None:
         signal.signal(signal.SIGHUP, _stop)
     # nothing that the command line does may ever rest on the small rings of the tests
     os.environ.pop(TEST_INSECURE_VARIABLE, None)
+    _escape_what_cannot_be_shown()
     try:
         app()
     except DarkpoolError as error:
@@ -66,17 +76,51 @@ def main() -> None:
         _fail(str(error), BadInput.exit_code)
     except CryptoError as error:
         _fail(str(error), 1)
-    except BrokenExecutor:
-        _fail("a worker process: expected a result, got its end (was memory short?)", 1)
-    except OSError as error:
-        _fail(f"system: {error}", 1)
     except _Stopped as stopped:
         _fail(f"stopped by {signal.Signals(stopped.number).name}", 128 + stopped.number)
+    except (BrokenExecutor, MemoryError, ImportError, OSError, RuntimeError) as error:
+        told = _of_the_machine(error)
+        if told is None:
+            raise
+        _fail(str(told), told.exit_code)
+
+
+def _of_the_machine(error: Exception) -> DarkpoolError | None:
+    """What the machine did not give; None for an error that has another cause."""
+    if isinstance(error, BrokenExecutor):
+        return WorkerEnded()
+    if isinstance(error, MemoryError):
+        return OutOfMemory("no more from the system")
+    if isinstance(error, OSError):
+        return SystemRefused.of(error)
+    if _SHORT_OF_MEMORY.search(str(error)):
+        return OutOfMemory(str(error))
+    return None
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """Show characters that the streams' encoding lacks as escape sequences.
+
+    Names of accounts and files are of any script; a terminal or a pipe may know ASCII alone.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:
-    typer.echo(f"darkpool: {message}", err=True)
+    _give_up_unwritten()
+    tell(message)
     sys.exit(exit_code)
+
+
+def _give_up_unwritten() -> None:
+    """What a full disk did not take of the output is not tried again when the process ends."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(wanted: bool) -> None:
@@ -105,3 +149,7 @@ app.command()(demo)
 app.command()(audit)
 app.command()(margin)
 app.command(name="open")(open_intent)
+
+
+if __name__ == "__main__":
+    main()

@@ -47,7 +47,11 @@ def margin(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw profit and loss over price and volatility."),
+        typer.Option(
+            metavar="FILE",
+            help="Draw profit and loss over price and volatility; the ending of FILE says how, for "
+            "instance .png or .svg.",
+        ),
     ] = None,
 ) -> None:
     """Compute the portfolio margin of PORTFOLIO.json, and what it comes from.
@@ -63,7 +67,7 @@ def margin(
     from darkpool.margin.report.report import added_at_value, margin_report
 
     specification = specification_of(market, contracts)
-    prices = read_market(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
+    prices = read_market(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES), specification)
     text = read_whole(portfolio, MARGIN_FILE_MAX_BYTES)
     held = read_portfolio(str(portfolio), text, specification)
     report = margin_report(specification, prices, held)
@@ -73,7 +77,7 @@ def margin(
         held = added_at_value(specification, prices, held, more)
         after = margin_report(specification, prices, held)
     if plot is not None:
-        _draw(plot, prices, held)
+        _draw(plot, specification, prices, held)
     if as_json:
         later = {} if after is None else {"after": margin_document(after)}
         typer.echo(exact_json(margin_document(report) | later))
@@ -95,12 +99,15 @@ def _addition(text: str, specification: Specification) -> tuple[Contract, int]:
     return contract, number
 
 
-def _draw(path: Path, market: Market, portfolio: Portfolio) -> None:
+def _draw(path: Path, specification: Specification, market: Market, portfolio: Portfolio) -> None:
     try:
-        from darkpool.margin.report.picture import draw
+        from darkpool.margin.report.picture import ENDINGS, draw
     except ModuleNotFoundError:
         raise NoPlotting from None
+    if path.suffix.lower() not in ENDINGS:
+        expected = f"a picture: a file name that ends with one of {', '.join(ENDINGS)}"
+        raise UnwritablePicture(path, expected, path.name or "an empty name")
     try:
-        draw(path, market, portfolio.contracts, portfolio.holdings.net)
+        draw(path, specification, market, portfolio.contracts, portfolio.holdings.net)
     except (OSError, ValueError) as error:
-        raise UnwritablePicture(path, str(error)) from None
+        raise UnwritablePicture(path, "a picture that can be written", str(error)) from None

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from darkpool.cli.sheets import Column, Sheet, show
 from darkpool.limits import CASH_DECIMALS
 from darkpool.margin.model.scenarios import SCENARIOS
 from darkpool.margin.report.report import Greeks, MarginReport, scenario_label
@@ -88,32 +88,35 @@ def print_margin(console: Console, report: MarginReport, after: MarginReport | N
         "surplus over it": [found.surplus for found in reports],
         "maintenance margin": [found.maintenance for found in needed],
     }
-    console.print(_table("Margin", columns, [[k, *map(_shown, v)] for k, v in rows.items()]))
+    table = _table("Margin", columns, [[k, *map(_shown, v)] for k, v in rows.items()])
+    show(console, table)
     last = reports[-1]
-    console.print(
+    show(
+        console,
         _table(
             "Maintenance margin comes from",
             ["", "amount"],
             [[name, _shown(part)] for name, part in _parts(last).items()],
             caption="The larger of the first two, and the sum of the others.",
-        )
+        ),
     )
     positions = [
         [line.contract.name, f"{line.lots:,}", _shown(line.value), _shown(line.worst)]
         for line in last.positions
     ]
     heads = ["contract", "lots", "value", "in its worst scenario"]
-    console.print(_table("Positions", heads, positions))
+    show(console, _table("Positions", heads, positions))
     for name, gains in last.gains.items():
-        console.print(_scenario_table(name, gains.tolist(), last.requirement.own[name].scenario))
+        worst = last.requirement.own[name].scenario
+        show(console, _scenario_table(name, gains.tolist(), worst))
     greeks = [
         [name, *(f"{g:,.6g}" for g in asdict(found).values())]
         for name, found in last.greeks.items()
     ]
-    console.print(_table("Greeks", ["", *Greeks.__slots__], greeks))
+    show(console, _table("Greeks", ["", *Greeks.__slots__], greeks))
 
 
-def _scenario_table(name: str, gains: list[int], worst: int | None) -> Table:
+def _scenario_table(name: str, gains: list[int], worst: int | None) -> Sheet:
     rows = []
     for first in range(0, len(SCENARIOS), 3):
         label = scenario_label(first).partition(",")[0]
@@ -131,10 +134,10 @@ def _shown(units: int) -> str:
 
 def _table(
     title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str | None = None
-) -> Table:
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index == 0 else "right")
+) -> Sheet:
+    first, *numbers = heads
+    columns = {first: Column.NAME} | dict.fromkeys(numbers, Column.NUMBER)
+    sheet = Sheet(title, columns, caption)
     for row in rows:
-        table.add_row(*row)
-    return table
+        sheet.add(*row)
+    return sheet

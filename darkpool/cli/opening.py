@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from darkpool.cli.arguments import read_text, whole
+from darkpool.cli.arguments import OPENING_FILE_READ_MAX_BYTES, read_whole, whole
 
 
 def open_intent(
@@ -28,7 +28,7 @@ def open_intent(
     from darkpool.cli.tables import output, print_lines, progress
     from darkpool.client.disclosure import disclose
 
-    text = read_text(opening)
+    text = read_whole(opening, OPENING_FILE_READ_MAX_BYTES)
     with progress() as shown:
         shown("read", 0, 0)
         disclosed = disclose(record, intent, text)

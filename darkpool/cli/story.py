@@ -7,7 +7,6 @@ plain twin, and show what the others do not see.
 from __future__ import annotations
 
 import secrets
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,22 +14,31 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from crypto.bfv.ciphertext import to_wire
 from crypto.ring.params import STANDARD
 from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
-from darkpool.cli.tables import fills_table, print_audit, print_lines, progress, results_table
+from darkpool.cli.sheets import Sheet, show
+from darkpool.cli.tables import (
+    NAME,
+    NUMBER,
+    WORD,
+    fills_table,
+    print_audit,
+    print_lines,
+    progress,
+    results_table,
+)
+from darkpool.durable import temporary_folder
 from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
-from darkpool.simulation.order_file import Order
+from darkpool.simulation.order_file import HEADER_ROW, Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import GRID, SEED_MAX, generated_orders, verify_twin
 from darkpool.simulation.venue import Places, VenueSetting, run_orders
-from darkpool.units import PriceUnits, price_decimal
+from darkpool.units import PriceUnits, account_of, price_decimal
 from darkpool.verification.audit import audit
 
 FULL_AUDIT_UNTIL_S: Final = 55
@@ -59,6 +67,7 @@ def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
     Raises:
         OutOfBounds: the seed is out of its bounds.
         TwinDiffers: the encrypted auction gave something else than the plain twin.
+        NotKept: the record could not be finished.
     """
     start = time.monotonic()
     seed = secrets.randbelow(SEED_MAX + 1) if seed is None else seed
@@ -66,13 +75,14 @@ def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
     with ExitStack() as stack:
         directory = place
         if directory is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-demo-"))
-            directory = Path(folder) / "record"
+            directory = stack.enter_context(temporary_folder("darkpool-demo-")) / "record"
         _tell_orders(console, orders, seed)
         with progress() as shown:
             result = run_orders(
                 orders, _TERMS, VenueSetting(STANDARD, Chain.embedded, Places(directory), shown)
             )
+        for error in result.not_kept:
+            raise error
         record = Record.load(directory)
         _tell_sealing(console, record)
         _tell_openings(console, record)
@@ -96,21 +106,20 @@ def _title(console: Console, text: str) -> None:
 
 def _tell_orders(console: Console, orders: Sequence[Order], seed: int) -> None:
     _title(console, "Orders: only their owners know them")
-    table = Table(*("row", "account", "instrument", "side", "size", "limit"))
+    columns = {"row": NUMBER, "account": NAME, "instrument": NAME, "side": WORD}
+    table = Sheet("", columns | {"size": NUMBER, "limit": NUMBER})
     for order in orders:
-        limit = f"{GRID.price_of(order.limit):f}"
-        row, size = str(order.row), str(order.size)
-        account, instrument = Text(order.account), Text(order.instrument)
-        table.add_row(row, account, instrument, order.side.label, size, limit)
-    console.print(table)
+        who = (str(order.row), order.account, order.instrument, order.side.label)
+        table.add(*who, str(order.size), f"{GRID.price_of(order.limit):f}")
+    show(console, table)
     console.print(f"generated from seed {seed} (--seed {seed} gives them again)")
 
 
 def _tell_sealing(console: Console, record: Record) -> None:
-    _title(console, "Sealed: all that the venue got of row 0")
+    _title(console, f"Sealed: all that the venue got of row {HEADER_ROW + 1}")
     sealed, ciphertext = record.intents[0].sealed, record.ciphertext(0)
     lines = {
-        "account": f"0x{sealed.account.hex()}",
+        "account": account_of(sealed.account),
         "public cap": f"{sealed.cap} lots, a bucket that covers the size",
         "commitment": f"0x{sealed.commitment.hex()}",
         "ciphertext": f"{len(to_wire(ciphertext)) // 1024} KiB, SHA-256 0x"
@@ -130,32 +139,33 @@ def _tell_sealing(console: Console, record: Record) -> None:
 
 def _tell_openings(console: Console, record: Record) -> None:
     _title(console, "Crossed encrypted: everything that was ever opened")
-    table = Table("opening", "slots", "what it tells")
+    table = Sheet("", {"opening": NAME, "slots": NUMBER, "what it tells": NAME})
     for number, entry in enumerate(record.openings):
         slots = str(int(record.opening(number).support.sum()))
         kind = entry.purpose.rstrip(".0123456789 ")
-        table.add_row(entry.purpose, slots, _TELLS[kind])
-    console.print(table)
+        table.add(entry.purpose, slots, _TELLS[kind])
+    show(console, table)
 
 
 def _tell_result(console: Console, result: VenueResult) -> None:
     _title(console, "Public result")
-    console.print(results_table(result))
+    show(console, results_table(result))
     if result.fills:
-        console.print(fills_table(result.fills))
+        show(console, fills_table(result.fills))
 
 
 def _tell_margin(console: Console, record: Record) -> None:
     summary = record.summary
     _title(console, "Margin: covered at admission for the cap, held for positions, the rest free")
-    table = Table("", "free", "held", title="All accounts together")
+    columns = {"": NAME, "free": NUMBER, "held": NUMBER}
+    table = Sheet("All accounts together, in the quote currency", columns)
     for name, balances in (("deposited", summary.before), ("settled", summary.after)):
         free = sum(balance.withdrawable for balance in balances)
         held = sum(balance.encumbered for balance in balances)
-        table.add_row(
+        table.add(
             name, f"{price_decimal(PriceUnits(free)):,f}", f"{price_decimal(PriceUnits(held)):,f}"
         )
-    console.print(table)
+    show(console, table)
 
 
 def _tell_settlement(console: Console, result: VenueResult) -> None:
@@ -164,8 +174,7 @@ def _tell_settlement(console: Console, result: VenueResult) -> None:
     lines = {
         "fills root": f"0x{settlement.fills_root.hex()}",
         "balances root": f"0x{settlement.balances_root.hex()}",
-        "transaction": f"0x{settlement.transaction.hash.hex()} in block "
-        f"{settlement.transaction.block}",
+        "transaction": f"0x{settlement.final().hash.hex()} in block {settlement.final().block}",
         "close to fills": f"{result.timings_ms['close_to_fills']} ms",
     }
     print_lines(console, lines)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
+from crypto.errors import printable
+from darkpool.cli.sheets import Column, Sheet, show
 from darkpool.units import PriceUnits, price_decimal
 
 if TYPE_CHECKING:
@@ -22,10 +25,11 @@ if TYPE_CHECKING:
         LeftOut,
         NotAdmitted,
         RowFill,
+        RowIntent,
         TakenOut,
         VenueResult,
     )
-    from darkpool.verification.report import AuditReport
+    from darkpool.verification.report import Audited, AuditReport
 
 STEPS: Final = {
     "keys": "Deal the committee's keys",
@@ -42,6 +46,7 @@ STEPS: Final = {
     "read": "Read the record",
 }
 FILLS_SHOWN_MAX: Final = 40
+NAME, WORD, NUMBER = Column.NAME, Column.WORD, Column.NUMBER
 
 _DECIMAL_MARK: Final = "\x00decimal "
 
@@ -64,7 +69,7 @@ class _Lines:
         if step != self._step:
             self.finish()
             self._step = step
-            self._task = self._progress.add_task(STEPS.get(step, f"Audit: {step}"), total=None)
+            self._task = self._progress.add_task(_told(step), total=None)
         if total:
             self._progress.update(self._task, total=total, completed=done)
 
@@ -74,19 +79,34 @@ class _Lines:
             self._progress.update(self._task, total=1, completed=1)
 
 
-def _silent(_step: str, _done: int, _total: int) -> None:
-    return
+class _Log:
+    """One line a step, written when it begins, with the seconds since the first."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._step = ""
+
+    def __call__(self, step: str, _done: int, _total: int) -> None:
+        if step != self._step:
+            self._step = step
+            typer.echo(f"{time.monotonic() - self._start:6.1f} s  {_told(step)}", err=True)
+
+
+def _told(step: str) -> str:
+    return STEPS.get(step, f"Audit: {step}")
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Shows steps on standard error while it is open; nothing where that is no terminal."""
+    """Shows steps on standard error while it is open; as plain lines where that is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _silent
+        yield _Log()
         return
+    ascii_only = console.options.ascii_only
+    spinner, finished = ("line", "*") if ascii_only else ("dots", "✓")
     columns = (
-        SpinnerColumn(finished_text="[green]✓[/green]"),
+        SpinnerColumn(spinner, finished_text=f"[green]{finished}[/green]"),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TimeElapsedColumn(),
@@ -110,114 +130,29 @@ def exact_json(document: object) -> str:
     return re.sub(f'{mark}([^"]*)"', r"\1", text)
 
 
-def auction_document(result: VenueResult) -> dict[str, object]:
-    """What `darkpool auction --json` prints.
-
-    `price`, `volume` and `short_side` are those of the only instrument; where the file has several,
-    they are null and `instruments` has them all.
-    """
-    instruments = [
-        {
-            "instrument": instrument.instrument,
-            "price": instrument.price,
-            "volume": instrument.volume,
-            "short_side": None if instrument.short_side is None else instrument.short_side.label,
-            "exhausted": instrument.exhausted,
-        }
-        for instrument in result.instruments
-    ]
-    only = instruments[0] if len(instruments) == 1 else {}
-    settlement = result.outcome.settlement
-    return {
-        "price": only.get("price"),
-        "volume": only.get("volume"),
-        "short_side": only.get("short_side"),
-        "fills": [
-            {
-                "row": fill.row,
-                "account": fill.account,
-                "instrument": fill.instrument,
-                "side": fill.side.label,
-                "size": fill.size,
-            }
-            for fill in result.fills
-        ],
-        "margins": [
-            {
-                "account": margin.account,
-                "before": price_decimal(PriceUnits(margin.before)),
-                "after": price_decimal(PriceUnits(margin.after)),
-                "equity": price_decimal(PriceUnits(margin.equity)),
-            }
-            for margin in result.margins
-        ],
-        "instruments": instruments,
-        "taken_out": [
-            {
-                "intent": taken.batch_index,
-                "row": taken.row,
-                "attacker": taken.kind,
-                "fault": taken.fault.value,
-            }
-            for taken in result.taken_out
-        ],
-        "left_out": [
-            {
-                "intent": left.batch_index,
-                "row": left.row,
-                "attacker": left.kind,
-                "missing": left.missing.value,
-                "required": left.required,
-                "available": left.available,
-            }
-            for left in result.left_out
-        ],
-        "refused": [
-            {
-                "row": refused.row,
-                "attacker": refused.kind,
-                "code": refused.code,
-                "reason": refused.reason,
-            }
-            for refused in result.refused
-        ],
-        "intents": len(result.outcome.admitted),
-        "batch_root": _hex(result.outcome.batch.root),
-        "balances_root": _hex(settlement.balances_root),
-        "settlement_tx": _hex(settlement.transaction.hash),
-        "settlement_contract": result.settlement_contract,
-        "keypers": list(result.keypers),
-        "reporter": result.reporter,
-        "price_reporters": list(result.price_reporters),
-        "timings_ms": dict(result.timings_ms),
-        "record": None if result.record is None else str(result.record),
-    }
-
-
 def print_auction(console: Console, result: VenueResult) -> None:
     """The public result, the fills and the roots."""
-    console.print(results_table(result))
+    show(console, results_table(result))
     if result.fills:
-        console.print(fills_table(result.fills[:FILLS_SHOWN_MAX]))
-    if len(result.fills) > FILLS_SHOWN_MAX:
-        console.print(f"and {len(result.fills) - FILLS_SHOWN_MAX} more fills; --json has them all")
+        show(console, fills_table(result.fills[:FILLS_SHOWN_MAX]))
+        _tell_more(console, len(result.fills), "fills")
+    show(console, orders_table(result.orders[:FILLS_SHOWN_MAX]))
+    _tell_more(console, len(result.orders), "orders")
     if result.margins:
-        console.print(margins_table(result.margins[:FILLS_SHOWN_MAX]))
-    if len(result.margins) > FILLS_SHOWN_MAX:
-        more = len(result.margins) - FILLS_SHOWN_MAX
-        console.print(f"and {more} more accounts; --json has them all")
+        show(console, margins_table(result.margins[:FILLS_SHOWN_MAX]))
+        _tell_more(console, len(result.margins), "accounts")
     if result.refused:
-        console.print(refused_table(result.refused))
+        show(console, refused_table(result.refused))
     if result.taken_out:
-        console.print(taken_out_table(result.taken_out))
+        show(console, taken_out_table(result.taken_out))
     if result.left_out:
-        console.print(left_out_table(result.left_out))
+        show(console, left_out_table(result.left_out))
     settlement = result.outcome.settlement
     lines = {
         "intents": str(len(result.outcome.admitted)),
-        "batch root": _hex(result.outcome.batch.root),
-        "balances root": _hex(settlement.balances_root),
-        "settlement transaction": _hex(settlement.transaction.hash),
+        "batch root": hexadecimal(result.outcome.batch.root),
+        "balances root": hexadecimal(settlement.balances_root),
+        "settlement transaction": hexadecimal(settlement.final().hash),
         "settlement contract": result.settlement_contract,
         "keypers": ",".join(result.keypers),
         "reporter": result.reporter,
@@ -228,6 +163,11 @@ def print_auction(console: Console, result: VenueResult) -> None:
     print_lines(console, lines)
 
 
+def _tell_more(console: Console, count: int, what: str) -> None:
+    if count > FILLS_SHOWN_MAX:
+        console.print(f"and {count - FILLS_SHOWN_MAX} more {what}; --json has them all")
+
+
 def print_lines(console: Console, lines: dict[str, str]) -> None:
     """Names and values, one pair a line, never broken."""
     width = max(map(len, lines))
@@ -235,80 +175,86 @@ def print_lines(console: Console, lines: dict[str, str]) -> None:
         console.print(f"{name:<{width}}  {value}", soft_wrap=True, markup=False, emoji=False)
 
 
-def results_table(result: VenueResult) -> Table:
+def results_table(result: VenueResult) -> Sheet:
     """Price, volume and short side by instrument."""
-    table = Table("instrument", "price", "volume", "short side", title="Result")
-    for instrument in result.instruments:
-        name = Text(instrument.instrument)
-        if instrument.price is None or instrument.short_side is None:
-            table.add_row(name, "no cross", "0", "")
+    columns = {"instrument": NAME, "price": NUMBER, "volume": NUMBER, "short side": WORD}
+    table = Sheet("Result: volume in lots", columns)
+    for one in result.instruments:
+        if one.price is None or one.short_side is None:
+            table.add(one.instrument, one.crossing.value, "0", "")
         else:
-            price, volume = f"{instrument.price:f}", str(instrument.volume)
-            table.add_row(name, price, volume, instrument.short_side.label)
+            price, volume = f"{one.price:f}", str(one.volume)
+            table.add(one.instrument, price, volume, one.short_side.label)
     return table
 
 
-def fills_table(fills: Sequence[RowFill]) -> Table:
-    """Who traded how much, by row of the file."""
-    table = Table(title="Fills")
-    table.add_column("row", justify="right")
-    for name in ("account", "instrument", "side"):
-        table.add_column(name)
-    table.add_column("size", justify="right")
+def fills_table(fills: Sequence[RowFill]) -> Sheet:
+    """Who traded how much at which price, by row of the file."""
+    columns = {"row": NUMBER, "account": NAME, "instrument": NAME, "side": WORD}
+    table = Sheet("Fills: size in lots", columns | {"size": NUMBER, "price": NUMBER})
     for fill in fills:
-        # a name may look like a style or an emoji's code
-        account, instrument = Text(fill.account), Text(fill.instrument)
-        table.add_row(str(fill.row), account, instrument, fill.side.label, str(fill.size))
+        who = (str(fill.row), fill.account, fill.instrument, fill.side.label)
+        table.add(*who, str(fill.size), f"{fill.price:f}")
     return table
 
 
-def margins_table(margins: Sequence[AccountMargin]) -> Table:
+def orders_table(orders: Sequence[RowIntent]) -> Sheet:
+    """Which intent an order became, and where its account is on the chain."""
+    columns = {"row": NUMBER, "account": NAME, "address": WORD, "intent": NUMBER}
+    table = Sheet("Orders: the opening file of intent N is N.json", columns)
+    for one in orders:
+        intent = "none" if one.batch_index is None else str(one.batch_index)
+        table.add(str(one.row), one.account, one.address, intent)
+    return table
+
+
+def margins_table(margins: Sequence[AccountMargin]) -> Sheet:
     """What the positions of those who traded need, before and after, and their equity."""
-    table = Table("account", title="Initial margin of who traded")
-    for name in ("before", "after", "equity"):
-        table.add_column(name, justify="right")
+    columns = {"account": NAME, "before": NUMBER, "after": NUMBER, "equity": NUMBER}
+    table = Sheet("Initial margin of who traded, in the quote currency", columns)
     for one in margins:
-        amounts = (one.before, one.after, one.equity)
-        cells = [f"{price_decimal(PriceUnits(amount)):,f}" for amount in amounts]
-        table.add_row(Text(one.account), *cells)
+        table.add(one.account, *map(_amount, (one.before, one.after, one.equity)))
     return table
 
 
-def taken_out_table(taken_out: Sequence[TakenOut]) -> Table:
+def taken_out_table(taken_out: Sequence[TakenOut]) -> Sheet:
     """Which intents were found to be at fault."""
-    table = Table(title="Taken out: found to be at fault, unopened")
-    table.add_column("intent", justify="right")
-    table.add_column("row", justify="right")
-    for name in ("attacker", "fault"):
-        table.add_column(name)
+    columns = {"intent": NUMBER, "row": NUMBER, "attacker": NAME, "fault": WORD}
+    table = Sheet("Taken out: found to be at fault, unopened", columns)
     for taken in taken_out:
-        row, kind = "" if taken.row is None else str(taken.row), Text(taken.kind or "")
-        table.add_row(str(taken.batch_index), row, kind, taken.fault.value)
+        table.add(str(taken.batch_index), *_named(taken), taken.fault.value)
     return table
 
 
-def left_out_table(left_out: Sequence[LeftOut]) -> Table:
+def left_out_table(left_out: Sequence[LeftOut]) -> Sheet:
     """Which intents took no part though nothing is wrong with them, and what was too little."""
-    table = Table(title="Left out: nothing of them was opened, nothing charged")
-    table.add_column("intent", justify="right")
-    table.add_column("row", justify="right")
-    table.add_column("too few")
-    for name in ("required", "available"):
-        table.add_column(name, justify="right")
+    columns = {"intent": NUMBER, "row": NUMBER, "attacker": NAME, "too little": NAME}
+    caption = "Collateral is in the quote currency."
+    columns |= {"required": NUMBER, "available": NUMBER}
+    table = Sheet("Left out: nothing of them was opened, nothing charged", columns, caption)
     for left in left_out[:FILLS_SHOWN_MAX]:
-        row = "" if left.row is None else str(left.row)
-        numbers = (str(left.required), str(left.available))
-        table.add_row(str(left.batch_index), row, left.missing.value, *numbers)
+        shown = str if left.missing.value == "owners" else _amount
+        numbers = (shown(left.required), shown(left.available))
+        table.add(str(left.batch_index), *_named(left), left.missing.value, *numbers)
     return table
 
 
-def refused_table(refused: Sequence[NotAdmitted]) -> Table:
+def refused_table(refused: Sequence[NotAdmitted]) -> Sheet:
     """Which submissions did not become intents, and why."""
-    table = Table("row", "attacker", "code", "reason", title="Refused")
+    columns = {"row": NUMBER, "attacker": NAME, "code": WORD, "reason": NAME}
+    table = Sheet("Refused", columns)
     for one in refused:
-        row, kind = "" if one.row is None else str(one.row), Text(one.kind or "")
-        table.add_row(row, kind, one.code, Text(one.reason))
+        table.add(*_named(one), one.code, one.reason)
     return table
+
+
+def _named(party: TakenOut | LeftOut | NotAdmitted) -> tuple[str, str]:
+    """Row of an order, kind of an attacker; one of them is empty."""
+    return "" if party.row is None else str(party.row), party.kind or ""
+
+
+def _amount(units: int) -> str:
+    return f"{price_decimal(PriceUnits(units)):,f}"
 
 
 def audit_document(report: AuditReport) -> dict[str, object]:
@@ -319,10 +265,35 @@ def audit_document(report: AuditReport) -> dict[str, object]:
             "verdict": check.verdict.value,
             "part": check.part,
             "detail": check.detail,
+            "differences": [asdict(difference) for difference in check.differences],
         }
         for check in report.checks
     ]
-    return {"passed": report.ok, "checks": checks}
+    audited = report.audited
+    about = {
+        "record": printable(audited.directory),
+        "interval": audited.interval,
+        "instruments": None if audited.instruments is None else list(audited.instruments),
+        "versions": dict(audited.versions),
+        "manifest_sha256": None if audited.manifest is None else hexadecimal(audited.manifest),
+    }
+    return {**about, "passed": report.ok, "checks": checks}
+
+
+def print_audited(console: Console, audited: Audited) -> None:
+    """Which record was audited: what another auditor compares before anything else."""
+    unread, names = "cannot be read", audited.instruments
+    versions = (f"{name} {version}" for name, version in audited.versions.items())
+    lines = {
+        "record": audited.directory,
+        "interval": unread if audited.interval is None else str(audited.interval),
+        "instruments": unread if names is None else ", ".join(names),
+        "versions": ", ".join(versions) or unread,
+        "manifest": unread
+        if audited.manifest is None
+        else f"SHA-256 {hexadecimal(audited.manifest)}",
+    }
+    print_lines(console, {name: printable(value) for name, value in lines.items()})
 
 
 def print_audit(console: Console, report: AuditReport) -> None:
@@ -344,5 +315,6 @@ def print_audit(console: Console, report: AuditReport) -> None:
         console.print(f" Not checked: {', '.join(left_out)}." if left_out else "")
 
 
-def _hex(value: bytes) -> str:
+def hexadecimal(value: bytes) -> str:
+    """Bytes as people read them, with 0x."""
     return f"0x{value.hex()}"

@@ -8,6 +8,7 @@ from darkpool.client.agent import Agent
 from darkpool.client.opening_file import OpeningFile
 from darkpool.client.plan import CoverPolicy
 from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
+from darkpool.client.signer import KeySigner, Signer
 from darkpool.client.standing_orders import StandingOrder
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
@@ -20,6 +21,7 @@ __all__ = [
     "CoverPolicy",
     "Interval",
     "IntervalTerms",
+    "KeySigner",
     "LimitOrder",
     "Lots",
     "OpeningFile",
@@ -28,6 +30,7 @@ __all__ = [
     "SealedOrder",
     "SealedSubmission",
     "Side",
+    "Signer",
     "StandingOrder",
     "Tick",
     "instrument_id",

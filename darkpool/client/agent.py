@@ -7,19 +7,29 @@ under the same cap, and have the same length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from crypto.signing.ecdsa import address_of
+from crypto.signing.eip712 import Domain
 from darkpool.client.errors import ForeignStore, UnknownIntent
 from darkpool.client.opening_file import OpeningFile
 from darkpool.client.plan import CoverPolicy, interval_plan, interval_terms
 from darkpool.client.sealing import PublicLimits, seal_intent
+from darkpool.client.signer import Signer
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.terms import IntervalTerms
-from darkpool.units import InstrumentId, Interval, account_bytes
+from darkpool.units import (
+    INSTRUMENT_BYTES,
+    InstrumentId,
+    Interval,
+    account_bytes,
+    account_id,
+    octets,
+    require_kind,
+    require_mapping,
+)
 
 
 class Agent:
@@ -27,24 +37,29 @@ class Agent:
 
     Args:
         store: the account's; orders are placed there, and results applied.
-        account_key: secp256k1 private key of the account, 32 bytes; it is never stored.
+        signer: of the account; nothing of it is stored.
         cover: by instrument that is to have cover traffic.
 
     Raises:
-        ForeignStore: the key is not that of the store's account.
+        WrongType, OutOfBounds: an argument of another kind, or an instrument of another length.
+        ForeignStore: the signer is not that of the store's account.
     """
 
     def __init__(
-        self, store: AgentStore, account_key: bytes, cover: Mapping[InstrumentId, CoverPolicy]
+        self, store: AgentStore, signer: Signer, cover: Mapping[InstrumentId, CoverPolicy]
     ) -> None:
-        self._account = address_of(account_key)
-        if self._account != account_bytes(store.account):
-            raise ForeignStore("account of the key", store.account, f"0x{self._account.hex()}")
+        account = account_id(signer.address)
+        if account != require_kind("store", AgentStore, store).account:
+            raise ForeignStore("account of the signer", store.account, account)
+        for instrument, policy in require_mapping("cover", cover).items():
+            octets("instrument", INSTRUMENT_BYTES, instrument)
+            require_kind("cover policy", CoverPolicy, policy)
+        self._account = account_bytes(account)
         self._store = store
-        self._account_key = account_key
+        self._signer = signer
         self._cover = MappingProxyType(dict(cover))
 
-    def submissions(self, terms: IntervalTerms, deadline_s: int) -> Iterator[SealedSubmission]:
+    def submissions(self, terms: IntervalTerms, deadline_s: int) -> AsyncIterator[SealedSubmission]:
         """What the account sends in an interval; asked again, also after a crash, the same bytes.
 
         At the first call is decided, and kept, what is sent for every instrument; one is sealed as
@@ -58,12 +73,15 @@ class Agent:
                 an interval the first counts.
 
         Raises:
+            WrongType, OutOfBounds: no terms, or a deadline that is no time.
             ForeignStore: terms of another chain or contract.
+            WrongSignature: the signer's answer is no signature of its address.
             IntervalOver, ResultMissing, TermsChanged: see `AgentStore.begin_interval`.
         """
         store = self._store
+        require_kind("terms", IntervalTerms, terms)
         if terms.domain != store.domain:
-            raise ForeignStore("chain and contract", repr(store.domain), repr(terms.domain))
+            raise ForeignStore("chain and contract", _named(store.domain), _named(terms.domain))
         wanted = self._cover.keys() | {placed.order.instrument for placed in store.orders()}
         plan = interval_plan(terms, self._cover, self._account)
         store.begin_interval(
@@ -71,13 +89,13 @@ class Agent:
         )
         return self._sealed(terms)
 
-    def _sealed(self, terms: IntervalTerms) -> Iterator[SealedSubmission]:
+    async def _sealed(self, terms: IntervalTerms) -> AsyncIterator[SealedSubmission]:
         store = self._store
         deadline_s = store.interval(terms.interval).deadline_s
         for planned in store.intents(terms.interval):
             limits = PublicLimits(deadline_s, planned.cap)
-            sealed = seal_intent(planned.intent, terms, self._account_key, limits)
-            submission = sealed.submission
+            unsigned = seal_intent(planned.intent, terms, limits)
+            submission = unsigned.signed(await self._signer.sign(unsigned.digest))
             envelopes = store.keep_sealed(
                 planned.intent, submission.sealed.ciphertext_digest, submission.envelopes
             )
@@ -87,10 +105,16 @@ class Agent:
         """What opens the intent of an auction. Whoever reads it learns the order.
 
         Raises:
+            WrongType, OutOfBounds: no instrument, or no number of an interval.
             UnknownIntent: nothing was sealed for it.
         """
+        octets("instrument", INSTRUMENT_BYTES, instrument)
         terms = self._store.interval(interval)
         for planned in self._store.intents(interval):
             if planned.intent.instrument == instrument:
                 return OpeningFile(planned.intent, self._store.domain, terms.key_epoch, terms.ticks)
         raise UnknownIntent("instrument", "one with an intent", instrument.hex())
+
+
+def _named(domain: Domain) -> str:
+    return f"chain {domain.chain_id}, contract 0x{domain.verifying_contract.hex()}"

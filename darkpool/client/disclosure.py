@@ -11,7 +11,7 @@ from darkpool.client.opening_file import OpeningFile, verify_opening_file
 from darkpool.errors import OutOfBounds
 from darkpool.record.forms import AuctionSummary
 from darkpool.record.reader import Record
-from darkpool.units import PriceGrid, Side, Tick
+from darkpool.units import PriceGrid, Side, Tick, account_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def disclose(directory: Path, intent: int, opening_text: str) -> Disclosure:
     name, filled, grid = _traded(summary, intent)
     return Disclosure(
         intent,
-        f"0x{sealed.account.hex()}",
+        account_of(sealed.account),
         name,
         Side(order.side),
         order.size,

@@ -23,12 +23,6 @@ class SecondOrder(AgentRefused):
     code = "second-order"
 
 
-class InvalidStandingOrder(AgentRefused):
-    """A field that no standing order has."""
-
-    code = "invalid-standing-order"
-
-
 class UnknownOrder(AgentRefused):
     """No order with this number was ever placed."""
 
@@ -63,6 +57,15 @@ class UnknownIntent(AgentRefused):
     """Nothing was sealed for this instrument and interval."""
 
     code = "unknown-intent"
+
+
+class InvalidAccountKey(BadInput):
+    """What is no private key of an account; nothing of it is told."""
+
+    code = "invalid-account-key"
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__("account key", expected, got)
 
 
 class StoreExposed(BadInput):

@@ -71,6 +71,8 @@ class OpeningFile:
         Raises:
             InvalidOpeningFile: anything else: other fields, types, lengths or version.
         """
+        if not isinstance(text, str):
+            raise InvalidOpeningFile("text", "one JSON object", type(text).__name__)
         if len(text) > OPENING_FILE_MAX_BYTES:
             raise InvalidOpeningFile(
                 "length", f"at most {OPENING_FILE_MAX_BYTES} characters", str(len(text))

@@ -10,9 +10,9 @@ from typing import Final
 
 from crypto.signing.messages import Intent
 from darkpool.client.sealing import draw_intent
-from darkpool.client.standing_orders import PlacedOrder, interval_order, require_within
+from darkpool.client.standing_orders import INTERVAL_MAX, PlacedOrder, interval_order
 from darkpool.protocol.terms import IntervalTerms
-from darkpool.units import InstrumentId, Interval, Lots, require_bucket
+from darkpool.units import InstrumentId, Interval, Lots, require_bucket, within
 
 COVER_ONE_PPM: Final = 1_000_000
 """Every interval: the largest rate of cover traffic, and its scale."""
@@ -29,15 +29,16 @@ class CoverPolicy:
             afterwards it is that of the latest order.
 
     Raises:
-        OutOfBounds, NoBucket: the rate is no probability, or the cap no bucket.
+        WrongType, OutOfBounds, NoBucket: the rate is no probability, or the cap no bucket.
     """
 
     rate_ppm: int
     cap: Lots
 
     def __post_init__(self) -> None:
-        require_within("rate of cover traffic in ppm", 0, COVER_ONE_PPM, self.rate_ppm)
-        require_bucket("cap", self.cap)
+        rate_ppm = within("rate of cover traffic in ppm", 0, COVER_ONE_PPM, self.rate_ppm)
+        object.__setattr__(self, "rate_ppm", rate_ppm)
+        object.__setattr__(self, "cap", require_bucket("cap", self.cap))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,12 @@ Plan = Callable[[Situation], PlannedIntent | None]
 
 
 def interval_terms(terms: IntervalTerms, deadline_s: int) -> NotedTerms:
-    """What is kept of an interval's terms; material of one epoch is the same."""
+    """What is kept of an interval's terms; material of one epoch is the same.
+
+    Raises:
+        WrongType, OutOfBounds: the deadline is no time.
+    """
+    deadline_s = within("deadline in Unix seconds", 0, INTERVAL_MAX, deadline_s)
     grids = {
         instrument.hex(): [str(grid.tick_units), str(grid.units_of(grid.reference_tick))]
         for instrument, grid in terms.grids.items()

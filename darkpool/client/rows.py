@@ -15,8 +15,8 @@ from darkpool.client.errors import (
     UnknownOrder,
 )
 from darkpool.client.plan import NotedTerms, PlannedIntent
-from darkpool.client.standing_orders import OrderState, PlacedOrder, StandingOrder
-from darkpool.units import AccountId, InstrumentId, Interval, Lots, Side
+from darkpool.client.standing_orders import INTERVAL_MAX, OrderState, PlacedOrder, StandingOrder
+from darkpool.units import AccountId, InstrumentId, Interval, Lots, Side, integer
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS owner (
@@ -108,11 +108,14 @@ def order_of(cursor: sqlite3.Cursor, account: AccountId, number: int) -> PlacedO
     """An order by its number.
 
     Raises:
+        WrongType: no number.
         UnknownOrder: there is none.
     """
-    row = cursor.execute(SELECT_ORDERS + " WHERE number = ?", (number,)).fetchone()
+    wanted = integer("order number", number)
+    known = 0 < wanted <= INTERVAL_MAX
+    row = cursor.execute(SELECT_ORDERS + " WHERE number = ?", (wanted if known else 0,)).fetchone()
     if row is None:
-        raise UnknownOrder("order", "one that was placed", str(number))
+        raise UnknownOrder("order", "one that was placed", wanted)
     return placed_order(account, row)
 
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from darkpool.client.errors import InvalidStandingOrder
-from darkpool.errors import InvalidAccount, OutOfBounds
 from darkpool.limits import ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.protocol.intents import LimitOrder
 from darkpool.units import (
     FIRST_INTERVAL,
+    INSTRUMENT_BYTES,
     AccountId,
     InstrumentId,
     Interval,
@@ -21,10 +20,12 @@ from darkpool.units import (
     Side,
     Tick,
     account_id,
+    octets,
     require_bucket,
+    require_kind,
+    within,
 )
 
-INSTRUMENT_BYTES: Final = 32
 INTERVAL_MAX: Final = (1 << 63) - 1
 """Largest interval that is kept: SQLite's integers are signed."""
 
@@ -46,7 +47,7 @@ class StandingOrder:
     """Up to `size` lots at `limit` or better, in every interval up to and including `good_until`.
 
     Attributes:
-        account: whose order it is.
+        account: whose order it is, in any case; kept in EIP-55 mixed case.
         instrument: 32 bytes.
         side: buy or sell.
         size: lots in all, over all intervals.
@@ -57,7 +58,7 @@ class StandingOrder:
             interval takes at most the cap; the rest goes into later ones.
 
     Raises:
-        InvalidAccount, InvalidStandingOrder, OutOfBounds, NoBucket: a field that no order has.
+        InvalidAccount, WrongType, OutOfBounds, NoBucket: a field that no order has.
     """
 
     account: AccountId
@@ -69,15 +70,18 @@ class StandingOrder:
     cap: Lots
 
     def __post_init__(self) -> None:
-        if self.account != account_id(self.account):
-            raise InvalidAccount(f"the EIP-55 spelling {account_id(self.account)}", self.account)
-        if len(self.instrument) != INSTRUMENT_BYTES:
-            expected = f"{INSTRUMENT_BYTES} bytes"
-            raise InvalidStandingOrder("instrument", expected, str(len(self.instrument)))
-        require_within("size in lots", 1, ORDER_SIZE_MAX_LOTS, self.size)
-        require_within("limit in price units", -PRICE_MAX_UNITS, PRICE_MAX_UNITS, self.limit)
-        require_within("last interval", FIRST_INTERVAL, INTERVAL_MAX, self.good_until)
-        require_bucket("cap", self.cap)
+        price_max = PRICE_MAX_UNITS
+        checked = {
+            "account": account_id(self.account),
+            "instrument": octets("instrument", INSTRUMENT_BYTES, self.instrument),
+            "side": require_kind("side", Side, self.side),
+            "size": within("size in lots", 1, ORDER_SIZE_MAX_LOTS, self.size),
+            "limit": within("limit in price units", -price_max, price_max, self.limit),
+            "good_until": within("last interval", FIRST_INTERVAL, INTERVAL_MAX, self.good_until),
+            "cap": require_bucket("cap", self.cap),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,3 @@ def interval_order(placed: PlacedOrder | None, grid: PriceGrid) -> LimitOrder:
         return COVER
     size = Lots(min(placed.remaining, order.cap))
     return LimitOrder(order.side, size, Tick(min(max(tick, 0), highest)))
-
-
-def require_within(quantity: str, lowest: int, highest: int, got: int) -> None:
-    """Check a quantity against its bounds.
-
-    Raises:
-        OutOfBounds: it is outside, or no integer.
-    """
-    if type(got) is not int or not lowest <= got <= highest:
-        raise OutOfBounds(quantity, lowest, highest, got)

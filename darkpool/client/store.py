@@ -46,22 +46,24 @@ from darkpool.client.rows import (
     planned_intent,
     unpack,
 )
-from darkpool.client.standing_orders import (
-    INTERVAL_MAX,
-    OrderState,
-    PlacedOrder,
-    StandingOrder,
-    require_within,
-)
+from darkpool.client.standing_orders import INTERVAL_MAX, OrderState, PlacedOrder, StandingOrder
 from darkpool.durable import open_database, transaction
+from darkpool.errors import UnusableDatabase
 from darkpool.units import (
     FIRST_INTERVAL,
+    INSTRUMENT_BYTES,
     AccountId,
     InstrumentId,
     Interval,
     Lots,
     PriceUnits,
     account_bytes,
+    account_id,
+    integer,
+    octets,
+    require_kind,
+    require_mapping,
+    within,
 )
 
 STORE_VERSION: Final = 1
@@ -76,25 +78,39 @@ class AgentStore:
     anew starts elsewhere.
 
     Raises:
+        WrongType, InvalidAccount: an argument of another kind, or no address.
         ForeignStore: the file belongs to another account or venue, or is of another version.
         StoreExposed: others than its owner may read or write it.
+        UnusableDatabase: the file cannot be made, read or written; every call may find so later.
     """
 
     def __init__(self, path: Path, account: AccountId, domain: Domain) -> None:
-        _make_private(path)
+        account = account_id(account)
+        require_kind("domain", Domain, domain)
+        _make_private(require_kind("path", Path, path))
         self.account, self.domain = account, domain
         self._connection = open_database(path, SCHEMA)
-        owner = (STORE_VERSION, account, str(domain.chain_id), domain.verifying_contract)
+        chain = str(domain.chain_id)
         self._connection.execute(
             "INSERT OR IGNORE INTO owner VALUES (0, ?, ?, ?, ?, ?)",
-            (*owner, secrets.randbelow(_FIRST_NONCES)),
+            (
+                *(STORE_VERSION, account, chain, domain.verifying_contract),
+                secrets.randbelow(_FIRST_NONCES),
+            ),
         )
-        known = self._connection.execute(
+        version, *known = self._connection.execute(
             "SELECT version, account, chain_id, contract FROM owner"
         ).fetchone()
-        if known != owner:
-            self.close()
-            raise ForeignStore("version, account, chain and contract", str(owner), str(known))
+        own = {
+            "version": (STORE_VERSION, version),
+            "account": (account, known[0]),
+            "chain": (chain, known[1]),
+            "contract": (domain.verifying_contract, known[2]),
+        }
+        for name, (expected, got) in own.items():
+            if got != expected:
+                self.close()
+                raise ForeignStore(f"{name} of the store", expected, got)
 
     def close(self) -> None:
         """Release the file."""
@@ -104,10 +120,12 @@ class AgentStore:
         """Keep a standing order; it takes part from the next interval that begins. Its number.
 
         Raises:
+            WrongType: no standing order.
             ForeignStore: an order of another account.
             SecondOrder: the instrument has a live order.
             IntervalOver: the order's last interval has begun already.
         """
+        require_kind("order", StandingOrder, order)
         if order.account != self.account:
             raise ForeignStore("account of an order", self.account, order.account)
         with transaction(self._connection) as cursor:
@@ -140,8 +158,10 @@ class AgentStore:
             UnknownOrder, OrderClosed: see there.
         """
         with transaction(self._connection) as cursor:
-            live_order(cursor, self.account, number)
-            cursor.execute("UPDATE orders SET state = 'cancelled' WHERE number = ?", (number,))
+            placed = live_order(cursor, self.account, number)
+            cursor.execute(
+                "UPDATE orders SET state = 'cancelled' WHERE number = ?", (placed.number,)
+            )
 
     def replace(self, number: int, size: Lots, limit: PriceUnits) -> None:
         """Amend size and limit, from the next interval that begins. A size that is filled ends it.
@@ -149,7 +169,7 @@ class AgentStore:
         Raises:
             UnknownOrder, OrderClosed: see there.
             BelowFilled: the size is below what is filled and what is sealed without a result.
-            OutOfBounds: a size or limit that no order has.
+            WrongType, OutOfBounds: a size or limit that no order has.
         """
         with transaction(self._connection) as cursor:
             placed = live_order(cursor, self.account, number)
@@ -160,15 +180,15 @@ class AgentStore:
             (sealed,) = cursor.execute(
                 "SELECT COALESCE(SUM(size), 0) FROM intents"
                 " WHERE order_number = ? AND filled IS NULL",
-                (number,),
+                (placed.number,),
             ).fetchone()
             least = placed.filled + sealed
-            if size < least:
-                raise BelowFilled("size", f"at least {least} lots, filled or sealed", str(size))
-            state = OrderState.FILLED if size == placed.filled else OrderState.LIVE
+            if new.size < least:
+                raise BelowFilled("size", f"at least {least} lots, filled or sealed", str(new.size))
+            state = OrderState.FILLED if new.size == placed.filled else OrderState.LIVE
             cursor.execute(
                 "UPDATE orders SET size = ?, price_limit = ?, state = ? WHERE number = ?",
-                (new.size, new.limit, state, number),
+                (new.size, new.limit, state, placed.number),
             )
 
     def order(self, number: int) -> PlacedOrder:
@@ -199,7 +219,7 @@ class AgentStore:
             ResultMissing: an interval before has intents and no result.
             TermsChanged: it began under other grids or keys of another epoch.
         """
-        require_within("interval", FIRST_INTERVAL, INTERVAL_MAX, terms.interval)
+        _number(terms.interval)
         with transaction(self._connection) as cursor:
             if has_begun(cursor, terms):
                 return
@@ -244,8 +264,10 @@ class AgentStore:
         """The terms that an interval began under.
 
         Raises:
+            WrongType, OutOfBounds: no number of an interval.
             UnknownIntent: it has not begun.
         """
+        interval = _number(interval)
         row = self._connection.execute(
             "SELECT key_epoch, ticks, grids, deadline FROM intervals WHERE interval = ?",
             (interval,),
@@ -255,9 +277,13 @@ class AgentStore:
         return NotedTerms(interval, *row)
 
     def intents(self, interval: Interval) -> tuple[PlannedIntent, ...]:
-        """The intents of an interval, by nonce."""
+        """The intents of an interval, by nonce.
+
+        Raises:
+            WrongType, OutOfBounds: no number of an interval.
+        """
         rows = self._connection.execute(
-            SELECT_INTENTS + " WHERE interval = ? ORDER BY nonce", (interval,)
+            SELECT_INTENTS + " WHERE interval = ? ORDER BY nonce", (_number(interval),)
         )
         account = account_bytes(self.account)
         return tuple(planned_intent(account, row) for row in rows)
@@ -305,21 +331,26 @@ class AgentStore:
 
         Raises:
             UnknownIntent: the interval never began, or had no intent for an instrument named.
+            WrongType, OutOfBounds: no number of an interval, no instrument, or no number of lots.
             ResultConflict: another result was applied before, or a fill is above what was sealed.
         """
-        self.interval(interval)
+        interval = self.interval(interval).interval
+        lots_of = {
+            octets("instrument", INSTRUMENT_BYTES, instrument): integer("fill in lots", lots)
+            for instrument, lots in require_mapping("fills", fills).items()
+        }
         with transaction(self._connection) as cursor:
             rows = cursor.execute(
                 "SELECT instrument, size, filled, order_number FROM intents WHERE interval = ?",
                 (interval,),
             ).fetchall()
-            for instrument in fills.keys() - {row[0] for row in rows}:
+            for instrument in lots_of.keys() - {row[0] for row in rows}:
                 raise UnknownIntent("instrument", "one with an intent", instrument.hex())
             for instrument, size, known, number in rows:
-                filled = fills.get(instrument, Lots(0))
+                filled = Lots(lots_of.get(instrument, 0))
                 if known is not None and filled != known:
                     raise ResultConflict(interval, instrument, f"{known} lots as before", filled)
-                if type(filled) is not int or not 0 <= filled <= size:
+                if not 0 <= filled <= size:
                     raise ResultConflict(interval, instrument, f"0 to {size} lots", filled)
                 if known is None:
                     apply_fill(cursor, interval, instrument, filled, number)
@@ -327,11 +358,19 @@ class AgentStore:
             expire(cursor, interval)
 
 
+def _number(interval: Interval) -> Interval:
+    return Interval(within("interval", FIRST_INTERVAL, INTERVAL_MAX, interval))
+
+
 def _make_private(path: Path) -> None:
     """Make the file with its mode before SQLite does with another; its journals get the same."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE))
     except FileExistsError:
+        if not path.is_file():
+            raise UnusableDatabase(path, "a name that is no file's") from None
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & ~_MODE:
             raise StoreExposed(path, mode) from None
+    except (OSError, ValueError) as error:  # a path with a NUL is no path
+        raise UnusableDatabase(path, getattr(error, "strerror", error)) from error

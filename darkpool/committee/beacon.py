@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crypto.errors import OutOfRange
@@ -40,9 +41,9 @@ def ask_beacon(panel: KeyperPanel[Keyper], committee: Committee, request: Beacon
     return Beacon(tuple(shares), hashlib.sha256(b"".join(shares)).digest())
 
 
-def _shares(keyper: Keyper, request: BeaconRequest) -> dict[int, bytes]:
-    shares = dict(keyper.beacon_shares(request))
+def _shares(keyper: Keyper, request: BeaconRequest) -> Mapping[int, bytes]:
+    shares = keyper.beacon_shares(request)
     for share in shares.values():
-        if not isinstance(share, bytes) or len(share) != SEED_BYTES:
-            raise OutOfRange("share of the beacon", f"{SEED_BYTES} bytes", type(share).__name__)
+        if len(share) != SEED_BYTES:
+            raise OutOfRange("bytes of a share of the beacon", SEED_BYTES, len(share))
     return shares

@@ -15,6 +15,7 @@ from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import DrawnMask
 from crypto.threshold.revealing import Revealed
 from darkpool.committee.beacon import Beacon, ask_beacon
+from darkpool.committee.errors import InvalidCommittee
 from darkpool.committee.masks import AttestedMask, MaskPreparation
 from darkpool.committee.quorum import KeyperPanel
 from darkpool.committee.session import Session
@@ -33,7 +34,13 @@ _CONTEXT_BYTES: Final = 32
 
 
 class KeyperCommittee:
-    """n keypers, in this process or in others, and what they do together."""
+    """n keypers, in this process or in others, and what they do together.
+
+    Raises:
+        InvalidCommittee: the keypers do not have the numbers 0 to n - 1, in order.
+        InvalidAccount: the address of one is none.
+        Exception: of the first keyper that did not tell its number or address.
+    """
 
     def __init__(
         self,
@@ -43,6 +50,9 @@ class KeyperCommittee:
         evaluators: Evaluators,
     ) -> None:
         self.panel = KeyperPanel(keypers)
+        members = tuple(material.committee.members)
+        if self.panel.numbers != members:
+            raise InvalidCommittee(members, self.panel.numbers)
         self.material = material
         self._domain = domain
         self._quorum = material.committee.quorum
@@ -102,8 +112,9 @@ class KeyperCommittee:
 
         def context_of(keyper: Keyper) -> bytes:
             context = keyper.begin_auction(interval)
-            if type(context) is not bytes or len(context) != _CONTEXT_BYTES:
-                raise OpeningRefused("context", "32 bytes", type(context).__name__)
+            if len(context) != _CONTEXT_BYTES:
+                expected = f"{_CONTEXT_BYTES} bytes"
+                raise OpeningRefused("context", expected, f"{len(context)} bytes")
             return context
 
         contexts = self.panel.ask_quorum(context_of, self._quorum)

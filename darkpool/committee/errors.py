@@ -5,6 +5,26 @@ from __future__ import annotations
 from darkpool.errors import CheckFailed
 
 
+class InvalidCommittee(CheckFailed):
+    """Keypers that are no committee: their numbers are not 0 to n - 1, in order and once each."""
+
+    code = "invalid-committee"
+
+    def __init__(self, expected: tuple[int, ...], got: tuple[int, ...]) -> None:
+        named = [", ".join(map(str, numbers)) for numbers in (expected, got)]
+        super().__init__("numbers of the keypers", *named)
+
+
+class KeyperFailed(CheckFailed):
+    """A keyper that answered with an error that is none of this project's."""
+
+    code = "keyper-failed"
+
+    def __init__(self, keyper: int, got: str) -> None:
+        super().__init__(f"keyper {keyper}", "an answer", got)
+        self.keyper = keyper
+
+
 class KeyperSilent(CheckFailed):
     """A keyper that has not answered in the time that every answer has."""
 

@@ -25,6 +25,7 @@ from crypto.threshold.masks import (
     replace_lanes,
     require_contribution,
 )
+from crypto.threshold.rebuilding import rebuilt
 from crypto.threshold.replicated import agree
 from crypto.threshold.revealing import selected
 from darkpool.committee.errors import MaskPreparationFailed
@@ -80,11 +81,13 @@ class MaskPreparation:
         """
         quorum = self._committee.quorum
         for _ in range(_ATTEMPTS):
-            numbers = self._panel.ask_quorum(lambda keyper: int(keyper.next_mask()), quorum)
+            numbers = self._panel.ask_quorum(lambda keyper: keyper.next_mask(), quorum)
             # the second highest: one keyper alone can neither skip numbers nor hold them back
             number = sorted(numbers.values())[-2]
             mask = self._draw(number, shape) if self._issued(number) else None
             if mask is not None:
+                # immutable from here on, so that no keyper needs a copy of hundreds of megabytes
+                mask = rebuilt(DrawnMask, mask)
                 return AttestedMask(mask, self._attestations(mask))
         raise MaskPreparationFailed(_ATTEMPTS)
 
@@ -93,11 +96,13 @@ class MaskPreparation:
         return self._signatures.ask(lambda keyper: keyper.attest_mask(mask), lambda _number: digest)
 
     def _issued(self, number: int) -> bool:
-        try:
-            self._panel.ask_quorum(lambda keyper: keyper.issue_mask(number), self._committee.quorum)
-        except MaskUsed:
+        """Whether a quorum set the number aside; one that a keyper knows as used is given up."""
+        answers = self._panel.ask(lambda keyper: keyper.issue_mask(number))
+        if len(answers.given) >= self._committee.quorum:
+            return True
+        if any(isinstance(failure, MaskUsed) for failure in answers.failures.values()):
             return False
-        return True
+        raise next(iter(answers.failures.values()))
 
     def _draw(self, number: int, shape: LaneShape) -> DrawnMask | None:
         epoch, quorum = self._committee.epoch, self._committee.quorum
@@ -120,8 +125,8 @@ class MaskPreparation:
 
     def _agreed(self, draw: Draw, share: int) -> Contribution:
         def contribution(keyper: Keyper) -> tuple[bytes, Contribution]:
-            answer = keyper.contribution(ContributionRequest(draw, share))
-            sent = require_contribution(draw, answer)
+            sent = keyper.contribution(ContributionRequest(draw, share))
+            require_contribution(draw, sent)
             return sent.digest(), sent
 
         sent = self._panel.ask(contribution, of=self._committee.holders(share))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 from crypto.errors import MissingShare
-from crypto.threshold.quorum import Answers, Numbered, answered
+from crypto.threshold.quorum import Answers, Numbered
 from darkpool.committee.errors import KeyperSilent
+from darkpool.committee.exchange import Exchange, failure_of
 from darkpool.limits import KEYPER_ANSWER_MAX_MS
 
 _INTERRUPTED_WAIT_S: Final = 5
@@ -21,17 +22,22 @@ Party = TypeVar("Party", bound=Numbered)
 class KeyperPanel(Generic[Party]):
     """Keypers that are asked at the same time, each in a thread of its own.
 
+    A question is put to an `Exchange`: what a keyper answers and raises is copied in its thread.
     A keyper that has not answered when the limit passes has failed. It is asked again once its
     thread is free, so a keyper that never answers costs the limit once; one that answers shortly
     before or after the limit costs it with every question.
 
     Attributes:
+        keypers: as they were given.
+        numbers: those of the keypers, in the same order.
         limit_ms: how long an answer may take.
     """
 
     def __init__(self, keypers: Sequence[Party], limit_ms: int = KEYPER_ANSWER_MAX_MS) -> None:
         self.keypers = tuple(keypers)
-        self._numbered = {keyper.number: keyper for keyper in self.keypers}
+        exchanges = tuple(Exchange(keyper, k) for k, keyper in enumerate(self.keypers))
+        self.numbers = tuple(exchange.number for exchange in exchanges)
+        self._numbered = {exchange.number: cast("Party", exchange) for exchange in exchanges}
         self.limit_ms = limit_ms
         self._busy: dict[int, threading.Thread] = {}
 
@@ -44,7 +50,7 @@ class KeyperPanel(Generic[Party]):
         asked = [number for number in self._numbered if of is None or number in of]
         threads = {
             number: threading.Thread(
-                target=answered,
+                target=_answered,
                 args=((number, self._numbered[number]), question, given, failures),
                 daemon=True,
             )
@@ -85,6 +91,20 @@ class KeyperPanel(Generic[Party]):
         give_up_at = time.monotonic() + self.limit_ms / 1000
         for thread in threads.values():
             thread.join(max(0.0, give_up_at - time.monotonic()))
+
+
+def _answered(
+    asked: tuple[int, Party],
+    question: Callable[[Party], Answer],
+    given: dict[int, Answer],
+    failures: dict[int, Exception],
+) -> None:
+    """Ask one keyper and note its answer or its failure under the number that it began with."""
+    number, keyper = asked
+    try:
+        given[number] = question(keyper)
+    except BaseException as error:  # noqa: BLE001  # a corrupt keyper may raise anything
+        failures[number] = failure_of(number, error)
 
 
 Value = TypeVar("Value")

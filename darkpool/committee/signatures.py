@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from crypto.signing.ecdsa import verify_signature
 from darkpool.committee.quorum import KeyperPanel
 from darkpool.protocol.keyper import Keyper
-from darkpool.units import AccountId, account_bytes
+from darkpool.units import AccountId, account_bytes, account_id
 
 
 class SignatureQuorum:
@@ -24,8 +24,8 @@ class SignatureQuorum:
     def __init__(self, panel: KeyperPanel[Keyper], quorum: int) -> None:
         self.panel = panel
         self._quorum = quorum
-        self._numbers = {id(keyper): keyper.number for keyper in panel.keypers}
-        self.addresses: tuple[AccountId, ...] = tuple(keyper.address for keyper in panel.keypers)
+        told = panel.ask_quorum(lambda keyper: account_id(keyper.address), len(panel.keypers))
+        self.addresses: tuple[AccountId, ...] = tuple(told.values())
 
     def ask(
         self, question: Callable[[Keyper], bytes], digest_of: Callable[[int], bytes]
@@ -40,8 +40,8 @@ class SignatureQuorum:
         """
 
         def signature(keyper: Keyper) -> bytes:
-            signed, number = question(keyper), self._numbers[id(keyper)]
-            verify_signature(digest_of(number), signed, account_bytes(self.addresses[number]))
+            signed, address = question(keyper), self.addresses[keyper.number]
+            verify_signature(digest_of(keyper.number), signed, account_bytes(address))
             return signed
 
         return self.panel.ask_quorum(signature, self._quorum)

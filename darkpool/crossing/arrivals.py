@@ -7,6 +7,7 @@ left half-written is written again from the start by the next one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from crypto.ring.params import RingParameters
 from crypto.ring.ring import Words
 from crypto.threshold.keys import RingKeys
 from darkpool.crossing.errors import WorkersKeepDying
+from darkpool.durable import writing
 from darkpool.errors import OutOfBounds
 from darkpool.workers import end_with_parent
 
@@ -51,6 +53,20 @@ class ArrivalFiles:
     def packing(self) -> Words:
         """All rows, shape (capacity, 2, level, degree)."""
         return self._mapped("packing", 2)
+
+    def allocate(self, place: int) -> None:
+        """Have the disk set a row's space aside.
+
+        A mapped file without it ends the process that writes there: the system cannot tell.
+
+        Raises:
+            UnwritableFolder: the disk is full.
+        """
+        for name, polynomials in (("shape", WORDS), ("packing", 2)):
+            words = polynomials * len(self.ring.data_primes) * self.ring.degree
+            size = words * np.dtype(np.uint64).itemsize
+            with writing(self.folder), (self.folder / name).open("r+b") as file:
+                os.posix_fallocate(file.fileno(), place * size, size)
 
     def _mapped(self, name: str, polynomials: int) -> Words:
         path = self.folder / name
@@ -97,15 +113,19 @@ class Arrivals:
     """Hands intents to workers and gives their results back in the order in which they came.
 
     Use as a context manager: leaving it ends the workers. `keys` are those of the order ring.
+
+    Raises:
+        UnwritableFolder: the system refuses to make the folder, or files in it.
     """
 
     def __init__(self, keys: RingKeys, folder: Path, capacity: int, workers: int) -> None:
-        folder.mkdir()
         self._keys = keys
         self._workers = workers
         self._files = ArrivalFiles(folder, keys.public.ring, capacity)
-        self.shape = self._files.shape()
-        self.packing = self._files.packing()
+        with writing(folder):
+            folder.mkdir()
+            self.shape = self._files.shape()
+            self.packing = self._files.packing()
         self._executor = self._started()
         self._running: dict[int, tuple[int, Future[None]]] = {}
         self._used = 0
@@ -120,11 +140,14 @@ class Arrivals:
 
         Raises:
             OutOfBounds: more intents at once than there are rows.
+            UnwritableFolder: the disk is full.
         """
         if not self._free and self._used >= self._files.capacity:
             capacity = self._files.capacity
             raise OutOfBounds("intents of an interval at once", 0, capacity, capacity + 1)
         place = self._free.pop() if self._free else self._used
+        if place == self._used:
+            self._files.allocate(place)
         self._used = max(self._used, place + 1)
         self.shape[place, WORDS - 2 :] = ciphertext.words
         self._running[place] = (index, self._handed(place, index))

@@ -15,7 +15,7 @@ from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
 from darkpool.protocol.keyper import KnownIntents
 from darkpool.protocol.refusals import AuctionClosed, IntentCancelled, SecondIntent, TooManyIntents
-from darkpool.units import Interval
+from darkpool.units import Interval, account_of
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS admissions (
@@ -153,7 +153,7 @@ class AdmissionStore:
             try:
                 cursor.execute(_CERTIFY, key.fields())
             except sqlite3.IntegrityError as error:
-                subject = f"certified intents of account {key.account.hex()}"
+                subject = f"certified intents of account {account_of(key.account)}"
                 raise SecondIntent(subject, f"1 for {key.auction}", 2) from error
 
     def show(self, key: IntentKey, shown: CertifiedIntent) -> None:

@@ -13,6 +13,7 @@ from darkpool.keyper.admission_store import IntentKey
 from darkpool.keyper.errors import BatchRefused, CancelledIntent, OmittedIntent
 from darkpool.protocol.intents import CertifiedIntent
 from darkpool.protocol.keyper import BatchProposal, KnownIntents
+from darkpool.units import account_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _contained(
     for number, (key, intent) in enumerate(zip(keys, intents, strict=True)):
         place = (key.account, key.instrument)
         if place in places:
-            subject = f"intents of account {key.account.hex()}"
+            subject = f"intents of account {account_of(key.account)}"
             raise BatchRefused(subject, f"1 for {key.auction}", 2)
         places.add(place)
         try:

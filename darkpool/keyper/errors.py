@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crypto.signing.messages import SealedIntent
 from darkpool.errors import CheckFailed
+from darkpool.units import account_of
 
 
 class Equivocation(CheckFailed):
@@ -38,7 +39,7 @@ class OmittedIntent(BatchRefused):
     code = "omitted-intent"
 
     def __init__(self, intent: bytes, sealed: SealedIntent) -> None:
-        expected = f"intent {intent.hex()} of account {sealed.account.hex()}"
+        expected = f"intent {intent.hex()} of account {account_of(sealed.account)}"
         super().__init__("intents", expected, "a batch without it")
         self.intent, self.sealed = intent, sealed
 

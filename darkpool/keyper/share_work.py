@@ -14,6 +14,7 @@ from crypto.threshold.decryption import decryption_share
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.knowledge import EncryptedShare, KnowledgeContext, encrypt_share
 from crypto.threshold.masks import Contribution, Draw, contribute
+from crypto.threshold.rebuilding import rebuilt
 
 _SHARES_KEPT: Final = 64
 _CONTRIBUTIONS_KEPT: Final = 4
@@ -23,9 +24,14 @@ Result = TypeVar("Result")
 
 
 class _Recent(Generic[Result]):
-    """The last results by name, each computed once, whichever threads ask for it."""
+    """The last results by name, each computed once, whichever threads ask for it.
 
-    def __init__(self, kept: int) -> None:
+    Every keyper gets an object of its own over words that cannot be changed: what one does to it,
+    the others do not see.
+    """
+
+    def __init__(self, kind: type[Result], kept: int) -> None:
+        self._kind = kind
         self._kept = kept
         self._lock = threading.Lock()
         self._results: dict[Hashable, Future[Result]] = {}
@@ -40,16 +46,16 @@ class _Recent(Generic[Result]):
                 mine: Future[Result] = Future()
                 self._results[name] = mine
         if future is not None:
-            return future.result()
+            return rebuilt(self._kind, future.result())
         try:
-            mine.set_result(compute())
+            mine.set_result(rebuilt(self._kind, compute()))
         except BaseException as error:
             mine.set_exception(error)
             with self._lock:
                 if self._results.get(name) is mine:
                     del self._results[name]
             raise
-        return mine.result()
+        return rebuilt(self._kind, mine.result())
 
     def forget(self) -> None:
         """Keep none of them any longer."""
@@ -65,9 +71,9 @@ class ShareWork:
     """
 
     def __init__(self) -> None:
-        self._shares: _Recent[Words] = _Recent(_SHARES_KEPT)
-        self._contributions: _Recent[Contribution] = _Recent(_CONTRIBUTIONS_KEPT)
-        self._encryptions: _Recent[EncryptedShare] = _Recent(_ENCRYPTIONS_KEPT)
+        self._shares: _Recent[Words] = _Recent(Words, _SHARES_KEPT)
+        self._contributions: _Recent[Contribution] = _Recent(Contribution, _CONTRIBUTIONS_KEPT)
+        self._encryptions: _Recent[EncryptedShare] = _Recent(EncryptedShare, _ENCRYPTIONS_KEPT)
 
     def encrypted_share(
         self, key: PublicKey, share: int, seed: bytes, last_vector: bytes, context: KnowledgeContext
@@ -80,14 +86,9 @@ class ShareWork:
 
     def decryption_share(self, ciphertext: Ciphertext, epoch: int, seed: bytes) -> Words:
         """See `crypto.threshold.decryption.decryption_share`."""
-
-        def compute() -> Words:
-            share = decryption_share(ciphertext, epoch, seed)
-            # one keyper of the process cannot change what the others announce
-            share.setflags(write=False)
-            return share
-
-        return self._shares.get((seed, epoch, ciphertext.digest()), compute)
+        return self._shares.get(
+            (seed, epoch, ciphertext.digest()), lambda: decryption_share(ciphertext, epoch, seed)
+        )
 
     def contribution(
         self, material: PublicMaterial, draw: Draw, share: int, seed: bytes

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from crypto.errors import printable
 from darkpool.errors import BadInput, CheckFailed, DarkpoolError
 from darkpool.protocol.refusals import RefusalCode
-from darkpool.units import PriceUnits, Side
+from darkpool.units import PriceUnits, Side, price_decimal
 
 _PROBLEMS_MAX: Final = 20
 
@@ -26,7 +26,7 @@ class InsufficientMargin(MarginError):
     code = RefusalCode.INSUFFICIENT_MARGIN
 
     def __init__(self, required: int, available: int) -> None:
-        super().__init__("margin", f"at least {required} available", available)
+        super().__init__("margin", f"at least {required} cash units available", available)
         self.required, self.available = required, available
 
 
@@ -86,7 +86,8 @@ class ReserveOffGrid(MarginError):
 
     def __init__(self, side: Side, grid_end: PriceUnits, reserve: PriceUnits) -> None:
         bound = "at least" if side is Side.BUY else "at most"
-        super().__init__(f"reserve price to {side.label}", f"{bound} {grid_end}", reserve)
+        subject = f"reserve price to {side.label} in price units"
+        super().__init__(subject, f"{bound} {grid_end}", reserve)
 
 
 class InvalidParties(BadInput):
@@ -185,6 +186,16 @@ class UnknownContract(BadInput):
         super().__init__("contract", expected, got)
 
 
+class ContractExpired(MarginError, UnknownContract):
+    """A contract whose positions have been settled for good: nothing is traded in it any more."""
+
+    code = RefusalCode.CONTRACT_EXPIRED
+
+    def __init__(self, contract: str) -> None:
+        UnknownContract.__init__(self, "one that has not expired", contract)
+        self.contract = contract
+
+
 class NoPrice(MarginError, BadInput):
     """A contract that the market has no price for, or that expired and is not settled yet."""
 
@@ -193,6 +204,25 @@ class NoPrice(MarginError, BadInput):
     def __init__(self, contract: str, missing: str) -> None:
         super().__init__(f"price of {contract}", missing, "none")
         self.contract = contract
+
+
+class InvalidMarginRange(BadInput):
+    """A range in price that margin cannot cover."""
+
+    code = "invalid-margin-range"
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__("margin range", expected, got)
+
+
+class PriceNotCovered(BadInput):
+    """A price that margin is not computed at."""
+
+    code = "price-not-covered"
+
+    def __init__(self, subject: str, expected: str, got: PriceUnits) -> None:
+        super().__init__(subject, expected, f"{price_decimal(got):f}")
+        self.price = got
 
 
 class MalformedEvent(BadInput):

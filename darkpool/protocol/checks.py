@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Final, get_origin, get_type_hints
+
 from crypto.bfv.ciphertext import Ciphertext, from_wire
 from crypto.errors import InvalidMessageField, InvalidSignature, MalformedCiphertext
 from crypto.signing.ecdsa import verify_signature
-from crypto.signing.messages import SealedIntent
+from crypto.signing.messages import Cancellation, SealedIntent
 from crypto.threshold.envelope import ENVELOPE_BYTES_MAX
 from darkpool.clock import Clock
-from darkpool.errors import NoBucket
+from darkpool.errors import NoBucket, WrongType
 from darkpool.protocol.intents import SealedSubmission, SignedCancellation
 from darkpool.protocol.refusals import (
     AuctionClosed,
@@ -22,7 +25,59 @@ from darkpool.protocol.refusals import (
     WrongSignature,
 )
 from darkpool.protocol.terms import IntervalTerms
-from darkpool.units import Lots, require_bucket
+from darkpool.units import Lots, require_bucket, require_kind
+
+_FORMS: Final = (SealedSubmission, SealedIntent, SignedCancellation, Cancellation)
+_DECLARED: Final = {
+    form: {one.name: get_type_hints(form)[one.name] for one in fields(form)} for form in _FORMS
+}
+
+
+def require_submission(submission: object) -> SealedSubmission:
+    """A submission whose values are of the types that they are declared with, exactly.
+
+    A number is no truth value then, and bytes are none that can change afterwards. The fields of
+    the sealed intent are left to `verify_sealed_intent`.
+
+    Raises:
+        MalformedSubmission: it is of another form; names the field.
+    """
+    if type(submission) is not SealedSubmission:
+        raise _malformed("form", "a sealed submission", submission)
+    _require_fields(submission)
+    for number, envelope in enumerate(submission.envelopes):
+        if type(envelope) is not bytes:
+            raise _malformed(f"envelope {number}", "bytes", envelope)
+    return submission
+
+
+def _require_intent(sealed: object, signature: object) -> None:
+    if type(sealed) is not SealedIntent:
+        raise _malformed("sealed", "a sealed intent", sealed)
+    _require_fields(sealed)
+    if type(signature) is not bytes:
+        raise _malformed("signature", "bytes", signature)
+
+
+def _require_cancellation(cancelled: object) -> None:
+    if type(cancelled) is not SignedCancellation:
+        raise _malformed("form", "a signed cancellation", cancelled)
+    _require_fields(cancelled)
+    _require_fields(cancelled.cancellation)
+
+
+def _require_fields(
+    form: SealedSubmission | SealedIntent | SignedCancellation | Cancellation,
+) -> None:
+    """Check the type of every field; of a tuple, not yet of what is in it."""
+    for name, declared in _DECLARED[type(form)].items():
+        kind, got = get_origin(declared) or declared, getattr(form, name)
+        if type(got) is not kind:
+            raise _malformed(name.replace("_", " "), f"a value of type {kind.__name__}", got)
+
+
+def _malformed(part: str, expected: str, got: object) -> MalformedSubmission:
+    return MalformedSubmission(part, expected, f"a value of type {type(got).__name__}")
 
 
 def require_before_close(closes_ms: int, clock: Clock) -> None:
@@ -56,15 +111,18 @@ def verify_cancellation(cancelled: SignedCancellation, terms: IntervalTerms) -> 
         WrongAuction: another interval, or an instrument that is not traded.
         WrongSignature: the account did not sign it.
     """
+    _require_cancellation(cancelled)
     cancellation = cancelled.cancellation
+    try:
+        cancellation.digest(terms.domain)
+    except InvalidMessageField as error:
+        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     if cancellation.interval != terms.interval:
         raise WrongAuction("interval", str(terms.interval), str(cancellation.interval))
     if cancellation.instrument not in terms.grids:
-        raise WrongAuction("instrument", "one that is traded", ascii(cancellation.instrument))
+        raise WrongAuction("instrument", "one that is traded", cancellation.instrument)
     try:
         cancelled.verify(terms.domain)
-    except InvalidMessageField as error:
-        raise MalformedSubmission(error.subject, error.expected, ascii(error.got)) from error
     except InvalidSignature as error:
         subject = f"signature of the cancellation, {error.subject}"
         raise WrongSignature(subject, error.expected, error.got) from error
@@ -77,6 +135,7 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: Interval
         MalformedSubmission, WrongSignature, WrongAuction, WrongKeyEpoch: see there.
         CapRefused, CapBelowMinimum: see there.
     """
+    _require_intent(sealed, signature)
     try:
         digest = sealed.digest(terms.domain)
     except InvalidMessageField as error:
@@ -109,7 +168,13 @@ def parse_ciphertext(submission: SealedSubmission, terms: IntervalTerms) -> Ciph
         MalformedSubmission: bytes that are no ciphertext, or envelopes of wrong number or size.
         WrongCiphertext: its digest is another.
     """
-    envelopes, keypers = submission.envelopes, terms.material.committee.size
+    keypers = terms.material.committee.size
+    try:
+        envelopes = require_kind("envelopes", tuple, submission.envelopes)
+        for part in (submission.ciphertext, *envelopes):
+            require_kind("ciphertext or envelope", bytes, part)
+    except WrongType as error:
+        raise MalformedSubmission(error.subject, error.expected, error.got) from error
     if len(envelopes) != keypers:
         raise MalformedSubmission("envelopes", f"{keypers}, one a keyper", str(len(envelopes)))
     longest = max(map(len, envelopes))

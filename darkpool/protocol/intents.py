@@ -15,6 +15,7 @@ from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate, SignedAnnouncement
+from darkpool.limits import ORDER_SIZE_MAX_LOTS, TICKS_MAX
 from darkpool.units import (
     AccountId,
     AuctionId,
@@ -24,6 +25,8 @@ from darkpool.units import (
     Side,
     Tick,
     account_of,
+    require_kind,
+    within,
 )
 
 _PLAIN: Final = Lots(0)
@@ -36,12 +39,27 @@ class LimitOrder:
     With a `minimum` it is a minimum-fill order: it takes from the surplus of plain orders alone,
     and fills with so many lots or not at all. It is from 1 to the size, 1 for cover traffic; 0 for
     a plain order.
+
+    Raises:
+        WrongType: a side that is no `Side`, or a number that is no whole one.
+        OutOfBounds: a size, limit or minimum that no order has on any grid.
     """
 
     side: Side
     size: Lots
     limit: Tick
     minimum: Lots = _PLAIN
+
+    def __post_init__(self) -> None:
+        size = within("size in lots", 0, ORDER_SIZE_MAX_LOTS, self.size)
+        checked = {
+            "side": require_kind("side", Side, self.side),
+            "size": size,
+            "limit": within("limit tick", 0, TICKS_MAX - 1, self.limit),
+            "minimum": within("minimum in lots", 0, max(size, 1), self.minimum),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a keyper is asked and what it answers: one interface of closed verbs with frozen messages.
 
 A keyper in this process implements it, and so can one in a process of its own: every verb takes one
-message and gives one answer, and neither holds more than bytes, numbers and messages. A verb may
-raise CryptoError or DarkpoolError to refuse.
+message and gives one answer, and neither holds more than bytes, numbers and messages. A committee
+rebuilds both from the annotations here, so that neither side holds an object of the other's. A verb
+may raise CryptoError or DarkpoolError to refuse.
 """
 
 from __future__ import annotations

@@ -40,16 +40,17 @@ class SignedReference:
             WrongReference: of another instrument or interval.
             WrongReporter: not signed by the reporter, for this chain and contract.
         """
+        try:
+            digest = self.message.digest(domain)
+        except InvalidMessageField as error:
+            raise WrongReporter(error.subject, error.expected, ascii(error.got)) from error
         if self.message.instrument != instrument:
             got = self.message.instrument.hex()
             raise WrongReference("instrument", instrument.hex(), got)
         if self.message.interval != interval:
             raise WrongReference("interval", str(interval), str(self.message.interval))
         try:
-            digest = self.message.digest(domain)
             verify_signature(digest, self.signature, account_bytes(reporter))
-        except InvalidMessageField as error:
-            raise WrongReporter(error.subject, error.expected, ascii(error.got)) from error
         except InvalidSignature as error:
             subject = f"signature, {error.subject}"
             raise WrongReporter(subject, error.expected, error.got) from error

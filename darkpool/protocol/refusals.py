@@ -43,6 +43,7 @@ class RefusalCode(StrEnum):
     INSUFFICIENT_MARGIN = "insufficient-margin"
     BEYOND_MARGIN = "beyond-margin"
     NO_PRICE = "no-price"
+    CONTRACT_EXPIRED = "contract-expired"
     TRADING_HALTED = "trading-halted"
     UNKNOWN_RESERVATION = "unknown-reservation"
     DUPLICATE_RESERVATION = "duplicate-reservation"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Self
@@ -13,7 +13,7 @@ from crypto.threshold.attestation import StatedRules, StatedTerms
 from crypto.threshold.certificate import VenueKeys
 from crypto.threshold.keys import PublicMaterial
 from darkpool.clock import Clock
-from darkpool.errors import InvalidGrid, OutOfBounds
+from darkpool.errors import InvalidGrid
 from darkpool.limits import (
     BOND_CHARGE_ONE_PPM,
     CAP_BUCKETS_LOTS,
@@ -25,6 +25,8 @@ from darkpool.limits import (
 from darkpool.protocol.references import SignedReference
 from darkpool.protocol.refusals import InvalidOwners
 from darkpool.units import (
+    INSTRUMENT_BYTES,
+    NUMBER_MAX,
     AccountId,
     Cash,
     InstrumentId,
@@ -33,11 +35,18 @@ from darkpool.units import (
     OwnerId,
     PriceGrid,
     account_bytes,
+    account_id,
     account_of,
+    octets,
     require_bucket,
+    require_kind,
+    require_mapping,
+    within,
 )
 
 CAP_MIN_DEFAULT: Final = Lots(CAP_BUCKETS_LOTS[0])
+
+DIGEST_BYTES: Final = 32
 
 
 class Pricing(StrEnum):
@@ -58,7 +67,8 @@ class BondTerms:
         treasury: the account that charges go to.
 
     Raises:
-        OutOfBounds: an amount that is none, or more than the whole to be charged.
+        OutOfBounds, WrongType: an amount that is none, or more than the whole to be charged.
+        InvalidAccount: no address of the treasury.
     """
 
     amount: Cash
@@ -66,10 +76,10 @@ class BondTerms:
     treasury: AccountId
 
     def __post_init__(self) -> None:
-        if not 0 <= self.amount <= CASH_MAX:
-            raise OutOfBounds("bond", 0, CASH_MAX, self.amount)
-        if not 0 <= self.charge_ppm <= BOND_CHARGE_ONE_PPM:
-            raise OutOfBounds("bond charge in ppm", 0, BOND_CHARGE_ONE_PPM, self.charge_ppm)
+        charge_ppm = within("bond charge in ppm", 0, BOND_CHARGE_ONE_PPM, self.charge_ppm)
+        object.__setattr__(self, "amount", within("bond in cash units", 0, CASH_MAX, self.amount))
+        object.__setattr__(self, "charge_ppm", charge_ppm)
+        object.__setattr__(self, "treasury", account_id(self.treasury))
 
     def charge(self) -> Cash:
         """Return the charge for one intent, rounded up to a whole unit: against the account."""
@@ -90,6 +100,7 @@ class PublicRules:
     Raises:
         InvalidOwners: an account is named as an owner and has another owner itself.
         OutOfBounds, NoBucket: `owners_min` below 1 or more than an auction has intents; no bucket.
+        WrongType, InvalidAccount: a number that is no whole one, or text that is no address.
     """
 
     bond: BondTerms
@@ -98,14 +109,21 @@ class PublicRules:
     cap_min: Lots = CAP_MIN_DEFAULT
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "owners", MappingProxyType(dict(self.owners)))
+        require_kind("bond", BondTerms, self.bond)
+        owners = require_mapping("owners", self.owners)
+        spelt = {account_id(one): OwnerId(account_id(owner)) for one, owner in owners.items()}
+        object.__setattr__(self, "owners", MappingProxyType(spelt))
         for account, owner in self.owners.items():
             above = self.owners.get(AccountId(owner), owner)
             if above != owner:
                 raise InvalidOwners(account, "an owner that nobody else owns", f"{owner}: {above}")
-        if not 1 <= self.owners_min <= INTENTS_PER_AUCTION_MAX:
-            raise OutOfBounds("owners", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
-        require_bucket("minimum cap", self.cap_min)
+        owners_min = within("owners", 1, INTENTS_PER_AUCTION_MAX, self.owners_min)
+        object.__setattr__(self, "owners_min", owners_min)
+        object.__setattr__(self, "cap_min", require_bucket("minimum cap", self.cap_min))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        # a view of a mapping cannot be copied or sent: what is made again makes its own
+        return type(self), (self.bond, dict(self.owners), self.owners_min, self.cap_min)
 
     def owner_of(self, account: bytes) -> OwnerId:
         """Who owns an account, given by its 20 bytes."""
@@ -148,6 +166,7 @@ class IntervalTerms:
             (`crypto.threshold.attestation.StatedTerms`): certificates are signed for it.
 
     Raises:
+        WrongType, OutOfBounds, InvalidAccount: a field of another kind, length or spelling.
         WrongReference, WrongReporter: see `SignedReference.verify`.
         InvalidGrid: no reference, one that gives no grid, or grids of different lengths, which
             could not share a comparison.
@@ -168,7 +187,8 @@ class IntervalTerms:
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "references", MappingProxyType(dict(self.references)))
+        for name, value in self._checked().items():
+            object.__setattr__(self, name, value)
         for instrument, reference in self.references.items():
             reference.verify(self.domain, self.reporter, instrument, self.interval)
         grids = {instrument: signed.grid() for instrument, signed in self.references.items()}
@@ -178,6 +198,31 @@ class IntervalTerms:
             raise InvalidGrid("ticks", "the same for every instrument", got)
         object.__setattr__(self, "grids", MappingProxyType(grids))
         object.__setattr__(self, "digest", self._digest())
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        # as `PublicRules`; what is computed of the other fields is computed again
+        given = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+        return type(self), tuple((given | {"references": dict(self.references)}).values())
+
+    def _checked(self) -> dict[str, object]:
+        """Every field that is given, of its own kind and in one spelling."""
+        references = require_mapping("references", self.references)
+        for instrument, reference in references.items():
+            octets("instrument", INSTRUMENT_BYTES, instrument)
+            require_kind("reference", SignedReference, reference)
+        return {
+            "domain": require_kind("domain", Domain, self.domain),
+            "vault": account_id(self.vault),
+            "material": require_kind("material", PublicMaterial, self.material),
+            "keypers": tuple(map(account_id, require_kind("keypers", tuple, self.keypers))),
+            "interval": within("interval", 0, NUMBER_MAX, self.interval),
+            "closes_ms": within("close in Unix ms", 0, NUMBER_MAX, self.closes_ms),
+            "pricing": require_kind("pricing", Pricing, self.pricing),
+            "reporter": account_id(self.reporter),
+            "references": MappingProxyType(dict(references)),
+            "margin_digest": octets("margin digest", DIGEST_BYTES, self.margin_digest),
+            "rules": require_kind("rules", PublicRules, self.rules),
+        }
 
     def _digest(self) -> bytes:
         stated = StatedTerms(

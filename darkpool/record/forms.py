@@ -26,8 +26,10 @@ Small = Annotated[int, Bound(1 << 20)]
 """Counts, indices, ticks and keyper numbers."""
 Cash = Annotated[int, Bound((1 << 128) - 1)]
 Price = Annotated[int, Bound(PRICE_MAX_UNITS, -PRICE_MAX_UNITS)]
-Name = Annotated[str, Shape(r"[ -~]{1,64}")]
-Purpose = Annotated[str, Shape(r"[a-z0-9 .-]{1,64}")]
+Name = Annotated[str, Shape(r"[ -~]{1,64}", "text of 1 to 64 printable ASCII characters")]
+Purpose = Annotated[
+    str, Shape(r"[a-z0-9 .-]{1,64}", "1 to 64 of a-z, 0-9, blank, point and hyphen")
+]
 Pricing = Literal["uniform", "reference"]
 Ring = Literal["order", "comparison"]
 
@@ -159,13 +161,16 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class SettlementRecord:
-    """The roots that were settled; `signatures` by keyper number, counted from 0."""
+    """The roots that were settled; `signatures` by keyper number, counted from 0.
+
+    `transaction` is None where the settlement was not on the chain when the record was written.
+    """
 
     results_root: Hash
     fills_root: Hash
     balances_root: Hash
     signatures: Mapping[int, Signature]
-    transaction: TransactionRecord
+    transaction: TransactionRecord | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from darkpool.canonical_json import Bound, to_json
 from darkpool.limits import PRICE_MAX_UNITS
 from darkpool.record.forms import Address, Name, Price, Signature
 
-MARGIN_VERSION: Final = 1
+MARGIN_VERSION: Final = 2
 VALUES: Final = 34
 """Entries of a risk array: the value now, and in each of 33 scenarios."""
 
@@ -25,7 +25,10 @@ Kind = Literal["future", "perpetual", "call", "put"]
 
 @dataclass(frozen=True, slots=True)
 class UnderlyingRecord:
-    """Risk parameters of an underlying; `concentration_from` in cash units."""
+    """Risk parameters of an underlying.
+
+    `concentration_from` is in cash units, and `price_range_min` in price units.
+    """
 
     name: Name
     price_range: Ppm
@@ -37,6 +40,7 @@ class UnderlyingRecord:
     short_option: Ppm
     concentration_from: int
     concentration: Ppm
+    price_range_min: Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,8 @@ class RiskArrayRecord:
     """What one unit of a contract is worth in price units: now, then in the 33 scenarios.
 
     `low` is rounded down and `high` up; `delta` is the gain for a move of the underlying by its
-    whole price, to the nearest. All of an expired contract are zero.
+    whole price, or by `price_range_min` where that is more, to the nearest. All of an expired
+    contract are zero.
     """
 
     low: tuple[Price, ...]

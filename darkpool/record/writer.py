@@ -37,6 +37,7 @@ class RecordWriter:
 
     Raises:
         RecordExists: the directory exists.
+        UnwritableFolder: the system refuses to write; so does whatever is added later.
     """
 
     def __init__(self, directory: Path, parameters: ParameterSet) -> None:
@@ -125,6 +126,7 @@ class RecordWriter:
 
         Raises:
             RecordExists: the directory exists by now.
+            UnwritableFolder: the system refuses to write.
         """
         record = RecordFile(RECORD_VERSION, self._parameters.name, self._envelope_keys, summary)
         intents = IntentsFile(RECORD_VERSION, tuple(self._intents), tuple(self._cancellations))
@@ -139,6 +141,11 @@ class RecordWriter:
         place = self._pending.complete()
         self._complete = True
         return place
+
+    def keep_unfinished(self) -> Path:
+        """Leave what was written beside the record's place, and tell where: it is all there is."""
+        self._complete = True
+        return self._pending.path
 
     def abandon(self) -> None:
         """Remove what was written; nothing ever stood at the record's place."""

@@ -12,16 +12,17 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import SystemRandom
 from typing import Final, Protocol
 
 from coincurve import PrivateKey
 
-from crypto.signing.ecdsa import address_of
+from crypto.signing.ecdsa import address_of, sign
 from darkpool.client.opening_file import OpeningFile
-from darkpool.client.sealing import PublicLimits, seal_order
+from darkpool.client.sealing import PublicLimits, draw_intent, opening_of, seal_intent
+from darkpool.durable import make_folders, remove_empty, writing
 from darkpool.limits import CAPS_SUM_MAX_LOTS
 from darkpool.margin.errors import BeyondMargin
 from darkpool.margin.model.caps import LiveIntent, in_order
@@ -82,21 +83,28 @@ class OpeningsFolder:
 
     Raises:
         FolderExists: there is something at the final place.
+        UnwritableFolder: the system refuses to write; so does whatever is added later.
     """
 
     def __init__(self, folder: Path) -> None:
-        if folder.exists() or folder.is_symlink():
-            raise FolderExists(folder)
-        self._final = folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        self._pending = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
+        self.folder = folder
+        with writing(folder.parent), ExitStack() as undo:
+            if folder.exists() or folder.is_symlink():
+                raise FolderExists(folder)
+            self._made = make_folders(folder.parent)
+            undo.callback(remove_empty, self._made)
+            pending = tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent)
+            undo.pop_all()
+        self._pending = Path(pending)
+        self._kept = False
 
     def add(self, submission: int, opening: OpeningFile) -> None:
         """Write the opening of a submission; only its owner may read it."""
         path = self._pending / f"{_SEALED}{submission}.json"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(opening.to_json())
+        with writing(self._pending):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(opening.to_json())
 
     def finish(self, admitted: Sequence[int]) -> None:
         """Name the files by the places of their intents, and move the folder to its own.
@@ -104,17 +112,30 @@ class OpeningsFolder:
         `admitted` are the submissions that became intents, by place; other openings go.
         """
         places = {submission: place for place, submission in enumerate(admitted)}
-        for path in list(self._pending.iterdir()):
-            place = places.get(int(path.stem.removeprefix(_SEALED)))
-            if place is None:
-                path.unlink()
-            else:
-                path.rename(self._pending / f"{place}.json")
-        self._pending.rename(self._final)
+        with writing(self.folder.parent):
+            for path in list(self._pending.iterdir()):
+                place = places.get(int(path.stem.removeprefix(_SEALED)))
+                if place is None:
+                    path.unlink()
+                else:
+                    path.rename(self._pending / opening_name(place))
+            self._pending.rename(self.folder)
+
+    def keep_unfinished(self) -> Path:
+        """Leave what was written beside its place, and tell where: it is all there is."""
+        self._kept = True
+        return self._pending
 
     def abandon(self) -> None:
-        """Remove what was written, unless it has been moved to its place."""
-        shutil.rmtree(self._pending, ignore_errors=True)
+        """Remove what was written, unless it was moved to its place or is to be kept."""
+        if not self._kept:
+            shutil.rmtree(self._pending, ignore_errors=True)
+            remove_empty(self._made)
+
+
+def opening_name(batch_index: int) -> str:
+    """The name of the file that tells an intent's order."""
+    return f"{batch_index}.json"
 
 
 class LocalClients:
@@ -143,6 +164,15 @@ class LocalClients:
         self.parties = _mixed(self._orders, strangers)
         self.sealing_ns = 0
 
+    @property
+    def openings(self) -> Path | None:
+        """Where the opening files will be, if they are kept."""
+        return None if self._openings is None else self._openings.folder
+
+    def address(self, account: AccountLabel) -> AccountId:
+        """Where the account of a name is on the chain."""
+        return account_of(address_of(self._keys[account]))
+
     def deposits(self, margin: IntentMargin, bond: BondTerms) -> dict[AccountId, Cash]:
         """What each account pays in: the bond, and what its orders' public caps need together.
 
@@ -151,7 +181,7 @@ class LocalClients:
         live: dict[AccountId, list[LiveIntent]] = defaultdict(list)
         for party in self.parties:
             if isinstance(party, Order):
-                account = account_of(address_of(self._keys[party.account]))
+                account = self.address(party.account)
                 cap = self._cap(party)
             else:
                 account, cap = party.account, party.cap
@@ -172,21 +202,23 @@ class LocalClients:
         for number, party in enumerate(self.parties):
             start = time.perf_counter_ns()
             if isinstance(party, Order):
-                sealed = seal_order(
-                    party.limit_order,
-                    identifier(party.instrument),
-                    terms,
-                    self._keys[party.account],
-                    number,
-                    PublicLimits(deadline_s, self._cap(party)),
-                )
-                submission = sealed.submission
-                if self._openings is not None:
-                    self._openings.add(number, sealed.opening)
+                limits = PublicLimits(deadline_s, self._cap(party))
+                submission = self._sealed(party, terms, number, limits)
             else:
                 submission = party.submission(terms, number, deadline_s)
             self.sealing_ns += time.perf_counter_ns() - start
             yield submission
+
+    def _sealed(
+        self, order: Order, terms: IntervalTerms, number: int, limits: PublicLimits
+    ) -> SealedSubmission:
+        """Seal, sign, and keep the opening: the keys are here, so no signer is waited for."""
+        key, instrument = self._keys[order.account], identifier(order.instrument)
+        intent = draw_intent(order.limit_order, instrument, terms.interval, address_of(key), number)
+        unsigned = seal_intent(intent, terms, limits)
+        if self._openings is not None:
+            self._openings.add(number, opening_of(intent, terms))
+        return unsigned.signed(sign(unsigned.digest, key))
 
     def _cap(self, order: Order) -> Lots:
         common = self._common_caps.get(order.instrument)

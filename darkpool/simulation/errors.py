@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from darkpool.errors import BadInput, CheckFailed
+from darkpool.errors import BadInput, CheckFailed, DarkpoolError
 from darkpool.units import Lots
 
 
 class InvalidOrder(BadInput):
     """One thing wrong in an order file.
 
-    `row` counts the orders from 0, as the result does; it is None when the file as a whole is at
-    fault. `column` is None when the row as a whole is.
+    `row` is its line in the file, of which the header is 1; it is None when the file as a whole is
+    at fault. `column` is None when the row as a whole is.
     """
 
     code = "invalid-order"
@@ -41,6 +41,18 @@ class InvalidOrderFile(BadInput):
         self.source, self.problems, self.complete = source, tuple(problems), complete
 
 
+class RareInstruments(BadInput):
+    """Instruments that an order file names so rarely that they cannot cross."""
+
+    code = "rare-instruments"
+    has_lines = True
+
+    def __init__(self, source: str, accounts_min: int, rare: Sequence[str]) -> None:
+        expected = f"orders of {accounts_min} accounts or more for each of several instruments, "
+        expected += "or --instruments with all their names"
+        super().__init__(source, expected, "\n".join(("these", *(f"  {one}" for one in rare))))
+
+
 class FolderExists(BadInput):
     """A folder that was to be made is there already; nothing is ever written over."""
 
@@ -48,6 +60,15 @@ class FolderExists(BadInput):
 
     def __init__(self, folder: Path) -> None:
         super().__init__("openings", "a new directory", f"{folder}, which exists")
+
+
+class UnmakeableFolder(BadInput):
+    """A folder that was to be made cannot be made where it is wanted."""
+
+    code = "unmakeable-folder"
+
+    def __init__(self, folder: Path, got: str) -> None:
+        super().__init__(str(folder), "a place where a directory can be made", got)
 
 
 class StrangerFilled(CheckFailed):
@@ -75,3 +96,25 @@ class FoldersNested(BadInput):
 
     def __init__(self, record: Path, openings: Path) -> None:
         super().__init__("openings", f"a folder apart from {record}", openings)
+
+
+class NotKept(CheckFailed):
+    """A settled interval with a folder that could not be finished; `partial` has what there is."""
+
+    code = "not-kept"
+
+    def __init__(self, subject: str, reason: DarkpoolError, partial: Path) -> None:
+        expected = "a finished folder of the settled interval"
+        super().__init__(subject, expected, f"a part, in {partial} ({reason})")
+
+
+class NotSettled(CheckFailed):
+    """No block has the settlement; what would settle is kept, and the record, if one was wanted."""
+
+    code = "not-settled"
+
+    def __init__(self, reason: str, settlement: Path, record: Path | None) -> None:
+        kept = f"kept for any account to send within a day: {settlement}"
+        published = "" if record is None else f"; the record: {record}"
+        super().__init__("settlement", "a block that has it", f"{reason}; {kept}{published}")
+        self.settlement, self.record = settlement, record

@@ -7,14 +7,17 @@ and optionally `instrument` and `minimum`, in any order. One row is one order:
 - `side`: `buy` or `sell`;
 - `size`: whole lots, written with digits alone;
 - `limit`: a price on the tick grid, written with digits, at most one point, and a leading minus if
-  it is negative;
-- `instrument`: a name of 1 to 32 letters, digits and `._/-`;
+  it is negative; empty for a market order;
+- `instrument`: a name of 1 to 32 letters, digits and `._/-`, by the rule of all names
+  (`darkpool.units.NAME_RULE`);
 - `minimum`: whole lots from 1 to the size, for a minimum-fill order; empty for a plain one.
 
 A limit beyond the grid on the aggressive side (a buy above the highest price, a sell below the
 lowest) becomes the grid's last price on that side: the order trades at no worse a price than it
 asked for, and the grid is the collar. A limit beyond the grid on the passive side could never trade
-and is refused.
+and is refused. A market order has the grid's last price on the aggressive side.
+
+A row is counted as its line in the file: the header is line 1, the first order line 2.
 """
 
 import csv
@@ -33,7 +36,6 @@ from darkpool.limits import (
     ACCOUNT_LABEL_MAX_CHARACTERS,
     CAPS_SUM_MAX_LOTS,
     DECIMAL_DIGITS_MAX,
-    INSTRUMENT_NAME_MAX_CHARACTERS,
     INSTRUMENTS_PER_VENUE_MAX,
     INTENTS_PER_AUCTION_MAX,
     ORDER_FILE_MAX_BYTES,
@@ -42,16 +44,29 @@ from darkpool.limits import (
 )
 from darkpool.protocol.intents import LimitOrder
 from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
-from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, cap_bucket
+from darkpool.simulation.text import NotText, text_of
+from darkpool.units import (
+    NAME_RULE,
+    AccountLabel,
+    InstrumentName,
+    Lots,
+    PriceGrid,
+    Side,
+    Tick,
+    cap_bucket,
+    is_name,
+)
 
+HEADER_ROW: Final = 1
+"""The line of the header; the first order is on the next."""
 _COLUMNS: Final = ("account", "side", "size", "limit")
 _INSTRUMENT_COLUMN: Final = "instrument"
 _MINIMUM_COLUMN: Final = "minimum"
 _SIDES: Final = {side.label: side for side in Side}
 _SIZE: Final = re.compile(r"[0-9]+")
 _LIMIT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_INSTRUMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _QUOTED_MAX_CHARACTERS: Final = 60
+_MARKET: Final = Decimal("Infinity")
 _PLAIN: Final = Lots(0)
 
 _Value = TypeVar("_Value")
@@ -59,7 +74,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order of a file: `row` counts from 0, the header line not included.
+    """One order of a file: `row` is its line, of which the header is 1.
 
     `minimum` is that of a minimum-fill order, 0 for a plain one.
     """
@@ -158,15 +173,15 @@ class _Reading:
             _Enough: there are more problems than anybody wants to be told.
         """
         records = _records(text)
-        header = next(records, [])
+        _, header = next(records, (HEADER_ROW, []))
         _check_header(header, optional_missing=not self._grid_exists(self._default_instrument))
-        row = -1
-        for row, record in enumerate(records):
+        row = HEADER_ROW
+        for row, record in records:
             if len(record) == len(header):
                 self._row(row, dict(zip(header, record, strict=True)))
             else:
                 self._note(InvalidOrder(row, None, f"{len(header)} fields", str(len(record))))
-        if row < 0:
+        if row == HEADER_ROW:
             raise InvalidOrder(None, None, "at least one order", "none")
 
     def _grid_exists(self, name: InstrumentName) -> bool:
@@ -213,9 +228,8 @@ class _Reading:
             self.orders.append(Order(row, account, instrument, side, size, limit, minimum))
 
     def _instrument(self, text: str) -> InstrumentName:
-        if len(text) > INSTRUMENT_NAME_MAX_CHARACTERS or not _INSTRUMENT.fullmatch(text):
-            expected = f"1 to {INSTRUMENT_NAME_MAX_CHARACTERS} letters, digits and ._/-"
-            raise _Refused(expected, _quoted(text))
+        if not is_name(text):
+            raise _Refused(NAME_RULE, _quoted(text))
         name = InstrumentName(text)
         if not isinstance(self._grids, PriceGrid) and name not in self._grids:
             raise _Refused(f"one of {', '.join(sorted(self._grids))}", text)
@@ -252,32 +266,27 @@ class _Reading:
 
 
 def _text(data: bytes) -> str:
-    if len(data) > ORDER_FILE_MAX_BYTES:
-        raise InvalidOrder(None, None, f"at most {ORDER_FILE_MAX_BYTES} bytes", str(len(data)))
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise InvalidOrder(None, None, "UTF-8 without a byte order mark", "a byte order mark")
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        got = f"byte 0x{data[error.start]:02x} at offset {error.start}"
-        raise InvalidOrder(None, None, "UTF-8 text", got) from None
+        text = text_of(data, ORDER_FILE_MAX_BYTES)
+    except NotText as error:
+        raise InvalidOrder(None, None, error.expected, error.got) from None
     if "\0" in text:
         raise InvalidOrder(None, None, "text", f"a NUL at character {text.index(chr(0))}")
     return text
 
 
-def _records(text: str) -> Iterator[list[str]]:
+def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The records, each with the line that it begins on."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    row: int | None = None
     while True:
+        row = reader.line_num + 1
         try:
             record = next(reader, None)
         except csv.Error as error:
             raise InvalidOrder(row, None, "CSV by RFC 4180", str(error)) from None
         if record is None:
             return
-        yield record
-        row = 0 if row is None else row + 1
+        yield row, record
 
 
 def _check_header(header: list[str], *, optional_missing: bool) -> None:
@@ -336,17 +345,22 @@ def _minimum(text: str, size: Lots) -> Lots:
 
 
 def _price(text: str) -> Decimal:
+    if text == "":
+        return _MARKET
     if len(text) > DECIMAL_DIGITS_MAX or not _LIMIT.fullmatch(text):
-        raise _Refused("a price, in digits with at most one point", _quoted(text))
+        expected = "a price, in digits with at most one point, or nothing"
+        raise _Refused(expected, _quoted(text))
     return Decimal(text)
 
 
 def _limit(price: Decimal, text: str, side: Side, grid: PriceGrid) -> Tick:
+    highest = Tick(grid.ticks - 1)
+    if price == _MARKET:
+        return highest if side is Side.BUY else Tick(0)
     try:
         tick = grid.unbounded_tick_of(price)
     except InvalidPrice as error:
         raise _Refused(str(error.expected), _quoted(text)) from None
-    highest = Tick(grid.ticks - 1)
     if side is Side.BUY and tick < 0:
         raise _Refused(f"a buy limit of {grid.price_of(Tick(0))} or more", _quoted(text))
     if side is Side.SELL and tick > highest:

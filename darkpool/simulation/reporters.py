@@ -12,6 +12,7 @@ from crypto.signing.messages import ReferencePrice
 from darkpool.auction.terms import PRICE_REPORTERS, feed_terms
 from darkpool.clock import Clock
 from darkpool.margin.market.feeds import Halt, PriceFeeds, reporter_address, sign_report
+from darkpool.margin.market.instruments import Specification
 from darkpool.margin.market.market import MarketForm
 from darkpool.margin.market.quotes import bounds_of, feeds_of, market_record, numbers_of
 from darkpool.protocol.references import SignedReference
@@ -20,7 +21,7 @@ from darkpool.units import AccountId, InstrumentId, Interval, PriceGrid, account
 
 
 def reported(
-    market: MarketForm, domain: Domain, clock: Clock
+    market: MarketForm, specification: Specification, domain: Domain, clock: Clock
 ) -> tuple[MarketRecord, Callable[[str], Mapping[str, Halt]]]:
     """What is published of a market, and what is halted of an underlying whenever it is asked.
 
@@ -31,7 +32,7 @@ def reported(
     keys = [PrivateKey().secret for _ in range(PRICE_REPORTERS)]
     terms = feed_terms(tuple(map(reporter_address, keys)))
     numbers = numbers_of("market", market)
-    feeds = PriceFeeds(domain, terms, bounds_of(numbers))
+    feeds = PriceFeeds(domain, terms, bounds_of(numbers, specification))
     now_ms = clock.unix_ms()
     for key in keys:
         for name, value in numbers.items():

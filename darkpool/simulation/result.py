@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from darkpool.auction.environment import OpenInterval
 from darkpool.auction.instruments import Fault
@@ -13,20 +15,48 @@ from darkpool.auction.outcome import IntervalOutcome
 from darkpool.batching.participation import Missing
 from darkpool.protocol.refusals import RefusalCode
 from darkpool.simulation.clients import LocalClients, Stranger
-from darkpool.simulation.errors import StrangerFilled
+from darkpool.simulation.errors import NotKept, StrangerFilled
 from darkpool.simulation.order_file import Order
-from darkpool.units import AccountId, AccountLabel, Cash, InstrumentName, Lots, Side, account_of
+from darkpool.units import (
+    AccountId,
+    AccountLabel,
+    Cash,
+    InstrumentName,
+    Lots,
+    Side,
+    account_of,
+    identifier,
+)
+
+_NOTHING: Final = Lots(0)
 
 
 @dataclass(frozen=True, slots=True)
 class RowFill:
-    """What the order of one row of the file traded."""
+    """What the order of one row of the file traded, and at which price."""
 
     row: int
     account: AccountLabel
     instrument: InstrumentName
     side: Side
     size: Lots
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RowIntent:
+    """What became of the order of one row of the file.
+
+    Attributes:
+        address: of its account, on the chain.
+        batch_index: of its intent, or None where its submission was refused.
+    """
+
+    row: int
+    account: AccountLabel
+    address: AccountId
+    instrument: InstrumentName
+    batch_index: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +103,18 @@ class NotAdmitted:
     reason: str
 
 
+class Crossing(StrEnum):
+    """Whether an instrument crossed, and why not."""
+
+    CROSSED = "crossed"
+    NO_CROSS = "no cross"
+    """No buyer pays what any seller asks."""
+    TOO_FEW_OWNERS = "too few owners"
+    """Nothing was opened, because a result would tell too much of too few."""
+    NO_ORDERS = "no orders"
+    """All were refused, rejected, or set aside one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class InstrumentOutcome:
     """The public result of an instrument; price and short side are None where nothing crossed.
@@ -81,10 +123,11 @@ class InstrumentOutcome:
     """
 
     instrument: InstrumentName
-    price: Decimal | None
-    volume: Lots
-    short_side: Side | None
-    exhausted: bool
+    crossing: Crossing
+    price: Decimal | None = None
+    volume: Lots = _NOTHING
+    short_side: Side | None = None
+    exhausted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +145,7 @@ class VenueResult:
     """What an order file led to.
 
     Attributes:
+        orders: every order of the file, and its intent, in the order of the rows.
         fills: in the order of the rows.
         margins: of every account that traded, by name.
         taken_out: intents at fault, in the order in which they were found.
@@ -112,11 +156,14 @@ class VenueResult:
         reporter: address that the reference prices are signed with.
         price_reporters: addresses that the prices of margin are signed with.
         timings_ms: milliseconds by step, in order.
-        record: where the public record is, if one was wanted.
+        record: where the public record is, if one was wanted and could be kept.
+        openings: where the clients' opening files are, if they were wanted.
+        not_kept: folders that could not be finished, though the interval has settled.
     """
 
     outcome: IntervalOutcome
     instruments: tuple[InstrumentOutcome, ...]
+    orders: tuple[RowIntent, ...]
     fills: tuple[RowFill, ...]
     margins: tuple[AccountMargin, ...]
     taken_out: tuple[TakenOut, ...]
@@ -128,6 +175,8 @@ class VenueResult:
     price_reporters: tuple[AccountId, ...]
     timings_ms: Mapping[str, int]
     record: Path | None
+    openings: Path | None
+    not_kept: tuple[NotKept, ...] = ()
 
 
 def venue_result(
@@ -143,15 +192,9 @@ def venue_result(
         StrangerFilled: a party without an order traded.
     """
     batch = [clients.parties[submission] for submission in outcome.admitted]
-    instruments, fills = [], []
-    for instrument, cross in zip(outcome.instruments, outcome.crossed.crosses, strict=True):
-        name = opened.margin.names[instrument.id]
-        grid = opened.terms.grids[instrument.id]
-        price = None if cross is None else grid.price_of(cross.tick)
-        volume = Lots(0) if cross is None else cross.volume
-        short_side = None if cross is None else cross.short_side
-        exhausted = cross is not None and cross.exhausted
-        instruments.append(InstrumentOutcome(name, price, volume, short_side, exhausted))
+    instruments = _instruments(opened, outcome)
+    prices = {identifier(one.instrument): one.price for one in instruments if one.price is not None}
+    fills = []
     indices = {one.id: one.batch_indices for one in outcome.instruments}
     labels: dict[AccountId, AccountLabel] = {}
     for fill in outcome.crossed.fills:
@@ -159,10 +202,12 @@ def venue_result(
         if not isinstance(order, Order):
             raise StrangerFilled(order.kind, fill.size)
         labels[fill.account] = order.account
-        fills.append(RowFill(order.row, order.account, order.instrument, fill.side, fill.size))
+        traded = (order.instrument, fill.side, fill.size, prices[fill.instrument])
+        fills.append(RowFill(order.row, order.account, *traded))
     return VenueResult(
         outcome,
-        tuple(instruments),
+        instruments,
+        _intents(clients, outcome),
         tuple(sorted(fills, key=lambda fill: fill.row)),
         tuple(
             AccountMargin(labels[account], change.before, change.after, change.equity)
@@ -198,6 +243,43 @@ def venue_result(
         tuple(map(account_of, opened.margin.inputs.market.reporters)),
         timings_ms,
         record,
+        clients.openings,
+    )
+
+
+def _instruments(opened: OpenInterval, outcome: IntervalOutcome) -> tuple[InstrumentOutcome, ...]:
+    """Results of all instruments, those without intents last."""
+    gone = {rejection.batch_index for rejection in outcome.rejections}
+    gone |= {aside.batch_index for aside in outcome.set_aside}
+    missed = {one.batch_index for one in outcome.set_aside if one.missing is Missing.OWNERS}
+    names = opened.margin.names
+    instruments = []
+    for instrument, cross in zip(outcome.instruments, outcome.crossed.crosses, strict=True):
+        name, indices = names[instrument.id], set(instrument.batch_indices)
+        if cross is not None:
+            price = opened.terms.grids[instrument.id].price_of(cross.tick)
+            crossed = (Crossing.CROSSED, price, cross.volume, cross.short_side, cross.exhausted)
+            instruments.append(InstrumentOutcome(name, *crossed))
+        elif indices - gone:
+            instruments.append(InstrumentOutcome(name, Crossing.NO_CROSS))
+        elif indices & missed:
+            instruments.append(InstrumentOutcome(name, Crossing.TOO_FEW_OWNERS))
+        else:
+            instruments.append(InstrumentOutcome(name, Crossing.NO_ORDERS))
+    named = {instrument.id for instrument in outcome.instruments}
+    empty = [names[one] for one in opened.terms.grids if one not in named]
+    return (*instruments, *(InstrumentOutcome(name, Crossing.NO_ORDERS) for name in empty))
+
+
+def _intents(clients: LocalClients, outcome: IntervalOutcome) -> tuple[RowIntent, ...]:
+    indices = {submission: index for index, submission in enumerate(outcome.admitted)}
+    return tuple(
+        RowIntent(
+            *(party.row, party.account, clients.address(party.account), party.instrument),
+            indices.get(submission),
+        )
+        for submission, party in enumerate(clients.parties)
+        if isinstance(party, Order)
     )
 
 

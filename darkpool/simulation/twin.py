@@ -14,8 +14,8 @@ from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
 from darkpool.protocol.terms import Pricing
 from darkpool.simulation.errors import TwinDiffers
-from darkpool.simulation.order_file import Order
-from darkpool.simulation.result import InstrumentOutcome, RowFill, VenueResult
+from darkpool.simulation.order_file import HEADER_ROW, Order
+from darkpool.simulation.result import Crossing, InstrumentOutcome, RowFill, VenueResult
 from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
 
 GRID: Final = PriceGrid(Decimal("0.25"), Decimal("4805.00"), 256)
@@ -39,6 +39,8 @@ _SPREAD_TICKS: Final = 12
 def generated_orders(seed: int) -> list[Order]:
     """Orders of `CLIENTS` clients, one each for every instrument; the same for the same seed.
 
+    Rows are counted as if the orders stood in a file.
+
     Raises:
         OutOfBounds: the seed is negative or above `SEED_MAX`.
     """
@@ -54,7 +56,8 @@ def generated_orders(seed: int) -> list[Order]:
             size = Lots(int(random.integers(1, _SIZE_MAX_LOTS + 1)))
             account = AccountLabel(f"client-{client:02}")
             tick = Tick(min(max(limit, 0), GRID.ticks - 1))
-            orders.append(Order(len(orders), account, instrument, side, size, tick))
+            row = HEADER_ROW + 1 + len(orders)
+            orders.append(Order(row, account, instrument, side, size, tick))
     return orders
 
 
@@ -69,22 +72,28 @@ def plain_twin(
         grid = grids[instrument]
         book = Book.from_orders([order.limit_order for order in mine], grid.ticks)
         priority = priority_permutation(beacon, identifier(instrument), len(mine))
+        if len({order.account for order in mine if not order.minimum}) < terms.owners_min:
+            outcomes.append(InstrumentOutcome(instrument, Crossing.TOO_FEW_OWNERS))
+            continue
         if terms.pricing is Pricing.UNIFORM:
             cross = clear_uniform(book, grid.reference_tick, priority)
         else:
             cross = clear_reference(book, grid.reference_tick, priority)
         if not isinstance(cross, Cross):
-            outcomes.append(InstrumentOutcome(instrument, None, Lots(0), None, exhausted=False))
+            outcomes.append(InstrumentOutcome(instrument, Crossing.NO_CROSS))
             continue
         price = grid.price_of(cross.tick)
         outcomes.append(
             InstrumentOutcome(
-                instrument, price, cross.volume, cross.short_side, exhausted=cross.exhausted
+                *(instrument, Crossing.CROSSED, price, cross.volume, cross.short_side),
+                exhausted=cross.exhausted,
             )
         )
         for order, lots in zip(mine, cross.fills.tolist(), strict=True):
             if lots:
-                fills.append(RowFill(order.row, order.account, instrument, order.side, Lots(lots)))
+                size = Lots(lots)
+                fill = RowFill(order.row, order.account, instrument, order.side, size, price)
+                fills.append(fill)
     return tuple(outcomes), tuple(sorted(fills, key=lambda fill: fill.row))
 
 

@@ -9,12 +9,11 @@ apart from the public record.
 from __future__ import annotations
 
 import signal
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Final
@@ -41,6 +40,8 @@ from darkpool.clock import Clock, Stopwatch
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.mask_shapes import mask_shapes
+from darkpool.durable import temporary_folder
+from darkpool.errors import DarkpoolError
 from darkpool.keyper.identity import CommitteeView, FinalRoot, KeyperIdentity, KeyperSenses
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
@@ -61,11 +62,13 @@ from darkpool.simulation.clients import (
 )
 from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.committee import CommitteeSeat, local_committee, view_of
-from darkpool.simulation.errors import FoldersNested
+from darkpool.simulation.errors import NotKept
+from darkpool.simulation.folders import require_apart
 from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.reporters import Reporter, reported
 from darkpool.simulation.result import VenueResult, venue_result
+from darkpool.simulation.unsent import require_settled
 from darkpool.units import FIRST_INTERVAL, Cash, InstrumentId, Interval, account_of, identifier
 
 FIRST_EPOCH: Final = 1
@@ -89,10 +92,7 @@ class Places:
         Raises:
             FoldersNested: one folder is the other, or lies in it.
         """
-        if self.record is not None and self.openings is not None:
-            record, openings = self.record.resolve(), self.openings.resolve()
-            if openings.is_relative_to(record) or record.is_relative_to(openings):
-                raise FoldersNested(self.record, self.openings)
+        require_apart(self.record, self.openings)
 
 
 Progress = Callable[[str, int, int], None]
@@ -158,7 +158,9 @@ def run_orders(
 
     Raises:
         BadInput: folders that exist, or nest; nothing has been done.
-        DarkpoolError, CryptoError: the auction could not go on; no folder has been made.
+        NotSettled: everything was opened, and no block has the settlement; it is kept, and so are
+            the folders.
+        DarkpoolError, CryptoError: the auction could not go on; no folder is left that was made.
     """
     setting.places.require_apart()
     watch = Stopwatch()
@@ -172,7 +174,7 @@ def run_orders(
     listed = terms.listing.of(order.instrument for order in orders)
     with ExitStack() as stack:
         record, openings = _folders(setting, stack)
-        state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkpool-")))
+        state = stack.enter_context(temporary_folder("darkpool-"))
         chain, clock = setting.connect(), SkippingClock(unix_ms(listed.market.time))
         with step("keys"):
             material, seats = _deal(setting.parameters, terms.keypers, state)
@@ -205,13 +207,30 @@ def run_orders(
         )
         submissions = _submissions(founded.opened.terms, clients, clock, setting.progress)
         outcome = run_interval(environment, founded.opened, submissions)
+        summary = auction_summary(founded.opened, founded.deployment, outcome)
+        not_kept: list[NotKept] = []
         if record is not None:
-            with step("record"):
-                record.finish(auction_summary(founded.opened, founded.deployment, outcome))
+            with step("record"), _kept("record", record, not_kept):
+                record.finish(summary)
+        place = None if not_kept else setting.places.record
         if openings is not None:
-            openings.finish(outcome.admitted)
+            with _kept("openings", openings, not_kept):
+                openings.finish(outcome.admitted)
+        require_settled(FIRST_INTERVAL, outcome.settlement, place)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
-    return venue_result(clients, founded.opened, outcome, timings, setting.places.record)
+    result = venue_result(clients, founded.opened, outcome, timings, place)
+    return replace(result, not_kept=tuple(not_kept))
+
+
+@contextmanager
+def _kept(
+    subject: str, folder: RecordWriter | OpeningsFolder, not_kept: list[NotKept]
+) -> Iterator[None]:
+    """The interval has settled: what its folder lacks is told beside the result."""
+    try:
+        yield
+    except DarkpoolError as error:
+        not_kept.append(NotKept(subject, error, folder.keep_unfinished()))
 
 
 def _folders(
@@ -271,7 +290,7 @@ def _open(
     The venue plays its reporters as well: they sign the prices that they were given, now.
     """
     grids = {identifier(name): grid for name, grid in listed.grids.items()}
-    market, halted = reported(listed.market, view.domain, clock)
+    market, halted = reported(listed.market, listed.specification, view.domain, clock)
     margin = IntentMargin(listed.specification, market, grids, halted)
     reporter = Reporter(PrivateKey().secret, clock)
     references: dict[InstrumentId, SignedReference] = {}

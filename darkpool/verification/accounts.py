@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import zip_longest
 
 from eth_hash.auto import keccak
@@ -55,6 +56,16 @@ class Account:
     positions: Positions = field(default_factory=dict)
 
 
+@lru_cache(maxsize=1)
+def margin_model(record: Record) -> MarginModel:
+    """Margin as a record says; made once for the record that is audited.
+
+    Raises:
+        Unsound: see `MarginModel`.
+    """
+    return MarginModel(record.margin)
+
+
 def price_units(record: Record, instrument: int, tick: int) -> int:
     """Price of a tick of an instrument's grid, in units of 10**-6."""
     reference = record.summary.references[instrument]
@@ -71,8 +82,11 @@ def live_intent(record: Record, model: MarginModel, instrument: int, cap: int) -
     return LiveIntent(index, cap, *ends)
 
 
-def surplus(model: MarginModel, account: Account, live: Sequence[LiveIntent] = ()) -> int:
-    """Equity less initial margin in the worst case of live intents, in cash units."""
+def surplus(model: MarginModel, account: Account, live: Sequence[LiveIntent] = ()) -> int | None:
+    """Equity less initial margin in the worst case of live intents, in cash units.
+
+    None where margin is not computed, see `MarginModel.surplus`.
+    """
     net: dict[int, int] = {}
     for instrument, position in account.positions.items():
         index = model.contract_indices.get(instrument)
@@ -95,14 +109,18 @@ def accounts_of(when: str, balances: Sequence[BalanceRecord]) -> dict[bytes, Acc
 
 
 def balance_of(model: MarginModel, name: bytes, account: Account) -> BalanceRecord:
-    """The balance of an account: what initial margin leaves of its cash, the rest, positions."""
-    free = max(0, min(account.cash, surplus(model, account)))
+    """The balance of an account: what initial margin leaves of its cash, the rest, positions.
+
+    Without margin of its positions nothing of its cash is left.
+    """
+    left = surplus(model, account)
+    free = 0 if left is None else max(0, min(account.cash, left))
     return BalanceRecord(name, free, account.cash - free, _encode(account.positions))
 
 
 def check_terms(record: Record, findings: Findings) -> None:
     """What is traded are contracts that have not expired, on grids; bonds are a part at most."""
-    model = MarginModel(record.margin)
+    model = margin_model(record)
     contracts = record.margin.specification.contracts
     for number, instrument in enumerate(record.summary.instruments):
         part = f"instrument {instrument.name}"
@@ -124,7 +142,7 @@ def check_collateral(record: Record, findings: Findings) -> None:
     for what, balances in (("before", before), ("after", after)):
         names = [balance.account for balance in balances]
         findings.equal(f"collateral {what}, accounts", len(set(names)), len(names))
-    model, accounts = MarginModel(record.margin), accounts_of("before", before)
+    model, accounts = margin_model(record), accounts_of("before", before)
     for balance in before:
         _check_balance("before", balance, accounts[balance.account], model, findings)
         if record.summary.interval == FIRST_INTERVAL:
@@ -163,14 +181,14 @@ def _check_traders(
     """Every account that traded has initial margin for what it holds then."""
     for name in sorted({fill.account for fill in record.summary.fills}):
         left = surplus(model, accounts[name])
-        if left < 0:
+        if left is None or left < 0:
             part = f"collateral after of 0x{name.hex()}, equity less initial margin"
-            findings.add(part, "at least 0", left)
+            findings.add(part, "at least 0", "no margin" if left is None else left)
 
 
 def uncovered_accounts(record: Record) -> set[bytes]:
     """Accounts that did not cover the bond and all their caps at once at the commitment."""
-    model = MarginModel(record.margin)
+    model = margin_model(record)
     numbers = {i.identifier: k for k, i in enumerate(record.summary.instruments)}
     live: dict[bytes, list[LiveIntent]] = defaultdict(list)
     for intent in record.intents:
@@ -182,7 +200,8 @@ def uncovered_accounts(record: Record) -> set[bytes]:
     uncovered = set()
     for name, intents in live.items():
         account = accounts.get(name, missing)
-        if min(surplus(model, account, intents), account.cash) < bond:
+        left = surplus(model, account, intents)
+        if left is None or min(left, account.cash) < bond:
             uncovered.add(name)
     return uncovered
 
@@ -194,18 +213,18 @@ def _check_covered(record: Record, accounts: dict[bytes, Account], findings: Fin
     uncovered, expected = uncovered_accounts(record), "one that covers its bond and its caps"
     for index, fill in enumerate(record.summary.fills):
         if fill.account in uncovered:
-            findings.add(f"fill {index}, account", expected, fill.account.hex())
+            findings.add(f"fill {index}, account", expected, fill.account)
     for index, rejection in enumerate(record.summary.rejections):
         name = record.intents[rejection.intent].sealed.account
         if name in uncovered:
-            findings.add(f"rejection {index}, account", expected, name.hex())
+            findings.add(f"rejection {index}, account", expected, name)
 
 
 def _charge_bonds(record: Record, accounts: dict[bytes, Account], findings: Findings) -> None:
     """What each rejected intent costs its account, as long as there is something of its bond."""
     rejections, bond = record.summary.rejections, record.summary.bond
     if bond.treasury not in accounts:
-        findings.add("bond, treasury", "an account with a balance", bond.treasury.hex())
+        findings.add("bond, treasury", "an account with a balance", bond.treasury)
         return
     rejected = [entry.intent for entry in rejections]
     if rejected != sorted(set(rejected)):
@@ -228,7 +247,7 @@ def _book_fills(record: Record, accounts: dict[bytes, Account]) -> None:
     multipliers = {c.name: c.multiplier for c in record.margin.specification.contracts}
     for index, fill in enumerate(record.summary.fills):
         if fill.account not in accounts:
-            raise Unsound(f"fill {index}", "an account with collateral", fill.account.hex())
+            raise Unsound(f"fill {index}", "an account with collateral", fill.account)
         instrument = record.summary.instruments[fill.instrument]
         multiplier = multipliers.get(instrument.name)
         if multiplier is None:
@@ -277,7 +296,7 @@ def _positions(when: str, balance: BalanceRecord) -> Positions:
     part = f"collateral {when} of 0x{balance.account.hex()}, positions"
     data = balance.positions
     if data[:1] != bytes([POSITIONS_VERSION]) or len(data) % _ENTRY != 1:
-        raise Unsound(part, f"version {POSITIONS_VERSION} and whole entries", data.hex()[:80])
+        raise Unsound(part, f"version {POSITIONS_VERSION} and whole entries", data)
     positions: Positions = {}
     for start in range(1, len(data), _ENTRY):
         words = [data[start + k : start + k + _WORD] for k in range(0, _ENTRY, _WORD)]
@@ -285,7 +304,7 @@ def _positions(when: str, balance: BalanceRecord) -> Positions:
             *(int.from_bytes(word, "big", signed=True) for word in words[1:])
         )
     if _encode(positions) != data:
-        raise Unsound(part, "ascending instruments, none empty", data.hex()[:80])
+        raise Unsound(part, "ascending instruments, none empty", data)
     return positions
 
 

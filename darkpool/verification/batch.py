@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from crypto.signing.ecdsa import verify_signature
@@ -64,15 +64,14 @@ def check_instruments(record: Record, findings: Findings) -> None:
     """
     ring = record.parameters.order_ring
     identifiers = Counter(i.identifier for i in record.summary.instruments)
+    by_instrument: dict[bytes, list[int]] = defaultdict(list)
+    for index, intent in enumerate(record.intents):
+        by_instrument[intent.sealed.instrument].append(index)
     for instrument in record.summary.instruments:
         part = f"instrument {instrument.name}"
         findings.equal(f"{part}, identifier", instrument_id(instrument.name), instrument.identifier)
         findings.equal(f"{part}, identifier", 1, identifiers[instrument.identifier])
-        members = tuple(
-            index
-            for index, intent in enumerate(record.intents)
-            if intent.sealed.instrument == instrument.identifier
-        )
+        members = tuple(by_instrument[instrument.identifier])
         findings.equal(f"{part}, intents", members, instrument.intents)
         if len(members) > record.parameters.intents_max:
             expected = f"at most {record.parameters.intents_max}"
@@ -96,8 +95,7 @@ def check_committee(record: Record, findings: Findings) -> None:
     stated = record.summary.committee
     findings.equal("committee, quorum", record.committee.quorum, stated.quorum)
     if len(set(stated.addresses)) != stated.size:
-        named = [address.hex() for address in stated.addresses]
-        findings.add("committee, addresses", "each once", named)
+        findings.add("committee, addresses", "each once", stated.addresses)
 
 
 def check_batch_root(record: Record, findings: Findings) -> None:
@@ -118,7 +116,7 @@ def check_masks(record: Record, findings: Findings) -> None:
     domain = record.summary.venue.domain()
     for number, count in Counter(mask.number for mask in record.masks).items():
         findings.equal(f"mask {number}, times listed", 1, count)
-    for mask in record.masks:
+    for mask in {mask.number: mask for mask in reversed(record.masks)}.values():
         part = f"mask {mask.number}"
         with findings.watch(part):
             digest = mask_attestation_digest(domain, record.mask(mask.number).digest())

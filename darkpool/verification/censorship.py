@@ -81,8 +81,8 @@ def prove_omission(
         raise NoOmission("certificate", "one of this intent", error) from error
     if sealed.interval != batch.root.interval:
         raise NoOmission("interval", sealed.interval, batch.root.interval)
-    stated = f"root {batch.root.root.hex()} of {batch.root.count}"
-    derived = f"root {merkle_root(batch.leaves).hex()} of {len(batch.leaves)}"
+    stated = f"root 0x{batch.root.root.hex()} of {batch.root.count}"
+    derived = f"root 0x{merkle_root(batch.leaves).hex()} of {len(batch.leaves)}"
     if stated != derived:
         raise NoOmission("leaves of the batch", stated, derived)
     try:
@@ -92,7 +92,7 @@ def prove_omission(
     intent = certificate.message.intent
     if intent in batch.leaves:
         got = f"place {batch.leaves.index(intent)}"
-        raise NoOmission("batch", f"no intent {intent.hex()}", got)
+        raise NoOmission("batch", f"no intent 0x{intent.hex()}", got)
     _require_kept(sealed, batch, domain)
     signers = tuple(sorted(batch.signatures))
     contradicting = tuple(i for i in signers if i in certificate.signatures)

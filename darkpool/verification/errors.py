@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkpool.errors import CheckFailed
+from darkpool.errors import CheckFailed, DarkpoolError
 
 
 class NoOmission(CheckFailed):
@@ -16,3 +16,27 @@ class Unsound(CheckFailed):
     """A part of the record that is not what follows from the rest; what builds on it stops."""
 
     code = "unsound"
+
+
+class TooManyDifferences(CheckFailed):
+    """A check found so much that it does not look for the rest; `subject` names it."""
+
+    code = "too-many-differences"
+
+    def __init__(self, check: str, most: int) -> None:
+        super().__init__(
+            check, f"at most {most} differences", f"{most} and the rest, not looked at"
+        )
+
+
+class NotChecked(CheckFailed):
+    """A check that another one has to go before, which could not run; `subject` names that one."""
+
+    code = "not-checked"
+
+    def __init__(self, check: str) -> None:
+        super().__init__(check, "a check that could run", "one that could not")
+
+
+class Unanswered(DarkpoolError):
+    """What was asked of a chain got no answer that can be used: neither a yes nor a no."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from crypto.signing.messages import SettlementRoot
 from darkpool.record.forms import TransactionRecord
 from darkpool.record.reader import Record
+from darkpool.units import ADDRESS_BYTES, octets, require_kind
 from darkpool.verification.accounts import balances_root
 from darkpool.verification.batch import check_quorum
 from darkpool.verification.outcome import fills_root, results_root, settled_instruments
@@ -62,7 +63,6 @@ class ChainEvidence:
         paid_in: deposits less withdrawals before the batch was committed, by account.
     """
 
-    chain_id: int
     settlement_contract: bytes
     vault: bytes
     keypers: tuple[bytes, ...]
@@ -77,8 +77,15 @@ class ChainEvidence:
 class ChainReader(Protocol):
     """Asks a chain; the auditor has no chain client of its own."""
 
-    def evidence(self, interval: int) -> ChainEvidence:
-        """Return all that the chain says about an interval."""
+    def chain_id(self) -> int:
+        """Return the number of the chain."""
+
+    def evidence(self, interval: int, blocks: tuple[int, int]) -> ChainEvidence:
+        """Return all that the chain says about an interval.
+
+        `blocks` are those of commitment and settlement, as the record has them: where to look
+        first, no more.
+        """
 
 
 def check_roots(record: Record, findings: Findings) -> None:
@@ -110,6 +117,9 @@ class Anchor:
 
     `keypers` are the committee's signing addresses in keyper order, `reporter` is the address that
     signs reference prices, and `price_reporters` are those that report what margin is computed at.
+
+    Raises:
+        WrongType, OutOfBounds: an address that is not 20 bytes, or no tuple of addresses.
     """
 
     settlement: bytes | None = None
@@ -117,15 +127,40 @@ class Anchor:
     reporter: bytes | None = None
     price_reporters: tuple[bytes, ...] | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("settlement", "reporter"):
+            if (address := getattr(self, name)) is not None:
+                octets(name, ADDRESS_BYTES, address)
+        for name in ("keypers", "price_reporters"):
+            if (addresses := getattr(self, name)) is not None:
+                for address in require_kind(name, tuple, addresses):
+                    octets(name, ADDRESS_BYTES, address)
+
     def known(self) -> list[str]:
         """Names of what is known."""
-        parts = {
+        return [name for name, value in self._parts().items() if value is not None]
+
+    def unknown(self) -> list[str]:
+        """Names of what is the record's own word; both kinds of reporters together."""
+        names = [name for name, value in self._parts().items() if value is None]
+        reporters = ["reporter", "price reporters"]
+        return [*names[:-2], "reporters"] if names[-2:] == reporters else names
+
+    def binds(self, *, chain_asked: bool) -> bool:
+        """Whether no forger could have made a record that agrees.
+
+        Keypers sign all of a record. A chain tells who the keypers of a contract are; without one
+        a record of other keypers may name any contract. What reporters signed may be copied.
+        """
+        return self.keypers is not None or (self.settlement is not None and chain_asked)
+
+    def _parts(self) -> dict[str, object]:
+        return {
             "contract": self.settlement,
             "keypers": self.keypers,
             "reporter": self.reporter,
             "price reporters": self.price_reporters,
         }
-        return [name for name, value in parts.items() if value is not None]
 
 
 def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
@@ -138,28 +173,39 @@ def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
     if anchor.reporter is not None:
         findings.equal("reporter", anchor.reporter, summary.reporter)
     if anchor.price_reporters is not None:
-        reporters = record.margin.market.reporters
-        findings.equal("market, reporters", sorted(anchor.price_reporters), sorted(reporters))
+        known, named = set(anchor.price_reporters), set(record.margin.market.reporters)
+        for reporter in sorted(known - named):
+            findings.add("market, reporters", reporter, "none of this address")
+        for reporter in sorted(named - known):
+            findings.add("market, reporters", "the auditor's", reporter)
 
 
 def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
     """The chain says what the record says.
 
     Raises:
-        DarkpoolError: the chain does not answer.
+        Unanswered: the chain gives no answer that can be used.
+        DarkpoolError: the contracts of the record are not there.
     """
     summary = record.summary
-    said = chain.evidence(summary.interval)
     venue, committee = summary.venue, summary.committee
+    chain_id = chain.chain_id()
+    if chain_id != venue.chain_id:
+        findings.add("chain id", f"{venue.chain_id} as in the record", chain_id)
+        return
+    settled = summary.settlement.transaction
+    blocks = (summary.batch.transaction.block, 0 if settled is None else settled.block)
+    said = chain.evidence(summary.interval, blocks)
     for part, expected, got in (
-        ("venue, chain id", said.chain_id, venue.chain_id),
         ("venue, settlement", said.settlement_contract, venue.settlement),
         ("venue, vault", said.vault, venue.vault),
-        ("committee, addresses", said.keypers, committee.addresses),
         ("committee, quorum", said.quorum, committee.quorum),
         ("venue", "not halted", "halted" if said.halted else "not halted"),
     ):
         findings.equal(part, expected, got)
+    findings.equal("committee, addresses", len(said.keypers), len(committee.addresses))
+    for number, (on_chain, stated) in enumerate(zip(said.keypers, committee.addresses)):  # noqa: B905
+        findings.equal(f"committee, addresses, keyper {number}", on_chain, stated)
     _check_batch(record, said.batch, findings)
     _check_settlement(record, said.settlement, findings)
     if said.is_first:
@@ -180,7 +226,7 @@ def _check_batch(record: Record, said: ChainBatch | None, findings: Findings) ->
         return
     findings.equal("batch, root", said.root, batch.root)
     findings.equal("batch, count", said.count, batch.count)
-    findings.equal("batch, signatures", said.signers, tuple(sorted(batch.signatures)))
+    findings.equal("batch, signatures", _keypers(said.signers), _keypers(batch.signatures))
     _check_transaction("batch", said.transaction, said.block, batch.transaction, findings)
 
 
@@ -193,17 +239,33 @@ def _check_settlement(record: Record, said: ChainSettlement | None, findings: Fi
         outcome = instrument.outcome
         tick, volume = (0, 0) if outcome is None else (outcome.tick, outcome.volume)
         stated = ChainResult(instrument.identifier, outcome is not None, tick, volume)
-        on_chain = said.results[index] if index < len(said.results) else None
-        findings.equal(f"instrument {instrument.name}, outcome", on_chain, stated)
+        part = f"instrument {instrument.name}, outcome"
+        if index >= len(said.results):
+            findings.add(part, "none on the chain", _result(stated))
+        elif said.results[index] != stated:
+            findings.add(part, _result(said.results[index]), _result(stated))
     findings.equal("settlement, results root", said.results_root, settlement.results_root)
     findings.equal("settlement, fills root", said.fills_root, settlement.fills_root)
     findings.equal("settlement, balances root", said.balances_root, settlement.balances_root)
-    findings.equal("settlement, signatures", said.signers, tuple(sorted(settlement.signatures)))
+    findings.equal(
+        "settlement, signatures", _keypers(said.signers), _keypers(settlement.signatures)
+    )
     _check_transaction("settlement", said.transaction, said.block, settlement.transaction, findings)
 
 
+def _result(result: ChainResult) -> str:
+    crossed = f"tick {result.tick}, volume {result.volume}" if result.crossed else "no cross"
+    return f"{crossed} of instrument 0x{result.instrument.hex()}"
+
+
+def _keypers(numbers: Iterable[int]) -> str:
+    return f"of keypers {', '.join(map(str, sorted(numbers)))}"
+
+
 def _check_transaction(
-    part: str, transaction: bytes, block: int, stated: TransactionRecord, findings: Findings
+    part: str, transaction: bytes, block: int, stated: TransactionRecord | None, findings: Findings
 ) -> None:
+    if stated is None:  # it was not on the chain yet when the record was written
+        return
     findings.equal(f"{part}, transaction", transaction, stated.hash)
     findings.equal(f"{part}, block", block, stated.block)

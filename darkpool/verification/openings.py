@@ -113,7 +113,7 @@ def terms_digest(record: Record) -> bytes:
         summary.reporter,
         [reference.message().digest(summary.venue.domain()) for reference in references],
         summary.pricing,
-        record.margin.digest(),
+        record.margin_digest,
         rules,
     )
     return stated.digest()
@@ -128,4 +128,4 @@ def check_beacon(record: Record, findings: Findings) -> None:
     expected = hashlib.sha256(b"".join(shares)).digest()
     findings.equal("beacon", expected, record.summary.beacon)
     if len(set(shares)) != len(shares):
-        findings.add("beacon, shares", "each once", [share.hex() for share in shares])
+        findings.add("beacon, shares", "each once", shares)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from darkpool.record.forms import InstrumentRecord
 from darkpool.record.reader import Record
 from darkpool.units import Lots, cap_bucket
-from darkpool.verification.accounts import live_intent, uncovered_accounts
+from darkpool.verification.accounts import live_intent, margin_model, uncovered_accounts
 from darkpool.verification.report import Findings
-from darkpool.verification.requirement import MarginModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,12 @@ def participation(
 
 def _needs(record: Record, instrument: InstrumentRecord, caps: Iterable[int]) -> dict[int, int]:
     """What an intent needs by itself, by its cap."""
-    model = MarginModel(record.margin)
+    model = margin_model(record)
     number = record.summary.instruments.index(instrument)
     return {cap: model.alone(live_intent(record, model, number, cap)) for cap in caps}
 
 
+@lru_cache(maxsize=1)
 def owners_of(record: Record) -> dict[bytes, bytes]:
     """Owner of every account that has one besides itself; all others own themselves."""
     return {entry.account: entry.owner for entry in record.summary.participation.owners}
@@ -123,7 +124,7 @@ def check_public_rules(record: Record, findings: Findings) -> None:
     rules, owners = record.summary.participation, owners_of(record)
     accounts = [entry.account for entry in rules.owners]
     if accounts != sorted(owners):
-        findings.add("owners", "accounts that ascend, each once", [a.hex() for a in accounts])
+        findings.add("owners", "accounts that ascend, each once", accounts)
     for account, owner in owners.items():
         findings.equal(f"owner of 0x{account.hex()}, owner", owner, owners.get(owner, owner))
     if rules.owners_min < 1:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from eth_hash.auto import keccak
 
@@ -30,6 +30,8 @@ from darkpool.record.margin_forms import (
 )
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings
+
+T = TypeVar("T")
 
 PPM: Final = 10**6
 MULTIPLE_MAX_PPM: Final = 10 * PPM
@@ -55,6 +57,7 @@ class Range:
 
 
 PRICE: Final = Range(1, 10**15)
+SIGNED_PRICE: Final = Range(-PRICE.highest, PRICE.highest)
 RATE: Final = Range(-PPM, PPM)
 VOLATILITY: Final = Range(1, 100 * PPM)
 
@@ -95,13 +98,15 @@ class ExpiryFeeds:
     volatilities: tuple[Feed, ...]
 
     @classmethod
-    def of(cls, underlying: str, expiry: ExpiryRecord) -> ExpiryFeeds:
+    def of(cls, underlying: str, expiry: ExpiryRecord, prices: Range) -> ExpiryFeeds:
         """Name the numbers of an expiry.
 
         Raises:
-            Unsound: strikes that are not above 0 or do not ascend, or other than one volatility
-                for each.
+            Unsound: strikes that are not above 0 or do not ascend, other than one volatility for
+                each, or a forward at or below 0 with some.
         """
+        if expiry.strikes:
+            prices = PRICE
         path = f"{underlying}/{expiry.expiry_ms}"
         strikes, volatilities = expiry.strikes, expiry.volatilities
         if not ascending((0, *strikes)):
@@ -110,7 +115,7 @@ class ExpiryFeeds:
             raise Unsound(f"market, volatilities of {path}", len(strikes), len(volatilities))
         return cls(
             expiry.expiry_ms,
-            Feed(f"{path}/forward", PRICE, expiry.forward),
+            Feed(f"{path}/forward", prices, expiry.forward),
             Feed(f"{path}/rate", RATE, expiry.rate),
             strikes,
             tuple(
@@ -120,12 +125,44 @@ class ExpiryFeeds:
         )
 
 
+class Kept(Generic[T]):
+    """What was found once, errors included: a record may ask for the same thing very often."""
+
+    def __init__(self) -> None:
+        self._found: dict[object, T | Unsound] = {}
+
+    def __call__(self, name: object, find: Callable[[], T]) -> T:
+        """What was found under a name.
+
+        Raises:
+            Unsound: as it was raised the first time.
+        """
+        if name not in self._found:
+            try:
+                self._found[name] = find()
+            except Unsound as error:
+                self._found[name] = error
+        found = self._found[name]
+        if isinstance(found, Unsound):
+            raise found.with_traceback(None)
+        return found
+
+
 class Quotes:
     """Finds the numbers of a market that a contract is valued at."""
 
-    def __init__(self, market: MarketRecord) -> None:
+    def __init__(self, inputs: MarginInputs) -> None:
+        market = inputs.market
         self.time_ms = market.time_ms
         self._underlyings = {quotes.name: quotes for quotes in market.underlyings}
+        self._kept_feeds: Kept[ExpiryFeeds] = Kept()
+        self._kept_smiles: Kept[list[ExpiryFeeds]] = Kept()
+        self._expiries = {
+            (quotes.name, expiry.expiry_ms): expiry
+            for quotes in reversed(market.underlyings)
+            for expiry in reversed(quotes.expiries)
+        }
+        self._ranges = {name: price_range(inputs, name) for name in self._underlyings}
 
     def expired(self, contract: ContractRecord) -> bool:
         """Whether nothing is left of a contract but its settlement."""
@@ -143,7 +180,7 @@ class Quotes:
         perpetual = self._quotes(name).perpetual
         if perpetual is None:
             raise Unsound(f"market, quote {name}/perpetual", "one", "none")
-        return Feed(f"{name}/perpetual", PRICE, perpetual).value()
+        return Feed(f"{name}/perpetual", self._ranges[name], perpetual).value()
 
     def expiry(self, contract: ContractRecord) -> ExpiryFeeds:
         """The numbers of the contract's expiry.
@@ -151,9 +188,13 @@ class Quotes:
         Raises:
             Unsound: it is not quoted, or not in its form.
         """
-        for expiry in self._quotes(contract.underlying).expiries:
-            if expiry.expiry_ms == contract.expiry_ms:
-                return ExpiryFeeds.of(contract.underlying, expiry)
+        self._quotes(contract.underlying)
+        if contract.expiry_ms is not None:
+            expiry = self._expiries.get((contract.underlying, contract.expiry_ms))
+            if expiry is not None:
+                option = contract.kind in OPTIONS
+                prices = PRICE if option else self._ranges[contract.underlying]
+                return self._feeds(contract.underlying, expiry, prices)
         path = f"{contract.underlying}/{contract.expiry_ms}"
         raise Unsound(f"market, quote {path}/forward", "one", "none")
 
@@ -163,18 +204,31 @@ class Quotes:
         Raises:
             Unsound: none has, they do not ascend, or one is not in its form.
         """
+        return self._kept_smiles(underlying, lambda: self._smiles(underlying))
+
+    def _smiles(self, underlying: str) -> list[ExpiryFeeds]:
         quoted = [e for e in self._quotes(underlying).expiries if e.strikes]
         times = [self.time_ms, *(e.expiry_ms for e in quoted)]
         if not quoted or not ascending(times):
             expected = f"some with strikes, ascending from {self.time_ms}"
             raise Unsound(f"market, expiries of {underlying}", expected, times[1:])
-        return [ExpiryFeeds.of(underlying, expiry) for expiry in quoted]
+        return [self._feeds(underlying, expiry, PRICE) for expiry in quoted]
+
+    def _feeds(self, underlying: str, expiry: ExpiryRecord, prices: Range) -> ExpiryFeeds:
+        name = (underlying, expiry.expiry_ms, prices)
+        return self._kept_feeds(name, lambda: ExpiryFeeds.of(underlying, expiry, prices))
 
     def _quotes(self, underlying: str) -> QuotesRecord:
         quotes = self._underlyings.get(underlying)
         if quotes is None:
             raise Unsound(f"market, quote {underlying}/index", "one", "none")
         return quotes
+
+
+def price_range(inputs: MarginInputs, underlying: str) -> Range:
+    """What prices of an underlying may be: at or below zero where a range in price is covered."""
+    ranges = {known.name: known.price_range_min for known in inputs.specification.underlyings}
+    return SIGNED_PRICE if ranges.get(underlying, 0) > 0 else PRICE
 
 
 def ascending(values: Sequence[int]) -> bool:
@@ -195,12 +249,14 @@ def check_market(inputs: MarginInputs, domain: Domain, findings: Findings) -> No
     _check_range(findings, "market, age_max_ms", (1, REFERENCE_AGE_AT_CLOSE_MAX_MS), age_max_ms)
     names = [quotes.name for quotes in market.underlyings]
     _check_once(findings, "market, underlyings", names)
-    for quotes in market.underlyings:
+    known = frozenset(reporters)
+    # the same numbers again, of the same name, are no further ones
+    for quotes in {quotes.name: quotes for quotes in market.underlyings}.values():
         _check_expiries(quotes, market.time_ms, findings)
-        for feed in feeds_of(quotes, findings):
+        for feed in feeds_of(quotes, price_range(inputs, quotes.name), findings):
             with findings.watch(feed.part):
                 feed.value()
-            _check_reports(feed, market, domain, findings)
+            _check_reports(feed, market, known, domain, findings)
 
 
 def _check_expiries(quotes: QuotesRecord, time_ms: int, findings: Findings) -> None:
@@ -209,20 +265,22 @@ def _check_expiries(quotes: QuotesRecord, time_ms: int, findings: Findings) -> N
         findings.add(f"market, expiries of {quotes.name}", f"ascending from {time_ms}", times)
 
 
-def feeds_of(quotes: QuotesRecord, findings: Findings) -> list[Feed]:
+def feeds_of(quotes: QuotesRecord, prices: Range, findings: Findings) -> list[Feed]:
     """All numbers of an underlying; notes expiries that are not in their form."""
     name = quotes.name
-    feeds = [Feed(f"{name}/index", PRICE, quotes.index)]
+    feeds = [Feed(f"{name}/index", prices, quotes.index)]
     if quotes.perpetual is not None:
-        feeds.append(Feed(f"{name}/perpetual", PRICE, quotes.perpetual))
-    for expiry in quotes.expiries:
+        feeds.append(Feed(f"{name}/perpetual", prices, quotes.perpetual))
+    for expiry in {expiry.expiry_ms: expiry for expiry in quotes.expiries}.values():
         with findings.watch(f"market, expiries of {name}"):
-            numbers = ExpiryFeeds.of(name, expiry)
+            numbers = ExpiryFeeds.of(name, expiry, prices)
             feeds += [numbers.forward, numbers.rate, *numbers.volatilities]
     return feeds
 
 
-def _check_reports(feed: Feed, market: MarketRecord, domain: Domain, findings: Findings) -> None:
+def _check_reports(
+    feed: Feed, market: MarketRecord, known: frozenset[bytes], domain: Domain, findings: Findings
+) -> None:
     part, reports = feed.part, feed.quote.reports
     needed = 2 * market.false_max + 1
     if len(reports) < needed:
@@ -234,9 +292,9 @@ def _check_reports(feed: Feed, market: MarketRecord, domain: Domain, findings: F
         with findings.watch(signature):
             message = PriceReport(identifier, report.value, report.observed_at)
             reporter = recover_address(message.digest(domain), report.signature)
-            if reporter not in market.reporters or reporter in seen:
+            if reporter not in known or reporter in seen:
                 expected = "a reporter, each once"
-                raise Unsound(signature, expected, f"0x{reporter.hex()}")
+                raise Unsound(signature, expected, reporter)
             seen.add(reporter)
     if not reports:
         return
@@ -260,8 +318,9 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
     initial, horizon_ms = specification.initial, specification.horizon_ms
     _check_range(findings, "specification, initial", (PPM, MULTIPLE_MAX_PPM), initial)
     _check_range(findings, "specification, horizon_ms", (0, HORIZON_MAX_MS), horizon_ms)
-    known = [underlying.name for underlying in specification.underlyings]
-    _check_once(findings, "specification, underlyings", known)
+    names = [underlying.name for underlying in specification.underlyings]
+    known = frozenset(names)
+    _check_once(findings, "specification, underlyings", names)
     _check_once(findings, "specification, groups", [group.name for group in specification.groups])
     _check_once(findings, "specification, contracts", [c.name for c in specification.contracts])
     for underlying in specification.underlyings:
@@ -270,7 +329,7 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
     for group in specification.groups:
         part = f"specification, group {group.name}"
         _check_range(findings, f"{part}, offset", (0, PPM), group.offset)
-        if len(group.underlyings) < 2 or not set(group.underlyings) <= set(known):
+        if len(group.underlyings) < 2 or not known.issuperset(group.underlyings):
             expected = "two underlyings of the specification or more"
             findings.add(f"{part}, underlyings", expected, group.underlyings)
         grouped += group.underlyings
@@ -284,6 +343,9 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
         if collateral.underlying not in known:
             expected = "an underlying of the specification"
             findings.add(f"{part}, underlying", expected, collateral.underlying)
+        elif price_range(inputs, collateral.underlying) is not PRICE:
+            expected = "an underlying with prices above 0 alone"
+            findings.add(f"{part}, underlying", expected, collateral.underlying)
 
 
 def _check_underlying(underlying: UnderlyingRecord, findings: Findings) -> None:
@@ -292,11 +354,13 @@ def _check_underlying(underlying: UnderlyingRecord, findings: Findings) -> None:
         _check_range(findings, f"{part}, {name}", (0, PPM), getattr(underlying, name))
     tail_multiple = underlying.tail_multiple
     _check_range(findings, f"{part}, tail_multiple", (PPM, MULTIPLE_MAX_PPM), tail_multiple)
+    least_range = underlying.price_range_min
+    _check_range(findings, f"{part}, price_range_min", (0, PRICE.highest), least_range)
     # volatility that falls by the whole would leave none
     _check_range(findings, f"{part}, volatility_down", (0, PPM - 1), underlying.volatility_down)
 
 
-def _check_contract(contract: ContractRecord, known: Sequence[str], findings: Findings) -> None:
+def _check_contract(contract: ContractRecord, known: frozenset[str], findings: Findings) -> None:
     part = f"specification, contract {contract.name}"
     if contract.underlying not in known:
         expected = "an underlying of the specification"

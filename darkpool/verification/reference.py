@@ -5,7 +5,7 @@ from __future__ import annotations
 from crypto.signing.ecdsa import verify_signature
 from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.record.reader import Record
-from darkpool.verification.prices import check_together, feeds_of
+from darkpool.verification.prices import check_together, feeds_of, price_range
 from darkpool.verification.report import Findings
 
 
@@ -19,8 +19,8 @@ def check_references(record: Record, findings: Findings) -> None:
     summary = record.summary
     findings.equal(
         "references, instruments",
-        [instrument.identifier.hex() for instrument in summary.instruments],
-        [reference.instrument.hex() for reference in summary.references],
+        [instrument.identifier for instrument in summary.instruments],
+        [reference.instrument for reference in summary.references],
     )
     for index, reference in enumerate(summary.references):
         part = f"reference {index}"
@@ -61,7 +61,8 @@ def _check_quotes(record: Record, findings: Findings) -> None:
     times.append(market.time_ms)
     for quotes in market.underlyings:
         if quotes.name in underlyings:
-            for feed in feeds_of(quotes, Findings("prices")):
+            prices = price_range(record.margin, quotes.name)
+            for feed in feeds_of(quotes, prices, Findings("prices")):
                 times += [report.observed_at for report in feed.quote.reports]
     age_max_ms = max(market.age_max_ms, REFERENCE_AGE_MAX_MS)
     check_together("references and prices", times, age_max_ms, findings)

@@ -25,6 +25,9 @@ from darkpool.verification.valuation import SCENARIOS, require_lengths, risk_par
 CORNER_INTENTS_MAX: Final = 4
 """Live intents of which all cases are looked at together; of more, each is charged by itself."""
 
+EXPOSURE_MAX: Final = 2**58
+"""Cash units that an account's positions may be worth or change by, for margin to be computed."""
+
 _NOTHING: Final = (0,) * len(SCENARIOS)
 
 Net = Mapping[int, int]
@@ -58,6 +61,7 @@ class _Lot:
         expiry_ms: None for a perpetual swap, which is charged for basis by itself.
         losses_long: in each scenario, in ppm of a cash unit; those of the tail by their weight.
         short_charge: least charge where it is sold, in ppm of a cash unit; 0 but for options.
+        largest: the most that it or its underlying is worth or changes by, in cash units.
     """
 
     underlying_index: int
@@ -68,6 +72,7 @@ class _Lot:
     losses_short: tuple[int, ...]
     delta: int
     short_charge: int
+    largest: int
 
     @classmethod
     def of(
@@ -84,6 +89,9 @@ class _Lot:
         scaled = [size * (underlying.tail_weight if s.tail else PPM) for s in SCENARIOS]
         lows = zip(scaled, array.low[1:], strict=True)
         highs = zip(scaled, array.high[1:], strict=True)
+        falls = [low - now_high for low in array.low[1:]]
+        rises = [high - now_low for high in array.high[1:]]
+        amounts = (now_low, now_high, *falls, *rises, array.delta, price)
         return cls(
             underlying_index,
             contract.expiry_ms,
@@ -93,6 +101,7 @@ class _Lot:
             tuple(scale * (high - now_low) for scale, high in highs),
             size * array.delta,
             size * price * underlying.short_option if contract.kind in OPTIONS else 0,
+            size * max(map(abs, amounts)),
         )
 
 
@@ -112,7 +121,7 @@ class MarginModel:
         self._initial = specification.initial
         self.contract_indices = {instrument_id(c.name): k for k, c in enumerate(self._contracts)}
         indices = {underlying.name: k for k, underlying in enumerate(self._underlyings)}
-        quotes = Quotes(inputs.market)
+        quotes = Quotes(inputs)
         self._lots = [
             None if quotes.expired(contract) else self._lot_of(contract, array, indices, quotes)
             for contract, array in zip(self._contracts, arrays, strict=True)
@@ -121,6 +130,10 @@ class MarginModel:
             ({indices[name] for name in group.underlyings if name in indices}, group.offset)
             for group in specification.groups
         ]
+        self._groups_of: dict[int, list[int]] = defaultdict(list)
+        for number, (members, _) in enumerate(self._groups):
+            for index in members:
+                self._groups_of[index].append(number)
 
     def value(self, net: Net) -> int:
         """What positions are worth in cash units, rounded against their holder."""
@@ -157,12 +170,17 @@ class MarginModel:
             total += PPM * self._delta_charges(underlying, list(of_expiry.values()), concentrated)
         return Requirement(_ceil(total, PPM**2), _ceil(total * self._initial, PPM**3))
 
-    def surplus(self, cash: int, cost: int, net: Net, live: Sequence[LiveIntent]) -> int:
+    def surplus(self, cash: int, cost: int, net: Net, live: Sequence[LiveIntent]) -> int | None:
         """Equity less initial margin in the worst case of all live intents; may be negative.
 
+        None where margin is not computed: a position has expired and is not settled, or positions
+        and caps together are above `EXPOSURE_MAX`. Then all cash stands against positions.
+
         Raises:
-            Unsound: a contract that there is not, or that has expired.
+            Unsound: a contract that there is not.
         """
+        if not self._computed(net, live):
+            return None
         ordered = sorted(live, key=lambda intent: (intent.contract_index, intent.cap))
         alone, together = ordered[:-CORNER_INTENTS_MAX], ordered[-CORNER_INTENTS_MAX:]
         worst = min(
@@ -172,8 +190,33 @@ class MarginModel:
         return worst - sum(self._cost_alone(intent) for intent in alone)
 
     def alone(self, intent: LiveIntent) -> int:
-        """What an account needs that has nothing but this intent."""
-        return max(0, -self.surplus(0, 0, {}, [intent]))
+        """What an account needs that has nothing but this intent.
+
+        Raises:
+            Unsound: a contract that there is not, or margin that is not computed.
+        """
+        left = self.surplus(0, 0, {}, [intent])
+        if left is None:
+            part = f"intent for {self._contracts[intent.contract_index].name}"
+            raise Unsound(part, "a cap that margin is computed for", f"{intent.cap} lots")
+        return max(0, -left)
+
+    def _computed(self, net: Net, live: Sequence[LiveIntent]) -> bool:
+        """Whether there is margin of positions, and once all caps fill on their side."""
+        sizes: dict[int, int] = defaultdict(int)
+        for contract_index, lots in net.items():
+            sizes[contract_index] += abs(lots)
+        for intent in live:
+            sizes[intent.contract_index] += intent.cap
+        exposure = 0
+        for contract_index, size in sizes.items():
+            if size == 0:
+                continue
+            lot = self._lot(contract_index)
+            if lot is None:
+                return False
+            exposure += size * lot.largest
+        return exposure <= EXPOSURE_MAX
 
     def _corner(self, cash: int, net: Net, fills: Sequence[tuple[LiveIntent, int]]) -> int:
         """Equity less initial margin after whole caps have filled, each on the side of its sign."""
@@ -202,10 +245,9 @@ class MarginModel:
         """Worst losses of all underlyings, with what groups believe of those that are joint."""
         total = 0
         ungrouped = {k: max(0, *of_scenario) for k, of_scenario in losses.items()}
-        for members, offset in self._groups:
+        for group in sorted({g for k in losses for g in self._groups_of.get(k, ())}):
+            members, offset = self._groups[group]
             held = [k for k in losses if k in members]
-            if not held:
-                continue
             apart = sum(ungrouped.pop(k, 0) for k in held)
             joint = max(0, *map(sum, zip(*(losses[k] for k in held), strict=True)))
             total += (PPM - offset) * apart + offset * joint
@@ -224,14 +266,18 @@ class MarginModel:
         for contract_index, lots in net.items():
             if lots == 0:
                 continue
-            if not 0 <= contract_index < len(self._lots):
-                raise self._unknown(contract_index)
-            lot = self._lots[contract_index]
+            lot = self._lot(contract_index)
             if lot is None:
                 part = f"position in {self._contracts[contract_index].name}"
                 raise Unsound(part, "a contract that has not expired", f"{lots} lots")
             held.append((lots, lot))
         return held
+
+    def _lot(self, contract_index: int) -> _Lot | None:
+        """A lot of a contract, None where it has expired."""
+        if not 0 <= contract_index < len(self._lots):
+            raise self._unknown(contract_index)
+        return self._lots[contract_index]
 
     def _unknown(self, contract_index: int) -> Unsound:
         expected = f"one of {len(self._contracts)} contracts"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -22,7 +23,7 @@ from darkpool.record.margin_forms import (
     UnderlyingRecord,
 )
 from darkpool.verification.errors import Unsound
-from darkpool.verification.prices import DAY_MS, OPTIONS, PPM, ExpiryFeeds, Quotes
+from darkpool.verification.prices import DAY_MS, OPTIONS, PPM, ExpiryFeeds, Kept, Quotes
 from darkpool.verification.report import Findings
 
 YEAR_MS: Final = 365 * DAY_MS
@@ -74,17 +75,28 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Of one unit: now, then in each scenario; and the gain for a move by the whole price."""
+    """Of one unit: now, then in each scenario; and the gain for a move by the whole price.
+
+    That move is the least range in price where it is more than the price.
+    """
 
     values: tuple[Interval, ...]
     delta: Interval
 
 
-def price_after_ppm(underlying: UnderlyingRecord, scenario: Scenario) -> int:
-    """The price in a scenario, as a part of the price now."""
+def price_after(underlying: UnderlyingRecord, scenario: Scenario, price: int) -> Fraction:
+    """The price in a scenario, in price units.
+
+    By a part of the price, and no further down than to a hundredth of it; or, on an underlying with
+    a least range in price, by the larger of both, whatever the sign of the price.
+    """
     multiple = underlying.tail_multiple if scenario.tail else PPM
-    move = underlying.price_range * scenario.quarters * multiple // (4 * PPM)
-    return max(PRICE_LEAST_PPM, PPM + move)
+    part = underlying.price_range * scenario.quarters * multiple // (4 * PPM)
+    if not underlying.price_range_min:
+        return Fraction(price * max(PRICE_LEAST_PPM, PPM + part), PPM)
+    least = Fraction(underlying.price_range_min * multiple * abs(scenario.quarters), 4 * PPM)
+    distance = max(Fraction(abs(price * part), PPM), least)
+    return price + (distance if scenario.quarters > 0 else -distance)
 
 
 def check_risk_arrays(inputs: MarginInputs, findings: Findings) -> None:
@@ -142,9 +154,10 @@ class Valuation:
     """Values the contracts of a specification at the numbers of a market."""
 
     def __init__(self, inputs: MarginInputs) -> None:
-        self._quotes = Quotes(inputs.market)
+        self._quotes = Quotes(inputs)
         self._horizon_ms = inputs.specification.horizon_ms
         self._underlyings = {u.name: u for u in inputs.specification.underlyings}
+        self._curves: Kept[tuple[list[float], list[float]]] = Kept()
 
     def values(self, contract: ContractRecord) -> Values:
         """What one unit is worth; nothing at all where it has expired.
@@ -161,9 +174,10 @@ class Valuation:
         if contract.kind in OPTIONS:
             return self._option(contract, underlying)
         price = self._quotes.price(contract)
-        moves = (PPM, *(price_after_ppm(underlying, scenario) for scenario in SCENARIOS))
-        moved = [Fraction(price * move, PPM) for move in moves]
-        return Values(tuple(Interval(v, v) for v in moved), Interval(price, price))
+        moved = [price_after(underlying, scenario, price) for scenario in SCENARIOS]
+        delta = max(abs(price), underlying.price_range_min)
+        values = tuple(Interval(value, value) for value in (Fraction(price), *moved))
+        return Values(values, Interval(delta, delta))
 
     def _option(self, contract: ContractRecord, underlying: UnderlyingRecord) -> Values:
         part = f"specification, contract {contract.name}"
@@ -180,9 +194,12 @@ class Valuation:
         later = max(left_ms - self._horizon_ms, 0) / YEAR_MS
         values = [now.value()]
         for scenario in SCENARIOS:
-            moved = forward * price_after_ppm(underlying, scenario) / PPM
+            moved = price_after(underlying, scenario, forward)
+            if moved <= 0:
+                expected = "above 0 in every scenario, for there are options"
+                raise Unsound(f"{part}, price", expected, f"{float(moved)}")
             changed = volatility * _volatility_factor(underlying, scenario, left_ms)
-            values.append(_Black76(call, moved, strike, changed, later, rate).value())
+            values.append(_Black76(call, float(moved), strike, changed, later, rate).value())
         return Values(tuple(values), now.delta())
 
     def _volatility(self, underlying: str, expiry: ExpiryFeeds, moneyness: float) -> float:
@@ -192,20 +209,29 @@ class Valuation:
         after = smiles[min(right, len(smiles) - 1)]
         before = smiles[max(right - 1, 0)]
         if before is after or before.expiry_ms == expiry.expiry_ms:
-            return math.sqrt(_variance(before, moneyness))
+            return math.sqrt(self._variance(underlying, before, moneyness))
         start = self._quotes.time_ms
         first, second = before.expiry_ms - start, after.expiry_ms - start
         share = (expiry.expiry_ms - before.expiry_ms) / (second - first)
-        total = (1 - share) * first * _variance(before, moneyness)
-        total += share * second * _variance(after, moneyness)
+        total = (1 - share) * first * self._variance(underlying, before, moneyness)
+        total += share * second * self._variance(underlying, after, moneyness)
         return math.sqrt(total / (expiry.expiry_ms - start))
 
+    def _variance(self, underlying: str, smile: ExpiryFeeds, moneyness: float) -> float:
+        name = (underlying, smile.expiry_ms)
+        nodes, variances = self._curves(name, lambda: _curve(smile))
+        return _interpolated(nodes, variances, moneyness)
 
-def _variance(smile: ExpiryFeeds, moneyness: float) -> float:
-    """Variance of a year: linear in log-moneyness between strikes, constant beyond them."""
+
+def _curve(smile: ExpiryFeeds) -> tuple[list[float], list[float]]:
+    """Log-moneyness and variance of a year at each strike."""
     forward = smile.forward.value()
     nodes = [_log_ratio(strike, forward) for strike in smile.strikes]
-    variances = [(feed.value() / PPM) ** 2 for feed in smile.volatilities]
+    return nodes, [(feed.value() / PPM) ** 2 for feed in smile.volatilities]
+
+
+def _interpolated(nodes: Sequence[float], variances: Sequence[float], moneyness: float) -> float:
+    """Variance of a year: linear in log-moneyness between strikes, constant beyond them."""
     right = bisect_right(nodes, moneyness)
     if right in (0, len(nodes)):
         return variances[max(right - 1, 0)]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from crypto.signing.ecdsa import address_of
+from crypto.signing.ecdsa import address_of, sign
 from darkpool.client.sealing import PublicLimits, draw_intent, seal_slots
 from darkpool.client.standing_orders import COVER
 from darkpool.protocol.intents import SealedSubmission
@@ -40,4 +40,5 @@ def seal_as_attacker(
     """
     cover = replace(COVER, minimum=Lots(int(minimum_fill)))
     intent = draw_intent(cover, instrument, terms.interval, address_of(account_key), nonce)
-    return seal_slots(intent, vector, terms, account_key, limits)
+    unsigned = seal_slots(intent, vector, terms, limits)
+    return unsigned.signed(sign(unsigned.digest, account_key))

@@ -1,9 +1,9 @@
 """The known attacks on sealed vectors, through the door that everybody has: all are refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,7 +13,10 @@ from crypto.bfv.seal import Evaluator
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.slots import column_element, rotation_element
 from crypto.signing.ecdsa import sign
+from crypto.signing.eip712 import Domain
+from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.knowledge import (
+    EncryptedShare,
     KnowledgeContext,
     ReencryptedProof,
     VectorSealing,
@@ -21,9 +24,11 @@ from crypto.threshold.knowledge import (
 )
 from crypto.threshold.proof import KeyperProof
 from darkpool.keyper.keyper import LocalKeyper
+from darkpool.keyper.share_work import ShareWork
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.keyper import CheckedProof, ProofRequest
+from darkpool.protocol.keyper import CertificateRequest, CheckedProof, ProofRequest
 from darkpool.protocol.refusals import KnowledgeNotProven
+from darkpool.protocol.terms import IntervalTerms
 from tests.support.admission_venue import AdmissionVenue
 from tests.support.submissions import key, mallory, parsed, refused, submit
 
@@ -141,30 +146,146 @@ class OfAnother(LocalKeyper):
         return replace(checked, reencrypted=replace(checked.reencrypted, announcement=nobody))
 
 
-class Speechless(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no text")
+def announcing(change: Callable[[dict[int, bytes]], Any]) -> type[LocalKeyper]:
+    """Announces other digests than its own, under a signature that is right for them."""
+
+    class Announcing(LocalKeyper):
+        def check_proof(self, request: ProofRequest) -> CheckedProof:
+            reencrypted = super().check_proof(request).reencrypted
+            digests = change(dict(reencrypted.announcement.digests))
+            announced = replace(reencrypted.announcement, digests=digests)
+            intent, key = request.sealed.digest(self._domain), self._identity.signing_key
+            signed = SignedAnnouncement.by(announced, intent, self._domain, key)
+            return CheckedProof(replace(reencrypted, announcement=announced), signed)
+
+    return Announcing
 
 
-class Raising(LocalKeyper):
-    """Fails with an exception that cannot be printed."""
+class Refusing(dict[int, bytes]):
+    """Digests that end what reads them once they have been signed."""
 
-    def check_proof(self, request: ProofRequest) -> CheckedProof:  # noqa: ARG002
-        raise Speechless
+    reads = 0
+
+    def __getitem__(self, share: int) -> bytes:
+        self.reads += 1
+        if self.reads > 3:
+            raise RuntimeError("no more")
+        return super().__getitem__(share)
 
 
-@pytest.mark.parametrize("kind", [WithoutProof, WithoutDigest, OfAnother, Raising])
+class Unchecked(SignedAnnouncement):
+    """An announcement that finds its signature right, whatever it is."""
+
+    def verify(self, intent: bytes, domain: Domain, addresses: Sequence[bytes]) -> None: ...
+
+
+class Unsigned(LocalKeyper):
+    def check_proof(self, request: ProofRequest) -> CheckedProof:
+        checked = super().check_proof(request)
+        return replace(checked, announced=Unchecked(checked.announced.announcement, bytes(65)))
+
+
+class Spoiling(LocalKeyper):
+    """Changes the shares that the keypers of its process encrypt once between them."""
+
+    def check_proof(self, request: ProofRequest) -> CheckedProof:
+        honest = self._work
+
+        class Spoilt:
+            @staticmethod
+            def encrypted_share(*arguments: Any) -> EncryptedShare:
+                share = honest.encrypted_share(*arguments)
+                try:
+                    share.ciphertext.words.setflags(write=True)
+                    share.ciphertext.words[...] = 1
+                except ValueError:
+                    object.__setattr__(share, "digest", bytes(32))
+                return share
+
+        self._work = cast("ShareWork", Spoilt)
+        try:
+            return super().check_proof(request)
+        finally:
+            self._work = honest
+
+
+class Closing(LocalKeyper):
+    """Moves the close in the terms that it is handed."""
+
+    def open_admission(self, terms: IntervalTerms) -> None:
+        super().open_admission(terms)
+        object.__setattr__(terms, "closes_ms", 1)
+
+
+def shown(text: Callable[[], str]) -> type[LocalKeyper]:
+    """Fails with an exception of its own whose text is what `text` returns, if it does."""
+
+    class Shown(Exception):
+        def __str__(self) -> str:
+            return text()
+
+    class Raising(LocalKeyper):
+        def check_proof(self, request: ProofRequest) -> CheckedProof:  # noqa: ARG002
+            raise Shown
+
+    return Raising
+
+
+def no_text() -> str:
+    raise RuntimeError("no text")
+
+
+def the_end() -> str:
+    raise SystemExit
+
+
+NONSENSE = [
+    WithoutProof,
+    WithoutDigest,
+    OfAnother,
+    Unsigned,
+    Spoiling,
+    Closing,
+    announcing(lambda digests: {j: bytearray(digest) for j, digest in digests.items()}),
+    announcing(lambda digests: dict.fromkeys(digests, 7)),
+    announcing(Refusing),
+    shown(no_text),
+    shown(the_end),
+    shown(lambda: "x" * 10**7),
+]
+
+
+@pytest.mark.parametrize("kind", NONSENSE)
 def test_one_keyper_that_answers_nonsense_refuses_nobody(
     venue_of: Callable[[int], AdmissionVenue], kind: type[LocalKeyper]
 ) -> None:
     venue = venue_of(4)
 
     def keypers() -> list[LocalKeyper]:
-        made = venue.keypers()
+        made = replace(venue, work=ShareWork()).keypers()
         made[2].__class__ = kind
         return made
 
     submission = submit(venue)
-    assert venue.admission(keypers=keypers()).admit(submission).sealed == submission.sealed
+    admitted = venue.admission(keypers=keypers()).admit(submission)
+    assert admitted.sealed == submission.sealed
+    assert {0, 1, 3} <= admitted.certificate.signatures.keys()
     torn = replace(submission, envelopes=tuple(one[::-1] for one in submission.envelopes))
-    refused(venue.admission(keypers=keypers()), torn, KnowledgeNotProven)
+    error = refused(venue.admission(keypers=keypers()), torn, KnowledgeNotProven)
+    assert len(str(error)) < 2000
+
+
+def test_a_keyper_does_not_certify_in_the_name_of_another(venue: AdmissionVenue) -> None:
+    made = venue.keypers()
+    first = made[0]
+
+    class Relaying(LocalKeyper):
+        """Lets keyper 0 sign, and says that it is keyper 0."""
+
+        def certify(self, request: CertificateRequest) -> bytes:
+            type(self).number = property(lambda _self: 0)  # type: ignore[assignment,method-assign]
+            return first.certify(request)
+
+    made[3].__class__ = Relaying
+    certificate = venue.admission(keypers=made).admit(submit(venue)).certificate
+    assert sorted(certificate.signatures) == [0, 1, 2]

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from crypto.signing.ecdsa import sign
-from crypto.signing.messages import Cancellation, SealedIntent
+from crypto.signing.eip712 import Domain
+from crypto.signing.messages import AdmissionCertificate, Cancellation, SealedIntent
+from crypto.threshold.certificate import IntentCertificate
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.keyper.keyper import LocalKeyper
@@ -219,15 +221,57 @@ def test_a_cancellation_that_few_keypers_sign_leaves_the_intent_out_all_the_same
     assert closed(venue, admission) == []
 
 
-def test_a_corrupt_keyper_adds_nothing_at_the_close(venue: AdmissionVenue) -> None:
+class Believed(SignedCancellation):
+    """A cancellation that finds itself signed, and about whatever it is asked about."""
+
+    def verify(self, domain: Domain) -> None: ...
+
+    def is_of(self, sealed: SealedIntent, domain: Domain) -> bool:  # noqa: ARG002
+        return True
+
+
+class Certified(IntentCertificate):
+    """A certificate that finds itself signed."""
+
+    def verify(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("kind", [SignedCancellation, Believed])
+def test_a_corrupt_keyper_cancels_nothing_at_the_close(
+    venue: AdmissionVenue, kind: type[SignedCancellation]
+) -> None:
     keypers = venue.keypers()
 
     class Inventing(Silent):
         def close_admission(self, interval: Interval) -> KnownIntents:
-            known = self._keyper.close_admission(interval)
-            forged = cancelled(venue, admitted.sealed, 2)
-            return replace(known, cancellations=(forged,))
+            known, forged = self._keyper.close_admission(interval), taken_back(2)
+            return replace(known, cancellations=(kind(forged.cancellation, forged.signature),))
+
+    def taken_back(account: int) -> SignedCancellation:
+        return cancelled(venue, admitted.sealed, account)
 
     admission = venue.admission(keypers=[Inventing(keypers[0]), *keypers[1:]])
     admitted = admission.admit(submit(venue))
     assert closed(venue, admission) == [admitted.digest]
+
+
+@pytest.mark.parametrize("kind", [IntentCertificate, Certified])
+def test_a_corrupt_keyper_certifies_nothing_at_the_close(
+    venue: AdmissionVenue, kind: type[IntentCertificate]
+) -> None:
+    keypers = venue.keypers()
+
+    class Inventing(Silent):
+        def close_admission(self, interval: Interval) -> KnownIntents:
+            self._keyper.close_admission(interval)
+            terms, sealed = venue.terms, proven.sealed
+            message = AdmissionCertificate.of(sealed, terms.domain, terms.closes_ms, terms.digest)
+            forged = kind(message, {0: bytes(65)})
+            return KnownIntents((CertifiedIntent(sealed, proven.signature, forged),), ())
+
+    silent = [Silent(k, "certify") for k in keypers[1:]]
+    admission = venue.admission(keypers=[Inventing(keypers[0]), *silent])
+    proven = admission.prove(submit(venue))
+    with pytest.raises(NotCertified):
+        admission.certify(proven)
+    assert closed(venue, admission) == []

@@ -9,7 +9,7 @@ from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation
 from darkpool.auction.instruments import Instruments
-from darkpool.client.sealing import PublicLimits, seal_order
+from darkpool.client.sealing import PublicLimits
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
 from darkpool.protocol.terms import IntervalTerms, Pricing
@@ -20,6 +20,7 @@ from darkpool.simulation.order_file import Order
 from darkpool.units import identifier
 from darkpool.verification.audit import audit
 from tests.support.records import orders_of, publish
+from tests.support.submissions import seal_now
 
 RESTLESS = TEST_INSECURE_SMALL.intents_max // INTENTS_PER_ACCOUNT_MAX + 1
 
@@ -46,7 +47,7 @@ class Restless(LocalClients):
         self, order: Order, terms: IntervalTerms, nonce: int
     ) -> Iterator[SealedSubmission | SignedCancellation]:
         key = self._keys[order.account]
-        submission = seal_order(
+        submission = seal_now(
             LimitOrder(order.side, order.size, order.limit),
             identifier(order.instrument),
             terms,

@@ -23,6 +23,7 @@ from darkpool.record.reader import Record
 from darkpool.units import Cash, OwnerId, PriceGrid, account_id
 from darkpool.verification.participation import participation
 from tests.support.intent_margin import intent_margin
+from tests.support.stated import Stated
 
 
 def candidate(
@@ -165,7 +166,7 @@ def recorded(
     rules = ParticipationRecord(owners, owners_min, 1)
     instrument = InstrumentRecord("A", instrument_id("A"), (), None)
     reference = SimpleNamespace(price=3, tick_size=3, ticks=1)
-    record = SimpleNamespace(
+    record = Stated(
         intents=[SimpleNamespace(sealed=one) for one in sealed],
         summary=SimpleNamespace(
             participation=rules, instruments=(instrument,), references=(reference,), ticks=1

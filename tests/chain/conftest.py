@@ -4,6 +4,7 @@ import fcntl
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,3 +53,13 @@ def anvil_url(anvil_binary: Path) -> Iterator[str]:
                 pytest.fail("anvil ended before it listened")
         finally:
             node.terminate()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that the client would have waited, without the waiting."""
+    waited: list[float] = []
+    start = time.monotonic()
+    monkeypatch.setattr("darkpool.chain.node.time.sleep", waited.append)
+    monkeypatch.setattr("darkpool.chain.node.time.monotonic", lambda: start + sum(waited))
+    return waited

@@ -16,46 +16,46 @@ from tests.support.command_line import GRID_OPTIONS, HEADER, ORDERS, darkpool, r
         (b"", "file: expected a header line with the columns account, side, size, limit, got ''"),
         (HEADER, "file: expected at least one order, got none"),
         (b"\x00\x01", "file: expected text, got a NUL at character 0"),
-        (b"\xff\xfe", "file: expected UTF-8 text, got byte 0xff at offset 0"),
-        (HEADER + '"a,buy,1,4805\n', "row 0: expected CSV by RFC 4180, got "),
+        (b"\xff\xfe", "file: expected UTF-8 without a byte order mark, got UTF-16"),
+        (HEADER + '"a,buy,1,4805\n', "row 2: expected CSV by RFC 4180, got "),
         ("a,b\n1,2\n", "file: expected a header line with the columns account, side, size, limit"),
-        (HEADER + "a,buy,1\n", "row 0: expected 4 fields, got 3"),
-        (HEADER + "a,hold,1,4805\n", "row 0, column side: expected buy or sell, got 'hold'"),
-        (HEADER + "a,buy,0,4805\n", "row 0, column size: expected 1 to 10000000 lots, got '0'"),
+        (HEADER + "a,buy,1\n", "row 2: expected 4 fields, got 3"),
+        (HEADER + "a,hold,1,4805\n", "row 2, column side: expected buy or sell, got 'hold'"),
+        (HEADER + "a,buy,0,4805\n", "row 2, column size: expected 1 to 10000000 lots, got '0'"),
         (
             HEADER + "a,buy,-1,4805\n",
-            "row 0, column size: expected a whole number of lots, in digits, got '-1'",
+            "row 2, column size: expected a whole number of lots, in digits, got '-1'",
         ),
         (
             HEADER + "a,buy,1.5,4805\n",
-            "row 0, column size: expected a whole number of lots, in digits, got '1.5'",
+            "row 2, column size: expected a whole number of lots, in digits, got '1.5'",
         ),
         (
             HEADER + "a,buy,1,4805.1\n",
-            "row 0, column limit: expected a multiple of 0.25, got '4805.1'",
+            "row 2, column limit: expected a multiple of 0.25, got '4805.1'",
         ),
         (
             HEADER + "a,buy,1,nan\n",
-            "row 0, column limit: expected a price, in digits with at most one point, got 'nan'",
+            "expected a price, in digits with at most one point, or nothing, got 'nan'",
         ),
         (
             HEADER + "a,buy,1,4000\n",
-            "row 0, column limit: expected a buy limit of 4797.00 or more, got '4000'",
+            "row 2, column limit: expected a buy limit of 4797.00 or more, got '4000'",
         ),
         (
             HEADER + "a,sell,1,5000\n",
-            "row 0, column limit: expected a sell limit of 4812.75 or less, got '5000'",
+            "row 2, column limit: expected a sell limit of 4812.75 or less, got '5000'",
         ),
         (
             HEADER + "a,buy,1,4805\nb,buy,1,4805\na,sell,1,4805\n",
             (
-                "row 2, column account: expected one order of an account for default"
-                ", got rows 0 and 2 of 'a'"
+                "row 4, column account: expected one order of an account for default"
+                ", got rows 2 and 4 of 'a'"
             ),
         ),
         (
             "account,side,size,limit,instrument\na,buy,1,4805,E S\n",
-            "row 0, column instrument: expected 1 to 32 letters, digits and ._/-, got 'E S'",
+            "row 2, column instrument: expected a name of 1 to 32 characters, each a letter",
         ),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         (("--multiplier", "1.5"), "expected a whole number, got '1.5'"),
         (("--pricing", "midpoint"), "'midpoint'"),
         (("--keypers", "5"), "keypers: expected 3 to 4, got 5"),
-        (("--margin-rate", "1000001"), "margin rate in ppm: expected 0 to 1000000, got 1000001"),
+        (("--margin-rate", "100.0001%"), "expected a percentage from 0% to 100%"),
         (("--multiplier", "0"), "contract multiplier: expected 1 to 1000000, got 0"),
         (("--record", "."), "record: expected a new directory, got ., which exists"),
         (("--openings", "."), "openings: expected a new directory, got ., which exists"),

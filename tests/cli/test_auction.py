@@ -1,5 +1,6 @@
 """The command line as its users have it: real processes, real parameters, real signals."""
 
+import hashlib
 import json
 import os
 import re
@@ -28,9 +29,11 @@ from tests.support.command_line import (
     GRID_OPTIONS,
     HEADER,
     ORDERS,
+    STEP,
     TIMEOUT_S,
     darkpool,
     environment,
+    require_done,
     run_process,
 )
 
@@ -117,7 +120,7 @@ def killed_then_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     assert not (folder / "record").exists()
     assert not (folder / "openings").exists()
     done = run_process(*auction_arguments(folder))
-    assert (done.returncode, done.stderr) == (0, "")
+    require_done(done)
     return Run(folder, json.loads(done.stdout, parse_float=Decimal))
 
 
@@ -146,7 +149,7 @@ def test_an_auction_equals_the_plain_twin(killed_then_run: Run) -> None:
 def test_the_object_that_json_prints(killed_then_run: Run) -> None:
     document = killed_then_run.document
     assert list(document) == [
-        *("price", "volume", "short_side", "fills", "margins", "instruments"),
+        *("price", "volume", "short_side", "fills", "margins", "instruments", "orders"),
         *(
             "taken_out",
             "left_out",
@@ -156,7 +159,8 @@ def test_the_object_that_json_prints(killed_then_run: Run) -> None:
             "balances_root",
             "settlement_tx",
         ),
-        *("settlement_contract", "keypers", "reporter", "price_reporters", "timings_ms", "record"),
+        *("settlement_contract", "keypers", "reporter", "price_reporters", "timings_ms"),
+        *("record", "openings"),
     ]
     assert document["price"] == Decimal("4805.00")
     assert document["intents"] == 4
@@ -184,7 +188,7 @@ def test_an_audit_passes(killed_then_run: Run) -> None:
     record = killed_then_run.folder / "record"
     done = run_process("audit", record, *anchors(record), "--json")
     report = json.loads(done.stdout)
-    assert (done.returncode, done.stderr) == (0, "")
+    require_done(done)
     assert report["passed"]
     verdicts = {check["name"]: check["verdict"] for check in report["checks"]}
     assert verdicts.pop("chain") == "not checked"
@@ -206,15 +210,27 @@ def test_an_audit_of_another_venue_fails(killed_then_run: Run) -> None:
         assert done.returncode == 1
         failed = [c["name"] for c in json.loads(done.stdout)["checks"] if c["verdict"] == "fails"]
         assert failed == ["anchor"]
-    bad = darkpool("audit", record, "--quick", "--settlement", settlement[:-1])
-    assert (bad.returncode, bad.stdout) == (2, "")
-    assert "Traceback" not in bad.stderr
+    for option, text, subject in (
+        ("--settlement", settlement[:-1], "--settlement"),
+        ("--keypers", f"{keypers},{other[:-1]}", "--keypers, address 5"),
+        ("--reporter", "", "--reporter"),
+        ("--price-reporters", f"\x1b[2J,{other}", "--price-reporters, address 1"),
+    ):
+        bad = darkpool("audit", record, "--quick", option, text)
+        assert (bad.returncode, bad.stdout) == (2, "")
+        assert bad.stderr.startswith(f"darkpool: {subject}: expected ")
+        assert bad.stderr.strip("\n").isprintable()
 
 
 def test_a_quick_audit_leaves_out_the_circuits(killed_then_run: Run) -> None:
     done = darkpool("audit", killed_then_run.folder / "record", "--quick")
     assert done.returncode == 0
     lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:6]] == [
+        *("record", "interval", "instruments", "versions", "manifest", "holds")
+    ]
+    manifest = (killed_then_run.folder / "record" / "manifest.json").read_bytes()
+    assert lines[4].endswith(f"SHA-256 0x{hashlib.sha256(manifest).hexdigest()}")
     assert re.search("^not checked +circuits ", done.stdout, re.MULTILINE)
     assert lines[-1] == "The audit passes. Not checked: anchor, circuits, chain."
 
@@ -257,7 +273,7 @@ def test_an_audit_needs_a_directory(tmp_path: Path) -> None:
 def test_an_opening_opens_its_own_intent(killed_then_run: Run) -> None:
     record, openings = killed_then_run.folder / "record", killed_then_run.folder / "openings"
     done = darkpool("open", record, "2", "--opening", openings / "2.json")
-    assert (done.returncode, done.stderr) == (0, "")
+    require_done(done)
     assert re.search("^order +sell 7 of default at 4805.00$", done.stdout, re.MULTILINE)
     other = darkpool("open", record, "1", "--opening", openings / "2.json")
     assert (other.returncode, other.stdout) == (1, "")
@@ -302,7 +318,9 @@ def test_a_signal_leaves_nothing(
     finally:
         started.end()
     assert started.process.returncode == 128 + number
-    assert started.output == f"darkpool: stopped by {number.name}\n"
+    *steps, last = started.output.splitlines()
+    assert all(map(STEP.fullmatch, steps))
+    assert last == f"darkpool: stopped by {number.name}"
     assert {path.name for path in tmp_path.iterdir()} == {"orders.csv", "output", "state"}
     assert not list((tmp_path / "state").iterdir())
 
@@ -373,7 +391,7 @@ def test_the_small_rings_need_the_variable_of_the_tests(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_demonstration(tmp_path: Path) -> None:
     done = run_process("demo", "--record", tmp_path / "record", "--seed", "1")
-    assert (done.returncode, done.stderr) == (0, "")
+    require_done(done)
     assert "The plain twin gives the same prices, volumes and fills" in done.stdout
     assert "The audit passes." in done.stdout
     assert darkpool("audit", tmp_path / "record", "--quick").returncode == 0
@@ -410,7 +428,7 @@ def test_a_minute_of_real_orders(es_orders_path: Path, tmp_path: Path) -> None:
     )
     grid = ("--tick", "0.25", "--reference", "4805", "--ticks", "1024")
     done = run_process("auction", orders, *grid, "--record", tmp_path / "record", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
+    require_done(done)
     document = json.loads(done.stdout, parse_float=Decimal)
     assert document["intents"] == len(rows) == 1302
     whole = PriceGrid(Decimal("0.25"), Decimal(4805), 1024)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import darkpool, on_small_rings
+from tests.support.command_line import darkpool, on_small_rings, require_done
 from tests.support.margin_houses import EXAMPLES
 
 MARKET = ("--market", str(EXAMPLES / "market.json"), "--ticks", "64")
@@ -27,7 +27,7 @@ def test_contracts_of_two_underlyings_are_margined_together_and_audited(tmp_path
     orders, record = tmp_path / "orders.csv", tmp_path / "record"
     orders.write_text(ORDERS)
     done = darkpool("auction", orders, *MARKET, "--record", record, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
+    require_done(done)
     document = json.loads(done.stdout, parse_float=Decimal)
     assert {fill["instrument"] for fill in document["fills"]} == {
         "BTC-PERP",

@@ -101,3 +101,40 @@ def test_bad_input_is_named(tmp_path: Path, arguments: tuple[str, ...], message:
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf", "eps"])
+def test_a_vector_picture_holds_its_shades_as_pixels(tmp_path: Path, ending: str) -> None:
+    picture = tmp_path / f"profit.{ending}"
+    assert run(PORTFOLIO, *MARKET, "--json", "--plot", str(picture)).returncode == 0
+    assert 20_000 < picture.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["", ".", "profit", "profit.", "profit.pgf", ".svg"])
+def test_a_picture_needs_a_name_with_an_ending_that_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(PORTFOLIO, *MARKET, "--json", "--plot", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("darkpool: --plot")
+    assert "a file name that ends with one of .png" in done.stderr
+    shown = "an empty name" if name in ("", ".") else name
+    assert done.stderr.rstrip().endswith(f"got {shown}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("mark", "got"), [("\ufeff".encode(), "a byte order mark"), (b"\xff\xfe", "UTF-16")]
+)
+@pytest.mark.parametrize("name", ["portfolio.json", "market.json", "contracts.toml"])
+def test_a_byte_order_mark_is_named_in_every_file(
+    tmp_path: Path, name: str, mark: bytes, got: str
+) -> None:
+    for one in ("portfolio.json", "market.json", "contracts.toml"):
+        content = (EXAMPLES / one).read_bytes()
+        (tmp_path / one).write_bytes(mark + content if one == name else content)
+    done = run(str(tmp_path / "portfolio.json"), "--market", str(tmp_path / "market.json"))
+    assert done.returncode == 2
+    expected = f"{name}: expected UTF-8 without a byte order mark, got {got}"
+    assert expected in done.stderr

@@ -11,11 +11,13 @@ from rich.console import Console
 
 from darkpool.auction.instruments import Fault
 from darkpool.batching.participation import Missing
+from darkpool.cli.sheets import show
 from darkpool.cli.tables import (
     exact_json,
     fills_table,
     left_out_table,
     print_audit,
+    print_audited,
     print_lines,
     refused_table,
     taken_out_table,
@@ -23,7 +25,7 @@ from darkpool.cli.tables import (
 from darkpool.protocol.refusals import RefusalCode
 from darkpool.simulation.result import LeftOut, NotAdmitted, RowFill, TakenOut
 from darkpool.units import AccountLabel, InstrumentName, Lots, Side
-from darkpool.verification.report import AuditReport, Check, Verdict
+from darkpool.verification.report import Audited, AuditReport, Check, Verdict
 
 
 def console_and_text() -> tuple[Console, io.StringIO]:
@@ -62,21 +64,24 @@ def test_what_json_has_no_form_for_is_refused() -> None:
 @pytest.mark.parametrize("name", ["[red]ann[/red]", "[/]", "[bold", "a\\[b]", "x" * 64])
 def test_a_name_is_no_style(name: str) -> None:
     console, out = console_and_text()
-    fill = RowFill(3, AccountLabel(name), InstrumentName("ES"), Side.BUY, Lots(7))
-    console.print(fills_table([fill]))
+    fill = RowFill(3, AccountLabel(name), InstrumentName("ES"), Side.BUY, Lots(7), Decimal(4805))
+    show(console, fills_table([fill]))
     assert name in out.getvalue()
 
 
 def test_who_was_taken_out_left_out_or_refused_is_told_with_the_reason() -> None:
     console, out = console_and_text()
-    console.print(taken_out_table([TakenOut(4, None, "[b]hump", Fault.SHAPE)]))
-    console.print(left_out_table([LeftOut(5, 2, None, Missing.OWNERS, 3, 1)]))
+    show(console, taken_out_table([TakenOut(4, None, "[b]hump", Fault.SHAPE)]))
+    aside = [LeftOut(5, 2, None, Missing.OWNERS, 3, 1)]
+    aside.append(LeftOut(6, None, "hump", Missing.COLLATERAL, 12_345_000_001, 0))
+    show(console, left_out_table(aside))
     refused = NotAdmitted(7, None, RefusalCode.NONCE, "expected [one], got another")
-    console.print(refused_table([refused]))
+    show(console, refused_table([refused]))
     cells = [line.split("│")[1:-1] for line in out.getvalue().splitlines() if "│" in line]
     assert [[cell.strip() for cell in row] for row in cells] == [
         ["4", "", "[b]hump", "shape"],
-        ["5", "2", "owners", "3", "1"],
+        ["5", "2", "", "owners", "3", "1"],
+        ["6", "", "hump", "collateral of others", "12,345.000001", "0.000000"],
         ["7", "", "nonce", "expected [one], got another"],
     ]
 
@@ -85,6 +90,25 @@ def test_lines_are_never_broken() -> None:
     console, out = console_and_text()
     print_lines(console, {"root": "0x" + "ab" * 200, "[b]": "[red]"})
     assert out.getvalue() == f"root  0x{'ab' * 200}\n[b]   [red]\n"
+
+
+def test_a_report_begins_with_the_record_and_shows_no_raw_character() -> None:
+    console, out = console_and_text()
+    versions = {"record.json": 2, "manifest.json": 2}
+    print_audited(console, Audited("a\x1b[2J\nb", 7, ("[red]ES", "X"), versions, b"\x01" * 32))
+    assert out.getvalue().splitlines() == [
+        r"record       a\x1b[2J\nb",
+        "interval     7",
+        "instruments  [red]ES, X",
+        "versions     record.json 2, manifest.json 2",
+        f"manifest     SHA-256 0x{'01' * 32}",
+    ]
+    console, out = console_and_text()
+    print_audited(console, Audited("empty"))
+    assert [line.split("  ")[-1].strip() for line in out.getvalue().splitlines()] == [
+        "empty",
+        *["cannot be read"] * 4,
+    ]
 
 
 def test_an_audit_says_what_fails_and_what_was_not_checked() -> None:

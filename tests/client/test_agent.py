@@ -14,9 +14,10 @@ from darkpool.client.agent import Agent
 from darkpool.client.errors import ForeignStore, IntervalOver, TermsChanged, UnknownIntent
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
 from darkpool.client.plan import CoverPolicy
+from darkpool.client.signer import KeySigner
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import Interval, Lots, Side
-from tests.support.agent_desk import ALWAYS, DEADLINE_S, ES, NQ, Desk, order
+from tests.support.agent_desk import ALWAYS, DEADLINE_S, ES, NQ, Desk, collected, order
 from tests.support.reference_prices import renewed
 
 HALF = CoverPolicy(500_000, Lots(50))
@@ -55,7 +56,7 @@ def test_the_same_bytes_are_sent_again_also_after_a_restart(desk: Desk) -> None:
     store = desk.store()
     agent = desk.agent(store)
     assert desk.sent(agent, 1) == first
-    assert list(agent.submissions(desk.terms(1), DEADLINE_S + 5)) == first
+    assert collected(agent.submissions(desk.terms(1), DEADLINE_S + 5)) == first
 
 
 def test_what_was_planned_before_a_crash_is_sent_after_it(desk: Desk) -> None:
@@ -84,7 +85,7 @@ def test_keys_that_changed_under_one_epoch_are_refused(desk: Desk) -> None:
     material, _ = deal(TEST_INSECURE_SMALL, Committee(4, epoch))
     other = replace(desk.terms(1), material=material)
     with pytest.raises(TermsChanged, match="ciphertext"):
-        list(agent.submissions(other, DEADLINE_S))
+        collected(agent.submissions(other, DEADLINE_S))
     material, _ = deal(TEST_INSECURE_SMALL, Committee(4, epoch + 1))
     with pytest.raises(TermsChanged, match="epoch"):
         agent.submissions(replace(other, material=material), DEADLINE_S)
@@ -197,15 +198,16 @@ def test_an_instrument_that_is_not_traded_is_passed_over(desk: Desk) -> None:
     store.place(order())
     agent = desk.agent(store, {NQ: ALWAYS})
     terms = renewed(desk.terms(1), instruments=[NQ])
-    assert [s.sealed.instrument for s in agent.submissions(terms, DEADLINE_S)] == [NQ]
+    sent = collected(agent.submissions(terms, DEADLINE_S))
+    assert [submission.sealed.instrument for submission in sent] == [NQ]
     store.apply_result(Interval(1), {})
     assert len(desk.sent(agent, 2)) == 2
 
 
 def test_an_agent_serves_its_account_at_its_venue(desk: Desk) -> None:
     store = desk.store()
-    with pytest.raises(ForeignStore, match="key"):
-        Agent(store, b"\x02" * 32, {})
+    with pytest.raises(ForeignStore, match="signer"):
+        Agent(store, KeySigner(b"\x02" * 32), {})
     other = renewed(desk.terms(1), domain=Domain(1, bytes(20)))
     with pytest.raises(ForeignStore, match="chain"):
         desk.agent(store).submissions(other, DEADLINE_S)

@@ -1,9 +1,10 @@
 """SIGKILL before every statement that an agent gives to its store, and a restart after each."""
 
+import asyncio
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ def fills(agent: Agent, interval: int, sent: set[InstrumentId]) -> dict[Instrume
     return {ES: Lots(min(3, size))}
 
 
+async def send(submissions: AsyncIterator[SealedSubmission], log: int) -> set[InstrumentId]:
+    """Note what leaves, one submission after the other; the instruments that it is for."""
+    sent = set()
+    async for submission in submissions:
+        sealed = submission.sealed
+        sent.add(InstrumentId(sealed.instrument))
+        names = f"{sealed.interval} {sealed.instrument.hex()} {sealed.nonce}"
+        os.write(log, f"{names} {fingerprint(submission)}\n".encode())
+    return sent
+
+
 def lived(desk: Desk, log: Path) -> None:
     """All that an agent does: an order of 10 lots, amended to 12; whatever was done is skipped."""
     store = desk.store()
@@ -53,12 +65,7 @@ def lived(desk: Desk, log: Path) -> None:
             sent = {InstrumentId(p.intent.instrument) for p in known}
             store.apply_result(Interval(interval), fills(agent, interval, sent))
             continue
-        sent = set()
-        for submission in submissions:
-            sealed = submission.sealed
-            sent.add(InstrumentId(sealed.instrument))
-            line = f"{interval} {sealed.instrument.hex()} {sealed.nonce} {fingerprint(submission)}"
-            os.write(descriptor, f"{line}\n".encode())
+        sent = asyncio.run(send(submissions, descriptor))
         store.apply_result(Interval(interval), fills(agent, interval, sent))
     store.close()
 

@@ -8,17 +8,18 @@ from hypothesis import strategies as st
 
 from crypto.bfv.ciphertext import from_wire
 from crypto.errors import SealingMismatch
-from crypto.signing.ecdsa import verify_signature
+from crypto.signing.ecdsa import sign, verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Intent, commitment
 from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile, verify_opening_file
-from darkpool.client.sealing import PublicLimits, SealedOrder, seal_intent, seal_order, smallest_cap
+from darkpool.client.sealing import PublicLimits, SealedOrder, opening_of, seal_intent, smallest_cap
 from darkpool.errors import NoBucket, OutOfBounds
 from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
 from darkpool.units import InstrumentId, Lots, Side, Tick
 from tests.support.admission_venue import AdmissionVenue
+from tests.support.submissions import seal_now
 
 KEY = b"\x01" * 32
 DEADLINE_S = 2_000_000_000
@@ -28,7 +29,7 @@ BUY_7 = LimitOrder(Side.BUY, Lots(7), Tick(40))
 
 def seal(venue: AdmissionVenue, order: LimitOrder = BUY_7, cap: Lots | None = None) -> SealedOrder:
     limits = PublicLimits(DEADLINE_S, smallest_cap(order.size, venue.terms) if cap is None else cap)
-    return seal_order(order, venue.instruments[0], venue.terms, KEY, 1, limits)
+    return seal_now(order, venue.instruments[0], venue.terms, KEY, 1, limits)
 
 
 def verify(venue: AdmissionVenue, opening: OpeningFile, sealed: SealedOrder) -> None:
@@ -60,18 +61,21 @@ def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(
 ) -> None:
     one = seal(venue, cap=Lots(50))
     limits = PublicLimits(DEADLINE_S, Lots(50))
-    again = seal_intent(one.opening.intent, venue.terms, KEY, limits)
-    assert again.opening == one.opening
-    assert again.submission.envelopes != one.submission.envelopes
-    assert replace(again.submission, envelopes=one.submission.envelopes) == one.submission
+    unsigned = seal_intent(one.opening.intent, venue.terms, limits)
+    again = unsigned.signed(sign(unsigned.digest, KEY))
+    assert opening_of(one.opening.intent, venue.terms) == one.opening
+    assert again.envelopes != one.submission.envelopes
+    assert replace(again, envelopes=one.submission.envelopes) == one.submission
 
 
 def test_an_intent_is_sealed_by_its_account_for_its_interval(venue: AdmissionVenue) -> None:
     intent = seal(venue).opening.intent
     with pytest.raises(WrongAuction, match="interval"):
-        seal_intent(replace(intent, interval=8), venue.terms, KEY, LIMITS)
-    with pytest.raises(WrongSignature, match="account"):
-        seal_intent(intent, venue.terms, b"\x02" * 32, LIMITS)
+        seal_intent(replace(intent, interval=8), venue.terms, LIMITS)
+    unsigned = seal_intent(intent, venue.terms, LIMITS)
+    for signature in (sign(unsigned.digest, b"\x02" * 32), sign(bytes(32), KEY), b"", None):
+        with pytest.raises(WrongSignature, match="account's signature"):
+            unsigned.signed(signature)  # type: ignore[arg-type]
 
 
 def test_submissions_have_the_same_length_whatever_is_in_them(venue: AdmissionVenue) -> None:
@@ -103,22 +107,16 @@ def test_a_cap_below_the_size_or_off_the_buckets_is_refused(
 
 
 @pytest.mark.parametrize(
-    "order",
-    [
-        replace(BUY_7, size=Lots(-1)),
-        replace(BUY_7, size=Lots(10_000_001)),
-        replace(BUY_7, limit=Tick(100)),
-        replace(BUY_7, limit=Tick(-1)),
-    ],
+    "changes", [{"size": -1}, {"size": 10_000_001}, {"limit": 100}, {"limit": -1}, {"minimum": 8}]
 )
-def test_an_order_off_its_bounds_is_refused(venue: AdmissionVenue, order: LimitOrder) -> None:
+def test_an_order_off_its_bounds_is_refused(venue: AdmissionVenue, changes: dict[str, int]) -> None:
     with pytest.raises(OutOfBounds):
-        seal(venue, order)
+        seal(venue, replace(BUY_7, **changes))  # type: ignore[arg-type]
 
 
 def test_an_instrument_that_is_not_traded_is_refused(venue: AdmissionVenue) -> None:
     with pytest.raises(WrongAuction, match="instrument"):
-        seal_order(BUY_7, InstrumentId(bytes(32)), venue.terms, KEY, 1, LIMITS)
+        seal_now(BUY_7, InstrumentId(bytes(32)), venue.terms, KEY, 1, LIMITS)
 
 
 def test_an_opening_file_proves_the_order(venue: AdmissionVenue) -> None:

@@ -1,11 +1,11 @@
-from dataclasses import replace
+from dataclasses import astuple, replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.client.errors import InvalidStandingOrder
 from darkpool.client.plan import CoverPolicy
 from darkpool.client.standing_orders import (
     COVER,
@@ -14,9 +14,16 @@ from darkpool.client.standing_orders import (
     StandingOrder,
     interval_order,
 )
-from darkpool.errors import BadInput, DarkpoolError, InvalidAccount, NoBucket, OutOfBounds
+from darkpool.errors import (
+    BadInput,
+    DarkpoolError,
+    InvalidAccount,
+    NoBucket,
+    OutOfBounds,
+    WrongType,
+)
 from darkpool.protocol.intents import LimitOrder
-from darkpool.units import InstrumentId, Lots, PriceGrid, PriceUnits, Side, Tick
+from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, PriceUnits, Side, Tick
 from tests.support.agent_desk import order
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(100), 8)
@@ -92,14 +99,20 @@ def test_an_order_never_trades_beyond_its_limit(
     [
         ({"size": 0}, OutOfBounds),
         ({"size": 10_000_001}, OutOfBounds),
-        ({"size": 1.0}, OutOfBounds),
+        ({"size": 1.0}, WrongType),
+        ({"size": True}, WrongType),
+        ({"size": "5"}, WrongType),
+        ({"side": "buy"}, WrongType),
+        ({"side": 0}, WrongType),
+        ({"cap": 50.0}, WrongType),
+        ({"instrument": "ES"}, WrongType),
+        ({"account": None}, WrongType),
         ({"limit": 10**18 + 1}, OutOfBounds),
         ({"good_until": 0}, OutOfBounds),
         ({"good_until": 1 << 63}, OutOfBounds),
         ({"cap": 3}, NoBucket),
-        ({"instrument": InstrumentId(b"ES")}, InvalidStandingOrder),
+        ({"instrument": InstrumentId(b"ES")}, OutOfBounds),
         ({"account": "0x00"}, InvalidAccount),
-        ({"account": order().account.lower()}, InvalidAccount),
     ],
 )
 def test_an_order_that_cannot_be_is_refused(
@@ -107,6 +120,19 @@ def test_an_order_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(error):
         replace(order(), **changes)  # type: ignore[arg-type]
+
+
+def test_an_order_keeps_what_it_is_given_in_one_spelling_of_its_own_kinds() -> None:
+    given = order(
+        np.int64(7),
+        np.array(5),
+        account=order().account.lower(),
+        good_until=np.uint8(9),
+        cap=np.uint16(20),
+    )
+    assert given == order(7, 5, good_until=Interval(9), cap=Lots(20))
+    kinds = [type(value) for value in astuple(given)]
+    assert kinds == [str, bytes, Side, int, int, int, int]
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from darkpool.client.errors import (
 )
 from darkpool.client.standing_orders import OrderState
 from darkpool.client.store import AgentStore
-from darkpool.errors import OutOfBounds
+from darkpool.errors import DarkpoolError, OutOfBounds, WrongType
 from darkpool.units import Interval, Lots, PriceUnits, Side, account_id
-from tests.support.agent_desk import ACCOUNT, DEADLINE_S, ES, NQ, Desk, order
+from tests.support.agent_desk import ACCOUNT, DEADLINE_S, ES, NQ, Desk, collected, order
 
 
 def sizes(desk: Desk, store: AgentStore, interval: int, reference: str = "4805") -> list[int]:
@@ -192,7 +192,7 @@ def test_nothing_leaves_once_the_result_is_there(desk: Desk) -> None:
     later = desk.agent(store).submissions(desk.terms(1), DEADLINE_S)
     store.apply_result(Interval(1), {})
     with pytest.raises(IntervalOver):
-        next(later)
+        collected(later)
 
 
 def test_a_result_counts_once(desk: Desk) -> None:
@@ -211,13 +211,18 @@ def test_a_result_counts_once(desk: Desk) -> None:
     assert store.order(number).filled == 4
 
 
-@pytest.mark.parametrize("lots", [11, -1, 1.0, True])
-def test_a_fill_that_the_intent_does_not_allow_changes_nothing(desk: Desk, lots: int) -> None:
+@pytest.mark.parametrize(
+    ("lots", "error"),
+    [(11, ResultConflict), (-1, ResultConflict), (1.0, WrongType), (True, WrongType)],
+)
+def test_a_fill_that_the_intent_does_not_allow_changes_nothing(
+    desk: Desk, lots: int, error: type[DarkpoolError]
+) -> None:
     store = desk.store()
     number = store.place(order())
     store.place(order(instrument=NQ))
     sizes(desk, store, 1)
-    with pytest.raises(ResultConflict):
+    with pytest.raises(error):
         store.apply_result(Interval(1), {NQ: Lots(3), ES: Lots(lots)})
     assert [placed.filled for placed in store.orders()] == [0, 0]
     store.apply_result(Interval(1), {ES: Lots(10)})

@@ -19,7 +19,7 @@ from crypto.threshold.attestation import mask_attestation_digest
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import Contribution, Draw, contribute
 from crypto.threshold.revealing import OpeningRequest, Revealed, selected
-from darkpool.committee.errors import MaskPreparationFailed
+from darkpool.committee.errors import KeyperFailed, MaskPreparationFailed
 from darkpool.keyper import share_work
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.protocol.keyper import (
@@ -280,7 +280,7 @@ def test_one_failing_keyper_of_four_stops_nothing(house: House) -> None:
 def test_a_failing_keyper_of_three_stops_all(house_of: Callable[[int], House]) -> None:
     house = house_of(3)
     committee = house.committee(kinds={1: Failing})
-    with pytest.raises(ValueError, match="no"):
+    with pytest.raises(KeyperFailed, match="keyper 1: expected an answer, got ValueError: no"):
         house.closed(committee)
 
 

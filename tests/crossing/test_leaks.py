@@ -34,7 +34,7 @@ from crypto.threshold.revealing import (
 )
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
-from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
+from darkpool.client.sealing import PublicLimits, SealedOrder, smallest_cap
 from darkpool.committee.masks import AttestedMask
 from darkpool.crossing.crossing_book import CrossingBook, EncryptedCross, Price
 from darkpool.crossing.encrypted import EncryptedCrossing
@@ -60,6 +60,7 @@ from tests.support.house import DOMAIN
 from tests.support.opening_simulator import Public
 from tests.support.reference_prices import NOW_MS, terms_on
 from tests.support.simulated_openings import require_simulated, require_uniform
+from tests.support.submissions import seal_now
 
 BUY, SELL = Side.BUY, Side.SELL
 RING = TEST_INSECURE_SMALL.order_ring
@@ -275,7 +276,7 @@ def terms_of(arena: Arena, interval: Interval, keypers: tuple[AccountId, ...]) -
 
 def sealed_orders(terms: IntervalTerms) -> list[SealedOrder]:
     return [
-        seal_order(
+        seal_now(
             order,
             INSTRUMENT,
             terms,

@@ -45,15 +45,15 @@ def test_a_minute_of_real_orders(es_orders_path: Path) -> None:
     }
     assert volume[price] == cross.volume == max(volume.values())
     for filled_side in Side:
-        fills = [int(cross.fills[o.row]) for o in orders if o.side is filled_side]
+        fills = [int(cross.fills[o.row - 2]) for o in orders if o.side is filled_side]
         assert sum(fills) == cross.volume
     for order in orders:
-        fill = int(cross.fills[order.row])
+        fill = int(cross.fills[order.row - 2])
         assert 0 <= fill <= order.size
         assert not fill or order.side is Side.SELL or GRID.price_of(order.limit) >= price
         assert not fill or order.side is Side.BUY or GRID.price_of(order.limit) <= price
     long_side = [order for order in orders if order.side is not cross.short_side]
-    partial = [order for order in long_side if 0 < cross.fills[order.row] < order.size]
+    partial = [order for order in long_side if 0 < cross.fills[order.row - 2] < order.size]
     assert len(partial) <= 1
-    ranks = np.array([priority[o.row] for o in long_side if cross.fills[o.row] == o.size])
-    assert all(ranks.max() < priority[order.row] for order in partial)
+    ranks = np.array([priority[o.row - 2] for o in long_side if cross.fills[o.row - 2] == o.size])
+    assert all(ranks.max() < priority[order.row - 2] for order in partial)

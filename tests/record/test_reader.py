@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -17,147 +17,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crypto.bfv.ciphertext import Ciphertext, level_primes
-from crypto.bfv.lanes import LaneShape
 from crypto.circuits.comparison import BITS_LEVEL
 from crypto.errors import CryptoError
-from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, RingParameters
-from crypto.ring.ring import Words
-from crypto.signing.messages import SealedIntent
-from crypto.threshold.keys import PublicMaterial, deal
-from crypto.threshold.masks import TABLE_LEVEL, Draw, DrawnMask
-from crypto.threshold.replicated import Committee
-from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed
+from crypto.ring.params import STANDARD
 from darkpool.canonical_json import from_json, to_json
 from darkpool.errors import MalformedRecord
 from darkpool.limits import PRICE_MAX_UNITS
 from darkpool.record.errors import RecordExists
-from darkpool.record.forms import (
-    AuctionSummary,
-    BalanceRecord,
-    BatchRecord,
-    BondRecord,
-    CommitteeRecord,
-    FillRecord,
-    InstrumentRecord,
-    IntentRecord,
-    OutcomeRecord,
-    OwnerRecord,
-    ParticipationRecord,
-    ReferenceRecord,
-    RejectionRecord,
-    SettlementRecord,
-    TransactionRecord,
-    VenueRecord,
-)
+from darkpool.record.forms import ReferenceRecord
 from darkpool.record.reader import Record
 from darkpool.record.writer import RecordWriter
-from tests.support.margin_forms import MARGIN
-
-EPOCH = 3
-SMALL = TEST_INSECURE_SMALL
-GENERATOR = np.random.default_rng(5)
-
-
-def residues(ring: RingParameters, level: int, *leading: int) -> Words:
-    primes = np.array(level_primes(ring, level), dtype=np.uint64)[:, None]
-    return GENERATOR.integers(0, primes, (*leading, level, ring.degree), dtype=np.uint64)
-
-
-def ciphertext(ring: RingParameters, level: int) -> Ciphertext:
-    return Ciphertext(ring, residues(ring, level, 2))
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Everything of a record; nothing in it is true, all of it has the right form."""
-
-    material: PublicMaterial
-    intents: list[tuple[IntentRecord, Ciphertext]]
-    mask: DrawnMask
-    opened: Revealed
-    summary: AuctionSummary
-
-    def write(self, directory: Path) -> Path:
-        with RecordWriter(directory, SMALL) as writer:
-            writer.add_material(self.material)
-            writer.add_margin(MARGIN)
-            for intent, sealed in self.intents:
-                writer.add_intent(intent, sealed)
-            writer.add_mask(self.mask, {2: bytes(65), 0: bytes(65)})
-            writer.add_opening(self.opened)
-            return writer.finish(self.summary)
-
-
-def summary_of() -> AuctionSummary:
-    transaction = TransactionRecord(bytes(32), 7)
-    return AuctionSummary(
-        interval=1,
-        pricing="uniform",
-        ticks=5,
-        reporter=bytes(20),
-        references=(
-            ReferenceRecord(bytes(32), 1, -3_000_000, 250_000, 5, (1 << 64) - 1, bytes(65)),
-        )
-        * 2,
-        committee=CommitteeRecord(4, EPOCH, 3, tuple(bytes([i]) * 20 for i in range(4))),
-        closes_ms=1_900_000_000_000,
-        venue=VenueRecord(1, bytes(20), bytes(20)),
-        context=bytes(32),
-        beacon_shares=(bytes(32),) * 4,
-        beacon=bytes(32),
-        transcripts={1: bytes(65)},
-        instruments=(
-            InstrumentRecord("ES H4", bytes(32), (0, 1), OutcomeRecord(2, 10, 1, exhausted=False)),
-            InstrumentRecord("X", bytes(32), (2,), None),
-        ),
-        fills=(FillRecord(0, 1, bytes(20), 0, 10, 2),),
-        before=(BalanceRecord(bytes(20), 1 << 127, 0, b"\1"),),
-        after=(BalanceRecord(bytes(20), 1, 2, b""),),
-        batch=BatchRecord(bytes(32), 3, {0: bytes(65), 3: bytes(65)}, transaction),
-        settlement=SettlementRecord(bytes(32), bytes(32), bytes(32), {}, transaction),
-        participation=ParticipationRecord((OwnerRecord(bytes(20), b"\1" * 20),), 3, 1),
-        bond=BondRecord((1 << 128) - 1, 10**6, b"\2" * 20),
-        rejections=(RejectionRecord(1, "shape"), RejectionRecord(2, "cap")),
-    )
-
-
-@pytest.fixture(scope="session")
-def parts() -> Parts:
-    material, _ = deal(SMALL, Committee(4, EPOCH))
-    order, comparison = SMALL.order_ring, SMALL.comparison_ring
-    sealed = SealedIntent(
-        bytes(20), bytes(32), 1, bytes(32), bytes(32), 5, 6, (1 << 64) - 1, EPOCH, (1 << 128) - 1
-    )
-    intents = [
-        (
-            IntentRecord(sealed, bytes([i]) * 65, {1: bytes(65)}),
-            ciphertext(order, len(order.data_primes)),
-        )
-        for i in range(3)
-    ]
-    shape = LaneShape(SMALL, comparison.degree // 4)
-    ones = np.ones(shape.lanes, dtype=np.int64)
-    masks = tuple(ciphertext(order, len(order.data_primes)) for _ in range(shape.order_ciphertexts))
-    tables = residues(comparison, TABLE_LEVEL, shape.positions, 16, 2)
-    mask = DrawnMask(Draw(EPOCH, 9, 0, shape, ones), masks, tables)
-    support = GENERATOR.integers(0, 2, comparison.degree) == 1
-    covered = CoveredCiphertext(ciphertext(comparison, BITS_LEVEL), support, None, None)
-    opened = Revealed(
-        OpeningRequest(bytes(32), EPOCH, 0, "no-cross 0", covered),
-        GENERATOR.integers(0, comparison.plain_modulus, comparison.degree),
-        tuple(residues(comparison, BITS_LEVEL) for _ in range(4)),
-        (bytes(32),) * 4,
-        30,
-        9,
-        (2,),
-    )
-    return Parts(material, intents, mask, opened, summary_of())
-
-
-@pytest.fixture(scope="session")
-def written(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return parts.write(tmp_path_factory.mktemp("records") / "record")
+from tests.support.record_parts import SMALL, Parts, summary_of
 
 
 @pytest.mark.parametrize("price", [-PRICE_MAX_UNITS - 1, PRICE_MAX_UNITS + 1])
@@ -261,11 +131,6 @@ def test_a_killed_writer_leaves_no_record(tmp_path: Path, writes: int) -> None:
         Record.load(left)
 
 
-@pytest.fixture
-def copy(written: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(written, tmp_path / "copy", copy_function=os.link))
-
-
 def rewrite(path: Path, data: bytes) -> None:
     path.unlink(missing_ok=True)
     path.write_bytes(data)
@@ -308,8 +173,8 @@ CONTRACT = "contracts.json.contracts[0]."
 EDITS: list[tuple[str, Callable[[Any], object], str]] = [
     ("record.json", lambda t: t.update(version=1), "record.json"),
     ("record.json", lambda t: t.update(version=True), "record.json.version"),
-    ("record.json", lambda t: t.update(version=1.0), "record.json"),
-    ("record.json", lambda t: t.update(version=float("nan")), "record.json"),
+    ("record.json", lambda t: t.update(version=1.0), "record.json.version"),
+    ("record.json", lambda t: t.update(version=float("nan")), "record.json.version"),
     ("record.json", lambda t: t.update(extra=1), "record.json"),
     ("record.json", lambda t: t.pop("summary"), "record.json"),
     ("record.json", lambda t: t.update(parameters="other"), "parameters"),
@@ -333,10 +198,10 @@ EDITS: list[tuple[str, Callable[[Any], object], str]] = [
         lambda t: t["summary"]["references"][0].update(tick_size="1e3"),
         "record.json.summary.references[0].tick_size",
     ),
-    ("contracts.json", lambda t: t.update(version=2), "contracts.json"),
+    ("contracts.json", lambda t: t.update(version=1), "contracts.json"),
     ("contracts.json", lambda t: t["contracts"][0].update(kind="swap"), CONTRACT + "kind"),
     ("contracts.json", lambda t: t["contracts"][0].pop("tick_size"), CONTRACT[:-1]),
-    ("market.json", lambda t: t.update(version=2), "market.json"),
+    ("market.json", lambda t: t.update(version=1), "market.json"),
     (
         "market.json",
         lambda t: t["underlyings"][0]["index"]["reports"][0].update(signature="0x00"),

@@ -15,6 +15,7 @@ from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
 from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
+from darkpool.simulation.result import Crossing
 from darkpool.simulation.venue import Places
 from darkpool.units import InstrumentName, identifier
 from darkpool.verification.audit import audit
@@ -117,6 +118,15 @@ def test_an_instrument_whose_submissions_are_all_refused_stops_no_other(
     orders = orders_of("ABD", 1)
     result = run(orders, (), tmp_path / "record")
     assert [refusal.code for refusal in result.refused] == [WrongSignature.code] * 12
+    assert [(one.instrument, one.crossing) for one in result.instruments[2:]] == [
+        ("B", Crossing.NO_ORDERS)
+    ]
+    places = {one.row: one.batch_index for one in result.orders}
+    kept = [order.row for order in orders if order.instrument != "B"]
+    assert [places[row] for row in kept] == list(range(24))
+    assert {one.row for one in result.orders if one.batch_index is None} == {
+        refusal.row for refusal in result.refused
+    }
     require_twin_of_the_rest([o for o in orders if o.instrument != "B"], result)
     record = Record.load(tmp_path / "record")
     listed = [(i.name, len(i.intents), i.outcome is None) for i in record.summary.instruments]

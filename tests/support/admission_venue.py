@@ -13,10 +13,10 @@ from crypto.signing.ecdsa import address_of
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import instrument_id
 from crypto.threshold.keys import KeyperSecrets
-from crypto.threshold.quorum import OneByOne
 from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.clock import Clock
+from darkpool.committee.quorum import KeyperPanel
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity, KeyperSenses
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.share_work import ShareWork
@@ -64,7 +64,7 @@ class AdmissionVenue:
         return Admission(
             terms or self.terms,
             clock or self.clock,
-            OneByOne(keypers or self.keypers()),
+            KeyperPanel(keypers or self.keypers()),
             AdmissionRegister(IN_MEMORY) if register is None else register,
         )
 

@@ -1,14 +1,17 @@
 """An account's agent, what it is given, and the terms that it seals for."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from crypto.signing.ecdsa import address_of
 from crypto.signing.messages import instrument_id
 from darkpool.client.agent import Agent
 from darkpool.client.plan import CoverPolicy
+from darkpool.client.signer import KeySigner, Signer
 from darkpool.client.standing_orders import StandingOrder
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
@@ -32,12 +35,21 @@ DEADLINE_S = 2_000_000_000
 ALWAYS = CoverPolicy(1_000_000, Lots(50))
 
 
-def order(size: int = 10, limit: int = 4_805_000_000, **other: object) -> StandingOrder:
+def order(size: Any = 10, limit: Any = 4_805_000_000, **other: object) -> StandingOrder:
     """A buy of ES at 4805, the reference, for any interval."""
     base = StandingOrder(
         ACCOUNT, ES, Side.BUY, Lots(size), PriceUnits(limit), Interval(1000), Lots(50)
     )
     return replace(base, **other)  # type: ignore[arg-type]
+
+
+def collected(submissions: AsyncIterator[SealedSubmission]) -> list[SealedSubmission]:
+    """All that an agent has sealed for an interval."""
+
+    async def collect() -> list[SealedSubmission]:
+        return [submission async for submission in submissions]
+
+    return asyncio.run(collect())
 
 
 @dataclass(frozen=True)
@@ -55,9 +67,12 @@ class Desk:
         return AgentStore(self.path, ACCOUNT, self.venue.terms.domain)
 
     def agent(
-        self, store: AgentStore, cover: Mapping[InstrumentId, CoverPolicy] | None = None
+        self,
+        store: AgentStore,
+        cover: Mapping[InstrumentId, CoverPolicy] | None = None,
+        signer: Signer = KeySigner(KEY),  # noqa: B008
     ) -> Agent:
-        return Agent(store, KEY, {} if cover is None else cover)
+        return Agent(store, signer, {} if cover is None else cover)
 
     def sent(self, agent: Agent, interval: int, reference: str = "4805") -> list[SealedSubmission]:
-        return list(agent.submissions(self.terms(interval, reference), DEADLINE_S))
+        return collected(agent.submissions(self.terms(interval, reference), DEADLINE_S))

@@ -38,7 +38,9 @@ def require_twin_of_the_rest(orders: Sequence[Order], result: VenueResult) -> No
     taken |= {left.batch_index for left in result.left_out}
     fills = {(f.row, f.size) for f in result.fills}
     expected: set[tuple[int, int]] = set()
-    for shown, traded in zip(result.instruments, outcome.instruments, strict=True):
+    with_intents = result.instruments[: len(outcome.instruments)]
+    assert {o.instrument for o in orders} <= {shown.instrument for shown in with_intents}
+    for shown, traded in zip(with_intents, outcome.instruments, strict=True):
         own = [order for order in orders if order.instrument == shown.instrument]
         ranks = priority_permutation(outcome.beacon.value, traded.id, len(traded.batch_indices))
         rest = [

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ HEADER = "account,side,size,limit\n"
 ORDERS = HEADER + "ann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\ndan,buy,1,4802\n"
 TIMEOUT_S = 600
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+STEP = re.compile(r" *\d+\.\d s  \S.*")
+"""What a run without a terminal tells on standard error of each of its steps."""
 
 Done = subprocess.CompletedProcess[str]
 
@@ -62,6 +66,12 @@ def darkpool(*arguments: str | Path, **changes: str) -> Done:
     code = ended.value.code or 0
     assert isinstance(code, int)
     return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
+
+
+def require_done(done: Done) -> None:
+    """All went well: standard error tells steps and nothing else."""
+    assert done.returncode == 0, done.stderr
+    assert all(map(STEP.fullmatch, done.stderr.splitlines())), done.stderr
 
 
 @contextmanager

@@ -68,8 +68,9 @@ def floors(rooms: Arrows) -> dict[str, int]:
 
 
 def loose_modules() -> list[str]:
-    """Modules of `darkpool` that lie in no room."""
-    return sorted(p.stem for p in (ROOT / "darkpool").glob("*.py") if p.stem != "__init__")
+    """Modules of `darkpool` that lie in no room and do not start it."""
+    starts = {"__init__", "__main__"}
+    return sorted(p.stem for p in (ROOT / "darkpool").glob("*.py") if p.stem not in starts)
 
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -101,7 +102,7 @@ def is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 def is_compiled(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether numba compiles a function, which takes arrays and no objects."""
     decorators = map(ast.unparse, function.decorator_list)
-    return any(d.startswith(("njit", "intrinsic", "vectorize")) for d in decorators)
+    return any(d.startswith(("kernel", "njit", "intrinsic", "vectorize")) for d in decorators)
 
 
 def _longest(values: Mapping[str, int], count: int = 3) -> str:

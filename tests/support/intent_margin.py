@@ -17,6 +17,6 @@ DOMAIN: Final = Domain(1, bytes(20))
 def intent_margin(listing: Listing, names: Iterable[str], domain: Domain = DOMAIN) -> IntentMargin:
     """What intents for some instruments need."""
     listed = listing.of(InstrumentName(name) for name in names)
-    market, halted = reported(listed.market, domain, SimulatedClock(NOW_MS))
+    market, halted = reported(listed.market, listed.specification, domain, SimulatedClock(NOW_MS))
     grids = {identifier(name): grid for name, grid in listed.grids.items()}
     return IntentMargin(listed.specification, market, grids, halted)

@@ -47,11 +47,17 @@ def margin_at(share_percent: int) -> PortfolioMargin:
 
 
 @lru_cache(maxsize=1)
-def margin_after_expiry() -> PortfolioMargin:
-    """Margin of all contracts of the houses at a market later than all of their expiries."""
-    terms, data = specification(), json.loads(MARKET)
+def later_market() -> bytes:
+    """A market file later than all expiries of the houses, with the prices of their market."""
+    data: Any = json.loads(MARKET)
     data["time"] = "2035-01-01T00:00:00Z"
     for underlying in data["underlyings"]:
         underlying["expiries"] = []
-    later = read_market("later.json", json.dumps(data))
+    return json.dumps(data).encode()
+
+
+@lru_cache(maxsize=1)
+def margin_after_expiry() -> PortfolioMargin:
+    """Margin of all contracts of the houses at that market."""
+    terms, later = specification(), read_market("later.json", later_market().decode())
     return PortfolioMargin(terms, lot_risk(terms, later, tuple(terms.contracts.values())))

@@ -16,6 +16,7 @@ from darkpool.margin.market.instruments import Specification, unix_ms
 from darkpool.margin.market.market import ExpiryForm, Market, MarketForm
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.record.margin_forms import (
+    MARGIN_VERSION,
     ExpiryRecord,
     MarginInputs,
     MarketRecord,
@@ -94,7 +95,7 @@ def market_record(form: MarketForm, quote: Quoting) -> MarketRecord:
         for u in form.underlyings
     )
     reporters = tuple(address_of(key) for key in KEYS)
-    return MarketRecord(1, unix_ms(form.time), reporters, 1, AGE_MAX_MS, underlyings)
+    return MarketRecord(MARGIN_VERSION, unix_ms(form.time), reporters, 1, AGE_MAX_MS, underlyings)
 
 
 def inputs_of(chosen: Specification, form: MarketForm, quote: Quoting = unsigned) -> MarginInputs:

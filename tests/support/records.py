@@ -24,6 +24,8 @@ TICKS = 16
 INTENTS = 12
 DIGESTS: dict[tuple[int, int], str] = {}
 """SHA-256 of files with several links, by inode and time of change."""
+DIGESTED_BYTES_MAX = 1 << 30
+"""A file that was stretched beyond has no digest of its own."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Copy:
     def _digest(path: Path) -> str:
         """SHA-256 of a file; of one that copies share, computed once."""
         status = path.stat()
+        if status.st_size > DIGESTED_BYTES_MAX:
+            return hashlib.sha256(path.name.encode()).hexdigest()
         if status.st_nlink == 1:
             return hashlib.sha256(path.read_bytes()).hexdigest()
         name = (status.st_ino, status.st_mtime_ns)
@@ -81,7 +85,7 @@ class Copy:
         names = sorted(
             path.relative_to(self.directory).as_posix()
             for path in self.directory.rglob("*")
-            if path.is_file() and path.name != "manifest.json"
+            if path.is_file() and not path.is_symlink() and path.name != "manifest.json"
         )
         files = {n: "0x" + self._digest(self.directory / n) for n in names}
         self.write_json("manifest.json", {"version": MANIFEST_VERSION, "files": files})

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import PublicMaterial
@@ -17,14 +17,17 @@ NO_ACCOUNT: Final = AccountId("0x" + "00" * 20)
 REPORTER: Final = Reporter(b"\x77" * 32, SimulatedClock(NOW_MS))
 
 
-class _NoMaterial:
+class _NoMaterial(PublicMaterial):
     """Stands for key material where only references are looked at."""
+
+    def __init__(self) -> None:
+        """It has none of the fields."""
 
     def digest(self) -> bytes:
         return bytes(32)
 
 
-NO_MATERIAL: Final = cast("PublicMaterial", _NoMaterial())
+NO_MATERIAL: Final = _NoMaterial()
 
 
 def renewed(

@@ -26,7 +26,7 @@ from crypto.signing.messages import instrument_id
 from darkpool.client.plan import CoverPolicy
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.units import InstrumentId, Interval, Lots, PriceGrid, PriceUnits, Side
-from tests.support.agent_desk import DEADLINE_S, Desk, order
+from tests.support.agent_desk import DEADLINE_S, Desk, collected, order
 from tests.support.reference_prices import renewed
 
 INSTRUMENTS = tuple(InstrumentId(instrument_id(f"I{k}")) for k in range(24))
@@ -151,7 +151,7 @@ def _sent(desk: Desk, wanted: list[Secret], draw: np.random.Generator) -> Iterat
         terms = renewed(
             desk.venue.terms, interval=Interval(interval), grid=GRID, instruments=secrets
         )
-        for submission in agent.submissions(terms, DEADLINE_S):
+        for submission in collected(agent.submissions(terms, DEADLINE_S)):
             yield submission, secrets[InstrumentId(submission.sealed.instrument)]
         store.apply_result(Interval(interval), {})
     store.close()

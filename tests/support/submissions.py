@@ -1,5 +1,6 @@
 """Submissions to an admission, honest ones and others."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -10,7 +11,8 @@ from crypto.bfv.ciphertext import Ciphertext, from_wire, to_wire
 from crypto.signing.ecdsa import address_of, sign
 from crypto.threshold.knowledge import KnowledgeContext, SealedVector, VectorSealing, seal_proofs
 from darkpool.admission.admit import Admission
-from darkpool.client.sealing import PublicLimits, seal_order, smallest_cap
+from darkpool.client.sealing import PublicLimits, SealedOrder, seal_order, smallest_cap
+from darkpool.client.signer import KeySigner
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
 from darkpool.protocol.refusals import AdmissionRefused
 from darkpool.protocol.terms import IntervalTerms
@@ -25,6 +27,18 @@ ORDER = LimitOrder(Side.SELL, Lots(30), Tick(60))
 
 def key(account: int) -> bytes:
     return account.to_bytes(32, "big")
+
+
+def seal_now(
+    order: LimitOrder,
+    instrument: InstrumentId,
+    terms: IntervalTerms,
+    account_key: bytes,
+    nonce: int,
+    limits: PublicLimits,
+) -> SealedOrder:
+    """`seal_order` with a key that is at hand."""
+    return asyncio.run(seal_order(order, instrument, terms, KeySigner(account_key), nonce, limits))
 
 
 def submit(
@@ -43,9 +57,7 @@ def submit(
     terms = terms or venue.terms
     cap = smallest_cap(order.size, terms) if cap is None else cap
     limits = PublicLimits(deadline_s, cap, others_collateral_min)
-    sealed = seal_order(
-        order, instrument or venue.instruments[0], terms, key(account), nonce, limits
-    )
+    sealed = seal_now(order, instrument or venue.instruments[0], terms, key(account), nonce, limits)
     return sealed.submission
 
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from darkpool.chain.reader import RecordedVenue
+from darkpool.errors import OutOfBounds, WrongType
 from darkpool.record.reader import Record
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
@@ -53,10 +54,50 @@ def test_another_venue_is_found_by_who_knows_the_right_one(uniform: Published) -
 
 
 def test_an_anchor_says_what_it_covers(uniform: Published) -> None:
-    reporter = Record.load(uniform.directory).summary.reporter
-    report = audit(uniform.directory, quick=True, anchor=Anchor(reporter=reporter))
-    details = {check.name: check.detail for check in report.checks}
-    assert details["anchor"] == "as the auditor knows: reporter"
+    summary = Record.load(uniform.directory).summary
+    keypers, contract = summary.committee.addresses, summary.venue.settlement
+    asked = chain_of(uniform)
+    for anchor, chain, says in (
+        (Anchor(keypers=keypers), None, "as the auditor knows: keypers"),
+        (Anchor(contract, keypers), None, "as the auditor knows: contract, keypers"),
+        (Anchor(contract), asked, "as the auditor knows: contract"),
+    ):
+        report = audit(uniform.directory, chain, quick=True, anchor=anchor)
+        (found,) = (check for check in report.checks if check.name == "anchor")
+        assert (found.verdict, found.detail) == (Verdict.HOLDS, says)
+
+
+def test_what_any_record_can_name_or_copy_is_no_anchor(uniform: Published) -> None:
+    """Whoever makes up keypers can write any contract beside them, and copy signed prices."""
+    summary = Record.load(uniform.directory).summary
+    for anchor, chain in (
+        (Anchor(summary.venue.settlement), None),
+        (Anchor(reporter=summary.reporter), None),
+        (Anchor(summary.venue.settlement, reporter=summary.reporter), None),
+        (Anchor(), chain_of(uniform)),
+    ):
+        report = audit(uniform.directory, chain, quick=True, anchor=anchor)
+        (found,) = (check for check in report.checks if check.name == "anchor")
+        assert found.verdict is Verdict.NOT_CHECKED
+        assert "keypers" in found.detail.partition(" are the record's own word")[0]
+        assert report.ok
+
+
+def test_an_anchor_tells_which_of_the_keypers_differs(uniform: Published) -> None:
+    keypers = Record.load(uniform.directory).summary.committee.addresses
+    swapped = (keypers[1], keypers[0], *keypers[2:])
+    report = audit(uniform.directory, quick=True, anchor=Anchor(keypers=swapped))
+    (found,) = (check for check in report.checks if check.name == "anchor")
+    assert [(one.part, one.expected, one.got) for one in found.differences] == [
+        ("committee, addresses, number 0", f"0x{keypers[1].hex()}", f"0x{keypers[0].hex()}"),
+        ("committee, addresses, number 1", f"0x{keypers[0].hex()}", f"0x{keypers[1].hex()}"),
+    ]
+    reporters = Record.load(uniform.directory).margin.market.reporters
+    known = (*reporters[:-1], bytes(20))
+    report = audit(uniform.directory, quick=True, anchor=Anchor(price_reporters=known))
+    (found,) = (check for check in report.checks if check.name == "anchor")
+    assert f"expected 0x{'00' * 20}, got none of this address" in found.detail
+    assert f"got 0x{reporters[-1].hex()}" in found.detail
 
 
 def test_the_records_of_the_tests_have_what_they_are_to_show(
@@ -346,4 +387,22 @@ def test_contracts_that_are_others_are_told_by_the_chain(
 def test_no_record_is_a_failed_check(tmp_path: Path) -> None:
     report = audit(tmp_path / "nothing")
     assert not report.ok
-    assert [(check.name, check.part) for check in report.checks] == [("form", "manifest.json")]
+    assert [check.name for check in report.checks] == CHECKS
+    assert set(failed(report)) == {"form"}
+    assert report.checks[0].part == "manifest.json"
+
+
+def test_what_an_audit_is_given_is_checked_first(tmp_path: Path) -> None:
+    for place in ("record", None, b"record"):
+        with pytest.raises(WrongType, match="record: expected"):
+            audit(place)  # type: ignore[arg-type]
+    with pytest.raises(WrongType, match="anchor"):
+        audit(tmp_path, anchor="0x" + "11" * 20)  # type: ignore[arg-type]
+    for name in ("settlement", "reporter"):
+        for address in ("0x" + "11" * 20, b"", 7):
+            with pytest.raises((WrongType, OutOfBounds), match=name):
+                Anchor(**{name: address})  # type: ignore[arg-type]
+    for name in ("keypers", "price_reporters"):
+        for addresses in ([bytes(20)], (bytes(19),), bytes(20), ("0x" + "11" * 20,)):
+            with pytest.raises((WrongType, OutOfBounds), match=name):
+                Anchor(**{name: addresses})  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation
-from darkpool.client.sealing import PublicLimits, seal_order
+from darkpool.client.sealing import PublicLimits
 from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
 from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
@@ -19,6 +19,7 @@ from darkpool.units import identifier
 from darkpool.verification.audit import audit
 from tests.support.audits import chain_of, failed
 from tests.support.records import Copy, Published, orders_of, publish
+from tests.support.submissions import seal_now
 
 
 class Changing(LocalClients):
@@ -35,7 +36,7 @@ class Changing(LocalClients):
             key = self._keys[order.account]
             message = Cancellation.of(sealed, terms.domain)
             yield SignedCancellation(message, sign(message.digest(terms.domain), key))
-            yield seal_order(
+            yield seal_now(
                 LimitOrder(order.side, order.size, order.limit),
                 identifier(order.instrument),
                 terms,

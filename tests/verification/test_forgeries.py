@@ -20,7 +20,7 @@ from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.session import Session
 from darkpool.protocol.keyper import TranscriptRequest
 from darkpool.protocol.terms import Pricing
-from darkpool.record.files import npy_header
+from darkpool.record.folder import npy_header
 from darkpool.record.reader import Record
 from darkpool.units import Interval
 from darkpool.verification.audit import audit
@@ -55,10 +55,7 @@ def drop_intent(copy: Copy) -> None:
 
 
 def count_one_more(copy: Copy) -> None:
-    def count(tree: Any) -> None:
-        tree["summary"]["batch"]["count"] += 1
-
-    copy.change("record.json", count)
+    copy.change("record.json", lambda tree: tree["summary"]["batch"].update(count=99))
 
 
 def use_a_mask_twice(copy: Copy) -> None:

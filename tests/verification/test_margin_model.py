@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from darkpool.margin.model.scenarios import lot_risk
 from darkpool.record.margin_forms import MarginInputs
 from darkpool.units import Cash, InstrumentName, Lots, PriceUnits
 from darkpool.verification.errors import Unsound
-from darkpool.verification.requirement import LiveIntent, MarginModel, Requirement
+from darkpool.verification.requirement import EXPOSURE_MAX, LiveIntent, MarginModel, Requirement
 from tests.support.margin_houses import MARKET, specification
 from tests.support.margin_records import changed, inputs_of, put
 
@@ -174,8 +175,50 @@ def test_a_position_after_expiry_has_no_margin() -> None:
         assert ask({0: 1, 1: 0}) == ask({0: 1})
         with pytest.raises(Unsound, match="position in BTC-MAR"):
             ask({1: 1})
-    with pytest.raises(Unsound, match="position in BTC-MAR"):
-        model.surplus(0, 0, {}, [LiveIntent(1, 1, 0, 0)])
+    intent = LiveIntent(1, 1, 0, 0)
+    assert model.surplus(0, 0, {}, [intent]) is None
+    assert model.surplus(0, 0, {1: -1}, []) is None
+    with pytest.raises(Unsound, match="intent for BTC-MAR"):
+        model.alone(intent)
+
+
+many = st.dictionaries(st.integers(0, COUNT - 1), st.integers(-(10**9), 10**9))
+"""Some of which margin is not computed for."""
+
+
+@given(amounts, many, st.lists(intents(), max_size=7), st.integers(1, 10**6))
+@settings(max_examples=150, deadline=None)
+def test_both_compute_margin_of_the_same_positions(
+    cash: int, net: dict[int, int], live: list[LiveIntent], factor: int
+) -> None:
+    caps_too = [replace(one, cap=one.cap * factor) for one in live]
+    holdings = caps.Holdings(Cash(cash), Cash(0), array(net))
+    try:
+        expected: int | None = caps.surplus(ENGINE, holdings, as_engine(caps_too))
+    except caps.NOT_COMPUTED:
+        expected = None
+    assert MODEL.surplus(cash, 0, net, caps_too) == expected
+
+
+@pytest.mark.parametrize("place", range(COUNT))
+def test_both_stop_at_the_same_lot(place: int) -> None:
+    """The last lot that margin is computed for, held, asked for, or a part of each."""
+    largest = int(ENGINE._lots.largest[place])
+    most = EXPOSURE_MAX // largest
+    empty = caps.Holdings(Cash(0), Cash(0), array({}))
+    for sizes, computed in (((most, 0), True), ((most + 1, 0), False), ((-most, 1), False)):
+        held, cap = sizes
+        live = [LiveIntent(place, cap, 0, 0)] if cap else []
+        holdings = replace(empty, net=array({place: held}))
+        try:
+            caps.surplus(ENGINE, holdings, as_engine(live))
+        except caps.NOT_COMPUTED:
+            assert not computed
+        assert (MODEL.surplus(0, 0, {place: held}, live) is not None) == computed
+    five = [LiveIntent(place, most // 4, 0, 0)] * 5
+    assert MODEL.surplus(0, 0, {}, five) is None, "the fifth is looked at by itself, and with them"
+    with pytest.raises(caps.NOT_COMPUTED):
+        caps.surplus(ENGINE, empty, as_engine(five))
 
 
 @pytest.mark.parametrize("place", [-1, COUNT])

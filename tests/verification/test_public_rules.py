@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -30,6 +29,7 @@ from tests.support.intent_margin import intent_margin
 from tests.support.one_unit import MARGIN, funded
 from tests.support.records import Published
 from tests.support.reference_prices import terms_on
+from tests.support.stated import Stated
 
 
 def account(raw: bytes) -> AccountId:
@@ -38,9 +38,7 @@ def account(raw: bytes) -> AccountId:
 
 def changed_record(record: Record, **changes: Any) -> Record:
     summary = replace(record.summary, **changes)
-    return cast(
-        "Record", SimpleNamespace(summary=summary, intents=record.intents, margin=record.margin)
-    )
+    return cast("Record", Stated(summary=summary, intents=record.intents, margin=record.margin))
 
 
 def margin_at_fault(record: Record, **changes: Any) -> str | None:
@@ -200,7 +198,12 @@ def test_keypers_sign_the_public_rules_that_the_auditor_reads(uniform: Published
         )
         read = cast(
             "Record",
-            SimpleNamespace(summary=stated, material=lambda: material, margin=margin.inputs),
+            Stated(
+                summary=stated,
+                material=lambda: material,
+                margin=margin.inputs,
+                margin_digest=margin.inputs.digest(),
+            ),
         )
         assert openings.terms_digest(read) == signed
         digests.add(signed)

@@ -25,6 +25,7 @@ from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings, Verdict
 from darkpool.verification.requirement import MarginModel
 from tests.support.records import Published
+from tests.support.stated import Stated
 
 SIGNED = st.integers(-(2**200), 2**200)
 
@@ -45,7 +46,7 @@ def test_prices(step: int, reference: int, ticks: int, data: st.DataObject) -> N
     size = Decimal(step).scaleb(-6)
     grid = PriceGrid(size, reference * size, ticks)
     signed = SimpleNamespace(price=step * reference, tick_size=step, ticks=ticks)
-    record = cast("Record", SimpleNamespace(summary=SimpleNamespace(references=(signed,))))
+    record = cast("Record", Stated(summary=SimpleNamespace(references=(signed,))))
     tick = data.draw(st.integers(0, ticks - 1))
     assert accounts.price_units(record, 0, tick) == grid.units_of(Tick(tick))
 
@@ -124,7 +125,7 @@ def test_roots(kind: str, request: pytest.FixtureRequest) -> None:
 
 
 def margin_findings(record: Record, **changes: Any) -> Findings:
-    changed = SimpleNamespace(
+    changed = Stated(
         summary=replace(record.summary, **changes), intents=record.intents, margin=record.margin
     )
     findings = Findings("margin")
@@ -170,8 +171,15 @@ def test_who_trades_has_initial_margin_afterwards(uniform: Published) -> None:
     accounts._check_traders(record, owned, model, findings)
     assert findings.clean
     name = record.summary.fills[0].account
-    owned[name].cash -= accounts.surplus(model, owned[name]) + 1
+    left = accounts.surplus(model, owned[name])
+    assert left is not None
+    owned[name].cash -= left + 1
     accounts._check_traders(record, owned, model, findings)
     check = findings.check("", "")
     assert check.part == f"collateral after of 0x{name.hex()}, equity less initial margin"
     assert "got -1" in check.detail
+    instrument = next(iter(owned[name].positions))
+    owned[name].positions[instrument].net = 10**30
+    beyond = Findings("margin")
+    accounts._check_traders(record, owned, model, beyond)
+    assert "got no margin" in beyond.check("", "").detail

@@ -77,6 +77,10 @@ class Account:
         """Take an amount from the bond."""
         self.bond = (self.bond or 0) - amount
 
+    def return_bond(self, held: int | None) -> None:
+        """Make what is above an earlier bond cash again; None is no bond."""
+        self.cash, self.bond = self.total - (held or 0), held
+
     def release_bond(self) -> None:
         """End the bond: what is left of it is cash again."""
         self.cash, self.bond = self.total, None

@@ -12,14 +12,19 @@ them, which is cash apart from what covers margin.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
-from darkpool.errors import NotConserved, OutOfBounds
+from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.margin.accounts.account import Account, Coverage
+from darkpool.margin.accounts.conservation import verify_cash, verify_positions, verify_tokens
 from darkpool.margin.accounts.house import HOUSE, INSURANCE_FUND
 from darkpool.margin.accounts.positions import Position
 from darkpool.margin.errors import (
+    ContractExpired,
     DuplicateReservation,
     InsufficientMargin,
     NoBond,
@@ -106,13 +111,12 @@ class PortfolioAccounts:
 
     def positions(self, account: AccountId) -> dict[InstrumentId, Position]:
         """What an account holds, or has to settle, of each contract."""
-        held = self._view(account).positions
-        return {self.contracts[index].identifier: position for index, position in held.items()}
+        held = self._view(account).positions.items()
+        return {self.contracts[index].identifier: position for index, position in held}
 
     def holdings(self, account: AccountId) -> Holdings:
         """Cash without the bond, cost, tokens, and lots by contract of the specification."""
-        entry = self._view(account)
-        net = np.zeros(len(self.contracts), dtype=np.int64)
+        entry, net = self._view(account), np.zeros(len(self.contracts), dtype=np.int64)
         for contract_index, position in entry.positions.items():
             net[contract_index] = position.net
         cost = sum(position.cost for position in entry.positions.values())
@@ -129,8 +133,9 @@ class PortfolioAccounts:
         return self._tokens_in[token]
 
     def is_unsettled(self, contract_index: int) -> bool:
-        """Whether a position in a contract has a cost that no variation has settled."""
-        return any(entry.position(contract_index).cost for entry in self._entries.values())
+        """Whether a contract has positions, or costs, that variation may still move cash for."""
+        held = [entry.position(contract_index) for entry in self._entries.values()]
+        return any(position.net or position.cost for position in held)
 
     def deposit(self, account: AccountId, amount: Cash) -> None:
         """Add to an account's cash.
@@ -139,7 +144,7 @@ class PortfolioAccounts:
             OutOfBounds: a negative amount, or one that takes all cash above `CASH_MAX`.
         """
         if not 0 <= amount <= CASH_MAX - self._paid_in:
-            raise OutOfBounds("deposit", 0, CASH_MAX - self._paid_in, amount)
+            raise OutOfBounds("deposit in cash units", 0, CASH_MAX - self._paid_in, amount)
         self._open(account).pay_in(amount)
         self._paid_in += amount
 
@@ -151,7 +156,7 @@ class PortfolioAccounts:
             InsufficientMargin, BeyondMargin, NoPrice: more than `withdrawable`, or see there.
         """
         if amount < 0:
-            raise OutOfBounds("withdrawal", 0, CASH_MAX, amount)
+            raise OutOfBounds("withdrawal in cash units", 0, CASH_MAX, amount)
         available = self.withdrawable(account, margin)
         if amount > available:
             raise InsufficientMargin(required=amount, available=available)
@@ -170,7 +175,7 @@ class PortfolioAccounts:
             OutOfBounds: a negative amount.
         """
         if amount < 0:
-            raise OutOfBounds("transfer", 0, CASH_MAX, amount)
+            raise OutOfBounds("transfer in cash units", 0, CASH_MAX, amount)
         self._open(debit).credit(-amount)
         self._open(credit).credit(amount)
 
@@ -235,7 +240,7 @@ class PortfolioAccounts:
 
         Raises:
             DuplicateReservation: there is one for this auction.
-            UnknownContract: no contract of the specification.
+            UnknownContract, ContractExpired: no contract of the specification, or not any more.
             OutOfBounds: a cap out of bounds, or a lowest price above the highest.
             BeyondMargin, NoPrice: positions that margin is not computed for.
             InsufficientMargin: initial margin would not be covered in the worst case.
@@ -244,9 +249,10 @@ class PortfolioAccounts:
         if auction in entry.live:
             raise DuplicateReservation(account, auction)
         if not 0 <= cap <= ORDER_SIZE_MAX_LOTS:
-            raise OutOfBounds("cap", 0, ORDER_SIZE_MAX_LOTS, cap)
+            raise OutOfBounds("cap in lots", 0, ORDER_SIZE_MAX_LOTS, cap)
         if prices.lowest > prices.highest:
-            raise OutOfBounds("lowest price", -PRICE_MAX_UNITS, prices.highest, prices.lowest)
+            what = "lowest price in price units"
+            raise OutOfBounds(what, -PRICE_MAX_UNITS, prices.highest, prices.lowest)
         contract_index = self._open_contract(auction.instrument)
         multiplier = self.contracts[contract_index].multiplier
         intent = LiveIntent(contract_index, cap, prices, multiplier)
@@ -272,20 +278,21 @@ class PortfolioAccounts:
             raise OutOfBounds("filled lots", 1, intent.cap, size)
         lowest, highest = intent.prices.lowest, intent.prices.highest
         if not lowest <= price <= highest:
-            raise OutOfBounds("price", lowest, highest, price)
+            raise OutOfBounds("price in price units", lowest, highest, price)
         lots = size if side is Side.BUY else -size
         entry = self._open(account)
         entry.release([auction])
         entry.trade(intent.contract_index, lots, lots * price * intent.multiplier)
 
     def release(self, account: AccountId, auction: AuctionId) -> None:
-        """End a live intent without a fill.
+        """End a live intent without a fill; of a contract that has expired it has ended already.
 
         Raises:
             UnknownReservation: there is none, or it has ended.
         """
-        self._live_intent(account, auction)
-        self._open(account).release([auction])
+        if self._contract_indexes.get(auction.instrument) not in self._expired:
+            self._live_intent(account, auction)
+            self._open(account).release([auction])
 
     def hold_bond(self, account: AccountId, bond: BondTerms, margin: PortfolioMargin) -> None:
         """Hold an account's bond; one that was charged is filled up again.
@@ -301,6 +308,25 @@ class PortfolioAccounts:
                 raise InsufficientMargin(required=missing, available=available)
         self._open(account).hold_bond(missing)
 
+    @contextmanager
+    def bonded(
+        self, account: AccountId, bond: BondTerms, margin: PortfolioMargin
+    ) -> Iterator[None]:
+        """Hold an account's bond for what the block does; as it was before, where that raises.
+
+        Raises:
+            InsufficientMargin, BeyondMargin, NoPrice: see `hold_bond`.
+        """
+        known, held = account in self._entries, self.bond(account)
+        self.hold_bond(account, bond, margin)
+        try:
+            yield
+        except Exception:
+            self._open(account).return_bond(held)
+            if not known:
+                del self._entries[account]
+            raise
+
     def charge_bond(self, account: AccountId, amount: Cash, to: AccountId) -> Cash:
         """Move an amount from an account's bond to the cash of another account.
 
@@ -314,7 +340,7 @@ class PortfolioAccounts:
         if bond is None:
             raise NoBond(account)
         if amount < 0:
-            raise OutOfBounds("charge", 0, CASH_MAX, amount)
+            raise OutOfBounds("charge in cash units", 0, CASH_MAX, amount)
         charged = min(amount, bond)
         self._open(account).charge_bond(charged)
         self._open(to).credit(charged)
@@ -387,25 +413,9 @@ class PortfolioAccounts:
         Raises:
             NotConserved: it is not, more was paid out than in, or a bond is less than nothing.
         """
-        if self._paid_in < 0:
-            raise NotConserved("cash paid in", 0, self._paid_in)
-        entries = self._entries.values()
-        for account, entry in self._entries.items():
-            if (entry.bond or 0) < 0:
-                raise NotConserved(f"bond of {account}", 0, entry.bond or 0)
-        cash = sum(entry.total for entry in entries)
-        if cash != self._paid_in:
-            raise NotConserved("cash", self._paid_in, cash)
-        for token, paid in self._tokens_in.items():
-            tokens = [entry.tokens.get(token, 0) for entry in entries]
-            if sum(tokens) != paid or min(tokens, default=0) < 0:
-                raise NotConserved(token, paid, sum(tokens))
-        for contract_index, contract in enumerate(self.contracts):
-            positions = [entry.position(contract_index) for entry in entries]
-            lots, cost = sum(p.net for p in positions), sum(p.cost for p in positions)
-            if lots or cost:
-                what = f"{'lots' if lots else 'cost'} of {contract.name}"
-                raise NotConserved(what, 0, lots or cost)
+        verify_cash(self._entries, self._paid_in)
+        verify_tokens(self._entries, self._tokens_in)
+        verify_positions(self._entries, self.contracts)
 
     def contract_index(self, instrument: InstrumentId) -> int:
         """The index of a contract among those of the specification.
@@ -421,7 +431,7 @@ class PortfolioAccounts:
     def _open_contract(self, instrument: InstrumentId) -> int:
         contract_index = self.contract_index(instrument)
         if contract_index in self._expired:
-            raise UnknownContract("one that has not expired", self.contracts[contract_index].name)
+            raise ContractExpired(self.contracts[contract_index].name)
         return contract_index
 
     def _view(self, account: AccountId) -> Account:

@@ -11,7 +11,7 @@ from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import repay_bad_debt
 from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.errors import InsufficientMargin, InvalidParties
-from darkpool.margin.model.caps import surplus
+from darkpool.margin.model.caps import NOT_COMPUTED, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash
 
@@ -25,7 +25,7 @@ def deposit_token(accounts: PortfolioAccounts, account: AccountId, token: str, a
     """
     highest = CASH_MAX - accounts.tokens_in(token)
     if not 0 <= amount <= highest:
-        raise OutOfBounds(f"deposit of {token}", 0, highest, amount)
+        raise OutOfBounds(f"deposit of {token} in millionths", 0, highest, amount)
     accounts.book_tokens(account, token, amount)
 
 
@@ -47,7 +47,7 @@ def withdraw_token(
     before = accounts.holdings(account)
     held = before.tokens.get(token, 0)
     if not 0 <= amount <= held:
-        raise OutOfBounds(f"withdrawal of {token}", 0, held, amount)
+        raise OutOfBounds(f"withdrawal of {token} in millionths", 0, held, amount)
     after = replace(before, tokens={**before.tokens, token: held - amount})
     left = min(
         surplus(margin, after, accounts.intents(account)), before.cash, -accounts.uncovered()
@@ -74,8 +74,7 @@ def convert_collateral(
         raise InvalidParties("buyer of tokens", f"an account besides {account}", buyer)
     if account not in accounts or buyer not in accounts:
         return Cash(0)
-    buying = accounts.holdings(buyer)
-    free = max(0, min(buying.cash, surplus(margin, buying, accounts.intents(buyer))))
+    free = _to_spend(accounts, buyer, margin)
     owed = -accounts.cash(account)
     if account == INSURANCE_FUND:
         owed -= accounts.holdings(BAD_DEBT).cash
@@ -89,6 +88,16 @@ def convert_collateral(
     if account == INSURANCE_FUND:
         repay_bad_debt(accounts)
     return Cash(brought)
+
+
+def _to_spend(accounts: PortfolioAccounts, buyer: AccountId, margin: PortfolioMargin) -> int:
+    """The cash of a buyer above what its positions and live intents need."""
+    buying = accounts.holdings(buyer)
+    try:
+        left = surplus(margin, buying, accounts.intents(buyer))
+    except NOT_COMPUTED:
+        return 0
+    return max(0, min(buying.cash, left))
 
 
 def take_collateral(

@@ -91,10 +91,10 @@ def bankruptcy_price(
 ) -> PriceUnits:
     """The price at which closing a position leaves an account nothing.
 
-    What the account is short of, or has left, is shared out over its positions by their value, so
-    that no counterparty pays for a loss on a contract in which it has no part. If each is closed at
-    the price that the account has for it then, the account owes nothing, and what is left is less
-    than a price unit of each.
+    What the account is short of, or has left, is shared out over its positions by their value in
+    absolute terms (by their lots where none has a value), so that no counterparty pays for a loss
+    on a contract in which it has no part. If each is closed at the price that the account has for
+    it then, the account owes nothing, and what is left is less than a price unit of each.
 
     Raises:
         UnknownContract: no position in such a contract.
@@ -110,13 +110,22 @@ def bankruptcy_price(
 def bankruptcy_price_of(
     margin: PortfolioMargin, held: Holdings, contract_index: int, multiplier: int
 ) -> PriceUnits:
-    """`bankruptcy_price` of what is held in a contract."""
+    """`bankruptcy_price` of what is held in a contract, and not nothing."""
     lots = int(held.net[contract_index])
     units = lots * multiplier
-    size, every = margin.value_of(contract_index, abs(lots)), margin.value(np.abs(held.net))
+    sizes = _sizes(margin, held)
+    if not any(sizes.values()):
+        sizes = {index: abs(int(held.net[index])) for index in sizes}
+    size, every = sizes[contract_index], sum(sizes.values())
     # of the value of positions, what this one may fall by until its share of equity is gone
-    left = margin.value_of(contract_index, lots) - equity(margin, held) * size // max(1, every)
+    left = margin.value_of(contract_index, lots) - equity(margin, held) * size // every
     return PriceUnits(-(-left // units) if units > 0 else -left // -units)
+
+
+def _sizes(margin: PortfolioMargin, held: Holdings) -> dict[int, int]:
+    """What positions are worth as if all were long, in absolute terms, by contract index."""
+    indexes = np.flatnonzero(held.net).tolist()
+    return {index: abs(margin.value_of(index, abs(int(held.net[index])))) for index in indexes}
 
 
 def deleveraging_order(
@@ -125,8 +134,8 @@ def deleveraging_order(
     """The published ranking: accounts that hold a side of a contract, first to be closed first.
 
     By gain on the contract relative to what its lots cost when they were taken, times the value
-    of all positions relative to equity; both as fractions, exactly, and by account where they
-    are equal.
+    of all positions relative to equity, cost and value in absolute terms; both as fractions,
+    exactly, and by account where they are equal.
     """
     contract_index = accounts.contract_index(instrument)
     ranked = []
@@ -143,7 +152,7 @@ def _rank(
     held, position = accounts.holdings(account), accounts.position(account, contract_index)
     value = margin.value_of(contract_index, position.net)
     gain = Fraction(value - position.entry, max(1, abs(position.entry)))
-    leverage = Fraction(margin.value(np.abs(held.net)), max(1, equity(margin, held)))
+    leverage = Fraction(sum(_sizes(margin, held).values()), max(1, equity(margin, held)))
     return gain * leverage if gain > 0 else gain / max(leverage, Fraction(1))
 
 

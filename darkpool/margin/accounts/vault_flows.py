@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
+from darkpool.margin.model.caps import NOT_COMPUTED
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash
 
@@ -29,6 +31,20 @@ class Committed:
     uncovered: Mapping[AccountId, Shortfall]
 
 
+def require_no_debts(accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash]) -> None:
+    """Check that no account owes cash, with what the vault holds now: nothing could be settled.
+
+    To be asked before a batch is committed; `vault` as in `count_committed`.
+
+    Raises:
+        NotConserved: one does.
+    """
+    for account in accounts.accounts():
+        change = vault.get(account, 0) - accounts.paid(account)
+        if accounts.cash(account) + change < 0:
+            raise NotConserved(f"cash of {account}", 0, accounts.cash(account) + change)
+
+
 def count_committed(
     accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash], margin: PortfolioMargin
 ) -> Committed:
@@ -37,7 +53,8 @@ def count_committed(
     Until the commitment any address may pay in for any account, and an account may take its own
     deposit back. `vault` is each account's deposits less its withdrawals; an account that is not
     in it has none. A withdrawal has happened, whatever prices have made of margin since the vault
-    was told what it may pay: it is booked, and stops no other account.
+    was told what it may pay: it is booked, and stops no other account. An expiry since an intent
+    was reserved may have cost its account as much, so all accounts with a bond are looked at.
 
     Raises:
         OutOfBounds: more cash than `CASH_MAX`.
@@ -46,33 +63,35 @@ def count_committed(
     uncovered: dict[AccountId, Shortfall] = {}
     for account in sorted({*vault, *accounts.accounts()}):
         change = Cash(vault.get(account, 0) - accounts.paid(account))
-        if change == 0:
-            continue
-        net_deposits[account] = change
         if change > 0:
             accounts.deposit(account, change)
-            continue
-        shortfall = _shortfall(accounts, account, change, margin)
+        elif change < 0:
+            accounts.book_withdrawal(account, Cash(-change))
+        if change:
+            net_deposits[account] = change
+        shortfall = _shortfall(accounts, account, margin)
         if shortfall is not None:
             accounts.release_account(account)
             uncovered[account] = shortfall
-        accounts.book_withdrawal(account, Cash(-change))
     return Committed(net_deposits, uncovered)
 
 
 def _shortfall(
-    accounts: PortfolioAccounts, account: AccountId, change: Cash, margin: PortfolioMargin
+    accounts: PortfolioAccounts, account: AccountId, margin: PortfolioMargin
 ) -> Shortfall | None:
-    """What an account lacks after a change of its cash, None if nothing.
+    """What an account lacks for its bond and intents, None if nothing.
 
-    It has to have its bond in cash; gains that are not settled do not count for that.
+    It has to have its bond in cash; gains that are not settled do not count for that. Where margin
+    is not computed it has nothing, and lacks its bond, or a unit at least.
     """
     bond = accounts.bond(account)
     if bond is None and not accounts.reservations(account):
         return None
-    coverage = accounts.coverage(account, margin)
-    left = Cash(coverage.available + change)
-    if left < coverage.required:
-        return Shortfall(coverage.required, left)
-    held, cash = bond or Cash(0), Cash(accounts.cash(account) + change)
+    held, cash = bond or Cash(0), accounts.cash(account)
+    try:
+        coverage = accounts.coverage(account, margin)
+    except NOT_COMPUTED:
+        return Shortfall(Cash(max(1, held)), Cash(0))
+    if coverage.available < coverage.required:
+        return Shortfall(coverage.required, coverage.available)
     return Shortfall(held, cash) if cash < held else None

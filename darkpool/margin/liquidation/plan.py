@@ -59,7 +59,9 @@ class Maker:
         if not 1 <= self.share <= SHARE_MAX:
             raise OutOfBounds("share of a maker", 1, SHARE_MAX, self.share)
         if not 0 <= self.initial_max <= CASH_MAX:
-            raise OutOfBounds("largest initial margin of a maker", 0, CASH_MAX, self.initial_max)
+            raise OutOfBounds(
+                "largest initial margin of a maker in cash units", 0, CASH_MAX, self.initial_max
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def conceded(
 ) -> PriceUnits:
     """The mark moved against the holder of lots of that sign, by a part of one lot's own margin.
 
-    Rounded towards the mark; never below 0, which no contract is worth less than. A long lot of a
+    Rounded towards the mark; never below 0 where the contract cannot be worth less. A long lot of a
     contract on one unit that is marked at 61,000 and needs 9,455 by itself concedes 945.5 at a
     tenth: its price is 60,054.5, and 61,945.5 for a short lot.
     """
@@ -134,7 +136,8 @@ def conceded(
     alone[contract_index] = sign
     own = margin.requirement(alone).maintenance
     moved = own * part_ppm // (PPM * contracts[contract_index].multiplier)
-    return PriceUnits(max(0, mark(margin, contracts, contract_index, sign) - sign * moved))
+    price = mark(margin, contracts, contract_index, sign) - sign * moved
+    return PriceUnits(price if margin.can_fall_below_zero(contract_index) else max(0, price))
 
 
 def liquidation_orders(

@@ -41,7 +41,7 @@ from darkpool.margin.accounts.defaults import (
     write_off,
 )
 from darkpool.margin.accounts.house import HOUSE, INSURANCE_FUND
-from darkpool.margin.errors import InvalidParties, NoPrice
+from darkpool.margin.errors import InvalidParties
 from darkpool.margin.liquidation.liquidator import shared_out
 from darkpool.margin.liquidation.plan import (
     LiquidationOrder,
@@ -51,7 +51,7 @@ from darkpool.margin.liquidation.plan import (
     liquidation_orders,
     mark,
 )
-from darkpool.margin.model.caps import equity, surplus
+from darkpool.margin.model.caps import NOT_COMPUTED, equity, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
 
@@ -213,7 +213,7 @@ class Waterfall:
 
         try:
             before = after(0)
-        except (OutOfBounds, NoPrice):
+        except NOT_COMPUTED:
             return 0
         return bisect_left(range(1, order.size + 1), True, key=fails)
 

@@ -2,23 +2,115 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, time
+from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError, from_json
 
+from darkpool.errors import InvalidPrice
+from darkpool.limits import DECIMAL_DIGITS_MAX, PRICE_DECIMALS
 from darkpool.margin.errors import InvalidFile, Problem
-from darkpool.units import PPM
+from darkpool.units import NAME_RULE, PPM, PriceUnits, is_name, price_units
 
+PRICE_MAX: Final = 10**9
+"""Largest absolute price of an underlying: in price units it is still exact as a binary64."""
+
+NUMBER_RULE: Final = "a number in digits, with at most one point and without an exponent"
+
+_PRICE_MAX_UNITS: Final = PRICE_MAX * 10**PRICE_DECIMALS
 _GOT_MAX_CHARACTERS: Final = 60
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+_WRONG: Final = "wrong"
+_NOTHING: Final = "nothing"
 
 
+def wrong(expected: str, got: object, *path: str | int) -> PydanticCustomError:
+    """What a validator raises, of what `path` leads to from where it stands; None is nothing."""
+    shown = _NOTHING if got is None else _plain(got)
+    return PydanticCustomError(
+        _WRONG, "{expected}", {"expected": expected, "got": shown, "path": path}
+    )
+
+
+def number(text: str) -> Decimal:
+    """A number as people write it.
+
+    Raises:
+        PydanticCustomError: other than digits, at most one point, and a leading minus.
+    """
+    if len(text) > DECIMAL_DIGITS_MAX or not _NUMBER.fullmatch(text):
+        raise wrong(NUMBER_RULE, text)
+    return Decimal(text)
+
+
+def decimals_of(value: Decimal) -> int:
+    """Digits behind the point, those that are zero at the end included."""
+    exponent = value.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def price_of(text: str) -> PriceUnits:
+    """A price that an underlying can have.
+
+    Raises:
+        PydanticCustomError: no number, more than six decimals, or beyond `PRICE_MAX`.
+    """
+    try:
+        units = price_units(number(text))
+    except InvalidPrice as error:
+        raise wrong(str(error.expected), text) from None
+    if abs(units) > _PRICE_MAX_UNITS:
+        raise wrong(f"a price from {-PRICE_MAX} to {PRICE_MAX}", text)
+    return units
+
+
+def _price(text: str) -> str:
+    price_of(text)
+    return text
+
+
+def _positive(text: str) -> str:
+    if price_of(text) <= 0:
+        raise wrong(f"a price above 0 and up to {PRICE_MAX}", text)
+    return text
+
+
+def _distance(text: str) -> str:
+    if price_of(text) < 0:
+        raise wrong(f"a distance of prices from 0 to {PRICE_MAX}", text)
+    return text
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise wrong(NAME_RULE, text)
+    return text
+
+
+def _first(version: int) -> int:
+    if version != 1:
+        raise wrong("1, the version of such files", str(version))
+    return version
+
+
+Version = Annotated[int, Field(strict=True), AfterValidator(_first)]
+Text = Annotated[str, Field(strict=True)]
 Share = Annotated[int, Field(strict=True, ge=0, le=PPM)]
 """A part of a whole, in parts per million."""
 Multiple = Annotated[int, Field(strict=True, ge=0, le=100 * PPM)]
 """A multiple of something, in parts per million; 1,000,000 is once."""
-DecimalText = Annotated[str, Field(strict=True, pattern=r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,12})?$")]
-"""A number that is not negative, in digits with at most one point."""
-Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9._/-]{1,32}$")]
+PriceText = Annotated[Text, AfterValidator(_price)]
+"""A price in digits, with at most six decimals; may be zero or negative."""
+PositivePriceText = Annotated[Text, AfterValidator(_positive)]
+DistanceText = Annotated[Text, AfterValidator(_distance)]
+"""How far two prices are apart."""
+Name = Annotated[Text, AfterValidator(_name)]
 
 
 class Form(BaseModel):
@@ -30,6 +122,19 @@ class Form(BaseModel):
 _Form = TypeVar("_Form", bound=Form)
 
 
+def require_once(what: str, names: Iterable[tuple[str, tuple[str | int, ...]]]) -> None:
+    """Check that each of some names, each with its path, is there once.
+
+    Raises:
+        PydanticCustomError: names the second of two.
+    """
+    seen = set()
+    for name, path in names:
+        if name in seen:
+            raise wrong(f"each {what} once", f"{name} again", *path)
+        seen.add(name)
+
+
 def validated(form: type[_Form], source: str, data: Any) -> _Form:
     """Make a form of parsed data.
 
@@ -39,19 +144,116 @@ def validated(form: type[_Form], source: str, data: Any) -> _Form:
     try:
         return form.model_validate(data)
     except ValidationError as error:
-        raise InvalidFile(source, [_problem(dict(detail)) for detail in error.errors()]) from None
+        details = [dict(detail) for detail in error.errors()]
+        raise InvalidFile(
+            source, [_problem(d) for d in details if not _follows(d, details)]
+        ) from None
+
+
+def _follows(detail: dict[str, Any], details: list[dict[str, Any]]) -> bool:
+    """Whether a list is short only because entries of it are at fault, which is told by itself."""
+    path = detail["loc"]
+    inner = (other["loc"] for other in details if other is not detail)
+    return detail["type"] == "too_short" and any(one[: len(path)] == path for one in inner)
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that knows which of its fields it has twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        counts = Counter(name for name, _ in pairs)
+        self.twice = [name for name, count in counts.items() if count > 1]
+
+
+def parsed_json(source: str, text: str) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InvalidFile: it is none, nested too deep, or has a field twice.
+    """
+    try:
+        data = from_json(text)
+    except ValueError as error:
+        raise InvalidFile(source, [Problem("file", "JSON", str(error)[:100])]) from None
+    # from here on the text is known to be JSON of bounded depth; numbers are of no interest
+    tree = json.loads(text, object_pairs_hook=_Object, parse_int=str, parse_float=str)
+    repeated = [Problem(path, "each field once", "it again") for path in _repeated(tree, ())]
+    if repeated:
+        raise InvalidFile(source, repeated)
+    return data
+
+
+def _repeated(tree: Any, path: tuple[str | int, ...]) -> Iterator[str]:
+    """Paths of the fields that are there twice."""
+    if isinstance(tree, _Object):
+        yield from (_written((*path, name)) for name in tree.twice)
+    inner: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(tree, Mapping):
+        inner = tree.items()
+    elif isinstance(tree, list):
+        inner = enumerate(tree)
+    for key, value in inner:
+        yield from _repeated(value, (*path, key))
 
 
 def _problem(detail: dict[str, Any]) -> Problem:
-    path = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]
-    ).lstrip(".")
-    got = "nothing" if detail["type"] == "missing" else repr(detail["input"])
-    return Problem(path or "file", _expected(detail["msg"]), got[:_GOT_MAX_CHARACTERS])
+    context, path = detail.get("ctx", {}), detail["loc"]
+    if detail["type"] == _WRONG:
+        return Problem(_written((*path, *context["path"])), context["expected"], context["got"])
+    got = _NOTHING if detail["type"] == "missing" else _json(detail["input"])
+    return Problem(_written(path), _expected(detail["type"], detail["msg"], context), got)
 
 
-def _expected(message: str) -> str:
-    """Pydantic's sentence, as what comes after "expected"."""
-    text = message.removeprefix("Value error, ").removeprefix("Input should be ")
-    known = {"Field required": "a value", "Extra inputs are not permitted": "no such field"}
-    return known.get(text, text[:1].lower() + text[1:])
+def _written(path: tuple[str | int, ...]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.lstrip(".")[:200] or "file"
+
+
+_A_TIME: Final = "a time with its zone, such as 2027-03-26T08:00:00Z"
+_WORDS: Final = {
+    "missing": "a value",
+    "extra_forbidden": "no such field",
+    "string_type": "text in quotes",
+    "tuple_type": "a list",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "too_short": "{min_length} entries or more",
+    "too_long": "at most {max_length} entries",
+}
+
+
+def _expected(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    """What was expected, in words of this project."""
+    if kind.startswith(("datetime_", "timezone_", "date_", "time_")):
+        return _A_TIME
+    if kind in _WORDS:
+        return _WORDS[kind].format(**context)
+    text = message.removeprefix("Input should be ")
+    return text[:1].lower() + text[1:]
+
+
+def _plain(value: object) -> str:
+    """A value that is shown as it stands in the file, but for quotes where it would be unclear."""
+    if isinstance(value, str) and value.isprintable() and value.strip() == value != "":
+        return _cut(value)
+    return _json(value)
+
+
+def _json(value: object) -> str:
+    """A value of a file as JSON; of a list or an object only what it is."""
+    if isinstance(value, Mapping | BaseModel):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return _cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _cut(text: str) -> str:
+    whole = len(text) <= _GOT_MAX_CHARACTERS
+    return text if whole else f"{text[:_GOT_MAX_CHARACTERS]}..."

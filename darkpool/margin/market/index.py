@@ -31,7 +31,7 @@ class TimeWeightedIndex:
             OutOfBounds: earlier than what was set before.
         """
         if self._times and time_ms < self._times[-1]:
-            raise OutOfBounds("time of an index", self._times[-1], 2**63 - 1, time_ms)
+            raise OutOfBounds("time of an index in Unix ms", self._times[-1], 2**63 - 1, time_ms)
         if self._times and time_ms == self._times[-1]:
             self._numbers[-1] = number
             return
@@ -56,10 +56,10 @@ class TimeWeightedIndex:
             TooLittleIndex: for less of the window than that there was one.
         """
         if until_ms <= from_ms:
-            raise OutOfBounds("end of a window", from_ms + 1, 2**63 - 1, until_ms)
+            raise OutOfBounds("end of a window in Unix ms", from_ms + 1, 2**63 - 1, until_ms)
         told_ms = self._times[-1] if self._times else from_ms
         if until_ms > told_ms:
-            raise OutOfBounds("end of a window", from_ms + 1, told_ms, until_ms)
+            raise OutOfBounds("end of a window in Unix ms", from_ms + 1, told_ms, until_ms)
         if not 1 <= least_ppm <= PPM:
             raise OutOfBounds("part of a window in ppm", 1, PPM, least_ppm)
         covered = weighted = 0

@@ -10,22 +10,30 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from crypto.signing.messages import instrument_id
-from darkpool.errors import DarkpoolError
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX
 from darkpool.margin.errors import InvalidFile, Problem
-from darkpool.margin.market.forms import DecimalText, Form, Multiple, Name, Share, validated
+from darkpool.margin.market.forms import (
+    DistanceText,
+    Form,
+    Multiple,
+    Name,
+    PositivePriceText,
+    Share,
+    Version,
+    price_of,
+    require_once,
+    validated,
+    wrong,
+)
 from darkpool.record.margin_forms import (
     MARGIN_VERSION,
     CollateralRecord,
@@ -34,7 +42,7 @@ from darkpool.record.margin_forms import (
     SpecificationRecord,
     UnderlyingRecord,
 )
-from darkpool.units import PPM, InstrumentId, InstrumentName, PriceUnits, price_units
+from darkpool.units import PPM, InstrumentId, InstrumentName, PriceUnits
 
 _MULTIPLIER = Annotated[int, Field(strict=True, ge=1, le=CONTRACT_MULTIPLIER_MAX)]
 _CASH = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
@@ -66,37 +74,32 @@ class ContractForm(Form):
     kind: Kind
     underlying: Name
     multiplier: _MULTIPLIER
-    tick_size: DecimalText
+    tick_size: PositivePriceText
     expiry: AwareDatetime | None = None
-    strike: DecimalText | None = None
+    strike: PositivePriceText | None = None
 
     @model_validator(mode="after")
     def _has_what_its_kind_has(self) -> Self:
-        if (self.expiry is None) != (self.kind is Kind.PERPETUAL):
-            raise ValueError("an expiry, but for a perpetual swap")
+        if self.kind is Kind.PERPETUAL and self.expiry is not None:
+            raise wrong("no expiry of a perpetual swap", self.expiry, "expiry")
+        if self.kind is not Kind.PERPETUAL and self.expiry is None:
+            raise wrong(f"an expiry of a {self.kind}", None, "expiry")
         if self.expiry is not None and unix_ms(self.expiry) < 0:
-            raise ValueError("an expiry after 1970")
-        if (self.strike is None) == self.kind.is_option:
-            raise ValueError("a strike for an option and for nothing else")
-        if self.strike is not None and _price(self.strike, "strike") <= 0:
-            raise ValueError("a strike above zero")
-        if _price(self.tick_size, "tick size") <= 0:
-            raise ValueError("a tick size above zero")
+            raise wrong("an expiry after 1970", self.expiry, "expiry")
+        if self.kind.is_option and self.strike is None:
+            raise wrong(f"a strike of a {self.kind}", None, "strike")
+        if not self.kind.is_option and self.strike is not None:
+            raise wrong(f"no strike of a {self.kind}", self.strike, "strike")
         return self
 
 
-def _price(text: str, what: str) -> PriceUnits:
-    try:
-        return price_units(Decimal(text))
-    except (ArithmeticError, DarkpoolError):
-        raise ValueError(f"a decimal number of at most six decimals as {what}") from None
-
-
 class UnderlyingForm(Form):
-    """Risk parameters of an underlying, all in parts per million but for `concentration_from`.
+    """Risk parameters of an underlying, in parts per million but for two that say what they are in.
 
     Attributes:
         price_range: the largest move of the price that is covered in full, relative to it.
+        price_range_min: that move in price, at least. With more than 0 the price may be at or below
+            zero.
         tail_multiple: extreme moves, as a multiple of `price_range`.
         tail_weight: the part of an extreme loss that is covered.
         volatility_up, volatility_down: relative moves of volatility at 30 days to expiry; others
@@ -117,6 +120,12 @@ class UnderlyingForm(Form):
     short_option: Share
     concentration_from: _CASH
     concentration: Share
+    price_range_min: DistanceText = "0"
+
+    @cached_property
+    def least_range(self) -> PriceUnits:
+        """`price_range_min` in price units."""
+        return price_of(self.price_range_min)
 
 
 class CollateralForm(Form):
@@ -149,7 +158,7 @@ class SpecificationForm(Form):
         horizon_ms: time to close out: option values in scenarios are that much later.
     """
 
-    version: Literal[1]
+    version: Version
     name: Name
     initial: Annotated[int, Field(strict=True, ge=PPM, le=10 * PPM)]
     horizon_ms: Annotated[int, Field(strict=True, ge=0, le=30 * 86_400_000)]
@@ -160,25 +169,41 @@ class SpecificationForm(Form):
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Self:
-        known = {underlying.name for underlying in self.underlyings}
-        _once("underlying", (underlying.name for underlying in self.underlyings))
-        _once("group", (group.name for group in self.groups))
-        _once("contract", (contract.name for contract in self.contracts))
-        _once("token", (token.token for token in self.collateral))
-        _once("underlying of groups", (name for g in self.groups for name in g.underlyings))
-        used = [name for group in self.groups for name in group.underlyings]
-        used += [contract.underlying for contract in self.contracts]
-        used += [token.underlying for token in self.collateral]
-        for name in used:
+        fields = ("underlyings", "name"), ("groups", "name"), ("contracts", "name")
+        for field, key in (*fields, ("collateral", "token")):
+            entries = enumerate(getattr(self, field))
+            places = [(getattr(entry, key), (field, index, key)) for index, entry in entries]
+            require_once("name", places)
+        grouped: list[tuple[str, _Path]] = [
+            (name, ("groups", index, "underlyings", place))
+            for index, group in enumerate(self.groups)
+            for place, name in enumerate(group.underlyings)
+        ]
+        require_once("underlying of groups", grouped)
+        used = [
+            (c.underlying, _underlying_of("contracts", k)) for k, c in enumerate(self.contracts)
+        ]
+        tokens = [
+            (t.underlying, _underlying_of("collateral", k)) for k, t in enumerate(self.collateral)
+        ]
+        known = {underlying.name: underlying for underlying in self.underlyings}
+        for name, path in (*grouped, *used, *tokens):
             if name not in known:
-                raise ValueError(f"one of the underlyings, not {name!r}")
+                raise wrong("one of the underlyings", name, *path)
+        for name, path in tokens:
+            if known[name].least_range > 0:
+                expected = (
+                    "an underlying without price_range_min: its tokens are never worth less than 0"
+                )
+                raise wrong(expected, name, *path)
         return self
 
 
-def _once(what: str, names: Iterable[str]) -> None:
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise ValueError(f"each {what} once, not {name!r} {count} times")
+_Path = tuple[str | int, ...]
+
+
+def _underlying_of(field: str, index: int) -> _Path:
+    return field, index, "underlying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +243,9 @@ class Specification:
                 contract.kind,
                 contract.underlying,
                 contract.multiplier,
-                _price(contract.tick_size, "tick size"),
+                price_of(contract.tick_size),
                 None if contract.expiry is None else unix_ms(contract.expiry),
-                None if contract.strike is None else _price(contract.strike, "strike"),
+                None if contract.strike is None else price_of(contract.strike),
             )
             for contract in form.contracts
         }
@@ -234,7 +259,10 @@ class Specification:
             form.name,
             form.initial,
             form.horizon_ms,
-            tuple(UnderlyingRecord(**u.model_dump()) for u in form.underlyings),
+            tuple(
+                UnderlyingRecord(**u.model_dump() | {"price_range_min": u.least_range})
+                for u in form.underlyings
+            ),
             tuple(GroupRecord(**group.model_dump()) for group in form.groups),
             tuple(CollateralRecord(**token.model_dump()) for token in form.collateral),
             tuple(

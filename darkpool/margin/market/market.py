@@ -10,26 +10,56 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, Field, model_validator
-from pydantic_core import from_json
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
-from darkpool.errors import DarkpoolError
 from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.errors import InvalidFile, NoPrice, Problem
-from darkpool.margin.market.forms import DecimalText, Form, Name, validated
-from darkpool.margin.market.instruments import Contract, Kind, unix_ms
+from darkpool.margin.market.forms import (
+    PRICE_MAX,
+    Form,
+    Name,
+    PositivePriceText,
+    PriceText,
+    Text,
+    Version,
+    decimals_of,
+    number,
+    parsed_json,
+    price_of,
+    require_once,
+    validated,
+    wrong,
+)
+from darkpool.margin.market.instruments import Contract, Kind, Specification, unix_ms
 from darkpool.margin.market.surface import YEAR_MS, Smile, VolatilitySurface
 from darkpool.margin.valuation.black import VOLATILITY_HIGHEST, OptionValues, black_76
 from darkpool.margin.valuation.elementary import log_ratio
-from darkpool.units import PPM, PriceUnits, price_units
+from darkpool.units import PPM, PriceUnits
 
-PRICE_MAX: Final = 10**9
-"""Highest price of an underlying: in price units it is still exact as a binary64 number."""
+VOLATILITY_DECIMALS: Final = 12
+BACHELIER: Final = (
+    "a price above 0 where options are valued: at or below zero they need the model of Bachelier, "
+    "which is not built in"
+)
+"""What is expected of the price of an underlying with options."""
 
+_UNDERLYINGS: Final = "underlyings"
 _UNITS_PER_ONE: Final = 10**PRICE_DECIMALS
 _LONGEST: Final = timedelta(days=36_500)
+
+
+def _volatility(text: str) -> str:
+    level = number(text)
+    if not 0 < level <= int(VOLATILITY_HIGHEST):
+        raise wrong(f"a volatility above 0 and up to {VOLATILITY_HIGHEST:g}", text)
+    if decimals_of(level) > VOLATILITY_DECIMALS:
+        raise wrong(f"at most {VOLATILITY_DECIMALS} decimals", text)
+    return text
+
+
+_Volatility = Annotated[Text, AfterValidator(_volatility)]
 _Rate = Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
 
 
@@ -40,21 +70,22 @@ class ExpiryForm(Form):
     """
 
     expiry: AwareDatetime
-    forward: DecimalText
+    forward: PriceText
     rate: _Rate = 0
-    strikes: tuple[DecimalText, ...] = ()
-    volatilities: tuple[DecimalText, ...] = ()
+    strikes: tuple[PositivePriceText, ...] = ()
+    volatilities: tuple[_Volatility, ...] = ()
 
     @model_validator(mode="after")
     def _is_a_smile(self) -> Self:
-        _price(self.forward)
-        strikes = [_price(strike) for strike in self.strikes]
-        if any(high <= low for low, high in pairwise(strikes)):
-            raise ValueError("strikes in ascending order")
-        if len(strikes) != len(self.volatilities):
-            raise ValueError("a volatility for each strike")
-        if any(not 0 < float(text) <= VOLATILITY_HIGHEST for text in self.volatilities):
-            raise ValueError(f"volatilities above 0 and up to {VOLATILITY_HIGHEST:g}")
+        if self.strikes and price_of(self.forward) <= 0:
+            raise wrong(BACHELIER, self.forward, "forward")
+        for index, (low, high) in enumerate(pairwise(self.strikes), start=1):
+            if price_of(high) <= price_of(low):
+                raise wrong(f"a strike above {low}, the one before", high, "strikes", index)
+        strikes, volatilities = len(self.strikes), len(self.volatilities)
+        if strikes != volatilities:
+            expected = f"a volatility for each strike, {strikes} of them"
+            raise wrong(expected, str(volatilities), "volatilities")
         return self
 
     @property
@@ -62,9 +93,10 @@ class ExpiryForm(Form):
         """The same as numbers."""
         return ExpiryPrices(
             unix_ms(self.expiry),
-            Forward(_price(self.forward), self.rate),
-            tuple(_price(strike) for strike in self.strikes),
+            Forward(price_of(self.forward), self.rate),
+            tuple(price_of(strike) for strike in self.strikes),
             tuple(float(text) for text in self.volatilities),
+            half_of_last_digit([Decimal(text) for text in self.volatilities]),
         )
 
 
@@ -72,50 +104,41 @@ class UnderlyingPrices(Form):
     """What is known of an underlying; `perpetual` is the mark of its perpetual swaps."""
 
     name: Name
-    index: DecimalText
-    perpetual: DecimalText | None = None
+    index: PriceText
+    perpetual: PriceText | None = None
     expiries: tuple[ExpiryForm, ...] = ()
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
-        _price(self.index)
-        if self.perpetual is not None:
-            _price(self.perpetual)
-        if any(b.expiry <= a.expiry for a, b in pairwise(self.expiries)):
-            raise ValueError("expiries in ascending order")
+        for index, (early, late) in enumerate(pairwise(self.expiries), start=1):
+            if late.expiry <= early.expiry:
+                expected = f"an expiry after {early.expiry.isoformat()}, the one before"
+                raise wrong(expected, late.expiry, "expiries", index, "expiry")
         return self
 
 
 class MarketForm(Form):
     """The file as a whole."""
 
-    version: Literal[1]
+    version: Version
     time: AwareDatetime
     underlyings: Annotated[tuple[UnderlyingPrices, ...], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
     def _is_of_one_time(self) -> Self:
         if unix_ms(self.time) < 0:
-            raise ValueError("a time after 1970")
-        names = [underlying.name for underlying in self.underlyings]
-        if len(set(names)) < len(names):
-            raise ValueError("each underlying once")
-        for underlying in self.underlyings:
-            if any(expiry.expiry <= self.time for expiry in underlying.expiries):
-                raise ValueError(f"expiries of {underlying.name} after the time of the market")
-            if any(expiry.expiry - self.time > _LONGEST for expiry in underlying.expiries):
-                raise ValueError(f"expiries of {underlying.name} within {_LONGEST.days} days")
+            raise wrong("a time after 1970", self.time, "time")
+        names = [(each.name, (_UNDERLYINGS, k, "name")) for k, each in enumerate(self.underlyings)]
+        require_once("underlying", names)
+        for index, underlying in enumerate(self.underlyings):
+            for place, expiry in enumerate(underlying.expiries):
+                path = (_UNDERLYINGS, index, "expiries", place, "expiry")
+                if expiry.expiry <= self.time:
+                    expected = f"an expiry after {self.time.isoformat()}, the time of the market"
+                    raise wrong(expected, expiry.expiry, *path)
+                if expiry.expiry - self.time > _LONGEST:
+                    raise wrong(f"an expiry within {_LONGEST.days} days", expiry.expiry, *path)
         return self
-
-
-def _price(text: str) -> PriceUnits:
-    try:
-        units = price_units(Decimal(text))
-    except DarkpoolError as error:
-        raise ValueError(str(error)) from None
-    if not 0 < units <= PRICE_MAX * _UNITS_PER_ONE:
-        raise ValueError(f"prices above 0 and up to {PRICE_MAX}")
-    return units
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,19 +174,24 @@ class OptionInputs:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryPrices:
-    """The forward for an expiry, and volatilities a year at strikes in ascending order."""
+    """The forward for an expiry, and volatilities a year at strikes in ascending order.
+
+    Attributes:
+        rounding: how far a volatility may be from what it was before it was rounded to its digits.
+    """
 
     expiry_ms: int
     forward: Forward
     strikes: tuple[PriceUnits, ...]
     volatilities: tuple[float, ...]
+    rounding: float = 0.0
 
     @property
     def smile(self) -> Smile:
         """The volatilities, with prices in the currency."""
         strikes = tuple(strike / _UNITS_PER_ONE for strike in self.strikes)
         forward = self.forward.price / _UNITS_PER_ONE
-        return Smile(self.expiry_ms, forward, strikes, self.volatilities)
+        return Smile(self.expiry_ms, forward, strikes, self.volatilities, self.rounding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +239,10 @@ class UnderlyingMarket:
             raise NoPrice(contract.name, "a forward for its expiry")
         return forward
 
+    def arbitrage(self) -> list[Problem]:
+        """What is wrong with its volatilities, by the place of their expiry."""
+        return [] if self.surface is None else self.surface.arbitrage(list(self.forwards))
+
     def volatility(self, contract: Contract) -> float:
         """The volatility of an option.
 
@@ -240,10 +272,9 @@ class Market:
         self.time_ms = time_ms
         self.underlyings = underlyings
         problems = [
-            Problem(f"underlyings[{index}].{problem.path}", problem.expected, problem.got)
+            Problem(f"{_UNDERLYINGS}[{index}].{problem.path}", problem.expected, problem.got)
             for index, underlying in enumerate(underlyings.values())
-            if underlying.surface is not None
-            for problem in underlying.surface.arbitrage()
+            for problem in underlying.arbitrage()
         ]
         if problems:
             raise InvalidFile(source, problems)
@@ -259,8 +290,8 @@ class Market:
         underlyings = {
             prices.name: UnderlyingMarket.of(
                 time_ms,
-                _price(prices.index),
-                None if prices.perpetual is None else _price(prices.perpetual),
+                price_of(prices.index),
+                None if prices.perpetual is None else price_of(prices.perpetual),
                 [expiry.prices for expiry in prices.expiries],
             )
             for prices in form.underlyings
@@ -308,13 +339,16 @@ class Market:
         return max(0, contract.expiry_ms - self.time_ms - later_ms) / YEAR_MS
 
 
-def read_market(source: str, text: str) -> Market:
-    """Read a market file.
+def read_market(source: str, text: str, specification: Specification | None = None) -> Market:
+    """Read a market file; without a specification all its prices have to be above zero.
 
     Raises:
-        InvalidFile: no JSON, not a market, or a surface with arbitrage; names what is at fault.
+        InvalidFile: no JSON, not a market, a surface with arbitrage, or a price at or below zero of
+            an underlying that has no `price_range_min`; names what is at fault.
     """
-    return Market.from_form(source, read_market_form(source, text))
+    form = read_market_form(source, text)
+    require_prices(source, form, specification)
+    return Market.from_form(source, form)
 
 
 def read_market_form(source: str, text: str) -> MarketForm:
@@ -326,13 +360,37 @@ def read_market_form(source: str, text: str) -> MarketForm:
     return validated(MarketForm, source, parsed_json(source, text))
 
 
-def parsed_json(source: str, text: str) -> Any:
-    """Parse a JSON file.
+def require_prices(source: str, form: MarketForm, specification: Specification | None) -> None:
+    """Check that prices are above zero but where the specification covers a range in price.
 
     Raises:
-        InvalidFile: it is none, or nested too deep.
+        InvalidFile: names every price that is not.
     """
-    try:
-        return from_json(text)
-    except ValueError as error:
-        raise InvalidFile(source, [Problem("file", "JSON", str(error)[:100])]) from None
+    known = {} if specification is None else specification.underlyings
+    problems = []
+    for index, prices in enumerate(form.underlyings):
+        if prices.name in known and known[prices.name].least_range > 0:
+            continue
+        path = f"{_UNDERLYINGS}[{index}]"
+        named = {f"{path}.index": prices.index, f"{path}.perpetual": prices.perpetual}
+        for place, expiry in enumerate(prices.expiries):
+            named[f"{path}.expiries[{place}].forward"] = expiry.forward
+        expected = (
+            f"a price above 0 and up to {PRICE_MAX} (at or below zero it needs price_range_min"
+        )
+        expected += f" of {prices.name} in the contracts)"
+        problems += [
+            Problem(field, expected, text)
+            for field, text in named.items()
+            if text is not None and price_of(text) <= 0
+        ]
+    if problems:
+        raise InvalidFile(source, problems)
+
+
+def half_of_last_digit(volatilities: Sequence[Decimal]) -> float:
+    """How far numbers can be from what they were before they were rounded to their digits.
+
+    The digits are those of the longest, because people drop zeros at the end.
+    """
+    return 0.5 * 10.0 ** -max((decimals_of(number) for number in volatilities), default=0)

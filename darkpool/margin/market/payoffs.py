@@ -19,9 +19,10 @@ def funding_for_a_unit(
 ) -> PriceUnits:
     """What a unit of underlying pays in a funding interval: the premium of a day, shared out.
 
-    The premium is the mark less the index, bounded by a part of the index, rounded towards zero.
+    The premium is the mark less the index, bounded by a part of the index (of its absolute value,
+    where it is below zero), rounded towards zero.
     """
-    bound = index * cap_ppm // PPM
+    bound = abs(index) * cap_ppm // PPM
     premium = max(-bound, min(bound, mark - index))
     share = abs(premium) // intervals_per_day
     return PriceUnits(share if premium > 0 else -share)

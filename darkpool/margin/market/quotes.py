@@ -7,16 +7,17 @@ a strike in price units. Prices are in price units, rates and volatilities in pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
 from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.errors import InvalidFile, Problem
 from darkpool.margin.market.feeds import FeedBounds, FeedTerms, PriceFeeds
-from darkpool.margin.market.instruments import unix_ms
+from darkpool.margin.market.forms import PRICE_MAX
+from darkpool.margin.market.instruments import Specification, unix_ms
 from darkpool.margin.market.market import (
-    PRICE_MAX,
+    BACHELIER,
     ExpiryForm,
     ExpiryPrices,
     Forward,
@@ -24,6 +25,7 @@ from darkpool.margin.market.market import (
     MarketForm,
     UnderlyingMarket,
     UnderlyingPrices,
+    half_of_last_digit,
 )
 from darkpool.margin.valuation.black import VOLATILITY_HIGHEST
 from darkpool.record.margin_forms import (
@@ -39,7 +41,8 @@ from darkpool.units import PPM, PriceUnits, account_bytes, price_units
 NUMBERS_MAX: Final = 50_000
 """Numbers of a market: with the reports of each, a record can still be read."""
 
-_PRICE: Final = FeedBounds(1, PRICE_MAX * 10**PRICE_DECIMALS)
+_PRICE_MAX_UNITS: Final = PRICE_MAX * 10**PRICE_DECIMALS
+_STEPS_OF_A_RANGE: Final = 4
 _RATE: Final = FeedBounds(-PPM, PPM, step_min=10_000)
 _VOLATILITY: Final = FeedBounds(1, int(VOLATILITY_HIGHEST) * PPM, step_min=20_000)
 
@@ -87,16 +90,31 @@ def _expiry_numbers(underlying: str, expiry: ExpiryForm) -> dict[str, int]:
     }
 
 
-def bounds_of(names: Mapping[str, int]) -> dict[str, FeedBounds]:
-    """What the number of each feed may be."""
-    return {name: _bounds(name) for name in names}
+def bounds_of(
+    names: Iterable[str], specification: Specification | None = None
+) -> dict[str, FeedBounds]:
+    """What the number of each feed may be.
+
+    A price is above zero, but where its underlying has a `price_range_min`. There it may always
+    move by a quarter of that, which is a step of the scenarios: a part of a price near zero is next
+    to nothing.
+    """
+    known = {} if specification is None else specification.underlyings
+    ranges = {name: underlying.least_range for name, underlying in known.items()}
+    return {name: _bounds(name, ranges) for name in names}
 
 
-def _bounds(name: str) -> FeedBounds:
-    *_, above, last = name.split("/")
-    if above == "volatility" and last.isdigit():
+def _bounds(name: str, ranges: Mapping[str, PriceUnits]) -> FeedBounds:
+    stem, _, last = name.rpartition("/")
+    if stem.endswith("/volatility") and last.isdigit():
         return _VOLATILITY
-    return _RATE if last == "rate" else _PRICE
+    if last == "rate":
+        return _RATE
+    underlying = stem.rpartition("/")[0] if last == "forward" else stem
+    least_range = ranges.get(underlying, 0)
+    if least_range == 0:
+        return FeedBounds(1, _PRICE_MAX_UNITS)
+    return FeedBounds(-_PRICE_MAX_UNITS, _PRICE_MAX_UNITS, least_range // _STEPS_OF_A_RANGE)
 
 
 def feeds_of(form: MarketForm, underlying: str) -> Iterator[str]:
@@ -149,8 +167,20 @@ def market_of(record: MarketRecord) -> Market:
     """The market that margin is computed at.
 
     Raises:
-        InvalidFile: its surfaces have arbitrage.
+        InvalidFile: its surfaces have arbitrage, or volatilities and a forward at or below zero.
     """
+    problems = [
+        Problem(
+            f"{quotes.name}/{expiry.expiry_ms}/forward",
+            BACHELIER,
+            f"{expiry.forward.value} price units",
+        )
+        for quotes in record.underlyings
+        for expiry in quotes.expiries
+        if expiry.strikes and expiry.forward.value <= 0
+    ]
+    if problems:
+        raise InvalidFile("market", problems)
     underlyings = {
         quotes.name: UnderlyingMarket.of(
             record.time_ms,
@@ -169,4 +199,10 @@ def _expiry_prices(expiry: ExpiryRecord) -> ExpiryPrices:
         Forward(PriceUnits(expiry.forward.value), expiry.rate.value),
         tuple(PriceUnits(strike) for strike in expiry.strikes),
         tuple(volatility.value / PPM for volatility in expiry.volatilities),
+        half_of_last_digit([_shortest(volatility.value) for volatility in expiry.volatilities]),
     )
+
+
+def _shortest(ppm: int) -> Decimal:
+    """Parts per million as a number without zeros at its end."""
+    return (Decimal(ppm) / PPM).normalize()

@@ -13,18 +13,20 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Final
 
 from darkpool.margin.errors import Problem
-from darkpool.margin.valuation.black import black_76
+from darkpool.margin.valuation.black import VOLATILITY_HIGHEST, black_76
 from darkpool.margin.valuation.elementary import log_ratio
 
 YEAR_MS: Final = 365 * 86_400_000
 """A year of 365 days: time to expiry is counted in these."""
 
 _TOLERANCE: Final = 1e-9
+"""Relative error of a total variance."""
+_PRICE_ERROR: Final = 1e-11
+"""Relative error of a price: ten times that of `black_76`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,26 @@ class Smile:
         expiry_ms: Unix milliseconds.
         forward: price for that time, in the unit of the strikes.
         volatilities: a year, 1.0 being 100 percent.
+        rounding: how far each of them may be from what it was before it was rounded.
     """
 
     expiry_ms: int
     forward: float
     strikes: tuple[float, ...]
     volatilities: tuple[float, ...]
+    rounding: float = 0.0
+
+    @property
+    def lowest(self) -> Smile:
+        """The same with the lowest volatilities that these can have been rounded from."""
+        lowest = tuple(max(0.0, level - self.rounding) for level in self.volatilities)
+        return replace(self, volatilities=lowest)
+
+    @property
+    def highest(self) -> Smile:
+        """The same with the highest volatilities that these can have been rounded from."""
+        highest = (min(VOLATILITY_HIGHEST, level + self.rounding) for level in self.volatilities)
+        return replace(self, volatilities=tuple(highest))
 
     def volatility(self, moneyness: float) -> float:
         """Volatility at a log-moneyness."""
@@ -82,50 +98,59 @@ class VolatilitySurface:
         volatility = smile.volatility(moneyness)
         return volatility * volatility * ((smile.expiry_ms - self.time_ms) / YEAR_MS)
 
-    def arbitrage(self) -> list[Problem]:
-        """What is wrong with it: butterflies within an expiry, calendars between two."""
+    def arbitrage(self, expiries: Sequence[int] = ()) -> list[Problem]:
+        """What is wrong with it: butterflies within an expiry, calendars between two.
+
+        A quote stands for all numbers that round to it. What some of these allow is no arbitrage.
+        `expiries` are those of the file, if it has more than those with a smile.
+        """
         problems = []
         for index, smile in enumerate(self.smiles):
-            years = (smile.expiry_ms - self.time_ms) / YEAR_MS
-            problems += _butterflies(f"expiries[{index}]", smile, years)
+            place = expiries.index(smile.expiry_ms) if expiries else index
+            path = f"expiries[{place}].volatilities"
+            problems += _butterflies(path, smile, (smile.expiry_ms - self.time_ms) / YEAR_MS)
             if index:
-                problems += self._calendars(index)
+                problems += self._calendars(path, self.smiles[index - 1], smile)
         return problems
 
-    def _calendars(self, index: int) -> list[Problem]:
-        before, after = self.smiles[index - 1], self.smiles[index]
+    def _calendars(self, path: str, before: Smile, after: Smile) -> list[Problem]:
         nodes = sorted(
             log_ratio(k, smile.forward) for smile in (before, after) for k in smile.strikes
         )
+        lowest, highest = before.lowest, after.highest
         for node in nodes:
-            first, second = self._variance(before, node), self._variance(after, node)
+            first, second = self._variance(lowest, node), self._variance(highest, node)
             if second < first * (1 - _TOLERANCE):
                 expected = f"total variance of at least {first:.6g}, that of the expiry before"
-                return [
-                    Problem(
-                        f"expiries[{index}].volatilities",
-                        f"{expected}, at log-moneyness {node:.4g}",
-                        f"{second:.6g}",
-                    )
-                ]
+                where = f"{expected}, at log-moneyness {node:.4g}"
+                return [Problem(path, where, f"{second:.6g}")]
         return []
 
 
 def _butterflies(path: str, smile: Smile, years: float) -> list[Problem]:
-    """Undiscounted calls must fall in the strike, by at most its change, and be convex in it."""
-    strikes = smile.strikes
-    prices = black_76(True, smile.forward, strikes, smile.volatilities, years).price.tolist()
-    points = [(0.0, smile.forward), *zip(strikes, prices, strict=True)]
-    slopes = _slopes(points)
-    limits = [-1.0, *slopes]
-    for index, (before, slope) in enumerate(zip(limits, slopes, strict=False)):
-        if slope < before - _TOLERANCE or slope > _TOLERANCE:
+    """Prices must be convex in the strike, from that of strike zero on, and calls must not rise.
+
+    Of each three neighbours the outer ones are taken at their highest and the one between at its
+    lowest. Where that one is below the forward the options are puts, else calls: they are worth the
+    least, and so their rounding errors are least.
+    """
+    strikes, forward = (0.0, *smile.strikes), smile.forward
+
+    def prices(levels: Smile, *, call: bool) -> list[float]:
+        valued = black_76(call, forward, smile.strikes, levels.volatilities, years).price.tolist()
+        return [forward if call else 0.0, *valued]
+
+    puts = prices(smile.lowest, call=False), prices(smile.highest, call=False)
+    calls = prices(smile.lowest, call=True), prices(smile.highest, call=True)
+    for middle in range(1, len(smile.strikes)):
+        low, high = calls if strikes[middle] >= forward else puts
+        left, right = strikes[middle] - strikes[middle - 1], strikes[middle + 1] - strikes[middle]
+        outer, inner = (high[middle - 1], high[middle + 1]), low[middle]
+        bends = (outer[0] - inner) / left + (outer[1] - inner) / right
+        slack = _PRICE_ERROR * ((outer[0] + inner) / left + (outer[1] + inner) / right)
+        rises = calls[0][middle + 1] > calls[1][middle] * (1 + _PRICE_ERROR)
+        if bends < -slack or rises:
             expected = "call prices that fall ever slower in the strike"
-            strike, volatility = strikes[index], smile.volatilities[index]
-            got = f"volatility {volatility:g} at strike {strike:g}"
-            return [Problem(f"{path}.volatilities[{index}]", expected, got)]
+            got = f"volatility {smile.volatilities[middle]:g} at strike {strikes[middle + 1]:g}"
+            return [Problem(f"{path}[{middle}]", expected, got)]
     return []
-
-
-def _slopes(points: Sequence[tuple[float, float]]) -> list[float]:
-    return [(high - low) / (right - left) for (left, low), (right, high) in pairwise(points)]

@@ -35,13 +35,21 @@ import numpy as np
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS
-from darkpool.margin.errors import BeyondMargin
+from darkpool.margin.errors import BeyondMargin, NoPrice
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import Integers
 from darkpool.units import Cash, Lots, PriceUnits
 
 CORNERS_INTENTS_MAX: Final = 4
 """Live intents whose fills are combined in every way: with 4 of them, in 16."""
+
+
+NOT_COMPUTED: Final = (OutOfBounds, NoPrice)
+"""What is raised for positions that margin is not computed for.
+
+All cash of such an account stands against them: nothing of it is free, for a withdrawal, a bond or
+an intent, until margin is computed again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,15 @@ def equity(margin: PortfolioMargin, holdings: Holdings) -> Cash:
     return Cash(collateral - holdings.cost + margin.value(holdings.net))
 
 
+def is_computed(margin: PortfolioMargin, holdings: Holdings) -> bool:
+    """Whether margin is computed for positions."""
+    try:
+        margin.require_computed(np.abs(holdings.net))
+    except NOT_COMPUTED:
+        return False
+    return True
+
+
 @contextmanager
 def within_margin() -> Iterator[None]:
     """Refuses a change of accounts for positions beyond what margin is computed for.
@@ -122,9 +139,14 @@ def surplus(margin: PortfolioMargin, holdings: Holdings, live: Sequence[LiveInte
     """Equity less initial margin in the worst case of the live intents, cash units.
 
     Raises:
-        OutOfBounds: positions beyond what margin is computed for.
+        OutOfBounds: positions that are beyond what margin is computed for, or would be once every
+            live intent has filled on their side.
         NoPrice: positions that have expired and are not settled.
     """
+    sizes = np.abs(holdings.net)
+    for intent in live:
+        sizes[intent.contract_index] += intent.cap
+    margin.require_computed(sizes)
     combined, others = live[-CORNERS_INTENTS_MAX:], live[:-CORNERS_INTENTS_MAX]
     signs = product((1, -1), repeat=len(combined))
     worst = min(_at_corner(margin, holdings, combined, corner) for corner in signs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from darkpool.margin.model.revaluation import (
 )
 from darkpool.margin.model.scenarios import Integers, LotRisk, lot_risk
 from darkpool.units import AccountId, Cash, PriceUnits
+
+_FLOAT_ERROR: Final = 2.0**-32
+"""More than the sum of an account's exposures in floats can be wrong by, as a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +155,23 @@ class RiskEngine:
         return self._risk._replace(values=values, changes=changes)
 
     def _require_bounded(self, largest: Integers) -> None:
-        """Check in floats, whose error is far below the room that is left."""
+        """Check in floats, and again in integers where they cannot tell."""
         positions = self._positions
         each = np.abs(positions.lots).astype(np.float64) * largest[positions.contracts]
         segments = np.add.reduceat(each, positions.starts[:-1]) if each.size else each
         exposure = np.bincount(self._owners, segments, len(self._accounts))
-        if exposure.size and exposure.max() > EXPOSURE_MAX:
-            worst = int(exposure.argmax())
-            what = f"exposure of {self._accounts[worst]}"
-            raise OutOfBounds(what, 0, EXPOSURE_MAX, int(exposure[worst]))
+        for owner in np.flatnonzero(exposure > EXPOSURE_MAX * (1 - _FLOAT_ERROR)).tolist():
+            first, last = positions.starts[self._segments.starts[owner : owner + 2]].tolist()
+            held = positions.contracts[first:last]
+            pairs = zip(positions.lots[first:last].tolist(), largest[held].tolist(), strict=True)
+            exact = sum(abs(lots) * change for lots, change in pairs)
+            if exact > EXPOSURE_MAX:
+                what = f"exposure of {self._accounts[owner]} in cash units"
+                raise OutOfBounds(what, 0, EXPOSURE_MAX, exact)
+
+    def standings(self) -> list[Standing]:
+        """Where all accounts stand, in the order given."""
+        return [self.standing(index) for index in range(len(self._accounts))]
 
     def standing(self, index: int) -> Standing:
         """Where an account stands, by its index among those that were given."""

@@ -100,15 +100,23 @@ class PortfolioMargin:
             OutOfBounds: the positions could change by more than `EXPOSURE_MAX`.
             NoPrice: a position in a contract that has expired and is not settled.
         """
-        for contract_index in np.flatnonzero(self._lots.expired & (net != 0)).tolist():
-            raise NoPrice(self._lots.contracts[contract_index].name, "its final settlement")
-        held = np.flatnonzero(net)
-        pairs = zip(net[held].tolist(), self._lots.largest[held].tolist(), strict=True)
-        exposure = sum(abs(lots) * change for lots, change in pairs)
-        if exposure > EXPOSURE_MAX:
-            raise OutOfBounds("exposure of a portfolio", 0, EXPOSURE_MAX, exposure)
+        self.require_computed(np.abs(net))
         signed = net[:, None]
         return np.where(signed > 0, signed * self._lots.change_low, signed * self._lots.change_high)
+
+    def require_computed(self, sizes: Integers) -> None:
+        """Check that margin is computed for positions of at most so many lots, on either side.
+
+        Raises:
+            OutOfBounds, NoPrice: see `changes`.
+        """
+        for contract_index in np.flatnonzero(self._lots.expired & (sizes != 0)).tolist():
+            raise NoPrice(self._lots.contracts[contract_index].name, "its final settlement")
+        held = np.flatnonzero(sizes)
+        pairs = zip(sizes[held].tolist(), self._lots.largest[held].tolist(), strict=True)
+        exposure = sum(lots * change for lots, change in pairs)
+        if exposure > EXPOSURE_MAX:
+            raise OutOfBounds("exposure of a portfolio in cash units", 0, EXPOSURE_MAX, exposure)
 
     def requirement(self, net: Integers, *, concentrated: bool = False) -> Requirement:
         """What positions need; `net` as in `changes`.
@@ -153,6 +161,11 @@ class PortfolioMargin:
         """What a position in a contract is worth: rounded down if long, up if not."""
         prices = self._lots.value_low if lots > 0 else self._lots.value_high
         return Cash(lots * int(prices[contract_index]))
+
+    def can_fall_below_zero(self, contract_index: int) -> bool:
+        """Whether a contract may be worth less than nothing to the holder of a long position."""
+        contract = self._lots.contracts[contract_index]
+        return not contract.kind.is_option and self._terms[contract.underlying].least_range > 0
 
     def value(self, net: Integers) -> Cash:
         """What positions are worth together, each as `value_of`."""

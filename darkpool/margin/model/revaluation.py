@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from crypto.compiled import kernel
 from darkpool.margin.model.scenarios import SCENARIOS, TAIL, Integers
 from darkpool.units import PPM
 
@@ -90,7 +90,7 @@ class RiskTerms(NamedTuple):
     initial: int
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def value_segments(chosen, positions, risk, out):
     """Add up the positions of segments.
 
@@ -124,7 +124,7 @@ def value_segments(chosen, positions, risk, out):
         out.values[segment, 3] = short
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def combine(chosen, segments, sums, terms, out):
     """Requirements of accounts from their segments.
 
@@ -170,7 +170,7 @@ def combine(chosen, segments, sums, terms, out):
         out[account, 2] = value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _worst_loss(losses, weight, joint, group):
     """The worst of an underlying's losses; each is added to those of its group, if it has one."""
     worst = (0, 0)
@@ -185,7 +185,7 @@ def _worst_loss(losses, weight, joint, group):
     return worst
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _joint_loss(joint):
     """The worst loss of a group."""
     worst = (0, 0)
@@ -194,19 +194,19 @@ def _joint_loss(joint):
     return worst
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add(a, b):
     """The sum of two pairs; the second number of one may be larger than a pair has it."""
     rest = a[1] + b[1]
     return a[0] + b[0] + rest // _PICO, rest % _PICO
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _larger(a, b):
     return a if a[0] > b[0] or (a[0] == b[0] and a[1] >= b[1]) else b
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _share(a, ppm):
     """A part of a pair; exact if its fraction is a multiple of 10**-6, or ppm is."""
     whole = a[0] // PPM * ppm
@@ -214,7 +214,7 @@ def _share(a, ppm):
     return _add((whole + rest // PPM, rest % PPM * PPM), (0, a[1] // PPM * ppm))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _raised(a, ppm):
     """A multiple of a pair, rounded up."""
     whole = a[0] // PPM * ppm

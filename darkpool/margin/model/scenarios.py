@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import PRICE_DECIMALS
-from darkpool.margin.errors import NoPrice
+from darkpool.margin.errors import NoPrice, PriceNotCovered
 from darkpool.margin.market.instruments import Contract, Kind, Specification, UnderlyingForm
-from darkpool.margin.market.market import Market
+from darkpool.margin.market.market import BACHELIER, Market
 from darkpool.margin.market.surface import YEAR_MS
 from darkpool.margin.valuation.black import Floats, black_76
 from darkpool.record.margin_forms import MARGIN_VERSION, RiskArrayRecord, RiskArraysFile
@@ -33,6 +33,9 @@ LOT_VALUE_MAX: Final = 2**53
 
 LOT_CHANGE_MAX: Final = 2**57
 """What a lot may be worth or change by in a scenario, in cash units."""
+
+MOVED_PARTS: Final = 4 * PPM
+"""Parts of a price unit that a moved price is counted in: then it is exact."""
 
 _UNITS: Final = 10**PRICE_DECIMALS
 _THIRTY_DAYS_YEARS: Final = 30 * 86_400_000 / YEAR_MS
@@ -53,11 +56,18 @@ class Scenario:
     volatility: int
     tail: bool
 
-    def price_ppm(self, terms: UnderlyingForm) -> int:
-        """The price after the move, relative to the one before; never below a hundredth."""
+    def moved(self, price: int, terms: UnderlyingForm) -> int:
+        """The price after the move, in 1 / `MOVED_PARTS` of what `price` is in.
+
+        It moves by a part of itself, or by a part of `price_range_min` where that is more. Without
+        that range it is never below a hundredth of itself; with it, it may cross zero.
+        """
         multiple = terms.tail_multiple if self.tail else PPM
-        move = terms.price_range * self.quarters * multiple // (4 * PPM)
-        return max(_LOWEST_PRICE_PPM, PPM + move)
+        move_ppm = terms.price_range * self.quarters * multiple // (4 * PPM)
+        if terms.least_range == 0:
+            return price * 4 * max(_LOWEST_PRICE_PPM, PPM + move_ppm)
+        moves = 4 * abs(price) * move_ppm, terms.least_range * self.quarters * multiple
+        return price * MOVED_PARTS + (max(moves) if self.quarters > 0 else min(moves))
 
 
 SCENARIOS: Final = tuple(
@@ -79,7 +89,8 @@ class LotRisk:
     Attributes:
         value_low, value_high: what it is worth, rounded down and up, (contracts,).
         change_low, change_high: change of the value, (contracts, scenarios).
-        delta: gain for a move of the underlying by its whole price, (contracts,).
+        delta: gain for a move of the underlying by its whole price, or by `price_range_min` where
+            that is more, (contracts,).
         underlying: value of its underlying, rounded up, (contracts,).
         expired: whether the market is later than its expiry, bool (contracts,); then all is zero,
             and a position that is not settled yet has no margin.
@@ -118,6 +129,8 @@ def lot_risk(
 
     Raises:
         NoPrice: the market lacks what a contract's value follows from, or a token's index.
+        PriceNotCovered: a price at or below zero without `price_range_min`; or one that is there,
+            or gets there in a scenario, where options are valued.
         OutOfBounds: underlying or strike of a lot are worth more than `LOT_VALUE_MAX`, or the lot
             itself more than `LOT_CHANGE_MAX`.
     """
@@ -125,7 +138,7 @@ def lot_risk(
     live = np.flatnonzero(~expired).tolist()
     underlying = np.zeros(len(contracts), dtype=np.int64)
     for index in live:
-        underlying[index] = _underlying_value(market, contracts[index])
+        underlying[index] = _underlying_value(specification, market, contracts[index])
     units = _unit_risk(specification, market, contracts, live)
     multipliers = np.array([contract.multiplier for contract in contracts], dtype=np.int64)
     low, high = units.low * multipliers[:, None], units.high * multipliers[:, None]
@@ -173,10 +186,10 @@ def _unit_risk(
         if not contract.kind.is_option:
             price = market.of(contract).forward(contract).price
             terms = specification.underlyings[contract.underlying]
-            moved = [price * scenario.price_ppm(terms) for scenario in SCENARIOS]
-            delta[index] = price
-            low[index] = [price, *(m // PPM for m in moved)]
-            high[index] = [price, *(-(-m // PPM) for m in moved)]
+            moved = [scenario.moved(price, terms) for scenario in SCENARIOS]
+            delta[index] = max(abs(price), terms.least_range)
+            low[index] = [price, *(m // MOVED_PARTS for m in moved)]
+            high[index] = [price, *(-(-m // MOVED_PARTS) for m in moved)]
     if options:
         chosen = [contracts[index] for index in options]
         values = _option_values(specification, market, chosen)
@@ -191,7 +204,10 @@ def _token_prices(specification: Specification, market: Market) -> dict[str, Pri
     for token in specification.form.collateral:
         if token.underlying not in market.underlyings:
             raise NoPrice(token.token, f"an index of {token.underlying}")
-        prices[token.token] = market.underlyings[token.underlying].index
+        index = market.underlyings[token.underlying].index
+        if index <= 0:
+            raise PriceNotCovered(f"index of {token.underlying}", "above 0", index)
+        prices[token.token] = index
     return prices
 
 
@@ -201,16 +217,33 @@ def _require_bounded(options: Sequence[Contract], amounts: Floats) -> None:
         value = largest * option.multiplier
         if not value <= LOT_CHANGE_MAX:
             got = LOT_CHANGE_MAX + 1 if math.isinf(value) or math.isnan(value) else int(value)
-            raise OutOfBounds(f"value of a lot of {option.name}", 0, LOT_CHANGE_MAX, got)
+            what = f"value of a lot of {option.name} in cash units"
+            raise OutOfBounds(what, 0, LOT_CHANGE_MAX, got)
 
 
-def _underlying_value(market: Market, contract: Contract) -> int:
+def _underlying_value(specification: Specification, market: Market, contract: Contract) -> int:
     """What the underlying of a lot is worth, cash units."""
     price = market.of(contract).forward(contract).price
-    largest = max(price, contract.strike or 0) * contract.multiplier
+    terms = specification.underlyings[contract.underlying]
+    _require_covered(contract, price, terms)
+    largest = max(abs(price), terms.least_range, contract.strike or 0) * contract.multiplier
     if largest > LOT_VALUE_MAX:
-        raise OutOfBounds(f"value of a lot of {contract.name}", 0, LOT_VALUE_MAX, largest)
+        what = f"value of a lot of {contract.name} in cash units"
+        raise OutOfBounds(what, -LOT_VALUE_MAX, LOT_VALUE_MAX, largest)
     return price * contract.multiplier
+
+
+def _require_covered(contract: Contract, price: PriceUnits, terms: UnderlyingForm) -> None:
+    subject = f"price of {contract.name}"
+    if price <= 0 and contract.kind.is_option:
+        raise PriceNotCovered(subject, BACHELIER, price)
+    if price <= 0 and terms.least_range == 0:
+        expected = f"above 0, or price_range_min of {contract.underlying} in the contracts"
+        raise PriceNotCovered(subject, expected, price)
+    lowest = min(scenario.moved(price, terms) for scenario in SCENARIOS)
+    if lowest <= 0 and contract.kind.is_option:
+        expected = f"in every scenario {BACHELIER}"
+        raise PriceNotCovered(subject, expected, PriceUnits(lowest // MOVED_PARTS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,7 +273,12 @@ def _option_values(
     horizon = specification.form.horizon_ms
     later = np.array([market.years_left(option, horizon) for option in options])
     terms = [specification.underlyings[option.underlying] for option in options]
-    price_moves = np.array([[s.price_ppm(t) / PPM for s in SCENARIOS] for t in terms])
+    price_moves = np.array(
+        [
+            [scenario.moved(quote.price, t) / (quote.price * MOVED_PARTS) for scenario in SCENARIOS]
+            for quote, t in zip(forwards, terms, strict=True)
+        ]
+    )
     moves = np.array(
         [
             [_volatility_move(t, s.volatility, years) for s in SCENARIOS]

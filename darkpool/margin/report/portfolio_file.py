@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from darkpool.limits import CASH_DECIMALS
 from darkpool.margin.errors import InvalidFile, Problem
-from darkpool.margin.market.forms import Form, Name, validated
+from darkpool.margin.market.forms import (
+    Form,
+    Name,
+    Text,
+    Version,
+    decimals_of,
+    number,
+    parsed_json,
+    require_once,
+    validated,
+    wrong,
+)
 from darkpool.margin.market.instruments import Contract, Specification
-from darkpool.margin.market.market import parsed_json
 from darkpool.margin.model.caps import Holdings
 from darkpool.margin.model.portfolio import TOKEN_UNITS
 from darkpool.units import Cash, InstrumentName
@@ -22,7 +31,33 @@ from darkpool.units import Cash, InstrumentName
 LOTS_MAX: Final = 10**12
 """Lots of one position."""
 
-_CashText = Annotated[str, Field(strict=True, pattern=r"^-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,6})?$")]
+CASH_BELOW: Final = 10**19
+"""An amount of cash is less than this in absolute terms, in the currency."""
+
+TOKENS_BELOW: Final = 10**13
+"""An amount of a token is less than this, in tokens."""
+
+
+def _cash(text: str) -> str:
+    if abs(_amount(text)) >= CASH_BELOW:
+        raise wrong(f"an amount above -{CASH_BELOW} and below {CASH_BELOW}", text)
+    return text
+
+
+def _tokens(text: str) -> str:
+    if not 0 <= _amount(text) < TOKENS_BELOW:
+        raise wrong(f"an amount of tokens from 0 to below {TOKENS_BELOW}", text)
+    return text
+
+
+def _amount(text: str) -> Decimal:
+    amount = number(text)
+    if decimals_of(amount) > CASH_DECIMALS:
+        raise wrong(f"at most {CASH_DECIMALS} decimals", text)
+    return amount
+
+
+_CashText = Annotated[Text, AfterValidator(_cash)]
 
 
 class PositionForm(Form):
@@ -37,26 +72,23 @@ class TokenForm(Form):
     """Collateral besides cash, in tokens."""
 
     token: Name
-    amount: Annotated[str, Field(strict=True, pattern=r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,6})?$")]
+    amount: Annotated[Text, AfterValidator(_tokens)]
 
 
 class PortfolioForm(Form):
     """The file as a whole; `cash` is collateral, all amounts but tokens are in the currency."""
 
-    version: Literal[1]
+    version: Version
     cash: _CashText
     collateral: Annotated[tuple[TokenForm, ...], Field(max_length=1000)] = ()
     positions: Annotated[tuple[PositionForm, ...], Field(max_length=100_000)] = ()
 
     @model_validator(mode="after")
     def _has_everything_once(self) -> Self:
-        for what, names in (
-            ("contract", [position.contract for position in self.positions]),
-            ("token", [token.token for token in self.collateral]),
-        ):
-            for name, count in Counter(names).items():
-                if count > 1:
-                    raise ValueError(f"each {what} once, not {name!r} {count} times")
+        held = enumerate(self.positions)
+        require_once("contract", [(one.contract, ("positions", k, "contract")) for k, one in held])
+        tokens = enumerate(self.collateral)
+        require_once("token", [(one.token, ("collateral", k, "token")) for k, one in tokens])
         return self
 
 

@@ -16,14 +16,14 @@ from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
 from darkpool.margin.errors import MalformedEvent
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, PriceUnits, account_id
 
-_Account = Annotated[AccountId, Shape(r"0x[0-9A-Fa-f]{40}")]
+_Account = Annotated[AccountId, Shape(r"0x[0-9A-Fa-f]{40}", "0x and 40 hexadecimal digits")]
 _Amount = Annotated[Cash, Bound(CASH_MAX)]
 _Instrument = Annotated[InstrumentId, Width(32)]
 _Price = Annotated[PriceUnits, Bound(PRICE_MAX_UNITS, -PRICE_MAX_UNITS)]
 _Side = Annotated[int, Bound(1)]
 """As numbered by `Side`."""
 _Size = Annotated[Lots, Bound(ORDER_SIZE_MAX_LOTS)]
-_Token = Annotated[str, Shape(r"[ -~]{1,64}")]
+_Token = Annotated[str, Shape(r"[ -~]{1,64}", "text of 1 to 64 printable ASCII characters")]
 _TokenAmount = Annotated[int, Bound(CASH_MAX)]
 """Millionths of a token."""
 

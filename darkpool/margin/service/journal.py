@@ -22,7 +22,7 @@ from typing import Final
 
 from darkpool.canonical_json import to_json
 from darkpool.durable import open_database, transaction
-from darkpool.errors import DarkpoolError
+from darkpool.errors import DarkpoolError, UnusableDatabase
 from darkpool.margin.errors import JournalAhead, WrongJournal
 from darkpool.margin.market.instruments import Specification
 from darkpool.margin.service.events import Event, event_bytes, event_of
@@ -77,6 +77,7 @@ class JournaledAccounts:
 
     Raises:
         WrongJournal: see there.
+        UnusableDatabase: the file cannot be opened, read or written.
     """
 
     def __init__(self, path: Path, specification: Specification, terms: MarginTerms) -> None:
@@ -119,7 +120,7 @@ class JournaledAccounts:
             raise
         try:
             self._write(entry)
-        except sqlite3.Error as error:
+        except (UnusableDatabase, sqlite3.IntegrityError) as error:
             raise JournalAhead(self.head.sequence + 1) from error
         self._ahead = False
         return outcome

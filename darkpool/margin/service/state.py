@@ -19,7 +19,7 @@ from darkpool.margin.liquidation.plan import LiquidationTerms
 from darkpool.margin.liquidation.waterfall import Resolution, resolve
 from darkpool.margin.market.instruments import Specification
 from darkpool.margin.market.market import Market, read_market
-from darkpool.margin.model.caps import PriceRange
+from darkpool.margin.model.caps import NOT_COMPUTED, PriceRange, is_computed
 from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
@@ -180,20 +180,36 @@ class MarginState:
                 return Moved(share_bad_debt(accounts))
 
     def _take_prices(self, text: bytes) -> None:
-        market = read_market("market", text.decode(errors="replace"))
+        market = read_market("market", text.decode(errors="replace"), self._specification)
         risk = lot_risk(self._specification, market, self.accounts.contracts)
         self._margin = PortfolioMargin(self._specification, risk)
         self.market = market
 
     def _update_calls(self) -> Called:
-        """Take over where all accounts but those of the house stand at the last prices."""
+        """Take over where all accounts but those of the house stand at the last prices.
+
+        An account that margin is not computed for stays as it was called.
+        """
         if self.market is None:
             raise NoPrice("every contract", "a market")
-        own = [account for account in self.accounts.accounts() if account not in HOUSE]
+        return Called(self.margin_calls.update(self._repriced(self.market).standings()))
+
+    def _repriced(self, market: Market) -> RiskEngine:
+        """The engine at the last prices, without accounts that margin is not computed for."""
         # while prices alone change, the positions in the engine are those of the accounts
-        if self._engine is None:
-            held = {account: self.accounts.holdings(account) for account in own}
-            self._engine = RiskEngine(self._specification, self.market, held)
-        else:
-            self._engine.reprice(self.market)
-        return Called(self.margin_calls.update(map(self._engine.standing, range(len(own)))))
+        if self._engine is not None:
+            try:
+                self._engine.reprice(market)
+            except NOT_COMPUTED:
+                self._engine = None
+            else:
+                return self._engine
+        own = [account for account in self.accounts.accounts() if account not in HOUSE]
+        held = {account: self.accounts.holdings(account) for account in own}
+        measured = {
+            a: holdings for a, holdings in held.items() if is_computed(self.margin, holdings)
+        }
+        engine = RiskEngine(self._specification, market, measured)
+        # who was left out may be back at the next prices
+        self._engine = engine if len(measured) == len(held) else None
+        return engine

@@ -27,8 +27,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from crypto.compiled import kernel
 from darkpool.margin.errors import InvalidOption
 from darkpool.margin.valuation.elementary import exponential, log_ratio
 from darkpool.margin.valuation.mills import mills_ratio, mills_slope
@@ -175,7 +175,7 @@ class OutOfTheMoney(NamedTuple):
     d1: float
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def out_of_the_money(low, high, total_volatility):
     """The option out of the money at a forward and a strike, `low` <= `high`.
 
@@ -196,7 +196,7 @@ def out_of_the_money(low, high, total_volatility):
     return OutOfTheMoney(value, low * density, first)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _difference(u, t):
     """R(u - t) - R(u + t) for small t: twice the odd terms of Taylor's series.
 
@@ -212,7 +212,7 @@ def _difference(u, t):
     return 2.0 * t * (first + z * (third / 6.0 + z * (fifth / 120.0 + z * (seventh / 5040.0))))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _value_all(options, rho_of_spot, out):
     is_call, underlying, strike, volatility, years, rate, carry = options
     for i in range(out.shape[1]):

@@ -18,7 +18,8 @@ from decimal import Decimal, localcontext
 from typing import Final
 
 import numpy as np
-from numba import njit
+
+from crypto.compiled import kernel
 
 _PARTS: Final = 32
 _LOWEST_EXPONENT: Final = -1022
@@ -49,7 +50,7 @@ _POWERS: Final = np.array(
 )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exponential(x):
     """e to the power of x; relative error below 2**-52 from `EXPONENT_MIN` to `EXPONENT_MAX`."""
     if x < EXPONENT_MIN:
@@ -63,7 +64,7 @@ def exponential(x):
     return _POWERS[(steps >> 5) - _LOWEST_EXPONENT] * (fraction + fraction * (r + tail))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def log_ratio(a, b):
     """Natural logarithm of a / b, for a, b > 0; relative error below 2**-50 also where a is near b.
 
@@ -79,7 +80,7 @@ def log_ratio(a, b):
     return exponent * _LN2_HIGH + (rest + exponent * _LN2_LOW)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _twice_artanh(s):
     """The logarithm of (1 + s) / (1 - s), for |s| below 0.172."""
     z = s * s

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from numba import njit
+from crypto.compiled import kernel
 
 NEAR_MAX: Final = 2.0
 """Largest argument of the first range."""
@@ -99,7 +99,7 @@ _SLOPE_FAR_DENOMINATOR: Final = (
 )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mills_ratio(u):
     """R(u) for u >= 0; relative error below 2**-50."""
     if u <= NEAR_MAX:
@@ -107,7 +107,7 @@ def mills_ratio(u):
     return (1.0 - mills_slope(u)) / u
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mills_slope(u):
     """a(u) = 1 - u * R(u) for u >= 0; relative error below 2**-50."""
     if u <= NEAR_MAX:
@@ -118,12 +118,12 @@ def mills_slope(u):
     return y * _quotient(y, _SLOPE_FAR_NUMERATOR, _SLOPE_FAR_DENOMINATOR)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _quotient(x, numerator, denominator):
     return _polynomial(x, numerator) / _polynomial(x, denominator)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _polynomial(x, coefficients):
     """Horner's rule; `coefficients` from the constant on."""
     total = coefficients[-1]

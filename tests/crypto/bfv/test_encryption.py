@@ -4,6 +4,7 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,15 @@ def test_same_seed_same_bytes_other_seed_other_bytes(small: Epoch) -> None:
     others = [encrypt_slots(key, values, _seed(k)).words for k in range(4)]
     for a, b in combinations([first.words, *others], 2):
         assert (a != b).mean() > 0.999
+
+
+def test_no_holder_of_a_public_key_changes_it(small: Epoch) -> None:
+    ring, words = small.parameters.order_ring, small.material.order_keys.public.words.copy()
+    key = PublicKey(ring, words)
+    words[...] = 0
+    assert np.array_equal(key.words, small.material.order_keys.public.words)
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        key.words.setflags(write=True)
 
 
 def test_the_public_key_enters_both_components(small: Epoch) -> None:

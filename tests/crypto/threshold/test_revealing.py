@@ -24,7 +24,6 @@ from crypto.ring.ring import Words
 from crypto.threshold.decryption import DECODING_BITS, budget_bits_min, decryption_share
 from crypto.threshold.keys import KeyperSecrets, RingKeys
 from crypto.threshold.masks import DrawnMask
-from crypto.threshold.quorum import OneByOne
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import (
     CoveredCiphertext,
@@ -36,6 +35,7 @@ from crypto.threshold.revealing import (
     selected,
     selected_sum,
 )
+from darkpool.committee.quorum import KeyperPanel
 from tests.support.epochs import EPOCH, Epoch
 from tests.support.true_masks import SHAPES, masks_without_excess
 
@@ -157,7 +157,7 @@ def test_selected_slots_open_and_all_others_are_zero(
     covered = selected(evaluator, sealed(epoch, ring, values_of(ring)), keep, LANES_LEVEL)
     assert covered.ciphertext.level == LANES_LEVEL
     assert (covered.mask_number, covered.mask_part) == (None, None)
-    revealed = reveal(request_of(covered), epoch.committee, OneByOne(keypers(epoch)))
+    revealed = reveal(request_of(covered), epoch.committee, KeyperPanel(keypers(epoch)))
     assert np.array_equal(revealed.values, np.where(keep, values_of(ring), 0))
     assert revealed.liars == ()
     assert len(revealed.shares) == size
@@ -190,7 +190,7 @@ def test_a_selected_sum_opens_where_any_term_has_a_weight(
     assert covered.ciphertext.level == LANES_LEVEL
     assert (covered.mask_number, covered.mask_part) == (None, None)
     assert np.array_equal(covered.support, (slots % 5 == 2) | (slots % 3 == 0))
-    revealed = reveal(request_of(covered), small.committee, OneByOne(keypers(small)))
+    revealed = reveal(request_of(covered), small.committee, KeyperPanel(keypers(small)))
     expected_ = sum((v * w % t for v, w in zip(values, weights, strict=True)), np.zeros(1)) % t
     assert np.array_equal(revealed.values, expected_)
     assert not revealed.values[~covered.support].any()
@@ -227,7 +227,7 @@ def test_masked_lanes_open_to_value_plus_mask(
         covered = masked(evaluator, LaneCiphertext(fresh, slots != 0), mask, part)
         assert (covered.mask_number, covered.mask_part) == (mask.draw.number, part)
         request = request_of(covered, sequence=part)
-        opened.append(reveal(request, small.committee, OneByOne(keypers(small))).values)
+        opened.append(reveal(request, small.committee, KeyperPanel(keypers(small))).values)
     assert np.array_equal(shape.from_order(np.stack(opened)), (x + r) % T)
 
 
@@ -250,14 +250,14 @@ def test_a_value_where_zero_was_claimed_is_refused(small: Epoch) -> None:
     low = encrypt_low_noise(small.material.order_keys.public, slots, bytes(32), LANES_LEVEL)
     request = request_of(CoveredCiphertext(low, support, None, None))
     with pytest.raises(UncoveredSlot) as caught:
-        reveal(request, small.committee, OneByOne(keypers(small)))
+        reveal(request, small.committee, KeyperPanel(keypers(small)))
     assert (caught.value.purpose, caught.value.slot) == ("bits", 400)
 
 
 def test_one_liar_of_four_is_outvoted_and_named(small: Epoch, covered: CoveredCiphertext) -> None:
     for liar in small.committee.members:
         holders = keypers(small, **{f"k{liar}": Shifting})
-        revealed = reveal(request_of(covered), small.committee, OneByOne(holders))
+        revealed = reveal(request_of(covered), small.committee, KeyperPanel(holders))
         assert np.array_equal(revealed.values, expected())
         assert revealed.liars == (liar,)
         assert not [kind for kind, _ in holders[liar].asked if kind == "send"]
@@ -272,7 +272,7 @@ def test_one_liar_of_three_stops_the_opening_and_two_are_named(
     for liar in small_three.committee.members:
         holders = keypers(small_three, **{f"k{liar}": Shifting})
         with pytest.raises(HoldersDisagree) as caught:
-            reveal(request_of(covered), small_three.committee, OneByOne(holders))
+            reveal(request_of(covered), small_three.committee, KeyperPanel(holders))
         assert liar in caught.value.suspects
         assert len(caught.value.suspects) == 2
         assert not [kind for holder in holders for kind, _ in holder.asked if kind == "send"]
@@ -283,7 +283,7 @@ def test_whoever_sends_other_bytes_than_announced_is_named_and_another_holder_as
     small: Epoch, covered: CoveredCiphertext, how: str
 ) -> None:
     holders: list[Honest] = [Sending(small.secrets[0], spoil=SPOILT[how]), *keypers(small)[1:]]
-    revealed = reveal(request_of(covered), small.committee, OneByOne(holders))
+    revealed = reveal(request_of(covered), small.committee, KeyperPanel(holders))
     assert np.array_equal(revealed.values, expected())
     assert revealed.liars == (0,)
 
@@ -294,7 +294,7 @@ def test_when_no_holder_sends_the_announced_bytes_all_are_suspects(
 ) -> None:
     holders = [Sending(s, spoil=SPOILT[how]) for s in small.secrets]
     with pytest.raises(HoldersDisagree) as caught:
-        reveal(request_of(covered), small.committee, OneByOne(holders))
+        reveal(request_of(covered), small.committee, KeyperPanel(holders))
     assert (caught.value.share, caught.value.suspects) == (0, (1, 2, 3))
 
 
@@ -312,14 +312,14 @@ def test_four_go_on_without_one_that_stalls_and_three_do_not(
         return keypers(epoch, **{f"k{number}": absent})
 
     for number in small.committee.members:
-        revealed = reveal(request_of(covered), small.committee, OneByOne(without(small, number)))
+        revealed = reveal(request_of(covered), small.committee, KeyperPanel(without(small, number)))
         assert np.array_equal(revealed.values, expected())
         assert revealed.liars == ()
     ciphertext = sealed(small_three, ORDER, values_of(ORDER))
     evaluator = evaluator_of(small_three.material.order_keys)
     three = selected(evaluator, ciphertext, some(ORDER), LANES_LEVEL)
     with pytest.raises(MissingShare) as caught:
-        reveal(request_of(three), small_three.committee, OneByOne(without(small_three, 1)))
+        reveal(request_of(three), small_three.committee, KeyperPanel(without(small_three, 1)))
     assert (caught.value.expected, caught.value.got) == (2, 1)
 
 
@@ -327,12 +327,12 @@ def test_a_share_that_only_one_holder_answers_for_is_missing(
     small: Epoch, covered: CoveredCiphertext
 ) -> None:
     with pytest.raises(MissingShare):
-        reveal(request_of(covered), small.committee, OneByOne(keypers(small)[:2]))
+        reveal(request_of(covered), small.committee, KeyperPanel(keypers(small)[:2]))
 
 
 def test_another_epoch_is_refused_by_the_keypers(small: Epoch, covered: CoveredCiphertext) -> None:
     with pytest.raises(WrongEpoch):
-        reveal(request_of(covered, epoch=EPOCH + 1), small.committee, OneByOne(keypers(small)))
+        reveal(request_of(covered, epoch=EPOCH + 1), small.committee, KeyperPanel(keypers(small)))
 
 
 @pytest.mark.parametrize(("ring", "level"), [(ORDER, 1), (COMPARISON, 1)])
@@ -343,7 +343,7 @@ def test_a_level_without_room_for_flooding_is_refused_before_anybody_is_asked(
     low = selected(evaluator, sealed(small, ring, values_of(ring)), some(ring), level)
     holders = keypers(small)
     with pytest.raises(NoiseBudgetTooSmall):
-        reveal(request_of(low), small.committee, OneByOne(holders))
+        reveal(request_of(low), small.committee, KeyperPanel(holders))
     assert not any(holder.asked for holder in holders)
 
 
@@ -355,7 +355,7 @@ def test_a_result_that_noise_may_have_changed_is_refused(small: Epoch) -> None:
     everything = np.ones(ORDER.degree, dtype=np.bool_)
     request = request_of(CoveredCiphertext(mixed, everything, None, None))
     with pytest.raises(NoiseBudgetTooSmall):
-        reveal(request, small.committee, OneByOne(keypers(small)))
+        reveal(request, small.committee, KeyperPanel(keypers(small)))
 
 
 def test_shares_are_announced_for_one_context_sequence_and_purpose(
@@ -378,7 +378,7 @@ def test_shares_are_announced_for_one_context_sequence_and_purpose(
 def test_the_published_shares_add_up_to_the_published_values(
     small: Epoch, covered: CoveredCiphertext
 ) -> None:
-    revealed: Revealed = reveal(request_of(covered), small.committee, OneByOne(keypers(small)))
+    revealed: Revealed = reveal(request_of(covered), small.committee, KeyperPanel(keypers(small)))
     own: Sequence[Words] = [
         decryption_share(covered.ciphertext, EPOCH, small.seeds[j]) for j in small.committee.members
     ]

@@ -31,7 +31,16 @@ from darkpool.margin.model.caps import surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.protocol.refusals import RefusalCode
 from darkpool.protocol.terms import BondTerms
-from darkpool.units import AuctionId, Cash, InstrumentId, Interval, Lots, PriceUnits, Side
+from darkpool.units import (
+    AuctionId,
+    Cash,
+    InstrumentId,
+    Interval,
+    Lots,
+    PriceUnits,
+    Side,
+    account_of,
+)
 from tests.support.margin_accounts import (
     ALICE,
     BOB,
@@ -171,7 +180,7 @@ def test_no_account_withdraws_while_a_debt_is_uncovered() -> None:
 
 def changes_under(margin: PortfolioMargin, accounts: PortfolioAccounts) -> list[Callable[[], None]]:
     """What an account may ask for that margin has to allow."""
-    bond = BondTerms(Cash(1), 1, CAROL)
+    bond = BondTerms(Cash(1), 1, account_of(bytes(20)))
     return [
         lambda: accounts.reserve(ALICE, auction(PERP, 7), Lots(1), grid(PERP), margin),
         lambda: accounts.hold_bond(ALICE, bond, margin),

@@ -44,17 +44,22 @@ def test_volatility_goes_through_the_quotes() -> None:
     ("old", "new", "path", "expected"),
     [
         ('"version": 1', '"version": 0', "version", "1"),
-        ("2026-11-25T00:00:00Z", "2026-11-25T00:00:00", "time", "timezone"),
-        ("2026-11-25", "2028-11-25", "file", "expiries of BTC after the time"),
-        ('"60000", "perpetual"', '60000, "perpetual"', "underlyings[0].index", "a valid string"),
-        ('"index": "60000"', '"index": "0"', "underlyings[0]", "prices above 0"),
-        ('"index": "60000"', '"index": "1e5"', "underlyings[0].index", "match pattern"),
-        ('"index": "60000"', '"index": "1000000001"', "underlyings[0]", "prices above 0"),
-        ('"forward": "61000"', '"forward": "NaN"', "underlyings[0].expiries[0].forward", "pattern"),
-        ('"40000", "60000"', '"60000", "40000"', "underlyings[0].expiries[0]", "ascending"),
-        ('"0.68", "0.6"', '"0.68"', "underlyings[0].expiries[0]", "a volatility for each strike"),
-        ('"0.68"', '"0"', "underlyings[0].expiries[0]", "volatilities above 0"),
-        ('"name": "ETH"', '"name": "BTC"', "file", "each underlying once"),
+        ("2026-11-25T00:00:00Z", "2026-11-25T00:00:00", "time", "a time with its zone"),
+        ("2026-11-25", "2028-11-25", "underlyings[0].expiries[0].expiry", "the time of the market"),
+        ('"60000", "perpetual"', '60000, "perpetual"', "underlyings[0].index", "text in quotes"),
+        ('"index": "60000"', '"index": "0"', "underlyings[0].index", "a price above 0"),
+        ('"index": "60000"', '"index": "1e5"', "underlyings[0].index", "a number in digits"),
+        ('"index": "60000"', '"index": "1000000001"', "underlyings[0].index", "to 1000000000"),
+        ('"forward": "61000"', '"forward": "NaN"', "underlyings[0].expiries[0].forward", "digits"),
+        (
+            '"40000", "60000"',
+            '"60000", "40000"',
+            "underlyings[0].expiries[0].strikes[1]",
+            "above 60000",
+        ),
+        ('"0.68", "0.6"', '"0.68"', "underlyings[0].expiries[0].volatilities", "each strike, 3"),
+        ('"0.68"', '"0"', "underlyings[0].expiries[0].volatilities[0]", "above 0"),
+        ('"name": "ETH"', '"name": "BTC"', "underlyings[1].name", "each underlying once"),
         ('"0.64"', '"1.9"', "underlyings[0].expiries[0].volatilities[2]", "call prices that fall"),
         (
             '"0.66", "0.61"',
@@ -75,7 +80,7 @@ def test_what_is_wrong_is_named(old: str, new: str, path: str, expected: str) ->
 def test_expiries_that_do_not_rise_are_refused() -> None:
     data = json.loads(MARKET)
     data["underlyings"][0]["expiries"].reverse()
-    with pytest.raises(InvalidFile, match="expiries in ascending order"):
+    with pytest.raises(InvalidFile, match="expiry after 2027-06-25T08:00:00"):
         read(json.dumps(data))
 
 

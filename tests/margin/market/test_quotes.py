@@ -120,7 +120,7 @@ def test_numbers_have_the_bounds_of_their_kind(name: str, value: int) -> None:
 
 def test_stale_prices_stop_new_risk_and_nothing_else() -> None:
     clock = SimulatedClock(NOW_MS)
-    record, halted = reported(FORM, Domain(5, bytes(20)), clock)
+    record, halted = reported(FORM, specification(), Domain(5, bytes(20)), clock)
     listed = ContractListing(specification(), FORM, 11).of([InstrumentName("BTC-MAR")])
     contract = specification().contracts[InstrumentName("BTC-MAR")]
     grids = {contract.identifier: listed.grids[contract.name]}
@@ -171,7 +171,7 @@ def test_what_is_not_listed_is_refused() -> None:
     assert list(late.grids) == ["BTC-PERP", "BTC-JUN", "ETH-PERP"]
     with pytest.raises(UnknownContract, match="not expired"):
         late.of([InstrumentName("BTC-MAR")])
-    record, halted = reported(late.market, DOMAIN, SimulatedClock(NOW_MS))
+    record, halted = reported(late.market, late.specification, DOMAIN, SimulatedClock(NOW_MS))
     expired = {specification().contracts[InstrumentName("BTC-MAR")].identifier: GRID}
     with pytest.raises(NoPrice):
         IntentMargin(specification(), record, expired, halted)

@@ -98,3 +98,21 @@ def test_accounts_without_positions_need_nothing() -> None:
     engine = RiskEngine(SPECIFICATION, market(), accounts)
     assert engine.standing(1).maintenance == engine.standing(1).initial == 0
     assert engine.standing(1).equity == 10**12 - 1
+
+
+def test_the_bound_is_exact_where_floats_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account at the bound to the unit has margin, as one by one; a unit less, and it has none.
+
+    Floats of its exposure are above it, as those of some accounts are.
+    """
+    odd = moved("61000.000001", "3040.25")
+    largest = int(lot_risk(SPECIFICATION, odd, CONTRACTS).largest[1])
+    lots = next(k for k in range(10**6, 2 * 10**6) if float(k) * largest > k * largest)
+    net = np.zeros(len(CONTRACTS), dtype=np.int64)
+    net[1] = lots
+    monkeypatch.setattr("darkpool.margin.model.engine.EXPOSURE_MAX", lots * largest)
+    RiskEngine(SPECIFICATION, odd, holdings([np.zeros_like(net), net]))
+    monkeypatch.setattr("darkpool.margin.model.engine.EXPOSURE_MAX", lots * largest - 1)
+    with pytest.raises(OutOfBounds) as caught:
+        RiskEngine(SPECIFICATION, odd, holdings([np.zeros_like(net), net]))
+    assert caught.value.got == lots * largest

@@ -1,0 +1,6 @@
+"""`python -m darkpool`: the command line."""
+
+from darkpool.cli.main import main
+
+if __name__ == "__main__":
+    main()

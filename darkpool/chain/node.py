@@ -1,0 +1,182 @@
+"""A node over HTTP: one request at a time, made again while the node is busy or out of reach.
+
+A request that is made again is the same to the byte. So a transaction that is sent again is the
+same transaction, and a chain takes it once.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from re import IGNORECASE
+from re import compile as pattern
+from typing import Any, Final
+
+import requests
+from web3 import Web3
+from web3.middleware import AttributeDictMiddleware
+from web3.providers import JSONBaseProvider
+from web3.types import RPCEndpoint, RPCResponse
+
+from darkpool.chain.answers import Refusal, read_answer
+from darkpool.chain.errors import AnswerTooLarge, ChainUnavailable, NodeBusy
+
+ANSWER_BYTES_MAX: Final = 32 << 20
+ANSWER_TIMEOUT_S: Final = 30
+PATIENCE_S: Final = 60
+"""How long a request is made again before the node counts as unavailable."""
+
+_FIRST_PAUSE_S: Final = 0.25
+_PAUSE_MAX_S: Final = 8.0
+_CHUNK_BYTES: Final = 1 << 16
+_HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json"}
+_BUSY: Final = {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
+_LIMIT_EXCEEDED: Final = -32005
+_TOO_LARGE: Final = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GATEWAY_TIMEOUT}
+_RATE_LIMITED: Final = pattern(
+    r"rate.{0,9}limit|too many requests|requests? (count|limit|rate)|per second", IGNORECASE
+)
+
+
+class Node(JSONBaseProvider):
+    """The node at an address, as web3 asks it.
+
+    Every answer has the form that its method gives (`darkpool.chain.answers`).
+    """
+
+    # what a contract answers never makes this program fetch another address
+    global_ccip_read_enabled = False
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self._session = requests.Session()
+        self._has_answered = False
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """Ask, and ask again where that may help.
+
+        Raises:
+            NodeBusy: the node was busy, or out of reach, for too long.
+            AnswerTooLarge: the answer is too large, or takes the node too long.
+            ChainUnavailable: what came is no answer.
+        """
+        request = self.encode_rpc_request(method, params)
+        give_up_at, pause_s = time.monotonic() + PATIENCE_S, _FIRST_PAUSE_S
+        while True:
+            try:
+                return self._ask(method, request)
+            except NodeBusy as busy:
+                wait_s = max(pause_s, busy.retry_after_s)
+                never_there = busy.refused and not self._has_answered
+                if never_there or time.monotonic() + wait_s > give_up_at:
+                    raise
+            time.sleep(wait_s)
+            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+
+    def _ask(self, method: str, request: bytes) -> RPCResponse:
+        number = json.loads(request)["id"]
+        status, headers, body = self._post(method, request)
+        self._has_answered = True
+        if method == "eth_getLogs" and status in _TOO_LARGE:
+            raise AnswerTooLarge(self._url, f"HTTP status {status}")
+        if status in _BUSY:
+            after_s = _retry_after_s(headers.get("Retry-After", ""))
+            raise NodeBusy(self._url, f"HTTP status {status}", after_s)
+        told = "" if status == HTTPStatus.OK else f"HTTP status {status} and "
+        answer = read_answer(self._url, (method, number), told, body)
+        if not isinstance(answer, Refusal):
+            return {"jsonrpc": "2.0", "id": number, "result": answer}
+        # of eth_getLogs the same code says that there is too much in the range
+        limited = answer.code == _LIMIT_EXCEEDED and method != "eth_getLogs"
+        if limited or answer.code == HTTPStatus.TOO_MANY_REQUESTS or _is_rate(answer.message):
+            raise NodeBusy(self._url, f"error {answer.code}: {answer.message}")
+        error: Any = answer.model_dump(exclude_unset=True)
+        return {"jsonrpc": "2.0", "id": number, "error": error}
+
+    def _post(self, method: str, request: bytes) -> tuple[int, Any, bytes]:
+        """Status, headers and body of the answer to one request."""
+        give_up_at = time.monotonic() + ANSWER_TIMEOUT_S
+        body = bytearray()
+        try:
+            with self._session.post(
+                self._url,
+                data=request,
+                headers=_HEADERS,
+                timeout=ANSWER_TIMEOUT_S,
+                stream=True,
+                allow_redirects=False,
+            ) as response:
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    body += chunk
+                    if len(body) > ANSWER_BYTES_MAX:
+                        raise AnswerTooLarge(self._url, f"more than {ANSWER_BYTES_MAX} bytes")
+                    if time.monotonic() > give_up_at:
+                        raise requests.Timeout
+                return response.status_code, response.headers, bytes(body)
+        except (requests.Timeout, requests.ConnectionError) as error:
+            raise self._lost(method, error) from None
+        except requests.exceptions.ChunkedEncodingError as error:
+            raise self._lost(method, error) from None
+        except (OSError, ValueError) as error:  # an address or a body that nothing can be made of
+            raise ChainUnavailable(self._url, f"no connection: {_told(error)}") from None
+
+    def _lost(self, method: str, error: OSError) -> ChainUnavailable:
+        """What it means that the connection ended, or that nothing came."""
+        if isinstance(error, requests.Timeout) and not isinstance(error, requests.ConnectTimeout):
+            reason = f"no whole answer in {ANSWER_TIMEOUT_S} s"
+            too_much = method == "eth_getLogs"
+            return (AnswerTooLarge if too_much else NodeBusy)(self._url, reason)
+        if isinstance(error, requests.exceptions.SSLError | requests.exceptions.ProxyError):
+            return ChainUnavailable(self._url, f"no connection: {_told(error)}")
+        cause = _system_error(error)
+        refused = isinstance(cause, ConnectionRefusedError | socket.gaierror)
+        return NodeBusy(self._url, f"a lost connection: {_told(error)}", refused=refused)
+
+
+def web3_of(url: str) -> Web3:
+    """web3 on the node at an address, asking it nothing that is not asked of web3."""
+    return Web3(Node(url), middleware=[(AttributeDictMiddleware, "attrdict")])
+
+
+def _is_rate(message: str) -> bool:
+    return _RATE_LIMITED.search(message) is not None
+
+
+def _retry_after_s(text: str) -> int:
+    """Seconds that a `Retry-After` asks to wait: a number, or a time."""
+    try:
+        if text.isascii() and text.isdigit():
+            return int(text)
+        return max(0, round(parsedate_to_datetime(text).timestamp() - time.time()))
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _told(error: BaseException) -> str:
+    cause = _system_error(error)
+    if cause is not None:
+        return str(cause.strerror)
+    lost = isinstance(error, requests.ConnectionError)
+    return "the node ended it" if lost else "nothing that can be read"
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """The system's own error, out of those that libraries wrapped around it."""
+    seen: list[BaseException] = [error]
+    for current in seen:
+        if isinstance(current, OSError) and current.strerror:
+            return current
+        inner = (current.__cause__, current.__context__, getattr(current, "reason", None))
+        for found in (*inner, *current.args):
+            if isinstance(found, BaseException) and found not in seen:
+                seen.append(found)
+    return None

@@ -1,0 +1,181 @@
+"""Transactions on their way: built once, sent until the node has them, awaited in a block.
+
+A transaction has its nonce before it is first sent. So however often it is sent, the chain takes it
+once, and where an answer was lost the chain can be asked whether it has it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from eth_account import Account
+from eth_typing import BlockNumber
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.contract.contract import ContractConstructor, ContractFunction
+from web3.exceptions import TransactionIndexingInProgress, TransactionNotFound
+from web3.types import TxParams, TxReceipt
+
+from darkpool.chain.asking import reading, sending
+from darkpool.chain.errors import (
+    ChainError,
+    ChainUnavailable,
+    TransactionRefused,
+    TransactionReverted,
+    TransactionTooLarge,
+)
+from darkpool.units import AccountId
+
+RECEIPT_TIMEOUT_S: Final = 120
+
+_POLL_INTERVAL_S: Final = 0.2
+_EMBEDDED_GAS: Final = 1 << 24  # the most that one transaction may use (EIP-7825)
+_GAS_RESERVE: Final = 100_000  # of what an estimate may miss
+
+
+class Sender:
+    """Sends transactions of one account, or of the accounts of keys that it is given.
+
+    `key` signs for the account; without one the node signs. `embedded` is a chain of this process.
+    """
+
+    def __init__(
+        self, web3: Web3, node: str, account: AccountId, key: bytes | None, *, embedded: bool
+    ) -> None:
+        self._web3 = web3
+        self._node = node
+        self.account = account
+        self._key = key
+        self._embedded = embedded
+
+    def call(
+        self, function: ContractFunction | ContractConstructor, key: bytes | None = None
+    ) -> TxReceipt:
+        """Send a transaction to a function, of the account or of that of a 32-byte `key`.
+
+        Raises:
+            TransactionReverted: the contract refuses it.
+            TransactionRefused: the node does, or no block has room for it.
+            ChainUnavailable: no answer, or none that can be used.
+        """
+        name = getattr(function, "fn_name", "constructor")
+        key = key or self._key
+        account = self.account if key is None else Account.from_key(key).address
+        address = Web3.to_checksum_address(account)
+        sender: TxParams = {"from": address}
+        with sending(self._node, name):
+            gas = _EMBEDDED_GAS if self._embedded else self._gas(name, function, sender)
+            nonce = self._web3.eth.get_transaction_count(address, "pending")
+            built = function.build_transaction({**sender, "gas": gas, "nonce": nonce})
+        receipt = self._in_block(self._deliver(name, built, key))
+        if receipt["status"] != 1:
+            with sending(self._node, name):
+                # estimating repeats the transaction, and says why it fails
+                function.estimate_gas(sender)
+            raise TransactionReverted(name, "out of gas")
+        return receipt
+
+    def pay(self, account: AccountId, wei: int) -> TxReceipt:
+        """Send an account some of what it pays for its transactions with."""
+        sender = Web3.to_checksum_address(self.account)
+        with sending(self._node, "pay"):
+            built: TxParams = {
+                "from": sender,
+                "to": Web3.to_checksum_address(account),
+                "value": Web3.to_wei(wei, "wei"),
+                "gas": 21_000,
+                "gasPrice": self._web3.eth.gas_price,
+                "nonce": self._web3.eth.get_transaction_count(sender, "pending"),
+                "chainId": self._web3.eth.chain_id,
+            }
+        return self._in_block(self._deliver("pay", built, self._key))
+
+    def _gas(
+        self, name: str, function: ContractFunction | ContractConstructor, sender: TxParams
+    ) -> int:
+        """What a transaction may use: its estimate and a reserve, as far as a block has room."""
+        needed = function.estimate_gas(sender)
+        block_gas = self._web3.eth.get_block("latest")["gasLimit"]
+        if needed > block_gas:
+            raise TransactionTooLarge(name, block_gas, needed)
+        return max(needed, min(needed + _GAS_RESERVE, block_gas, _EMBEDDED_GAS))
+
+    def _deliver(self, name: str, built: TxParams, key: bytes | None) -> HexBytes:
+        """Send a transaction until the node has it; returns its hash."""
+        eth = self._web3.eth
+        if key is not None:
+            signed = Account.from_key(key).sign_transaction(built)
+            return self._send(
+                name,
+                lambda: eth.send_raw_transaction(signed.raw_transaction),
+                lambda: signed.hash if self._has(signed.hash) else None,
+            )
+        with reading(self._node, "the number of a block"):
+            before = eth.block_number
+        return self._send(
+            name, lambda: eth.send_transaction(built), lambda: self._sent_since(before, built)
+        )
+
+    def _send(
+        self,
+        name: str,
+        send: Callable[[], HexBytes],
+        find: Callable[[], HexBytes | None],
+    ) -> HexBytes:
+        """Send; where the node does not say that it has it, look whether it does all the same."""
+        try:
+            with sending(self._node, name):
+                return send()
+        except (ChainUnavailable, TransactionRefused) as error:
+            # refused because it is known already, perhaps: an answer was lost
+            try:
+                found = find()
+            except ChainError:
+                raise error from None
+            if found is None:
+                raise
+            return found
+
+    def _has(self, transaction: HexBytes) -> bool:
+        with reading(self._node, "a transaction"):
+            try:
+                self._web3.eth.get_transaction(transaction)
+            except TransactionNotFound:
+                return False
+        return True
+
+    def _sent_since(self, before: int, built: TxParams) -> HexBytes | None:
+        """The hash of a transaction that the node signed, which its answer would have told."""
+        with reading(self._node, "a block"):
+            for number in range(before, self._web3.eth.block_number + 1):
+                block: Any = self._web3.eth.get_block(BlockNumber(number), full_transactions=True)
+                for sent in block["transactions"]:
+                    if (sent["from"], sent["nonce"]) == (built["from"], built["nonce"]):
+                        return HexBytes(sent["hash"])
+        return None
+
+    def _in_block(self, transaction: HexBytes) -> TxReceipt:
+        """The receipt of a transaction, once it is in a block.
+
+        Raises:
+            ChainUnavailable: there is none in `RECEIPT_TIMEOUT_S`, or it names a different one.
+        """
+        give_up_at, asked = time.monotonic() + RECEIPT_TIMEOUT_S, f"0x{bytes(transaction).hex()}"
+        while True:
+            with reading(self._node, "the receipt of a transaction"):
+                try:
+                    receipt = self._web3.eth.get_transaction_receipt(transaction)
+                except (TransactionNotFound, TransactionIndexingInProgress):
+                    receipt = None
+            if receipt is not None:
+                told = bytes(receipt["transactionHash"])
+                if told != bytes(transaction):
+                    reason = f"for transaction {asked} the receipt of 0x{told.hex()}"
+                    raise ChainUnavailable(self._node, reason)
+                return receipt
+            if time.monotonic() > give_up_at:
+                reason = f"no receipt of transaction {asked} in {RECEIPT_TIMEOUT_S} s"
+                raise ChainUnavailable(self._node, reason)
+            time.sleep(_POLL_INTERVAL_S)

@@ -1,0 +1,93 @@
+"""Who signs for an account: a key of this process, a key file, or something that is asked.
+
+Sealing needs no key, only a signature of its last step. A signer is asynchronous because a hardware
+wallet or a signing service answers later.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from crypto.errors import MalformedKeyFile
+from crypto.signing.ecdsa import SECP256K1_ORDER, address_of, sign
+from crypto.signing.key_file import read_account_key, write_account_key
+from darkpool.client.errors import InvalidAccountKey
+from darkpool.durable import writing
+from darkpool.units import AccountId, account_of, octets, require_kind
+
+KEY_BYTES: Final = 32
+DIGEST_BYTES: Final = 32
+
+
+class Signer(Protocol):
+    """Signs for one account.
+
+    The same digest gets the same signature (RFC 6979), so that an agent that is asked again sends
+    the same bytes.
+    """
+
+    @property
+    def address(self) -> AccountId:
+        """The account that the signatures are of."""
+
+    async def sign(self, digest: bytes) -> bytes:
+        """Sign 32 bytes: r, s and v in 65 bytes, v 27 or 28, s in the lower half of the order."""
+
+
+class KeySigner:
+    """Signs with a private key in the memory of this process.
+
+    Args:
+        account_key: secp256k1 private key of the account, 32 bytes; it is in no message.
+
+    Raises:
+        InvalidAccountKey: it is no private key.
+    """
+
+    def __init__(self, account_key: bytes) -> None:
+        if not isinstance(account_key, bytes) or len(account_key) != KEY_BYTES:
+            raise InvalidAccountKey(f"{KEY_BYTES} bytes", type(account_key).__name__)
+        if not 0 < int.from_bytes(account_key) < SECP256K1_ORDER:
+            expected = "a number from 1 to the order of secp256k1 less one"
+            raise InvalidAccountKey(expected, "zero, or a number from the order on")
+        self._key = bytes(account_key)
+        self.address = account_of(address_of(self._key))
+
+    @classmethod
+    def from_file(cls, path: Path, passphrase: str) -> Self:
+        """The signer of a key file that `write_file` wrote.
+
+        Raises:
+            MalformedKeyFile: the file cannot be read, or is no key file of an account.
+            OutOfRange: an empty passphrase.
+            WrongPassphrase: it is another one, or bytes of the file were changed.
+        """
+        require_kind("key file", Path, path)
+        try:
+            return cls(read_account_key(path, passphrase))
+        except OSError as error:
+            got = error.strerror or str(error)
+            raise MalformedKeyFile(str(path), "a file that can be read", got) from error
+
+    def write_file(self, path: Path, passphrase: str) -> None:
+        """Keep the key in an encrypted file of mode 0600, which appears whole or not at all.
+
+        Raises:
+            OutOfRange: an empty passphrase.
+            UnwritableFolder: the system refuses to write it.
+        """
+        require_kind("key file", Path, path)
+        with writing(path.parent):
+            write_account_key(path, self._key, passphrase)
+
+    async def sign(self, digest: bytes) -> bytes:
+        """Sign 32 bytes.
+
+        Raises:
+            WrongType, OutOfBounds: other than 32 bytes.
+        """
+        return sign(octets("digest", DIGEST_BYTES, digest), self._key)
+
+    def __repr__(self) -> str:
+        return f"KeySigner({self.address})"

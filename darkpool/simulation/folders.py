@@ -1,0 +1,51 @@
+"""What has to be so before folders are made: nothing is in their way, and they lie apart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from darkpool.record.errors import RecordExists
+from darkpool.simulation.errors import FolderExists, FoldersNested, UnmakeableFolder
+
+
+def require_new(record: Path | None, openings: Path | None) -> None:
+    """Check that the folders that are wanted can be made, one apart from the other.
+
+    Raises:
+        FoldersNested: one is the other, or lies in it.
+        RecordExists, FolderExists: there is something at its place.
+        UnmakeableFolder: no directory can be made there.
+    """
+    require_apart(record, openings)
+    for folder, error in ((record, RecordExists), (openings, FolderExists)):
+        if folder is None:
+            continue
+        if folder.exists() or folder.is_symlink():
+            raise error(folder)
+        above = next(path for path in folder.absolute().parents if path.exists())
+        if not above.is_dir():
+            raise UnmakeableFolder(folder, f"{above}, which is no directory")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise UnmakeableFolder(folder, f"{above}, which cannot be written to")
+
+
+def require_apart(record: Path | None, openings: Path | None) -> None:
+    """Check that what only clients may know does not come to lie in the public record.
+
+    Raises:
+        FoldersNested: one folder is the other, or lies in it.
+        UnmakeableFolder: links that lead to no place.
+    """
+    if record is None or openings is None:
+        return
+    places = _resolved(record), _resolved(openings)
+    if any(one.is_relative_to(other) for one, other in (places, places[::-1])):
+        raise FoldersNested(*places)
+
+
+def _resolved(folder: Path) -> Path:
+    try:
+        return folder.resolve()
+    except RuntimeError:  # up to Python 3.12
+        raise UnmakeableFolder(folder, "a circle of symbolic links") from None

@@ -1,0 +1,56 @@
+"""A settlement that no block took: what any account may still send, on the disk."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from darkpool.auction.outcome import Settlement
+from darkpool.canonical_json import to_json
+from darkpool.chain.errors import ChainError
+from darkpool.simulation.errors import NotSettled
+from darkpool.units import AccountId, Interval
+
+UNSENT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentSettlement:
+    """The file of a settlement: `data` is to be sent to `contract` on the chain of this number."""
+
+    version: int
+    interval: Interval
+    chain_id: int
+    contract: AccountId
+    data: bytes
+
+
+def require_settled(interval: Interval, settlement: Settlement, record: Path | None) -> None:
+    """Keep a settlement that is not final, so that the batch is not lost with the node.
+
+    Its file is new and durable. It lies beside the record, or in the working folder if there is
+    none.
+
+    Raises:
+        NotSettled: no block has it for good; names the file.
+        OSError: the disk does not take the file.
+    """
+    failure, call = settlement.transaction, settlement.call
+    if not isinstance(failure, ChainError):
+        return
+    stem = Path("darkpool") if record is None else record
+    path = stem.absolute().with_name(f"{stem.name}.settlement-{secrets.token_hex(4)}.json")
+    unsent = UnsentSettlement(UNSENT_VERSION, interval, call.chain_id, call.contract, call.data)
+    with path.open("xb") as file:
+        file.write(to_json(unsent))
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    raise NotSettled(str(failure), path, record) from failure
