@@ -124,7 +124,7 @@ class CircuitCheck:
             part = openings[start : start + SUMS_MAX]
             sums = [ShapeSum(ring) for _ in part]
             for index, intent in enumerate(intents):
-                self._progress(f"shape of intent {index}")
+                self._progress("shapes of intents")
                 ciphertext = self._record.ciphertext(index)
                 if start == 0:
                     for book in self._books:
