@@ -60,6 +60,7 @@ def audit(
     """
     from darkpool.cli.tables import (
         audit_document,
+        audit_progress,
         exact_json,
         output,
         print_audit,
@@ -75,7 +76,7 @@ def audit(
     anchor = _anchor(settlement, keypers, reporter, price_reporters)
     with progress() as shown:
         report = run_audit(
-            record, reader, quick=quick, anchor=anchor, progress=lambda step: shown(step, 0, 0)
+            record, reader, quick=quick, anchor=anchor, progress=audit_progress(shown)
         )
     if as_json:
         typer.echo(exact_json(audit_document(report)))

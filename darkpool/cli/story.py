@@ -25,6 +25,7 @@ from darkpool.cli.tables import (
     NAME,
     NUMBER,
     WORD,
+    audit_progress,
     fills_table,
     print_audit,
     print_lines,
@@ -94,7 +95,7 @@ def run_demo(console: Console, place: Path | None, seed: int | None) -> bool:
         quick = time.monotonic() - start > FULL_AUDIT_UNTIL_S
         _title(console, "Audit: from the record alone, sharing no market code with the engine")
         with progress() as shown:
-            report = audit(directory, quick=quick, progress=lambda step: shown(step, 0, 0))
+            report = audit(directory, quick=quick, progress=audit_progress(shown))
         print_audit(console, report)
         _tell_place(console, directory, kept=place is not None)
     return report.ok

@@ -43,7 +43,6 @@ STEPS: Final = {
     "margin": "Book fills and check margin",
     "settle": "Settle on the chain",
     "record": "Make the record durable",
-    "read": "Read the record",
 }
 FILLS_SHOWN_MAX: Final = 40
 NAME, WORD, NUMBER = Column.NAME, Column.WORD, Column.NUMBER
@@ -93,7 +92,12 @@ class _Log:
 
 
 def _told(step: str) -> str:
-    return STEPS.get(step, f"Audit: {step}")
+    return STEPS.get(step, step)
+
+
+def audit_progress(shown: Callable[[str, int, int], None]) -> Callable[[str], None]:
+    """Shows the steps of an audit, some of which have names of an auction's."""
+    return lambda step: shown(f"Audit: {step}", 0, 0)
 
 
 @contextmanager
