@@ -36,7 +36,7 @@ class UnmetExpectation(Exception):
 
 
 def printable(text: str) -> str:
-    """Text whose control characters and lone surrogates are escaped: it may quote anybody."""
+    """Text whose control characters and lone surrogates are escaped: it may quote any party."""
     if text.isprintable():
         return text
     return "".join(

@@ -114,7 +114,7 @@ class PendingDirectory:
         """Write the manifest, make everything durable and move it to its final place.
 
         Raises:
-            RecordExists: somebody else was there first; the folder stays at `path`.
+            RecordExists: another writer was there first; the folder stays at `path`.
         """
         for name in list(self._open):
             self._digests[name] = self._open.pop(name).close()

@@ -134,7 +134,7 @@ class PriceReader:
         self, comparison: _Comparison, crossing: Sequence[int]
     ) -> tuple[int, dict[int, int]]:
         """Number of the opening, and how many of its bits are 1, by instrument."""
-        lanes = (comparison.starts(crossing)[:, None] + np.arange(self._ticks)).reshape(-1)
+        lanes = np.concatenate([comparison.layout.step_lanes(i) for i in crossing])
         purpose = f"price bits {comparison.number}"
         opened = self._walk.lane_bits(purpose, comparison.layout.shape, lanes)
         curves = opened.bits.reshape(len(crossing), -1)
@@ -151,6 +151,6 @@ class PriceReader:
         if not inner:
             return None, {}
         layout = comparison.layout
-        lanes = np.array([layout.lane(1, layout.price_start(i) + counts[i] - 1) for i in inner])
+        lanes = np.array([layout.tie_lane(i, counts[i]) for i in inner])
         opened = self._walk.lane_bits(f"tie lanes {comparison.number}", layout.shape, lanes)
         return opened.opening, dict(zip(inner, map(int, opened.bits), strict=True))

@@ -64,7 +64,7 @@ def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
         (found,) = audited()
         assert "settlement: expected a settled batch, got none on the chain" in found
 
-        # whoever has the file can settle
+        # the holder of the file can settle
         kept = from_json(stopped.value.settlement.read_bytes(), UnsentSettlement, "settlement")
         assert kept.chain_id == summary.venue.chain_id
         embedded._web3.eth.send_transaction(

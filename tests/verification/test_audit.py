@@ -68,7 +68,7 @@ def test_an_anchor_says_what_it_covers(uniform: Published) -> None:
 
 
 def test_what_any_record_can_name_or_copy_is_no_anchor(uniform: Published) -> None:
-    """Whoever makes up keypers can write any contract beside them, and copy signed prices."""
+    """A forger who makes up keypers can write any contract beside them, and copy signed prices."""
     summary = Record.load(uniform.directory).summary
     for anchor, chain in (
         (Anchor(summary.venue.settlement), None),
