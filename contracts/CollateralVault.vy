@@ -5,74 +5,151 @@
 """
 @title Collateral vault
 @license Apache-2.0
-@notice Holds the collateral of a venue, in one ERC-20 token, and pays by the last settled balances.
-@dev Every unit in the vault belongs to exactly one of two kinds of claim.
-     Settled: a deposit made before the batch of the last settled interval was committed is counted
-     in that interval's balances root, and is paid out with a proof under that root only.
-     Unsettled: a deposit made later is in no settled root, and its account can take it back whole,
-     without any proof. It turns into the settled kind when a later batch settles.
-     So no deposit is ever lost between the two, and none is paid under both. What a root pays never
-     touches unsettled deposits, even if the root is wrong.
-     Nothing is paid while a batch is open (see Settlement), so the balances root of that batch can
-     count on all that was here when it was committed.
-     The token must move exactly the amount that it is told to, and must never change balances by
-     itself; a deposit of which less or more arrives is refused.
+@notice Holds the collateral of a venue, in one ERC-20 token, and pays what settlements granted.
+@dev A settlement gives each account two amounts. `claimable` is all that it was ever granted for
+     withdrawal; it is paid at any time, under the root of any settled interval, up to what was not
+     paid before. `exit_value` is all else that it owns here; it is paid when the venue has ended,
+     under the last root. Nothing that an operator or a keyper does pauses a payment.
+     All payments together never exceed what was paid in, whatever the keypers sign: a settlement
+     must not grant more than the deposits that it counts, and each payment is held to the sums of
+     the last root. A deposit that no settlement counts yet goes back whole, a day after its
+     account gave notice or as soon as the venue has ended, and no root can touch it.
+     A token that takes a fee is refused; of one that lost balances everybody bears the same share.
      Revert reasons are short strings; each function names its own.
 """
 
 from ethereum.ercs import IERC20
 
-import merkle
+import eip712
+import sum_tree
 
 
 interface ISettlement:
-    def vault_terms() -> VaultTerms: view
+    def report(
+        kind: uint256, account: address, amount: uint256, number: uint64
+    ) -> (uint64, uint64): nonpayable
+    def exits_open() -> bool: view
+    def is_declared() -> bool: view
+    def flows_of_open_batch() -> uint64: view
 
 
-struct VaultTerms:
-    paying: bool
-    halted: bool
-    committed: uint64
-    settled: uint64
-    balances_root: bytes32
+interface IPermit2:
+    def permitWitnessTransferFrom(
+        permit: PermitTransferFrom,
+        details: TransferDetails,
+        owner: address,
+        witness: bytes32,
+        witness_type: String[WITNESS_TYPE_LENGTH],
+        signature: Bytes[eip712.ACCOUNT_SIGNATURE_BYTES_MAX],
+    ): nonpayable
 
 
-# Deposits that may not yet be in a settled root. `interval` is the last committed one at the time
-# of the last change; `newer` came in after that commitment, `older` before it.
-struct Unsettled:
-    older: uint256
-    newer: uint256
-    interval: uint64
-
-
-# What an account was paid under the balances root of `interval`.
-struct Payment:
-    interval: uint64
+struct TokenPermissions:
+    token: address
     amount: uint256
+
+
+struct PermitTransferFrom:
+    permitted: TokenPermissions
+    nonce: uint256
+    deadline: uint256
+
+
+struct TransferDetails:
+    to: address
+    amount: uint256
+
+
+# What an account signs so that another sender can claim for it. It is good for all that is claimable
+# up to `cumulative`, and for nothing that is granted later.
+struct Claim:
+    account: address
+    to: address
+    cumulative: uint128
+    fee: uint128
+    deadline: uint64
 
 
 event Deposited:
     account: indexed(address)
     payer: indexed(address)
+    number: uint64
     amount: uint256
-    after_interval: uint64
 
 
-event Withdrawn:
+event Noticed:
     account: indexed(address)
+    number: uint64
     amount: uint256
-    root_interval: uint64
-    after_interval: uint64
 
 
-event Reclaimed:
+event Returned:
     account: indexed(address)
+    to: indexed(address)
+    number: uint64
     amount: uint256
-    after_interval: uint64
+    paid: uint256
+
+
+event Settled:
+    interval: indexed(uint64)
+    root: bytes32
+    exit_total: uint128
+    claim_total: uint128
+    counted: uint256
+
+
+event Claimed:
+    account: indexed(address)
+    to: indexed(address)
+    interval: uint64
+    cumulative: uint256
+    amount: uint256
+    paid: uint256
+    fee: uint256
+
+
+event Rescued:
+    token: indexed(address)
+    amount: uint256
 
 
 DEPOSITS_MAX: constant(uint256) = 200
-DEPTH_MAX: constant(uint256) = 32
+
+# a deposit and its account share one word
+DEPOSIT_MAX: constant(uint256) = 2**96 - 1
+
+# seconds from the notice of a deposit to its return
+NOTICE_PERIOD: public(constant(uint256)) = 86_400
+
+# the interval under which the closing settlement is kept
+CLOSING_INTERVAL: constant(uint64) = max_value(uint64)
+
+# accounts below this address stand for what belongs to no client, and neither deposit nor claim:
+# claims of pruned leaves, the insurance fund, the treasury
+RESERVED: constant(uint160) = 2**16
+FUND: constant(address) = 0x0000000000000000000000000000000000000002
+TREASURY: constant(address) = 0x0000000000000000000000000000000000000003
+
+KIND_DEPOSIT: constant(uint256) = 1
+KIND_REQUEST: constant(uint256) = 2
+KIND_NOTICE: constant(uint256) = 3
+KIND_RETURN: constant(uint256) = 4
+
+CLAIM_TYPE_HASH: constant(bytes32) = keccak256(
+    "Claim(address account,address vault,address to,uint128 cumulative,uint128 fee,uint64 deadline)"
+)
+DEPOSIT_TYPE_HASH: constant(bytes32) = keccak256("Deposit(address account)")
+WITNESS_TYPE_LENGTH: constant(uint256) = 90
+WITNESS_TYPE: constant(String[WITNESS_TYPE_LENGTH]) = (
+    "Deposit witness)Deposit(address account)TokenPermissions(address token,uint256 amount)"
+)
+
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_48: constant(uint256) = 2**48 - 1
+MASK_64: constant(uint256) = 2**64 - 1
+MASK_128: constant(uint256) = 2**128 - 1
+MASK_160: constant(uint256) = 2**160 - 1
 
 # the collateral
 token: public(immutable(IERC20))
@@ -80,194 +157,421 @@ token: public(immutable(IERC20))
 # where balances are settled
 settlement: public(immutable(ISettlement))
 
-# all that was ever paid in for an account, and paid out to it
-deposited: public(HashMap[address, uint256])
-withdrawn: public(HashMap[address, uint256])
+# least amount of a deposit, in token units
+deposit_min: public(immutable(uint256))
 
-# what was paid under the root that the account last used
-payments: public(HashMap[address, Payment])
+# the vault refuses a new account above so many
+accounts_max: public(immutable(uint256))
 
-# unsettled deposits of each account, and of all together
-unsettled: HashMap[address, Unsettled]
-unsettled_total: Unsettled
+# who gets the insurance fund and the treasury when the venue has ended
+fund: public(immutable(address))
+treasury: public(immutable(address))
+
+# who gets other tokens that were sent here
+rescuer: public(immutable(address))
+
+# Permit2, which moves tokens by its owner's signature
+permit2: public(immutable(IPermit2))
+
+# root of the balances under each settled interval
+roots: public(HashMap[uint64, bytes32])
+
+# account + amount * 2**160 of each deposit that was not returned, by its number
+deposits: HashMap[uint64, uint256]
+
+# when notice of a deposit was given, in seconds
+noticed_at: public(HashMap[uint64, uint256])
+
+# packed words, from the lowest bit:
+# of an account: paid 128, number of its last deposit 48, deposits not returned 32, seated 1
+accounts: HashMap[address, uint256]
+# sums of the last root: claim_total 128, exit_total 128
+totals_word: uint256
+# paid to all 128, deposits that the last settlement counted 128
+paid_word: uint256
+# deposits less returns: now 128, at the last commitment before the last change 128
+deposited_word: uint256
+# interval of that commitment 64, last settled interval 64, its last flow 48, seated accounts 32
+place_word: uint256
 
 
 @deploy
-def __init__(token_: IERC20, settlement_: ISettlement):
+def __init__(
+    token_: IERC20,
+    settlement_: ISettlement,
+    deposit_min_: uint256,
+    accounts_max_: uint256,
+    fund_: address,
+    treasury_: address,
+    rescuer_: address,
+    permit2_: IPermit2,
+):
     """
-    @notice Fix the collateral and the settlement contract.
-    @dev Reverts with "no contract" when an address holds no code.
+    @notice Fix the collateral and who is who.
+    @dev Reverts with "no contract" when the token holds no code, with "zero address" or "bounds".
     @param token_ The ERC-20 token that is collateral.
     @param settlement_ The settlement contract whose balances are paid.
+    @param deposit_min_ Least amount of a deposit, in token units.
+    @param accounts_max_ The vault refuses a new account above so many.
+    @param fund_ Who gets the insurance fund when the venue has ended.
+    @param treasury_ Who gets the treasury then.
+    @param rescuer_ Who gets other tokens that were sent here.
+    @param permit2_ The address of Permit2.
     """
-    assert token_.address.is_contract and settlement_.address.is_contract, "no contract"
+    assert token_.address.is_contract, "no contract"
+    assert fund_ != empty(address) and treasury_ != empty(address), "zero address"
+    assert rescuer_ != empty(address), "zero address"
+    assert deposit_min_ != 0 and deposit_min_ <= DEPOSIT_MAX, "bounds"
+    assert accounts_max_ != 0 and accounts_max_ <= MASK_32, "bounds"
     token = token_
     settlement = settlement_
+    deposit_min = deposit_min_
+    accounts_max = accounts_max_
+    fund = fund_
+    treasury = treasury_
+    rescuer = rescuer_
+    permit2 = permit2_
 
 
 @external
-def deposit(amount: uint256):
+def deposit(account: address, amount: uint256) -> uint64:
     """
-    @notice Pay in for the caller, who has approved the amount.
-    @dev Reverts with "halted", "zero amount", "transfer" or "amount received".
-    @param amount Token units.
-    """
-    self._receive(amount)
-    self._credit(msg.sender, amount, self._taking_terms())
-
-
-@external
-def deposit_for(account: address, amount: uint256):
-    """
-    @notice Pay in for an account; the caller has approved the amount.
-    @dev Reverts as `deposit` does, and with "zero address".
+    @notice Pay in for an account from the caller's tokens, which the caller has approved.
+    @dev Reverts with "winding down", "reserved account", "deposit amount", "accounts", "transfer"
+         or "amount received".
     @param account Whose claim it becomes.
     @param amount Token units.
+    @return The deposit's number.
     """
     self._receive(amount)
-    self._credit(account, amount, self._taking_terms())
+    return self._credit(account, amount)
 
 
 @external
 def deposit_many(
-    accounts: DynArray[address, DEPOSITS_MAX], amounts: DynArray[uint256, DEPOSITS_MAX]
+    for_accounts: DynArray[address, DEPOSITS_MAX], amounts: DynArray[uint256, DEPOSITS_MAX]
 ):
     """
     @notice Pay in for many accounts with one transfer of the sum, which the caller has approved.
-    @dev Reverts as `deposit_for` does, and with "lengths" when the lists differ in length.
-    @param accounts Whose claims they become; an account may stand here more than once.
+    @dev Reverts as `deposit` does, and with "lengths" when the lists differ in length.
+    @param for_accounts Whose claims they become; an account may stand here more than once.
     @param amounts Token units for each.
     """
-    assert len(accounts) == len(amounts), "lengths"
+    assert len(for_accounts) == len(amounts), "lengths"
     total: uint256 = 0
     for amount: uint256 in amounts:
         total += amount
     self._receive(total)
-    terms: VaultTerms = self._taking_terms()
-    for i: uint256 in range(len(accounts), bound=DEPOSITS_MAX):
-        self._credit(accounts[i], amounts[i], terms)
+    for i: uint256 in range(len(for_accounts), bound=DEPOSITS_MAX):
+        self._credit(for_accounts[i], amounts[i])
 
 
 @external
-def withdraw(
+def deposit_with_permit(
+    account: address, amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32
+) -> uint64:
+    """
+    @notice Pay in from the caller's tokens, with the caller's permit (EIP-2612) for the amount.
+    @dev A permit that the token refuses is ignored: another sender may have used it already, and
+         then the allowance stands. Reverts as `deposit` does.
+    @param account Whose claim it becomes.
+    @param amount Token units.
+    @param deadline Until when the permit holds, in seconds.
+    @param v Of the permit's signature.
+    @param r Of the permit's signature.
+    @param s Of the permit's signature.
+    @return The deposit's number.
+    """
+    ignored: bool = raw_call(
+        token.address,
+        abi_encode(
+            msg.sender, self, amount, deadline, v, r, s, method_id=method_id(
+                "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"
+            )
+        ),
+        revert_on_failure=False,
+    )
+    self._receive(amount)
+    return self._credit(account, amount)
+
+
+@external
+def deposit_with_permit2(
+    owner: address,
+    account: address,
     amount: uint256,
-    withdrawable: uint256,
-    encumbered: uint256,
-    positions_root: bytes32,
-    index: uint256,
-    count: uint256,
-    siblings: DynArray[bytes32, DEPTH_MAX],
+    nonce: uint256,
+    deadline: uint256,
+    signature: Bytes[eip712.ACCOUNT_SIGNATURE_BYTES_MAX],
+) -> uint64:
+    """
+    @notice Pay in from an owner's tokens by its signature for Permit2; any sender.
+    @dev The signature names the account as its witness, so a sender cannot pay in for another one.
+         Reverts as `deposit` does, and as Permit2 does.
+    @param owner Whose tokens, and whose signature.
+    @param account Whose claim it becomes.
+    @param amount Token units.
+    @param nonce Of the owner at Permit2; each is good once.
+    @param deadline Until when the signature holds, in seconds.
+    @param signature PermitWitnessTransferFrom with the witness Deposit(address account).
+    @return The deposit's number.
+    """
+    before: uint256 = staticcall token.balanceOf(self)
+    extcall permit2.permitWitnessTransferFrom(
+        PermitTransferFrom(
+            permitted=TokenPermissions(token=token.address, amount=amount),
+            nonce=nonce,
+            deadline=deadline,
+        ),
+        TransferDetails(to=self, amount=amount),
+        owner,
+        keccak256(abi_encode(DEPOSIT_TYPE_HASH, account)),
+        WITNESS_TYPE,
+        signature,
+    )
+    assert staticcall token.balanceOf(self) == before + amount, "amount received"
+    return self._credit(account, amount)
+
+
+@external
+def request(amount: uint128):
+    """
+    @notice Ask for a withdrawal in the next settlement, as the account that owns it.
+    @dev The settlement grants what the account does not need as margin, up to the amount; what it
+         does not grant lapses. The last request before a commitment counts.
+         Reverts with "winding down" or "reserved account".
+    @param amount Token units; more than there is means all.
+    """
+    self._check_account(msg.sender)
+    self._report(KIND_REQUEST, msg.sender, convert(amount, uint256), 0)
+
+
+@external
+def give_notice(number: uint64):
+    """
+    @notice Ask for a deposit back that no settlement counts yet, as the account that it is for.
+    @dev From the notice on no keyper certifies an intent against it. It can be returned a day
+         later, unless a batch that was committed before the return settles: then it counts as
+         settled, and the notice as a request for as much.
+         Reverts with "winding down", "deposit", "account", "settled" or "noticed".
+    @param number The deposit's number.
+    """
+    entry: uint256 = self._own_deposit(number)
+    assert self.noticed_at[number] == 0, "noticed"
+    self.noticed_at[number] = block.timestamp
+    self._report(KIND_NOTICE, msg.sender, entry >> 160, number)
+    log Noticed(account=msg.sender, number=number, amount=entry >> 160)
+
+
+@external
+def take_back(number: uint64, to: address) -> uint256:
+    """
+    @notice Return a deposit that no settlement counts, as the account that it is for.
+    @dev A day after the notice, and not while a batch is open that counts it; without any notice
+         once the venue has ended.
+         Reverts with "deposit", "account", "settled", "too early", "batch open", "zero address" or
+         "transfer".
+    @param number The deposit's number.
+    @param to Who is paid.
+    @return Token units paid: all of it, unless the token lost balances.
+    """
+    entry: uint256 = self._own_deposit(number)
+    amount: uint256 = entry >> 160
+    if not staticcall settlement.is_declared():
+        since: uint256 = self.noticed_at[number]
+        assert since != 0 and block.timestamp >= since + NOTICE_PERIOD, "too early"
+        assert number > staticcall settlement.flows_of_open_batch(), "batch open"
+    unsettled: uint256 = self._unsettled()
+    self.deposits[number] = 0
+    self._report(KIND_RETURN, msg.sender, amount, number)
+    self._leave_after_return(msg.sender)
+    paid: uint256 = amount * min(staticcall token.balanceOf(self), unsettled) // unsettled
+    self._pay(to, paid)
+    log Returned(account=msg.sender, to=to, number=number, amount=amount, paid=paid)
+    return paid
+
+
+@external
+def settle(
+    interval: uint64, root: bytes32, exit_total: uint128, claim_total: uint128, flows: uint64
 ):
     """
-    @notice Pay the caller from its balance under the last settled root.
-    @dev Only the account itself can call it, so nobody can pull margin from under somebody else's
-         orders. All payments under one root together never exceed `withdrawable`; once settlement
-         has ended for ever, they may include `encumbered`.
-         Reverts with "paused" while a batch is open, "no root", "leaf index", "proof length",
-         "proof", "zero amount", "balance" when more is asked for than is left under this root,
-         "unsettled" when the root claims what was deposited after it, or "transfer".
-    @param amount Token units to pay now.
-    @param withdrawable The caller's free balance under the root.
-    @param encumbered The caller's margin of open positions under the root.
-    @param positions_root Hash of the caller's positions under the root.
-    @param index Place of the caller's leaf.
-    @param count Number of leaves under the root.
-    @param siblings Hashes beside the path, from the bottom row to the top.
+    @notice Take the balances of a settled interval.
+    @dev Only Settlement calls it. Reverts with "not settlement", "claims shrink" when less was
+         granted than before, and with "counted" when the balances exceed the deposits before the
+         batch, less returns.
+    @param interval The interval.
+    @param root Root of the sum tree of balances.
+    @param exit_total Sum of all exit values.
+    @param claim_total Sum of all that was ever granted.
+    @param flows Index of the last flow before the batch; the closing settlement counts no new one.
     """
-    terms: VaultTerms = self._paying_terms()
-    assert terms.settled != 0, "no root"
-    leaf: Bytes[128] = abi_encode(msg.sender, withdrawable, encumbered, positions_root)
-    assert merkle._root_of(leaf, index, count, siblings) == terms.balances_root, "proof"
-    assert amount != 0, "zero amount"
-    available: uint256 = withdrawable
-    if terms.halted:
-        available += encumbered
-    paid: uint256 = amount
-    if self.payments[msg.sender].interval == terms.settled:
-        paid += self.payments[msg.sender].amount
-    assert paid <= available, "balance"
-    total: Unsettled = self._current(self.unsettled_total, terms)
-    held: uint256 = staticcall token.balanceOf(self)
-    assert amount + total.older + total.newer <= held, "unsettled"
-    self.payments[msg.sender] = Payment(interval=terms.settled, amount=paid)
-    self._pay(msg.sender, amount)
-    log Withdrawn(
-        account=msg.sender,
-        amount=amount,
-        root_interval=terms.settled,
-        after_interval=terms.committed,
+    assert msg.sender == settlement.address, "not settlement"
+    exits: uint256 = convert(exit_total, uint256)
+    claims: uint256 = convert(claim_total, uint256)
+    assert claims >= self.totals_word & MASK_128, "claims shrink"
+    place: uint256 = self.place_word
+    paid: uint256 = self.paid_word
+    counted: uint256 = paid >> 128
+    if interval != CLOSING_INTERVAL:
+        counted = self._counted_at(convert(interval, uint256), place)
+        place = (place & ~(MASK_48 << 128)) | (convert(flows, uint256) << 128)
+    assert exits + claims <= counted, "counted"
+    self.roots[interval] = root
+    self.totals_word = (exits << 128) | claims
+    self.paid_word = (counted << 128) | (paid & MASK_128)
+    self.place_word = (place & ~(MASK_64 << 64)) | (convert(interval, uint256) << 64)
+    log Settled(
+        interval=interval,
+        root=root,
+        exit_total=exit_total,
+        claim_total=claim_total,
+        counted=counted,
     )
 
 
 @external
-def reclaim():
+def claim(
+    interval: uint64, leaf: sum_tree.Leaf, proof: sum_tree.Proof, to: address
+) -> uint256:
     """
-    @notice Give the caller back all its deposits that no settled root counts yet.
-    @dev Reverts with "paused" while a batch is open, "zero amount" when there are none, or
-         "transfer".
+    @notice Pay the caller all that it was granted and not paid yet; once exits are open, and under
+            the last root, all else that it owns too.
+    @dev Reverts with "account", "no root", a reason of the proof, "proof", "nothing to pay",
+         "total", "zero address" or "transfer".
+    @param interval Any settled interval.
+    @param leaf The caller's balance under the root of that interval.
+    @param proof Its way to the root.
+    @param to Who is paid.
+    @return Token units paid.
     """
-    terms: VaultTerms = self._paying_terms()
-    own: Unsettled = self._current(self.unsettled[msg.sender], terms)
-    total: Unsettled = self._current(self.unsettled_total, terms)
-    amount: uint256 = own.older + own.newer
-    assert amount != 0, "zero amount"
-    self.unsettled[msg.sender] = Unsettled(older=0, newer=0, interval=terms.committed)
-    self.unsettled_total = Unsettled(
-        older=total.older - own.older, newer=total.newer - own.newer, interval=terms.committed
+    assert leaf.account == msg.sender, "account"
+    return self._claim(interval, leaf, proof, to, max_value(uint128), 0)
+
+
+@external
+def claim_for(
+    order: Claim,
+    interval: uint64,
+    leaf: sum_tree.Leaf,
+    proof: sum_tree.Proof,
+    signature: Bytes[eip712.ACCOUNT_SIGNATURE_BYTES_MAX],
+) -> uint256:
+    """
+    @notice Claim for an account that signed for it, with its key or as a contract (ERC-1271).
+    @dev Any sender, who gets the fee out of what is paid. A signature pays up to `cumulative`, all
+         claims together, so it cannot serve for what is granted later.
+         Reverts as `claim` does, and with "deadline", "fee", or a reason of the signature check.
+    @param order What the account signed.
+    @param interval Any settled interval.
+    @param leaf The account's balance under the root of that interval.
+    @param proof Its way to the root.
+    @param signature Of the account.
+    @return Token units paid, the fee included.
+    """
+    assert leaf.account == order.account, "account"
+    assert block.timestamp <= convert(order.deadline, uint256), "deadline"
+    digest: bytes32 = eip712._digest(
+        keccak256(
+            abi_encode(
+                CLAIM_TYPE_HASH,
+                order.account,
+                self,
+                order.to,
+                order.cumulative,
+                order.fee,
+                order.deadline,
+            )
+        ),
+        settlement.address,
     )
-    self._pay(msg.sender, amount)
-    log Reclaimed(account=msg.sender, amount=amount, after_interval=terms.committed)
+    eip712._check_account(order.account, digest, signature)
+    return self._claim(
+        interval, leaf, proof, order.to, order.cumulative, convert(order.fee, uint256)
+    )
+
+
+@external
+def claim_reserved(interval: uint64, leaf: sum_tree.Leaf, proof: sum_tree.Proof) -> uint256:
+    """
+    @notice Pay the insurance fund or the treasury to who was named at deployment, once the venue
+            has ended.
+    @dev Any sender. Reverts as `claim` does, and with "exits" before exits are open.
+    @param interval The last settled interval.
+    @param leaf The balance of the fund or of the treasury under its root.
+    @param proof Its way to the root.
+    @return Token units paid.
+    """
+    assert leaf.account == FUND or leaf.account == TREASURY, "account"
+    assert staticcall settlement.exits_open(), "exits"
+    to: address = fund if leaf.account == FUND else treasury
+    return self._claim(interval, leaf, proof, to, max_value(uint128), 0)
+
+
+@external
+def rescue(strange: IERC20) -> uint256:
+    """
+    @notice Send tokens that are not the collateral to who was named at deployment.
+    @dev Any sender. Reverts with "collateral" or "transfer".
+    @param strange Another ERC-20 token.
+    @return Token units sent.
+    """
+    assert strange.address != token.address, "collateral"
+    amount: uint256 = staticcall strange.balanceOf(self)
+    assert extcall strange.transfer(rescuer, amount, default_return_value=True), "transfer"
+    log Rescued(token=strange.address, amount=amount)
+    return amount
 
 
 @external
 @view
-def reclaimable(account: address) -> uint256:
+def deposit_of(number: uint64) -> (address, uint256):
     """
-    @notice Deposits of an account that no settled root counts yet.
+    @notice A deposit that was not returned.
+    @param number Its number.
+    @return Whose it is, and token units; zeros for no such deposit.
+    """
+    entry: uint256 = self.deposits[number]
+    return convert(entry & MASK_160, address), entry >> 160
+
+
+@external
+@view
+def paid_to(account: address) -> uint256:
+    """
+    @notice All that an account was paid under any root.
     @param account Whose.
-    @return Token units that `reclaim` pays when the vault pays at all.
+    @return Token units, as they were granted; of a token that lost balances less has moved.
     """
-    own: Unsettled = self._current(
-        self.unsettled[account], staticcall settlement.vault_terms()
-    )
-    return own.older + own.newer
+    return self.accounts[account] & MASK_128
 
 
 @external
 @view
-def reclaimable_total() -> uint256:
+def totals() -> (uint64, uint256, uint256, uint256, uint256, uint256):
     """
-    @notice Deposits of all accounts that no settled root counts yet.
-    @return Token units; no root can pay from them.
+    @notice What the vault owes.
+    @return Last settled interval; exit values and grants under its root; paid to all accounts;
+            deposits that it counts; deposits that it does not count.
     """
-    total: Unsettled = self._current(self.unsettled_total, staticcall settlement.vault_terms())
-    return total.older + total.newer
+    return (
+        convert((self.place_word >> 64) & MASK_64, uint64),
+        self.totals_word >> 128,
+        self.totals_word & MASK_128,
+        self.paid_word & MASK_128,
+        self.paid_word >> 128,
+        self._unsettled(),
+    )
 
 
-@internal
+@external
 @view
-def _taking_terms() -> VaultTerms:
+def seated() -> uint256:
     """
-    @notice The terms under which the vault takes deposits.
-    @dev Reverts with "halted".
-    @return What Settlement says now.
+    @notice How many accounts have, or may still get, a leaf.
+    @return Accounts; the vault refuses new ones from `accounts_max` on.
     """
-    terms: VaultTerms = staticcall settlement.vault_terms()
-    assert not terms.halted, "halted"
-    return terms
-
-
-@internal
-@view
-def _paying_terms() -> VaultTerms:
-    """
-    @notice The terms under which the vault pays.
-    @dev Reverts with "paused".
-    @return What Settlement says now.
-    """
-    terms: VaultTerms = staticcall settlement.vault_terms()
-    assert terms.paying, "paused"
-    return terms
+    return self.place_word >> 176
 
 
 @internal
@@ -285,59 +589,227 @@ def _receive(amount: uint256):
 
 
 @internal
-def _credit(account: address, amount: uint256, terms: VaultTerms):
+def _credit(account: address, amount: uint256) -> uint64:
     """
     @notice Record a deposit that has arrived.
-    @dev Reverts with "zero address" or "zero amount".
+    @dev Reverts with "reserved account", "deposit amount", "accounts" or "winding down".
     @param account Whose claim it becomes.
     @param amount Token units.
-    @param terms What Settlement says now.
+    @return The deposit's number.
     """
-    assert account != empty(address), "zero address"
-    assert amount != 0, "zero amount"
-    self.deposited[account] += amount
-    own: Unsettled = self._current(self.unsettled[account], terms)
-    own.newer += amount
-    self.unsettled[account] = own
-    total: Unsettled = self._current(self.unsettled_total, terms)
-    total.newer += amount
-    self.unsettled_total = total
-    log Deposited(
-        account=account, payer=msg.sender, amount=amount, after_interval=terms.committed
-    )
+    self._check_account(account)
+    assert amount >= deposit_min and amount <= DEPOSIT_MAX, "deposit amount"
+    number: uint64 = self._report(KIND_DEPOSIT, account, amount, 0)
+    self.deposits[number] = (amount << 160) | convert(account, uint256)
+    word: uint256 = self.accounts[account]
+    if word >> 208 == 0:
+        assert self.place_word >> 176 < accounts_max, "accounts"
+        self.place_word += 1 << 176
+        word |= 1 << 208
+    word = (word & ~(MASK_48 << 128)) | (convert(number, uint256) << 128)
+    self.accounts[account] = word + (1 << 176)
+    log Deposited(account=account, payer=msg.sender, number=number, amount=amount)
+    return number
 
 
 @internal
-def _pay(account: address, amount: uint256):
+def _report(kind: uint256, account: address, amount: uint256, number: uint64) -> uint64:
     """
-    @notice Record a payment, then make it.
-    @dev Reverts with "transfer".
-    @param account Who is paid.
+    @notice Append to the chain of flows, and keep what deposits were at the last commitment.
+    @dev Reverts with "winding down".
+    @param kind As in `Settlement.report`.
+    @param account Whose.
     @param amount Token units.
+    @param number The deposit's number for a notice or a return, else 0.
+    @return The flow's index.
     """
-    self.withdrawn[account] += amount
-    assert extcall token.transfer(account, amount, default_return_value=True), "transfer"
+    index: uint64 = 0
+    committed: uint64 = 0
+    index, committed = extcall settlement.report(kind, account, amount, number)
+    if kind == KIND_REQUEST or kind == KIND_NOTICE:
+        return index
+    word: uint256 = self.deposited_word
+    now: uint256 = word & MASK_128
+    before: uint256 = word >> 128
+    place: uint256 = self.place_word
+    if place & MASK_64 != convert(committed, uint256):
+        before = now
+        self.place_word = (place & ~MASK_64) | convert(committed, uint256)
+    if kind == KIND_DEPOSIT:
+        now += amount
+        assert now <= MASK_128, "deposit amount"
+    else:
+        now -= amount
+    self.deposited_word = (before << 128) | now
+    return index
+
+
+@internal
+@view
+def _counted_at(interval: uint256, place: uint256) -> uint256:
+    """
+    @notice Deposits less returns at the commitment of the interval that was committed last.
+    @param interval The interval.
+    @param place The place word.
+    @return Token units.
+    """
+    word: uint256 = self.deposited_word
+    if place & MASK_64 == interval:
+        return word >> 128
+    return word & MASK_128
+
+
+@internal
+@view
+def _unsettled() -> uint256:
+    """
+    @notice Deposits that the last settlement does not count, less returns.
+    @return Token units; no root can pay from them.
+    """
+    return (self.deposited_word & MASK_128) - (self.paid_word >> 128)
+
+
+@internal
+@view
+def _own_deposit(number: uint64) -> uint256:
+    """
+    @notice A deposit of the caller that no settlement counts.
+    @dev Reverts with "deposit", "account" or "settled".
+    @param number Its number.
+    @return account + amount * 2**160.
+    """
+    entry: uint256 = self.deposits[number]
+    assert entry != 0, "deposit"
+    assert convert(entry & MASK_160, address) == msg.sender, "account"
+    assert convert(number, uint256) > (self.place_word >> 128) & MASK_48, "settled"
+    return entry
 
 
 @internal
 @pure
-def _current(entry: Unsettled, terms: VaultTerms) -> Unsettled:
+def _check_account(account: address):
     """
-    @notice An entry brought up to date with what was committed and settled since its last change.
-    @dev `newer` came in after the commitment of `entry.interval` and before the next one, so any
-         root of a later interval counts it. `older` came in before the commitment of
-         `entry.interval` and after the last batch settled by then, so the root of `entry.interval`
-         counts it, or else the next root.
-    @param entry The entry as it was stored.
-    @param terms What Settlement says now.
-    @return The entry as it would have to be stored now.
+    @notice Check that an address can be a client's account.
+    @dev Reverts with "reserved account".
+    @param account The address.
     """
-    older: uint256 = entry.older
-    newer: uint256 = entry.newer
-    if terms.settled >= entry.interval:
-        older = 0
-    if terms.settled > entry.interval:
-        newer = 0
-    if entry.interval == terms.committed:
-        return Unsettled(older=older, newer=newer, interval=entry.interval)
-    return Unsettled(older=older + newer, newer=0, interval=terms.committed)
+    assert convert(account, uint160) >= RESERVED, "reserved account"
+
+
+@internal
+def _claim(
+    interval: uint64,
+    leaf: sum_tree.Leaf,
+    proof: sum_tree.Proof,
+    to: address,
+    cumulative: uint128,
+    fee: uint256,
+) -> uint256:
+    """
+    @notice Pay what a leaf gives and was not paid yet.
+    @dev Reverts as `claim` and `claim_for` do.
+    @param interval Any settled interval.
+    @param leaf The balance.
+    @param proof Its way to the root.
+    @param to Who is paid.
+    @param cumulative Pay no more than so much, with all that was paid before.
+    @param fee Token units of the payment that go to the caller.
+    @return Token units paid, the fee included.
+    """
+    root: bytes32 = self.roots[interval]
+    assert root != empty(bytes32), "no root"
+    assert sum_tree._root_of(leaf, proof) == root, "proof"
+    place: uint256 = self.place_word
+    is_last: bool = convert(interval, uint256) == (place >> 64) & MASK_64
+    totals: uint256 = self.totals_word
+    given: uint256 = convert(leaf.claimable, uint256)
+    limit: uint256 = totals & MASK_128
+    ended: bool = is_last and staticcall settlement.exits_open()
+    if ended:
+        given += convert(leaf.exit_value, uint256)
+        limit += totals >> 128
+    word: uint256 = self.accounts[leaf.account]
+    before: uint256 = word & MASK_128
+    after: uint256 = min(given, convert(cumulative, uint256))
+    assert after > before, "nothing to pay"
+    amount: uint256 = after - before
+    paid_word: uint256 = self.paid_word
+    paid_before: uint256 = paid_word & MASK_128
+    assert paid_before + amount <= limit, "total"
+    self.paid_word = paid_word + amount
+    word += amount
+    if is_last and leaf.exit_value == 0 and after == given:
+        word = self._leave(word, place)
+    self.accounts[leaf.account] = word
+    owed: uint256 = (totals >> 128) + (totals & MASK_128) - paid_before
+    paid: uint256 = amount * self._payable(owed, ended) // owed
+    assert fee <= paid, "fee"
+    if fee != 0:
+        self._pay(msg.sender, fee)
+    self._pay(to, paid - fee)
+    log Claimed(
+        account=leaf.account,
+        to=to,
+        interval=interval,
+        cumulative=after,
+        amount=amount,
+        paid=paid,
+        fee=fee,
+    )
+    return paid
+
+
+@internal
+@view
+def _payable(owed: uint256, ended: bool) -> uint256:
+    """
+    @notice What there is for the balances of the last root.
+    @param owed Token units of balances that were not paid.
+    @param ended Whether exits are open; then what is here beyond is shared.
+    @return Token units here, less deposits that no settlement counts.
+    """
+    held: uint256 = staticcall token.balanceOf(self)
+    available: uint256 = held - min(held, self._unsettled())
+    if ended:
+        return available
+    return min(available, owed)
+
+
+@internal
+def _leave(word: uint256, place: uint256) -> uint256:
+    """
+    @notice Free the seat of an account that owns nothing any more under the last root.
+    @dev Not while a deposit of it may be in the next one.
+    @param word The account's word.
+    @param place The place word.
+    @return The account's word as it has to be stored now.
+    """
+    if (word >> 128) & MASK_48 > (place >> 128) & MASK_48 or word >> 208 == 0:
+        return word
+    self.place_word = place - (1 << 176)
+    return word & MASK_128
+
+
+@internal
+def _leave_after_return(account: address):
+    """
+    @notice Free the seat of an account all deposits of which were returned.
+    @param account Whose deposit was returned just now.
+    """
+    word: uint256 = self.accounts[account] - (1 << 176)
+    if (word >> 176) & MASK_32 == 0:
+        self.place_word -= 1 << 176
+        word = word & MASK_128
+    self.accounts[account] = word
+
+
+@internal
+def _pay(to: address, amount: uint256):
+    """
+    @notice Move collateral out.
+    @dev Reverts with "zero address" or "transfer".
+    @param to Who gets it.
+    @param amount Token units.
+    """
+    assert to != empty(address), "zero address"
+    assert extcall token.transfer(to, amount, default_return_value=True), "transfer"

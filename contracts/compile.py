@@ -13,7 +13,13 @@ from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent
 ARTIFACTS = SOURCES.parent / "darkpool" / "chain" / "artifacts"
-CONTRACTS = ("CollateralVault", "Settlement", "TestToken")
+CONTRACTS = {
+    "CollateralVault": "blueprint_bytecode",
+    "Settlement": "bytecode",
+    "TestToken": "bytecode",
+}
+"""What is sent to deploy each contract: a vault is created by Settlement from its blueprint."""
+
 COMPILER = "vyper 0.4.3"
 EVM_VERSION = "cancun"
 ARTIFACT_VERSION = 1
@@ -25,7 +31,8 @@ def compile_contract(name: str) -> str:
     Raises:
         subprocess.CalledProcessError: the compiler refused the source; it says why on stderr.
     """
-    command = [sys.executable, "-m", "vyper", "-f", "abi,bytecode,bytecode_runtime", f"{name}.vy"]
+    formats = f"abi,{CONTRACTS[name]},bytecode_runtime"
+    command = [sys.executable, "-m", "vyper", "-f", formats, f"{name}.vy"]
     compiled = subprocess.run(command, cwd=SOURCES, check=True, stdout=subprocess.PIPE, text=True)
     abi, bytecode, runtime = compiled.stdout.splitlines()
     artifact = {

@@ -146,6 +146,13 @@ class InvalidMerkleProof(CryptoError):
     prefix = "Merkle proof: "
 
 
+class InvalidBalances(CryptoError):
+    """Balances cannot stand in a sum tree."""
+
+    code = "invalid-balances"
+    prefix = "balances: "
+
+
 class InvalidSignature(CryptoError):
     """A signature is malformed, malleable, or not from the expected address.
 

@@ -15,6 +15,8 @@ from crypto.errors import InvalidMessageField
 from crypto.labels import EIP712_DOMAIN_NAME, EIP712_DOMAIN_VERSION
 
 _NUMBERS = ("int", "uint")
+_BYTES_OF = {"address": 20, "bytes32": 32}
+_LIST = "[]"
 
 
 _DOMAIN_TYPE_HASH = keccak(
@@ -45,7 +47,11 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class TypedMessage:
-    """Base of the EIP-712 structs: fields are those of `ENCODE_TYPE`, in snake case."""
+    """Base of the EIP-712 structs: fields are those of `ENCODE_TYPE`, in snake case.
+
+    A field of type `bytes32[]` or `address[]` is a tuple of bytes, one whose type is a list of
+    another struct is a tuple of such messages.
+    """
 
     ENCODE_TYPE: ClassVar[str]
 
@@ -55,11 +61,25 @@ class TypedMessage:
         Raises:
             InvalidMessageField: a field does not fit its type.
         """
-        type_hash, schema = _schema(self.ENCODE_TYPE)
-        words = [type_hash]
-        for name, kind, width in schema:
-            words.append(_word(name, kind, width, getattr(self, name)))
-        return keccak(b"\x19\x01" + _domain_separator(domain) + keccak(b"".join(words)))
+        return keccak(b"\x19\x01" + _domain_separator(domain) + self.struct_hash())
+
+    def struct_hash(self) -> bytes:
+        """Return the 32 bytes that name the message on any chain: its EIP-712 hashStruct.
+
+        Raises:
+            InvalidMessageField: a field does not fit its type.
+        """
+        type_hash, _ = _schema(self.ENCODE_TYPE)
+        return keccak(type_hash + b"".join(self.words()))
+
+    def words(self) -> list[bytes]:
+        """Return each field as EIP-712 encodes it: one word of 32 bytes.
+
+        Raises:
+            InvalidMessageField: a field does not fit its type.
+        """
+        _, schema = _schema(self.ENCODE_TYPE)
+        return [_field(name, kind, width, getattr(self, name)) for name, kind, width in schema]
 
 
 def field_types(message: type[TypedMessage]) -> dict[str, tuple[str, int]]:
@@ -83,7 +103,7 @@ def _domain_separator(domain: Domain) -> bytes:
 def _schema(encode_type: str) -> tuple[bytes, tuple[tuple[str, str, int], ...]]:
     """Return the type hash and, for each field, its name, its kind and its width."""
     schema = []
-    for declaration in encode_type.split("(")[1].rstrip(")").split(","):
+    for declaration in encode_type.split("(")[1].split(")")[0].split(","):
         solidity, name = declaration.split(" ")
         snake_case = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name)
         number = re.fullmatch("(u?int)([0-9]+)", solidity)
@@ -91,9 +111,29 @@ def _schema(encode_type: str) -> tuple[bytes, tuple[tuple[str, str, int], ...]]:
             schema.append((snake_case, number[1], int(number[2])))
         elif solidity == "bool":
             schema.append((snake_case, "uint", 1))
+        elif solidity.endswith(_LIST):
+            schema.append((snake_case, solidity, 0))
         else:
-            schema.append((snake_case, solidity, {"address": 20, "bytes32": 32}[solidity]))
+            schema.append((snake_case, solidity, _BYTES_OF[solidity]))
     return keccak(encode_type.encode()), tuple(schema)
+
+
+def _field(name: str, kind: str, width: int, value: object) -> bytes:
+    """Encode one field into 32 bytes; of a list these are the hash of its encoded items."""
+    if not kind.endswith(_LIST):
+        return _word(name, kind, width, value)
+    item = kind.removesuffix(_LIST)
+    if not isinstance(value, tuple):
+        raise InvalidMessageField(name, f"tuple of {item}", value)
+    return keccak(b"".join(_item(name, item, one) for one in value))
+
+
+def _item(name: str, kind: str, value: object) -> bytes:
+    if kind in _BYTES_OF:
+        return _word(name, kind, _BYTES_OF[kind], value)
+    if not isinstance(value, TypedMessage) or not value.ENCODE_TYPE.startswith(f"{kind}("):
+        raise InvalidMessageField(name, kind, value)
+    return value.struct_hash()
 
 
 def _word(name: str, kind: str, width: int, value: object) -> bytes:
