@@ -6,34 +6,40 @@ from typing import Any
 
 import pytest
 
-from tests.support.venue_contracts import VenueContracts
+from tests.support.custody_contracts import CustodyContracts
+
+SOURCES = Path(__file__).parent
+
+
+def compiled(name: str) -> tuple[list[dict[str, Any]], bytes]:
+    from vyper import compile_code
+
+    source = (SOURCES / f"{name}.vy").read_text(encoding="utf-8")
+    artifact = compile_code(source, output_formats=["abi", "bytecode"])
+    return artifact["abi"], bytes.fromhex(artifact["bytecode"][2:])
 
 
 @pytest.fixture(scope="session")
-def deployed() -> VenueContracts:
+def deployed() -> CustodyContracts:
     """Contracts and funded accounts, as every test of them begins."""
-    venue = VenueContracts()
+    venue = CustodyContracts()
     venue.fund()
     return venue
 
 
 @pytest.fixture
-def venue(deployed: VenueContracts) -> Iterator[VenueContracts]:
+def venue(deployed: CustodyContracts) -> Iterator[CustodyContracts]:
     with deployed.as_it_was():
         yield deployed
 
 
 @pytest.fixture(scope="session")
 def hostile_token() -> tuple[list[dict[str, Any]], bytes]:
-    from vyper import compile_code
-
-    source = (Path(__file__).parent / "HostileToken.vy").read_text(encoding="utf-8")
-    compiled = compile_code(source, output_formats=["abi", "bytecode"])
-    return compiled["abi"], bytes.fromhex(compiled["bytecode"][2:])
+    return compiled("HostileToken")
 
 
 @pytest.fixture
-def hostile_venue(hostile_token: tuple[list[dict[str, Any]], bytes]) -> VenueContracts:
-    venue = VenueContracts(hostile_token)
+def hostile_venue(hostile_token: tuple[list[dict[str, Any]], bytes]) -> CustodyContracts:
+    venue = CustodyContracts([hostile_token])
     venue.fund()
     return venue
