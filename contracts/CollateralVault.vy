@@ -724,10 +724,11 @@ def _claim(
     totals: uint256 = self.totals_word
     given: uint256 = convert(leaf.claimable, uint256)
     limit: uint256 = totals & MASK_128
-    ended: bool = is_last and staticcall settlement.exits_open()
+    ended: bool = staticcall settlement.exits_open()
     if ended:
-        given += convert(leaf.exit_value, uint256)
         limit += totals >> 128
+        if is_last:
+            given += convert(leaf.exit_value, uint256)
     word: uint256 = self.accounts[leaf.account]
     before: uint256 = word & MASK_128
     after: uint256 = min(given, convert(cumulative, uint256))

@@ -43,3 +43,8 @@ def hostile_venue(hostile_token: tuple[list[dict[str, Any]], bytes]) -> CustodyC
     venue = CustodyContracts([hostile_token])
     venue.fund()
     return venue
+
+
+@pytest.fixture(scope="session")
+def wallet_code() -> tuple[list[dict[str, Any]], bytes]:
+    return compiled("Wallet")

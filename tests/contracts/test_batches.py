@@ -282,9 +282,9 @@ def test_the_domain_is_told_as_erc_5267_says(venue: CustodyContracts) -> None:
 
 
 def test_an_idle_venue_commits_again_within_two_weeks_only(venue: CustodyContracts) -> None:
-    venue.pass_time(venue.standing()["settled_at"] + 14 * DAY_S - 10 - venue.now())
+    venue.pass_time(venue.standing()["settled_at"] + 14 * DAY_S - 100 - venue.now())
     assert not venue.settlement.functions.is_due().call()
-    venue.pass_time(10)
+    venue.pass_time(200)
     assert venue.settlement.functions.is_due().call()
     with venue.refuses("winding down"):
         venue.commit(1, 0)
