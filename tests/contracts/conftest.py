@@ -48,3 +48,13 @@ def hostile_venue(hostile_token: tuple[list[dict[str, Any]], bytes]) -> CustodyC
 @pytest.fixture(scope="session")
 def wallet_code() -> tuple[list[dict[str, Any]], bytes]:
     return compiled("Wallet")
+
+
+@pytest.fixture(scope="session")
+def silent_code() -> tuple[list[dict[str, Any]], bytes]:
+    return compiled("SilentToken")
+
+
+@pytest.fixture(scope="session")
+def blocking_code() -> tuple[list[dict[str, Any]], bytes]:
+    return compiled("BlockingToken")
