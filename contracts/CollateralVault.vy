@@ -102,9 +102,7 @@ event Settled:
 event Claimed:
     account: indexed(address)
     to: indexed(address)
-    interval: uint64
     cumulative: uint256
-    amount: uint256
     paid: uint256
     fee: uint256
 
@@ -182,16 +180,17 @@ deposits: HashMap[uint64, uint256]
 # when notice of a deposit was given, in seconds
 noticed_at: public(HashMap[uint64, uint256])
 
-# packed words, from the lowest bit:
+# packed words, from the lowest bit; deposits are less returns:
 # of an account: paid 128, number of its last deposit 48, deposits not returned 32, seated 1
 accounts: HashMap[address, uint256]
 # sums of the last root: claim_total 128, exit_total 128
 totals_word: uint256
-# paid to all 128, deposits that the last settlement counted 128
+# paid to all 128, deposits that the last settlement does not count 128
 paid_word: uint256
-# deposits less returns: now 128, at the last commitment before the last change 128
-deposited_word: uint256
-# interval of that commitment 64, last settled interval 64, its last flow 48, seated accounts 32
+# deposits that the last settlement counted 128, and that it did not count at the commitment of the
+# interval in place_word 128
+counted_word: uint256
+# interval of the last commitment before the last deposit or return 64, last settled interval 64, its last flow 48, seated accounts 32
 place_word: uint256
 
 
@@ -411,15 +410,19 @@ def settle(
     claims: uint256 = convert(claim_total, uint256)
     assert claims >= self.totals_word & MASK_128, "claims shrink"
     place: uint256 = self.place_word
-    paid: uint256 = self.paid_word
-    counted: uint256 = paid >> 128
+    counted: uint256 = self.counted_word & MASK_128
     if interval != CLOSING_INTERVAL:
-        counted = self._counted_at(convert(interval, uint256), place)
+        paid: uint256 = self.paid_word
+        newly: uint256 = paid >> 128
+        if place & MASK_64 == convert(interval, uint256):
+            newly = self.counted_word >> 128
+        counted += newly
+        self.counted_word = counted
+        self.paid_word = paid - (newly << 128)
         place = (place & ~(MASK_48 << 128)) | (convert(flows, uint256) << 128)
     assert exits + claims <= counted, "counted"
     self.roots[interval] = root
     self.totals_word = (exits << 128) | claims
-    self.paid_word = (counted << 128) | (paid & MASK_128)
     self.place_word = (place & ~(MASK_64 << 64)) | (convert(interval, uint256) << 64)
     log Settled(
         interval=interval,
@@ -435,8 +438,7 @@ def claim(
     interval: uint64, leaf: sum_tree.Leaf, proof: sum_tree.Proof, to: address
 ) -> uint256:
     """
-    @notice Pay the caller all that it was granted and not paid yet; once exits are open, and under
-            the last root, all else that it owns too.
+    @notice Pay the caller all that it was granted under a root and not paid yet.
     @dev Reverts with "account", "no root", a reason of the proof, "proof", "nothing to pay",
          "total", "zero address" or "transfer".
     @param interval Any settled interval.
@@ -446,7 +448,8 @@ def claim(
     @return Token units paid.
     """
     assert leaf.account == msg.sender, "account"
-    return self._claim(interval, leaf, proof, to, max_value(uint128), 0)
+    self._check_proof(interval, leaf, proof)
+    return self._claim(leaf, to, max_value(uint128), 0, interval == self._last_interval())
 
 
 @external
@@ -460,7 +463,7 @@ def claim_for(
     """
     @notice Claim for an account that signed for it, with its key or as a contract (ERC-1271).
     @dev Any sender, who gets the fee out of what is paid. A signature pays up to `cumulative`, all
-         claims together, so it cannot serve for what is granted later.
+         payments together, so it cannot serve for what is granted later.
          Reverts as `claim` does, and with "deadline", "fee", or a reason of the signature check.
     @param order What the account signed.
     @param interval Any settled interval.
@@ -469,43 +472,62 @@ def claim_for(
     @param signature Of the account.
     @return Token units paid, the fee included.
     """
-    assert leaf.account == order.account, "account"
-    assert block.timestamp <= convert(order.deadline, uint256), "deadline"
-    digest: bytes32 = eip712._digest(
-        keccak256(
-            abi_encode(
-                CLAIM_TYPE_HASH,
-                order.account,
-                self,
-                order.to,
-                order.cumulative,
-                order.fee,
-                order.deadline,
-            )
-        ),
-        settlement.address,
-    )
-    eip712._check_account(order.account, digest, signature)
-    return self._claim(
-        interval, leaf, proof, order.to, order.cumulative, convert(order.fee, uint256)
-    )
+    self._check_order(order, leaf.account, signature)
+    self._check_proof(interval, leaf, proof)
+    is_last: bool = interval == self._last_interval()
+    return self._claim(leaf, order.to, order.cumulative, convert(order.fee, uint256), is_last)
 
 
 @external
-def claim_reserved(interval: uint64, leaf: sum_tree.Leaf, proof: sum_tree.Proof) -> uint256:
+def leave(leaf: sum_tree.Leaf, proof: sum_tree.Proof, to: address) -> uint256:
     """
-    @notice Pay the insurance fund or the treasury to who was named at deployment, once the venue
-            has ended.
-    @dev Any sender. Reverts as `claim` does, and with "exits" before exits are open.
-    @param interval The last settled interval.
-    @param leaf The balance of the fund or of the treasury under its root.
+    @notice Pay the caller everything that it owns here and was not paid, once exits are open.
+    @dev Reverts as `claim` does, and with "exits" before exits are open.
+    @param leaf The caller's balance under the last root.
+    @param proof Its way to the root.
+    @param to Who is paid.
+    @return Token units paid.
+    """
+    assert leaf.account == msg.sender, "account"
+    self._check_proof(self._last_interval(), leaf, proof)
+    return self._leave(leaf, to, max_value(uint128), 0)
+
+
+@external
+def leave_for(
+    order: Claim,
+    leaf: sum_tree.Leaf,
+    proof: sum_tree.Proof,
+    signature: Bytes[eip712.ACCOUNT_SIGNATURE_BYTES_MAX],
+) -> uint256:
+    """
+    @notice Pay an account that signed for it everything, up to `cumulative`, once exits are open.
+    @dev Any sender, who gets the fee. Reverts as `leave` and `claim_for` do.
+    @param order What the account signed.
+    @param leaf The account's balance under the last root.
+    @param proof Its way to the root.
+    @param signature Of the account.
+    @return Token units paid, the fee included.
+    """
+    self._check_order(order, leaf.account, signature)
+    self._check_proof(self._last_interval(), leaf, proof)
+    return self._leave(leaf, order.to, order.cumulative, convert(order.fee, uint256))
+
+
+@external
+def leave_reserved(leaf: sum_tree.Leaf, proof: sum_tree.Proof) -> uint256:
+    """
+    @notice Pay the insurance fund or the treasury to who was named at deployment, once exits are
+            open.
+    @dev Any sender. Reverts as `leave` does.
+    @param leaf The balance of the fund or of the treasury under the last root.
     @param proof Its way to the root.
     @return Token units paid.
     """
     assert leaf.account == FUND or leaf.account == TREASURY, "account"
-    assert staticcall settlement.exits_open(), "exits"
+    self._check_proof(self._last_interval(), leaf, proof)
     to: address = fund if leaf.account == FUND else treasury
-    return self._claim(interval, leaf, proof, to, max_value(uint128), 0)
+    return self._leave(leaf, to, max_value(uint128), 0)
 
 
 @external
@@ -559,7 +581,7 @@ def totals() -> (uint64, uint256, uint256, uint256, uint256, uint256):
         self.totals_word >> 128,
         self.totals_word & MASK_128,
         self.paid_word & MASK_128,
-        self.paid_word >> 128,
+        self.counted_word & MASK_128,
         self._unsettled(),
     )
 
@@ -628,35 +650,16 @@ def _report(kind: uint256, account: address, amount: uint256, number: uint64) ->
     index, committed = extcall settlement.report(kind, account, amount, number)
     if kind == KIND_REQUEST or kind == KIND_NOTICE:
         return index
-    word: uint256 = self.deposited_word
-    now: uint256 = word & MASK_128
-    before: uint256 = word >> 128
     place: uint256 = self.place_word
+    paid: uint256 = self.paid_word
     if place & MASK_64 != convert(committed, uint256):
-        before = now
+        self.counted_word = (self.counted_word & MASK_128) | ((paid >> 128) << 128)
         self.place_word = (place & ~MASK_64) | convert(committed, uint256)
     if kind == KIND_DEPOSIT:
-        now += amount
-        assert now <= MASK_128, "deposit amount"
+        self.paid_word = paid + (amount << 128)
     else:
-        now -= amount
-    self.deposited_word = (before << 128) | now
+        self.paid_word = paid - (amount << 128)
     return index
-
-
-@internal
-@view
-def _counted_at(interval: uint256, place: uint256) -> uint256:
-    """
-    @notice Deposits less returns at the commitment of the interval that was committed last.
-    @param interval The interval.
-    @param place The place word.
-    @return Token units.
-    """
-    word: uint256 = self.deposited_word
-    if place & MASK_64 == interval:
-        return word >> 128
-    return word & MASK_128
 
 
 @internal
@@ -666,7 +669,7 @@ def _unsettled() -> uint256:
     @notice Deposits that the last settlement does not count, less returns.
     @return Token units; no root can pay from them.
     """
-    return (self.deposited_word & MASK_128) - (self.paid_word >> 128)
+    return self.paid_word >> 128
 
 
 @internal
@@ -697,98 +700,168 @@ def _check_account(account: address):
 
 
 @internal
-def _claim(
-    interval: uint64,
-    leaf: sum_tree.Leaf,
-    proof: sum_tree.Proof,
-    to: address,
-    cumulative: uint128,
-    fee: uint256,
-) -> uint256:
+@view
+def _last_interval() -> uint64:
     """
-    @notice Pay what a leaf gives and was not paid yet.
-    @dev Reverts as `claim` and `claim_for` do.
+    @notice The interval that was settled last.
+    @return The interval; that of the closing settlement after it.
+    """
+    return convert((self.place_word >> 64) & MASK_64, uint64)
+
+
+@internal
+@view
+def _check_proof(interval: uint64, leaf: sum_tree.Leaf, proof: sum_tree.Proof):
+    """
+    @notice Check that a balance stands under the root of an interval.
+    @dev Reverts with "no root", a reason of the proof, or "proof".
     @param interval Any settled interval.
     @param leaf The balance.
     @param proof Its way to the root.
+    """
+    root: bytes32 = self.roots[interval]
+    assert root != empty(bytes32), "no root"
+    assert sum_tree._root_of(leaf, proof) == root, "proof"
+
+
+@internal
+@view
+def _check_order(
+    order: Claim, account: address, signature: Bytes[eip712.ACCOUNT_SIGNATURE_BYTES_MAX]
+):
+    """
+    @notice Check that an account signed an order to be paid.
+    @dev Reverts with "account", "deadline", or a reason of the signature check.
+    @param order What it should have signed.
+    @param account Whose balance is to be paid.
+    @param signature Of the account.
+    """
+    assert account == order.account, "account"
+    assert block.timestamp <= convert(order.deadline, uint256), "deadline"
+    struct_hash: bytes32 = keccak256(
+        abi_encode(
+            CLAIM_TYPE_HASH,
+            order.account,
+            self,
+            order.to,
+            order.cumulative,
+            order.fee,
+            order.deadline,
+        )
+    )
+    digest: bytes32 = eip712._digest(struct_hash, settlement.address)
+    eip712._check_account(order.account, digest, signature)
+
+
+@internal
+def _claim(
+    leaf: sum_tree.Leaf, to: address, cumulative: uint128, fee: uint256, is_last: bool
+) -> uint256:
+    """
+    @notice Pay what a leaf grants and was not paid yet.
+    @dev Reverts with "nothing to pay", "total", "fee", "zero address" or "transfer".
+    @param leaf The balance, which was proven.
+    @param to Who is paid.
+    @param cumulative Pay no more than so much, with all that was paid before.
+    @param fee Token units of the payment that go to the caller.
+    @param is_last Whether the balance is that under the last root.
+    @return Token units paid, the fee included.
+    """
+    totals: uint256 = self.totals_word
+    paid: uint256 = self.paid_word
+    owed: uint256 = (totals >> 128) + (totals & MASK_128) - (paid & MASK_128)
+    available: uint256 = min(self._held_for_balances(paid), owed)
+    after: uint256 = min(convert(leaf.claimable, uint256), convert(cumulative, uint256))
+    amount: uint256 = self._count(leaf, after, totals & MASK_128, is_last)
+    share: uint256 = amount * available // owed
+    self._pay_out(leaf.account, to, after, share, fee)
+    return share
+
+
+@internal
+def _leave(leaf: sum_tree.Leaf, to: address, cumulative: uint128, fee: uint256) -> uint256:
+    """
+    @notice Pay all that a leaf under the last root owns and was not paid yet.
+    @dev What is here beyond all balances, rounding and stray tokens, is shared.
+         Reverts with "exits", "nothing to pay", "total", "fee", "zero address" or "transfer".
+    @param leaf The balance, which was proven.
     @param to Who is paid.
     @param cumulative Pay no more than so much, with all that was paid before.
     @param fee Token units of the payment that go to the caller.
     @return Token units paid, the fee included.
     """
-    root: bytes32 = self.roots[interval]
-    assert root != empty(bytes32), "no root"
-    assert sum_tree._root_of(leaf, proof) == root, "proof"
-    place: uint256 = self.place_word
-    is_last: bool = convert(interval, uint256) == (place >> 64) & MASK_64
+    assert staticcall settlement.exits_open(), "exits"
     totals: uint256 = self.totals_word
-    given: uint256 = convert(leaf.claimable, uint256)
-    limit: uint256 = totals & MASK_128
-    ended: bool = staticcall settlement.exits_open()
-    if ended:
-        limit += totals >> 128
-        if is_last:
-            given += convert(leaf.exit_value, uint256)
-    word: uint256 = self.accounts[leaf.account]
-    before: uint256 = word & MASK_128
-    after: uint256 = min(given, convert(cumulative, uint256))
-    assert after > before, "nothing to pay"
-    amount: uint256 = after - before
-    paid_word: uint256 = self.paid_word
-    paid_before: uint256 = paid_word & MASK_128
-    assert paid_before + amount <= limit, "total"
-    self.paid_word = paid_word + amount
-    word += amount
-    if is_last and leaf.exit_value == 0 and after == given:
-        word = self._leave(word, place)
-    self.accounts[leaf.account] = word
-    owed: uint256 = (totals >> 128) + (totals & MASK_128) - paid_before
-    paid: uint256 = amount * self._payable(owed, ended) // owed
-    assert fee <= paid, "fee"
-    if fee != 0:
-        self._pay(msg.sender, fee)
-    self._pay(to, paid - fee)
-    log Claimed(
-        account=leaf.account,
-        to=to,
-        interval=interval,
-        cumulative=after,
-        amount=amount,
-        paid=paid,
-        fee=fee,
-    )
-    return paid
+    paid: uint256 = self.paid_word
+    everything: uint256 = (totals >> 128) + (totals & MASK_128)
+    owed: uint256 = everything - (paid & MASK_128)
+    available: uint256 = self._held_for_balances(paid)
+    owned: uint256 = convert(leaf.exit_value, uint256) + convert(leaf.claimable, uint256)
+    after: uint256 = min(owned, convert(cumulative, uint256))
+    amount: uint256 = self._count(leaf, after, everything, False)
+    share: uint256 = amount * available // owed
+    self._pay_out(leaf.account, to, after, share, fee)
+    return share
 
 
 @internal
 @view
-def _payable(owed: uint256, ended: bool) -> uint256:
+def _held_for_balances(paid: uint256) -> uint256:
     """
-    @notice What there is for the balances of the last root.
-    @param owed Token units of balances that were not paid.
-    @param ended Whether exits are open; then what is here beyond is shared.
-    @return Token units here, less deposits that no settlement counts.
+    @notice What is here for the balances of the last root.
+    @param paid The paid word.
+    @return Token units, less deposits that no settlement counts.
     """
     held: uint256 = staticcall token.balanceOf(self)
-    available: uint256 = held - min(held, self._unsettled())
-    if ended:
-        return available
-    return min(available, owed)
+    return held - min(held, paid >> 128)
 
 
 @internal
-def _leave(word: uint256, place: uint256) -> uint256:
+def _count(leaf: sum_tree.Leaf, after: uint256, limit: uint256, is_last: bool) -> uint256:
     """
-    @notice Free the seat of an account that owns nothing any more under the last root.
-    @dev Not while a deposit of it may be in the next one.
-    @param word The account's word.
-    @param place The place word.
-    @return The account's word as it has to be stored now.
+    @notice Record that an account is paid up to an amount.
+    @dev Reverts with "nothing to pay", and with "total" when all payments exceed their limit.
+         It frees the seat of an account that owns nothing any more under the last root, unless a
+         deposit of it may be in the next one.
+    @param leaf The account's balance.
+    @param after All that it will have been paid.
+    @param limit All that may have been paid to all accounts.
+    @param is_last Whether the balance is that under the last root.
+    @return Token units to pay now, before a loss of the token.
     """
-    if (word >> 128) & MASK_48 > (place >> 128) & MASK_48 or word >> 208 == 0:
-        return word
-    self.place_word = place - (1 << 176)
-    return word & MASK_128
+    word: uint256 = self.accounts[leaf.account]
+    before: uint256 = word & MASK_128
+    assert after > before, "nothing to pay"
+    amount: uint256 = after - before
+    paid: uint256 = self.paid_word
+    assert (paid & MASK_128) + amount <= limit, "total"
+    self.paid_word = paid + amount
+    word += amount
+    if is_last and leaf.exit_value == 0 and after == convert(leaf.claimable, uint256):
+        place: uint256 = self.place_word
+        if (word >> 128) & MASK_48 <= (place >> 128) & MASK_48 and word >> 208 != 0:
+            self.place_word = place - (1 << 176)
+            word = word & MASK_128
+    self.accounts[leaf.account] = word
+    return amount
+
+
+@internal
+def _pay_out(account: address, to: address, after: uint256, share: uint256, fee: uint256):
+    """
+    @notice Move what an account is paid.
+    @dev Reverts with "fee", "zero address" or "transfer".
+    @param account Whose balance it is.
+    @param to Who is paid.
+    @param after All that the account will have been paid.
+    @param share Token units to pay now.
+    @param fee Token units of it that go to the caller.
+    """
+    assert fee <= share, "fee"
+    if fee != 0:
+        self._pay(msg.sender, fee)
+    self._pay(to, share - fee)
+    log Claimed(account=account, to=to, cumulative=after, paid=share, fee=fee)
 
 
 @internal

@@ -64,8 +64,8 @@ def _root_of(leaf: Leaf, proof: Proof) -> bytes32:
             node = keccak256(
                 concat(0x01, node, convert(sums, bytes32), sibling, convert(beside, bytes32))
             )
-        assert (sums & LOW_HALF) + (beside & LOW_HALF) <= LOW_HALF, "sum"
-        assert (sums >> 128) + (beside >> 128) <= LOW_HALF, "sum"
+        assert unsafe_add(sums & LOW_HALF, beside & LOW_HALF) <= LOW_HALF, "sum"
         sums = unsafe_add(sums, beside)
+        assert sums >= beside, "sum"
         position >>= 1
     return keccak256(concat(0x02, convert(proof.count, bytes32), convert(sums, bytes32), node))

@@ -122,6 +122,18 @@ def verify_sum_proof(root: bytes, leaf: SumLeaf, proof: SumProof) -> None:
         InvalidMerkleProof: the index, the number of siblings, a sum, or the root that follows from
             them is not what it must be.
     """
+    derived = proven_root(leaf, proof)
+    if derived != root:
+        raise InvalidMerkleProof("root", root, derived)
+
+
+def proven_root(leaf: SumLeaf, proof: SumProof) -> bytes:
+    """Return the root that a proof leads to.
+
+    Raises:
+        InvalidBalances: the leaf is none.
+        InvalidMerkleProof: the index, the number of siblings, or a sum is not what it must be.
+    """
     if not 0 <= proof.index < proof.count <= 1 << DEPTH_MAX:
         raise InvalidMerkleProof(
             "index", f"0 <= index < count <= 2**{DEPTH_MAX}", (proof.index, proof.count)
@@ -134,17 +146,18 @@ def verify_sum_proof(root: bytes, leaf: SumLeaf, proof: SumProof) -> None:
         if len(sibling[0]) != 32 or not 0 <= sibling[1] < 1 << 256:
             raise InvalidMerkleProof("sibling", "32 bytes and sums of 32 bytes", sibling)
         node = _parent(sibling, node) if proof.index >> level & 1 else _parent(node, sibling)
-    derived = _root(proof.count, node)
-    if derived != root:
-        raise InvalidMerkleProof("root", root, derived)
+    return _root(proof.count, node)
 
 
 def _check_order(leaves: Sequence[SumLeaf]) -> None:
     before = b""
     for leaf in leaves:
         if leaf.account <= before:
-            raise InvalidBalances("accounts of leaves", "ascending order", f"0x{before.hex()}, "
-                                  f"then 0x{leaf.account.hex()}")
+            raise InvalidBalances(
+                "accounts of leaves",
+                "ascending order",
+                f"0x{before.hex()}, then 0x{leaf.account.hex()}",
+            )
         before = leaf.account
 
 

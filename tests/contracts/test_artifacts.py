@@ -54,11 +54,11 @@ def test_internal_functions_carry_the_prefix_and_external_ones_do_not() -> None:
 
 
 def test_the_types_that_keypers_sign_are_those_of_the_engine() -> None:
-    from crypto.signing.messages import BatchRoot, SettlementRoot
+    from crypto.signing.settling import BatchRoot, Claim, Closing, Rotation, Settlement, Tree
 
-    source = (SOURCES / "Settlement.vy").read_text("utf-8")
-    for message in (BatchRoot, SettlementRoot):
-        assert f'"{message.ENCODE_TYPE}"' in source
+    sources = "".join(path.read_text("utf-8") for path in SOURCES.glob("*.vy"))
+    for message in (BatchRoot, Claim, Closing, Rotation, Settlement, Tree):
+        assert f'"{message.ENCODE_TYPE}"' in sources
 
 
 def test_artifacts_say_their_version_and_compiler() -> None:

@@ -260,7 +260,8 @@ def test_flows_after_the_commitment_are_not_in_what_is_settled(venue: CustodyCon
     with venue.refuses("not a keyper"):
         venue.send(
             venue.settle_function(
-                venue.settlement_of([]), signatures=venue.signatures(venue.settlement_of([], flows=head))
+                venue.settlement_of([]),
+                signatures=venue.signatures(venue.settlement_of([], flows=head)),
             )
         )
 

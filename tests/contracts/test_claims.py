@@ -146,7 +146,9 @@ def test_an_inner_node_passed_as_a_leaf_is_refused(venue: CustodyContracts) -> N
     _, (index, _, siblings, sums) = proven(leaves, a)
     for leaf in ((a, 2, 2), (a, 1, 1)):
         for place, count in ((0, 2), (1, 2), (index, 4)):
-            function = venue.vault.functions.claim(1, leaf, (place, count, siblings[1:], sums[1:]), a)
+            function = venue.vault.functions.claim(
+                1, leaf, (place, count, siblings[1:], sums[1:]), a
+            )
             with venue.refuses("proof" if count == 2 else "proof length"):
                 venue.send(function, a)
 
@@ -169,11 +171,17 @@ def test_claims_together_never_exceed_their_sum_under_the_last_root(
 
 
 def relayed(
-    venue: CustodyContracts, leaves: list[SumLeaf], order: Claim, signature: bytes, interval: int = 1
+    venue: CustodyContracts,
+    leaves: list[SumLeaf],
+    order: Claim,
+    signature: bytes,
+    interval: int = 1,
 ) -> ContractFunction:
     leaf, proof = proven(leaves, Web3.to_checksum_address(order.account))
     named = (leaf[0], Web3.to_checksum_address(order.to), order.cumulative, order.fee)
-    return venue.vault.functions.claim_for((*named, order.deadline), interval, leaf, proof, signature)
+    return venue.vault.functions.claim_for(
+        (*named, order.deadline), interval, leaf, proof, signature
+    )
 
 
 def order_of(venue: CustodyContracts, key: bytes, to: str, **changes: Any) -> Claim:
@@ -194,7 +202,12 @@ def test_another_sender_claims_by_the_accounts_signature_and_gets_the_fee(
     order = order_of(venue, KEY, to)
     signature = sign(order.digest(venue.domain), KEY)
     before = venue.held(to), venue.held(venue.stranger)
-    for name, value in (("to", venue.stranger), ("cumulative", 41), ("fee", 4), ("deadline", 2**60)):
+    for name, value in (
+        ("to", venue.stranger),
+        ("cumulative", 41),
+        ("fee", 4),
+        ("deadline", 2**60),
+    ):
         stored = Web3.to_bytes(hexstr=value) if isinstance(value, str) else value
         with venue.refuses("signer"):
             venue.send(relayed(venue, first, replace(order, **{name: stored}), signature))

@@ -10,13 +10,7 @@ from web3.contract.contract import ContractFunction
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.eip712 import TypedMessage
 from crypto.signing.settling import Rotation
-from tests.support.custody_contracts import (
-    CIRCUITS,
-    DAY_S,
-    KEY_ID,
-    CustodyContracts,
-    leaves_of,
-)
+from tests.support.custody_contracts import CIRCUITS, DAY_S, KEY_ID, CustodyContracts, leaves_of
 
 DELAY_S = 8 * DAY_S + 3_600
 NEXT_KEYS = [bytes([number]) * 32 for number in range(21, 26)]
@@ -112,7 +106,10 @@ def test_what_is_no_equivocation_is_refused(venue: CustodyContracts) -> None:
         ("statement length", (one, longer)),
         ("statement length", (longer, two)),
         ("statement length", ((one[0][:-1], one[1]), two)),
-        ("not a keyper", (statement(venue, first, b"\x55" * 32), statement(venue, second, b"\x55" * 32))),
+        (
+            "not a keyper",
+            (statement(venue, first, b"\x55" * 32), statement(venue, second, b"\x55" * 32)),
+        ),
         ("signature length", (one, (two[0], two[1][:-1]))),
     ):
         with venue.refuses(reason):

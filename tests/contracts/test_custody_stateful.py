@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from web3.contract.contract import ContractFunction
 
 from crypto.signing.sum_tree import SumLeaf
 from tests.support.custody_contracts import DAY_S, CustodyContracts, leaves_of
@@ -99,9 +100,7 @@ def split(parts: list[int], total: int, claims_least: list[int]) -> list[tuple[i
     rest = total - sum(claims_least)
     weight = sum(parts) or 1
     given = [rest * part // weight for part in parts]
-    return [
-        (given[2 * i], claims_least[i] + given[2 * i + 1]) for i in range(ACCOUNTS)
-    ]
+    return [(given[2 * i], claims_least[i] + given[2 * i + 1]) for i in range(ACCOUNTS)]
 
 
 class CustodyMachine(RuleBasedStateMachine):
@@ -288,30 +287,39 @@ class CustodyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.roots)
     @rule(data=st.data(), account=accounts)
     def claim(self, data: st.DataObject, account: int) -> None:
-        interval = data.draw(st.sampled_from(sorted(self.model.roots)))
-        self.claimed(interval, account)
-
-    def claimed(self, interval: int, account: int) -> None:
         model, name = self.model, self.names[account]
-        exit_value, given = model.roots[interval][account]
-        exits, limit = model.totals()
-        ended = model.exits_open(self.venue.now())
-        if ended:
-            limit += exits
-        if ended and interval == model.settled:
-            given += exit_value
-        amount = given - model.paid[account]
+        interval = data.draw(st.sampled_from(sorted(model.roots)))
         function = self.venue.claim_function(interval, self.leaves(interval), name)
+        given = model.roots[interval][account][1]
+        owed = sum(model.totals()) - sum(model.paid)
+        here = min(self.venue.held() - model.unsettled(), owed)
+        self.paid(function, account, given, model.totals()[1], here)
+
+    @precondition(lambda self: self.model.roots)
+    @rule(account=accounts)
+    def leave(self, account: int) -> None:
+        model, name = self.model, self.names[account]
+        function = self.venue.leave_function(self.leaves(model.settled), name)
+        if not model.exits_open(self.venue.now()):
+            with self.venue.refuses("exits"):
+                self.venue.send(function, name)
+            return
+        here = self.venue.held() - model.unsettled()
+        self.paid(function, account, sum(model.last()[account]), sum(model.totals()), here)
+
+    def paid(
+        self, function: ContractFunction, account: int, given: int, limit: int, here: int
+    ) -> None:
+        model, name = self.model, self.names[account]
+        amount = given - model.paid[account]
         if amount <= 0 or sum(model.paid) + amount > limit:
             with self.venue.refuses("nothing to pay" if amount <= 0 else "total"):
                 self.venue.send(function, name)
             return
-        owed = sum(model.totals()) - sum(model.paid)
-        available = self.venue.held() - model.unsettled()
-        paid = amount * (available if ended else min(available, owed)) // owed
+        share = amount * here // (sum(model.totals()) - sum(model.paid))
         before = self.venue.held(name)
         self.venue.send(function, name)
-        assert self.venue.held(name) - before == paid >= amount
+        assert self.venue.held(name) - before == share >= amount
         model.paid[account] += amount
 
     @invariant()
@@ -352,7 +360,7 @@ class CustodyMachine(RuleBasedStateMachine):
         for account, (exit_value, claims) in enumerate(model.last()):
             if exit_value + claims > model.paid[account]:
                 name = self.names[account]
-                self.venue.claim(model.settled, self.leaves(model.settled), name)
+                self.venue.leave(self.leaves(model.settled), name)
                 model.paid[account] = exit_value + claims
         if sum(model.totals()) == sum(model.paid) and sum(model.totals()):
             assert self.venue.held() <= model.counted - sum(model.totals())

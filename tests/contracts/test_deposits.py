@@ -266,7 +266,9 @@ def test_a_deposit_with_a_permit_that_was_used_already_goes_through(
     venue: CustodyContracts,
 ) -> None:
     a = venue.accounts[0]
-    function = venue.vault.functions.deposit_with_permit(a, 40, 2**40, 27, b"\x01" * 32, b"\x02" * 32)
+    function = venue.vault.functions.deposit_with_permit(
+        a, 40, 2**40, 27, b"\x01" * 32, b"\x02" * 32
+    )
     venue.send(function, a)
     assert venue.held() == 40
     venue.send(venue.token.functions.approve(venue.vault.address, 0), a)

@@ -1,7 +1,9 @@
 """Everybody can leave with everything, by the clock alone."""
 
 import pytest
+from web3.contract.contract import ContractFunction
 
+from crypto.signing.sum_tree import SumLeaf
 from tests.support.custody_contracts import (
     DAY_S,
     FUND_ACCOUNT,
@@ -9,6 +11,7 @@ from tests.support.custody_contracts import (
     TREASURY_ACCOUNT,
     CustodyContracts,
     leaves_of,
+    proven,
 )
 
 HOUR_S = 3_600
@@ -145,11 +148,12 @@ def test_everybody_leaves_with_everything(venue: CustodyContracts, closing: bool
     with venue.refuses("nothing to pay"):
         venue.claim(4, leaves, a)
     with venue.refuses("exits"):
-        venue.send(reserved(venue, 4, leaves, FUND))
-    last = 4
+        venue.leave(leaves, a)
+    with venue.refuses("exits"):
+        venue.send(reserved(venue, leaves, FUND))
     if closing:
         amounts |= {a: (70, 20), b: (90, 10)}
-        leaves, last = leaves_of(amounts), 2**64 - 1
+        leaves = leaves_of(amounts)
         venue.send(venue.close_function(venue.closing_of(leaves)), venue.stranger)
         with venue.refuses("closed"):
             venue.send(venue.close_function(venue.closing_of(leaves)))
@@ -158,13 +162,13 @@ def test_everybody_leaves_with_everything(venue: CustodyContracts, closing: bool
         with venue.refuses("too late"):
             venue.send(venue.close_function(venue.closing_of(leaves)))
     held = {account: venue.held(account) for account in (a, b, c, venue.fund_owner)}
-    venue.claim(last, leaves, b)
-    venue.claim(last, leaves, a)
+    venue.leave(leaves, b)
+    venue.leave(leaves, a)
     venue.send(venue.vault.functions.take_back(late, c), c)
     with venue.refuses("account"):
-        venue.send(reserved(venue, last, leaves, RETIRED))
-    venue.send(reserved(venue, last, leaves, FUND), venue.stranger)
-    venue.send(reserved(venue, last, leaves, TREASURY), venue.stranger)
+        venue.send(reserved(venue, leaves, RETIRED))
+    venue.send(reserved(venue, leaves, FUND), venue.stranger)
+    venue.send(reserved(venue, leaves, TREASURY), venue.stranger)
     assert venue.held(a) - held[a] == amounts[a][0]
     assert venue.held(b) - held[b] == sum(amounts[b])
     assert venue.held(c) - held[c] == 50
@@ -173,11 +177,9 @@ def test_everybody_leaves_with_everything(venue: CustodyContracts, closing: bool
     assert venue.held() == 0
 
 
-def reserved(venue: CustodyContracts, interval: int, leaves: list, account: str):  # type: ignore[no-untyped-def, type-arg]
-    from tests.support.custody_contracts import proven
-
+def reserved(venue: CustodyContracts, leaves: list[SumLeaf], account: str) -> ContractFunction:
     leaf, proof = proven(leaves, account)
-    return venue.vault.functions.claim_reserved(interval, leaf, proof)
+    return venue.vault.functions.leave_reserved(leaf, proof)
 
 
 def test_an_exit_counts_what_was_claimed_under_other_roots(venue: CustodyContracts) -> None:
@@ -195,13 +197,15 @@ def test_an_exit_counts_what_was_claimed_under_other_roots(venue: CustodyContrac
     declared(venue)
     venue.pass_time(DAY_S)
     before = venue.held(a)
-    venue.claim(2, second, a)
+    venue.leave(second, a)
     assert venue.held(a) - before == 60
     for interval, leaves in ((1, first), (2, second)):
         with venue.refuses("nothing to pay"):
             venue.claim(interval, leaves, a)
-    venue.claim(1, first, b)
-    venue.claim(2, second, b)
+    for leaves in (first, second):
+        with venue.refuses("proof" if leaves is first else "nothing to pay"):
+            venue.leave(leaves, a)
+    venue.leave(second, b)
     assert venue.held() == 0
 
 
@@ -237,8 +241,8 @@ def test_what_is_here_beyond_all_balances_is_shared_at_the_end(venue: CustodyCon
     declared(venue)
     venue.pass_time(DAY_S)
     held = venue.held(a), venue.held(b)
-    venue.claim(1, leaves, a)
-    venue.claim(1, leaves, b)
+    venue.leave(leaves, a)
+    venue.leave(leaves, b)
     assert (venue.held(a) - held[0], venue.held(b) - held[1]) == (120, 358)
     assert venue.held() == 0
 

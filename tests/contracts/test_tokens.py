@@ -3,7 +3,14 @@
 import pytest
 from eth_tester.exceptions import TransactionFailed
 
-from tests.support.custody_contracts import DAY_S, Code, CustodyContracts, leaves_of, proven, shipped
+from tests.support.custody_contracts import (
+    DAY_S,
+    Code,
+    CustodyContracts,
+    leaves_of,
+    proven,
+    shipped,
+)
 
 Venue = CustodyContracts
 
@@ -77,8 +84,8 @@ def test_a_token_that_lost_balances_is_shared_by_all_alike(hostile_venue: Venue)
     venue.send(venue.settlement.functions.declare())
     venue.send(venue.vault.functions.take_back(late, c), c)
     venue.pass_time(DAY_S)
-    venue.claim(1, leaves, b)
-    venue.claim(1, leaves, a)
+    venue.leave(leaves, b)
+    venue.leave(leaves, a)
     gained = {account: venue.held(account) - held[account] for account in (a, b, c)}
     assert gained == {a: 50, b: 150, c: 50}
     assert venue.held() == 0
@@ -144,4 +151,3 @@ def test_several_vaults_share_one_chain_of_flows_and_one_settlement(silent_code:
     venue.settle(cash, other)
     venue.send(venue.claim_function(1, other, a, vault=1), a)
     assert venue.totals(1)[3] == 4 * 10**17
-

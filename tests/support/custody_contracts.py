@@ -50,8 +50,11 @@ class CustodyContracts:
         accounts_max: int = 1000,
         deposit_min: int = 1,
         permit2: str = PERMIT2,
+        started_at: int | None = None,
     ) -> None:
         self.tester = EthereumTester(PyEVMBackend())
+        if started_at is not None:
+            self.tester.time_travel(started_at)
         self.web3 = Web3(EthereumTesterProvider(self.tester))
         self.operator, *others = [str(account) for account in self.web3.eth.accounts]
         self.accounts = others[:5]
@@ -134,10 +137,7 @@ class CustodyContracts:
         return int(self.standing()["flows"])
 
     def standing(self) -> dict[str, Any]:
-        names = (
-            "committed settled committed_at is_open must_be_empty flows flows_committed settled_at"
-            " waiting_since declared_at is_closed"
-        ).split()
+        names = ["committed", "settled", "committed_at", "is_open", "must_be_empty", "flows", "flows_committed", "settled_at", "waiting_since", "declared_at", "is_closed"]
         return dict(zip(names, self.settlement.functions.standing().call(), strict=True))
 
     def signatures(self, message: TypedMessage, keys: Sequence[bytes] = ()) -> bytes:
@@ -157,7 +157,9 @@ class CustodyContracts:
         self.batch = batch
         return gas
 
-    def commit_function(self, batch: BatchRoot, signatures: bytes | None = None) -> ContractFunction:
+    def commit_function(
+        self, batch: BatchRoot, signatures: bytes | None = None
+    ) -> ContractFunction:
         named = (batch.interval, batch.root, batch.count, batch.terms, batch.plan, batch.commit_by)
         signed = self.signatures(batch) if signatures is None else signatures
         return self.settlement.functions.commit_batch(named, signed)
@@ -238,6 +240,15 @@ class CustodyContracts:
     ) -> int:
         return self.send(self.claim_function(interval, leaves, account, to), account)
 
+    def leave_function(
+        self, leaves: Sequence[SumLeaf], account: str, to: str | None = None, vault: int = 0
+    ) -> ContractFunction:
+        leaf, proof = proven(leaves, account)
+        return self.vaults[vault].functions.leave(leaf, proof, to or account)
+
+    def leave(self, leaves: Sequence[SumLeaf], account: str, to: str | None = None) -> int:
+        return self.send(self.leave_function(leaves, account, to), account)
+
     def totals(self, vault: int = 0) -> tuple[int, ...]:
         """Last interval, exits, claims, paid, counted, unsettled."""
         return tuple(self.vaults[vault].functions.totals().call())
@@ -261,9 +272,7 @@ def outcome_of(message: Settlement | Closing) -> tuple[Any, ...]:
 
 
 def trees_of(message: Settlement | Closing) -> list[tuple[Any, ...]]:
-    return [
-        (Web3.to_checksum_address(tree.vault), *astuple(tree)[1:]) for tree in message.trees
-    ]
+    return [(Web3.to_checksum_address(tree.vault), *astuple(tree)[1:]) for tree in message.trees]
 
 
 def leaves_of(amounts: Mapping[str, tuple[int, int]]) -> list[SumLeaf]:
