@@ -52,7 +52,9 @@ def test_any_bytes_are_leaves_or_refused(data: bytes, vaults: int) -> None:
 
 
 @given(leaf_lists.filter(bool), st.data())
-def test_every_leaf_is_proven_and_no_other(leaves: tuple[SumLeaf, ...], data: st.DataObject) -> None:
+def test_every_leaf_is_proven_and_no_other(
+    leaves: tuple[SumLeaf, ...], data: st.DataObject
+) -> None:
     tree = SumTree(leaves)
     assert tree.exit_total == sum(leaf.exit_value for leaf in leaves)
     assert tree.claim_total == sum(leaf.claimable for leaf in leaves)
