@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -200,6 +200,11 @@ def account_of(address: bytes) -> AccountId:
         WrongType, OutOfBounds: other than 20 bytes.
     """
     return account_id(f"0x{octets('account', ADDRESS_BYTES, address).hex()}")
+
+
+def in_address_order(accounts: Iterable[AccountId]) -> list[AccountId]:
+    """Accounts in ascending order of their 20 bytes, which that of their mixed case is not."""
+    return sorted(accounts, key=str.lower)
 
 
 def account_bytes(account: AccountId) -> bytes:

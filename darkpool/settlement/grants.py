@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.model.caps import NOT_COMPUTED
 from darkpool.margin.model.portfolio import PortfolioMargin
-from darkpool.units import AccountId, Cash
+from darkpool.units import AccountId, Cash, in_address_order
 
 
 def free_cash(accounts: PortfolioAccounts, account: AccountId, margin: PortfolioMargin) -> Cash:
@@ -38,7 +38,7 @@ def grant_requests(
     wrong once pays out nothing.
     """
     granted: dict[AccountId, Cash] = {}
-    for account in sorted(requests):
+    for account in in_address_order(requests):
         free = free_cash(accounts, account, margin)
         if not accounts.is_flat(account):
             free = min(free, free_before.get(account, Cash(0)))

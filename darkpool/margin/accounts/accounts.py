@@ -69,8 +69,8 @@ class PortfolioAccounts:
         return account in self._entries
 
     def accounts(self) -> tuple[AccountId, ...]:
-        """Every account that was ever credited, in ascending order, with the two of the house."""
-        return tuple(sorted(self._entries))
+        """Every account that was ever credited, with the two of the house; by their 20 bytes."""
+        return tuple(sorted(self._entries, key=str.lower))
 
     def listed(self) -> tuple[AccountId, ...]:
         """All accounts but those of the house that have nothing."""

@@ -7,7 +7,7 @@ from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.model.caps import NOT_COMPUTED
 from darkpool.margin.model.portfolio import PortfolioMargin
-from darkpool.units import AccountId, Cash
+from darkpool.units import AccountId, Cash, in_address_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def count_committed(
     """
     net_deposits: dict[AccountId, Cash] = {}
     uncovered: dict[AccountId, Shortfall] = {}
-    for account in sorted({*vault, *accounts.accounts()}):
+    for account in in_address_order({*vault, *accounts.accounts()}):
         change = Cash(vault.get(account, 0) - accounts.paid(account))
         if change > 0:
             accounts.deposit(account, change)

@@ -30,7 +30,7 @@ from darkpool.margin.accounts.house import BAD_DEBT, HOUSE, INSURANCE_FUND
 from darkpool.margin.liquidation.plan import LiquidationOrder, mark
 from darkpool.margin.liquidation.waterfall import ClosePrices, Transfer, Waterfall
 from darkpool.margin.model.portfolio import PortfolioMargin
-from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
+from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side, in_address_order
 
 Debts = MutableMapping[AccountId, Cash]
 """What each account was covered for and has not paid back, in cash units; no entry is zero."""
@@ -81,7 +81,7 @@ def settle_all_variation(
 
 def repay_debts(accounts: PortfolioAccounts, debts: Debts) -> None:
     """Have accounts pay what they were covered for, out of what they have above zero."""
-    for account in sorted(debts):
+    for account in in_address_order(debts):
         paid = Cash(max(0, min(debts[account], accounts.holdings(account).cash)))
         accounts.transfer(account, INSURANCE_FUND, paid)
         debts[account] = Cash(debts[account] - paid)
