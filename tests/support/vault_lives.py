@@ -10,7 +10,7 @@ from crypto.signing.sum_tree import SumLeaf
 from darkpool.margin.liquidation.plan import mark
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.settlement.claims import FUND, RETIRED, TREASURY
-from darkpool.settlement.custody import CashVault, Custody
+from darkpool.settlement.custody import CashVault, Custody, SettledBalances
 from darkpool.settlement.flows import Flow, FlowKind
 from darkpool.units import AccountId, PriceUnits, account_bytes, account_of
 from tests.support.margin_houses import margin_at
@@ -128,7 +128,9 @@ class VaultLife:
             self.seen["void"] += 1
             return
         self.claim()
+        self.before_settlement(paid)
         settled = self.custody.settle(self.margin, paid)
+        self.after_settlement(settled)
         self.vault.settle(settled.leaves, committed)
         self.waiting = {number: f for number, f in self.waiting.items() if number not in known}
         everything = sum(leaf.exit_value + leaf.claimable for leaf in settled.leaves)
@@ -138,6 +140,12 @@ class VaultLife:
         self.seen["granted"] += bool(settled.granted)
         self.seen["covered"] += bool(settled.variation.covered)
         self.seen["shared"] += settled.variation.shared > 0
+
+    def before_settlement(self, paid: dict[AccountId, int]) -> None:
+        """For a test to look at everything."""
+
+    def after_settlement(self, settled: SettledBalances) -> None:
+        """For a test to look at everything."""
 
     def trade(self) -> None:
         """Two take opposite sides, near the mark, with no look at their margin."""
