@@ -53,7 +53,8 @@ def own(array: Array) -> Array:
         MalformedAnswer: numbers that do not lie one after the other; few bytes could show many.
     """
     if not array.flags.c_contiguous:
-        raise MalformedAnswer("array", "numbers that lie one after the other", "others")
+        got = f"shape {array.shape} with strides {array.strides}"
+        raise MalformedAnswer("array", "numbers that lie one after the other", got)
     return np.ndarray(array.shape, array.dtype, array.tobytes())
 
 

@@ -200,7 +200,10 @@ class SendingHooked(LocalKeyper):
 
 
 class Keeping(LocalKeyper):
-    """Changes the share that it sent as soon as it is asked for anything else."""
+    """Changes the share that it sent as soon as another auction begins."""
+
+    sent: Words | None = None
+    wish: Words
 
     def send(self, request: ShareRequest) -> Words:
         self.sent = super().send(request).copy()
@@ -208,7 +211,8 @@ class Keeping(LocalKeyper):
         return self.sent
 
     def begin_auction(self, interval: Interval) -> bytes:
-        self.sent[...] = self.wish
+        if self.sent is not None:
+            self.sent[...] = self.wish
         return super().begin_auction(interval)
 
 
@@ -221,24 +225,18 @@ class Ending(np.ndarray):
 def writable_over_bytes(words: Words) -> tuple[Words, Words]:
     """An array over bytes, as what is read-only has it, and one that writes into these bytes."""
     octets = np.ascontiguousarray(words).tobytes()
-    writes = np.empty(0, dtype=np.uint64)
+    writes: Any = np.empty(0, dtype=np.uint64)
     writes.__setstate__((1, words.shape, words.dtype, False, octets))
     return np.frombuffer(octets, np.uint64).reshape(words.shape), writes
 
 
-class KeepingBytes(LocalKeyper):
-    """As `Keeping`, with an array that looks as if no flag could make it writable."""
+class KeepingBytes(Keeping):
+    """The same, with an array that looks as if no flag could make it writable."""
 
     def send(self, request: ShareRequest) -> Words:
-        right = super().send(request)
-        self.wish = shifted(request.opening.covered.ciphertext, right)
-        sent, self.sent = writable_over_bytes(right)
+        sent, self.sent = writable_over_bytes(super().send(request))
         assert self.sent.flags.writeable, "NumPy lets it be written: else this is no attack"
         return sent
-
-    def begin_auction(self, interval: Interval) -> bytes:
-        self.sent[...] = self.wish
-        return super().begin_auction(interval)
 
 
 class SendingEnding(LocalKeyper):
@@ -327,7 +325,12 @@ def test_a_published_share_does_not_change_with_the_senders(
     interval, published = house.closed(committee), list[Revealed]()
     committee.begin_auction(interval, published.append).open("bits", covered_of(house, 5))
     shares = [share.copy() for share in published[0].shares]
+    attacker = committee.keypers[2]
+    assert isinstance(attacker, Keeping)
+    assert attacker.sent is not None
+    assert any(np.array_equal(attacker.sent, share) for share in shares), "it was asked for one"
     committee.begin_auction(interval, published.append)
+    assert np.array_equal(attacker.sent, attacker.wish)
     for share, before in zip(published[0].shares, shares, strict=True):
         assert np.array_equal(share, before)
         with pytest.raises(ValueError, match="WRITEABLE"):
