@@ -11,7 +11,7 @@ from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import repay_bad_debt
 from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.errors import InsufficientMargin, InvalidParties
-from darkpool.margin.model.caps import NOT_COMPUTED, surplus
+from darkpool.margin.model.caps import NOT_COMPUTED, surplus, within_margin
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash
 
@@ -41,6 +41,7 @@ def withdraw_token(
     Raises:
         UnknownContract: no token of the specification.
         OutOfBounds: a negative amount, or more than the account has.
+        BeyondMargin, NoPrice: positions that margin is not computed for.
         InsufficientMargin: the account needs it, owes cash, or others' debts are uncovered.
     """
     accounts.tokens_in(token)
@@ -49,9 +50,9 @@ def withdraw_token(
     if not 0 <= amount <= held:
         raise OutOfBounds(f"withdrawal of {token} in millionths", 0, held, amount)
     after = replace(before, tokens={**before.tokens, token: held - amount})
-    left = min(
-        surplus(margin, after, accounts.intents(account)), before.cash, -accounts.uncovered()
-    )
+    with within_margin():
+        free = surplus(margin, after, accounts.intents(account))
+    left = min(free, before.cash, -accounts.uncovered())
     if left < 0:
         raise InsufficientMargin(required=0, available=left)
     accounts.book_tokens(account, token, -amount)
