@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import replace
 
 from darkpool.errors import OutOfBounds
@@ -128,7 +128,22 @@ def _amount_worth(
 
     if min(wanted, value_max) <= 0:
         return 0
-    amount = bisect_left(range(held), wanted, key=value)
+    amount = _least(held, lambda amount: value(amount) >= wanted)
     if value(amount) > value_max:
-        amount = bisect_right(range(held), value_max, key=value) - 1
+        amount = _least(held, lambda amount: value(amount) > value_max) - 1
     return amount if value(amount) > 0 else 0
+
+
+def _least(most: int, passes: Callable[[int], bool]) -> int:
+    """The least number from 0 to `most` that passes, `most` if none below does.
+
+    All numbers above one that passes have to pass too. `bisect` takes no range beyond 2**63.
+    """
+    low, high = 0, most
+    while low < high:
+        middle = (low + high) // 2
+        if passes(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
