@@ -74,8 +74,10 @@ def auction(
         Literal["uniform", "reference"],
         typer.Option(
             help="uniform: the price of the largest volume; if several leave nothing over, the "
-            "nearest to the reference; if two neighbours trade the same, the higher if buyers "
-            "exceed sellers at the reference, else the lower. reference: the reference price."
+            "nearest to the reference; if buyers are left over at all, the highest, if sellers "
+            "are, the lowest; if two neighbours trade the same with either left over, the higher "
+            "if buyers exceed sellers at the reference, else the lower. reference: the reference "
+            "price."
         ),
     ] = "uniform",
     keypers: Annotated[

@@ -205,8 +205,8 @@ def uniform_price(at: Curves, reference: Tick) -> tuple[Tick, Side]:
 def clear_uniform(book: Book, reference: Tick, priority: NDArray[np.int64]) -> Cross | NoCross:
     """Run a call auction at the one price that maximises the executed volume.
 
-    `reference` chooses between prices that trade the same. `priority` (int64, one for each order)
-    is a permutation: the rank of each order, 0 first.
+    `reference` chooses between prices as in rules 1 and 3 of the module's text. `priority` (int64,
+    one for each order) is a permutation: the rank of each order, 0 first.
 
     Raises:
         InvalidBook: `priority` is no permutation of the book's orders, or the grid has no such
