@@ -146,11 +146,13 @@ def listing_of(
         raise InvalidListing(" and ".join(named) or "nothing")
 
     from darkpool.margin.market.market import Market, read_market_form, require_prices
+    from darkpool.margin.market.quotes import numbers_of
 
     specification = specification_of(market, contracts)
     form = read_market_form(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
     require_prices(str(market), form, specification)
     Market.from_form(str(market), form)
+    numbers_of(str(market), form)  # reporters sign each
     return ContractListing(specification, form, ticks)
 
 
