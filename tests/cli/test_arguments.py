@@ -91,7 +91,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         (("--ticks", "2048"), "ticks: expected 1 to 2047, got 2048"),
         (("--ticks", "many"), "expected a whole number, got 'many'"),
         (("--multiplier", "1.5"), "expected a whole number, got '1.5'"),
-        (("--pricing", "midpoint"), "'midpoint'"),
+        (("--pricing", "midpoint"), "expected uniform or reference, got 'midpoint'"),
         (("--keypers", "5"), "keypers: expected 3 to 4, got 5"),
         (("--margin-rate", "100.0001%"), "expected a percentage from 0% to 100%"),
         (("--multiplier", "0"), "contract multiplier: expected 1 to 1000000, got 0"),

@@ -88,8 +88,8 @@ def test_who_was_taken_out_left_out_or_refused_is_told_with_the_reason() -> None
 
 def test_lines_are_never_broken() -> None:
     console, out = console_and_text()
-    print_lines(console, {"root": "0x" + "ab" * 200, "[b]": "[red]"})
-    assert out.getvalue() == f"root  0x{'ab' * 200}\n[b]   [red]\n"
+    print_lines(console, {"root": "0x" + "ab" * 200, "[b]": "[red]", "c": "\x1b[2J\n\u202e"})
+    assert out.getvalue() == f"root  0x{'ab' * 200}\n[b]   [red]\nc     \\x1b[2J\\n\\u202e\n"
 
 
 def test_a_report_begins_with_the_record_and_shows_no_raw_character() -> None:

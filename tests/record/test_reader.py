@@ -328,3 +328,12 @@ def test_the_standard_rings_have_a_name(copy: Path) -> None:
     rewrite(copy / "record.json", (json.dumps(tree, indent=1) + "\n").encode())
     with pytest.raises(MalformedRecord, match=r"ciphertexts\.bin"):
         Record.load(copy)
+
+
+def test_an_array_of_another_type_is_told_by_what_it_begins_with(copy: Path) -> None:
+    path = copy / "openings/0-support.npy"
+    changed = np.load(path).astype(np.int8)
+    path.unlink()
+    np.save(path, changed)
+    with pytest.raises(MalformedRecord, match=r"\d bytes, beginning \\x93NUMPY\\x01.*'\|i1'"):
+        Record.load(copy).opening(0)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,37 @@ def test_what_follows_from_an_entry_at_fault_is_not_told_again() -> None:
     assert problems("market", json.dumps(data)) == {
         "underlyings": ("1 entries or more", "a list of 0")
     }
+
+
+HEAD = 'version = 1\nname = "a"\ninitial = 1_000_000\nhorizon_ms = 0\n'
+TWICE = ",".join(f'"a{number}":0,"a{number}":0' for number in range(20_000))
+WRONG = {
+    "entries": ("contracts", f"{HEAD}underlyings = []\ncontracts = [{'{},' * 20_000}]", 251),
+    "lists": ("contracts", f"{HEAD}contracts = []\ngroups = [{'{underlyings=[]},' * 900}]", 152),
+    "too many": ("contracts", f"{HEAD}underlyings = []\ncontracts = [{'{},' * 110_000}]", 2),
+    "fields": ("contracts", "\n".join(f"a{number} = 1" for number in range(30_000)), 56),
+    "a long word": ("contracts", "x" * 300_000, 1),
+    "a long number": ("contracts", f"{HEAD}underlyings = []\ncontracts = 0x{'f' * 9_000}", 2),
+    "texts": ("market", json.dumps({"underlyings": [{"expiries": [{"strikes": [5] * 900}]}]}), 56),
+    "more": ("market", json.dumps({"underlyings": [{"expiries": [{"strikes": [5] * 5000}]}]}), 7),
+    "positions": ("portfolio", json.dumps({"positions": [{}] * 30_000}), 152),
+    "fields twice": ("portfolio", f"{{{TWICE}}}", 50),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_very_often_takes_no_time_and_no_memory(what: str) -> None:
+    kind, text, told = WRONG[what]
+    tracemalloc.start()
+    start = time.process_time()
+    try:
+        found = problems(kind, text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) == told
+    assert time.process_time() - start < 20
+    assert peak < 200 << 20
 
 
 def test_amounts_have_bounds() -> None:
