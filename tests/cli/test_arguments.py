@@ -154,7 +154,18 @@ def test_a_node_s_credentials_are_never_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "hush", "hush:8545", "ws://hush", "file:///hush", "http://", "http:hush", "http://[hush"],
+    [
+        "",
+        "hush",
+        "hush:8545",
+        "ws://hush",
+        "file:///hush",
+        "http://",
+        "http:hush",
+        "http://[hush",
+        "http://hush:0",
+        "http://hush:99999",
+    ],
 )
 def test_an_address_of_no_node(tmp_path: Path, url: str) -> None:
     (tmp_path / "orders.csv").write_text(ORDERS)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from darkpool.auction.instruments import Fault
 from darkpool.batching.participation import Missing
+from darkpool.cli import tables
 from darkpool.cli.sheets import show
 from darkpool.cli.tables import (
     exact_json,
@@ -19,6 +20,7 @@ from darkpool.cli.tables import (
     print_audit,
     print_audited,
     print_lines,
+    progress,
     refused_table,
     taken_out_table,
 )
@@ -84,6 +86,22 @@ def test_who_was_taken_out_left_out_or_refused_is_told_with_the_reason() -> None
         ["6", "", "hump", "collateral of others", "12,345.000001", "0.000000"],
         ["7", "", "nonce", "expected [one], got another"],
     ]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_progress_has_no_character_that_the_terminal_lacks(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding, errors="backslashreplace", write_through=True)
+    terminal = Console(file=out, force_terminal=True, width=80)
+    monkeypatch.setattr(tables, "Console", lambda **_: terminal)
+    with progress() as shown:
+        shown("keys", 0, 0)
+        shown("admit", 1, 2)
+    written = raw.getvalue()
+    assert b"Seal and admit the orders" in written
+    assert b"\\u" not in written
 
 
 def test_lines_are_never_broken() -> None:

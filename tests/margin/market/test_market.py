@@ -59,7 +59,21 @@ def test_volatility_goes_through_the_quotes() -> None:
             "underlyings[0].expiries[0].strikes[1]",
             "above 60000",
         ),
+        (
+            '"40000", "60000"',
+            '"60000", "60000"',
+            "underlyings[0].expiries[0].strikes[1]",
+            "above 60000",
+        ),
         ('"0.68", "0.6"', '"0.68"', "underlyings[0].expiries[0].volatilities", "each strike, 3"),
+        (
+            '"0.68", "0.6"',
+            '"0.68", "0.68", "0.6"',
+            "underlyings[0].expiries[0].volatilities",
+            "each strike, 3",
+        ),
+        ("2026-11-25T00", "1966-11-25T00", "time", "a time after 1970"),
+        ("2027-06-25", "2167-06-25", "underlyings[0].expiries[1].expiry", "within 36500 days"),
         ('"0.68"', '"0"', "underlyings[0].expiries[0].volatilities[0]", "above 0"),
         ('"name": "ETH"', '"name": "BTC"', "underlyings[1].name", "each underlying once"),
         ('"0.64"', '"1.9"', "underlyings[0].expiries[0].volatilities[2]", "call prices that fall"),
@@ -83,6 +97,18 @@ def test_expiries_that_do_not_rise_are_refused() -> None:
     data = json.loads(MARKET)
     data["underlyings"][0]["expiries"].reverse()
     with pytest.raises(InvalidFile, match="expiry after 2027-06-25T08:00:00"):
+        read(json.dumps(data))
+
+
+def test_an_expiry_is_after_the_one_before_and_after_the_market() -> None:
+    data = json.loads(MARKET)
+    first, second = data["underlyings"][0]["expiries"]
+    second["expiry"] = first["expiry"]
+    with pytest.raises(InvalidFile, match=r"expiries\[1\].expiry: expected an expiry after 2027"):
+        read(json.dumps(data))
+    data = json.loads(MARKET)
+    data["time"] = data["underlyings"][0]["expiries"][0]["expiry"]
+    with pytest.raises(InvalidFile, match=r"expiries\[0\].expiry: expected an expiry after 2027"):
         read(json.dumps(data))
 
 
