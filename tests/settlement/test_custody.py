@@ -7,7 +7,7 @@ import pytest
 from darkpool.margin.accounts.house import INSURANCE_FUND
 from darkpool.settlement.claims import FUND, RETIRED, TREASURY
 from darkpool.settlement.custody import CashVault, Custody, SettledBalances
-from darkpool.settlement.flows import Flow, FlowKind
+from darkpool.protocol.flows import Flow, FlowKind
 from darkpool.units import AccountId, account_bytes, account_of
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import ALICE, BOB, CAROL, ONE, house, named, traded

@@ -8,7 +8,8 @@ from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
 from darkpool.settlement.claims import Claims
 from darkpool.settlement.errors import FlowOutOfOrder
-from darkpool.settlement.flows import NO_FLOWS, Flow, FlowBook, FlowKind
+from darkpool.protocol.flows import NO_FLOWS, Flow, FlowKind
+from darkpool.settlement.flows import FlowBook
 from darkpool.units import account_of
 
 VAULT, OTHER = account_of(b"\x11" * 20), account_of(b"\x12" * 20)
