@@ -164,7 +164,13 @@ class Chain(ReadableChain):
         vaults = [(token, terms.deposit_min, terms.accounts_max)]
         parties = (terms.fund, terms.treasury, terms.rescuer, PERMIT2)
         settlement, first = self._create(
-            "Settlement", list(terms.keypers), terms.key_id, terms.circuits, blueprint, vaults, parties
+            "Settlement",
+            list(terms.keypers),
+            terms.key_id,
+            terms.circuits,
+            blueprint,
+            vaults,
+            parties,
         )
         self._deployment = self.deployment_at(settlement, first.block)
         return self._deployment
@@ -207,7 +213,9 @@ class Chain(ReadableChain):
         """Take a deposit back a day after the notice, as its account."""
         return self._transact(self._vault.functions.take_back(number, to), private_key)
 
-    def claim(self, private_key: bytes, proven: ProvenLeaf, to: AccountId) -> TransactionReceiptInfo:
+    def claim(
+        self, private_key: bytes, proven: ProvenLeaf, to: AccountId
+    ) -> TransactionReceiptInfo:
         """Take what the account of a 32-byte key was granted; it pays the gas."""
         functions = self._vault.functions
         return self._transact(
@@ -230,7 +238,9 @@ class Chain(ReadableChain):
             functions.claim_for(named, proven.interval, *proven.arguments(), signature)
         )
 
-    def leave(self, private_key: bytes, proven: ProvenLeaf, to: AccountId) -> TransactionReceiptInfo:
+    def leave(
+        self, private_key: bytes, proven: ProvenLeaf, to: AccountId
+    ) -> TransactionReceiptInfo:
         """Take everything, as the account of a 32-byte key, when the venue has ended."""
         return self._transact(self._vault.functions.leave(*proven.arguments(), to), private_key)
 

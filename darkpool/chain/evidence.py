@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crypto.signing.eip712 import Domain
-from crypto.signing.settling import BatchRoot, Settlement
+from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.protocol.results import InstrumentResult
 from darkpool.units import AccountId, Interval, account_bytes
 
@@ -138,6 +138,26 @@ class IntervalEvidence:
     settlement: SettlementEvidence | None
     voided: bool
     is_declared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SettledTrees:
+    """The balances that the vaults pay by: of the last settlement, or of the closing one.
+
+    Attributes:
+        interval: under which the vaults keep them.
+        trees: in the order of the vaults.
+        leaf_hash: keccak-256 of the leaves; `leaf_blobs` are their versioned hashes as blobs.
+        flows: index of the last flow that they count.
+        block: in which they were settled.
+    """
+
+    interval: Interval
+    trees: tuple[Tree, ...]
+    leaf_hash: bytes
+    leaf_blobs: tuple[bytes, ...]
+    flows: int
+    block: int
 
 
 def keyper_numbers(signers: int) -> tuple[int, ...]:

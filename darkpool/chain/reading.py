@@ -21,6 +21,7 @@ from darkpool.chain.evidence import (
     BatchEvidence,
     Deployment,
     IntervalEvidence,
+    SettledTrees,
     SettlementEvidence,
     VaultPlace,
     VenueStanding,
@@ -33,6 +34,9 @@ from darkpool.protocol.results import decode_results
 from darkpool.units import AccountId, Interval, account_bytes
 
 CONTRACTS: Final = ("TestToken", "Settlement", "CollateralVault")
+
+CLOSING_INTERVAL: Final = Interval((1 << 64) - 1)
+"""Under which the vaults keep the closing settlement."""
 
 
 class ReadableChain:
@@ -174,6 +178,36 @@ class ReadableChain:
             voided=batch is not None and settlement is None and not is_open,
             is_declared=standing.declared_at != 0,
         )
+
+    def last_settlement(self) -> SettledTrees | None:
+        """Return the balances that the vaults pay by; None before the first settlement."""
+        standing = self.standing()
+        if not standing.settled and not standing.is_closed:
+            return None
+        flows = 0
+        if standing.settled:
+            batch = self._batch(standing.settled, ())
+            settlement = None if batch is None else self._settled(batch, ())
+            if batch is None or settlement is None:
+                reason = f"no settlement of interval {standing.settled}, which the contract names"
+                raise ChainUnavailable(self._node, reason)
+            flows, message = batch.flows, settlement.message
+            if not standing.is_closed:
+                return SettledTrees(
+                    standing.settled,
+                    message.trees,
+                    message.leaf_hash,
+                    message.leaf_blobs,
+                    flows,
+                    settlement.block,
+                )
+        for event in self._backwards(Asked(self._settlement, ("Closed",))):
+            told = event["args"]
+            _, _, _, leaf_hash, blobs, _ = _values(told["outcome"])
+            trees = tuple(_tree(tree) for tree in told["trees"])
+            found = bytes(leaf_hash), tuple(map(bytes, blobs))
+            return SettledTrees(CLOSING_INTERVAL, trees, *found, flows, event["blockNumber"])
+        raise ChainUnavailable(self._node, "no closing settlement, which the contract names")
 
     @property
     def _settlement(self) -> Contract:

@@ -65,4 +65,3 @@ def decode_results(data: bytes) -> tuple[InstrumentResult, ...] | None:
             InstrumentResult(InstrumentId(instrument), bool(number & 1), Tick(tick), Lots(volume))
         )
     return tuple(results)
-

@@ -27,9 +27,3 @@ class FlowOutOfOrder(CheckFailed):
     """Flows are not the next ones of their chain."""
 
     code = "flow-out-of-order"
-
-
-class InvalidLeaves(CheckFailed):
-    """Bytes that should be the leaves of a settlement are none."""
-
-    code = "invalid-leaves"

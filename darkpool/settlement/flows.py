@@ -21,6 +21,7 @@ from darkpool.protocol.flows import NO_FLOWS, Flow, FlowKind
 from darkpool.settlement.errors import FlowOutOfOrder
 from darkpool.units import AccountId
 
+
 @dataclass(frozen=True, slots=True)
 class Deposit:
     """A deposit that no settled batch has counted, and that was not returned."""

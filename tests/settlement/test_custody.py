@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from darkpool.margin.accounts.house import INSURANCE_FUND
+from darkpool.protocol.flows import Flow, FlowKind
 from darkpool.settlement.claims import FUND, RETIRED, TREASURY
 from darkpool.settlement.custody import CashVault, Custody, SettledBalances
-from darkpool.protocol.flows import Flow, FlowKind
 from darkpool.units import AccountId, account_bytes, account_of
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import ALICE, BOB, CAROL, ONE, house, named, traded

@@ -6,9 +6,9 @@ import pytest
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX
+from darkpool.protocol.flows import NO_FLOWS, Flow, FlowKind
 from darkpool.settlement.claims import Claims
 from darkpool.settlement.errors import FlowOutOfOrder
-from darkpool.protocol.flows import NO_FLOWS, Flow, FlowKind
 from darkpool.settlement.flows import FlowBook
 from darkpool.units import account_of
 

@@ -6,19 +6,18 @@ from hypothesis import strategies as st
 
 from crypto.errors import InvalidBalances, InvalidMerkleProof
 from crypto.signing.sum_tree import AMOUNT_MAX, SumLeaf, SumTree, verify_sum_proof
-from darkpool.settlement.claims import RETIRED, Claims
-from darkpool.settlement.errors import InvalidLeaves
-from darkpool.settlement.trees import (
+from darkpool.protocol.errors import InvalidLeaves
+from darkpool.protocol.leaves import (
     BLOB_BYTES,
     BLOBS_MAX,
     blobs_of,
     data_of,
     decode_leaves,
     encode_leaves,
-    leaves_of,
-    trees_of,
     versioned_hashes,
 )
+from darkpool.settlement.claims import RETIRED, Claims
+from darkpool.settlement.trees import leaves_of, trees_of
 from darkpool.units import account_bytes, account_of
 
 VAULTS = [account_of(bytes([number]) * 20) for number in (7, 8, 9)]

@@ -14,8 +14,9 @@ from crypto.signing.messages import instrument_id
 from crypto.signing.settling import BatchRoot, Settlement
 from crypto.signing.sum_tree import SumLeaf, SumTree
 from darkpool.chain.client import Chain, DeploymentTerms, ProvenLeaf
+from darkpool.protocol.leaves import encode_leaves
 from darkpool.protocol.results import InstrumentResult, encode_results
-from darkpool.settlement.trees import encode_leaves, trees_of
+from darkpool.settlement.trees import trees_of
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, Tick, account_bytes
 from darkpool.units import account_of as account_at
 

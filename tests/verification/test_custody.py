@@ -9,7 +9,7 @@ import pytest
 from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
 from darkpool.settlement.custody import SettledBalances
 from darkpool.protocol.flows import Flow
-from darkpool.settlement.trees import encode_leaves
+from darkpool.protocol.leaves import encode_leaves
 from darkpool.units import AccountId, account_bytes
 from darkpool.verification.custody import FlowEvent, Settled, head_of, waiting
 from darkpool.verification.errors import Unsound
