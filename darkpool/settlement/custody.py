@@ -16,6 +16,7 @@ from crypto.signing.sum_tree import SumLeaf
 from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.house import INSURANCE_FUND
+from darkpool.margin.accounts.vault_flows import Committed, book_vault, release_uncovered
 from darkpool.margin.liquidation.variation import Variation, repay_debts, settle_all_variation
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.settlement.claims import FUND, TREASURY, Claims
@@ -64,6 +65,7 @@ class Custody:
         flows: those that no settlement has answered.
         debts: what accounts were covered for and have not paid back.
         free: what each account with positions did not need at the last settlement, cash units.
+        settled_paid: deposits less grants of each account, as the last settlement counted them.
     """
 
     vault: CashVault
@@ -72,24 +74,38 @@ class Custody:
     flows: FlowBook = field(default_factory=FlowBook)
     debts: dict[AccountId, Cash] = field(default_factory=dict)
     free: dict[AccountId, Cash] = field(default_factory=dict)
+    settled_paid: dict[AccountId, Cash] = field(default_factory=dict)
 
     def copy(self) -> Custody:
         """The same state, which changes by itself."""
         return deepcopy(self)
 
-    def count_deposits(self) -> dict[AccountId, Cash]:
-        """Credit what the batch counts that was committed after the last flow; returns it.
+    def credit(self) -> dict[AccountId, Cash]:
+        """Book what a batch counts that is committed now; returns what changed, none of it zero.
 
-        Who owes what it was covered for pays first.
+        Intents are covered by that until the commitment, and then again by what it counts. Who owes
+        what it was covered for pays first.
 
         Raises:
             OutOfBounds: more cash than `CASH_MAX`.
         """
         counted = self._of_vault(self.flows.counted().deposits)
-        for account, amount in counted.items():
-            self.accounts.deposit(account, amount)
+        held = {*self.settled_paid, *counted}
+        paid = {
+            account: Cash(self.settled_paid.get(account, 0) + counted.get(account, 0))
+            for account in held
+        }
+        changed = book_vault(self.accounts, paid)
         repay_debts(self.accounts, self.debts)
-        return counted
+        return changed
+
+    def commit(self, margin: PortfolioMargin) -> Committed:
+        """Count the flows up to the commitment; accounts that do not cover their intents are told.
+
+        Raises:
+            OutOfBounds: more cash than `CASH_MAX`.
+        """
+        return Committed(self.credit(), release_uncovered(self.accounts, margin))
 
     def settle(self, margin: PortfolioMargin, paid: Mapping[AccountId, int]) -> SettledBalances:
         """End the interval: bonds, variation, debts, grants; then nothing waits any more.
@@ -107,9 +123,11 @@ class Custody:
         for account, amount in granted.items():
             self.claims.grant(account, amount)
         self.flows.settle()
+        names = self.accounts.accounts()
+        self.settled_paid = {account: self.accounts.paid(account) for account in names}
         self.free = {
             account: free_cash(self.accounts, account, margin)
-            for account in self.accounts.accounts()
+            for account in names
             if not self.accounts.is_flat(account)
         }
         self.accounts.verify_conservation()

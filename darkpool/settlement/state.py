@@ -105,4 +105,5 @@ def custody_of(
         flows,
         {s.account: Cash(s.debt) for s in known if s.debt},
         {s.account: Cash(s.free) for s in known if s.positions},
+        {s.account: Cash(s.cash) for s in known},
     )

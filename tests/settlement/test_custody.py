@@ -23,7 +23,7 @@ def custody(cash: dict[AccountId, int]) -> Custody:
     """Accounts with deposits that one settlement has counted."""
     made = Custody(CashVault(VAULT, TREASURER), house({}))
     flow(made, *((FlowKind.DEPOSIT, account, amount * ONE) for account, amount in cash.items()))
-    made.count_deposits()
+    made.credit()
     made.settle(margin_at(100), {})
     return made
 
@@ -80,7 +80,7 @@ def test_who_was_paid_everything_has_no_leaf_until_it_returns() -> None:
     assert leaf(gone, ALICE) == (0, 0)
     assert leaf(gone, RETIRED) == (0, 100 * ONE)
     flow(made, (FlowKind.DEPOSIT, ALICE, 5))
-    made.count_deposits()
+    made.credit()
     back = made.settle(margin_at(100), {ALICE: 100 * ONE})
     assert leaf(back, ALICE) == (5, 100 * ONE)
     assert leaf(back, RETIRED) == (0, 0)
@@ -101,7 +101,7 @@ def test_who_was_covered_pays_out_of_its_next_deposit() -> None:
     owed = settled.variation.covered[ALICE]
     assert leaf(settled, ALICE) == (0, 0)
     flow(made, (FlowKind.DEPOSIT, ALICE, owed - 1))
-    assert made.count_deposits() == {ALICE: owed - 1}
+    assert made.credit() == {ALICE: owed - 1}
     assert (made.accounts.cash(ALICE), made.debts) == (0, {ALICE: 1})
 
 

@@ -119,7 +119,7 @@ class VaultLife:
         before, committed = self.custody.copy(), self.vault.net
         paid = dict(self.vault.paid)
         known = dict(self.waiting)
-        self.custody.count_deposits()
+        self.custody.credit()
         for _ in range(self.number(0, 2)):
             self.trade()
         self.share = min(150, max(60, self.share + 5 * self.number(-4, 4)))
