@@ -140,6 +140,20 @@ def test_the_contracts_of_a_market_are_its_instruments(orders: Path) -> None:
     assert "row 14, column instrument: expected one of BTC-JUN" in done.stderr
 
 
+def test_a_market_below_zero_is_told_by_field_where_no_range_covers_it(tmp_path: Path) -> None:
+    for path in (EXAMPLES / "oil").iterdir():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith("price_range_min")]
+        (tmp_path / path.name).write_text("".join(kept), encoding="utf-8")
+    market = tmp_path / "market.json"
+    done = darkpool(
+        "auction", tmp_path / "orders.csv", "--market", market, "--ticks", "64", "--check"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    for field in ("index", "perpetual", "expiries[0].forward"):
+        assert f"underlyings[0].{field}: expected a price above 0" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "ppm"),
     [

@@ -53,11 +53,19 @@ def test_a_chain_that_does_not_answer_is_not_checked(
 
 
 def test_another_chain_is_told_by_its_number(uniform: Published) -> None:
-    report = asked(uniform, lambda got, _params: result("0x1") if got == "eth_chainId" else None)
+    methods: set[str] = set()
+
+    def another(method: str, _params: list[Any]) -> Reply | None:
+        methods.add(method)
+        return result("0x1") if method == "eth_chainId" else None
+
+    report = asked(uniform, another)
     line, number = chain_line(report), Record.load(uniform.directory).summary.venue.chain_id
     assert line.verdict is Verdict.FAILS
     assert line.detail == f"chain id: expected {number} as in the record, got 1"
     assert report.unanswered is None
+    # nothing that another chain says of these addresses means anything
+    assert methods == {"eth_chainId"}
 
 
 def test_a_node_that_limits_what_it_tells_is_enough_for_an_audit(uniform: Published) -> None:
