@@ -24,7 +24,7 @@ from web3.types import RPCEndpoint, RPCResponse
 from darkpool.chain.answers import Refusal, read_answer
 from darkpool.chain.errors import AnswerTooLarge, ChainUnavailable, NodeBusy
 
-ANSWER_BYTES_MAX: Final = 32 << 20
+ANSWER_BYTES_MAX: Final = 16 << 20
 ANSWER_TIMEOUT_S: Final = 30
 PATIENCE_S: Final = 60
 """How long a request is made again before the node counts as unavailable."""

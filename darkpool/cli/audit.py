@@ -69,7 +69,11 @@ def audit(
     )
     from darkpool.verification.audit import audit as run_audit
 
-    if not record.is_dir():
+    try:
+        found = record.is_dir()
+    except OSError as refusal:
+        raise UnreadableFile(record, str(refusal.strerror)) from None
+    if not found:
         raise UnreadableFile(record, "no directory of this name")
     require_url(chain)
     reader = None if chain is None else _reader(record, chain)

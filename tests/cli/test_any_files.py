@@ -76,7 +76,7 @@ def test_any_files_are_answered(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_any_of_very_many_files_are_answered(seed: int, tmp_path: Path) -> None:
     require_any_answer(seed, tmp_path)

@@ -53,6 +53,9 @@ def test_a_check_takes_seconds_at_most_and_loads_no_venue(orders: Path) -> None:
         (("--record", "."), "record: expected a new directory, got ., which exists"),
         (("--openings", "orders.csv/x"), "which is no directory"),
         (("--record", "x", "--openings", "x/y"), "expected a folder apart from"),
+        (("--record", "x" * 300), "File name too long"),
+        (("--openings", "x" * 300), "File name too long"),
+        (("--record", "x" * 300, "--openings", "y"), "File name too long"),
         (("--owners-min", "0"), "owners: expected 1 to 2048, got 0"),
         (("--keypers", "5"), "keypers: expected 3 to 4, got 5"),
         (("--attackers", "-1"), "attackers: expected 0 to 256, got -1"),
@@ -187,3 +190,10 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
 def test_every_rate_is_read_back_exactly(ppm: int) -> None:
     assert rate(f"{ppm // 1_000_000}.{ppm % 1_000_000:06}") == ppm
     assert rate(f"{ppm // 10_000}.{ppm % 10_000:04}%") == ppm
+
+
+def test_an_audit_of_what_cannot_be_a_folder_is_bad_input() -> None:
+    for name, told in (("x" * 300, "File name too long"), ("none", "no directory of this name")):
+        done = darkpool("audit", name)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"darkpool: {name}: expected a file that can be read, got {told}\n"

@@ -25,7 +25,7 @@ from darkpool.simulation.twin import generated_orders, plain_twin, verify_twin
 from darkpool.simulation.venue import Places, VenueSetting, run_orders
 from darkpool.units import InstrumentName, Lots, PriceGrid, Side, Tick
 from darkpool.verification import Anchor, audit
-from tests.support.anything import ANYTHING, DECIMALS, refused
+from tests.support.anything import ANYTHING, DECIMALS, TYPED, refused
 from tests.support.margin_houses import MARKET, specification
 
 ES = InstrumentName("ES")
@@ -114,11 +114,20 @@ def test_what_a_page_calls_takes_anything_or_refuses_it(data: st.DataObject) -> 
         assert {type(one) for one in kept if isinstance(one, int)} <= {int, Side}
 
 
+@pytest.mark.parametrize("call", GOOD, ids=lambda call: call.__name__)
+def test_every_operand_has_a_kind(call: Callable[..., object]) -> None:
+    call(**GOOD[call])
+    for name in GOOD[call]:
+        with pytest.raises(TYPED):
+            call(**GOOD[call] | {name: object()})
+
+
 @given(one=ANYTHING)
 @settings(max_examples=150, deadline=None)
 def test_nothing_is_run_of_what_is_refused(one: Any) -> None:
     setting = VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, Places(), silent)
     no_function: Any = 5 if callable(one) else one
+    no_truth: Any = 5 if isinstance(one, bool) else one
     something: Any = 5 if one is None else one
     several: Any = 5 if isinstance(one, dict) else one
     calls: Mapping[str, Callable[[], object]] = {
@@ -133,6 +142,7 @@ def test_nothing_is_run_of_what_is_refused(one: Any) -> None:
         "chain": lambda: audit(Path("none"), something),
         "progress": lambda: audit(Path("none"), progress=no_function),
         "anchor": lambda: audit(Path("none"), anchor=something),
+        "quick": lambda: audit(Path("none"), quick=no_truth),
     }
     for name, call in calls.items():
         assert refused(call), name
