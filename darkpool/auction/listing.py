@@ -9,14 +9,24 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, Protocol
 
-from darkpool.errors import InvalidGrid, InvalidPrice, OutOfBounds
+from darkpool.errors import InvalidGrid, InvalidPrice
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX, MARGIN_RATE_ONE_PPM, PRICE_DECIMALS
 from darkpool.margin.errors import InvalidMarginRange, UnknownContract
 from darkpool.margin.market.forms import PRICE_MAX, validated
 from darkpool.margin.market.instruments import Contract, Specification, SpecificationForm
 from darkpool.margin.market.market import Market, MarketForm
 from darkpool.margin.model.scenarios import lot_risk
-from darkpool.units import InstrumentName, PriceGrid, PriceUnits, Tick, price_decimal, price_units
+from darkpool.units import (
+    InstrumentName,
+    PriceGrid,
+    PriceUnits,
+    Tick,
+    integer,
+    price_decimal,
+    price_units,
+    require_kind,
+    within,
+)
 
 MARGIN_RATE_DEFAULT_PPM: Final = 100_000
 
@@ -51,7 +61,7 @@ class OutrightListing:
     the farther end of the grid.
 
     Raises:
-        OutOfBounds: a rate or multiplier that no contract has.
+        WrongType, OutOfBounds: no grid, or a rate or multiplier that no contract has.
         InvalidGrid: a reference price that no underlying has.
         InvalidMarginRange: a range that no underlying has, or none where the grid needs one.
     """
@@ -62,11 +72,11 @@ class OutrightListing:
     margin_range: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin_rate_ppm <= MARGIN_RATE_ONE_PPM:
-            bounds = (0, MARGIN_RATE_ONE_PPM, self.margin_rate_ppm)
-            raise OutOfBounds("margin rate in ppm", *bounds)
-        if not 1 <= self.multiplier <= CONTRACT_MULTIPLIER_MAX:
-            raise OutOfBounds("contract multiplier", 1, CONTRACT_MULTIPLIER_MAX, self.multiplier)
+        require_kind("grid", PriceGrid, self.grid)
+        rate_ppm = within("margin rate in ppm", 0, MARGIN_RATE_ONE_PPM, self.margin_rate_ppm)
+        multiplier = within("contract multiplier", 1, CONTRACT_MULTIPLIER_MAX, self.multiplier)
+        object.__setattr__(self, "margin_rate_ppm", rate_ppm)
+        object.__setattr__(self, "multiplier", multiplier)
         if not -PRICE_MAX <= self.grid.reference <= PRICE_MAX:
             expected = f"{-PRICE_MAX} to {PRICE_MAX}"
             raise InvalidGrid("reference price", expected, f"{self.grid.reference:f}")
@@ -133,11 +143,20 @@ class OutrightListing:
 
 @dataclass(frozen=True)
 class ContractListing:
-    """Contracts of a specification; each grid lies around what its contract is worth."""
+    """Contracts of a specification; each grid lies around what its contract is worth.
+
+    Raises:
+        WrongType: an argument of another kind.
+    """
 
     specification: Specification
     market: MarketForm
     ticks: int
+
+    def __post_init__(self) -> None:
+        require_kind("specification", Specification, self.specification)
+        require_kind("market", MarketForm, self.market)
+        object.__setattr__(self, "ticks", integer("ticks of a price grid", self.ticks))
 
     @cached_property
     def grids(self) -> dict[InstrumentName, PriceGrid]:

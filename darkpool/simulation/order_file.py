@@ -55,6 +55,8 @@ from darkpool.units import (
     Tick,
     cap_bucket,
     is_name,
+    require_kind,
+    require_mapping,
 )
 
 HEADER_ROW: Final = 1
@@ -124,8 +126,12 @@ def parse_orders(
     """Read the bytes of an order file; `source` is its name in errors. See `read_orders`.
 
     Raises:
+        WrongType: no bytes, or neither a grid nor a mapping.
         InvalidOrderFile: the bytes are no order file; lists what is wrong.
     """
+    require_kind("orders", bytes, data)
+    if not isinstance(grids, PriceGrid):
+        require_mapping("grids", grids)
     reading = _Reading(grids, default_instrument)
     complete = True
     try:

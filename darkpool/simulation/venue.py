@@ -20,14 +20,11 @@ from typing import Final
 
 from coincurve import PrivateKey
 
-from crypto.bfv.ciphertext import Ciphertext
 from crypto.ring.params import ParameterSet
 from crypto.signing.ecdsa import address_of
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial, deal
-from crypto.threshold.masks import DrawnMask
 from crypto.threshold.replicated import Committee
-from crypto.threshold.revealing import Revealed
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction.environment import Environment, OpenInterval
 from darkpool.auction.interval import run_interval
@@ -41,7 +38,7 @@ from darkpool.committee.committee import KeyperCommittee
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.mask_shapes import mask_shapes
 from darkpool.durable import temporary_folder
-from darkpool.errors import DarkpoolError
+from darkpool.errors import DarkpoolError, WrongType
 from darkpool.keyper.identity import CommitteeView, FinalRoot, KeyperIdentity, KeyperSenses
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
@@ -51,7 +48,6 @@ from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import IntervalTerms
-from darkpool.record.forms import CancellationRecord, IntentRecord
 from darkpool.record.writer import RecordWriter
 from darkpool.simulation.clients import (
     LocalClients,
@@ -65,11 +61,20 @@ from darkpool.simulation.committee import CommitteeSeat, local_committee, view_o
 from darkpool.simulation.errors import NotKept
 from darkpool.simulation.folders import require_apart
 from darkpool.simulation.mask_factory import MaskFactory
+from darkpool.simulation.no_record import NoRecord
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.reporters import Reporter, reported
 from darkpool.simulation.result import VenueResult, venue_result
 from darkpool.simulation.unsent import require_settled
-from darkpool.units import FIRST_INTERVAL, Cash, InstrumentId, Interval, account_of, identifier
+from darkpool.units import (
+    FIRST_INTERVAL,
+    Cash,
+    InstrumentId,
+    Interval,
+    account_of,
+    identifier,
+    require_kind,
+)
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1
@@ -81,10 +86,18 @@ ARRIVAL_WORKERS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Folders to be made: the public record, and the clients' openings. None: not wanted."""
+    """Folders to be made: the public record, and the clients' openings. None: not wanted.
+
+    Raises:
+        WrongType: something else than a path.
+    """
 
     record: Path | None = None
     openings: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, place in (("record", self.record), ("openings", self.openings)):
+            require_kind(name, Path, Path() if place is None else place)
 
     def require_apart(self) -> None:
         """Check that what only clients may know does not come to lie in the public record.
@@ -108,6 +121,9 @@ class VenueSetting:
         connect: gives the chain on which the contracts are then deployed.
         places: folders to be made.
         progress: is told how far the run is.
+
+    Raises:
+        WrongType: something of another kind.
     """
 
     parameters: ParameterSet
@@ -115,21 +131,11 @@ class VenueSetting:
     places: Places
     progress: Progress
 
-
-class _NoRecord:
-    """Where what becomes public goes when nobody asked for a record."""
-
-    def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
-        """Forget it."""
-
-    def add_cancellation(self, cancelled: CancellationRecord) -> None:
-        """Forget it."""
-
-    def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
-        """Forget it."""
-
-    def add_opening(self, opened: Revealed) -> None:
-        """Forget it."""
+    def __post_init__(self) -> None:
+        require_kind("parameters", ParameterSet, self.parameters)
+        require_kind("places", Places, self.places)
+        if not callable(self.connect) or not callable(self.progress):
+            raise WrongType("connect and progress", "functions", (self.connect, self.progress))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +163,13 @@ def run_orders(
     `strangers` take part in the instruments of the orders.
 
     Raises:
-        BadInput: folders that exist, or nest; nothing has been done.
-        NotSettled: everything was opened, and no block has the settlement; it is kept, and so are
-            the folders.
+        BadInput: arguments of another kind, folders that exist or nest; nothing has been done.
+        NotSettled: no block has the settlement; it is kept, and so are the folders.
         DarkpoolError, CryptoError: the auction could not go on; no folder is left that was made.
     """
-    setting.places.require_apart()
+    require_kind("terms", VenueTerms, terms)
+    require_kind("setting", VenueSetting, setting).places.require_apart()
+    orders = [require_kind("order", Order, order) for order in orders]
     watch = Stopwatch()
 
     @contextmanager
@@ -201,7 +208,7 @@ def run_orders(
             accounts,
             register,
             clock,
-            record or _NoRecord(),
+            record or NoRecord(),
             lambda step: setting.progress(step, 0, len(clients.parties) if step == "admit" else 0),
             CONFIRMATIONS,
         )
