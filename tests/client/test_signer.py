@@ -107,6 +107,27 @@ def test_an_answer_that_is_no_signature_of_the_account_leaves_nothing(
     assert (sent.sealed.nonce, sent.sealed.instrument) == (planned.intent.nonce, ES)
 
 
+class AtOnce:
+    """Something that signs, but not as a signer does."""
+
+    address = ACCOUNT
+
+    def sign(self, digest: bytes) -> bytes:
+        return sign(digest, KEY)
+
+
+def test_what_is_no_signer_is_refused_in_words(desk: Desk) -> None:
+    store = desk.store()
+    store.place(order())
+    for odd in (None, KEY, object(), ACCOUNT):
+        with pytest.raises(WrongType, match="signer: expected a Signer"):
+            desk.agent(store, signer=odd)  # type: ignore[arg-type]
+    submissions = desk.agent(store, signer=AtOnce()).submissions(desk.terms(1), DEADLINE_S)  # type: ignore[arg-type]
+    with pytest.raises(WrongType, match="answer of the signer: expected one to wait for"):
+        collected(submissions)
+    assert len(desk.sent(desk.agent(store), 1)) == 1
+
+
 def test_all_errors_of_signers_have_codes() -> None:
     for kind in (InvalidAccountKey, UnwritableFolder, MalformedKeyFile, WrongPassphrase):
         assert issubclass(kind, DarkpoolError | CryptoError)
