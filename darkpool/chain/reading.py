@@ -7,14 +7,16 @@ contract addresses are `AccountId`s, amounts are integers of the token's smalles
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any, Final
 
+from eth_abi.abi import encode
 from web3 import Web3
 from web3.contract import Contract
 
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
-from darkpool.chain.errors import ChainUnavailable, NotDeployed, WrongDeployment
+from darkpool.chain.errors import ChainUnavailable, NotDeployed, SettledOtherwise, WrongDeployment
 from darkpool.chain.evidence import (
     AccountFlow,
     BatchEvidence,
@@ -27,10 +29,13 @@ from darkpool.chain.evidence import (
 )
 from darkpool.chain.logs import Asked, LogReader
 from darkpool.chain.node import web3_of
+from darkpool.chain.settling import KeptSettlement
 from darkpool.protocol.results import InstrumentResult
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, Tick
 
 CONTRACTS: Final = ("TestToken", "Settlement", "CollateralVault")
+
+_RESULTS: Final = "(bytes32,bool,uint32,uint64)[]"
 
 _FLOWS: Final = ("Deposited", "Withdrawn", "Reclaimed")
 
@@ -154,12 +159,12 @@ class ReadableChain:
         """
         rules = self._settlement.functions
         with reading(self._node, "the batch of an interval"):
-            _, _, committed_at = rules.batches(interval).call()
-            _, _, balances_root = rules.settlements(interval).call()
+            *committed, committed_at = rules.batches(interval).call()
+            roots = tuple(map(bytes, rules.settlements(interval).call()))
             is_open = rules.open_batch().call() == interval
-        is_settled, is_committed = any(balances_root), committed_at != 0
-        batch = self._batch(interval, near) if is_committed else None
-        settlement = self._settled(interval, near) if is_settled else None
+        is_settled, is_committed = any(map(any, roots)), committed_at != 0
+        batch = self._batch(interval, near, committed) if is_committed else None
+        settlement = self._settled(interval, near, roots) if is_settled else None
         return IntervalEvidence(
             interval,
             self._is_first(interval, None if batch is None else batch.block),
@@ -168,6 +173,29 @@ class ReadableChain:
             voided=is_committed and not is_settled and not is_open,
             halted=self.vault_terms().halted,
         )
+
+    def has_settled(self, kept: KeptSettlement) -> bool:
+        """Whether a kept settlement is on the chain already; any account may have sent it.
+
+        Raises:
+            WrongDeployment: another chain, or no settlement contract at the address.
+            SettledOtherwise: its interval has settled with other roots.
+        """
+        call = kept.call
+        _expect("chain id", call.chain_id, self.chain_id())
+        self._expect_code("Settlement", call.contract)
+        rules = self._contract("Settlement", call.contract).functions
+        with reading(self._node, "the settlement of an interval"):
+            _, fills_root, balances_root = map(bytes, rules.settlements(kept.interval).call())
+        if not any(balances_root):
+            return False
+        for what, expected, got in (
+            ("fills root", kept.fills_root, fills_root),
+            ("balances root", kept.balances_root, balances_root),
+        ):
+            if got != expected:
+                raise SettledOtherwise(f"{what} of interval {kept.interval}", expected, got)
+        return True
 
     @property
     def _token(self) -> Contract:
@@ -194,9 +222,13 @@ class ReadableChain:
         got = _digest(code[: len(runtime)]) if code else f"no contract at {address}"
         _expect(f"code of {name}", _digest(runtime), got)
 
-    def _batch(self, interval: Interval, near: Sequence[int]) -> BatchEvidence:
+    def _batch(
+        self, interval: Interval, near: Sequence[int], committed: Sequence[Any]
+    ) -> BatchEvidence:
         event = self._event("BatchCommitted", interval, near)
         arguments = event["args"]
+        if [arguments["root"], arguments["count"]] != committed:
+            raise self._contradiction(interval)
         return BatchEvidence(
             root=bytes(arguments["root"]),
             count=arguments["count"],
@@ -205,18 +237,34 @@ class ReadableChain:
             block=event["blockNumber"],
         )
 
-    def _settled(self, interval: Interval, near: Sequence[int]) -> SettlementEvidence:
+    def _settled(
+        self, interval: Interval, near: Sequence[int], roots: tuple[bytes, ...]
+    ) -> SettlementEvidence:
+        """What events tell of a settlement, which is what the contract says of it in three roots.
+
+        Raises:
+            ChainUnavailable: the events are others, or some of them are lacking.
+        """
         event = self._event("BatchSettled", interval, near)
         arguments, block = event["args"], event["blockNumber"]
+        told = tuple(bytes(arguments[f"{name}_root"]) for name in ("results", "fills", "balances"))
+        results = self._results(interval, block)
+        if told != roots or _results_root(results) != roots[0]:
+            raise self._contradiction(interval)
+        results_root, fills_root, balances_root = roots
         return SettlementEvidence(
-            results=self._results(interval, block),
-            results_root=bytes(arguments["results_root"]),
-            fills_root=bytes(arguments["fills_root"]),
-            balances_root=bytes(arguments["balances_root"]),
+            results=results,
+            results_root=results_root,
+            fills_root=fills_root,
+            balances_root=balances_root,
             signers=keyper_numbers(arguments["signers"]),
             transaction=bytes(event["transactionHash"]),
             block=block,
         )
+
+    def _contradiction(self, interval: Interval) -> ChainUnavailable:
+        reason = f"events of interval {interval} that are not what its contract says"
+        return ChainUnavailable(self._node, reason)
 
     def _results(self, interval: Interval, block: int) -> tuple[InstrumentResult, ...]:
         """All of them are told by the transaction that settled."""
@@ -253,6 +301,10 @@ class ReadableChain:
         last = self.height() if committed is None else committed
         pieces = self._logs.backwards(asked, self.deployment.block, last)
         return not any(event["args"]["interval"] < interval for piece in pieces for event in piece)
+
+
+def _results_root(results: Sequence[InstrumentResult]) -> bytes:
+    return bytes(Web3.keccak(encode([_RESULTS], [[astuple(result) for result in results]])))
 
 
 def _expect(what: str, expected: object, got: object) -> None:

@@ -68,6 +68,7 @@ def audit(
         progress,
     )
     from darkpool.verification.audit import audit as run_audit
+    from darkpool.verification.report import Verdict
 
     try:
         found = record.is_dir()
@@ -88,10 +89,10 @@ def audit(
         console = output()
         print_audited(console, report.audited)
         print_audit(console, report)
+    if report.unanswered is not None and report.verdict is Verdict.NOT_CHECKED:
+        raise report.unanswered
     if not report.ok:
         raise typer.Exit(1)
-    if report.unanswered is not None:
-        raise report.unanswered
 
 
 def _anchor(

@@ -1,7 +1,6 @@
 """Whatever a node answers, what comes of it is a result or an error of this project."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -241,12 +240,11 @@ def test_a_lying_node_leads_to_nothing_but_typed_errors_many_times(
 def require_readable(place: Place, body: bytes) -> None:
     place.node.begin_anew()
     place.node.trouble = lambda _method, _params: Reply(body)
-    said, start = "", time.process_time()
+    said = ""
     try:
         ReadableChain.at(place.url).chain_id()
     except ChainError as error:
         said = str(error)
-    assert time.process_time() - start < 10
     assert said.isprintable()
     assert len(said) < 400
     assert not said or place.url in said

@@ -1,7 +1,6 @@
 """`darkpool auction --check`, and the options that say which instruments and margin there are."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -37,11 +36,9 @@ def test_a_check_tells_what_is_there_and_runs_nothing(orders: Path) -> None:
     assert json.loads(done.stdout) == {"orders": 4, "accounts": 4, "instruments": ["default"]}
 
 
-def test_a_check_takes_seconds_at_most_and_loads_no_venue(orders: Path) -> None:
-    start = time.monotonic()
+def test_a_check_loads_no_venue(orders: Path) -> None:
     done = run_process("auction", orders, *GRID_OPTIONS, "--check", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0
-    assert time.monotonic() - start < 20
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not loaded & {"web3", "eth_tester", "darkpool.simulation.venue"}
 

@@ -123,6 +123,27 @@ def test_a_signer_has_an_address(address: Any, desk: Desk) -> None:
     assert signer.asked == 0
 
 
+class AtOnce:
+    """Something that signs, but not as a signer does."""
+
+    address = ACCOUNT
+
+    def sign(self, digest: bytes) -> bytes:
+        return sign(digest, KEY)
+
+
+def test_what_is_no_signer_is_refused_in_words(desk: Desk) -> None:
+    store = desk.store()
+    store.place(order())
+    for odd in (None, KEY, object(), ACCOUNT):
+        with pytest.raises(WrongType, match="signer: expected a Signer"):
+            desk.agent(store, signer=odd)  # type: ignore[arg-type]
+    submissions = desk.agent(store, signer=AtOnce()).submissions(desk.terms(1), DEADLINE_S)  # type: ignore[arg-type]
+    with pytest.raises(WrongType, match="answer of the signer: expected one to wait for"):
+        collected(submissions)
+    assert len(desk.sent(desk.agent(store), 1)) == 1
+
+
 def test_all_errors_of_signers_have_codes() -> None:
     for kind in (InvalidAccountKey, UnwritableFolder, MalformedKeyFile, WrongPassphrase):
         assert issubclass(kind, DarkpoolError | CryptoError)

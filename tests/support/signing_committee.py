@@ -1,8 +1,11 @@
 """A committee and an account with its key, for the whole way of one auction over a chain."""
 
+from collections.abc import Sequence
+
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.messages import BatchRoot, SettlementRoot, instrument_id
 from darkpool.chain.client import Chain
+from darkpool.chain.evidence import ContractCall
 from darkpool.protocol.results import BalanceLeaf, InstrumentResult
 from darkpool.settlement.leaves import balances_root, results_root
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, Tick, account_id
@@ -43,11 +46,20 @@ class SigningCommittee:
         chain.commit_batch(Interval(interval), BATCH, 9, signatures)
 
     def settle(self, chain: Chain, interval: int, leaves: list[BalanceLeaf]) -> None:
+        chain.settle(*self._settlement(chain, interval, leaves))
+
+    def settle_call(self, chain: Chain, interval: int, leaves: list[BalanceLeaf]) -> ContractCall:
+        """The same, as what any account may send."""
+        return chain.settle_call(*self._settlement(chain, interval, leaves))
+
+    def _settlement(
+        self, chain: Chain, interval: int, leaves: list[BalanceLeaf]
+    ) -> tuple[Interval, Sequence[InstrumentResult], bytes, bytes, list[bytes]]:
         balances = balances_root(leaves)
         message = SettlementRoot(interval, results_root(RESULTS), FILLS, balances)
         digest = message.digest(chain.deployment.domain())
         signatures = [sign(digest, key) for key in self.keys[1:]]
-        chain.settle(Interval(interval), RESULTS, FILLS, balances, signatures)
+        return Interval(interval), RESULTS, FILLS, balances, signatures
 
 
 def account_of(key: bytes) -> AccountId:
