@@ -44,6 +44,19 @@ def printable(text: str) -> str:
     )
 
 
+_ADDRESS_BYTES: Final = 20
+
+
+def hexadecimal(value: bytes) -> str:
+    """0x and digits, in lower case; of an address, which is what 20 bytes are, those of EIP-55."""
+    if len(value) != _ADDRESS_BYTES:
+        return f"0x{value.hex()}"
+    # slow to import, and errors are imported by all
+    from eth_utils.address import to_checksum_address
+
+    return to_checksum_address(value)
+
+
 def _read_back(
     kind: type[UnmetExpectation], args: tuple[object, ...], state: dict[str, object]
 ) -> UnmetExpectation:
@@ -56,7 +69,7 @@ def shown(value: object) -> object:
     """A value as messages show it: long numbers by their length, bytes in hexadecimal digits."""
     if isinstance(value, int) and value.bit_length() > _SHOWN_BITS_MAX:
         return f"a number of {value.bit_length()} bits"
-    return f"0x{value.hex()}" if isinstance(value, bytes) else value
+    return hexadecimal(value) if isinstance(value, bytes) else value
 
 
 class CryptoError(UnmetExpectation):

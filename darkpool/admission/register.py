@@ -27,7 +27,7 @@ from darkpool.protocol.refusals import (
     TooManyIntents,
     TooManyRejections,
 )
-from darkpool.units import OwnerId
+from darkpool.units import OwnerId, account_of
 
 IN_MEMORY: Final = Path(":memory:")
 """Instead of a file, where nothing has to outlive the process: for simulations."""
@@ -141,7 +141,7 @@ class AdmissionRegister:
         if self._found("account = ? AND nonce = ?", sealed.account, _octets(sealed.nonce)):
             raise NonceUsed("nonce", "a nonce new to the account", str(sealed.nonce))
         if self._found(f"live AND account = ? AND {_IN_AUCTION}", sealed.account, *auction):
-            subject = f"live intents of account {sealed.account.hex()}"
+            subject = f"live intents of account {account_of(sealed.account)}"
             raise SecondIntent(subject, f"1 for {_named(sealed)}", 2)
         if self._found(f"live AND owner = ? AND {_IN_AUCTION}", owner, *auction):
             expected = f"1 for {_named(sealed)}, of all accounts together"

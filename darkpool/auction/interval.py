@@ -29,7 +29,7 @@ from darkpool.auction.outcome import (
     Settlement,
 )
 from darkpool.auction.state import IntervalState
-from darkpool.chain.errors import ChainError, TransactionReverted
+from darkpool.chain.errors import ChainError
 from darkpool.chain.evidence import TransactionReceiptInfo
 from darkpool.clock import Stopwatch
 from darkpool.committee.beacon import Beacon
@@ -329,9 +329,8 @@ def _settle(run: _Run, crossed: Crossed, applied: Applied) -> Settlement:
     try:
         transaction = environment.chain.settle(*call)
         environment.chain.wait_final(transaction, environment.confirmations)
-    except TransactionReverted:
-        raise  # the contract would refuse it again
     except ChainError as error:
+        # a revert too: a node that lags behind estimates on the chain as it was
         transaction = error
     return Settlement(
         crossed.results,

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from itertools import islice
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
 
@@ -19,12 +28,16 @@ from darkpool.errors import shortened
 
 _SHOWN_MAX: Final = 60
 _READ_MAX_BYTES: Final = 1000
+_ENCODER: Final = json.JSONEncoder()
 
 Number = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{1,64}$")]
 SmallNumber = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{1,16}$")]
 Octets = Annotated[str, StringConstraints(pattern=r"^0x([0-9a-fA-F]{2})*$")]
 Hash = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{64}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
+_Entry = TypeVar("_Entry")
+Several = Annotated[list[_Entry], FailFast()]
+"""A list that is refused at its first wrong entry: to tell all of millions takes gigabytes."""
 
 
 class _Form(BaseModel):
@@ -35,7 +48,7 @@ class _Log(_Form):
     """An event of a contract."""
 
     address: Address
-    topics: Annotated[list[Hash], Field(max_length=4)]
+    topics: Annotated[Several[Hash], Field(max_length=4)]
     data: Octets
     block_number: SmallNumber
     block_hash: Hash
@@ -69,7 +82,7 @@ class _Block(_Form):
     number: SmallNumber
     gas_limit: SmallNumber
     base_fee_per_gas: Number | None = None
-    transactions: list[_Transaction] | list[Hash]
+    transactions: Several[_Transaction | Hash]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,7 @@ _SMALL: Final = _Answer("a number of at most 64 bits", TypeAdapter(SmallNumber))
 _OCTETS: Final = _Answer("bytes", TypeAdapter(Octets))
 _HASH: Final = _Answer("32 bytes", TypeAdapter(Hash))
 _ANSWERS: Final = {
-    "eth_accounts": _Answer("a list of addresses", TypeAdapter(list[Address])),
+    "eth_accounts": _Answer("a list of addresses", TypeAdapter(Several[Address])),
     "eth_blockNumber": _SMALL,
     "eth_call": _OCTETS,
     "eth_chainId": _SMALL,
@@ -93,7 +106,7 @@ _ANSWERS: Final = {
     "eth_gasPrice": _NUMBER,
     "eth_getBlockByNumber": _Answer("a block", TypeAdapter(_Block | None)),
     "eth_getCode": _OCTETS,
-    "eth_getLogs": _Answer("a list of events", TypeAdapter(list[_Log])),
+    "eth_getLogs": _Answer("a list of events", TypeAdapter(Several[_Log])),
     "eth_getTransactionByHash": _Answer("a transaction", TypeAdapter(_Transaction | None)),
     "eth_getTransactionCount": _SMALL,
     "eth_getTransactionReceipt": _Answer("a receipt", TypeAdapter(_Receipt | None)),
@@ -155,5 +168,7 @@ def _result(method: str, result: object) -> object:
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
+    """The beginning of a value, of which no more than that is written."""
+    pieces = [value] if isinstance(value, str) else islice(_ENCODER.iterencode(value), _SHOWN_MAX)
+    text = "".join(piece[:_READ_MAX_BYTES] for piece in pieces)
     return shortened(" ".join(text.split()), _SHOWN_MAX) or "nothing"

@@ -26,6 +26,7 @@ from crypto.signing.sum_tree import SumLeaf, SumProof
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import NO_REASON, reading, refusal_text, revert_reason
 from darkpool.chain.errors import (
+    ChainError,
     ChainTooOld,
     ChainUnavailable,
     NotFinalInTime,
@@ -37,6 +38,7 @@ from darkpool.chain.evidence import ContractCall, Deployment, TransactionReceipt
 from darkpool.chain.node import web3_of
 from darkpool.chain.reading import ReadableChain
 from darkpool.chain.sending import Sender
+from darkpool.chain.settling import KeptSettlement
 from darkpool.units import AccountId, Interval, account_of
 
 DEPOSITS_PER_TRANSACTION_MAX: Final = 200
@@ -278,6 +280,27 @@ class Chain(ReadableChain):
         data = self._settlement.encode_abi("settle", list(arguments))
         deployment = self.deployment
         return ContractCall(deployment.chain_id, deployment.settlement, bytes.fromhex(data[2:]))
+
+    def settle_kept(self, kept: KeptSettlement) -> TransactionReceiptInfo | None:
+        """Send what `settle_call` gave, as any account; None where it has settled already.
+
+        Raises:
+            WrongDeployment: another chain, or no settlement contract at the address.
+            SettledOtherwise: its interval has settled with another outcome.
+        """
+        if self.has_settled(kept):
+            return None
+        contract = self._contract("Settlement", kept.call.contract)
+        try:
+            return self._transact(contract.functions.settle(*kept.arguments))
+        except ChainError as error:
+            try:
+                settled = self.has_settled(kept)  # another account may have been first
+            except ChainUnavailable:
+                raise error from None
+            if not settled:
+                raise
+            return None
 
     def void(self, interval: Interval) -> TransactionReceiptInfo:
         """Close a batch that was not settled in time."""

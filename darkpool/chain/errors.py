@@ -6,7 +6,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-from darkpool.errors import DarkpoolError, shortened
+from darkpool.errors import BadInput, DarkpoolError, shortened
 from darkpool.verification.errors import Unanswered
 
 REASON_SHOWN_MAX: Final = 200
@@ -96,6 +96,20 @@ class WrongDeployment(ChainError):
 
     code = "wrong-deployment"
     prefix = "chain: "
+
+
+class SettledOtherwise(ChainError):
+    """An interval has settled, and not with the roots that were to be settled."""
+
+    code = "settled-otherwise"
+    prefix = "chain: "
+
+
+class NoSettlement(BadInput):
+    """What is to be sent is no settlement of its interval; `subject` names the part."""
+
+    code = "no-settlement"
+    prefix = "settlement, "
 
 
 class TransactionReverted(ChainError):

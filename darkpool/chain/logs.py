@@ -76,12 +76,18 @@ class LogReader:
     def _piece(self, asked: Asked, first: int, last: int) -> list[Any]:
         contract = asked.contract
         names = {event_abi_to_log_topic(contract.events[n].abi): n for n in asked.names}
-        events = []
+        events: list[Any] = []
+        place = (-1, -1)
         for log in self._logs(asked, [f"0x{topic.hex()}" for topic in names], first, last):
             name = names.get(bytes(log["topics"][0])) if log["topics"] else None
             in_range = first <= log["blockNumber"] <= last
             if name is None or not in_range or log["address"] != contract.address:
                 raise ChainUnavailable(self._node, f"{NOT_ASKED} {first} to {last}")
+            before, place = place, (log["blockNumber"], log["logIndex"])
+            if place <= before:
+                raise ChainUnavailable(
+                    self._node, f"events twice, or out of order, {first} to {last}"
+                )
             with reading(self._node, "the events of a contract"):
                 event = contract.events[name]().process_log(log)
             if asked.interval is not None and event["args"]["interval"] != asked.interval:

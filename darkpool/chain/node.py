@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import socket
 import time
+from concurrent.futures import Future
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from re import IGNORECASE
 from re import compile as pattern
+from threading import Thread
 from typing import Any, Final
 
 import requests
@@ -24,7 +26,7 @@ from web3.types import RPCEndpoint, RPCResponse
 from darkpool.chain.answers import Refusal, read_answer
 from darkpool.chain.errors import AnswerTooLarge, ChainUnavailable, NodeBusy
 
-ANSWER_BYTES_MAX: Final = 32 << 20
+ANSWER_BYTES_MAX: Final = 16 << 20
 ANSWER_TIMEOUT_S: Final = 30
 PATIENCE_S: Final = 60
 """How long a request is made again before the node counts as unavailable."""
@@ -103,31 +105,54 @@ class Node(JSONBaseProvider):
         return {"jsonrpc": "2.0", "id": number, "error": error}
 
     def _post(self, method: str, request: bytes) -> tuple[int, Any, bytes]:
-        """Status, headers and body of the answer to one request."""
-        give_up_at = time.monotonic() + ANSWER_TIMEOUT_S
-        body = bytearray()
+        """Status, headers and body of the answer to one request.
+
+        No limit of a socket ends an answer that comes byte by byte, so another thread waits for it.
+        """
+        answer: Future[tuple[int, Any, bytes]] = Future()
+        waiting = Thread(target=self._fulfil, args=(answer, self._session, request), daemon=True)
+        waiting.start()
         try:
-            with self._session.post(
-                self._url,
-                data=request,
-                headers=_HEADERS,
-                timeout=ANSWER_TIMEOUT_S,
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                for chunk in response.iter_content(_CHUNK_BYTES):
-                    body += chunk
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise AnswerTooLarge(self._url, f"more than {ANSWER_BYTES_MAX} bytes")
-                    if time.monotonic() > give_up_at:
-                        raise requests.Timeout
-                return response.status_code, response.headers, bytes(body)
+            return answer.result(ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            self._session = requests.Session()  # that of the thread is its own from now on
+            raise self._lost(method, requests.Timeout()) from None
         except (requests.Timeout, requests.ConnectionError) as error:
             raise self._lost(method, error) from None
         except requests.exceptions.ChunkedEncodingError as error:
             raise self._lost(method, error) from None
         except (OSError, ValueError) as error:  # an address or a body that nothing can be made of
             raise ChainUnavailable(self._url, f"no connection: {_told(error)}") from None
+
+    def _fulfil(
+        self,
+        answer: Future[tuple[int, Any, bytes]],
+        session: requests.Session,
+        request: bytes,
+    ) -> None:
+        try:
+            answer.set_result(self._exchange(session, request))
+        except Exception as error:  # noqa: BLE001 - it is raised again by the one who waits
+            answer.set_exception(error)
+
+    def _exchange(self, session: requests.Session, request: bytes) -> tuple[int, Any, bytes]:
+        give_up_at = time.monotonic() + ANSWER_TIMEOUT_S
+        body = bytearray()
+        with session.post(
+            self._url,
+            data=request,
+            headers=_HEADERS,
+            timeout=ANSWER_TIMEOUT_S,
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                body += chunk
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise AnswerTooLarge(self._url, f"more than {ANSWER_BYTES_MAX} bytes")
+                if time.monotonic() > give_up_at:
+                    raise requests.Timeout
+            return response.status_code, response.headers, bytes(body)
 
     def _lost(self, method: str, error: OSError) -> ChainUnavailable:
         """What it means that the connection ended, or that nothing came."""

@@ -40,6 +40,9 @@ class RecordedVenue:
         settlement, vault = account_of(self._venue.settlement), account_of(self._venue.vault)
         chain.attach(chain.deployment_at(settlement, vault, 0))
         found, said = chain.deployment, chain.evidence(Interval(interval), blocks)
+        if found.chain_id != self._venue.chain_id:
+            reason = f"chain {found.chain_id}, after chain {self._venue.chain_id}"
+            raise ChainUnavailable(chain.node, reason)
         if said.batch is None or said.settlement is None:
             self._require_height(max(blocks))
         until = None if said.batch is None else said.batch.block

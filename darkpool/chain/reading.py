@@ -16,7 +16,7 @@ from web3.contract import Contract
 from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
-from darkpool.chain.errors import ChainUnavailable, NotDeployed, WrongDeployment
+from darkpool.chain.errors import ChainUnavailable, NotDeployed, SettledOtherwise, WrongDeployment
 from darkpool.chain.evidence import (
     BatchEvidence,
     Deployment,
@@ -29,6 +29,7 @@ from darkpool.chain.evidence import (
 )
 from darkpool.chain.logs import Asked, LogReader
 from darkpool.chain.node import web3_of
+from darkpool.chain.settling import KeptSettlement
 from darkpool.protocol.flows import NO_FLOWS, Flow, FlowKind
 from darkpool.protocol.results import decode_results
 from darkpool.units import AccountId, Interval, account_bytes
@@ -178,6 +179,29 @@ class ReadableChain:
             voided=batch is not None and settlement is None and not is_open,
             is_declared=standing.declared_at != 0,
         )
+
+    def has_settled(self, kept: KeptSettlement) -> bool:
+        """Whether a kept settlement is on the chain already; any account may have sent it.
+
+        Raises:
+            WrongDeployment: another chain, or no settlement contract at the address.
+            SettledOtherwise: its interval has settled with another outcome.
+        """
+        call = kept.call
+        _expect("chain id", call.chain_id, self.chain_id())
+        self._expect_code("Settlement", call.contract)
+        asked = Asked(
+            self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval
+        )
+        for piece in self._logs.backwards(asked, 0, self.height()):
+            for event in piece:
+                told = event["args"]
+                got = told["outcome"], told["trees"], told["results"]
+                if repr(got) != repr(kept.outcome):
+                    subject = f"settlement of interval {kept.interval}"
+                    raise SettledOtherwise(subject, "what is to be sent", "another one")
+                return True
+        return False
 
     def last_settlement(self) -> SettledTrees | None:
         """Return the balances that the vaults pay by; None before the first settlement."""

@@ -30,6 +30,9 @@ from darkpool.chain.errors import (
 from darkpool.units import AccountId
 
 RECEIPT_TIMEOUT_S: Final = 120
+BLOCKS_SEARCHED_MAX: Final = 1000
+"""Blocks in which a transaction is looked for whose answer was lost: no chain makes more of them
+while a request is made again."""
 
 _POLL_INTERVAL_S: Final = 0.2
 _EMBEDDED_GAS: Final = 1 << 24  # the most that one transaction may use (EIP-7825)
@@ -160,7 +163,8 @@ class Sender:
     def _sent_since(self, before: int, built: TxParams) -> HexBytes | None:
         """The hash of a transaction that the node signed, which its answer would have told."""
         with reading(self._node, "a block"):
-            for number in range(before, self._web3.eth.block_number + 1):
+            last = min(self._web3.eth.block_number, before + BLOCKS_SEARCHED_MAX)
+            for number in range(before, last + 1):
                 block: Any = self._web3.eth.get_block(BlockNumber(number), full_transactions=True)
                 for sent in block["transactions"]:
                     if (sent["from"], sent["nonce"]) == (built["from"], built["nonce"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from darkpool.cli.tables import hexadecimal
+from crypto.errors import hexadecimal
 from darkpool.simulation.clients import opening_name
 from darkpool.simulation.result import RowIntent, VenueResult
 from darkpool.units import PriceUnits, price_decimal

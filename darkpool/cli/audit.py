@@ -68,8 +68,13 @@ def audit(
         progress,
     )
     from darkpool.verification.audit import audit as run_audit
+    from darkpool.verification.report import Verdict
 
-    if not record.is_dir():
+    try:
+        found = record.is_dir()
+    except OSError as refusal:
+        raise UnreadableFile(record, str(refusal.strerror)) from None
+    if not found:
         raise UnreadableFile(record, "no directory of this name")
     require_url(chain)
     reader = None if chain is None else _reader(record, chain)
@@ -84,10 +89,10 @@ def audit(
         console = output()
         print_audited(console, report.audited)
         print_audit(console, report)
+    if report.unanswered is not None and report.verdict is Verdict.NOT_CHECKED:
+        raise report.unanswered
     if not report.ok:
         raise typer.Exit(1)
-    if report.unanswered is not None:
-        raise report.unanswered
 
 
 def _anchor(

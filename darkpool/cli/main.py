@@ -25,6 +25,7 @@ from darkpool.cli.demo import demo
 from darkpool.cli.errors import OutOfMemory, SystemRefused, WorkerEnded, tell
 from darkpool.cli.margin import margin
 from darkpool.cli.opening import open_intent
+from darkpool.cli.settle import settle
 from darkpool.errors import BadInput, DarkpoolError
 
 app = typer.Typer(
@@ -148,6 +149,7 @@ app.command()(auction)
 app.command()(demo)
 app.command()(audit)
 app.command()(margin)
+app.command()(settle)
 app.command(name="open")(open_intent)
 
 

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from crypto.errors import printable
+from crypto.errors import hexadecimal, printable
 from darkpool.cli.sheets import Column, Sheet, show
 from darkpool.units import PriceUnits, price_decimal
 
@@ -46,6 +46,9 @@ STEPS: Final = {
 }
 FILLS_SHOWN_MAX: Final = 40
 NAME, WORD, NUMBER = Column.NAME, Column.WORD, Column.NUMBER
+
+_VERDICTS: Final = {"holds": "passed", "fails": "failed", "not checked": "not checked"}
+"""Of an audit as a whole, by the verdict of its report."""
 
 _DECIMAL_MARK: Final = "\x00decimal "
 
@@ -283,7 +286,8 @@ def audit_document(report: AuditReport) -> dict[str, object]:
         "versions": dict(audited.versions),
         "manifest_sha256": None if audited.manifest is None else hexadecimal(audited.manifest),
     }
-    return {**about, "passed": report.ok, "checks": checks}
+    verdict = _VERDICTS[report.verdict.value]
+    return {**about, "verdict": verdict, "passed": report.ok, "checks": checks}
 
 
 def print_audited(console: Console, audited: Audited) -> None:
@@ -317,10 +321,9 @@ def print_audit(console: Console, report: AuditReport) -> None:
         console.print(f"[red]The audit fails[/]: {failed} of {len(verdicts)} checks do not hold.")
     else:
         left_out = [check.name for check in report.checks if check.verdict.value == "not checked"]
-        console.print("[green]The audit passes.[/]", end="")
+        if report.ok:
+            console.print("[green]The audit passes.[/]", end="")
+        else:
+            told = "No check fails, but the chain that was asked gave no answer."
+            console.print(f"[yellow]{told}[/]", end="")
         console.print(f" Not checked: {', '.join(left_out)}." if left_out else "")
-
-
-def hexadecimal(value: bytes) -> str:
-    """Bytes as people read them, with 0x."""
-    return f"0x{value.hex()}"

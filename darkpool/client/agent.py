@@ -16,7 +16,7 @@ from darkpool.client.errors import ForeignStore, UnknownIntent
 from darkpool.client.opening_file import OpeningFile
 from darkpool.client.plan import CoverPolicy, interval_plan, interval_terms
 from darkpool.client.sealing import PublicLimits, seal_intent
-from darkpool.client.signer import Signer
+from darkpool.client.signer import Signer, account_of_signer, signature_of
 from darkpool.client.store import AgentStore
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.terms import IntervalTerms
@@ -25,7 +25,7 @@ from darkpool.units import (
     InstrumentId,
     Interval,
     account_bytes,
-    account_id,
+    account_of,
     octets,
     require_kind,
     require_mapping,
@@ -48,7 +48,7 @@ class Agent:
     def __init__(
         self, store: AgentStore, signer: Signer, cover: Mapping[InstrumentId, CoverPolicy]
     ) -> None:
-        account = account_id(signer.address)
+        account = account_of_signer(signer)
         if account != require_kind("store", AgentStore, store).account:
             raise ForeignStore("account of the signer", store.account, account)
         for instrument, policy in require_mapping("cover", cover).items():
@@ -95,7 +95,7 @@ class Agent:
         for planned in store.intents(terms.interval):
             limits = PublicLimits(deadline_s, planned.cap)
             unsigned = seal_intent(planned.intent, terms, limits)
-            submission = unsigned.signed(await self._signer.sign(unsigned.digest))
+            submission = unsigned.signed(await signature_of(self._signer, unsigned.digest))
             envelopes = store.keep_sealed(
                 planned.intent, submission.sealed.ciphertext_digest, submission.envelopes
             )
@@ -117,4 +117,4 @@ class Agent:
 
 
 def _named(domain: Domain) -> str:
-    return f"chain {domain.chain_id}, contract 0x{domain.verifying_contract.hex()}"
+    return f"chain {domain.chain_id}, contract {account_of(domain.verifying_contract)}"

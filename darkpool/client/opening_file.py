@@ -118,7 +118,7 @@ def verify_opening_file(
     ]
     for what, expected, got in pairs:
         if expected != got:
-            raise SealingMismatch(what, _written(expected), _written(got))
+            raise SealingMismatch(what, expected, got)
     key = material.order_keys.public
     context = KnowledgeContext.of(sealed, opening.domain)
     try:

@@ -14,7 +14,7 @@ from crypto.signing.ecdsa import verify_signature
 from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.knowledge import KnowledgeContext, VectorSealing, seal_proofs
 from darkpool.client.opening_file import OpeningFile
-from darkpool.client.signer import Signer
+from darkpool.client.signer import Signer, account_of_signer, signature_of
 from darkpool.limits import CASH_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission
 from darkpool.protocol.refusals import WrongAuction, WrongSignature
@@ -29,7 +29,6 @@ from darkpool.units import (
     Lots,
     PriceGrid,
     account_bytes,
-    account_id,
     cap_bucket,
     octets,
     require_bucket,
@@ -138,10 +137,10 @@ async def seal_order(
         WrongSignature: the signer's answer is no signature of its address.
     """
     require_kind("terms", IntervalTerms, terms)
-    account = account_bytes(account_id(signer.address))
+    account = account_bytes(account_of_signer(signer))
     intent = draw_intent(order, instrument, terms.interval, account, nonce)
     unsigned = seal_intent(intent, terms, limits)
-    submission = unsigned.signed(await signer.sign(unsigned.digest))
+    submission = unsigned.signed(await signature_of(signer, unsigned.digest))
     return SealedOrder(submission, opening_of(intent, terms))
 
 

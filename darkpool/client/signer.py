@@ -6,20 +6,23 @@ wallet or a signing service answers later.
 
 from __future__ import annotations
 
+from inspect import isawaitable
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, runtime_checkable
 
 from crypto.errors import MalformedKeyFile
 from crypto.signing.ecdsa import SECP256K1_ORDER, address_of, sign
 from crypto.signing.key_file import read_account_key, write_account_key
 from darkpool.client.errors import InvalidAccountKey
 from darkpool.durable import writing
-from darkpool.units import AccountId, account_of, octets, require_kind
+from darkpool.errors import WrongType
+from darkpool.units import AccountId, account_id, account_of, octets, require_kind
 
 KEY_BYTES: Final = 32
 DIGEST_BYTES: Final = 32
 
 
+@runtime_checkable
 class Signer(Protocol):
     """Signs for one account.
 
@@ -33,6 +36,30 @@ class Signer(Protocol):
 
     async def sign(self, digest: bytes) -> bytes:
         """Sign 32 bytes: r, s and v in 65 bytes, v 27 or 28, s in the lower half of the order."""
+
+
+def account_of_signer(signer: Signer) -> AccountId:
+    """The account of a signer, in one spelling.
+
+    Raises:
+        WrongType: no signer, or an address that is no text.
+        InvalidAccount: no address.
+    """
+    if not isinstance(signer, Signer):
+        raise WrongType("signer", "a Signer, with address and sign", signer)
+    return account_id(signer.address)
+
+
+async def signature_of(signer: Signer, digest: bytes) -> bytes:
+    """What a signer answers, which is not checked yet.
+
+    Raises:
+        WrongType: it answers at once, so it is not asynchronous.
+    """
+    answer = signer.sign(digest)
+    if not isawaitable(answer):
+        raise WrongType("answer of the signer", "one to wait for: an async def sign", answer)
+    return await answer
 
 
 class KeySigner:

@@ -98,7 +98,8 @@ class PublicRules:
         cap_min: the least public cap, a bucket.
 
     Raises:
-        InvalidOwners: an account is named as an owner and has another owner itself.
+        InvalidOwners: an account is named as an owner and has another owner itself, or stands in
+            two spellings.
         OutOfBounds, NoBucket: `owners_min` below 1 or more than an auction has intents; no bucket.
         WrongType, InvalidAccount: a number that is no whole one, or text that is no address.
     """
@@ -111,7 +112,12 @@ class PublicRules:
     def __post_init__(self) -> None:
         require_kind("bond", BondTerms, self.bond)
         owners = require_mapping("owners", self.owners)
-        spelt = {account_id(one): OwnerId(account_id(owner)) for one, owner in owners.items()}
+        spelt: dict[AccountId, OwnerId] = {}
+        for one, owner in owners.items():
+            account = account_id(one)
+            if account in spelt:
+                raise InvalidOwners(account, "one spelling of the account", "two of them")
+            spelt[account] = OwnerId(account_id(owner))
         object.__setattr__(self, "owners", MappingProxyType(spelt))
         for account, owner in self.owners.items():
             above = self.owners.get(AccountId(owner), owner)
@@ -166,7 +172,8 @@ class IntervalTerms:
             (`crypto.threshold.attestation.StatedTerms`): certificates are signed for it.
 
     Raises:
-        WrongType, OutOfBounds, InvalidAccount: a field of another kind, length or spelling.
+        WrongType, OutOfBounds, InvalidAccount: a field of another kind, length or spelling; other
+            than one address for each keyper of the committee, all different.
         WrongReference, WrongReporter: see `SignedReference.verify`.
         InvalidGrid: no reference, one that gives no grid, or grids of different lengths, which
             could not share a comparison.
@@ -214,7 +221,7 @@ class IntervalTerms:
             "domain": require_kind("domain", Domain, self.domain),
             "vault": account_id(self.vault),
             "material": require_kind("material", PublicMaterial, self.material),
-            "keypers": tuple(map(account_id, require_kind("keypers", tuple, self.keypers))),
+            "keypers": self._checked_keypers(),
             "interval": within("interval", 0, NUMBER_MAX, self.interval),
             "closes_ms": within("close in Unix ms", 0, NUMBER_MAX, self.closes_ms),
             "pricing": require_kind("pricing", Pricing, self.pricing),
@@ -223,6 +230,13 @@ class IntervalTerms:
             "margin_digest": octets("margin digest", DIGEST_BYTES, self.margin_digest),
             "rules": require_kind("rules", PublicRules, self.rules),
         }
+
+    def _checked_keypers(self) -> tuple[AccountId, ...]:
+        keypers = tuple(map(account_id, require_kind("keypers", tuple, self.keypers)))
+        size = require_kind("material", PublicMaterial, self.material).committee.size
+        within("keypers", size, size, len(keypers))
+        within("different keypers", size, size, len(set(keypers)))
+        return keypers
 
     def _digest(self) -> bytes:
         stated = StatedTerms(

@@ -108,13 +108,19 @@ class NotKept(CheckFailed):
         super().__init__(subject, expected, f"a part, in {partial} ({reason})")
 
 
+class InvalidSettlementFile(BadInput):
+    """A file that is none of a kept settlement; `subject` names the file and the part."""
+
+    code = "invalid-settlement-file"
+
+
 class NotSettled(CheckFailed):
     """No block has the settlement; what would settle is kept, and the record, if one was wanted."""
 
     code = "not-settled"
 
     def __init__(self, reason: str, settlement: Path, record: Path | None) -> None:
-        kept = f"kept for any account to send within a day: {settlement}"
+        kept = f"kept for `darkpool settle`, within a day: {settlement}"
         published = "" if record is None else f"; the record: {record}"
         super().__init__("settlement", "a block that has it", f"{reason}; {kept}{published}")
         self.settlement, self.record = settlement, record

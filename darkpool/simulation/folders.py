@@ -19,15 +19,21 @@ def require_new(record: Path | None, openings: Path | None) -> None:
     """
     require_apart(record, openings)
     for folder, error in ((record, RecordExists), (openings, FolderExists)):
-        if folder is None:
-            continue
-        if folder.exists() or folder.is_symlink():
-            raise error(folder)
-        above = next(path for path in folder.absolute().parents if path.exists())
-        if not above.is_dir():
-            raise UnmakeableFolder(folder, f"{above}, which is no directory")
-        if not os.access(above, os.W_OK | os.X_OK):
-            raise UnmakeableFolder(folder, f"{above}, which cannot be written to")
+        if folder is not None:
+            try:
+                _require_makeable(folder, error)
+            except OSError as refusal:  # a name that is too long, for instance
+                raise UnmakeableFolder(folder, str(refusal.strerror)) from None
+
+
+def _require_makeable(folder: Path, exists: type[RecordExists | FolderExists]) -> None:
+    if folder.exists() or folder.is_symlink():
+        raise exists(folder)
+    above = next(path for path in folder.absolute().parents if path.exists())
+    if not above.is_dir():
+        raise UnmakeableFolder(folder, f"{above}, which is no directory")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UnmakeableFolder(folder, f"{above}, which cannot be written to")
 
 
 def require_apart(record: Path | None, openings: Path | None) -> None:
@@ -49,3 +55,5 @@ def _resolved(folder: Path) -> Path:
         return folder.resolve()
     except RuntimeError:  # up to Python 3.12
         raise UnmakeableFolder(folder, "a circle of symbolic links") from None
+    except OSError as refusal:
+        raise UnmakeableFolder(folder, str(refusal.strerror)) from None

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from darkpool.auction.outcome import Settlement
-from darkpool.canonical_json import to_json
+from darkpool.canonical_json import from_json, to_json
 from darkpool.chain.errors import ChainError
-from darkpool.simulation.errors import NotSettled
-from darkpool.units import AccountId, Interval
+from darkpool.chain.evidence import ContractCall
+from darkpool.chain.settling import KeptSettlement
+from darkpool.errors import InvalidAccount, MalformedRecord
+from darkpool.simulation.errors import InvalidSettlementFile, NotSettled
+from darkpool.units import AccountId, Interval, account_id
 
 UNSENT_VERSION: Final = 1
 
@@ -26,6 +29,25 @@ class UnsentSettlement:
     chain_id: int
     contract: AccountId
     data: bytes
+
+
+def read_unsent(source: str, data: bytes) -> KeptSettlement:
+    """The settlement of a file that `require_settled` wrote; `source` is its name in errors.
+
+    Raises:
+        InvalidSettlementFile: it has another form or version, or names no contract.
+        NoSettlement: what is to be sent is no settlement of its interval.
+    """
+    try:
+        unsent = from_json(data, UnsentSettlement, source)
+        contract = account_id(unsent.contract)
+    except MalformedRecord as error:
+        raise InvalidSettlementFile(error.subject, error.expected, error.got) from error
+    except InvalidAccount as error:
+        raise InvalidSettlementFile(f"{source}.contract", error.expected, error.got) from error
+    if unsent.version != UNSENT_VERSION:
+        raise InvalidSettlementFile(source, f"version {UNSENT_VERSION}", unsent.version)
+    return KeptSettlement.of(unsent.interval, ContractCall(unsent.chain_id, contract, unsent.data))
 
 
 def require_settled(interval: Interval, settlement: Settlement, record: Path | None) -> None:

@@ -18,14 +18,11 @@ from typing import Final
 
 from coincurve import PrivateKey
 
-from crypto.bfv.ciphertext import Ciphertext
 from crypto.ring.params import ParameterSet
 from crypto.signing.ecdsa import address_of
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial, deal
-from crypto.threshold.masks import DrawnMask
 from crypto.threshold.replicated import Committee
-from crypto.threshold.revealing import Revealed
 from darkpool.admission.register import AdmissionRegister
 from darkpool.auction.environment import Environment, OpenInterval
 from darkpool.auction.interval import run_interval
@@ -49,7 +46,6 @@ from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import IntervalTerms
-from darkpool.record.forms import CancellationRecord, IntentRecord
 from darkpool.record.writer import RecordWriter
 from darkpool.simulation.clients import (
     LocalClients,
@@ -63,6 +59,7 @@ from darkpool.simulation.committee import CommitteeSeat, local_committee, view_o
 from darkpool.simulation.errors import NotKept
 from darkpool.simulation.folders import require_apart
 from darkpool.simulation.mask_factory import MaskFactory
+from darkpool.simulation.no_record import NoRecord
 from darkpool.simulation.order_file import Order, require_orders
 from darkpool.simulation.processes import ended_by_errors, starting_processes
 from darkpool.simulation.reporters import Reporter, reported
@@ -142,22 +139,6 @@ class VenueSetting:
                 raise WrongType(subject, "a function", called)
 
 
-class _NoRecord:
-    """Where what becomes public goes when nobody asked for a record."""
-
-    def add_intent(self, intent: IntentRecord, ciphertext: Ciphertext) -> None:
-        """Forget it."""
-
-    def add_cancellation(self, cancelled: CancellationRecord) -> None:
-        """Forget it."""
-
-    def add_mask(self, mask: DrawnMask, attestations: Mapping[int, bytes]) -> None:
-        """Forget it."""
-
-    def add_opening(self, opened: Revealed) -> None:
-        """Forget it."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Founded:
     """A venue whose contracts stand: its committee, its deployment, and its first interval.
@@ -183,9 +164,8 @@ def run_orders(
     `strangers` take part in the instruments of the orders.
 
     Raises:
-        BadInput: folders that exist, or nest; nothing has been done.
-        NotSettled: everything was opened, and no block has the settlement; it is kept, and so are
-            the folders.
+        BadInput: arguments of another kind, folders that exist or nest; nothing has been done.
+        NotSettled: no block has the settlement; it is kept, and so are the folders.
         DarkpoolError, CryptoError: the auction could not go on; no folder is left that was made.
     """
     orders = require_orders(orders)
@@ -229,7 +209,7 @@ def run_orders(
             accounts,
             register,
             clock,
-            record or _NoRecord(),
+            record or NoRecord(),
             lambda step: setting.progress(step, 0, len(clients.parties) if step == "admit" else 0),
             CONFIRMATIONS,
         )

@@ -13,7 +13,7 @@ from eth_hash.auto import keccak
 from crypto.signing.merkle import merkle_root
 from darkpool.record.forms import BalanceRecord
 from darkpool.record.reader import Record
-from darkpool.units import FIRST_INTERVAL
+from darkpool.units import FIRST_INTERVAL, account_of
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings
 from darkpool.verification.requirement import LiveIntent, MarginModel
@@ -145,18 +145,18 @@ def check_collateral(record: Record, findings: Findings) -> None:
     model, accounts = margin_model(record), accounts_of("before", before)
     for balance in before:
         _check_balance("before", balance, accounts[balance.account], model, findings)
-        if record.summary.interval == FIRST_INTERVAL:
-            # nothing was settled before, so no account has a position
-            part = f"collateral before of 0x{balance.account.hex()}, positions"
-            findings.equal(part, _encode({}), balance.positions)
+        # nothing was settled before the first, so no account has a position
+        if record.summary.interval == FIRST_INTERVAL and balance.positions != _encode({}):
+            part = f"collateral before of {account_of(balance.account)}, positions"
+            findings.add(part, _encode({}), balance.positions)
     _check_covered(record, accounts, findings)
     _charge_bonds(record, accounts, findings)
     _book_fills(record, accounts)
     _check_traders(record, accounts, model, findings)
     for index, pair in enumerate(zip_longest(before, after)):
-        expected, got = ("none" if one is None else f"0x{one.account.hex()}" for one in pair)
+        expected, got = (None if one is None else one.account for one in pair)
         if expected != got:
-            findings.add("collateral after, accounts", f"{expected} as number {index}", got)
+            findings.add(f"collateral after, accounts, number {index}", expected, got)
             break
     for balance in after:
         if balance.account in accounts:
@@ -168,8 +168,10 @@ def _check_balance(
     when: str, balance: BalanceRecord, account: Account, model: MarginModel, findings: Findings
 ) -> None:
     """Cash and positions are those of the account."""
-    part = f"collateral {when} of 0x{balance.account.hex()}"
     expected = balance_of(model, balance.account, account)
+    if expected == balance:
+        return
+    part = f"collateral {when} of {account_of(balance.account)}"
     findings.equal(f"{part}, withdrawable", expected.withdrawable, balance.withdrawable)
     findings.equal(f"{part}, encumbered", expected.encumbered, balance.encumbered)
     findings.equal(f"{part}, positions", expected.positions, balance.positions)
@@ -182,7 +184,7 @@ def _check_traders(
     for name in sorted({fill.account for fill in record.summary.fills}):
         left = surplus(model, accounts[name])
         if left is None or left < 0:
-            part = f"collateral after of 0x{name.hex()}, equity less initial margin"
+            part = f"collateral after of {account_of(name)}, equity less initial margin"
             findings.add(part, "at least 0", "no margin" if left is None else left)
 
 
@@ -209,7 +211,7 @@ def uncovered_accounts(record: Record) -> set[bytes]:
 def _check_covered(record: Record, accounts: dict[bytes, Account], findings: Findings) -> None:
     """Accounts with intents have balances; uncovered ones have no fill and no rejection."""
     for name in sorted({intent.sealed.account for intent in record.intents} - accounts.keys()):
-        findings.add(f"collateral before of 0x{name.hex()}", "a balance", "none")
+        findings.add(f"collateral before of {account_of(name)}", "a balance", "none")
     uncovered, expected = uncovered_accounts(record), "one that covers its bond and its caps"
     for index, fill in enumerate(record.summary.fills):
         if fill.account in uncovered:
@@ -293,10 +295,10 @@ def _positions(when: str, balance: BalanceRecord) -> Positions:
     Raises:
         Unsound: other lengths or version, or instruments that do not ascend.
     """
-    part = f"collateral {when} of 0x{balance.account.hex()}, positions"
     data = balance.positions
     if data[:1] != bytes([POSITIONS_VERSION]) or len(data) % _ENTRY != 1:
-        raise Unsound(part, f"version {POSITIONS_VERSION} and whole entries", data)
+        expected = f"version {POSITIONS_VERSION} and whole entries"
+        raise Unsound(_positions_of(when, balance), expected, data)
     positions: Positions = {}
     for start in range(1, len(data), _ENTRY):
         words = [data[start + k : start + k + _WORD] for k in range(0, _ENTRY, _WORD)]
@@ -304,8 +306,12 @@ def _positions(when: str, balance: BalanceRecord) -> Positions:
             *(int.from_bytes(word, "big", signed=True) for word in words[1:])
         )
     if _encode(positions) != data:
-        raise Unsound(part, "ascending instruments, none empty", data)
+        raise Unsound(_positions_of(when, balance), "ascending instruments, none empty", data)
     return positions
+
+
+def _positions_of(when: str, balance: BalanceRecord) -> str:
+    return f"collateral {when} of {account_of(balance.account)}, positions"
 
 
 def _encode(positions: Positions) -> bytes:

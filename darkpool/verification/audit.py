@@ -15,7 +15,7 @@ from pathlib import Path
 from crypto.bfv.lanes import Lanes
 from darkpool.errors import UnreadablePart, WrongType
 from darkpool.record.reader import Record
-from darkpool.units import require_kind
+from darkpool.units import account_of, require_kind
 from darkpool.verification import (
     accounts,
     batch,
@@ -98,6 +98,7 @@ class _Audit:
         self._check_evidence()
         self._check_outcome()
         unanswered = self._check_chain()
+        self._require_bound_anchor()
         return AuditReport(tuple(self._checks), self._audited(directory), unanswered)
 
     def _audited(self, directory: Path) -> Audited:
@@ -149,21 +150,26 @@ class _Audit:
             self._checks.append(findings.check("record", why))
 
     def _check_anchor(self) -> None:
-        """Compare what is known; only what a forger could not have written anchors a record."""
-        asked = self._chain is not None
-        known, unknown = self._anchor.known(), self._anchor.unknown()
         self._check(
             "anchor",
             "venue",
-            f"as the auditor knows: {', '.join(known)}",
+            f"as the auditor knows: {', '.join(self._anchor.known())}",
             lambda record, findings: evidence.check_anchor(record, self._anchor, findings),
         )
-        check = self._checks[-1]
-        if check.verdict is Verdict.HOLDS and not self._anchor.binds(chain_asked=asked):
+
+    def _require_bound_anchor(self) -> None:
+        """Only what a forger could not have written anchors a record."""
+        lines = {check.name: number for number, check in enumerate(self._checks)}
+        check, chain = self._checks[lines["anchor"]], self._checks[lines["chain"]]
+        known, unknown = self._anchor.known(), self._anchor.unknown()
+        bound = self._anchor.binds(chain_holds=chain.verdict is Verdict.HOLDS)
+        if check.verdict is Verdict.HOLDS and not bound:
             detail = f"{_listed(unknown)} are the record's own word"
             if known:
                 detail += f"; {_listed(known)} as the auditor knows, which any record can name"
-            self._checks[-1] = replace(check, verdict=Verdict.NOT_CHECKED, detail=detail)
+            self._checks[lines["anchor"]] = replace(
+                check, verdict=Verdict.NOT_CHECKED, detail=detail
+            )
 
     def _check_inputs(self) -> None:
         self._check(
@@ -276,7 +282,7 @@ class _Audit:
         with suppress(UnreadablePart), Findings("chain").watch("margin"):
             uncovered = accounts.uncovered_accounts(self._record)
         if uncovered:
-            named = ", ".join(f"0x{account.hex()}" for account in sorted(uncovered))
+            named = ", ".join(map(account_of, sorted(uncovered)))
             detail += f"; on the record's own word these lack collateral: {named}"
         self._checks.append(Check("chain", "chain", Verdict.NOT_CHECKED, detail))
 

@@ -19,14 +19,13 @@ class Unsound(CheckFailed):
 
 
 class TooManyDifferences(CheckFailed):
-    """A check found so much that it does not look for the rest; `subject` names it."""
+    """A check found more than can be told, and does not look for the rest; `subject` names it."""
 
     code = "too-many-differences"
 
-    def __init__(self, check: str, most: int) -> None:
-        super().__init__(
-            check, f"at most {most} differences", f"{most} and the rest, not looked at"
-        )
+    def __init__(self, check: str, told: int) -> None:
+        got = f"{told} and the rest, which was not looked at"
+        super().__init__(check, "differences that can be told", got)
 
 
 class NotChecked(CheckFailed):

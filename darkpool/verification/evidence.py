@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from crypto.signing.messages import SettlementRoot
 from darkpool.record.forms import TransactionRecord
 from darkpool.record.reader import Record
-from darkpool.units import ADDRESS_BYTES, octets, require_kind
+from darkpool.units import ADDRESS_BYTES, account_of, octets, require_kind
 from darkpool.verification.accounts import balances_root
 from darkpool.verification.batch import check_quorum
 from darkpool.verification.outcome import fills_root, results_root, settled_instruments
@@ -74,6 +74,7 @@ class ChainEvidence:
     paid_in: Mapping[bytes, int]
 
 
+@runtime_checkable
 class ChainReader(Protocol):
     """Asks a chain; the auditor has no chain client of its own."""
 
@@ -146,13 +147,13 @@ class Anchor:
         reporters = ["reporter", "price reporters"]
         return [*names[:-2], "reporters"] if names[-2:] == reporters else names
 
-    def binds(self, *, chain_asked: bool) -> bool:
+    def binds(self, *, chain_holds: bool) -> bool:
         """Whether no forger could have made a record that agrees.
 
-        Keypers sign all of a record. A chain tells who the keypers of a contract are; without one
-        a record of other keypers may name any contract. What reporters signed may be copied.
+        Keypers sign all of a record. A chain tells who the keypers of a contract are; without its
+        word a record of other keypers may name any contract. What reporters signed may be copied.
         """
-        return self.keypers is not None or (self.settlement is not None and chain_asked)
+        return self.keypers is not None or (self.settlement is not None and chain_holds)
 
     def _parts(self) -> dict[str, object]:
         return {
@@ -210,13 +211,15 @@ def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
     _check_settlement(record, said.settlement, findings)
     if said.is_first:
         for balance in summary.before:
-            part = f"collateral before of 0x{balance.account.hex()}, positions"
             # an interval of any number may be the first: no account can have had a position
-            findings.equal(part, _NO_POSITIONS, balance.positions)
+            if balance.positions != _NO_POSITIONS:
+                part = f"collateral before of {account_of(balance.account)}, positions"
+                findings.add(part, _NO_POSITIONS, balance.positions)
     held = {b.account: b.withdrawable + b.encumbered for b in summary.before}
     for account in sorted({*held, *said.paid_in}):
-        part = f"collateral before of 0x{account.hex()}"
-        findings.equal(part, said.paid_in.get(account, 0), held.get(account, 0))
+        paid_in, cash = said.paid_in.get(account, 0), held.get(account, 0)
+        if paid_in != cash:
+            findings.add(f"collateral before of {account_of(account)}", paid_in, cash)
 
 
 def _check_batch(record: Record, said: ChainBatch | None, findings: Findings) -> None:

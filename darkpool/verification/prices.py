@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
 from eth_hash.auto import keccak
 
+from crypto.errors import hexadecimal
 from crypto.signing.ecdsa import recover_address
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import PriceReport
@@ -162,7 +163,7 @@ class Quotes:
             for quotes in reversed(market.underlyings)
             for expiry in reversed(quotes.expiries)
         }
-        self._ranges = {name: price_range(inputs, name) for name in self._underlyings}
+        self._ranges = price_ranges(inputs)
 
     def expired(self, contract: ContractRecord) -> bool:
         """Whether nothing is left of a contract but its settlement."""
@@ -180,7 +181,7 @@ class Quotes:
         perpetual = self._quotes(name).perpetual
         if perpetual is None:
             raise Unsound(f"market, quote {name}/perpetual", "one", "none")
-        return Feed(f"{name}/perpetual", self._ranges[name], perpetual).value()
+        return Feed(f"{name}/perpetual", self._ranges.get(name, PRICE), perpetual).value()
 
     def expiry(self, contract: ContractRecord) -> ExpiryFeeds:
         """The numbers of the contract's expiry.
@@ -193,7 +194,7 @@ class Quotes:
             expiry = self._expiries.get((contract.underlying, contract.expiry_ms))
             if expiry is not None:
                 option = contract.kind in OPTIONS
-                prices = PRICE if option else self._ranges[contract.underlying]
+                prices = PRICE if option else self._ranges.get(contract.underlying, PRICE)
                 return self._feeds(contract.underlying, expiry, prices)
         path = f"{contract.underlying}/{contract.expiry_ms}"
         raise Unsound(f"market, quote {path}/forward", "one", "none")
@@ -225,10 +226,13 @@ class Quotes:
         return quotes
 
 
-def price_range(inputs: MarginInputs, underlying: str) -> Range:
-    """What prices of an underlying may be: at or below zero where a range in price is covered."""
-    ranges = {known.name: known.price_range_min for known in inputs.specification.underlyings}
-    return SIGNED_PRICE if ranges.get(underlying, 0) > 0 else PRICE
+def price_ranges(inputs: MarginInputs) -> Mapping[str, Range]:
+    """What prices of underlyings may be: at or below zero where a range in price is covered.
+
+    Of one that the specification does not have they are `PRICE`.
+    """
+    underlyings = inputs.specification.underlyings
+    return {u.name: SIGNED_PRICE if u.price_range_min > 0 else PRICE for u in underlyings}
 
 
 def ascending(values: Sequence[int]) -> bool:
@@ -242,18 +246,18 @@ def check_market(inputs: MarginInputs, domain: Domain, findings: Findings) -> No
     findings.equal("market, version", MARGIN_VERSION, market.version)
     reporters, false_max = market.reporters, market.false_max
     _check_range(findings, "market, reporters", (1, REPORTERS_MAX), len(reporters))
-    _check_once(findings, "market, reporters", [f"0x{reporter.hex()}" for reporter in reporters])
+    _check_once(findings, "market, reporters", reporters)
     # of more, a number could be had without an honest majority, and of fewer, from a few alone
     findings.equal("market, false_max", (len(reporters) - 1) // 3, false_max)
     age_max_ms = market.age_max_ms
     _check_range(findings, "market, age_max_ms", (1, REFERENCE_AGE_AT_CLOSE_MAX_MS), age_max_ms)
     names = [quotes.name for quotes in market.underlyings]
     _check_once(findings, "market, underlyings", names)
-    known = frozenset(reporters)
+    known, ranges = frozenset(reporters), price_ranges(inputs)
     # the same numbers again, of the same name, are no further ones
     for quotes in {quotes.name: quotes for quotes in market.underlyings}.values():
         _check_expiries(quotes, market.time_ms, findings)
-        for feed in feeds_of(quotes, price_range(inputs, quotes.name), findings):
+        for feed in feeds_of(quotes, ranges.get(quotes.name, PRICE), findings):
             with findings.watch(feed.part):
                 feed.value()
             _check_reports(feed, market, known, domain, findings)
@@ -337,13 +341,14 @@ def check_specification(inputs: MarginInputs, findings: Findings) -> None:
     for contract in specification.contracts:
         _check_contract(contract, known, findings)
     _check_once(findings, "specification, collateral", [c.token for c in specification.collateral])
+    ranges = price_ranges(inputs)
     for collateral in specification.collateral:
         part = f"specification, collateral {collateral.token}"
         _check_range(findings, f"{part}, haircut", (0, PPM), collateral.haircut)
         if collateral.underlying not in known:
             expected = "an underlying of the specification"
             findings.add(f"{part}, underlying", expected, collateral.underlying)
-        elif price_range(inputs, collateral.underlying) is not PRICE:
+        elif ranges[collateral.underlying] is not PRICE:
             expected = "an underlying with prices above 0 alone"
             findings.add(f"{part}, underlying", expected, collateral.underlying)
 
@@ -384,7 +389,8 @@ def _check_range(findings: Findings, part: str, ends: tuple[int, int], got: int)
         findings.add(part, f"{lowest} to {highest}", got)
 
 
-def _check_once(findings: Findings, part: str, names: Sequence[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        findings.add(part, "each once", f"twice {', '.join(twice)}")
+def _check_once(findings: Findings, part: str, names: Sequence[str | bytes]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            told = hexadecimal(name) if isinstance(name, bytes) else name
+            findings.add(part, "each once", f"{told} twice")

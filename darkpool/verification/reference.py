@@ -5,7 +5,7 @@ from __future__ import annotations
 from crypto.signing.ecdsa import verify_signature
 from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.record.reader import Record
-from darkpool.verification.prices import check_together, feeds_of, price_range
+from darkpool.verification.prices import PRICE, check_together, feeds_of, price_ranges
 from darkpool.verification.report import Findings
 
 
@@ -59,9 +59,10 @@ def _check_quotes(record: Record, findings: Findings) -> None:
     underlyings = {contract.underlying for contract in contracts if contract.name in traded}
     times = [reference.observed_at for reference in record.summary.references]
     times.append(market.time_ms)
+    ranges = price_ranges(record.margin)
     for quotes in market.underlyings:
         if quotes.name in underlyings:
-            prices = price_range(record.margin, quotes.name)
+            prices = ranges.get(quotes.name, PRICE)
             for feed in feeds_of(quotes, prices, Findings("prices")):
                 times += [report.observed_at for report in feed.quote.reports]
     age_max_ms = max(market.age_max_ms, REFERENCE_AGE_MAX_MS)

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 
-from crypto.errors import CryptoError, printable
+from crypto.errors import CryptoError, hexadecimal, printable
 from darkpool.errors import DarkpoolError, MalformedRecord, UnreadablePart
 from darkpool.verification.errors import NotChecked, TooManyDifferences, Unanswered, Unsound
 
 FINDINGS_SHOWN_MAX = 5
 FINDINGS_MAX = 10_000
+FINDINGS_CHARACTERS_MAX = 1 << 24
 TEXT_SHOWN_MAX = 240
 
 
@@ -90,9 +91,16 @@ class AuditReport:
     unanswered: Unanswered | None = None
 
     @property
+    def verdict(self) -> Verdict:
+        """Of all checks together; not checked where a chain was asked and gave no answer."""
+        if not all(check.ok for check in self.checks):
+            return Verdict.FAILS
+        return Verdict.HOLDS if self.unanswered is None else Verdict.NOT_CHECKED
+
+    @property
     def ok(self) -> bool:
-        """Whether no check failed."""
-        return all(check.ok for check in self.checks)
+        """Whether no check failed, and all that was asked was answered."""
+        return self.verdict is Verdict.HOLDS
 
 
 class Findings:
@@ -101,6 +109,7 @@ class Findings:
     def __init__(self, name: str) -> None:
         self.name = name
         self._found: list[Difference] = []
+        self._characters = 0
 
     @property
     def clean(self) -> bool:
@@ -113,11 +122,14 @@ class Findings:
         Raises:
             TooManyDifferences: a forger could make the check go on for very long.
         """
-        if len(self._found) == FINDINGS_MAX:
-            raise TooManyDifferences(self.name, FINDINGS_MAX)
-        self._found.append(
-            Difference(printable(part), printable(_text(expected)), printable(_text(got)))
-        )
+        told = Difference(printable(part), printable(_text(expected)), printable(_text(got)))
+        self._characters += len(told.part) + len(told.expected) + len(told.got)
+        if len(self._found) < FINDINGS_MAX and self._characters <= FINDINGS_CHARACTERS_MAX:
+            self._found.append(told)
+            return
+        rest = TooManyDifferences(self.name, len(self._found))
+        self._found.append(Difference(rest.subject, str(rest.expected), str(rest.got)))
+        raise rest
 
     def equal(self, part: str, expected: object, got: object) -> None:
         """Note a part that differs; of lists and forms, what differs in them."""
@@ -173,7 +185,7 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, bytes):
-        return f"0x{value.hex()}"
+        return hexadecimal(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{_text(name)}: {_text(item)}" for name, item in value.items()) or "none"
     if isinstance(value, list | tuple | set | frozenset):

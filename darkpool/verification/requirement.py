@@ -126,14 +126,13 @@ class MarginModel:
             None if quotes.expired(contract) else self._lot_of(contract, array, indices, quotes)
             for contract, array in zip(self._contracts, arrays, strict=True)
         ]
-        self._groups = [
-            ({indices[name] for name in group.underlyings if name in indices}, group.offset)
-            for group in specification.groups
-        ]
-        self._groups_of: dict[int, list[int]] = defaultdict(list)
-        for number, (members, _) in enumerate(self._groups):
-            for index in members:
-                self._groups_of[index].append(number)
+        self._offsets = [group.offset for group in specification.groups]
+        # an underlying of several groups, which is a finding of its own, counts in the first
+        self._group_of: dict[int, int] = {}
+        for number, group in enumerate(specification.groups):
+            for name in group.underlyings:
+                if name in indices:
+                    self._group_of.setdefault(indices[name], number)
 
     def mark(self, contract_index: int) -> int | None:
         """What a unit is worth for a holder, in price units; None where the contract has expired.
@@ -260,9 +259,12 @@ class MarginModel:
         """Worst losses of all underlyings, with what groups believe of those that are joint."""
         total = 0
         ungrouped = {k: max(0, *of_scenario) for k, of_scenario in losses.items()}
-        for group in sorted({g for k in losses for g in self._groups_of.get(k, ())}):
-            members, offset = self._groups[group]
-            held = [k for k in losses if k in members]
+        together: dict[int, list[int]] = defaultdict(list)
+        for k in losses:
+            if k in self._group_of:
+                together[self._group_of[k]].append(k)
+        for group, held in together.items():
+            offset = self._offsets[group]
             apart = sum(ungrouped.pop(k, 0) for k in held)
             joint = max(0, *map(sum, zip(*(losses[k] for k in held), strict=True)))
             total += (PPM - offset) * apart + offset * joint

@@ -213,6 +213,7 @@ def test_only_the_named_deployment_is_attached(chain: Chain, committee: SigningC
     for wrong, what in (
         (replace(right, chain_id=1), "chain id"),
         (replace(right, token=NOWHERE), "code of TestToken"),
+        (replace(right, token=other.token), "token of the vault"),
         (replace(right, settlement=right.vault), "code of Settlement"),
         (replace(right, vault=right.token), "code of CollateralVault"),
         (replace(right, keypers=right.keypers[::-1]), "keypers"),

@@ -1,8 +1,11 @@
 """Nodes that limit, refuse for a while, lose answers, or are of another kind than is needed."""
 
 import json
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from typing import Any
 
@@ -159,6 +162,66 @@ def test_where_old_blocks_are_not_known_the_beginning_is_searched_too(at: Served
     assert auditor.flows_before(Interval(4)) == expected
 
 
+UNTRUE: dict[str, Callable[[list[Any]], list[Any]]] = {
+    "twice": lambda found: found + found,
+    "backwards": lambda found: found[::-1],
+    "without the last": lambda found: found[:-1],
+}
+
+
+def untrue(at: Served, told: str) -> Trouble:
+    """A node that repeats or loses events where there are several."""
+
+    def trouble(method: str, params: list[Any]) -> Reply | None:
+        if method != "eth_getLogs":
+            return None
+        found = at.node._answer(method, params)["result"]
+        return result(UNTRUE[told](found) if len(found) > 1 else found)
+
+    return trouble
+
+
+@pytest.mark.parametrize("told", UNTRUE)
+def test_events_that_are_not_whole_say_nothing_of_a_settlement(at: Served, told: str) -> None:
+    expected = at.evidence
+    assert expected.settlement is not None
+    block, auditor = expected.settlement.block, at.auditor()
+    at.node.trouble = untrue(at, told)
+    with pytest.raises(ChainUnavailable, match=r"events twice|not what its contract says"):
+        auditor.evidence(Interval(4), (block, block))
+
+
+@pytest.mark.parametrize("told", ["twice", "backwards"])
+def test_a_deposit_that_is_told_twice_is_counted_by_no_auditor(at: Served, told: str) -> None:
+    auditor = at.auditor()
+    at.node.trouble = untrue(at, told)
+    with pytest.raises(ChainUnavailable, match="events twice, or out of order"):
+        auditor.flows_before(Interval(4))
+
+
+@pytest.mark.parametrize("words", [3, 4], ids=["of the batch", "of the settlement"])
+def test_roots_of_events_that_are_not_the_contract_s_are_no_answer(at: Served, words: int) -> None:
+    auditor = at.auditor()
+
+    def trouble(method: str, params: list[Any]) -> Reply | None:
+        if method != "eth_getLogs":
+            return None
+        found = at.node._answer(method, params)["result"]
+        length = 2 + 64 * words
+        return result(
+            [
+                log | {"data": "0x" + "11" * 32 + log["data"][66:]}
+                if len(log["data"]) == length and len(found) == 1
+                else log
+                for log in found
+            ]
+        )
+
+    at.node.trouble = trouble
+    with pytest.raises(ChainUnavailable, match="not what its contract says"):
+        auditor.evidence(Interval(4))
+
+
 def test_events_that_were_not_asked_for_are_no_answer(at: Served) -> None:
     auditor = at.auditor()
     for lie in ("0x" + "11" * 20, at.chain.deployment.token):
@@ -202,6 +265,51 @@ def test_a_node_that_asks_for_too_long_a_wait_is_unavailable_at_once(
     with pytest.raises(NodeBusy, match="HTTP status 429"):
         at.reader()
     assert pauses == []
+
+
+@contextmanager
+def dripping(beginning: bytes) -> Iterator[str]:
+    """A node that says something, and then a byte now and again for longer than a test waits."""
+    over = threading.Event()
+
+    def drip() -> None:
+        with suppress(OSError), listening.accept()[0] as asked:
+            asked.recv(1 << 16)
+            asked.sendall(beginning)
+            for _ in range(100):
+                asked.sendall(b"1")
+                if over.wait(0.1):
+                    break
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"HTTP/1.1 200 OK\r\nServer: ",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
+    ],
+    ids=["head", "body", "chunk"],
+)
+def test_an_answer_that_comes_byte_by_byte_is_not_awaited(
+    beginning: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "ANSWER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(node, "PATIENCE_S", 0)
+    with dripping(beginning) as url:
+        start = time.monotonic()
+        with pytest.raises(NodeBusy, match=r"no whole answer in 0\.5 s"):
+            ReadableChain.at(url).chain_id()
+        assert time.monotonic() - start < 5
 
 
 def test_a_time_to_ask_again_may_be_a_date() -> None:

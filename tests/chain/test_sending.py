@@ -120,6 +120,30 @@ def test_a_transaction_that_no_block_takes_ends_in_an_error(
         chain.fund_gas(PAID, 7)
 
 
+def test_a_transaction_is_not_looked_for_in_blocks_without_end(
+    fresh: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node may say that there are any number of them."""
+    monkeypatch.setattr(sending, "BLOCKS_SEARCHED_MAX", 5)
+    chain = Chain.connect(fresh.url)
+    heights = iter(["0x0", hex(1 << 63)])
+
+    def endless(method: str, params: list[Any]) -> Reply | None:
+        if method == "eth_sendTransaction":
+            return refusal(-32000, "already known, perhaps")
+        if method == "eth_blockNumber":
+            return result(next(heights))
+        if method == "eth_getBlockByNumber":
+            block = fresh.node._answer(method, ["0x0", *params[1:]])["result"]
+            return result(block | {"number": params[0]})
+        return None
+
+    fresh.node.trouble = endless
+    with pytest.raises(TransactionRefused, match="already known, perhaps"):
+        chain.fund_gas(PAID, 7)
+    assert fresh.node.asked["eth_getBlockByNumber"] <= 7
+
+
 def deposits_of(node: ServedChain) -> list[int]:
     """How many deposits each transaction that was sent has."""
     vault = [p[0] for p in node.of("eth_sendTransaction") if len(p[0].get("data", "")) > 400]

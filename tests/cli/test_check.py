@@ -1,7 +1,6 @@
 """`darkpool auction --check`, and the options that say which instruments and margin there are."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -37,11 +36,9 @@ def test_a_check_tells_what_is_there_and_runs_nothing(orders: Path) -> None:
     assert json.loads(done.stdout) == {"orders": 4, "accounts": 4, "instruments": ["default"]}
 
 
-def test_a_check_takes_seconds_at_most_and_loads_no_venue(orders: Path) -> None:
-    start = time.monotonic()
+def test_a_check_loads_no_venue(orders: Path) -> None:
     done = run_process("auction", orders, *GRID_OPTIONS, "--check", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0
-    assert time.monotonic() - start < 20
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not loaded & {"web3", "eth_tester", "darkpool.simulation.venue"}
 
@@ -53,6 +50,9 @@ def test_a_check_takes_seconds_at_most_and_loads_no_venue(orders: Path) -> None:
         (("--record", "."), "record: expected a new directory, got ., which exists"),
         (("--openings", "orders.csv/x"), "which is no directory"),
         (("--record", "x", "--openings", "x/y"), "expected a folder apart from"),
+        (("--record", "x" * 300), "File name too long"),
+        (("--openings", "x" * 300), "File name too long"),
+        (("--record", "x" * 300, "--openings", "y"), "File name too long"),
         (("--owners-min", "0"), "owners: expected 1 to 2048, got 0"),
         (("--keypers", "5"), "keypers: expected 3 to 4, got 5"),
         (("--attackers", "-1"), "attackers: expected 0 to 256, got -1"),
@@ -140,6 +140,20 @@ def test_the_contracts_of_a_market_are_its_instruments(orders: Path) -> None:
     assert "row 14, column instrument: expected one of BTC-JUN" in done.stderr
 
 
+def test_a_market_below_zero_is_told_by_field_where_no_range_covers_it(tmp_path: Path) -> None:
+    for path in (EXAMPLES / "oil").iterdir():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith("price_range_min")]
+        (tmp_path / path.name).write_text("".join(kept), encoding="utf-8")
+    market = tmp_path / "market.json"
+    done = darkpool(
+        "auction", tmp_path / "orders.csv", "--market", market, "--ticks", "64", "--check"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    for field in ("index", "perpetual", "expiries[0].forward"):
+        assert f"underlyings[0].{field}: expected a price above 0" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "ppm"),
     [
@@ -173,3 +187,10 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
 def test_every_rate_is_read_back_exactly(ppm: int) -> None:
     assert rate(f"{ppm // 1_000_000}.{ppm % 1_000_000:06}") == ppm
     assert rate(f"{ppm // 10_000}.{ppm % 10_000:04}%") == ppm
+
+
+def test_an_audit_of_what_cannot_be_a_folder_is_bad_input() -> None:
+    for name, told in (("x" * 300, "File name too long"), ("none", "no directory of this name")):
+        done = darkpool("audit", name)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"darkpool: {name}: expected a file that can be read, got {told}\n"

@@ -3,6 +3,7 @@
 import asyncio
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,12 @@ from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import sign, verify_signature
 from crypto.threshold.envelope import write_key_file
 from darkpool.client.errors import InvalidAccountKey
+from darkpool.client.sealing import PublicLimits, seal_order
 from darkpool.client.signer import KeySigner, Signer
-from darkpool.errors import DarkpoolError, OutOfBounds, UnwritableFolder, WrongType
+from darkpool.errors import DarkpoolError, InvalidAccount, OutOfBounds, UnwritableFolder, WrongType
+from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.refusals import WrongSignature
-from darkpool.units import AccountId, Interval, account_bytes
+from darkpool.units import AccountId, Interval, Lots, Side, Tick, account_bytes
 from tests.support.agent_desk import ACCOUNT, DEADLINE_S, ES, KEY, Desk, collected, order
 from tests.support.epochs import dealt
 
@@ -105,6 +108,40 @@ def test_an_answer_that_is_no_signature_of_the_account_leaves_nothing(
     (planned,) = store.intents(Interval(1))
     (sent,) = desk.sent(desk.agent(store), 1)
     assert (sent.sealed.nonce, sent.sealed.instrument) == (planned.intent.nonce, ES)
+
+
+@pytest.mark.parametrize("address", ["", ACCOUNT[2:], "0x" + ACCOUNT[2:].swapcase(), None])
+def test_a_signer_has_an_address(address: Any, desk: Desk) -> None:
+    signer = FarAway()
+    signer.address = address
+    terms, limits = desk.terms(1), PublicLimits(DEADLINE_S, Lots(5))
+    wanted = LimitOrder(Side.BUY, Lots(1), Tick(1))
+    with pytest.raises((InvalidAccount, WrongType)):
+        asyncio.run(seal_order(wanted, ES, terms, signer, 7, limits))
+    with pytest.raises((InvalidAccount, WrongType)):
+        desk.agent(desk.store(), signer=signer)
+    assert signer.asked == 0
+
+
+class AtOnce:
+    """Something that signs, but not as a signer does."""
+
+    address = ACCOUNT
+
+    def sign(self, digest: bytes) -> bytes:
+        return sign(digest, KEY)
+
+
+def test_what_is_no_signer_is_refused_in_words(desk: Desk) -> None:
+    store = desk.store()
+    store.place(order())
+    for odd in (None, KEY, object(), ACCOUNT):
+        with pytest.raises(WrongType, match="signer: expected a Signer"):
+            desk.agent(store, signer=odd)  # type: ignore[arg-type]
+    submissions = desk.agent(store, signer=AtOnce()).submissions(desk.terms(1), DEADLINE_S)  # type: ignore[arg-type]
+    with pytest.raises(WrongType, match="answer of the signer: expected one to wait for"):
+        collected(submissions)
+    assert len(desk.sent(desk.agent(store), 1)) == 1
 
 
 def test_all_errors_of_signers_have_codes() -> None:

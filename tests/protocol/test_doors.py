@@ -13,7 +13,7 @@ from crypto.signing.messages import Cancellation
 from darkpool.errors import DarkpoolError, OutOfBounds, WrongType
 from darkpool.protocol.checks import parse_ciphertext, verify_cancellation, verify_sealed_intent
 from darkpool.protocol.intents import SignedCancellation
-from darkpool.protocol.refusals import AdmissionRefused
+from darkpool.protocol.refusals import AdmissionRefused, InvalidOwners
 from darkpool.protocol.terms import BondTerms, IntervalTerms, PublicRules
 from darkpool.units import Cash, OwnerId, account_id
 from tests.support.admission_venue import AdmissionVenue, made_venue
@@ -24,6 +24,7 @@ ODD: tuple[Any, ...] = (
     *(np.int64(-1), np.array([1, 2]), np.bytes_(b"x"), bytearray(32), memoryview(bytes(32))),
 )
 OWN = account_id("0x" + "ab" * 20)
+OTHER = account_id("0x" + "cd" * 20)
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +66,16 @@ def test_terms_with_odd_fields_are_no_terms(venue: AdmissionVenue) -> None:
     given = [one.name for one in fields(IntervalTerms) if one.init]
     for odd in ODD:
         for name in given:
-            if name == "keypers" and isinstance(odd, tuple):
-                continue
             with pytest.raises((DarkpoolError, CryptoError)):
                 replace(venue.terms, **{name: odd})
+
+
+def test_terms_name_every_keyper_of_the_committee_once(venue: AdmissionVenue) -> None:
+    keypers = venue.terms.keypers
+    assert replace(venue.terms, keypers=keypers[::-1]).keypers == keypers[::-1]
+    for other in ((), keypers[:-1], (*keypers, keypers[0]), (*keypers[:-1], keypers[0])):
+        with pytest.raises(OutOfBounds, match="keypers: expected 4, got"):
+            replace(venue.terms, keypers=other)
 
 
 def test_rules_keep_one_spelling_of_accounts_and_plain_numbers() -> None:
@@ -78,6 +85,10 @@ def test_rules_keep_one_spelling_of_accounts_and_plain_numbers() -> None:
     lower: Any = OWN.lower()
     rules = PublicRules(bond, {lower: lower}, 3)
     assert dict(rules.owners) == {OWN: OwnerId(OWN)}
+    with pytest.raises(
+        InvalidOwners, match="expected one spelling of the account, got two of them"
+    ):
+        PublicRules(bond, {lower: lower, OWN: OwnerId(OTHER)}, 3)
     with pytest.raises(WrongType):
         PublicRules(bond, cap_min=2.0)  # type: ignore[arg-type]
     with pytest.raises(OutOfBounds):

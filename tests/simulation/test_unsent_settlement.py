@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web3 import Web3
 
 from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
-from darkpool.canonical_json import from_json
 from darkpool.chain import node
 from darkpool.chain.client import Chain
 from darkpool.chain.reader import RecordedVenue
@@ -18,12 +16,12 @@ from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.errors import NotSettled
 from darkpool.simulation.order_file import parse_orders
-from darkpool.simulation.unsent import UnsentSettlement
+from darkpool.simulation.unsent import read_unsent
 from darkpool.simulation.venue import Places
 from darkpool.units import InstrumentName, PriceGrid
 from darkpool.verification.audit import audit
 from tests.support.one_process import run_here
-from tests.support.served_chain import Reply, ServedChain, result, served
+from tests.support.served_chain import Reply, ServedChain, refusal, result, served
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 16)
 TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
@@ -32,24 +30,32 @@ SETTLEMENT = 8  # after three deployments, mint, approve, deposits and commitmen
 GAS = "0x989680"
 
 
+TROUBLES = {
+    "busy": ("eth_sendTransaction", Reply(b"", 503), "HTTP status 503"),
+    # it has not come to the commitment yet
+    "behind": ("eth_estimateGas", refusal(3, "execution reverted: not the open batch"), "a revert"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node, "PATIENCE_S", 0)
+    at, reply, told = TROUBLES[trouble]
     embedded = Chain.embedded()
     serving = ServedChain(embedded._web3)
 
-    def trouble(method: str, _params: list[Any]) -> Reply | None:
-        if method == "eth_estimateGas":
-            return result(GAS)
-        last = method == "eth_sendTransaction" and serving.asked[method] >= SETTLEMENT
-        return Reply(b"", 503) if last else None
+    def made(method: str, _params: list[Any]) -> Reply | None:
+        if method == at and serving.asked[method] >= SETTLEMENT:
+            return reply
+        return result(GAS) if method == "eth_estimateGas" else None
 
-    serving.trouble = trouble
+    serving.trouble = made
     orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
     places = Places(tmp_path / "record", tmp_path / "openings")
     with served(serving) as url:
-        with pytest.raises(NotSettled, match="HTTP status 503") as stopped:
+        with pytest.raises(NotSettled, match=told) as stopped:
             run_here(orders, TERMS, lambda: Chain.connect(url), places)
         assert str(stopped.value.settlement) in str(stopped.value)
         assert (tmp_path / "openings" / "0.json").is_file()
@@ -65,16 +71,10 @@ def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
         assert "settlement: expected a settled batch, got none on the chain" in found
 
         # the holder of the file can settle
-        kept = from_json(stopped.value.settlement.read_bytes(), UnsentSettlement, "settlement")
-        assert kept.chain_id == summary.venue.chain_id
-        embedded._web3.eth.send_transaction(
-            {
-                "from": list(embedded._web3.eth.accounts)[3],
-                "to": Web3.to_checksum_address(kept.contract),
-                "data": kept.data,
-                "gas": int(GAS, 16),
-            }
-        )
+        serving.begin_anew()
+        kept = read_unsent("settlement", stopped.value.settlement.read_bytes())
+        assert kept.call.chain_id == summary.venue.chain_id
+        assert embedded.settle_kept(kept) is not None
         assert audited() == []
 
 

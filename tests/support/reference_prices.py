@@ -6,10 +6,21 @@ from typing import Final
 
 from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import PublicMaterial
+from crypto.threshold.replicated import Committee
 from darkpool.protocol.terms import BondTerms, IntervalTerms, Pricing, PublicRules
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.reporters import Reporter
-from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, OwnerId, PriceGrid
+from darkpool.units import (
+    ADDRESS_BYTES,
+    AccountId,
+    Cash,
+    InstrumentId,
+    Interval,
+    Lots,
+    OwnerId,
+    PriceGrid,
+    account_of,
+)
 
 NOW_MS: Final = 1_900_000_000_000
 CLOSES_MS: Final = NOW_MS + 3_600_000
@@ -21,7 +32,8 @@ class _NoMaterial(PublicMaterial):
     """Stands for key material where only references are looked at."""
 
     def __init__(self) -> None:
-        """It has none of the fields."""
+        """It has no field but the committee."""
+        object.__setattr__(self, "committee", Committee(4, 1))
 
     def digest(self) -> bytes:
         return bytes(32)
@@ -53,14 +65,16 @@ def terms_on(
     domain: Domain,
     material: PublicMaterial,
     closes_ms: int = CLOSES_MS,
-    keypers: tuple[AccountId, ...] = (),
+    keypers: tuple[AccountId, ...] | None = None,
 ) -> IntervalTerms:
-    """Terms of an interval on references that are alike."""
+    """Terms of an interval on references that are alike; keypers that sign nothing need no key."""
+    numbers = range(1, material.committee.size + 1)
+    nobodies = tuple(account_of(bytes([number]) * ADDRESS_BYTES) for number in numbers)
     return IntervalTerms(
         domain=domain,
         vault=NO_ACCOUNT,
         material=material,
-        keypers=keypers,
+        keypers=nobodies if keypers is None else keypers,
         interval=interval,
         closes_ms=closes_ms,
         pricing=Pricing.UNIFORM,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from darkpool.chain.reader import RecordedVenue
 from darkpool.errors import OutOfBounds, WrongType
 from darkpool.record.reader import Record
+from darkpool.units import account_of
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import FINDINGS_SHOWN_MAX, Verdict
@@ -89,15 +90,15 @@ def test_an_anchor_tells_which_of_the_keypers_differs(uniform: Published) -> Non
     report = audit(uniform.directory, quick=True, anchor=Anchor(keypers=swapped))
     (found,) = (check for check in report.checks if check.name == "anchor")
     assert [(one.part, one.expected, one.got) for one in found.differences] == [
-        ("committee, addresses, number 0", f"0x{keypers[1].hex()}", f"0x{keypers[0].hex()}"),
-        ("committee, addresses, number 1", f"0x{keypers[0].hex()}", f"0x{keypers[1].hex()}"),
+        ("committee, addresses, number 0", account_of(keypers[1]), account_of(keypers[0])),
+        ("committee, addresses, number 1", account_of(keypers[0]), account_of(keypers[1])),
     ]
     reporters = Record.load(uniform.directory).margin.market.reporters
     known = (*reporters[:-1], bytes(20))
     report = audit(uniform.directory, quick=True, anchor=Anchor(price_reporters=known))
     (found,) = (check for check in report.checks if check.name == "anchor")
     assert f"expected 0x{'00' * 20}, got none of this address" in found.detail
-    assert f"got 0x{reporters[-1].hex()}" in found.detail
+    assert f"got {account_of(reporters[-1])}" in found.detail
 
 
 def test_the_records_of_the_tests_have_what_they_are_to_show(
@@ -398,6 +399,9 @@ def test_what_an_audit_is_given_is_checked_first(tmp_path: Path) -> None:
             audit(place)  # type: ignore[arg-type]
     with pytest.raises(WrongType, match="anchor"):
         audit(tmp_path, anchor="0x" + "11" * 20)  # type: ignore[arg-type]
+    for chain in ("http://127.0.0.1:8545", 7, object()):
+        with pytest.raises(WrongType, match="chain: expected a ChainReader"):
+            audit(tmp_path, chain)  # type: ignore[arg-type]
     for name in ("settlement", "reporter"):
         for address in ("0x" + "11" * 20, b"", 7):
             with pytest.raises((WrongType, OutOfBounds), match=name):

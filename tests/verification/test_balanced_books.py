@@ -1,8 +1,15 @@
 """Whole auctions whose reference price chooses between prices, and the audit of their records."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from crypto.bfv.ciphertext import Ciphertext
+from darkpool.auction import interval
+from darkpool.crossing import prices
+from darkpool.crossing.prices import PriceRule
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.twin import plain_twin
 from darkpool.simulation.venue import Places
@@ -42,8 +49,37 @@ def orders() -> list[Order]:
 def test_the_reference_chooses_and_the_audit_holds(tmp_path: Path) -> None:
     terms = replace(TERMS, owners_min=1)
     result = run_here(orders(), terms, places=Places(tmp_path / "record"))
-    prices = {shown.instrument: shown.price for shown in result.instruments}
-    assert prices == {name: GRID.price_of(Tick(tick)) for name, (tick, _) in BOOKS.items()}
+    found = {shown.instrument: shown.price for shown in result.instruments}
+    assert found == {name: GRID.price_of(Tick(tick)) for name, (tick, _) in BOOKS.items()}
     assert plain_twin(orders(), terms, result.outcome.beacon.value)[1] == result.fills
     report = audit(tmp_path / "record")
     assert report.ok, failed(report)
+
+
+def another_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rule(ticks: int, reference: Tick, fixed: bool) -> PriceRule:
+        return PriceRule(ticks, Tick(reference + 1), fixed)
+
+    monkeypatch.setattr(interval, "PriceRule", rule)
+
+
+def ties_as_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the reference too, where a tie bit is a product."""
+
+    def bits_alone(_evaluator: object, _layout: object, bits: Ciphertext) -> Ciphertext:
+        return bits
+
+    monkeypatch.setattr(prices, "reference_tie_bits", bits_alone)
+
+
+@pytest.mark.parametrize("change", [another_reference, ties_as_compared])
+def test_a_venue_with_another_rule_is_found(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    """All else in its record fits, and keypers of its process have signed it."""
+    change(monkeypatch)
+    one_book = [order for order in orders() if order.instrument == "next-above"]
+    run_here(one_book, replace(TERMS, owners_min=1), places=Places(tmp_path / "record"))
+    assert set(failed(audit(tmp_path / "record"))) == {"circuits"}

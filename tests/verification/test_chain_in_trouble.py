@@ -8,20 +8,27 @@ import pytest
 from darkpool.chain import node
 from darkpool.chain.reader import RecordedVenue
 from darkpool.chain.reading import ReadableChain
+from darkpool.cli.tables import audit_document
 from darkpool.record.reader import Record
 from darkpool.verification.audit import audit
+from darkpool.verification.evidence import Anchor
 from darkpool.verification.report import AuditReport, Check, Verdict
 from tests.support.records import Copy, Published
 from tests.support.served_chain import Reply, ServedChain, lost, refusal, result, served
 
 
-def asked(published: Published, made: Callable[[str, list[Any]], Reply | None]) -> AuditReport:
+def asked(
+    published: Published,
+    made: Callable[[str, list[Any]], Reply | None],
+    anchor: Anchor | None = None,
+) -> AuditReport:
     """The quick audit of a record with a node that has a trouble."""
     venue = Record.load(published.directory).summary.venue
     serving = ServedChain(published.chain._web3)
     serving.trouble = made
     with served(serving) as url:
-        return audit(published.directory, RecordedVenue(ReadableChain.at(url), venue), quick=True)
+        reader = RecordedVenue(ReadableChain.at(url), venue)
+        return audit(published.directory, reader, quick=True, anchor=anchor)
 
 
 def chain_line(report: AuditReport) -> Check:
@@ -48,16 +55,53 @@ def test_a_chain_that_does_not_answer_is_not_checked(
     line = chain_line(report)
     assert line.verdict is Verdict.NOT_CHECKED
     assert line.detail.startswith("chain: expected an answer from http://127.0.0.1")
-    assert report.ok
+    assert report.verdict is Verdict.NOT_CHECKED
+    assert not report.ok
+    assert audit_document(report)["verdict"] == "not checked"
     assert str(report.unanswered) in line.detail
 
 
 def test_another_chain_is_told_by_its_number(uniform: Published) -> None:
-    report = asked(uniform, lambda got, _params: result("0x1") if got == "eth_chainId" else None)
+    methods: set[str] = set()
+
+    def another(method: str, _params: list[Any]) -> Reply | None:
+        methods.add(method)
+        return result("0x1") if method == "eth_chainId" else None
+
+    report = asked(uniform, another)
     line, number = chain_line(report), Record.load(uniform.directory).summary.venue.chain_id
     assert line.verdict is Verdict.FAILS
     assert line.detail == f"chain id: expected {number} as in the record, got 1"
     assert report.unanswered is None
+    # nothing that another chain says of these addresses means anything
+    assert methods == {"eth_chainId"}
+
+
+def test_a_node_of_two_chains_says_nothing_of_a_record(uniform: Published) -> None:
+    """Behind one address there may be several nodes."""
+    number = Record.load(uniform.directory).summary.venue.chain_id
+    seen: list[str] = []
+
+    def trouble(method: str, _params: list[Any]) -> Reply | None:
+        if method != "eth_chainId":
+            return None
+        seen.append(method)
+        return result(hex(number if len(seen) == 1 else 1))
+
+    report = asked(uniform, trouble)
+    line = chain_line(report)
+    assert line.verdict is Verdict.NOT_CHECKED
+    assert f"chain 1, after chain {number}" in line.detail
+    assert not report.ok
+
+
+def test_a_contract_that_no_chain_spoke_of_is_no_anchor(uniform: Published) -> None:
+    anchor = Anchor(Record.load(uniform.directory).summary.venue.settlement)
+    silent = asked(uniform, lambda _method, _params: refusal(-32601, "not available"), anchor)
+    answering = asked(uniform, lambda _method, _params: None, anchor)
+    for report, verdict in ((silent, Verdict.NOT_CHECKED), (answering, Verdict.HOLDS)):
+        (line,) = (check for check in report.checks if check.name == "anchor")
+        assert line.verdict is verdict, line.detail
 
 
 def test_a_node_that_limits_what_it_tells_is_enough_for_an_audit(uniform: Published) -> None:

@@ -21,6 +21,7 @@ from darkpool.units import (
     PriceGrid,
     account_bytes,
     account_id,
+    account_of,
 )
 from darkpool.verification import accounts, openings, participation
 from darkpool.verification.report import Findings
@@ -89,7 +90,7 @@ def test_charges_are_those_of_the_accounts(uniform: Published, charge_ppm: int) 
             for balance in changes["after"]
         )
         at_fault = margin_at_fault(record, **{**changes, "after": after})
-        assert at_fault == f"collateral after of 0x{thief.hex()}, withdrawable"
+        assert at_fault == f"collateral after of {account_of(thief)}, withdrawable"
     fewer = {**changes, "rejections": changes["rejections"][2:]}
     assert (margin_at_fault(record, **fewer) is None) == (charge_ppm == 0)
 
@@ -108,7 +109,7 @@ def test_the_bond_is_covered_besides_the_caps(uniform: Published) -> None:
     before = record.summary.before
     absent = tuple(b for b in before if b.account != record.intents[0].sealed.account)
     at_fault = margin_at_fault(record, before=absent)
-    assert at_fault == f"collateral before of 0x{record.intents[0].sealed.account.hex()}"
+    assert at_fault == f"collateral before of {account_of(record.intents[0].sealed.account)}"
     nowhere = replace(record.summary.bond, treasury=bytes(20))
     assert margin_at_fault(record, bond=nowhere) == "bond, treasury"
 
@@ -147,7 +148,7 @@ def test_an_owner_with_two_intents_in_a_book_is_found(uniform: Published) -> Non
     for owners in (both[::-1], (both[0], both[0])):
         assert rules_at_fault(record, owners=owners) == "owners"
     chain = (OwnerRecord(one, two), OwnerRecord(two, stranger))
-    assert rules_at_fault(record, owners=chain) == f"owner of 0x{one.hex()}, owner"
+    assert rules_at_fault(record, owners=chain) == f"owner of {account_of(one)}, owner"
 
 
 def test_least_caps_and_owners_are_checked(uniform: Published) -> None:

@@ -19,7 +19,17 @@ from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_r
 from darkpool.record.forms import BalanceRecord
 from darkpool.record.reader import Record
 from darkpool.settlement import leaves
-from darkpool.units import AccountId, Cash, InstrumentId, Lots, PriceGrid, Side, Tick, account_id
+from darkpool.units import (
+    AccountId,
+    Cash,
+    InstrumentId,
+    Lots,
+    PriceGrid,
+    Side,
+    Tick,
+    account_id,
+    account_of,
+)
 from darkpool.verification import accounts, outcome
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings, Verdict
@@ -176,7 +186,7 @@ def test_who_trades_has_initial_margin_afterwards(uniform: Published) -> None:
     owned[name].cash -= left + 1
     accounts._check_traders(record, owned, model, findings)
     check = findings.check("", "")
-    assert check.part == f"collateral after of 0x{name.hex()}, equity less initial margin"
+    assert check.part == f"collateral after of {account_of(name)}, equity less initial margin"
     assert "got -1" in check.detail
     instrument = next(iter(owned[name].positions))
     owned[name].positions[instrument].net = 10**30
