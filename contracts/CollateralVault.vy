@@ -449,7 +449,8 @@ def claim(
     """
     assert leaf.account == msg.sender, "account"
     self._check_proof(interval, leaf, proof)
-    return self._claim(leaf, to, max_value(uint128), 0, interval == self._last_interval())
+    after: uint256 = convert(leaf.claimable, uint256)
+    return self._claim(leaf, to, after, 0, interval == self._last_interval())
 
 
 @external
@@ -463,8 +464,10 @@ def claim_for(
     """
     @notice Claim for an account that signed for it, with its key or as a contract (ERC-1271).
     @dev Any sender, who gets the fee out of what is paid. A signature pays up to `cumulative`, all
-         payments together, so it cannot serve for what is granted later.
-         Reverts as `claim` does, and with "deadline", "fee", or a reason of the signature check.
+         payments together, so it cannot serve for what is granted later; it pays all of that in one
+         call, so the fee is due once.
+         Reverts as `claim` does, and with "cumulative" when the balance grants less, with
+         "deadline", "fee", or a reason of the signature check.
     @param order What the account signed.
     @param interval Any settled interval.
     @param leaf The account's balance under the root of that interval.
@@ -475,7 +478,8 @@ def claim_for(
     self._check_order(order, leaf.account, signature)
     self._check_proof(interval, leaf, proof)
     is_last: bool = interval == self._last_interval()
-    return self._claim(leaf, order.to, order.cumulative, convert(order.fee, uint256), is_last)
+    after: uint256 = convert(order.cumulative, uint256)
+    return self._claim(leaf, order.to, after, convert(order.fee, uint256), is_last)
 
 
 @external
@@ -490,7 +494,7 @@ def leave(leaf: sum_tree.Leaf, proof: sum_tree.Proof, to: address) -> uint256:
     """
     assert leaf.account == msg.sender, "account"
     self._check_proof(self._last_interval(), leaf, proof)
-    return self._leave(leaf, to, max_value(uint128), 0)
+    return self._leave(leaf, to, self._owned(leaf), 0)
 
 
 @external
@@ -511,7 +515,8 @@ def leave_for(
     """
     self._check_order(order, leaf.account, signature)
     self._check_proof(self._last_interval(), leaf, proof)
-    return self._leave(leaf, order.to, order.cumulative, convert(order.fee, uint256))
+    after: uint256 = convert(order.cumulative, uint256)
+    return self._leave(leaf, order.to, after, convert(order.fee, uint256))
 
 
 @external
@@ -527,20 +532,62 @@ def leave_reserved(leaf: sum_tree.Leaf, proof: sum_tree.Proof) -> uint256:
     assert leaf.account == FUND or leaf.account == TREASURY, "account"
     self._check_proof(self._last_interval(), leaf, proof)
     to: address = fund if leaf.account == FUND else treasury
-    return self._leave(leaf, to, max_value(uint128), 0)
+    return self._leave(leaf, to, self._owned(leaf), 0)
+
+
+@external
+def free_seat(
+    account: address,
+    left: sum_tree.Leaf,
+    left_proof: sum_tree.Proof,
+    right: sum_tree.Leaf,
+    right_proof: sum_tree.Proof,
+):
+    """
+    @notice Free the seat of an account that has no leaf under the last root: one that lost all, or
+            was paid the last of it under an older root.
+    @dev Any sender. Reverts with "seat" when the account has none, with "deposit" when a deposit of
+         it may bring a leaf, with "neighbours" when the leaves are not those between which the
+         account would stand, or with "no root", a reason of the proof, or "proof".
+    @param account Whose seat.
+    @param left The last leaf before the account; the first of all leaves when none is before it.
+    @param left_proof Its way to the root.
+    @param right The leaf after `left`; any when `left` is the first leaf and after the account, or
+           the last leaf.
+    @param right_proof Its way to the root.
+    """
+    word: uint256 = self.accounts[account]
+    place: uint256 = self.place_word
+    assert word >> 208 != 0, "seat"
+    assert (word >> 128) & MASK_48 <= (place >> 128) & MASK_48, "deposit"
+    name: uint160 = convert(account, uint160)
+    self._check_proof(self._last_interval(), left, left_proof)
+    if convert(left.account, uint160) > name:
+        assert left_proof.index == 0, "neighbours"
+    else:
+        assert left.account != account, "neighbours"
+        if left_proof.index + 1 != left_proof.count:
+            self._check_proof(self._last_interval(), right, right_proof)
+            assert right_proof.index == left_proof.index + 1, "neighbours"
+            assert convert(right.account, uint160) > name, "neighbours"
+    self.place_word = place - (1 << 176)
+    self.accounts[account] = word & MASK_128
 
 
 @external
 def rescue(strange: IERC20) -> uint256:
     """
     @notice Send tokens that are not the collateral to who was named at deployment.
-    @dev Any sender. Reverts with "collateral" or "transfer".
+    @dev Any sender. A second contract that moves the collateral too is no other token.
+         Reverts with "collateral" or "transfer".
     @param strange Another ERC-20 token.
     @return Token units sent.
     """
     assert strange.address != token.address, "collateral"
+    held: uint256 = staticcall token.balanceOf(self)
     amount: uint256 = staticcall strange.balanceOf(self)
     assert extcall strange.transfer(rescuer, amount, default_return_value=True), "transfer"
+    assert staticcall token.balanceOf(self) == held, "collateral"
     log Rescued(token=strange.address, amount=amount)
     return amount
 
@@ -755,23 +802,24 @@ def _check_order(
 
 @internal
 def _claim(
-    leaf: sum_tree.Leaf, to: address, cumulative: uint128, fee: uint256, is_last: bool
+    leaf: sum_tree.Leaf, to: address, after: uint256, fee: uint256, is_last: bool
 ) -> uint256:
     """
     @notice Pay what a leaf grants and was not paid yet.
-    @dev Reverts with "nothing to pay", "total", "fee", "zero address" or "transfer".
+    @dev Reverts with "cumulative" when the leaf grants less, "nothing to pay", "total", "fee", "zero
+         address" or "transfer".
     @param leaf The balance, which was proven.
     @param to Who is paid.
-    @param cumulative Pay no more than so much, with all that was paid before.
+    @param after Token units that the account will have been paid, all payments together.
     @param fee Token units of the payment that go to the caller.
     @param is_last Whether the balance is that under the last root.
     @return Token units paid, the fee included.
     """
+    assert after <= convert(leaf.claimable, uint256), "cumulative"
     totals: uint256 = self.totals_word
     paid: uint256 = self.paid_word
     owed: uint256 = (totals >> 128) + (totals & MASK_128) - (paid & MASK_128)
     available: uint256 = min(self._held_for_balances(paid), owed)
-    after: uint256 = min(convert(leaf.claimable, uint256), convert(cumulative, uint256))
     amount: uint256 = self._count(leaf, after, totals & MASK_128, is_last)
     share: uint256 = amount * available // owed
     self._pay_out(leaf.account, to, after, share, fee)
@@ -779,29 +827,40 @@ def _claim(
 
 
 @internal
-def _leave(leaf: sum_tree.Leaf, to: address, cumulative: uint128, fee: uint256) -> uint256:
+def _leave(leaf: sum_tree.Leaf, to: address, after: uint256, fee: uint256) -> uint256:
     """
-    @notice Pay all that a leaf under the last root owns and was not paid yet.
+    @notice Pay what a leaf under the last root owns and was not paid yet.
     @dev What is here beyond all balances, rounding and stray tokens, is shared.
-         Reverts with "exits", "nothing to pay", "total", "fee", "zero address" or "transfer".
+         Reverts with "exits", "cumulative" when the leaf owns less, "nothing to pay", "total", "fee",
+         "zero address" or "transfer".
     @param leaf The balance, which was proven.
     @param to Who is paid.
-    @param cumulative Pay no more than so much, with all that was paid before.
+    @param after Token units that the account will have been paid, all payments together.
     @param fee Token units of the payment that go to the caller.
     @return Token units paid, the fee included.
     """
     assert staticcall settlement.exits_open(), "exits"
+    assert after <= self._owned(leaf), "cumulative"
     totals: uint256 = self.totals_word
     paid: uint256 = self.paid_word
     everything: uint256 = (totals >> 128) + (totals & MASK_128)
     owed: uint256 = everything - (paid & MASK_128)
     available: uint256 = self._held_for_balances(paid)
-    owned: uint256 = convert(leaf.exit_value, uint256) + convert(leaf.claimable, uint256)
-    after: uint256 = min(owned, convert(cumulative, uint256))
     amount: uint256 = self._count(leaf, after, everything, False)
     share: uint256 = amount * available // owed
     self._pay_out(leaf.account, to, after, share, fee)
     return share
+
+
+@internal
+@pure
+def _owned(leaf: sum_tree.Leaf) -> uint256:
+    """
+    @notice All that an account owns and was ever granted.
+    @param leaf Its balance.
+    @return Token units, those included that were paid.
+    """
+    return convert(leaf.exit_value, uint256) + convert(leaf.claimable, uint256)
 
 
 @internal

@@ -79,12 +79,17 @@ class Settlement(TypedMessage):
 
 @dataclass(frozen=True, slots=True)
 class Closing(TypedMessage):
-    """All balances when a venue has ended, at the first prices reported after the declaration."""
+    """All balances when a venue has ended, at the first prices reported after the declaration.
+
+    `declared_at` is the second of the declaration on the chain.
+    """
 
     ENCODE_TYPE: ClassVar[str] = (
-        "Closing(bytes32 previousSettlement,bytes32 prices,bytes32 stateRoot,Tree[] trees,"
-        "bytes32 leafHash,bytes32[] leafBlobs,bytes32 recordDigest,bytes32 terms)" + _TREE
+        "Closing(uint64 declaredAt,bytes32 previousSettlement,bytes32 prices,bytes32 stateRoot,"
+        "Tree[] trees,bytes32 leafHash,bytes32[] leafBlobs,bytes32 recordDigest,bytes32 terms)"
+        + _TREE
     )
+    declared_at: int
     previous_settlement: bytes
     prices: bytes
     state_root: bytes

@@ -220,6 +220,31 @@ def test_another_sender_claims_by_the_accounts_signature_and_gets_the_fee(
             venue.send(relayed(venue, leaves, order, signature, interval))
 
 
+def test_a_relayed_claim_pays_its_fee_once_whatever_grants_there_were(
+    venue: CustodyContracts,
+) -> None:
+    """A sender that splits a claim along older roots would take the fee from each part."""
+    payer, to = venue.accounts[:2]
+    account = Account.from_key(KEY).address
+    venue.send(venue.vault.functions.deposit(account, 100), payer)
+    grants = {
+        interval: leaves_of({account: (100 - 10 * interval, 10 * interval)})
+        for interval in range(1, 5)
+    }
+    for interval, leaves in grants.items():
+        settled(venue, leaves, interval)
+    order = order_of(venue, KEY, to, cumulative=40, fee=9)
+    signature = sign(order.digest(venue.domain), KEY)
+    for interval in range(1, 4):
+        with venue.refuses("cumulative"):
+            venue.send(relayed(venue, grants[interval], order, signature, interval))
+    before = venue.held(to)
+    venue.send(relayed(venue, grants[4], order, signature, 4), venue.stranger)
+    assert venue.held(to) - before == 31
+    with venue.refuses("nothing to pay"):
+        venue.send(relayed(venue, grants[4], order, signature, 4))
+
+
 def test_relayed_claims_that_are_none_are_refused(venue: CustodyContracts) -> None:
     payer, to = venue.accounts[:2]
     account = Account.from_key(KEY).address

@@ -1,8 +1,11 @@
 """Everybody can leave with everything, by the clock alone."""
 
 import pytest
+from web3 import Web3
 from web3.contract.contract import ContractFunction
 
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.settling import Claim
 from crypto.signing.sum_tree import SumLeaf
 from tests.support.custody_contracts import (
     DAY_S,
@@ -255,3 +258,77 @@ def test_before_the_first_settlement_an_end_returns_all_deposits(venue: CustodyC
     for account, number in numbers.items():
         venue.send(venue.vault.functions.take_back(number, account), account)
     assert venue.held() == 0
+
+
+def test_a_closing_of_another_declaration_is_worth_nothing(venue: CustodyContracts) -> None:
+    """On a fork that died the venue ended at another time, and closed at other prices."""
+    a, b = venue.accounts[:2]
+    venue.deposit(a, 100)
+    venue.commit(1)
+    venue.settle(leaves_of({a: (100, 0)}))
+    venue.pass_time(14 * DAY_S)
+    with venue.as_it_was():
+        declared(venue)
+        closing = venue.closing_of(leaves_of({a: (50, 0), b: (50, 0)}))
+    venue.pass_time(DAY_S)
+    declared(venue)
+    with venue.refuses("not a keyper"):
+        venue.send(venue.close_function(closing))
+
+
+def order(venue: CustodyContracts, key: bytes, to: str, cumulative: int, fee: int) -> Claim:
+    vault = Web3.to_bytes(hexstr=venue.vault.address)
+    wallet = Web3.to_bytes(hexstr=to)
+    return Claim(address_of(key), vault, wallet, cumulative, fee, venue.now() + 100)
+
+
+def relayed(
+    venue: CustodyContracts, leaves: list[SumLeaf], signed: Claim, key: bytes
+) -> ContractFunction:
+    leaf, proof = proven(leaves, Web3.to_checksum_address(signed.account))
+    named = (leaf[0], Web3.to_checksum_address(signed.to), signed.cumulative, signed.fee)
+    return venue.vault.functions.leave_for(
+        (*named, signed.deadline), leaf, proof, sign(signed.digest(venue.domain), key)
+    )
+
+
+def test_another_sender_brings_an_account_out_by_its_signature(venue: CustodyContracts) -> None:
+    key, (payer, to) = b"\x77" * 32, venue.accounts[:2]
+    account = Web3.to_checksum_address(address_of(key))
+    venue.send(venue.vault.functions.deposit(account, 100), payer)
+    leaves = leaves_of({account: (60, 40)})
+    venue.commit(1)
+    venue.settle(leaves)
+    venue.pass_time(14 * DAY_S)
+    declared(venue)
+    with venue.refuses("exits"):
+        venue.send(relayed(venue, leaves, order(venue, key, to, 100, 3), key))
+    venue.pass_time(DAY_S)
+    before = venue.held(to), venue.held(venue.stranger)
+    for reason, signed, signer in (
+        ("cumulative", order(venue, key, to, 101, 3), key),
+        ("fee", order(venue, key, to, 100, 101), key),
+        ("signer", order(venue, key, to, 100, 3), b"\x78" * 32),
+    ):
+        with venue.refuses(reason):
+            venue.send(relayed(venue, leaves, signed, signer))
+    venue.send(relayed(venue, leaves, order(venue, key, to, 90, 3), key), venue.stranger)
+    venue.send(relayed(venue, leaves, order(venue, key, to, 100, 1), key), venue.stranger)
+    assert venue.held(to) - before[0] == 96
+    assert venue.held(venue.stranger) - before[1] == 4
+    with venue.refuses("nothing to pay"):
+        venue.send(relayed(venue, leaves, order(venue, key, to, 100, 1), key))
+
+
+def test_only_the_account_leaves_for_itself(venue: CustodyContracts) -> None:
+    a, b = venue.accounts[:2]
+    venue.deposit(a, 100)
+    leaves = leaves_of({a: (100, 0)})
+    venue.commit(1)
+    venue.settle(leaves)
+    venue.pass_time(14 * DAY_S)
+    declared(venue)
+    venue.pass_time(DAY_S)
+    with venue.refuses("account"):
+        venue.send(venue.leave_function(leaves, a, b), b)
+    venue.leave(leaves, a)

@@ -151,3 +151,25 @@ def test_several_vaults_share_one_chain_of_flows_and_one_settlement(silent_code:
     venue.settle(cash, other)
     venue.send(venue.claim_function(1, other, a, vault=1), a)
     assert venue.totals(1)[3] == 4 * 10**17
+
+
+def test_a_second_contract_that_moves_the_collateral_is_not_rescued(
+    hostile_venue: Venue, hostile_token: Code
+) -> None:
+    venue = hostile_venue
+    venue.deposit(venue.accounts[0], 100)
+    second = venue.deploy(*hostile_token)
+    moved = venue.token.encode_abi("rebase", [venue.vault.address, 0])
+    venue.send(second.functions.arm(venue.token.address, moved))
+    with venue.refuses("collateral"):
+        venue.send(venue.vault.functions.rescue(second.address))
+    assert venue.held() == 100
+
+
+def test_a_strange_token_that_answers_false_is_not_said_to_be_rescued(
+    hostile_venue: Venue, hostile_token: Code
+) -> None:
+    second = hostile_venue.deploy(*hostile_token)
+    hostile_venue.send(second.functions.answer_with(False))
+    with hostile_venue.refuses("transfer"):
+        hostile_venue.send(hostile_venue.vault.functions.rescue(second.address))

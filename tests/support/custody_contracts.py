@@ -207,6 +207,7 @@ class CustodyContracts:
 
     def closing_of(self, *balances: Sequence[SumLeaf]) -> Closing:
         return Closing(
+            declared_at=self.standing()["declared_at"],
             previous_settlement=bytes(self.settlement.functions.last_settlement().call()),
             prices=ZERO,
             state_root=STATE,
