@@ -1,6 +1,6 @@
 """Which batch can be committed, when, and by whose signatures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ HOUR_S = 3_600
 ZERO_ADDRESS = "0x" + "00" * 20
 
 
-def deploy_with(venue: CustodyContracts, keypers: list[str], **changes: Any) -> Contract:
+def deploy_with(venue: CustodyContracts, keypers: Sequence[str], **changes: Any) -> Contract:
     abi, code = shipped("Settlement")
     named = {
         "fund": venue.fund_owner,

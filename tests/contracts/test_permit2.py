@@ -72,9 +72,10 @@ def signature(venue: CustodyContracts, **changes: Any) -> bytes:
 def deposit(
     venue: CustodyContracts, signed: bytes, account: str = "", amount: int = 40, nonce: int = 257
 ) -> ContractFunction:
-    return venue.vault.functions.deposit_with_permit2(
+    function: ContractFunction = venue.vault.functions.deposit_with_permit2(
         OWNER, account or venue.accounts[0], amount, nonce, DEADLINE_S, signed
     )
+    return function
 
 
 def test_any_sender_brings_in_what_an_owner_signed_once(

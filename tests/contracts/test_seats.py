@@ -6,12 +6,7 @@ import pytest
 from web3.contract.contract import ContractFunction
 
 from crypto.signing.sum_tree import SumLeaf
-from tests.support.custody_contracts import (
-    RETIRED_ACCOUNT,
-    CustodyContracts,
-    leaves_of,
-    proven,
-)
+from tests.support.custody_contracts import RETIRED_ACCOUNT, CustodyContracts, leaves_of, proven
 
 RETIRED = "0x" + RETIRED_ACCOUNT.hex()
 
