@@ -29,7 +29,7 @@ class UnmetExpectation(Exception):
         return _read_back, (type(self), self.args, self.__dict__)
 
     def __str__(self) -> str:
-        expected, got = _shown(self.expected), str(_shown(self.got))
+        expected, got = shown(self.expected), str(shown(self.got))
         asked = printable(f"{self.prefix}{self.subject}: expected {expected}, got ")
         lines = got.split("\n") if self.has_lines else [got]
         return asked + "\n".join(map(printable, lines))
@@ -52,7 +52,8 @@ def _read_back(
     return error
 
 
-def _shown(value: object) -> object:
+def shown(value: object) -> object:
+    """A value as messages show it: long numbers by their length, bytes in hexadecimal digits."""
     if isinstance(value, int) and value.bit_length() > _SHOWN_BITS_MAX:
         return f"a number of {value.bit_length()} bits"
     return f"0x{value.hex()}" if isinstance(value, bytes) else value

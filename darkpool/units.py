@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from enum import IntEnum
 from operator import index
 from typing import Any, Final, NewType, Self, TypeVar
@@ -31,6 +31,7 @@ from darkpool.errors import (
     NoBucket,
     OutOfBounds,
     WrongType,
+    shortened,
 )
 from darkpool.limits import (
     CAP_BUCKETS_LOTS,
@@ -202,6 +203,11 @@ def account_of(address: bytes) -> AccountId:
     return account_id(f"0x{octets('account', ADDRESS_BYTES, address).hex()}")
 
 
+def in_address_order(accounts: Iterable[AccountId]) -> list[AccountId]:
+    """Accounts in ascending order of their 20 bytes, which that of their mixed case is not."""
+    return sorted(accounts, key=str.lower)
+
+
 def account_bytes(account: AccountId) -> bytes:
     """Return the 20 bytes of an address."""
     return bytes.fromhex(account[2:])
@@ -238,6 +244,8 @@ def require_bucket(subject: str, cap: Lots, smallest: Lots = _SMALLEST_BUCKET) -
 
 
 _UNITS_PER_ONE: Final = 10**PRICE_DECIMALS
+_EXACT: Final = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
+"""Rounds nothing, whatever the caller's own context does."""
 
 
 def price_units(price: Decimal) -> PriceUnits:
@@ -250,21 +258,22 @@ def price_units(price: Decimal) -> PriceUnits:
     """
     require_kind("price", Decimal, price)
     if not price.is_finite():
-        raise InvalidPrice("a finite number", str(price))
+        raise InvalidPrice("a finite number", shortened(price))
     sign, digits, exponent = price.as_tuple()
     if not any(digits):
         return PriceUnits(0)
     if not isinstance(exponent, int) or price.adjusted() + PRICE_DECIMALS > len(
         str(PRICE_MAX_UNITS)
     ):
-        raise InvalidPrice(f"at most {PRICE_MAX_UNITS // _UNITS_PER_ONE}", str(price))
+        raise InvalidPrice(f"at most {PRICE_MAX_UNITS // _UNITS_PER_ONE}", shortened(price))
     shift = exponent + PRICE_DECIMALS
-    magnitude = int("".join(map(str, digits)))
-    units, rest = (magnitude * 10**shift, 0) if shift >= 0 else divmod(magnitude, 10**-shift)
-    if rest:
-        raise InvalidPrice(f"at most {PRICE_DECIMALS} decimals", str(price))
+    # no power of ten is computed of an exponent that the caller chose
+    kept = digits[: max(0, len(digits) + shift)] if shift < 0 else digits
+    if any(digits[len(kept) :]):
+        raise InvalidPrice(f"at most {PRICE_DECIMALS} decimals", shortened(price))
+    units = int("".join(map(str, kept))) * 10 ** max(0, shift)
     if units > PRICE_MAX_UNITS:
-        raise InvalidPrice(f"at most {PRICE_MAX_UNITS // _UNITS_PER_ONE}", str(price))
+        raise InvalidPrice(f"at most {PRICE_MAX_UNITS // _UNITS_PER_ONE}", shortened(price))
     return PriceUnits(-units if sign else units)
 
 
@@ -274,7 +283,7 @@ def price_decimal(units: PriceUnits) -> Decimal:
     Raises:
         WrongType: no whole number.
     """
-    return Decimal(integer("price units", units)).scaleb(-PRICE_DECIMALS)
+    return Decimal(integer("price units", units)).scaleb(-PRICE_DECIMALS, _EXACT)
 
 
 def _shortest_decimal(units: int) -> Decimal:
@@ -282,7 +291,7 @@ def _shortest_decimal(units: int) -> Decimal:
     places = PRICE_DECIMALS
     while places and units % 10 == 0:
         units, places = units // 10, places - 1
-    return Decimal(units).scaleb(-places)
+    return Decimal(units).scaleb(-places, _EXACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +320,8 @@ class PriceGrid:
             raise InvalidGrid("ticks", f"1 to {TICKS_MAX}", ticks)
         step = _grid_units("tick size", self.tick_size)
         middle = _grid_units("reference price", self.reference)
+        object.__setattr__(self, "tick_size", _plainly(self.tick_size, step))
+        object.__setattr__(self, "reference", _plainly(self.reference, middle))
         if step <= 0:
             raise InvalidGrid("tick size", "a number above zero", str(self.tick_size))
         if middle % step:
@@ -364,8 +375,9 @@ class PriceGrid:
         Raises:
             WrongType, OutOfBounds: the grid has no such tick.
         """
-        offset = within("tick", 0, self.ticks - 1, tick) - self.reference_tick
-        return self.reference + offset * self.tick_size
+        places = max(map(_places, (self.tick_size, self.reference)))
+        units = self.units_of(tick) // 10 ** (PRICE_DECIMALS - places)
+        return Decimal(units).scaleb(-places, _EXACT)
 
     def unbounded_tick_of(self, price: Decimal) -> int:
         """How many ticks a price lies above tick 0, which may be outside the grid.
@@ -376,7 +388,7 @@ class PriceGrid:
         units = price_units(price)
         offset, rest = divmod(units - price_units(self.reference), self.tick_units)
         if rest:
-            raise InvalidPrice(f"a multiple of {self.tick_size}", str(price))
+            raise InvalidPrice(f"a multiple of {self.tick_size}", shortened(price))
         return self.reference_tick + offset
 
     def tick_of(self, price: Decimal) -> Tick:
@@ -388,8 +400,19 @@ class PriceGrid:
         tick = self.unbounded_tick_of(price)
         if not 0 <= tick < self.ticks:
             lowest, highest = self.price_of(Tick(0)), self.price_of(Tick(self.ticks - 1))
-            raise InvalidPrice(f"{lowest} to {highest}", str(price))
+            raise InvalidPrice(f"{lowest} to {highest}", shortened(price))
         return Tick(tick)
+
+
+def _places(price: Decimal) -> int:
+    """Digits behind the point."""
+    exponent = price.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
+
+
+def _plainly(price: Decimal, units: int) -> Decimal:
+    """A price as it is written, unless no price is written like that: `0E-999999` or `1E+3`."""
+    return price if 0 <= _places(price) <= PRICE_DECIMALS else _shortest_decimal(units)
 
 
 def _grid_units(parameter: str, price: Decimal) -> PriceUnits:

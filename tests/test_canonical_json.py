@@ -1,13 +1,16 @@
 """JSON of records: one spelling, and nothing else is read."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.canonical_json import from_json, to_json
+from darkpool import canonical_json
+from darkpool.canonical_json import Bound, Width, from_json, to_json
 from darkpool.errors import MalformedRecord
 from darkpool.record.forms import (
     InstrumentRecord,
@@ -64,6 +67,58 @@ VALUES = [
     InstrumentRecord("X", bytes(32), (), None),
 ]
 PIECES = [b" ", b"\n", b"0", b"-", b"1", b",", b'"', b"\\", b"[", b"]", b"{}", b"null", b"\x00"]
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A form of each kind of value that has a size."""
+
+    text: str
+    octets: bytes
+    short: Annotated[bytes, Width(2)]
+    number: Annotated[int, Bound(9, -3)]
+    names: Mapping[str, int]
+
+
+SMALLEST = Bounded("", b"", b"12", 0, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "refused"),
+    [
+        (replace(SMALLEST, text="\U0001d11e" * 4096), None),
+        (replace(SMALLEST, text="a" * 4097), "text of at most 4096 characters"),
+        (replace(SMALLEST, text="a\nb"), "text of at most 4096 characters in one line"),
+        (replace(SMALLEST, octets=bytes(1 << 20)), None),
+        (replace(SMALLEST, octets=bytes((1 << 20) + 1)), "0x and lower-case hexadecimal digits"),
+        (replace(SMALLEST, short=b"1"), "0x and lower-case hexadecimal digits of 2 bytes"),
+        (replace(SMALLEST, short=b"123"), "0x and lower-case hexadecimal digits of 2 bytes"),
+        (replace(SMALLEST, number=9), None),
+        (replace(SMALLEST, number=10), "an integer from -3 to 9"),
+        (replace(SMALLEST, number=-3), None),
+        (replace(SMALLEST, number=-4), "an integer from -3 to 9"),
+        (replace(SMALLEST, number=10**100), "an integer from -3 to 9"),
+        (replace(SMALLEST, names={"a" * 4096: 1}), None),
+        (replace(SMALLEST, names={"a" * 4097: 1}), "text of at most 4096 characters"),
+        (replace(SMALLEST, names={"a" * 4096: -1}), "an integer from 0 to"),
+    ],
+)
+def test_values_have_sizes(value: Bounded, refused: str | None) -> None:
+    if refused is None:
+        assert from_json(to_json(value), Bounded, "part") == value
+        return
+    with pytest.raises(MalformedRecord) as caught:
+        from_json(to_json(value), Bounded, "part")
+    assert str(caught.value.expected).startswith(refused)
+    assert len(caught.value.subject) < 150
+
+
+def test_a_text_is_refused_by_its_size_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = to_json(SMALLEST)
+    monkeypatch.setattr(canonical_json, "JSON_BYTES_MAX", len(text))
+    assert from_json(text, Bounded, "part") == SMALLEST
+    with pytest.raises(MalformedRecord, match=f"at most {len(text)} bytes, got {len(text) + 1}"):
+        from_json(text + b"\n", Bounded, "part")
 
 
 @pytest.mark.parametrize("value", VALUES)

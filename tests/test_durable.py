@@ -1,8 +1,10 @@
 """Files of the stores: one that is no database is refused with a code, and left as it was."""
 
+import errno
 import re
 import sqlite3
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -24,7 +26,7 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS numbers (number INTEGER PRIMARY KEY);"
 def test_a_file_of_another_kind_is_refused_and_left_alone(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_bytes(data)
-    with pytest.raises(UnusableDatabase, match=r"orders\.csv") as caught:
+    with pytest.raises(UnusableDatabase, match=r"orders\.csv.*: name another file") as caught:
         open_database(path, SCHEMA)
     assert caught.value.code == "unusable-database"
     assert path.read_bytes() == data
@@ -32,7 +34,7 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(data: bytes, tmp_path:
 
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none" / "numbers"):
-        with pytest.raises(UnusableDatabase):
+        with pytest.raises(UnusableDatabase, match="name a file in a folder that exists"):
             open_database(path, SCHEMA)
 
 
@@ -94,7 +96,7 @@ def test_a_file_that_is_damaged_later_is_told(tmp_path: Path) -> None:
     def read() -> None:
         list(open_database(path, SCHEMA).execute("SELECT number FROM numbers"))
 
-    with pytest.raises(UnusableDatabase, match="numbers"):
+    with pytest.raises(UnusableDatabase, match=r"numbers.*: keep a copy of the damaged file"):
         read()
 
 
@@ -171,3 +173,16 @@ def test_a_temporary_folder_needs_a_place(monkeypatch: pytest.MonkeyPatch, tmp_p
         (folder / "file").touch()
         assert folder.parent == tmp_path
     assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_removed_in_the_end_ends_no_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> NoReturn:
+        raise OSError(errno.EBUSY, "busy")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with temporary_folder("test-") as folder:
+        (folder / "file").touch()
+        monkeypatch.setattr("os.unlink", refuse)
+    assert (folder / "file").exists()

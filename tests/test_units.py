@@ -1,12 +1,25 @@
 from decimal import Decimal
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpool.errors import InvalidAccount, InvalidGrid, InvalidPrice, OutOfBounds
+from darkpool.errors import (
+    InvalidAccount,
+    InvalidGrid,
+    InvalidPrice,
+    NoBucket,
+    OutOfBounds,
+    WrongType,
+)
 from darkpool.limits import CAP_BUCKETS_LOTS, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS, TICKS_MAX
 from darkpool.units import (
+    NUMBER_MAX,
+    AuctionId,
+    InstrumentId,
+    Interval,
     Lots,
     PriceGrid,
     PriceUnits,
@@ -15,12 +28,22 @@ from darkpool.units import (
     account_id,
     account_of,
     cap_bucket,
+    integer,
+    octets,
     price_decimal,
     price_units,
+    require_bucket,
 )
 
 # Example address of EIP-55.
 ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+
+
+ES = InstrumentId(bytes(32))
+
+
+class Bytes(bytes):
+    """Bytes of a class of its own."""
 
 
 @st.composite
@@ -28,6 +51,91 @@ def grids(draw: st.DrawFn) -> PriceGrid:
     tick_size = price_decimal(PriceUnits(draw(st.integers(1, 10**9))))
     multiple = draw(st.integers(-(10**6), 10**6))
     return PriceGrid(tick_size, tick_size * multiple, draw(st.integers(1, TICKS_MAX)))
+
+
+@pytest.mark.parametrize("seven", [7, np.int64(7), np.uint8(7), np.array(7)])
+def test_a_whole_number_of_any_library_is_python_s_own(seven: Any) -> None:
+    grid = PriceGrid.of_units(seven, seven * 3, seven)
+    kept = (
+        integer("number", seven),
+        AuctionId(ES, seven).interval,
+        grid.ticks,
+        grid.units_of(seven - 4) // 7,
+        cap_bucket(seven) - 3,
+        require_bucket("cap", seven - 2) + 2,
+    )
+    assert kept == (7, 7, 7, 3, 7, 7)
+    assert [type(number) for number in kept] == [int] * 6
+    assert price_decimal(seven) == Decimal("0.000007")
+
+
+NO_NUMBERS = (
+    *(True, False, np.bool_(True), 7.0, np.float64(7), Decimal(7), np.array([7]), np.array([7, 8])),
+    *("7", b"7", None, object(), 7j, [7]),
+)
+
+
+@pytest.mark.parametrize("odd", NO_NUMBERS)
+def test_what_is_no_whole_number_is_told_by_its_kind(odd: Any) -> None:
+    grid = PriceGrid.of_units(1, 0, 9)
+    for take in (
+        lambda: integer("number", odd),
+        lambda: AuctionId(ES, odd),
+        lambda: PriceGrid(Decimal(1), Decimal(0), odd),
+        lambda: PriceGrid.of_units(odd, 1, 1),
+        lambda: PriceGrid.of_units(1, odd, 1),
+        lambda: grid.units_of(odd),
+        lambda: grid.price_of(odd),
+        lambda: cap_bucket(odd),
+        lambda: require_bucket("cap", odd),
+        lambda: price_decimal(odd),
+    ):
+        with pytest.raises(WrongType, match=f"got .*{type(odd).__name__}"):
+            take()
+
+
+@pytest.mark.parametrize("interval", [-1, NUMBER_MAX + 1])
+def test_an_interval_has_64_bits(interval: int) -> None:
+    assert AuctionId(ES, Interval(NUMBER_MAX)).interval == NUMBER_MAX
+    with pytest.raises(OutOfBounds, match="interval"):
+        AuctionId(ES, Interval(interval))
+
+
+def test_octets_are_plain_bytes_of_their_length() -> None:
+    kept = octets("digest", 4, Bytes(b"abcd"))
+    assert (type(kept), kept) == (bytes, b"abcd")
+    for length in (0, 3, 5):
+        with pytest.raises(OutOfBounds, match=f"bytes of digest: expected 4, got {length}"):
+            octets("digest", 4, bytes(length))
+    for odd in (bytearray(4), memoryview(bytes(4)), "abcd", 4, None):
+        with pytest.raises(WrongType, match="digest: expected 4 bytes"):
+            octets("digest", 4, odd)
+
+
+@pytest.mark.parametrize("cap", [-1, 0, 3, 4, 99, 10_000_001, pytest.param(10**5000, id="long")])
+def test_a_cap_that_is_no_bucket_is_told_with_all_that_are(cap: int) -> None:
+    with pytest.raises(NoBucket) as caught:
+        require_bucket("cap", Lots(cap))
+    assert "one of the buckets 1, 2, 5, 10" in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_bucket_below_the_least_is_none() -> None:
+    assert require_bucket("cap", Lots(5), Lots(3)) == require_bucket("cap", Lots(5), Lots(5)) == 5
+    with pytest.raises(NoBucket, match="one of the buckets 10, 20"):
+        require_bucket("cap", Lots(5), Lots(6))
+
+
+@pytest.mark.parametrize("odd", [0.25, 1, "0.25", None, np.float64(1)])
+def test_a_price_is_a_decimal_number(odd: Any) -> None:
+    for take in (
+        lambda: price_units(odd),
+        lambda: PriceGrid(odd, Decimal(1), 1),
+        lambda: PriceGrid(Decimal(1), odd, 1),
+        lambda: PriceGrid.of_units(1, 1, 1).tick_of(odd),
+    ):
+        with pytest.raises(WrongType, match="price: expected Decimal"):
+            take()
 
 
 def test_an_address_gets_its_checksum_spelling() -> None:

@@ -54,13 +54,18 @@ def read_account_key(path: Path, passphrase: str) -> bytes:
         OSError: the file cannot be read.
     """
     content = read_encrypted(path, passphrase)
-    expected = f"{_ACCOUNT_MAGIC!r}, {ACCOUNT_KEY_VERSION}, and a key of {_KEY_BYTES} bytes"
+    expected = f"{marked(_ACCOUNT_MAGIC, ACCOUNT_KEY_VERSION)}, and a key of {_KEY_BYTES} bytes"
     if len(content) != _ACCOUNT.size:
         raise MalformedKeyFile("account's key", expected, f"{len(content)} bytes")
     magic, version, private_key = _ACCOUNT.unpack(content)
     if (magic, version) != (_ACCOUNT_MAGIC, ACCOUNT_KEY_VERSION):
-        raise MalformedKeyFile("account's key", expected, f"{magic!r}, {version}")
+        raise MalformedKeyFile("account's key", expected, marked(magic, version))
     return bytes(private_key)
+
+
+def marked(magic: bytes, version: int) -> str:
+    """What a file begins with, as messages tell it."""
+    return f"{magic.decode('latin-1')}, {version}"
 
 
 def write_encrypted(path: Path, content: bytes, passphrase: str) -> None:
@@ -94,8 +99,8 @@ def read_encrypted(path: Path, passphrase: str) -> bytes:
         raise MalformedKeyFile("length in bytes", f"{least} .. {_FILE_BYTES_MAX}", len(data))
     magic, version, salt, nonce = _FILE_HEADER.unpack_from(data)
     if (magic, version) != (_FILE_MAGIC, KEY_FILE_VERSION):
-        expected = f"{_FILE_MAGIC!r}, {KEY_FILE_VERSION}"
-        raise MalformedKeyFile("magic and version", expected, (magic, version))
+        expected = marked(_FILE_MAGIC, KEY_FILE_VERSION)
+        raise MalformedKeyFile("magic and version", expected, marked(magic, version))
     cipher = AES.new(_file_key(passphrase, salt), AES.MODE_GCM, nonce=nonce)
     cipher.update(data[: _FILE_HEADER.size])
     try:

@@ -18,7 +18,7 @@ from Crypto.Protocol.DH import import_x25519_private_key, import_x25519_public_k
 from crypto import labels
 from crypto.errors import EnvelopeRefused, MalformedKeyFile, OutOfRange
 from crypto.ring.sampling import SEED_BYTES, absorb
-from crypto.signing.key_file import read_encrypted, write_encrypted
+from crypto.signing.key_file import marked, read_encrypted, write_encrypted
 from crypto.threshold.keys import KeyperSecrets
 from crypto.threshold.replicated import Committee, split_seeds
 
@@ -109,8 +109,8 @@ def secrets_from_bytes(data: bytes) -> KeyperSecrets:
         raise MalformedKeyFile("length of the secrets in bytes", expected, len(data))
     magic, version, keyper, size, epoch = _SECRETS_HEADER.unpack_from(data)
     if (magic, version) != (_SECRETS_MAGIC, SECRETS_VERSION):
-        expected = f"{_SECRETS_MAGIC!r}, {SECRETS_VERSION}"
-        raise MalformedKeyFile("magic and version of the secrets", expected, (magic, version))
+        expected, got = marked(_SECRETS_MAGIC, SECRETS_VERSION), marked(magic, version)
+        raise MalformedKeyFile("magic and version of the secrets", expected, got)
     try:
         committee = Committee(size, epoch)
     except OutOfRange as error:

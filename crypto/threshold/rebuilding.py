@@ -17,11 +17,13 @@ from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
+import numpy.typing as npt
 
 from crypto.errors import MalformedAnswer
 from crypto.ring.immutable import immutable
 
 T = TypeVar("T")
+Array = npt.NDArray[Any]
 Rebuilder = Callable[[object], Any]
 
 _SCALARS: Final = (NoneType, bool, int, str, bytes, Decimal)
@@ -41,28 +43,46 @@ def rebuilt(kind: type[T], value: object) -> T:
     return rebuild(value)
 
 
+def own(array: Array) -> Array:
+    """The same numbers over `bytes` of their own.
+
+    An array over `bytes` that another party made is no such thing: NumPy lets its maker keep an
+    array that writes into them (`ndarray.__setstate__`).
+
+    Raises:
+        MalformedAnswer: numbers that do not lie one after the other; few bytes could show many.
+    """
+    if not array.flags.c_contiguous:
+        got = f"shape {array.shape} with strides {array.strides}"
+        raise MalformedAnswer("array", "numbers that lie one after the other", got)
+    return np.ndarray(array.shape, array.dtype, array.tobytes())
+
+
 @cache
-def rebuilder(kind: Any) -> Rebuilder:
+def rebuilder(kind: Any, take: Callable[[Array], Array] = immutable) -> Rebuilder:
     """The function that rebuilds values of a type: a message, a scalar, or what is made of them.
+
+    Args:
+        take: makes an array that cannot be changed; `own`, where its sender is not trusted.
 
     Raises:
         TypeError: values of this type cannot be rebuilt.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if hasattr(kind, "__supertype__"):
-        return rebuilder(kind.__supertype__)
+        return rebuilder(kind.__supertype__, take)
     if origin is np.ndarray:
         (scalar,) = get_args(arguments[1])
-        return partial(_array, np.dtype(scalar))
+        return partial(_array, np.dtype(scalar), take)
     if origin is tuple and arguments[1:] == (...,):
-        return partial(_tuple, rebuilder(arguments[0]))
+        return partial(_tuple, rebuilder(arguments[0], take))
     if origin is Mapping:
-        return partial(_mapping, *map(rebuilder, arguments))
+        return partial(_mapping, *(rebuilder(part, take) for part in arguments))
     if origin is UnionType and arguments[1:] == (NoneType,):
-        return partial(_optional, rebuilder(arguments[0]))
+        return partial(_optional, rebuilder(arguments[0], take))
     if is_dataclass(kind):
         names, hints = [field.name for field in fields(kind)], get_type_hints(kind)
-        return partial(_message, kind, [(name, rebuilder(hints[name])) for name in names])
+        return partial(_message, kind, [(name, rebuilder(hints[name], take)) for name in names])
     if kind in _SCALARS or issubclass(kind, Enum):
         return partial(_exactly, kind)
     raise TypeError(f"expected a type whose values can be rebuilt, got {kind}")
@@ -87,11 +107,11 @@ def _mapping(key: Rebuilder, part: Rebuilder, value: object) -> object:
     return {key(name): part(item) for name, item in mapping.items()}
 
 
-def _array(dtype: np.dtype[Any], value: object) -> object:
+def _array(dtype: np.dtype[Any], take: Callable[[Array], Array], value: object) -> object:
     array = _exactly(np.ndarray, value).view()
     if array.dtype != dtype:
         raise MalformedAnswer("type of an array", dtype, array.dtype)
-    return immutable(array)
+    return take(array)
 
 
 def _message(kind: Any, parts: list[tuple[str, Rebuilder]], value: object) -> object:

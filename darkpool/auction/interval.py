@@ -52,7 +52,7 @@ from darkpool.protocol.keyper import BatchProposal
 from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_root
 from darkpool.protocol.terms import Pricing
 from darkpool.settlement.leaves import balances_root, fills_root, results_root
-from darkpool.units import AccountId, AuctionId, Cash, Lots, Tick
+from darkpool.units import AccountId, AuctionId, Cash, Lots, Tick, in_address_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +272,7 @@ def _apply(run: _Run, begun: _Begun, instruments: Instruments, crossed: Crossed)
         bond = terms.rules.bond
         accounts.charge_bond(rejection.account, bond.charge(), bond.treasury)
     filled = {(fill.instrument, fill.account) for fill in crossed.fills}
-    traders = sorted({fill.account for fill in crossed.fills})
+    traders = in_address_order({fill.account for fill in crossed.fills})
     initial = {account: _initial_margin(run, account) for account in traders}
     for fill in crossed.fills:
         auction = AuctionId(fill.instrument, terms.interval)

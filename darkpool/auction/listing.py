@@ -9,14 +9,24 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, Protocol
 
-from darkpool.errors import InvalidGrid, InvalidPrice, OutOfBounds
+from darkpool.errors import InvalidGrid, InvalidPrice, WrongType
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX, MARGIN_RATE_ONE_PPM, PRICE_DECIMALS
 from darkpool.margin.errors import InvalidMarginRange, UnknownContract
 from darkpool.margin.market.forms import PRICE_MAX, validated
 from darkpool.margin.market.instruments import Contract, Specification, SpecificationForm
 from darkpool.margin.market.market import Market, MarketForm
 from darkpool.margin.model.scenarios import lot_risk
-from darkpool.units import InstrumentName, PriceGrid, PriceUnits, Tick, price_decimal, price_units
+from darkpool.units import (
+    InstrumentName,
+    PriceGrid,
+    PriceUnits,
+    Tick,
+    integer,
+    price_decimal,
+    price_units,
+    require_kind,
+    within,
+)
 
 MARGIN_RATE_DEFAULT_PPM: Final = 100_000
 
@@ -37,8 +47,20 @@ class Listing(Protocol):
         """What is published of the instruments that are traded in an interval.
 
         Raises:
+            WrongType: no names; a text is one name, and not several.
             BadInput: there is no such listing, or none of these instruments.
         """
+
+
+def chosen(names: Iterable[InstrumentName]) -> list[InstrumentName]:
+    """Each name once, in the order of their first mention."""
+    if isinstance(names, str):
+        raise WrongType("instruments", "names of instruments", names)
+    try:
+        listed = list(names)
+    except TypeError:
+        raise WrongType("instruments", "names of instruments", names) from None
+    return list(dict.fromkeys(InstrumentName(require_kind("name", str, one)) for one in listed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,7 @@ class OutrightListing:
     the farther end of the grid.
 
     Raises:
+        WrongType: a field of another kind.
         OutOfBounds: a rate or multiplier that no contract has.
         InvalidGrid: a reference price that no underlying has.
         InvalidMarginRange: a range that no underlying has, or none where the grid needs one.
@@ -62,11 +85,11 @@ class OutrightListing:
     margin_range: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin_rate_ppm <= MARGIN_RATE_ONE_PPM:
-            bounds = (0, MARGIN_RATE_ONE_PPM, self.margin_rate_ppm)
-            raise OutOfBounds("margin rate in ppm", *bounds)
-        if not 1 <= self.multiplier <= CONTRACT_MULTIPLIER_MAX:
-            raise OutOfBounds("contract multiplier", 1, CONTRACT_MULTIPLIER_MAX, self.multiplier)
+        require_kind("grid", PriceGrid, self.grid)
+        rate = within("margin rate in ppm", 0, MARGIN_RATE_ONE_PPM, self.margin_rate_ppm)
+        object.__setattr__(self, "margin_rate_ppm", rate)
+        multiplier = within("contract multiplier", 1, CONTRACT_MULTIPLIER_MAX, self.multiplier)
+        object.__setattr__(self, "multiplier", multiplier)
         if not -PRICE_MAX <= self.grid.reference <= PRICE_MAX:
             expected = f"{-PRICE_MAX} to {PRICE_MAX}"
             raise InvalidGrid("reference price", expected, f"{self.grid.reference:f}")
@@ -91,14 +114,19 @@ class OutrightListing:
         return PriceUnits(farther if lowest <= 0 else 0)
 
     def of(self, names: Iterable[InstrumentName]) -> Listed:
-        """Contracts, prices and grids of some instruments."""
-        chosen, price = list(dict.fromkeys(names)), f"{self.grid.reference:f}"
+        """Contracts, prices and grids of some instruments.
+
+        Raises:
+            WrongType: see `Listing`.
+            InvalidFile: no name, or one that no instrument has.
+        """
+        traded, price = chosen(names), f"{self.grid.reference:f}"
         data = {
             "version": 1,
             "name": "outright",
             "initial": MARGIN_RATE_ONE_PPM,
             "horizon_ms": 0,
-            "underlyings": [self._underlying(name) for name in chosen],
+            "underlyings": [self._underlying(name) for name in traded],
             "contracts": [
                 {
                     "name": name,
@@ -107,15 +135,15 @@ class OutrightListing:
                     "multiplier": self.multiplier,
                     "tick_size": f"{self.grid.tick_size:f}",
                 }
-                for name in chosen
+                for name in traded
             ],
         }
-        quotes = [{"name": name, "index": price, "perpetual": price} for name in chosen]
+        quotes = [{"name": name, "index": price, "perpetual": price} for name in traded]
         market = {"version": 1, "time": datetime.now(UTC), "underlyings": quotes}
         return Listed(
             Specification(validated(SpecificationForm, "outright contracts", data)),
             validated(MarketForm, "outright market", market),
-            dict.fromkeys(chosen, self.grid),
+            dict.fromkeys(traded, self.grid),
         )
 
     def _underlying(self, name: InstrumentName) -> dict[str, Any]:
@@ -133,11 +161,20 @@ class OutrightListing:
 
 @dataclass(frozen=True)
 class ContractListing:
-    """Contracts of a specification; each grid lies around what its contract is worth."""
+    """Contracts of a specification; each grid lies around what its contract is worth.
+
+    Raises:
+        WrongType: a field of another kind.
+    """
 
     specification: Specification
     market: MarketForm
     ticks: int
+
+    def __post_init__(self) -> None:
+        require_kind("specification", Specification, self.specification)
+        require_kind("market", MarketForm, self.market)
+        object.__setattr__(self, "ticks", integer("ticks", self.ticks))
 
     @cached_property
     def grids(self) -> dict[InstrumentName, PriceGrid]:
@@ -172,12 +209,13 @@ class ContractListing:
         """The whole specification and market, and the grids of some contracts.
 
         Raises:
+            WrongType: see `Listing`.
             UnknownContract: one that is not in the specification, or has expired.
             InvalidGrid, InvalidFile, NoPrice, OutOfBounds: see `grids`.
         """
-        chosen = list(dict.fromkeys(names))
-        for name in chosen:
+        traded = chosen(names)
+        for name in traded:
             if name not in self.grids:
                 raise UnknownContract("one of the specification that has not expired", name)
-        grids = {name: self.grids[name] for name in chosen}
+        grids = {name: self.grids[name] for name in traded}
         return Listed(self.specification, self.market, grids)

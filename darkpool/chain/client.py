@@ -2,15 +2,15 @@
 
 `Chain.embedded()` runs an EVM inside the process (eth-tester with py-evm), `Chain.connect(url)`
 talks to any node over HTTP. What only asks is in `darkpool.chain.reading`. Signatures are those of
-`crypto.signing.messages`.
+`crypto.signing.settling`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
-from typing import Final
+from dataclasses import astuple, dataclass
+from typing import Any, Final
 
 from eth_account import Account
 from eth_tester import EthereumTester, PyEVMBackend
@@ -20,7 +20,9 @@ from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3RPCError
 from web3.types import TxParams, TxReceipt
 
-from crypto.signing.merkle import MerkleProof
+from crypto.signing.eip712 import TypedMessage
+from crypto.signing.settling import BatchRoot, Claim, Closing, Rotation, Settlement
+from crypto.signing.sum_tree import SumLeaf, SumProof
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import NO_REASON, reading, refusal_text, revert_reason
 from darkpool.chain.errors import (
@@ -31,24 +33,72 @@ from darkpool.chain.errors import (
     TransactionRefused,
     TransactionReverted,
 )
-from darkpool.chain.evidence import (
-    ContractCall,
-    Deployment,
-    SignedBatchRoot,
-    TransactionReceiptInfo,
-)
+from darkpool.chain.evidence import ContractCall, Deployment, TransactionReceiptInfo
 from darkpool.chain.node import web3_of
 from darkpool.chain.reading import ReadableChain
 from darkpool.chain.sending import Sender
-from darkpool.protocol.results import BalanceLeaf, InstrumentResult
-from darkpool.units import AccountId, Interval
+from darkpool.units import AccountId, Interval, account_of
 
 DEPOSITS_PER_TRANSACTION_MAX: Final = 200
 """The bound of the vault's `deposit_many`; so many take about 11 million gas."""
 
+PERMIT2: Final = account_of(bytes.fromhex("000000000022D473030F116dDEE9F6B43aC78BA3"))
+"""Where Permit2 stands on every chain that has it."""
+
 _POLL_INTERVAL_S: Final = 0.2
 _CANCUN_PROBE: Final = bytes.fromhex("5f5c5f5f5f5e00")
 """Loads a transient word and copies memory: two of the instructions that Cancun brought."""
+_NO_FILLS: Final = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentTerms:
+    """What a venue's contracts fix for ever.
+
+    Attributes:
+        keypers: addresses of the first committee's signing keys, in the order of their numbers.
+        key_id, circuits: digests of its encryption keys and of the circuits that they serve.
+        deposit_min: least deposit, in token units.
+        accounts_max: a vault refuses a new account above so many.
+        fund, treasury: who gets the insurance fund and the treasury when the venue has ended.
+        rescuer: who gets other tokens that were sent to a vault.
+    """
+
+    keypers: tuple[AccountId, ...]
+    key_id: bytes
+    circuits: bytes
+    deposit_min: int
+    accounts_max: int
+    fund: AccountId
+    treasury: AccountId
+    rescuer: AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class SignedStatement:
+    """One keyper's signature of a statement, as evidence."""
+
+    message: TypedMessage
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenLeaf:
+    """A balance, and its way to the root of an interval."""
+
+    interval: Interval
+    leaf: SumLeaf
+    proof: SumProof
+
+    def arguments(self) -> tuple[Any, Any]:
+        """Leaf and proof as the vault takes them."""
+        leaf, proof = self.leaf, self.proof
+        account = account_of(leaf.account)
+        siblings, sums = list(proof.siblings), list(proof.sums)
+        return (
+            (account, leaf.exit_value, leaf.claimable),
+            (proof.index, proof.count, siblings, sums),
+        )
 
 
 class Chain(ReadableChain):
@@ -71,8 +121,8 @@ class Chain(ReadableChain):
         """Start a chain of its own in this process; it is gone with the object."""
         tester = EthereumTester(PyEVMBackend())
         web3, node = Web3(EthereumTesterProvider(tester)), "the embedded chain"
-        operator = AccountId(web3.eth.accounts[0])
-        return cls(web3, node, Sender(web3, node, operator, None, embedded=True), tester)
+        sender = AccountId(web3.eth.accounts[0])
+        return cls(web3, node, Sender(web3, node, sender, None, embedded=True), tester)
 
     @classmethod
     def connect(cls, url: str, private_key: bytes | None = None) -> Chain:
@@ -94,22 +144,35 @@ class Chain(ReadableChain):
                 accounts = list(web3.eth.accounts)
         if not accounts:
             raise ChainUnavailable(url, "no account that could send transactions")
-        operator = AccountId(accounts[0])
-        return cls(web3, url, Sender(web3, url, operator, private_key, embedded=False), None)
+        sender = AccountId(accounts[0])
+        return cls(web3, url, Sender(web3, url, sender, private_key, embedded=False), None)
 
-    def deploy(self, keypers: Sequence[AccountId]) -> Deployment:
+    @property
+    def account(self) -> AccountId:
+        """The account that pays for transactions."""
+        return self._sender.account
+
+    def deploy(self, terms: DeploymentTerms) -> Deployment:
         """Deploy test token, settlement and vault, and use them from now on.
-
-        `keypers` are the addresses of the committee's signing keys, in the order of their numbers.
 
         Raises:
             ChainTooOld: the chain's machine lacks instructions that the contracts need.
         """
         self._require_cancun()
-        token, first = self._create("TestToken")
-        settlement, _ = self._create("Settlement", list(keypers), self._sender.account)
-        vault, _ = self._create("CollateralVault", token, settlement)
-        self._deployment = self.deployment_at(settlement, vault, first.block)
+        token, _ = self._create("TestToken")
+        blueprint, _ = self._create("CollateralVault")
+        vaults = [(token, terms.deposit_min, terms.accounts_max)]
+        parties = (terms.fund, terms.treasury, terms.rescuer, PERMIT2)
+        settlement, first = self._create(
+            "Settlement",
+            list(terms.keypers),
+            terms.key_id,
+            terms.circuits,
+            blueprint,
+            vaults,
+            parties,
+        )
+        self._deployment = self.deployment_at(settlement, first.block)
         return self._deployment
 
     def fund_gas(self, account: AccountId, wei: int) -> TransactionReceiptInfo:
@@ -138,40 +201,81 @@ class Chain(ReadableChain):
             else:
                 rest = rest[size:]
 
-    def commit_batch(
-        self, interval: Interval, root: bytes, count: int, signatures: Sequence[bytes]
-    ) -> TransactionReceiptInfo:
-        """Fix the batch of an interval, with a quorum's BatchRoot signatures; the vault pauses."""
-        functions = self._settlement.functions
-        return self._transact(functions.commit_batch(interval, root, count, list(signatures)))
+    def request(self, private_key: bytes, amount: int) -> TransactionReceiptInfo:
+        """Ask for a withdrawal in the next settlement, as the account of a 32-byte key."""
+        return self._transact(self._vault.functions.request(amount), private_key)
 
-    def settle(
-        self,
-        interval: Interval,
-        results: Sequence[InstrumentResult],
-        fills_root: bytes,
-        balances_root: bytes,
-        signatures: Sequence[bytes],
+    def give_notice(self, private_key: bytes, number: int) -> TransactionReceiptInfo:
+        """Ask for a deposit back that no settlement counts, as its account."""
+        return self._transact(self._vault.functions.give_notice(number), private_key)
+
+    def take_back(self, private_key: bytes, number: int, to: AccountId) -> TransactionReceiptInfo:
+        """Take a deposit back a day after the notice, as its account."""
+        return self._transact(self._vault.functions.take_back(number, to), private_key)
+
+    def claim(
+        self, private_key: bytes, proven: ProvenLeaf, to: AccountId
     ) -> TransactionReceiptInfo:
-        """Settle the open batch, with a quorum's SettlementRoot signatures; the vault resumes."""
-        tuples = [astuple(result) for result in results]
-        functions = self._settlement.functions
+        """Take what the account of a 32-byte key was granted; it pays the gas."""
+        functions = self._vault.functions
         return self._transact(
-            functions.settle(interval, tuples, fills_root, balances_root, list(signatures))
+            functions.claim(proven.interval, *proven.arguments(), to), private_key
         )
 
+    def claim_for(
+        self, order: Claim, signature: bytes, proven: ProvenLeaf
+    ) -> TransactionReceiptInfo:
+        """Take what an account was granted that signed for it; this client's account gets the fee."""
+        named = (
+            account_of(order.account),
+            account_of(order.to),
+            order.cumulative,
+            order.fee,
+            order.deadline,
+        )
+        functions = self._vault.functions
+        return self._transact(
+            functions.claim_for(named, proven.interval, *proven.arguments(), signature)
+        )
+
+    def leave(
+        self, private_key: bytes, proven: ProvenLeaf, to: AccountId
+    ) -> TransactionReceiptInfo:
+        """Take everything, as the account of a 32-byte key, when the venue has ended."""
+        return self._transact(self._vault.functions.leave(*proven.arguments(), to), private_key)
+
+    def commit_batch(
+        self, message: BatchRoot, signatures: Sequence[bytes]
+    ) -> TransactionReceiptInfo:
+        """Fix the batch of an interval, with a quorum's signatures."""
+        named = (
+            message.interval,
+            message.root,
+            message.count,
+            message.terms,
+            message.plan,
+            message.commit_by,
+        )
+        functions = self._settlement.functions
+        return self._transact(functions.commit_batch(named, b"".join(signatures)))
+
+    def publish(self, leaves: bytes) -> TransactionReceiptInfo:
+        """Put leaves on the chain for ever, before a settlement that names their hash."""
+        return self._transact(self._settlement.functions.publish(leaves))
+
+    def settle(
+        self, message: Settlement, results: bytes, signatures: Sequence[bytes]
+    ) -> TransactionReceiptInfo:
+        """Settle the open batch, with a quorum's signatures; its leaves are public already."""
+        arguments = _settle_arguments(message, results, signatures)
+        return self._transact(self._settlement.functions.settle(*arguments))
+
     def settle_call(
-        self,
-        interval: Interval,
-        results: Sequence[InstrumentResult],
-        fills_root: bytes,
-        balances_root: bytes,
-        signatures: Sequence[bytes],
+        self, message: Settlement, results: bytes, signatures: Sequence[bytes]
     ) -> ContractCall:
         """What `settle` sends, for any account to send; it asks the chain nothing."""
-        tuples = [astuple(result) for result in results]
-        arguments = [interval, tuples, fills_root, balances_root, list(signatures)]
-        data = self._settlement.encode_abi("settle", arguments)
+        arguments = _settle_arguments(message, results, signatures)
+        data = self._settlement.encode_abi("settle", list(arguments))
         deployment = self.deployment
         return ContractCall(deployment.chain_id, deployment.settlement, bytes.fromhex(data[2:]))
 
@@ -179,37 +283,42 @@ class Chain(ReadableChain):
         """Close a batch that was not settled in time."""
         return self._transact(self._settlement.functions.void(interval))
 
-    def report_equivocation(
-        self, interval: Interval, first: SignedBatchRoot, second: SignedBatchRoot
+    def exclude(self, first: SignedStatement, second: SignedStatement) -> TransactionReceiptInfo:
+        """Exclude a keyper that signed two batches, settlements or rotations where one can be."""
+        kinds = {BatchRoot: "batch", Settlement: "settlement", Rotation: "rotation"}
+        function = self._settlement.functions[f"exclude_for_{kinds[type(first.message)]}"]
+        evidence = [(s.message.words(), s.signature) for s in (first, second)]
+        return self._transact(function(*evidence))
+
+    def announce_rotation(
+        self, message: Rotation, signatures: Sequence[bytes]
     ) -> TransactionReceiptInfo:
-        """Halt settlement with two roots that one keyper signed for one interval."""
+        """Announce the next committee, with a quorum's signatures of the present one."""
         functions = self._settlement.functions
+        members = [account_of(keyper) for keyper in message.next]
+        signed = b"".join(signatures)
         return self._transact(
-            functions.report_equivocation(interval, astuple(first), astuple(second))
+            functions.announce_rotation(
+                message.epoch, members, message.key_id, message.circuits, signed
+            )
         )
 
-    def declare_abandoned(self) -> TransactionReceiptInfo:
-        """Halt a venue that has settled nothing for the abandonment timeout."""
-        return self._transact(self._settlement.functions.declare_abandoned())
+    def rotate(self) -> TransactionReceiptInfo:
+        """Let the announced committee take over."""
+        receipt = self._transact(self._settlement.functions.rotate())
+        self._deployment = self.deployment_at(self.deployment.settlement, self.deployment.block)
+        return receipt
 
-    def withdraw(
-        self, private_key: bytes, amount: int, leaf: BalanceLeaf, proof: MerkleProof
-    ) -> TransactionReceiptInfo:
-        """Withdraw from the settled balance of the account of a 32-byte key, which pays the gas."""
-        function = self._vault.functions.withdraw(
-            amount,
-            leaf.withdrawable,
-            leaf.encumbered,
-            leaf.positions_root,
-            proof.index,
-            proof.count,
-            list(proof.siblings),
-        )
-        return self._transact(function, private_key)
+    def declare(self) -> TransactionReceiptInfo:
+        """End a venue that let a request wait for a week, or settled nothing for two."""
+        return self._transact(self._settlement.functions.declare())
 
-    def reclaim(self, private_key: bytes) -> TransactionReceiptInfo:
-        """Take back, as the account of a 32-byte key, what no settled root counts yet."""
-        return self._transact(self._vault.functions.reclaim(), private_key)
+    def close(self, message: Closing, signatures: Sequence[bytes]) -> TransactionReceiptInfo:
+        """Value all positions once more after the declaration."""
+        functions = self._settlement.functions
+        outcome = _outcome(message, _NO_FILLS)
+        signed = b"".join(signatures)
+        return self._transact(functions.close(outcome, _trees(message), message.terms, signed))
 
     def wait_final(
         self, transaction: TransactionReceiptInfo, confirmations: int, timeout_s: float = 600
@@ -237,8 +346,7 @@ class Chain(ReadableChain):
 
     def _create(self, name: str, *arguments: object) -> tuple[AccountId, TransactionReceiptInfo]:
         artifact = load_artifact(name)
-        factory = self._web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
-        receipt = self._sender.call(factory.constructor(*arguments))
+        receipt = self._sender.create(name, artifact, arguments)
         address = receipt.get("contractAddress")
         if address is None:
             raise ChainUnavailable(self._node, f"no address of {name}, which it deployed")
@@ -247,7 +355,7 @@ class Chain(ReadableChain):
     def _transact(
         self, function: ContractFunction | ContractConstructor, private_key: bytes | None = None
     ) -> TransactionReceiptInfo:
-        """Send a transaction of the operator, or of a key's account, and wait for its block."""
+        """Send a transaction, or that of a key's account, and wait for its block."""
         return _info(self._sender.call(function, private_key))
 
     def _require_cancun(self) -> None:
@@ -273,6 +381,28 @@ class Chain(ReadableChain):
                 pass
         if block_hash != transaction.block_hash:
             raise TransactionLost(transaction.hash.hex(), transaction.block)
+
+
+def _settle_arguments(
+    message: Settlement, results: bytes, signatures: Sequence[bytes]
+) -> tuple[Any, ...]:
+    outcome = _outcome(message, message.fills_root)
+    return message.interval, outcome, _trees(message), results, b"".join(signatures)
+
+
+def _outcome(message: Settlement | Closing, fills_root: bytes) -> tuple[Any, ...]:
+    return (
+        message.prices,
+        fills_root,
+        message.state_root,
+        message.leaf_hash,
+        list(message.leaf_blobs),
+        message.record_digest,
+    )
+
+
+def _trees(message: Settlement | Closing) -> list[tuple[Any, ...]]:
+    return [(account_of(tree.vault), *astuple(tree)[1:]) for tree in message.trees]
 
 
 def _for_want_of_gas(error: TransactionRefused | TransactionReverted) -> bool:

@@ -62,8 +62,9 @@ def _without_credentials(node: str) -> str:
 
 
 def _reason_without_credentials(node: str, reason: str) -> str:
-    # requests: "for url: https://...", urllib3: "with url: /path?query"
-    shown = re.sub(r"\w+://[^\s'\"<>]+", lambda found: _host_of(found[0]), reason)
+    # requests: "for url: https://...", urllib3: "with url: /path?query"; a node may have said one
+    # word of megabytes, which is gone through once
+    shown = re.sub(r"(?<!\w)\w++://[^\s'\"<>]+", lambda found: _host_of(found[0]), reason)
     shown = re.sub(r"url: /\S*", "url: /...", shown)
     if "://" in node:
         parts = urlsplit(node)

@@ -1,31 +1,57 @@
 """What the chain says, as plain values: deployments, transactions, and the events of an interval.
 
-Addresses are in EIP-55 mixed case, hashes are 32 raw bytes, amounts are units of the collateral.
+Addresses are in EIP-55 mixed case, hashes are 32 raw bytes, amounts are token units, times are Unix
+seconds.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
 from crypto.signing.eip712 import Domain
+from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.protocol.results import InstrumentResult
-from darkpool.units import AccountId, Cash, Interval
+from darkpool.units import AccountId, Interval, account_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VaultPlace:
+    """Where a vault stands, and which token it holds."""
+
+    address: AccountId
+    token: AccountId
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where a venue's contracts stand. `block` is the block in which the first was deployed."""
+    """Where a venue's contracts stand.
+
+    Attributes:
+        block: the block in which Settlement was deployed.
+        vaults: in the contract's order, the one of cash first.
+        keypers: of the committee, in the order of their numbers; `quorum` of them decide.
+        epoch: counts committees, from 1.
+        key_id, circuits: digests of the committee's encryption keys and of their circuits.
+    """
 
     chain_id: int
     block: int
-    token: AccountId
     settlement: AccountId
-    vault: AccountId
-    operator: AccountId
+    vaults: tuple[VaultPlace, ...]
     keypers: tuple[AccountId, ...]
     quorum: int
+    epoch: int
+    key_id: bytes
+    circuits: bytes
+
+    @property
+    def vault(self) -> AccountId:
+        """The vault of cash."""
+        return self.vaults[0].address
 
     def domain(self) -> Domain:
         """Return the EIP-712 domain of everything that is signed for this venue."""
-        return Domain(self.chain_id, bytes.fromhex(self.settlement[2:]))
+        return Domain(self.chain_id, account_bytes(self.settlement))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,52 +74,42 @@ class ContractCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Collateral:
-    """An account at the vault: all ever paid in and out, and what no settled root counts yet."""
+class VenueStanding:
+    """What the contract says of the venue now; 0 stands for never and for none.
 
-    deposited: Cash
-    withdrawn: Cash
-    reclaimable: Cash
-
-
-@dataclass(frozen=True, slots=True)
-class AccountFlow:
-    """What an account paid in and was paid out, until some moment."""
-
-    deposited: Cash
-    withdrawn: Cash
-
-
-@dataclass(frozen=True, slots=True)
-class VaultTerms:
-    """The vault's view of settlement.
-
-    `paying` is False while a batch is open; `committed` and `settled` are the last such intervals,
-    0 for none; `balances_root` is that of `settled`.
+    Attributes:
+        committed, settled: last such interval.
+        is_open: whether the batch of `committed` is neither settled nor void.
+        must_be_empty: whether the next batch must be, because the last one was void.
+        flows: index of the last flow; `flows_committed`: of the last one before `committed_at`.
+        waiting_since: of the oldest request that no settlement has answered.
     """
 
-    paying: bool
-    halted: bool
     committed: Interval
     settled: Interval
-    balances_root: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SignedBatchRoot:
-    """One keyper's signature of a batch, as evidence."""
-
-    root: bytes
-    count: int
-    signature: bytes
+    committed_at: int
+    is_open: bool
+    must_be_empty: bool
+    flows: int
+    flows_committed: int
+    settled_at: int
+    waiting_since: int
+    declared_at: int
+    is_closed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class BatchEvidence:
-    """The commitment of a batch. `signers` are the numbers of the keypers, counted from 1."""
+    """The commitment of a batch.
 
-    root: bytes
-    count: int
+    Attributes:
+        flows: index of the last flow that it counts; `flows_head`: hash of all of them.
+        signers: numbers of the keypers whose signatures counted, from 1.
+    """
+
+    message: BatchRoot
+    flows: int
+    flows_head: bytes
     signers: tuple[int, ...]
     transaction: bytes
     block: int
@@ -101,12 +117,10 @@ class BatchEvidence:
 
 @dataclass(frozen=True, slots=True)
 class SettlementEvidence:
-    """The settlement of a batch, with the results that its root stands for."""
+    """The settlement of a batch, with the results that it names; signers as in a batch."""
 
+    message: Settlement
     results: tuple[InstrumentResult, ...]
-    results_root: bytes
-    fills_root: bytes
-    balances_root: bytes
     signers: tuple[int, ...]
     transaction: bytes
     block: int
@@ -116,15 +130,34 @@ class SettlementEvidence:
 class IntervalEvidence:
     """All that the chain says about an interval; None for what has not happened.
 
-    `is_first` says that nothing was settled in any interval before.
+    `is_declared` says that the venue has ended, in this interval or another.
     """
 
     interval: Interval
-    is_first: bool
     batch: BatchEvidence | None
     settlement: SettlementEvidence | None
     voided: bool
-    halted: bool
+    is_declared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SettledTrees:
+    """The balances that the vaults pay by: of the last settlement, or of the closing one.
+
+    Attributes:
+        interval: under which the vaults keep them.
+        trees: in the order of the vaults.
+        leaf_hash: keccak-256 of the leaves; `leaf_blobs` are their versioned hashes as blobs.
+        flows: index of the last flow that they count.
+        block: in which they were settled.
+    """
+
+    interval: Interval
+    trees: tuple[Tree, ...]
+    leaf_hash: bytes
+    leaf_blobs: tuple[bytes, ...]
+    flows: int
+    block: int
 
 
 def keyper_numbers(signers: int) -> tuple[int, ...]:

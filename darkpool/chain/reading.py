@@ -6,33 +6,37 @@ contract addresses are `AccountId`s, amounts are integers of the token's smalles
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from eth_hash.auto import keccak
 from web3 import Web3
 from web3.contract import Contract
 
+from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
 from darkpool.chain.errors import ChainUnavailable, NotDeployed, WrongDeployment
 from darkpool.chain.evidence import (
-    AccountFlow,
     BatchEvidence,
-    Collateral,
     Deployment,
     IntervalEvidence,
+    SettledTrees,
     SettlementEvidence,
-    VaultTerms,
+    VaultPlace,
+    VenueStanding,
     keyper_numbers,
 )
 from darkpool.chain.logs import Asked, LogReader
 from darkpool.chain.node import web3_of
-from darkpool.protocol.results import InstrumentResult
-from darkpool.units import AccountId, Cash, InstrumentId, Interval, Lots, Tick
+from darkpool.protocol.flows import NO_FLOWS, Flow, FlowKind
+from darkpool.protocol.results import decode_results
+from darkpool.units import AccountId, Interval, account_bytes
 
 CONTRACTS: Final = ("TestToken", "Settlement", "CollateralVault")
 
-_FLOWS: Final = ("Deposited", "Withdrawn", "Reclaimed")
+CLOSING_INTERVAL: Final = Interval((1 << 64) - 1)
+"""Under which the vaults keep the closing settlement."""
 
 
 class ReadableChain:
@@ -83,95 +87,127 @@ class ReadableChain:
                 the contracts than `deployment` says.
         """
         _expect("chain id", deployment.chain_id, self.chain_id())
-        self._expect_code("TestToken", deployment.token)
-        found = self.deployment_at(deployment.settlement, deployment.vault, deployment.block)
-        for field in ("keypers", "quorum", "operator", "settlement", "token"):
-            what = f"{field} of the vault" if field in ("settlement", "token") else field
-            _expect(what, getattr(deployment, field), getattr(found, field))
+        found = self.deployment_at(deployment.settlement, deployment.block)
+        for field in ("vaults", "keypers", "quorum", "epoch", "key_id", "circuits"):
+            _expect(field.replace("_", " "), getattr(deployment, field), getattr(found, field))
         self._deployment = deployment
 
-    def deployment_at(self, settlement: AccountId, vault: AccountId, block: int) -> Deployment:
-        """Return what two contracts say of each other; `attach` checks them.
+    def deployment_at(self, settlement: AccountId, block: int) -> Deployment:
+        """Return what a settlement contract and its vaults say of each other.
 
         Raises:
-            WrongDeployment: other code stands at their addresses.
+            WrongDeployment: other code stands at their addresses, or a vault follows another one.
         """
         self._expect_code("Settlement", settlement)
-        self._expect_code("CollateralVault", vault)
         rules = self._contract("Settlement", settlement).functions
-        links = self._contract("CollateralVault", vault).functions
-        chain_id = self.chain_id()
         with reading(self._node, "what contracts say of each other"):
-            token, linked = AccountId(links.token().call()), AccountId(links.settlement().call())
-            operator, quorum = AccountId(rules.operator().call()), rules.quorum().call()
-            keypers = tuple(map(AccountId, rules.committee().call()))
-        return Deployment(chain_id, block, token, linked, vault, operator, keypers, quorum)
+            addresses = tuple(map(AccountId, rules.vault_addresses().call()))
+            keypers = tuple(map(AccountId, rules.committee_members().call()))
+            quorum, epoch = rules.quorum().call(), rules.epoch().call()
+            key_id, circuits = bytes(rules.key_id().call()), bytes(rules.circuits().call())
+        vaults = tuple(self._vault_place(settlement, address) for address in addresses)
+        chain_id = self.chain_id()
+        return Deployment(
+            chain_id, block, settlement, vaults, keypers, quorum, epoch, key_id, circuits
+        )
 
-    def collateral(self, account: AccountId) -> Collateral:
-        """Return what an account paid in and took out, and what no settled root counts yet."""
-        vault = self._vault.functions
-        with reading(self._node, "the collateral of an account"):
-            return Collateral(
-                deposited=Cash(vault.deposited(account).call()),
-                withdrawn=Cash(vault.withdrawn(account).call()),
-                reclaimable=Cash(vault.reclaimable(account).call()),
-            )
+    def standing(self) -> VenueStanding:
+        """Return where the venue stands now."""
+        with reading(self._node, "the standing of a venue"):
+            told = self._settlement.functions.standing().call()
+        return VenueStanding(*told)
 
-    def vault_terms(self) -> VaultTerms:
-        """Return whether the vault pays now, and by which root."""
-        settlement = self._settlement.functions
-        with reading(self._node, "the terms of a vault"):
-            paying, halted, committed, settled, root = settlement.vault_terms().call()
-        return VaultTerms(paying, halted, Interval(committed), Interval(settled), bytes(root))
+    def flows(self, last: int | None = None) -> tuple[Flow, ...]:
+        """Return all flows, in their order, up to the index `last`; without it as many as there are.
 
-    def flows_before(
-        self, interval: Interval, until: int | None = None
-    ) -> dict[AccountId, AccountFlow]:
-        """Return every account's deposits and withdrawals before an interval's batch was committed.
-
-        These are exactly what the interval's balances root has to count. None of them is in a block
-        after that of the commitment: where it is known, `until` names it.
+        They are checked against the hash that each event tells.
         """
-        deposited: dict[AccountId, int] = {}
-        withdrawn: dict[AccountId, int] = {}
-        last = self.height() if until is None else until
-        asked = Asked(self._vault, _FLOWS)
-        for piece in self._logs.backwards(asked, self.deployment.block, last):
-            for event in piece:
-                if event["args"]["after_interval"] < interval:
-                    side = deposited if event["event"] == "Deposited" else withdrawn
-                    account = AccountId(event["args"]["account"])
-                    side[account] = side.get(account, 0) + event["args"]["amount"]
-        return {
-            account: AccountFlow(Cash(deposited.get(account, 0)), Cash(withdrawn.get(account, 0)))
-            for account in sorted({*deposited, *withdrawn})
-        }
+        count = self.standing().flows if last is None else last
+        asked, found = Asked(self._settlement, ("Flow",)), dict[int, Any]()
+        for event in self._backwards(asked):
+            index = event["args"]["index"]
+            if index <= count:
+                found[index] = event["args"]
+            if len(found) == count:
+                break
+        head, flows = NO_FLOWS, []
+        for index in range(1, count + 1):
+            if index not in found:
+                raise ChainUnavailable(self._node, f"no flow {index} of {count}")
+            flow = _flow(found[index])
+            head = flow.head_after(head)
+            if head != bytes(found[index]["head"]):
+                raise ChainUnavailable(self._node, f"a flow {index} that its hash is not of")
+            flows.append(flow)
+        return tuple(flows)
+
+    def paid(self, vault: AccountId, until: int) -> dict[AccountId, int]:
+        """Return what a vault had paid each account by the end of the block `until`."""
+        asked = Asked(self._contract("CollateralVault", vault), ("Claimed",))
+        paid: dict[AccountId, int] = {}
+        for piece in self._logs.backwards(asked, self.deployment.block, until):
+            for event in reversed(piece):
+                account = AccountId(event["args"]["account"])
+                paid.setdefault(account, event["args"]["cumulative"])
+        return paid
+
+    def leaves(self, leaf_hash: bytes) -> bytes | None:
+        """Return leaves that were published, by keccak-256 of their bytes; None if never."""
+        asked = Asked(self._settlement, ("LeavesPublished",))
+        for event in self._backwards(asked):
+            data = bytes(event["args"]["leaves"])
+            if bytes(event["args"]["leaf_hash"]) == leaf_hash == keccak(data):
+                return data
+        return None
 
     def evidence(self, interval: Interval, near: Sequence[int] = ()) -> IntervalEvidence:
         """Return all that the chain says about an interval.
 
         `near` are blocks in which its events may be: they are looked into first.
         """
-        rules = self._settlement.functions
-        with reading(self._node, "the batch of an interval"):
-            _, _, committed_at = rules.batches(interval).call()
-            _, _, balances_root = rules.settlements(interval).call()
-            is_open = rules.open_batch().call() == interval
-        is_settled, is_committed = any(balances_root), committed_at != 0
-        batch = self._batch(interval, near) if is_committed else None
-        settlement = self._settled(interval, near) if is_settled else None
+        standing = self.standing()
+        batch = self._batch(interval, near) if interval <= standing.committed else None
+        is_open = standing.is_open and standing.committed == interval
+        settlement = None
+        if batch is not None and not is_open:
+            settlement = self._settled(batch, near)
         return IntervalEvidence(
             interval,
-            self._is_first(interval, None if batch is None else batch.block),
             batch,
             settlement,
-            voided=is_committed and not is_settled and not is_open,
-            halted=self.vault_terms().halted,
+            voided=batch is not None and settlement is None and not is_open,
+            is_declared=standing.declared_at != 0,
         )
 
-    @property
-    def _token(self) -> Contract:
-        return self._contract("TestToken", self.deployment.token)
+    def last_settlement(self) -> SettledTrees | None:
+        """Return the balances that the vaults pay by; None before the first settlement."""
+        standing = self.standing()
+        if not standing.settled and not standing.is_closed:
+            return None
+        flows = 0
+        if standing.settled:
+            batch = self._batch(standing.settled, ())
+            settlement = None if batch is None else self._settled(batch, ())
+            if batch is None or settlement is None:
+                reason = f"no settlement of interval {standing.settled}, which the contract names"
+                raise ChainUnavailable(self._node, reason)
+            flows, message = batch.flows, settlement.message
+            if not standing.is_closed:
+                return SettledTrees(
+                    standing.settled,
+                    message.trees,
+                    message.leaf_hash,
+                    message.leaf_blobs,
+                    flows,
+                    settlement.block,
+                )
+        for event in self._backwards(Asked(self._settlement, ("Closed",))):
+            told = event["args"]
+            _, _, _, leaf_hash, blobs, _ = _values(told["outcome"])
+            trees = tuple(_tree(tree) for tree in told["trees"])
+            found = bytes(leaf_hash), tuple(map(bytes, blobs))
+            return SettledTrees(CLOSING_INTERVAL, trees, *found, flows, event["blockNumber"])
+        raise ChainUnavailable(self._node, "no closing settlement, which the contract names")
 
     @property
     def _settlement(self) -> Contract:
@@ -180,6 +216,10 @@ class ReadableChain:
     @property
     def _vault(self) -> Contract:
         return self._contract("CollateralVault", self.deployment.vault)
+
+    @property
+    def _token(self) -> Contract:
+        return self._contract("TestToken", self.deployment.vaults[0].token)
 
     def _contract(self, name: str, address: str) -> Contract:
         return self._web3.eth.contract(
@@ -194,46 +234,77 @@ class ReadableChain:
         got = _digest(code[: len(runtime)]) if code else f"no contract at {address}"
         _expect(f"code of {name}", _digest(runtime), got)
 
-    def _batch(self, interval: Interval, near: Sequence[int]) -> BatchEvidence:
+    def _vault_place(self, settlement: AccountId, vault: AccountId) -> VaultPlace:
+        self._expect_code("CollateralVault", vault)
+        links = self._contract("CollateralVault", vault).functions
+        with reading(self._node, "what contracts say of each other"):
+            token, linked = AccountId(links.token().call()), AccountId(links.settlement().call())
+        _expect("settlement of the vault", settlement, linked)
+        return VaultPlace(vault, token)
+
+    def _backwards(self, asked: Asked) -> Iterator[Any]:
+        """Events of all blocks, the latest first."""
+        for piece in self._logs.backwards(asked, self.deployment.block, self.height()):
+            yield from reversed(piece)
+
+    def _batch(self, interval: Interval, near: Sequence[int]) -> BatchEvidence | None:
         event = self._event("BatchCommitted", interval, near)
-        arguments = event["args"]
+        if event is None:
+            return None
+        told = event["args"]
+        _, root, count, terms, plan, commit_by = _values(told["batch"])
+        previous = bytes(told["previous_settlement"])
         return BatchEvidence(
-            root=bytes(arguments["root"]),
-            count=arguments["count"],
-            signers=keyper_numbers(arguments["signers"]),
-            transaction=bytes(event["transactionHash"]),
-            block=event["blockNumber"],
+            BatchRoot(interval, bytes(root), count, previous, bytes(terms), bytes(plan), commit_by),
+            told["flows"],
+            bytes(told["flows_head"]),
+            keyper_numbers(told["signers"]),
+            bytes(event["transactionHash"]),
+            event["blockNumber"],
         )
 
-    def _settled(self, interval: Interval, near: Sequence[int]) -> SettlementEvidence:
+    def _settled(self, batch: BatchEvidence, near: Sequence[int]) -> SettlementEvidence | None:
+        """The settlement of a batch.
+
+        Raises:
+            ChainUnavailable: it is not the one that its own hash names.
+        """
+        interval = Interval(batch.message.interval)
         event = self._event("BatchSettled", interval, near)
-        arguments, block = event["args"], event["blockNumber"]
-        return SettlementEvidence(
-            results=self._results(interval, block),
-            results_root=bytes(arguments["results_root"]),
-            fills_root=bytes(arguments["fills_root"]),
-            balances_root=bytes(arguments["balances_root"]),
-            signers=keyper_numbers(arguments["signers"]),
-            transaction=bytes(event["transactionHash"]),
-            block=block,
+        if event is None:
+            return None
+        told = event["args"]
+        prices, fills, state, leaf_hash, blobs, record = _values(told["outcome"])
+        results = bytes(told["results"])
+        message = Settlement(
+            interval=interval,
+            batch_root=batch.message.root,
+            previous_settlement=batch.message.previous_settlement,
+            flows=batch.flows_head,
+            results=keccak(results),
+            prices=bytes(prices),
+            fills_root=bytes(fills),
+            state_root=bytes(state),
+            trees=tuple(_tree(tree) for tree in told["trees"]),
+            leaf_hash=bytes(leaf_hash),
+            leaf_blobs=tuple(map(bytes, blobs)),
+            record_digest=bytes(record),
+            terms=batch.message.terms,
         )
-
-    def _results(self, interval: Interval, block: int) -> tuple[InstrumentResult, ...]:
-        """All of them are told by the transaction that settled."""
-        asked = Asked(self._settlement, ("InstrumentSettled",), interval)
-        return tuple(
-            InstrumentResult(
-                instrument=InstrumentId(bytes(event["args"]["instrument"])),
-                crossed=event["args"]["crossed"],
-                price_tick=Tick(event["args"]["price_tick"]),
-                volume=Lots(event["args"]["volume"]),
-            )
-            for piece in self._logs.backwards(asked, block, block)
-            for event in piece
+        decoded = decode_results(results)
+        if decoded is None or message.struct_hash() != bytes(told["settlement"]):
+            reason = f"a settlement of interval {interval} that its hash is not of"
+            raise ChainUnavailable(self._node, reason)
+        return SettlementEvidence(
+            message,
+            decoded,
+            keyper_numbers(told["signers"]),
+            bytes(event["transactionHash"]),
+            event["blockNumber"],
         )
 
     def _event(self, name: str, interval: Interval, near: Sequence[int]) -> Any:
-        """The one event of its kind for an interval, which the contract says there is."""
+        """The one event of its kind for an interval, None where there is none."""
         asked = Asked(self._settlement, (name,), interval)
         height = self.height()
         places = [(block, block) for block in near if block <= height]
@@ -241,18 +312,22 @@ class ReadableChain:
             for piece in self._logs.backwards(asked, first, last):
                 if piece:
                     return piece[-1]
-        reason = f"no event {name} of interval {interval}, which the contract says there was"
-        raise ChainUnavailable(self._node, reason)
+        return None
 
-    def _is_first(self, interval: Interval, committed: int | None) -> bool:
-        """Whether nothing was settled in any interval before.
 
-        What was is in a block before that of the commitment, or in the same one.
-        """
-        asked = Asked(self._settlement, ("BatchSettled",))
-        last = self.height() if committed is None else committed
-        pieces = self._logs.backwards(asked, self.deployment.block, last)
-        return not any(event["args"]["interval"] < interval for piece in pieces for event in piece)
+def _flow(told: Any) -> Flow:
+    kind, vault, account = FlowKind(told["kind"]), told["vault"], told["account"]
+    return Flow(told["index"], kind, vault, account, told["amount"], told["number"])
+
+
+def _tree(told: Any) -> Tree:
+    vault, root, exits, claims = _values(told)
+    return Tree(account_bytes(AccountId(vault)), bytes(root), exits, claims)
+
+
+def _values(told: Any) -> tuple[Any, ...]:
+    """The fields of a struct in an event, in their order."""
+    return tuple(told.values()) if hasattr(told, "values") else tuple(told)
 
 
 def _expect(what: str, expected: object, got: object) -> None:

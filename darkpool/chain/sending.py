@@ -7,7 +7,7 @@ once, and where an answer was lost the chain can be asked whether it has it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from eth_account import Account
@@ -18,6 +18,7 @@ from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.exceptions import TransactionIndexingInProgress, TransactionNotFound
 from web3.types import TxParams, TxReceipt
 
+from darkpool.chain.artifacts import Artifact
 from darkpool.chain.asking import reading, sending
 from darkpool.chain.errors import (
     ChainError,
@@ -76,6 +77,16 @@ class Sender:
                 function.estimate_gas(sender)
             raise TransactionReverted(name, "out of gas")
         return receipt
+
+    def create(self, name: str, artifact: Artifact, arguments: Sequence[object]) -> TxReceipt:
+        """Deploy a contract; of a blueprint the code is sent as it is (ERC-5202).
+
+        Raises:
+            TransactionReverted, TransactionRefused, ChainUnavailable: as `call`.
+        """
+        abi = artifact.abi if arguments else []
+        factory = self._web3.eth.contract(abi=abi, bytecode=artifact.bytecode)
+        return self.call(factory.constructor(*arguments))
 
     def pay(self, account: AccountId, wei: int) -> TxReceipt:
         """Send an account some of what it pays for its transactions with."""

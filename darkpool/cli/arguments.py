@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from darkpool.units import InstrumentName, PriceGrid
 
 OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
+PRICINGS: Final = ("uniform", "reference")
 CONTRACTS_NAME: Final = "contracts.toml"
 MARGIN_FILE_MAX_BYTES: Final = 16 << 20
 
@@ -80,6 +81,17 @@ def rate(value: str | int) -> int:
             return ppm
     expected = "a percentage from 0% to 100% with at most four decimals, or such a fraction as 0.1"
     raise typer.BadParameter(f"expected {expected}, got {text!a}")
+
+
+def one_pricing(text: str) -> str:
+    """A way of finding the price.
+
+    Raises:
+        BadParameter: none of the two.
+    """
+    if text not in PRICINGS:
+        raise typer.BadParameter(f"expected {' or '.join(PRICINGS)}, got {text!a}")
+    return text
 
 
 def read_whole(path: Path, bytes_max: int) -> str:
@@ -146,11 +158,13 @@ def listing_of(
         raise InvalidListing(" and ".join(named) or "nothing")
 
     from darkpool.margin.market.market import Market, read_market_form, require_prices
+    from darkpool.margin.market.quotes import numbers_of
 
     specification = specification_of(market, contracts)
     form = read_market_form(str(market), read_whole(market, MARGIN_FILE_MAX_BYTES))
     require_prices(str(market), form, specification)
     Market.from_form(str(market), form)
+    numbers_of(str(market), form)  # reporters sign each
     return ContractListing(specification, form, ticks)
 
 

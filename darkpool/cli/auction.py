@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,7 @@ from darkpool.cli.arguments import (
     decimal,
     grids_of,
     listing_of,
+    one_pricing,
     rate,
     require_url,
     whole,
@@ -71,11 +72,15 @@ def auction(
         ),
     ] = None,
     pricing: Annotated[
-        Literal["uniform", "reference"],
+        str,
         typer.Option(
+            parser=one_pricing,
+            metavar="uniform|reference",
             help="uniform: the price of the largest volume; if several leave nothing over, the "
-            "nearest to the reference; if two neighbours trade the same, the higher if buyers "
-            "exceed sellers at the reference, else the lower. reference: the reference price."
+            "nearest to the reference; if buyers are left over at all, the highest, if sellers "
+            "are, the lowest; if two neighbours trade the same with either left over, the higher "
+            "if buyers exceed sellers at the reference, else the lower. reference: the reference "
+            "price.",
         ),
     ] = "uniform",
     keypers: Annotated[

@@ -11,14 +11,13 @@ from typing import Any
 from rich.console import Console
 
 from darkpool.cli.sheets import Column, Sheet, show
-from darkpool.limits import CASH_DECIMALS
 from darkpool.margin.model.scenarios import SCENARIOS
 from darkpool.margin.report.report import Greeks, MarginReport, scenario_label
-from darkpool.units import PPM
+from darkpool.units import PPM, PriceUnits, price_decimal
 
 
 def _currency(units: int) -> Decimal:
-    return Decimal(units).scaleb(-CASH_DECIMALS)
+    return price_decimal(PriceUnits(units))
 
 
 def margin_document(report: MarginReport) -> dict[str, Any]:

@@ -173,10 +173,12 @@ def _tell_more(console: Console, count: int, what: str) -> None:
 
 
 def print_lines(console: Console, lines: dict[str, str]) -> None:
-    """Names and values, one pair a line, never broken."""
+    """Names and values, one pair a line, never broken; what cannot be printed is escaped."""
     width = max(map(len, lines))
     for name, value in lines.items():
-        console.print(f"{name:<{width}}  {value}", soft_wrap=True, markup=False, emoji=False)
+        console.print(
+            f"{name:<{width}}  {printable(value)}", soft_wrap=True, markup=False, emoji=False
+        )
 
 
 def results_table(result: VenueResult) -> Sheet:
@@ -297,7 +299,7 @@ def print_audited(console: Console, audited: Audited) -> None:
         if audited.manifest is None
         else f"SHA-256 {hexadecimal(audited.manifest)}",
     }
-    print_lines(console, {name: printable(value) for name, value in lines.items()})
+    print_lines(console, lines)
 
 
 def print_audit(console: Console, report: AuditReport) -> None:

@@ -101,3 +101,22 @@ class InvalidOpeningFile(BadInput):
 
     code = "invalid-opening-file"
     prefix = "opening file, "
+
+
+class LeavesMissing(CheckFailed):
+    """Neither the chain nor any other source gives the leaves of a settlement."""
+
+    code = "leaves-missing"
+
+    def __init__(self, interval: int, leaf_hash: bytes) -> None:
+        expected = f"bytes with the hash 0x{leaf_hash.hex()}: on the chain, from a beacon node"
+        super().__init__(f"leaves of interval {interval}", expected, "none")
+
+
+class LeavesUnproven(CheckFailed):
+    """Leaves are not those under the root that was settled."""
+
+    code = "leaves-unproven"
+
+    def __init__(self, vault: bytes, expected: bytes, got: bytes) -> None:
+        super().__init__(f"root of vault 0x{vault.hex()}", expected, got)

@@ -5,6 +5,7 @@ Whoever reads it learns the order: it stays with the client.
 
 import json
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Final
 
 from crypto.bfv.ciphertext import Ciphertext
@@ -15,6 +16,7 @@ from crypto.signing.messages import Intent, SealedIntent, commitment
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.knowledge import KnowledgeContext, VectorSealing
 from darkpool.client.errors import InvalidOpeningFile
+from darkpool.errors import shortened
 
 OPENING_FILE_VERSION: Final = 1
 OPENING_FILE_MAX_BYTES: Final = 4096
@@ -143,7 +145,9 @@ def _written(value: int | bytes) -> int | str:
 
 def _fields(what: str, value: object, names: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(value, dict) or set(value) != set(names):
-        got = ", ".join(map(ascii, value)) if isinstance(value, dict) else type(value).__name__
+        got = _outlined(value)
+        if isinstance(value, dict):
+            got = f"one of {shortened(', '.join(map(ascii, value)), 200) or 'nothing'}"
         raise InvalidOpeningFile(what, f"an object of {', '.join(names)}", got)
     return value
 
@@ -167,6 +171,17 @@ def _read(name: str, value: object) -> Any:
 
 
 def _outlined(value: object) -> str:
-    """Type and length of a value, not what it says: it may be a seed."""
-    kind = type(value).__name__
+    """Kind and length of a value, not what it says: it may be a seed."""
+    kind = _KINDS.get(type(value), "something else")
     return f"{kind} of {len(value)} characters" if isinstance(value, str) else kind
+
+
+_KINDS: Final[dict[type, str]] = {
+    bool: "true or false",
+    dict: "an object",
+    float: "a number with a point",
+    int: "a whole number",
+    list: "a list",
+    NoneType: "null",
+    str: "text",
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crypto.errors import shown
 from darkpool.errors import CheckFailed
 
 
@@ -11,7 +12,7 @@ class InvalidCommittee(CheckFailed):
     code = "invalid-committee"
 
     def __init__(self, expected: tuple[int, ...], got: tuple[int, ...]) -> None:
-        named = [", ".join(map(str, numbers)) for numbers in (expected, got)]
+        named = [", ".join(str(shown(number)) for number in part) for part in (expected, got)]
         super().__init__("numbers of the keypers", *named)
 
 

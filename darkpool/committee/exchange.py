@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeGuard, get_type_hints
 
 from crypto.errors import UnmetExpectation, printable
 from crypto.threshold.quorum import Numbered
-from crypto.threshold.rebuilding import Rebuilder, rebuilder, rebuilt
+from crypto.threshold.rebuilding import Rebuilder, own, rebuilder, rebuilt
 from darkpool.committee.errors import KeyperFailed
 from darkpool.errors import shortened
 from darkpool.protocol.keyper import Keyper
@@ -26,11 +27,12 @@ def _verb(name: str) -> _Verb:
     found = getattr(Keyper, name)
     is_property = isinstance(found, property)
     hints = get_type_hints(found.fget if is_property else found)
-    *takes, answers = map(rebuilder, hints.values())
-    return _Verb(tuple(takes), answers, is_property)
+    *takes, answers = hints.values()
+    return _Verb(tuple(map(rebuilder, takes)), rebuilder(answers, own), is_property)
 
 
 _OPERANDS: Final = ("subject", "expected", "got")
+_OPERANDS_MAX: Final = 8
 _OPERAND_BYTES_MAX: Final = 64
 _OPERAND_BITS_MAX: Final = 256
 _OPERAND_NUMBERS_MAX: Final = 8
@@ -39,21 +41,18 @@ _VERBS: Final = {name: _verb(name) for name in dir(Keyper) if not name.startswit
 
 
 class Exchange:
-    """A keyper as the operator asks it: it gets copies, and what it answers is copied.
+    """A keyper as the operator asks it: objects of its own go to it, and answers are copied.
 
-    Neither side holds an object that the other can change, or that is not exactly of its type. So
-    what was checked is what is used. `place` names a keyper that fails to tell its number.
+    Neither side holds an object of the other's, or one that is not exactly of its type. So what was
+    checked is what is used. Large arrays are not copied for a keyper: see docs/limits.md.
 
     Attributes:
         number: the number that the keyper had at first.
     """
 
-    def __init__(self, keyper: Numbered, place: int) -> None:
+    def __init__(self, keyper: Numbered) -> None:
         self._keyper = keyper
-        try:
-            self.number = rebuilt(int, keyper.number)
-        except Exception as error:  # noqa: BLE001  # a corrupt keyper may raise anything
-            raise failure_of(place, error) from None
+        self.number = rebuilt(int, keyper.number)
 
     def __getattr__(self, name: str) -> Any:
         verb = _VERBS[name]
@@ -76,7 +75,10 @@ def failure_of(keyper: int, raised: BaseException) -> UnmetExpectation:
     try:
         if not _is_ours(kind):
             return KeyperFailed(keyper, f"{_text(kind.__name__)}: {_text(raised)}")
-        operands = {_text(name): _operand(value) for name, value in vars(raised).items()}
+        held = islice(vars(raised).items(), _OPERANDS_MAX)
+        named = [(_text(name), _operand(value)) for name, value in held]
+        # what a class has, such as its code, no keyper may say
+        operands = {name: value for name, value in named if not hasattr(kind, name)}
         failure = kind.__new__(kind, *(operands[name] for name in _OPERANDS))
         failure.__dict__.update(operands)
         str(failure)

@@ -31,11 +31,14 @@ class KeyperPanel(Generic[Party]):
         keypers: as they were given.
         numbers: those of the keypers, in the same order.
         limit_ms: how long an answer may take.
+
+    Raises:
+        Exception: of the first keyper that did not tell its number.
     """
 
     def __init__(self, keypers: Sequence[Party], limit_ms: int = KEYPER_ANSWER_MAX_MS) -> None:
         self.keypers = tuple(keypers)
-        exchanges = tuple(Exchange(keyper, k) for k, keyper in enumerate(self.keypers))
+        exchanges = [_begun(k, keyper, limit_ms) for k, keyper in enumerate(self.keypers)]
         self.numbers = tuple(exchange.number for exchange in exchanges)
         self._numbered = {exchange.number: cast("Party", exchange) for exchange in exchanges}
         self.limit_ms = limit_ms
@@ -91,6 +94,19 @@ class KeyperPanel(Generic[Party]):
         give_up_at = time.monotonic() + self.limit_ms / 1000
         for thread in threads.values():
             thread.join(max(0.0, give_up_at - time.monotonic()))
+
+
+def _begun(place: int, keyper: Numbered, limit_ms: int) -> Exchange:
+    """The exchange with a keyper, which has no number before; its place is named where it fails."""
+    given: dict[int, Exchange] = {}
+    failures: dict[int, Exception] = {}
+    asked = (place, keyper), Exchange, given, failures
+    thread = threading.Thread(target=_answered, args=asked, daemon=True)
+    thread.start()
+    thread.join(limit_ms / 1000)
+    if place not in given:
+        raise failures.get(place, KeyperSilent(place, limit_ms))
+    return given[place]
 
 
 def _answered(

@@ -83,9 +83,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpool.crossing.errors import InvalidBook
+from darkpool.errors import OutOfBounds
 from darkpool.limits import TICKS_MAX
 from darkpool.protocol.intents import LimitOrder
-from darkpool.units import Lots, Side, Tick
+from darkpool.units import Lots, Side, Tick, require_kind, within
 
 _INT64_MAX = 2**63 - 1
 
@@ -101,6 +102,7 @@ class Book:
 
     Raises:
         InvalidBook: a column has another shape or type, or a value outside these bounds.
+        WrongType: a column that is no array, or ticks that are no whole number.
     """
 
     sides: NDArray[np.int64]
@@ -110,9 +112,8 @@ class Book:
     minimums: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.ticks <= TICKS_MAX:
-            raise InvalidBook("ticks", f"1 to {TICKS_MAX}", str(self.ticks))
-        orders = len(self.sides)
+        object.__setattr__(self, "ticks", _within("ticks", 1, TICKS_MAX, self.ticks))
+        orders = len(self.sides) if isinstance(self.sides, np.ndarray) and self.sides.ndim else 0
         _check_column("sides", self.sides, orders, max(Side))
         _check_column("sizes", self.sizes, orders, _INT64_MAX // max(orders, 1))
         _check_column("limits", self.limits, orders, self.ticks - 1)
@@ -205,8 +206,8 @@ def uniform_price(at: Curves, reference: Tick) -> tuple[Tick, Side]:
 def clear_uniform(book: Book, reference: Tick, priority: NDArray[np.int64]) -> Cross | NoCross:
     """Run a call auction at the one price that maximises the executed volume.
 
-    `reference` chooses between prices that trade the same. `priority` (int64, one for each order)
-    is a permutation: the rank of each order, 0 first.
+    `reference` chooses between prices as in rules 1 and 3 of the module's text. `priority` (int64,
+    one for each order) is a permutation: the rank of each order, 0 first.
 
     Raises:
         InvalidBook: `priority` is no permutation of the book's orders, or the grid has no such
@@ -237,8 +238,8 @@ def clear_reference(book: Book, reference: Tick, priority: NDArray[np.int64]) ->
 
 
 def _check_reference(book: Book, reference: Tick) -> None:
-    if not 0 <= reference < book.ticks:
-        raise InvalidBook("reference tick", f"0 to {book.ticks - 1}", str(reference))
+    require_kind("book", Book, book)
+    _within("reference tick", 0, book.ticks - 1, reference)
 
 
 def check_priority(priority: NDArray[np.int64], orders: int) -> None:
@@ -293,7 +294,15 @@ def _minimums(book: Book) -> NDArray[np.int64]:
     return np.zeros(len(book), dtype=np.int64) if book.minimums is None else book.minimums
 
 
+def _within(name: str, lowest: int, highest: int, value: object) -> int:
+    try:
+        return within(name, lowest, highest, value)
+    except OutOfBounds as error:
+        raise InvalidBook(name, error.expected, error.got) from None
+
+
 def _check_column(name: str, column: NDArray[np.int64], orders: int, highest: int) -> None:
+    require_kind(name, np.ndarray, column)
     if column.dtype != np.int64 or column.shape != (orders,):
         raise InvalidBook(name, f"int64 ({orders},)", f"{column.dtype} {column.shape}")
     if orders and (column.min() < 0 or column.max() > highest):

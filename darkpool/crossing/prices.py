@@ -28,7 +28,7 @@ class PriceRule:
         ticks: T, of every instrument.
         reference: tick of the reference price.
         fixed: whether books cross at the reference price; otherwise it is a call auction, and the
-            reference price chooses between prices that trade the same.
+            reference price chooses as in `darkpool.crossing.clearing`.
     """
 
     ticks: int

@@ -96,7 +96,8 @@ class RecordFolder:
             if length != size or start != header:
                 dimensions = " by ".join(map(str, shape))
                 expected = f"a header for {dtype}, {dimensions}, and {size} bytes in all"
-                raise MalformedRecord(name, expected, f"{length} bytes, beginning {start!a}")
+                got = f"{length} bytes, beginning {start.decode('latin-1')}"
+                raise MalformedRecord(name, expected, got)
             words = np.empty(count, dtype=dtype)
             if file.readinto(words.view(np.uint8).data) != size - len(header):
                 raise MalformedRecord(name, f"{size} bytes", "fewer when it was read")

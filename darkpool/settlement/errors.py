@@ -21,3 +21,9 @@ class UnknownLeaf(BadInput):
 
     def __init__(self, tree: str, leaf: str) -> None:
         super().__init__(tree, f"a leaf of {leaf}", "none")
+
+
+class FlowOutOfOrder(CheckFailed):
+    """Flows are not the next ones of their chain."""
+
+    code = "flow-out-of-order"

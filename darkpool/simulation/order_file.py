@@ -25,13 +25,13 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeVar
 
-from darkpool.errors import InvalidPrice
+from darkpool.errors import InvalidPrice, WrongType
 from darkpool.limits import (
     ACCOUNT_LABEL_MAX_CHARACTERS,
     CAPS_SUM_MAX_LOTS,
@@ -47,6 +47,7 @@ from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
 from darkpool.simulation.text import NotText, text_of
 from darkpool.units import (
     NAME_RULE,
+    NUMBER_MAX,
     AccountLabel,
     InstrumentName,
     Lots,
@@ -55,6 +56,9 @@ from darkpool.units import (
     Tick,
     cap_bucket,
     is_name,
+    require_kind,
+    require_mapping,
+    within,
 )
 
 HEADER_ROW: Final = 1
@@ -77,6 +81,10 @@ class Order:
     """One order of a file: `row` is its line, of which the header is 1.
 
     `minimum` is that of a minimum-fill order, 0 for a plain one.
+
+    Raises:
+        WrongType, OutOfBounds: a field of another kind, or that no order has.
+        InvalidOrder: a name that no account or no instrument has.
     """
 
     row: int
@@ -87,10 +95,36 @@ class Order:
     limit: Tick
     minimum: Lots = _PLAIN
 
+    def __post_init__(self) -> None:
+        row = within("row", 0, NUMBER_MAX, self.row)
+        wanted = LimitOrder(self.side, self.size, self.limit, self.minimum)
+        within("size in lots", 1, ORDER_SIZE_MAX_LOTS, wanted.size)
+        try:
+            _account(require_kind("account", str, self.account))
+            _name(require_kind("instrument", str, self.instrument))
+        except _Refused as refused:
+            raise InvalidOrder(row, None, refused.expected, refused.got) from None
+        plain = {"row": row, "size": wanted.size, "limit": wanted.limit, "minimum": wanted.minimum}
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
     @property
     def limit_order(self) -> LimitOrder:
         """What its client wants."""
         return LimitOrder(self.side, self.size, self.limit, self.minimum)
+
+
+def require_orders(orders: Sequence[Order]) -> Sequence[Order]:
+    """Orders that can be run together.
+
+    Raises:
+        WrongType: no sequence of orders.
+    """
+    if not isinstance(orders, Sequence):
+        raise WrongType("orders", "a sequence of orders", orders)
+    for number, order in enumerate(orders):
+        require_kind(f"order {number}", Order, order)
+    return orders
 
 
 def read_orders(
@@ -125,7 +159,15 @@ def parse_orders(
 
     Raises:
         InvalidOrderFile: the bytes are no order file; lists what is wrong.
+        WrongType: an argument of another kind.
     """
+    require_kind("order file", bytes, data)
+    require_kind("source", str, source)
+    require_kind("default instrument", str, default_instrument)
+    if not isinstance(grids, PriceGrid):
+        for name, grid in require_mapping("grids", grids).items():
+            require_kind("name of a grid", str, name)
+            require_kind(f"grid of {name}", PriceGrid, grid)
     reading = _Reading(grids, default_instrument)
     complete = True
     try:
@@ -228,9 +270,7 @@ class _Reading:
             self.orders.append(Order(row, account, instrument, side, size, limit, minimum))
 
     def _instrument(self, text: str) -> InstrumentName:
-        if not is_name(text):
-            raise _Refused(NAME_RULE, _quoted(text))
-        name = InstrumentName(text)
+        name = _name(text)
         if not isinstance(self._grids, PriceGrid) and name not in self._grids:
             raise _Refused(f"one of {', '.join(sorted(self._grids))}", text)
         return name
@@ -316,6 +356,12 @@ def _account(text: str) -> AccountLabel:
         # Two spellings that look the same would be two accounts.
         raise _Refused("a name in Unicode's normal form C", _quoted(text))
     return AccountLabel(text)
+
+
+def _name(text: str) -> InstrumentName:
+    if not is_name(text):
+        raise _Refused(NAME_RULE, _quoted(text))
+    return InstrumentName(text)
 
 
 def _side(text: str) -> Side:

@@ -13,11 +13,19 @@ from crypto.signing.ecdsa import address_of
 from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import deal
 from crypto.threshold.replicated import Committee
+from darkpool.auction.listing import chosen
 from darkpool.auction.terms import BOND, BOND_CHARGE_PPM, KEYPERS_MAX
 from darkpool.clock import SystemClock
 from darkpool.protocol.terms import BondTerms, IntervalTerms, Pricing, PublicRules
 from darkpool.simulation.reporters import Reporter
-from darkpool.units import FIRST_INTERVAL, InstrumentName, PriceGrid, account_of, identifier
+from darkpool.units import (
+    FIRST_INTERVAL,
+    InstrumentName,
+    PriceGrid,
+    account_of,
+    identifier,
+    require_kind,
+)
 
 CHAIN_ID: Final = 31337
 """That of development chains."""
@@ -32,8 +40,12 @@ def practice_terms(
     Whatever is sealed for it can never be opened: the keypers' secrets are gone at once.
 
     Raises:
+        WrongType: an argument of another kind.
         InvalidGrid: no names.
     """
+    require_kind("parameters", ParameterSet, parameters)
+    require_kind("grid", PriceGrid, grid)
+    instruments = [identifier(name) for name in chosen(names)]
     material, _ = deal(parameters, Committee(KEYPERS_MAX, 1))
     clock, domain = SystemClock(), Domain(CHAIN_ID, secrets.token_bytes(20))
     reporter = Reporter(PrivateKey().secret, clock)
@@ -49,7 +61,7 @@ def practice_terms(
         closes_ms=clock.unix_ms() + OPEN_MS,
         pricing=Pricing.UNIFORM,
         reporter=reporter.address,
-        references=reporter.sign(grid, map(identifier, names), FIRST_INTERVAL, domain),
+        references=reporter.sign(grid, instruments, FIRST_INTERVAL, domain),
         margin_digest=bytes(32),
         rules=PublicRules(BondTerms(BOND, BOND_CHARGE_PPM, treasury)),
     )

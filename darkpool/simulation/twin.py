@@ -10,13 +10,23 @@ import numpy as np
 
 from darkpool.auction.terms import VenueTerms
 from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
-from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
-from darkpool.protocol.terms import Pricing
+from darkpool.protocol.terms import DIGEST_BYTES, Pricing
 from darkpool.simulation.errors import TwinDiffers
-from darkpool.simulation.order_file import HEADER_ROW, Order
+from darkpool.simulation.order_file import HEADER_ROW, Order, require_orders
 from darkpool.simulation.result import Crossing, InstrumentOutcome, RowFill, VenueResult
-from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
+from darkpool.units import (
+    AccountLabel,
+    InstrumentName,
+    Lots,
+    PriceGrid,
+    Side,
+    Tick,
+    identifier,
+    octets,
+    require_kind,
+    within,
+)
 
 GRID: Final = PriceGrid(Decimal("0.25"), Decimal("4805.00"), 256)
 
@@ -42,11 +52,9 @@ def generated_orders(seed: int) -> list[Order]:
     Rows are counted as if the orders stood in a file.
 
     Raises:
-        OutOfBounds: the seed is negative or above `SEED_MAX`.
+        WrongType, OutOfBounds: the seed is no whole number, negative, or above `SEED_MAX`.
     """
-    if not 0 <= seed <= SEED_MAX:
-        raise OutOfBounds("seed", 0, SEED_MAX, seed)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(within("seed", 0, SEED_MAX, seed))
     orders: list[Order] = []
     for instrument in INSTRUMENTS:
         for client in range(CLIENTS):
@@ -64,7 +72,14 @@ def generated_orders(seed: int) -> list[Order]:
 def plain_twin(
     orders: Sequence[Order], terms: VenueTerms, beacon: bytes
 ) -> tuple[tuple[InstrumentOutcome, ...], tuple[RowFill, ...]]:
-    """What the same orders give in the clear: every instrument's result, and fills by row."""
+    """What the same orders give in the clear: every instrument's result, and fills by row.
+
+    Raises:
+        WrongType, OutOfBounds: no orders, no terms, or no beacon of 32 bytes.
+    """
+    require_orders(orders)
+    require_kind("terms", VenueTerms, terms)
+    octets("beacon", DIGEST_BYTES, beacon)
     grids = terms.listing.of(order.instrument for order in orders).grids
     outcomes, fills = [], []
     for instrument in dict.fromkeys(order.instrument for order in orders):
@@ -102,7 +117,9 @@ def verify_twin(orders: Sequence[Order], terms: VenueTerms, result: VenueResult)
 
     Raises:
         TwinDiffers: names the first part that differs.
+        WrongType: an argument of another kind.
     """
+    require_kind("result", VenueResult, result)
     outcomes, fills = plain_twin(orders, terms, result.outcome.beacon.value)
     for part, expected, got in (
         ("results", outcomes, result.instruments),

@@ -8,13 +8,11 @@ apart from the public record.
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import active_children
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +39,7 @@ from darkpool.committee.committee import KeyperCommittee
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.mask_shapes import mask_shapes
 from darkpool.durable import temporary_folder
-from darkpool.errors import DarkpoolError
+from darkpool.errors import DarkpoolError, WrongType
 from darkpool.keyper.identity import CommitteeView, FinalRoot, KeyperIdentity, KeyperSenses
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
@@ -65,11 +63,20 @@ from darkpool.simulation.committee import CommitteeSeat, local_committee, view_o
 from darkpool.simulation.errors import NotKept
 from darkpool.simulation.folders import require_apart
 from darkpool.simulation.mask_factory import MaskFactory
-from darkpool.simulation.order_file import Order
+from darkpool.simulation.order_file import Order, require_orders
+from darkpool.simulation.processes import ended_by_errors, starting_processes
 from darkpool.simulation.reporters import Reporter, reported
 from darkpool.simulation.result import VenueResult, venue_result
 from darkpool.simulation.unsent import require_settled
-from darkpool.units import FIRST_INTERVAL, Cash, InstrumentId, Interval, account_of, identifier
+from darkpool.units import (
+    FIRST_INTERVAL,
+    Cash,
+    InstrumentId,
+    Interval,
+    account_of,
+    identifier,
+    require_kind,
+)
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1
@@ -81,10 +88,19 @@ ARRIVAL_WORKERS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Folders to be made: the public record, and the clients' openings. None: not wanted."""
+    """Folders to be made: the public record, and the clients' openings. None: not wanted.
+
+    Raises:
+        WrongType: a folder that is no `Path`.
+    """
 
     record: Path | None = None
     openings: Path | None = None
+
+    def __post_init__(self) -> None:
+        for subject, folder in (("record", self.record), ("openings", self.openings)):
+            if folder is not None:
+                require_kind(subject, Path, folder)
 
     def require_apart(self) -> None:
         """Check that what only clients may know does not come to lie in the public record.
@@ -108,12 +124,22 @@ class VenueSetting:
         connect: gives the chain on which the contracts are then deployed.
         places: folders to be made.
         progress: is told how far the run is.
+
+    Raises:
+        WrongType: one of another kind.
     """
 
     parameters: ParameterSet
     connect: Callable[[], Chain]
     places: Places
     progress: Progress
+
+    def __post_init__(self) -> None:
+        require_kind("parameters", ParameterSet, self.parameters)
+        require_kind("places", Places, self.places)
+        for subject, called in (("connect", self.connect), ("progress", self.progress)):
+            if not callable(called):
+                raise WrongType(subject, "a function", called)
 
 
 class _NoRecord:
@@ -162,7 +188,9 @@ def run_orders(
             the folders.
         DarkpoolError, CryptoError: the auction could not go on; no folder is left that was made.
     """
-    setting.places.require_apart()
+    orders = require_orders(orders)
+    require_kind("terms", VenueTerms, terms)
+    require_kind("setting", VenueSetting, setting).places.require_apart()
     watch = Stopwatch()
 
     @contextmanager
@@ -319,10 +347,10 @@ def _mask_factory(founded: _Founded, clients: LocalClients) -> Iterator[MaskFact
     workers = MASK_WORKERS if terms.material.parameters.secure else 1
     counts = Counter(instrument_of(party) for party in clients.parties)
     asked = {instrument_of(party) for party in clients.parties if has_minimum(party)}
-    with MaskFactory(founded.view, founded.seats, workers) as masks, _ended_by_errors():
+    with MaskFactory(founded.view, founded.seats, workers) as masks, ended_by_errors():
         sizes = [counts[name] for name in terms.grids]
         for shape in mask_shapes(terms, sizes, [name in asked for name in terms.grids]):
-            with _starting_processes():
+            with starting_processes():
                 masks.order(shape)
         yield masks
 
@@ -333,49 +361,11 @@ def _arrivals(material: PublicMaterial, state: Path, capacity: int) -> Iterator[
     workers = ARRIVAL_WORKERS if material.parameters.secure else 1
     with (
         Arrivals(material.order_keys, state / "arrivals", capacity, workers) as arrivals,
-        _ended_by_errors(),
+        ended_by_errors(),
     ):
-        with _starting_processes():
+        with starting_processes():
             arrivals.start()
         yield arrivals
-
-
-@contextmanager
-def _ended_by_errors() -> Iterator[None]:
-    """An error ends processes that were started inside at once, whatever they are at."""
-    before = set(active_children())
-    try:
-        yield
-    except BaseException:
-        for child in set(active_children()) - before:
-            child.terminate()
-        raise
-
-
-@contextmanager
-def _starting_processes() -> Iterator[None]:
-    """Signals wait until a process that is being started is known, and can be ended.
-
-    It is started with SIGINT blocked: Ctrl-C reaches all processes of a terminal, and this one
-    answers for all of them.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    arrived: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, _frame: arrived.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    for got in arrived:
-        signal.raise_signal(got)
 
 
 def _deposit(

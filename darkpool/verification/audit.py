@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from crypto.bfv.lanes import Lanes
-from darkpool.errors import UnreadablePart
+from darkpool.errors import UnreadablePart, WrongType
 from darkpool.record.reader import Record
 from darkpool.units import require_kind
 from darkpool.verification import (
@@ -56,6 +56,11 @@ def audit(
     """
     require_kind("record", Path, directory)
     anchor = require_kind("anchor", Anchor, Anchor() if anchor is None else anchor)
+    require_kind("quick", bool, quick)
+    if not callable(progress):
+        raise WrongType("progress", "a function", progress)
+    if not (chain is None or callable(getattr(chain, "evidence", None))):
+        raise WrongType("chain", "what ChainReader asks for", chain)
     return _Audit(Record(directory), chain, quick, anchor, progress).run(directory)
 
 

@@ -135,6 +135,21 @@ class MarginModel:
             for index in members:
                 self._groups_of[index].append(number)
 
+    def mark(self, contract_index: int) -> int | None:
+        """What a unit is worth for a holder, in price units; None where the contract has expired.
+
+        Raises:
+            Unsound: a contract that there is not.
+        """
+        lot = self._lot(contract_index)
+        if lot is None:
+            return None
+        return lot.value_long // self._contracts[contract_index].multiplier
+
+    def multiplier(self, contract_index: int) -> int:
+        """Units of underlying in a lot of a contract."""
+        return self._contracts[contract_index].multiplier
+
     def value(self, net: Net) -> int:
         """What positions are worth in cash units, rounded against their holder."""
         return sum(

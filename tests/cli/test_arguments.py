@@ -91,7 +91,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         (("--ticks", "2048"), "ticks: expected 1 to 2047, got 2048"),
         (("--ticks", "many"), "expected a whole number, got 'many'"),
         (("--multiplier", "1.5"), "expected a whole number, got '1.5'"),
-        (("--pricing", "midpoint"), "'midpoint'"),
+        (("--pricing", "midpoint"), "expected uniform or reference, got 'midpoint'"),
         (("--keypers", "5"), "keypers: expected 3 to 4, got 5"),
         (("--margin-rate", "100.0001%"), "expected a percentage from 0% to 100%"),
         (("--multiplier", "0"), "contract multiplier: expected 1 to 1000000, got 0"),
@@ -154,7 +154,18 @@ def test_a_node_s_credentials_are_never_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "hush", "hush:8545", "ws://hush", "file:///hush", "http://", "http:hush", "http://[hush"],
+    [
+        "",
+        "hush",
+        "hush:8545",
+        "ws://hush",
+        "file:///hush",
+        "http://",
+        "http:hush",
+        "http://[hush",
+        "http://hush:0",
+        "http://hush:99999",
+    ],
 )
 def test_an_address_of_no_node(tmp_path: Path, url: str) -> None:
     (tmp_path / "orders.csv").write_text(ORDERS)

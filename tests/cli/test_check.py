@@ -112,6 +112,19 @@ def test_a_misspelt_instrument_is_no_new_one(
     assert (message or "") in done.stderr
 
 
+def test_a_check_finds_numbers_that_no_reporter_signs(orders: Path) -> None:
+    orders.write_text((EXAMPLES / "orders.csv").read_text(encoding="utf-8"))
+    market = orders.parent / "market.json"
+    text = (EXAMPLES / "market.json").read_text(encoding="utf-8")
+    market.write_text(text.replace('"0.68"', '"0.6800001"'))
+    contracts = ("--contracts", EXAMPLES / "contracts.toml", "--ticks", "64")
+    for more in (("--check",), ()):
+        done = darkpool("auction", orders, "--market", market, *contracts, *more)
+        assert done.returncode == 2
+        assert "volatilities[0]: expected at most six decimals, got 0.6800001" in done.stderr
+        assert str(market) in done.stderr
+
+
 def test_the_contracts_of_a_market_are_its_instruments(orders: Path) -> None:
     orders.write_text((EXAMPLES / "orders.csv").read_text(encoding="utf-8"))
     assert darkpool("auction", orders, *MARKET, "--check").returncode == 0

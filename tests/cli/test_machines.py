@@ -108,6 +108,8 @@ def raising(error: BaseException) -> Callable[..., None]:
         (MemoryError(), "memory: expected enough for the run, some 3 GB, got no more"),
         (RuntimeError("can't start new thread"), "memory: expected enough for the run"),
         (ImportError("x.so: failed to map segment from shared object"), "memory: expected enough"),
+        (RuntimeError("fork: Cannot allocate memory"), "memory: expected enough for the run"),
+        (ImportError("x.so: cannot allocate memory in static TLS"), "memory: expected enough"),
         (BrokenProcessPool(), "a worker process: expected a result, got its end: was memory short"),
         (BrokenExecutor(), "a worker process: expected a result"),
         (OSError(errno.ENOSPC, "No space left on device"), "system: expected no refusal, got No"),

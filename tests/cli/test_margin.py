@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from darkpool.cli.arguments import read_whole
+from darkpool.cli.errors import UnreadableFile
+from darkpool.margin.report.picture import VECTOR_ENDINGS, _dots_per_inch
 from tests.support.command_line import Done, darkpool
 from tests.support.margin_houses import EXAMPLES
 
@@ -66,6 +69,7 @@ def test_people_read_tables(tmp_path: Path) -> None:
         ((PORTFOLIO, *MARKET, "--add", "SOL=1"), "expected CONTRACT=LOTS"),
         ((PORTFOLIO, *MARKET, "--add", "BTC-JUN=1.5"), "expected a whole number"),
         ((PORTFOLIO, *MARKET, "--add", f"BTC-JUN={10**13}"), "expected at most"),
+        ((PORTFOLIO, *MARKET, "--add", f"BTC-JUN=-{10**13}"), "expected at most"),
         ((PORTFOLIO, *MARKET, "--plot", "/nowhere/at/all.png"), "expected a picture"),
         ((PORTFOLIO, *MARKET, "--plot", "picture.nothing"), "expected a picture"),
         (("{broken}", *MARKET), "file: expected JSON"),
@@ -103,11 +107,25 @@ def test_bad_input_is_named(tmp_path: Path, arguments: tuple[str, ...], message:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("ending", ["svg", "pdf", "eps"])
+def test_no_more_of_a_file_is_read_than_it_may_have(tmp_path: Path) -> None:
+    path = tmp_path / "market.json"
+    path.write_text("{}")
+    assert read_whole(path, 2) == "{}"
+    path.write_text("{} ")
+    with pytest.raises(UnreadableFile, match="expected at most 2 bytes, got more"):
+        read_whole(path, 2)
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf", "EPS"])
 def test_a_vector_picture_holds_its_shades_as_pixels(tmp_path: Path, ending: str) -> None:
     picture = tmp_path / f"profit.{ending}"
     assert run(PORTFOLIO, *MARKET, "--json", "--plot", str(picture)).returncode == 0
     assert 20_000 < picture.stat().st_size < 1_000_000
+
+
+def test_shades_of_many_panels_have_no_more_pixels_than_those_of_one() -> None:
+    for ending in VECTOR_ENDINGS:
+        assert _dots_per_inch(ending, 9) * 3 == _dots_per_inch(ending, 1)
 
 
 @pytest.mark.parametrize("name", ["", ".", "profit", "profit.", "profit.pgf", ".svg"])

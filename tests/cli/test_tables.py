@@ -11,6 +11,7 @@ from rich.console import Console
 
 from darkpool.auction.instruments import Fault
 from darkpool.batching.participation import Missing
+from darkpool.cli import tables
 from darkpool.cli.sheets import show
 from darkpool.cli.tables import (
     exact_json,
@@ -19,6 +20,7 @@ from darkpool.cli.tables import (
     print_audit,
     print_audited,
     print_lines,
+    progress,
     refused_table,
     taken_out_table,
 )
@@ -86,10 +88,26 @@ def test_who_was_taken_out_left_out_or_refused_is_told_with_the_reason() -> None
     ]
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_progress_has_no_character_that_the_terminal_lacks(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding, errors="backslashreplace", write_through=True)
+    terminal = Console(file=out, force_terminal=True, width=80)
+    monkeypatch.setattr(tables, "Console", lambda **_: terminal)
+    with progress() as shown:
+        shown("keys", 0, 0)
+        shown("admit", 1, 2)
+    written = raw.getvalue()
+    assert b"Seal and admit the orders" in written
+    assert b"\\u" not in written
+
+
 def test_lines_are_never_broken() -> None:
     console, out = console_and_text()
-    print_lines(console, {"root": "0x" + "ab" * 200, "[b]": "[red]"})
-    assert out.getvalue() == f"root  0x{'ab' * 200}\n[b]   [red]\n"
+    print_lines(console, {"root": "0x" + "ab" * 200, "[b]": "[red]", "c": "\x1b[2J\n\u202e"})
+    assert out.getvalue() == f"root  0x{'ab' * 200}\n[b]   [red]\nc     \\x1b[2J\\n\\u202e\n"
 
 
 def test_a_report_begins_with_the_record_and_shows_no_raw_character() -> None:

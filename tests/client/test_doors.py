@@ -1,7 +1,6 @@
 """Anything at all at the doors of the client's face: a typed error, or what reads back equal."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import astuple, fields, replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.errors import CryptoError
 from crypto.signing.eip712 import Domain
 from darkpool.client import (
     Agent,
@@ -29,7 +27,6 @@ from darkpool.client import (
     seal_order,
     smallest_cap,
 )
-from darkpool.errors import DarkpoolError
 from darkpool.protocol.terms import BondTerms, PublicRules
 from darkpool.units import (
     AuctionId,
@@ -44,43 +41,7 @@ from darkpool.units import (
     require_bucket,
 )
 from tests.support.agent_desk import ACCOUNT, DEADLINE_S, ES, KEY, Desk, order
-
-TYPED = (DarkpoolError, CryptoError)
-
-NUMBERS = st.one_of(
-    st.integers(-3, 60),
-    st.integers(),
-    st.sampled_from([1 << 63, (1 << 63) - 1, 1 << 64, 1 << 256, -(1 << 63), 10**5000]),
-)
-ANYTHING: st.SearchStrategy[Any] = st.one_of(
-    NUMBERS,
-    st.none(),
-    st.booleans(),
-    st.floats(),
-    st.text(max_size=45),
-    st.sampled_from([ACCOUNT, ACCOUNT.lower(), ACCOUNT.upper(), "buy", "\ud800", "5", "x" * 9999]),
-    st.binary(max_size=34),
-    st.sampled_from([ES, bytes(20), bytearray(32), memoryview(b"\0" * 32), KEY]),
-    st.decimals(allow_nan=True, allow_infinity=True),
-    st.sampled_from([Decimal("1E+999999"), Decimal("0.25"), Decimal("4805.25")]),
-    st.integers(-(1 << 63), (1 << 63) - 1).map(np.int64),
-    st.integers(0, 255).map(np.uint8),
-    st.sampled_from([np.bool_(True), np.float64(5), np.array(5), np.array([5]), np.str_("buy")]),
-    st.sampled_from([np.datetime64("2020-01-01"), np.array([1, 2]), np.bytes_(b"ES")]),
-    st.sampled_from([Side.BUY, Side.SELL, Path("x"), object(), {}, [], (), {"a": 1}, int, 1j]),
-)
-
-
-def refused(action: Callable[[], object]) -> bool:
-    """Whether an action was refused by an error of the project's own, whose message can be made."""
-    told = ""
-    try:
-        action()
-    except TYPED as error:
-        told = str(error)
-    assert told.isprintable()
-    return bool(told)
-
+from tests.support.anything import ANYTHING, refused
 
 NO_NUMBERS = (float, bool, str, bytes, np.bool_, Decimal, NoneType)
 

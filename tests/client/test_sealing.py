@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import fields, replace
 from typing import Any
 
@@ -244,8 +245,9 @@ def test_another_field_of_an_opening_file_is_refused(path: tuple[str, ...], valu
     for name in path[:-1]:
         place = place[name]
     place[path[-1]] = value
-    with pytest.raises(InvalidOpeningFile):
+    with pytest.raises(InvalidOpeningFile) as caught:
         OpeningFile.from_json(json.dumps(document))
+    assert not re.search(r"\bdict\b|NoneType|\bint\b|\bstr\b|\bfloat\b", str(caught.value))
 
 
 @pytest.mark.parametrize("name", ["root_seed", "salt"])

@@ -79,7 +79,7 @@ def test_only_an_account_s_key_file_is_one(tmp_path: Path) -> None:
     write_key_file(tmp_path / "keyper.key", keyper, PASSPHRASE)
     (tmp_path / "text").write_text("account,side,size,limit\n" * 9)
     for name in ("keyper.key", "text", "none", "."):
-        with pytest.raises(MalformedKeyFile):
+        with pytest.raises(MalformedKeyFile, match=r"^(?!.*b')"):
             KeySigner.from_file(tmp_path / name, PASSPHRASE)
     with pytest.raises(UnwritableFolder):
         KeySigner(KEY).write_file(tmp_path / "none" / "account.key", PASSPHRASE)

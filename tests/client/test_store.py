@@ -20,7 +20,7 @@ from darkpool.client.errors import (
     UnknownIntent,
     UnknownOrder,
 )
-from darkpool.client.standing_orders import OrderState
+from darkpool.client.standing_orders import INTERVAL_MAX, OrderState
 from darkpool.client.store import AgentStore
 from darkpool.errors import DarkpoolError, OutOfBounds, WrongType
 from darkpool.units import Interval, Lots, PriceUnits, Side, account_id
@@ -161,8 +161,9 @@ def test_a_closed_or_unknown_order_is_not_changed(
     number = cancelled(store)
     with pytest.raises(OrderClosed, match="cancelled"):
         action(store, number)
-    with pytest.raises(UnknownOrder):
-        action(store, number + 1)
+    for unknown in (number + 1, 0, -1, INTERVAL_MAX + 1):
+        with pytest.raises(UnknownOrder):
+            action(store, unknown)
     assert [placed.state for placed in store.orders()] == ["cancelled"]
 
 

@@ -70,6 +70,27 @@ class Later(LocalKeyper):
         return sent
 
 
+class LaterBytes(Later):
+    """The same, with arrays that look as if no flag could make them writable."""
+
+    def contribution(self, request: ContributionRequest) -> Contribution:
+        right = super(Later, self).contribution(request)
+        kept: list[Words] = []
+
+        def change(words: Words) -> Words:
+            sent, writes = writable_over_bytes(words)
+            kept.append(writes)
+            return sent
+
+        sent = replace(right, order_ciphertexts=with_words(right.order_ciphertexts, change))
+        if request.share == 1:
+            self.kept = kept
+        elif request.share == 3:
+            for k, writes in enumerate(self.kept):
+                writes[...] = zeros(self, k)
+        return sent
+
+
 class Groupwise(tuple[Any, ...]):  # noqa: SLOT001  # what it shows is an attribute
     """Holds one thing when it is run through, and another one when it is indexed."""
 
@@ -122,6 +143,7 @@ def of_type(change: Callable[[Words], Any]) -> type[LocalKeyper]:
 
 MASK_ATTACKS = [
     (Later, 0),
+    (LaterBytes, 0),
     (TwoFaced, 0),
     (Spoiling, 0),
     (Spoiling, 3),
@@ -178,7 +200,10 @@ class SendingHooked(LocalKeyper):
 
 
 class Keeping(LocalKeyper):
-    """Changes the share that it sent as soon as it is asked for anything else."""
+    """Changes the share that it sent as soon as another auction begins."""
+
+    sent: Words | None = None
+    wish: Words
 
     def send(self, request: ShareRequest) -> Words:
         self.sent = super().send(request).copy()
@@ -186,7 +211,8 @@ class Keeping(LocalKeyper):
         return self.sent
 
     def begin_auction(self, interval: Interval) -> bytes:
-        self.sent[...] = self.wish
+        if self.sent is not None:
+            self.sent[...] = self.wish
         return super().begin_auction(interval)
 
 
@@ -194,6 +220,23 @@ class Ending(np.ndarray):
     @property  # type: ignore[misc]
     def shape(self) -> Any:
         raise SystemExit("ended by a keyper")
+
+
+def writable_over_bytes(words: Words) -> tuple[Words, Words]:
+    """An array over bytes, as what is read-only has it, and one that writes into these bytes."""
+    octets = np.ascontiguousarray(words).tobytes()
+    writes: Any = np.empty(0, dtype=np.uint64)
+    writes.__setstate__((1, words.shape, words.dtype, False, octets))
+    return np.frombuffer(octets, np.uint64).reshape(words.shape), writes
+
+
+class KeepingBytes(Keeping):
+    """The same, with an array that looks as if no flag could make it writable."""
+
+    def send(self, request: ShareRequest) -> Words:
+        sent, self.sent = writable_over_bytes(super().send(request))
+        assert self.sent.flags.writeable, "NumPy lets it be written: else this is no attack"
+        return sent
 
 
 class SendingEnding(LocalKeyper):
@@ -274,12 +317,20 @@ def test_an_opening_is_that_of_honest_keypers(
     assert {0, 1, 2, 3} - {number} <= committee.sign_transcript(session, terms, beacon).keys()
 
 
-def test_a_published_share_does_not_change_with_the_senders(house: House) -> None:
-    committee = house.committee(kinds={2: Keeping})
+@pytest.mark.parametrize("kind", [Keeping, KeepingBytes])
+def test_a_published_share_does_not_change_with_the_senders(
+    house: House, kind: type[LocalKeyper]
+) -> None:
+    committee = house.committee(kinds={2: kind})
     interval, published = house.closed(committee), list[Revealed]()
     committee.begin_auction(interval, published.append).open("bits", covered_of(house, 5))
     shares = [share.copy() for share in published[0].shares]
+    attacker = committee.keypers[2]
+    assert isinstance(attacker, Keeping)
+    assert attacker.sent is not None
+    assert any(np.array_equal(attacker.sent, share) for share in shares), "it was asked for one"
     committee.begin_auction(interval, published.append)
+    assert np.array_equal(attacker.sent, attacker.wish)
     for share, before in zip(published[0].shares, shares, strict=True):
         assert np.array_equal(share, before)
         with pytest.raises(ValueError, match="WRITEABLE"):
@@ -334,6 +385,11 @@ def addressed(said: object) -> type[LocalKeyper]:
             return cast("AccountId", said)
 
     return Addressed
+
+
+def test_a_number_with_very_many_digits_is_no_keypers(house: House) -> None:
+    with pytest.raises(InvalidCommittee, match="got 0, 1, 2, a number of 33220 bits"):
+        house.committee(kinds={3: numbered(10**10_000)})
 
 
 @pytest.mark.parametrize("said", [-1, 0, 4, 7])

@@ -105,6 +105,23 @@ def test_a_class_is_the_projects_only_where_its_module_has_it() -> None:
     assert type(failure_of(1, disguised(1, "a", "b"))) is KeyperFailed
 
 
+def test_what_a_class_says_of_itself_no_keyper_says() -> None:
+    """Its code and what a program ends with are the class's; so are its methods."""
+    error = MaskUsed(1, "a", "b")
+    vars(error).update(code="fine", exit_code=77, prefix="no ", has_lines=True, add_note="no")
+    failure = failure_of(1, error)
+    assert type(failure) is MaskUsed
+    assert (failure.code, failure.exit_code) == (MaskUsed.code, MaskUsed.exit_code)
+    assert str(failure) == str(MaskUsed(1, "a", "b"))
+    assert set(vars(failure)) <= {"subject", "expected", "got"}
+
+
+def test_an_error_has_few_operands() -> None:
+    error = MaskUsed(1, "a", "b")
+    vars(error).update({str(number): number for number in range(10**5)})
+    assert len(vars(failure_of(1, error))) < 10
+
+
 @pytest.mark.parametrize(
     "operand", [10**4000, 10**9999, (1,) * 10**6], ids=["text", "no text", "many"]
 )

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,6 +88,31 @@ def test_a_silent_keyper_costs_the_limit_once_and_may_answer_again(
     release.set()
     while 2 not in panel.ask(lambda party: party.number).given:
         time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Does something when it is asked for its number."""
+
+    tell: Callable[[], Any]
+
+    @property
+    def number(self) -> int:
+        self.tell()
+        return 4
+
+
+def ended() -> None:
+    raise SystemExit("ended by a keyper")
+
+
+def test_a_keyper_without_a_number_is_not_waited_for_and_ends_nothing(
+    release: threading.Event,
+) -> None:
+    with pytest.raises(KeyperSilent, match="keyper 1: expected an answer in 200 ms, got none"):
+        KeyperPanel([Telling(int), Telling(release.wait)], LIMIT_MS)
+    with pytest.raises(KeyperFailed, match="keyper 1: expected an answer, got SystemExit"):
+        KeyperPanel([Telling(int), Telling(ended)], LIMIT_MS)
 
 
 def test_a_late_answer_does_not_count(release: threading.Event) -> None:

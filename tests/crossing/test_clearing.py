@@ -177,6 +177,15 @@ def test_the_price_of_a_balanced_book_is_fair_to_both_sides() -> None:
         assert (cross.tick, cross.volume, cross.fills.tolist()) == (tick, 5, [5, 5])
 
 
+def test_the_reference_does_not_choose_where_one_side_is_left_over_at_every_price() -> None:
+    """All prices from 1 to 7 trade five: the highest if buyers are left over, else the lowest."""
+    for left, rows in ((BUY, [(BUY, 9, 7), (SELL, 5, 1)]), (SELL, [(BUY, 5, 7), (SELL, 9, 1)])):
+        for reference in range(10):
+            cross = clear_uniform(book_of(rows, 10), Tick(reference), in_turn(rows))
+            assert isinstance(cross, Cross)
+            assert (cross.tick, cross.volume) == (7 if left is BUY else 1, 5)
+
+
 @given(books())
 def test_the_curves_are_sums_of_steps_and_the_bit_g_their_crossing(
     case: tuple[list[Row], int, list[int]],

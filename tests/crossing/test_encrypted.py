@@ -237,20 +237,27 @@ def test_a_full_width_comparison(arena: Arena) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reference", [None, 1000])
+@pytest.mark.parametrize(("reference", "at_the_step"), [(None, False), (None, True), (1000, False)])
 def test_the_production_rings_cross_with_room_for_flooding(
-    tmp_path: Path, reference: int | None
+    tmp_path: Path, reference: int | None, at_the_step: bool
 ) -> None:
-    """Every opened ciphertext has the budget that the flooding argument asks for."""
+    """Every opened ciphertext has the budget that the flooding argument asks for.
+
+    Also where the step is above the reference price, and what is opened there is a product.
+    """
     house = built(4, tmp_path, STANDARD)
     arena, draw = Arena(house, house.committee()), np.random.default_rng(7)
     rows = [
         (side, int(draw.integers(0, MOST // 300)), int(draw.integers(900, 1100)))
         for side in draw.integers(0, 2, 300).tolist()
     ]
+    at, near = curves(book_of_rows(rows, 2047)), None
+    if at_the_step:
+        near = int(np.flatnonzero(at.demand >= at.supply)[-1])
+        assert opened_price(at.demand.tolist(), at.supply.tolist(), near).count == near + 1
     ranks, opened = [draw.permutation(len(rows))], list[Revealed]()
-    (found,) = arena.cross([rows], 2047, ranks, reference, opened, arena.fresh)
-    assert plain(found) == plain(twin(rows, 2047, ranks[0], reference))
+    (found,) = arena.cross([rows], 2047, ranks, reference, opened, arena.fresh, near=near)
+    assert plain(found) == plain(twin(rows, 2047, ranks[0], reference, near))
     assert len(opened) == (9 if reference is not None else 10)
     rings = (STANDARD.order_ring, STANDARD.comparison_ring)
     oracles = {ring: house.epoch.oracle(ring) for ring in rings}

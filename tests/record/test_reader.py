@@ -212,6 +212,42 @@ EDITS: list[tuple[str, Callable[[Any], object], str]] = [
     ("record.json", lambda t: t["summary"]["committee"].update(size=5), "committee"),
     ("record.json", lambda t: t["summary"]["committee"]["addresses"].pop(), "committee.addresses"),
     ("record.json", lambda t: t["summary"]["beacon_shares"].pop(), "beacon_shares"),
+    ("record.json", lambda t: t["envelope_keys"].pop(), "envelope_keys"),
+    (
+        "record.json",
+        lambda t: t["summary"].update(instruments=t["summary"]["instruments"][:1] * 65),
+        "instruments",
+    ),
+    (
+        "record.json",
+        lambda t: t["summary"]["instruments"][0].update(intents=[0, 0, 0, 0]),
+        "instrument ES H4, intents",
+    ),
+    (
+        "record.json",
+        lambda t: t["summary"]["settlement"]["signatures"].update({"4": "0x" + "00" * 65}),
+        "settlement.signatures",
+    ),
+    (
+        "record.json",
+        lambda t: t["summary"]["transcripts"].update({"4": "0x" + "00" * 65}),
+        "transcripts",
+    ),
+    (
+        "masks.json",
+        lambda t: t["masks"][0]["attestations"].update({"4": "0x" + "00" * 65}),
+        "mask 9, attestations",
+    ),
+    (
+        "intents.json",
+        lambda t: t["intents"][1]["certificate"].update({"4": "0x" + "00" * 65}),
+        "intent 1, certificate",
+    ),
+    (
+        "openings.json",
+        lambda t: t.update(openings=t["openings"] * 241),
+        "openings.json",
+    ),
     (
         "record.json",
         lambda t: t["summary"]["instruments"][0].update(intents=[3]),
@@ -328,3 +364,12 @@ def test_the_standard_rings_have_a_name(copy: Path) -> None:
     rewrite(copy / "record.json", (json.dumps(tree, indent=1) + "\n").encode())
     with pytest.raises(MalformedRecord, match=r"ciphertexts\.bin"):
         Record.load(copy)
+
+
+def test_an_array_of_another_type_is_told_by_what_it_begins_with(copy: Path) -> None:
+    path = copy / "openings/0-support.npy"
+    changed = np.load(path).astype(np.int8)
+    path.unlink()
+    np.save(path, changed)
+    with pytest.raises(MalformedRecord, match=r"\d bytes, beginning \\x93NUMPY\\x01.*'\|i1'"):
+        Record.load(copy).opening(0)

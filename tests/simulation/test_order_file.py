@@ -13,6 +13,7 @@ from darkpool.limits import (
     ORDER_FILE_PROBLEMS_MAX,
     ORDER_SIZE_MAX_LOTS,
 )
+from darkpool.simulation import order_file
 from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
 from darkpool.simulation.order_file import Order, parse_orders, read_orders
 from darkpool.units import InstrumentName, PriceGrid, Side, Tick, cap_bucket
@@ -146,6 +147,7 @@ def test_a_limit_beyond_the_grid_is_refused_on_the_passive_side(row: str, expect
         (f"a,buy,{'9' * 100_000},4805", "size"),
         ("a,buy,1,4805.1", "limit"),
         ("a,buy,1,4805.2500001", "limit"),
+        (f"a,buy,1,4805.{'0' * 5000}", "limit"),
         ("a,buy,1,.25", "limit"),
         ("a,buy,1,4805.", "limit"),
         ("a,buy,1,4.8e3", "limit"),
@@ -171,6 +173,20 @@ def test_a_row_that_is_no_order_is_named(row: str, column: str | None) -> None:
 def test_what_is_no_name_of_an_instrument_is_named(name: str) -> None:
     problem = only_problem(f"account,side,size,limit,instrument\na,buy,1,4805,{name}\n")
     assert (problem.row, problem.column) == (2, "instrument")
+
+
+@pytest.mark.parametrize(("minimum", "lots"), [("", 0), ("1", 1), ("5", 5), ("05", 5)])
+def test_a_minimum_is_from_one_lot_to_the_size_or_none(minimum: str, lots: int) -> None:
+    text = f"account,side,size,limit,minimum\na,buy,5,4805,{minimum}\n"
+    (order,) = parse(text)
+    assert order.minimum == order.limit_order.minimum == lots
+
+
+@pytest.mark.parametrize("minimum", ["0", "6", "-1", "+1", "1.0", "1e0", "٥", " 1", "9" * 5000])
+def test_what_is_no_minimum_is_named(minimum: str) -> None:
+    problem = only_problem(f"account,side,size,limit,minimum\na,buy,5,4805,{minimum}\n")
+    assert (problem.row, problem.column) == (2, "minimum")
+    assert len(str(problem)) < 300
 
 
 def test_an_account_has_one_order_for_an_instrument() -> None:
@@ -210,6 +226,7 @@ def test_problems_beyond_the_limit_are_not_told(rows: int, complete: bool) -> No
         (HEADER.encode(), "at least one order"),
         (b"\xef\xbb\xbf" + HEADER.encode(), "UTF-8 without a byte order mark"),
         ((HEADER + GOOD_ROW).encode("utf-16"), "UTF-8 without a byte order mark"),
+        (b"\xfe\xff" + HEADER.encode("utf-16-be"), "UTF-8 without a byte order mark"),
         (HEADER.encode() + b"\xff,buy,1,4805\n", "UTF-8 text"),
         (HEADER.encode() + b"\xed\xa0\x80,buy,1,4805\n", "UTF-8 text"),
         (HEADER.encode() + b"a\0,buy,1,4805\n", "text"),
@@ -257,6 +274,18 @@ def test_a_file_is_read_from_disk(tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_text(HEADER + GOOD_ROW, encoding="utf-8")
     assert read_orders(path, GRID, ES) == parse(HEADER + GOOD_ROW)
+
+
+def test_no_more_of_a_file_is_read_than_a_file_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, text = tmp_path / "orders.csv", HEADER + GOOD_ROW
+    monkeypatch.setattr(order_file, "ORDER_FILE_MAX_BYTES", len(text))
+    path.write_text(text)
+    assert len(read_orders(path, GRID, ES)) == 1
+    path.write_text(text + "b,buy,1,4805\n")
+    with pytest.raises(InvalidOrderFile, match=f"expected at most {len(text)} bytes"):
+        read_orders(path, GRID, ES)
 
 
 def test_a_file_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:

@@ -138,7 +138,19 @@ class CustodyContracts:
         return int(self.standing()["flows"])
 
     def standing(self) -> dict[str, Any]:
-        names = ["committed", "settled", "committed_at", "is_open", "must_be_empty", "flows", "flows_committed", "settled_at", "waiting_since", "declared_at", "is_closed"]
+        names = [
+            "committed",
+            "settled",
+            "committed_at",
+            "is_open",
+            "must_be_empty",
+            "flows",
+            "flows_committed",
+            "settled_at",
+            "waiting_since",
+            "declared_at",
+            "is_closed",
+        ]
         return dict(zip(names, self.settlement.functions.standing().call(), strict=True))
 
     def signatures(self, message: TypedMessage, keys: Sequence[bytes] = ()) -> bytes:

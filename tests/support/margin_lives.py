@@ -332,10 +332,13 @@ class Life:
 
     def run(self, steps: int) -> None:
         self.begin()
+        for _ in range(steps):
+            self.step()
+
+    def step(self) -> None:
         acts = [self.auction] * 6 + [self.prices] * 2 + [self.liquidate] * 2
         acts += [self.variation, self.funding, self.expiry, self.cash, self.bonds, self.tokens]
-        for _ in range(steps):
-            acts[self.number(0, len(acts) - 1)]()
+        acts[self.number(0, len(acts) - 1)]()
 
 
 def life(seed: int) -> Life:

@@ -3,12 +3,9 @@
 import json
 import os
 import random
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,31 +16,16 @@ from darkpool.verification.audit import audit
 from darkpool.verification.report import AuditReport, Verdict
 from tests.support import hostile_records
 from tests.support.audits import CHECKS, failed
+from tests.support.ending import ending
 from tests.support.hostile_records import NAMES, mutate
 from tests.support.records import Copy, Published
 
 ENDS_WITHIN_S = 60
 
 
-@contextmanager
-def ending() -> Iterator[None]:
-    """Ends what waits for ever."""
-
-    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise AssertionError("expected an audit that ends, got one that waits")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(ENDS_WITHIN_S)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def report_of(copy: Copy) -> AuditReport:
     """The report of a quick audit, which has every line and only what can be printed."""
-    with ending():
+    with ending(ENDS_WITHIN_S):
         report = audit(copy.directory, quick=True)
     assert [check.name for check in report.checks] == CHECKS
     shown = exact_json(audit_document(report))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
 
 from darkpool.margin.accounts.positions import Position
 from darkpool.margin.model.caps import LiveIntent, in_order
-from darkpool.units import AuctionId, Cash
+from darkpool.units import AccountId, AuctionId, Cash
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +123,9 @@ class Account:
         self.tokens[token] = self.tokens.get(token, 0) + amount
         if not self.tokens[token]:
             del self.tokens[token]
+
+
+Entries = Mapping[AccountId, Account]
+"""Accounts by their addresses."""
+
+NO_ENTRIES: Final[Entries] = MappingProxyType({})

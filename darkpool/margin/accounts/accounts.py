@@ -19,7 +19,7 @@ import numpy as np
 
 from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_MAX, ORDER_SIZE_MAX_LOTS, PRICE_MAX_UNITS
-from darkpool.margin.accounts.account import Account, Coverage
+from darkpool.margin.accounts.account import NO_ENTRIES, Account, Coverage, Entries
 from darkpool.margin.accounts.conservation import verify_cash, verify_positions, verify_tokens
 from darkpool.margin.accounts.house import HOUSE, INSURANCE_FUND
 from darkpool.margin.accounts.positions import Position
@@ -47,7 +47,7 @@ from darkpool.units import AccountId, AuctionId, Cash, InstrumentId, Lots, Price
 
 
 class PortfolioAccounts:
-    """All accounts of one specification; its methods alone change them.
+    """All accounts of one specification; its methods alone change them. `entries` come first.
 
     Methods that add risk take the `PortfolioMargin` of all its contracts, in their order, at the
     prices that count.
@@ -56,29 +56,28 @@ class PortfolioAccounts:
         contracts: of the specification, in its order: a contract's index is its place in it.
     """
 
-    def __init__(self, specification: Specification) -> None:
+    def __init__(self, specification: Specification, entries: Entries = NO_ENTRIES) -> None:
         self.contracts: tuple[Contract, ...] = tuple(specification.contracts.values())
         self._contract_indexes = {c.identifier: index for index, c in enumerate(self.contracts)}
-        self._entries: dict[AccountId, Account] = {own: Account() for own in HOUSE}
+        self._entries = {own: Account() for own in HOUSE} | dict(entries)
         self._expired: set[int] = set()
-        self._paid_in = 0
-        self._tokens_in: dict[str, int] = {t.token: 0 for t in specification.form.collateral}
+        self._paid_in = sum(entry.total for entry in self._entries.values())
+        own = [entry.tokens for entry in self._entries.values()]
+        tokens = (form.token for form in specification.form.collateral)
+        self._tokens_in = {token: sum(held.get(token, 0) for held in own) for token in tokens}
 
     def __contains__(self, account: AccountId) -> bool:
         """Whether an account was ever credited."""
         return account in self._entries
 
     def accounts(self) -> tuple[AccountId, ...]:
-        """Every account that was ever credited, in ascending order, with the two of the house."""
-        return tuple(sorted(self._entries))
+        """Every account that was ever credited, with the two of the house; by their 20 bytes."""
+        return tuple(sorted(self._entries, key=str.lower))
 
     def listed(self) -> tuple[AccountId, ...]:
         """All accounts but those of the house that have nothing."""
-        return tuple(
-            account
-            for account in self.accounts()
-            if account not in HOUSE or self.cash(account) or not self.is_flat(account)
-        )
+        without = {own for own in HOUSE if not self.cash(own) and self.is_flat(own)}
+        return tuple(account for account in self.accounts() if account not in without)
 
     def cash(self, account: AccountId) -> Cash:
         """Cash with the bond, before what open positions have gained."""
@@ -111,8 +110,8 @@ class PortfolioAccounts:
 
     def positions(self, account: AccountId) -> dict[InstrumentId, Position]:
         """What an account holds, or has to settle, of each contract."""
-        held = self._view(account).positions.items()
-        return {self.contracts[index].identifier: position for index, position in held}
+        held = self._view(account).positions
+        return {self.contracts[index].identifier: held[index] for index in held}
 
     def holdings(self, account: AccountId) -> Holdings:
         """Cash without the bond, cost, tokens, and lots by contract of the specification."""
@@ -134,7 +133,7 @@ class PortfolioAccounts:
 
     def is_unsettled(self, contract_index: int) -> bool:
         """Whether a contract has positions, or costs, that variation may still move cash for."""
-        held = [entry.position(contract_index) for entry in self._entries.values()]
+        held = (entry.position(contract_index) for entry in self._entries.values())
         return any(position.net or position.cost for position in held)
 
     def deposit(self, account: AccountId, amount: Cash) -> None:

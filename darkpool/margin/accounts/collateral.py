@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import replace
 
 from darkpool.errors import OutOfBounds
@@ -11,7 +11,7 @@ from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import repay_bad_debt
 from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
 from darkpool.margin.errors import InsufficientMargin, InvalidParties
-from darkpool.margin.model.caps import NOT_COMPUTED, surplus
+from darkpool.margin.model.caps import NOT_COMPUTED, surplus, within_margin
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.units import AccountId, Cash
 
@@ -41,6 +41,7 @@ def withdraw_token(
     Raises:
         UnknownContract: no token of the specification.
         OutOfBounds: a negative amount, or more than the account has.
+        BeyondMargin, NoPrice: positions that margin is not computed for.
         InsufficientMargin: the account needs it, owes cash, or others' debts are uncovered.
     """
     accounts.tokens_in(token)
@@ -49,9 +50,9 @@ def withdraw_token(
     if not 0 <= amount <= held:
         raise OutOfBounds(f"withdrawal of {token} in millionths", 0, held, amount)
     after = replace(before, tokens={**before.tokens, token: held - amount})
-    left = min(
-        surplus(margin, after, accounts.intents(account)), before.cash, -accounts.uncovered()
-    )
+    with within_margin():
+        free = surplus(margin, after, accounts.intents(account))
+    left = min(free, before.cash, -accounts.uncovered())
     if left < 0:
         raise InsufficientMargin(required=0, available=left)
     accounts.book_tokens(account, token, -amount)
@@ -127,7 +128,22 @@ def _amount_worth(
 
     if min(wanted, value_max) <= 0:
         return 0
-    amount = bisect_left(range(held), wanted, key=value)
+    amount = _least(held, lambda amount: value(amount) >= wanted)
     if value(amount) > value_max:
-        amount = bisect_right(range(held), value_max, key=value) - 1
+        amount = _least(held, lambda amount: value(amount) > value_max) - 1
     return amount if value(amount) > 0 else 0
+
+
+def _least(most: int, passes: Callable[[int], bool]) -> int:
+    """The least number from 0 to `most` that passes, `most` if none below does.
+
+    All numbers above one that passes have to pass too. `bisect` takes no range beyond 2**63.
+    """
+    low, high = 0, most
+    while low < high:
+        middle = (low + high) // 2
+        if passes(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -143,7 +143,8 @@ def deleveraging_order(
         lots = accounts.position(account, contract_index).net
         if account not in HOUSE and (lots > 0 if side is Side.BUY else lots < 0):
             ranked.append((-_rank(accounts, account, contract_index, margin), account))
-    return tuple(account for _, account in sorted(ranked))
+    # sorting is stable, and accounts come in the order of their bytes
+    return tuple(account for _, account in sorted(ranked, key=lambda entry: entry[0]))
 
 
 def _rank(

@@ -7,7 +7,7 @@ from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.model.caps import NOT_COMPUTED
 from darkpool.margin.model.portfolio import PortfolioMargin
-from darkpool.units import AccountId, Cash
+from darkpool.units import AccountId, Cash, in_address_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +45,19 @@ def require_no_debts(accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash
             raise NotConserved(f"cash of {account}", 0, accounts.cash(account) + change)
 
 
-def count_committed(
-    accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash], margin: PortfolioMargin
-) -> Committed:
-    """Book what came and what left; an uncovered account then has nothing reserved any more.
+def book_vault(
+    accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash]
+) -> dict[AccountId, Cash]:
+    """Book what came and what left since the accounts last looked; returns it, none of it zero.
 
-    Until the commitment any address may pay in for any account, and an account may take its own
-    deposit back. `vault` is each account's deposits less its withdrawals; an account that is not
-    in it has none. A withdrawal has happened, whatever prices have made of margin since the vault
-    was told what it may pay: it is booked, and stops no other account. An expiry since an intent
-    was reserved may have cost its account as much, so all accounts with a bond are looked at.
+    Until the commitment any address may pay in for any account. `vault` is each account's deposits
+    less what it was granted or took back; an account that is not in it has none.
 
     Raises:
         OutOfBounds: more cash than `CASH_MAX`.
     """
     net_deposits: dict[AccountId, Cash] = {}
-    uncovered: dict[AccountId, Shortfall] = {}
-    for account in sorted({*vault, *accounts.accounts()}):
+    for account in in_address_order({*vault, *accounts.accounts()}):
         change = Cash(vault.get(account, 0) - accounts.paid(account))
         if change > 0:
             accounts.deposit(account, change)
@@ -69,11 +65,38 @@ def count_committed(
             accounts.book_withdrawal(account, Cash(-change))
         if change:
             net_deposits[account] = change
+    return net_deposits
+
+
+def release_uncovered(
+    accounts: PortfolioAccounts, margin: PortfolioMargin
+) -> dict[AccountId, Shortfall]:
+    """End what is reserved for accounts that do not cover their bond and intents; returns them.
+
+    An expiry since an intent was reserved may have cost its account as much as a deposit that went
+    back, so all accounts with a bond are looked at.
+    """
+    uncovered: dict[AccountId, Shortfall] = {}
+    for account in accounts.accounts():
         shortfall = _shortfall(accounts, account, margin)
         if shortfall is not None:
             accounts.release_account(account)
             uncovered[account] = shortfall
-    return Committed(net_deposits, uncovered)
+    return uncovered
+
+
+def count_committed(
+    accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash], margin: PortfolioMargin
+) -> Committed:
+    """Book what came and what left; an uncovered account then has nothing reserved any more.
+
+    A withdrawal has happened, whatever prices have made of margin since: it is booked, and stops
+    no other account. `vault` as in `book_vault`.
+
+    Raises:
+        OutOfBounds: more cash than `CASH_MAX`.
+    """
+    return Committed(book_vault(accounts, vault), release_uncovered(accounts, margin))
 
 
 def _shortfall(

@@ -122,7 +122,9 @@ def resolve(
 
 
 @dataclass(frozen=True, slots=True)
-class _Prices:
+class ClosePrices:
+    """What the insurance fund pays for a unit, and what counterparties that are closed out do."""
+
     fund: PriceUnits
     deleveraged: PriceUnits
 
@@ -143,7 +145,7 @@ class Waterfall:
     account: AccountId
     margin: PortfolioMargin
 
-    def prices(self, order: LiquidationOrder, deleverage_ppm: int) -> _Prices:
+    def prices(self, order: LiquidationOrder, deleverage_ppm: int) -> ClosePrices:
         """What the fund and the counterparties that are deleveraged pay for a unit."""
         sells = order.side is Side.SELL
         bankrupt = bankruptcy_price(self.accounts, self.account, order.instrument, self.margin)
@@ -151,10 +153,10 @@ class Waterfall:
         bound = conceded(self.margin, contracts, order.contract_index, against, deleverage_ppm)
         better, worse = (max, min) if sells else (min, max)
         fund = better(order.reserve, bankrupt)
-        return _Prices(fund, worse(bound, fund))
+        return ClosePrices(fund, worse(bound, fund))
 
     def close(
-        self, order: LiquidationOrder, prices: _Prices, makers: Sequence[Maker]
+        self, order: LiquidationOrder, prices: ClosePrices, makers: Sequence[Maker]
     ) -> list[Transfer]:
         """Take an order through makers, fund and deleveraging; no lot of it is left then."""
         transfers = self.assign(order, makers)

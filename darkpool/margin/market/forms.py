@@ -8,9 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
 from decimal import Decimal
+from itertools import islice
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, from_json
 
 from darkpool.errors import InvalidPrice
@@ -25,9 +35,12 @@ NUMBER_RULE: Final = "a number in digits, with at most one point and without an 
 
 _PRICE_MAX_UNITS: Final = PRICE_MAX * 10**PRICE_DECIMALS
 _GOT_MAX_CHARACTERS: Final = 60
+_SHOWN_BITS_MAX: Final = 512
+"""Longer numbers are told by their length: Python refuses to write the digits of very long ones."""
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _WRONG: Final = "wrong"
 _NOTHING: Final = "nothing"
+_AT_FAULT_MAX: Final = 50
 
 
 def wrong(expected: str, got: object, *path: str | int) -> PydanticCustomError:
@@ -118,6 +131,43 @@ class Form(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_few_unknown(cls, data: Any) -> Any:
+        """Of very many fields that there are not, the first are told."""
+        if not isinstance(data, dict) or len(data) <= len(cls.model_fields) + _AT_FAULT_MAX:
+            return data
+        known = {name: data[name] for name in cls.model_fields if name in data}
+        unknown = (name for name in data if name not in cls.model_fields)
+        return known | {name: data[name] for name in islice(unknown, _AT_FAULT_MAX)}
+
+
+def entries(kind: Any, most: int) -> BeforeValidator:
+    """A list of at most so many entries of a kind, which goes before the field's other bounds.
+
+    A problem takes a hundred times the memory of what it is about: a list in which many entries are
+    at fault is read up to the last of the first `_AT_FAULT_MAX`.
+    """
+    adapter = TypeAdapter[Any](kind)
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        if len(value) > most:
+            raise wrong(f"at most {most} entries", value)
+        checked, at_fault = [], 0
+        for entry in value:
+            try:
+                checked.append(adapter.validate_python(entry))
+            except ValidationError:
+                checked.append(entry)
+                at_fault += 1
+                if at_fault == _AT_FAULT_MAX:
+                    break
+        return tuple(checked)
+
+    return BeforeValidator(read)
+
 
 _Form = TypeVar("_Form", bound=Form)
 
@@ -144,26 +194,26 @@ def validated(form: type[_Form], source: str, data: Any) -> _Form:
     try:
         return form.model_validate(data)
     except ValidationError as error:
-        details = [dict(detail) for detail in error.errors()]
-        raise InvalidFile(
-            source, [_problem(d) for d in details if not _follows(d, details)]
-        ) from None
+        details: list[dict[str, Any]] = [dict(one) for one in error.errors(include_url=False)]
+        inside = Counter(
+            detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]) + 1)
+        )
+        # a list is short only because entries of it are at fault, which is told by itself
+        told = [d for d in details if d["type"] != "too_short" or inside[d["loc"]] == 1]
+        raise InvalidFile(source, [_problem(detail) for detail in told]) from None
 
 
-def _follows(detail: dict[str, Any], details: list[dict[str, Any]]) -> bool:
-    """Whether a list is short only because entries of it are at fault, which is told by itself."""
-    path = detail["loc"]
-    inner = (other["loc"] for other in details if other is not detail)
-    return detail["type"] == "too_short" and any(one[: len(path)] == path for one in inner)
-
-
-class _Object(dict[str, Any]):
-    """A JSON object that knows which of its fields it has twice."""
+class _Doubled(dict[str, Any]):
+    """A JSON object with the names of the fields that it has twice."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
         counts = Counter(name for name, _ in pairs)
         self.twice = [name for name, count in counts.items() if count > 1]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return tree if len(tree := dict(pairs)) == len(pairs) else _Doubled(pairs)
 
 
 def parsed_json(source: str, text: str) -> Any:
@@ -173,20 +223,21 @@ def parsed_json(source: str, text: str) -> Any:
         InvalidFile: it is none, nested too deep, or has a field twice.
     """
     try:
-        data = from_json(text)
+        from_json(text)
     except ValueError as error:
         raise InvalidFile(source, [Problem("file", "JSON", str(error)[:100])]) from None
-    # from here on the text is known to be JSON of bounded depth; numbers are of no interest
-    tree = json.loads(text, object_pairs_hook=_Object, parse_int=str, parse_float=str)
-    repeated = [Problem(path, "each field once", "it again") for path in _repeated(tree, ())]
+    # from here on the text is known to be JSON of bounded depth, and numbers of bounded length
+    tree = json.loads(text, object_pairs_hook=_object)
+    paths = islice(_repeated(tree, ()), _AT_FAULT_MAX)
+    repeated = [Problem(path, "each field once", "it again") for path in paths]
     if repeated:
         raise InvalidFile(source, repeated)
-    return data
+    return tree
 
 
 def _repeated(tree: Any, path: tuple[str | int, ...]) -> Iterator[str]:
     """Paths of the fields that are there twice."""
-    if isinstance(tree, _Object):
+    if isinstance(tree, _Doubled):
         yield from (_written((*path, name)) for name in tree.twice)
     inner: Iterable[tuple[str | int, Any]] = ()
     if isinstance(tree, Mapping):
@@ -251,7 +302,11 @@ def _json(value: object) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, date | time):
         return value.isoformat()
-    return _cut(json.dumps(value, ensure_ascii=False, default=str))
+    if isinstance(value, int) and value.bit_length() > _SHOWN_BITS_MAX:
+        return f"a number of {value.bit_length()} bits"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    # a lone surrogate, which text of Python may have, is in no message of pydantic's
+    return _cut(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _cut(text: str) -> str:

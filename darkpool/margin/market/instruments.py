@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Final, Self
@@ -29,6 +29,7 @@ from darkpool.margin.market.forms import (
     PositivePriceText,
     Share,
     Version,
+    entries,
     price_of,
     require_once,
     validated,
@@ -46,8 +47,11 @@ from darkpool.units import PPM, InstrumentId, InstrumentName, PriceUnits
 
 _MULTIPLIER = Annotated[int, Field(strict=True, ge=1, le=CONTRACT_MULTIPLIER_MAX)]
 _CASH = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
-_PART: Final = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
-_LONG_KEY: Final = re.compile(rf"(?:{_PART}\.[ \t]*){{8}}")
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_BARE: Final = "(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++"
+_PART: Final = rf"""(?:{_BARE}|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_LONG_KEY: Final = re.compile(rf"(?:{_PART}\.[ \t]*+){{8}}")
+"""Takes time in proportion to the text: it starts once in a word, and goes back over none."""
 
 
 class Kind(StrEnum):
@@ -84,8 +88,8 @@ class ContractForm(Form):
             raise wrong("no expiry of a perpetual swap", self.expiry, "expiry")
         if self.kind is not Kind.PERPETUAL and self.expiry is None:
             raise wrong(f"an expiry of a {self.kind}", None, "expiry")
-        if self.expiry is not None and unix_ms(self.expiry) < 0:
-            raise wrong("an expiry after 1970", self.expiry, "expiry")
+        if self.expiry is not None and not has_date(self.expiry):
+            raise wrong("an expiry from 1970 to 9999", self.expiry, "expiry")
         if self.kind.is_option and self.strike is None:
             raise wrong(f"a strike of a {self.kind}", None, "strike")
         if not self.kind.is_option and self.strike is not None:
@@ -146,7 +150,7 @@ class GroupForm(Form):
     """Underlyings that move together, and the part of their joint risk that is believed."""
 
     name: Name
-    underlyings: Annotated[tuple[Name, ...], Field(min_length=2)]
+    underlyings: Annotated[tuple[Name, ...], Field(min_length=2), entries(Name, 1000)]
     offset: Share
 
 
@@ -162,10 +166,14 @@ class SpecificationForm(Form):
     name: Name
     initial: Annotated[int, Field(strict=True, ge=PPM, le=10 * PPM)]
     horizon_ms: Annotated[int, Field(strict=True, ge=0, le=30 * 86_400_000)]
-    underlyings: Annotated[tuple[UnderlyingForm, ...], Field(min_length=1, max_length=1000)]
-    groups: tuple[GroupForm, ...] = ()
-    collateral: Annotated[tuple[CollateralForm, ...], Field(max_length=1000)] = ()
-    contracts: Annotated[tuple[ContractForm, ...], Field(min_length=1, max_length=100_000)]
+    underlyings: Annotated[
+        tuple[UnderlyingForm, ...], Field(min_length=1), entries(UnderlyingForm, 1000)
+    ]
+    groups: Annotated[tuple[GroupForm, ...], entries(GroupForm, 1000)] = ()
+    collateral: Annotated[tuple[CollateralForm, ...], entries(CollateralForm, 1000)] = ()
+    contracts: Annotated[
+        tuple[ContractForm, ...], Field(min_length=1), entries(ContractForm, 100_000)
+    ]
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Self:
@@ -278,6 +286,14 @@ class Specification:
                 for c in self.contracts.values()
             ),
         )
+
+
+def has_date(moment: datetime) -> bool:
+    """Whether a time with its zone has a date in UTC from 1970 on: the last hours of 9999 may not.
+
+    Times are told by that date.
+    """
+    return 0 <= unix_ms(moment) <= unix_ms(_LAST)
 
 
 def unix_ms(moment: datetime) -> int:

@@ -25,6 +25,7 @@ from darkpool.margin.market.forms import (
     Text,
     Version,
     decimals_of,
+    entries,
     number,
     parsed_json,
     price_of,
@@ -32,7 +33,7 @@ from darkpool.margin.market.forms import (
     validated,
     wrong,
 )
-from darkpool.margin.market.instruments import Contract, Kind, Specification, unix_ms
+from darkpool.margin.market.instruments import Contract, Kind, Specification, has_date, unix_ms
 from darkpool.margin.market.surface import YEAR_MS, Smile, VolatilitySurface
 from darkpool.margin.valuation.black import VOLATILITY_HIGHEST, OptionValues, black_76
 from darkpool.margin.valuation.elementary import log_ratio
@@ -45,6 +46,12 @@ BACHELIER: Final = (
 )
 """What is expected of the price of an underlying with options."""
 
+STRIKES_MAX: Final = 1000
+"""Strikes of an expiry."""
+EXPIRIES_MAX: Final = 1000
+"""Expiries of an underlying."""
+NUMBERS_MAX: Final = 50_000
+"""Numbers of a market: with the reports of each, a record can still be read."""
 _UNDERLYINGS: Final = "underlyings"
 _UNITS_PER_ONE: Final = 10**PRICE_DECIMALS
 _LONGEST: Final = timedelta(days=36_500)
@@ -72,8 +79,8 @@ class ExpiryForm(Form):
     expiry: AwareDatetime
     forward: PriceText
     rate: _Rate = 0
-    strikes: tuple[PositivePriceText, ...] = ()
-    volatilities: tuple[_Volatility, ...] = ()
+    strikes: Annotated[tuple[PositivePriceText, ...], entries(PositivePriceText, STRIKES_MAX)] = ()
+    volatilities: Annotated[tuple[_Volatility, ...], entries(_Volatility, STRIKES_MAX)] = ()
 
     @model_validator(mode="after")
     def _is_a_smile(self) -> Self:
@@ -106,15 +113,21 @@ class UnderlyingPrices(Form):
     name: Name
     index: PriceText
     perpetual: PriceText | None = None
-    expiries: tuple[ExpiryForm, ...] = ()
+    expiries: Annotated[tuple[ExpiryForm, ...], entries(ExpiryForm, EXPIRIES_MAX)] = ()
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
         for index, (early, late) in enumerate(pairwise(self.expiries), start=1):
-            if late.expiry <= early.expiry:
+            if unix_ms(late.expiry) <= unix_ms(early.expiry):
                 expected = f"an expiry after {early.expiry.isoformat()}, the one before"
                 raise wrong(expected, late.expiry, "expiries", index, "expiry")
         return self
+
+    @property
+    def numbers(self) -> int:
+        """How many prices, rates and volatilities there are."""
+        smiles = sum(2 + len(expiry.strikes) for expiry in self.expiries)
+        return 1 + (self.perpetual is not None) + smiles
 
 
 class MarketForm(Form):
@@ -122,18 +135,24 @@ class MarketForm(Form):
 
     version: Version
     time: AwareDatetime
-    underlyings: Annotated[tuple[UnderlyingPrices, ...], Field(min_length=1, max_length=1000)]
+    underlyings: Annotated[
+        tuple[UnderlyingPrices, ...], Field(min_length=1), entries(UnderlyingPrices, 1000)
+    ]
 
     @model_validator(mode="after")
     def _is_of_one_time(self) -> Self:
-        if unix_ms(self.time) < 0:
-            raise wrong("a time after 1970", self.time, "time")
+        if not has_date(self.time):
+            raise wrong("a time from 1970 to 9999", self.time, "time")
+        if (numbers := sum(each.numbers for each in self.underlyings)) > NUMBERS_MAX:
+            raise wrong(f"at most {NUMBERS_MAX} numbers", f"{numbers} numbers", _UNDERLYINGS)
         names = [(each.name, (_UNDERLYINGS, k, "name")) for k, each in enumerate(self.underlyings)]
         require_once("underlying", names)
         for index, underlying in enumerate(self.underlyings):
             for place, expiry in enumerate(underlying.expiries):
                 path = (_UNDERLYINGS, index, "expiries", place, "expiry")
-                if expiry.expiry <= self.time:
+                if not has_date(expiry.expiry):
+                    raise wrong("an expiry from 1970 to 9999", expiry.expiry, *path)
+                if unix_ms(expiry.expiry) <= unix_ms(self.time):
                     expected = f"an expiry after {self.time.isoformat()}, the time of the market"
                     raise wrong(expected, expiry.expiry, *path)
                 if expiry.expiry - self.time > _LONGEST:

@@ -38,9 +38,6 @@ from darkpool.record.margin_forms import (
 )
 from darkpool.units import PPM, PriceUnits, account_bytes, price_units
 
-NUMBERS_MAX: Final = 50_000
-"""Numbers of a market: with the reports of each, a record can still be read."""
-
 _PRICE_MAX_UNITS: Final = PRICE_MAX * 10**PRICE_DECIMALS
 _STEPS_OF_A_RANGE: Final = 4
 _RATE: Final = FeedBounds(-PPM, PPM, step_min=10_000)
@@ -51,7 +48,7 @@ def numbers_of(source: str, form: MarketForm) -> dict[str, int]:
     """Every number of a market, by the name of its feed.
 
     Raises:
-        InvalidFile: a volatility of more than six decimals, or more than `NUMBERS_MAX` numbers.
+        InvalidFile: a volatility of more than six decimals.
     """
     numbers: dict[str, int] = {}
     for index, underlying in enumerate(form.underlyings):
@@ -62,9 +59,6 @@ def numbers_of(source: str, form: MarketForm) -> dict[str, int]:
                     path = f"underlyings[{index}].expiries[{number}].volatilities[{strike}]"
                     raise InvalidFile(source, [Problem(path, "at most six decimals", text)])
             numbers |= _expiry_numbers(underlying.name, expiry)
-    if len(numbers) > NUMBERS_MAX:
-        got = f"{len(numbers)} numbers"
-        raise InvalidFile(source, [Problem("underlyings", f"at most {NUMBERS_MAX} numbers", got)])
     return numbers
 
 

@@ -105,8 +105,9 @@ class VolatilitySurface:
         `expiries` are those of the file, if it has more than those with a smile.
         """
         problems = []
+        places = {expiry_ms: place for place, expiry_ms in enumerate(expiries)}
         for index, smile in enumerate(self.smiles):
-            place = expiries.index(smile.expiry_ms) if expiries else index
+            place = places.get(smile.expiry_ms, index)
             path = f"expiries[{place}].volatilities"
             problems += _butterflies(path, smile, (smile.expiry_ms - self.time_ms) / YEAR_MS)
             if index:

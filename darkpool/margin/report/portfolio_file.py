@@ -17,6 +17,7 @@ from darkpool.margin.market.forms import (
     Text,
     Version,
     decimals_of,
+    entries,
     number,
     parsed_json,
     require_once,
@@ -80,8 +81,8 @@ class PortfolioForm(Form):
 
     version: Version
     cash: _CashText
-    collateral: Annotated[tuple[TokenForm, ...], Field(max_length=1000)] = ()
-    positions: Annotated[tuple[PositionForm, ...], Field(max_length=100_000)] = ()
+    collateral: Annotated[tuple[TokenForm, ...], entries(TokenForm, 1000)] = ()
+    positions: Annotated[tuple[PositionForm, ...], entries(PositionForm, 100_000)] = ()
 
     @model_validator(mode="after")
     def _has_everything_once(self) -> Self:

@@ -12,7 +12,7 @@ import pytest
 
 from crypto.errors import MalformedAnswer
 from crypto.ring.immutable import immutable
-from crypto.threshold.rebuilding import rebuilt
+from crypto.threshold.rebuilding import own, rebuilder, rebuilt
 
 Number = NewType("Number", int)
 Words = npt.NDArray[np.uint64]
@@ -118,6 +118,18 @@ def test_immutable_words_are_not_copied() -> None:
     made = rebuilt(Message, sent)
     assert np.shares_memory(made.parts[0].words, sent.parts[0].words)
     assert made.parts[0].words is not sent.parts[0].words
+
+
+def test_own_arrays_share_no_memory_and_are_as_large_as_what_they_are_made_of() -> None:
+    sent = immutable(words())
+    made = rebuilder(Words, own)(sent)
+    assert np.array_equal(made, sent)
+    assert not np.shares_memory(made, sent)
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        made.setflags(write=True)
+    endless = np.ndarray((2**40,), np.uint64, bytes(8), strides=(0,))
+    with pytest.raises(MalformedAnswer, match="one after the other"):
+        rebuilder(Words, own)(endless)
 
 
 WRONG = [

@@ -131,6 +131,19 @@ def test_tokens_are_sold_for_what_is_owed(tokens: int, fund: int) -> None:
     assert convert_collateral(accounts, ALICE, INSURANCE_FUND, NOW) == 0
 
 
+@pytest.mark.parametrize("most", [2**63 - 1, 2**63, CASH_MAX])
+def test_any_number_of_tokens_that_can_be_paid_in_can_be_sold(most: int) -> None:
+    accounts = house(0, 100_000)
+    deposit_token(accounts, ALICE, TOKEN, most)
+    accounts.transfer(ALICE, BOB, Cash(WORTH))
+    assert convert_collateral(accounts, ALICE, BOB, NOW) == WORTH
+    assert accounts.holdings(BOB).tokens == {TOKEN: ONE}
+    accounts.transfer(ALICE, BOB, Cash(WORTH))
+    take_collateral(accounts, ALICE, NOW)
+    assert accounts.holdings(INSURANCE_FUND).tokens == {TOKEN: ONE}
+    accounts.verify_conservation()
+
+
 def test_a_debt_is_not_written_off_while_there_are_tokens() -> None:
     accounts = indebted(5 * ONE, 0)
     assert convert_collateral(accounts, ALICE, INSURANCE_FUND, NOW) == 0

@@ -11,7 +11,7 @@ import pytest
 from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.balances import Balance, balances_of
-from darkpool.margin.accounts.collateral import convert_collateral
+from darkpool.margin.accounts.collateral import convert_collateral, withdraw_token
 from darkpool.margin.accounts.house import HOUSE
 from darkpool.margin.accounts.vault_flows import (
     Committed,
@@ -92,6 +92,24 @@ def test_all_cash_stands_against_what_has_no_margin(
         assert (balance.withdrawable, balance.encumbered) == (0, 100_000 * ONE)
     assert (carol.withdrawable, carol.encumbered) == (100_000 * ONE, 0)
     accounts.verify_conservation()
+
+
+@pytest.mark.parametrize("made", [waiting, beyond])
+def test_nothing_is_free_for_what_has_no_margin_and_the_refusal_has_a_code(
+    made: Callable[[], PortfolioAccounts],
+) -> None:
+    accounts, code = made(), RefusalCode.NO_PRICE if made is waiting else RefusalCode.BEYOND_MARGIN
+    accounts.book_tokens(ALICE, "ETH", ONE)
+    takes: list[Callable[[], object]] = [
+        lambda: accounts.withdraw(ALICE, Cash(1), LATER),
+        lambda: withdraw_token(accounts, ALICE, "ETH", 1, LATER),
+        lambda: accounts.hold_bond(ALICE, BondTerms(Cash(1), 1, account_of(bytes(20))), LATER),
+        lambda: accounts.reserve(ALICE, auction(PERP, 1), Lots(1), grid(PERP), LATER),
+    ]
+    for take in takes:
+        with pytest.raises(MarginError) as caught:
+            take()
+        assert caught.value.code is code
 
 
 def test_what_is_settled_is_free_again() -> None:

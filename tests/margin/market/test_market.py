@@ -46,6 +46,8 @@ def test_volatility_goes_through_the_quotes() -> None:
         ('"version": 1', '"version": 0', "version", "1"),
         ("2026-11-25T00:00:00Z", "2026-11-25T00:00:00", "time", "a time with its zone"),
         ("2026-11-25", "2028-11-25", "underlyings[0].expiries[0].expiry", "the time of the market"),
+        ("2026-11-25T00:00:00Z", "1970-01-01T00:00:00+00:01", "time", "from 1970 to 9999"),
+        ("2026-11-25T00:00:00Z", "9999-12-31T23:59:00-00:01", "time", "from 1970 to 9999"),
         ('"60000", "perpetual"', '60000, "perpetual"', "underlyings[0].index", "text in quotes"),
         ('"index": "60000"', '"index": "0"', "underlyings[0].index", "a price above 0"),
         ('"index": "60000"', '"index": "1e5"', "underlyings[0].index", "a number in digits"),
@@ -57,7 +59,21 @@ def test_volatility_goes_through_the_quotes() -> None:
             "underlyings[0].expiries[0].strikes[1]",
             "above 60000",
         ),
+        (
+            '"40000", "60000"',
+            '"60000", "60000"',
+            "underlyings[0].expiries[0].strikes[1]",
+            "above 60000",
+        ),
         ('"0.68", "0.6"', '"0.68"', "underlyings[0].expiries[0].volatilities", "each strike, 3"),
+        (
+            '"0.68", "0.6"',
+            '"0.68", "0.68", "0.6"',
+            "underlyings[0].expiries[0].volatilities",
+            "each strike, 3",
+        ),
+        ("2026-11-25T00", "1966-11-25T00", "time", "a time after 1970"),
+        ("2027-06-25", "2167-06-25", "underlyings[0].expiries[1].expiry", "within 36500 days"),
         ('"0.68"', '"0"', "underlyings[0].expiries[0].volatilities[0]", "above 0"),
         ('"name": "ETH"', '"name": "BTC"', "underlyings[1].name", "each underlying once"),
         ('"0.64"', '"1.9"', "underlyings[0].expiries[0].volatilities[2]", "call prices that fall"),
@@ -81,6 +97,18 @@ def test_expiries_that_do_not_rise_are_refused() -> None:
     data = json.loads(MARKET)
     data["underlyings"][0]["expiries"].reverse()
     with pytest.raises(InvalidFile, match="expiry after 2027-06-25T08:00:00"):
+        read(json.dumps(data))
+
+
+def test_an_expiry_is_after_the_one_before_and_after_the_market() -> None:
+    data = json.loads(MARKET)
+    first, second = data["underlyings"][0]["expiries"]
+    second["expiry"] = first["expiry"]
+    with pytest.raises(InvalidFile, match=r"expiries\[1\].expiry: expected an expiry after 2027"):
+        read(json.dumps(data))
+    data = json.loads(MARKET)
+    data["time"] = data["underlyings"][0]["expiries"][0]["expiry"]
+    with pytest.raises(InvalidFile, match=r"expiries\[0\].expiry: expected an expiry after 2027"):
         read(json.dumps(data))
 
 
@@ -129,6 +157,20 @@ def test_what_has_expired_has_no_price() -> None:
 def test_no_text_does_anything_else(text: str) -> None:
     with pytest.raises(BadInput):
         read(text)
+
+
+def test_times_are_told_apart_by_milliseconds() -> None:
+    data = json.loads(MARKET)
+    expiries = data["underlyings"][0]["expiries"]
+    expiries[1]["expiry"] = expiries[0]["expiry"].replace("Z", ".0009Z")
+    with pytest.raises(InvalidFile, match=r"expiries\[1\].expiry: expected an expiry after"):
+        read(json.dumps(data))
+    data = json.loads(MARKET)
+    data["time"] = "2027-03-26T07:59:59.9991Z"
+    expiries = data["underlyings"][0]["expiries"]
+    expiries[0]["expiry"] = "2027-03-26T07:59:59.9999Z"
+    with pytest.raises(InvalidFile, match=r"expiries\[0\].expiry: expected an expiry after"):
+        read(json.dumps(data))
 
 
 def test_deep_nesting_is_refused() -> None:

@@ -18,6 +18,7 @@ from darkpool.margin.errors import (
     UnknownFeed,
     UnknownReporter,
 )
+from darkpool.margin.market import quotes
 from darkpool.margin.market.feeds import (
     FeedTerms,
     Halt,
@@ -36,6 +37,8 @@ from darkpool.simulation.reporters import reported
 from darkpool.units import InstrumentId, InstrumentName, Lots, PriceGrid, PriceUnits, Tick
 from tests.support.intent_margin import DOMAIN, intent_margin
 from tests.support.margin_houses import MARKET, market, specification
+from tests.support.margin_records import changed, put, unsigned
+from tests.support.margin_records import market_record as unsigned_record
 from tests.support.reference_prices import NOW_MS
 
 KEYS = [bytes([k]) * 32 for k in range(1, 5)]
@@ -95,6 +98,25 @@ def test_a_number_keeps_the_reports_that_it_was_taken_over_from() -> None:
     assert {report.message.observed_at for report in number.reports} <= {NOW_MS + 1, NOW_MS + 5_001}
     with pytest.raises(UnknownFeed):
         feeds.taken("BTC/funding", NOW_MS)
+
+
+@pytest.mark.parametrize("forward", [0, -1])
+def test_a_record_with_volatilities_around_no_price_names_the_model(forward: int) -> None:
+    """What reporters signed may be below zero; what options on it are worth is not defined."""
+    record = unsigned_record(FORM, unsigned)
+    below = changed(record, "underlyings.0.expiries.0.forward.value", put(forward))
+    with pytest.raises(InvalidFile, match=f"{MARCH}/forward: .* Bachelier.*, got {forward} price"):
+        market_of(below)
+    bare = changed(below, "underlyings.0.expiries.0.strikes", put(()))
+    bare = changed(bare, "underlyings.0.expiries.0.volatilities", put(()))
+    assert market_of(bare).underlyings["BTC"].forwards[1806048000000].price == forward
+
+
+def test_a_record_has_room_for_so_many_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = len(numbers_of("market", FORM))
+    monkeypatch.setattr(quotes, "NUMBERS_MAX", count - 1)
+    with pytest.raises(InvalidFile, match=f"at most {count - 1} numbers, got {count} numbers"):
+        numbers_of("market", FORM)
 
 
 def test_what_a_feed_cannot_carry_is_named() -> None:

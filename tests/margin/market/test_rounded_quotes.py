@@ -80,6 +80,45 @@ def test_variance_may_fall_in_time_by_what_rounding_leaves_open() -> None:
     assert VolatilitySurface(0, exact).arbitrage() != []
 
 
+def test_a_quote_stands_for_all_that_rounds_to_it() -> None:
+    quoted = Smile(HALF_A_YEAR, 100.0, (90.0, 100.0), (0.2, 0.004), 0.005)
+    assert quoted.lowest.volatilities == pytest.approx((0.195, 0.0))
+    assert quoted.highest.volatilities == pytest.approx((0.205, 0.009))
+
+
+def test_the_earlier_expiry_may_have_been_rounded_up() -> None:
+    """The later one has too many digits to have been rounded by as much as it is lower."""
+    first = Smile(HALF_A_YEAR, 100.0, (100.0,), (0.2,), 0.05)
+    second = Smile(HALF_A_YEAR + 1, 100.0, (100.0,), (0.16,), 0.00005)
+    assert VolatilitySurface(0, (first, second)).arbitrage() == []
+    exact = replace(first, rounding=0.0)
+    assert VolatilitySurface(0, (exact, second)).arbitrage() != []
+    lower = replace(second, volatilities=(0.1499,))
+    assert VolatilitySurface(0, (first, lower)).arbitrage() != []
+
+
+def test_the_quote_in_the_middle_may_have_been_rounded_up() -> None:
+    """Neighbours that were rounded down explain a part of the bend alone."""
+    strikes, forward = (95.0, 100.0, 105.0), 100.0
+
+    def bent(level: float) -> Smile:
+        return Smile(HALF_A_YEAR, forward, strikes, (0.2, level, 0.2), 0.01)
+
+    def has_arbitrage(quoted: Smile) -> bool:
+        return VolatilitySurface(0, (quoted,)).arbitrage() != []
+
+    levels = [0.2 + 0.0005 * k for k in range(400)]
+    most = next(level for level in levels if has_arbitrage(replace(bent(level), rounding=0.0)))
+    most_with_outer = next(
+        level
+        for level in levels
+        if has_arbitrage(replace(bent(level), volatilities=(0.21, level, 0.21), rounding=0.0))
+    )
+    assert most_with_outer > most
+    assert not has_arbitrage(bent(most_with_outer + 0.009))
+    assert has_arbitrage(bent(most_with_outer + 0.011))
+
+
 def quoted_market(digits: int) -> MarketForm:
     quoted = smile(6000.0, 5.0, digits)
     expiry = {

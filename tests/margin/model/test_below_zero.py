@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.accounts import PortfolioAccounts
-from darkpool.margin.accounts.defaults import bankruptcy_price_of
+from darkpool.margin.accounts.defaults import bankruptcy_price_of, deleveraging_order
 from darkpool.margin.errors import InvalidFile, PriceNotCovered
 from darkpool.margin.liquidation.plan import LiquidationTerms, conceded, liquidation_orders
 from darkpool.margin.market.instruments import Specification, SpecificationForm
@@ -21,7 +21,7 @@ from darkpool.margin.model import caps
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import SCENARIOS, lot_risk
 from darkpool.record.margin_forms import MarginInputs
-from darkpool.units import AccountId, Cash, Lots, PriceUnits, price_decimal
+from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side, price_decimal
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings
 from darkpool.verification.requirement import LiveIntent, MarginModel
@@ -268,6 +268,19 @@ def test_a_reserve_price_may_be_below_zero() -> None:
     terms = LiquidationTerms(AccountId("liquidator"), 100_000, 0)
     (order,) = liquidation_orders(margin, held, contracts, terms)
     assert order.reserve < 0
+
+
+def test_gains_are_ranked_by_the_size_of_what_lots_brought() -> None:
+    """Ann gained more in all, and Bob more for what a lot brought: Bob is closed first."""
+    accounts = PortfolioAccounts(oil())
+    ann, bob, cat = AccountId("ann"), AccountId("bob"), AccountId("cat")
+    for account, lots, price in ((ann, 100, -40), (bob, 1, -100)):
+        accounts.deposit(account, Cash(lots * 10**13))
+        accounts.trade(account, cat, MAY, lots, PriceUnits(price * ONE))
+    instrument = accounts.contracts[MAY].identifier
+    margin = engine(oil(), OIL)
+    assert deleveraging_order(accounts, instrument, Side.BUY, margin) == (bob, ann)
+    assert deleveraging_order(accounts, instrument, Side.SELL, margin) == (cat,)
 
 
 def test_a_position_that_was_bought_for_nothing_has_variation_to_settle() -> None:

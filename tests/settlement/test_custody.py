@@ -1,0 +1,117 @@
+"""Over any number of intervals everybody can leave with everything that is theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+from darkpool.margin.accounts.house import INSURANCE_FUND
+from darkpool.protocol.flows import Flow, FlowKind
+from darkpool.settlement.claims import FUND, RETIRED, TREASURY
+from darkpool.settlement.custody import CashVault, Custody, SettledBalances
+from darkpool.units import AccountId, account_bytes, account_of
+from tests.support.margin_houses import margin_at
+from tests.support.margin_lives import ALICE, BOB, CAROL, ONE, house, named, traded
+from tests.support.margin_lives import TREASURY as TREASURER
+from tests.support.vault_lives import VaultLife
+
+VAULT = account_of(b"\x11" * 20)
+SWAP = named("BTC-PERP")
+PRICE = 61_000 * ONE
+
+
+def custody(cash: dict[AccountId, int]) -> Custody:
+    """Accounts with deposits that one settlement has counted."""
+    made = Custody(CashVault(VAULT, TREASURER), house({}))
+    flow(made, *((FlowKind.DEPOSIT, account, amount * ONE) for account, amount in cash.items()))
+    made.credit()
+    made.settle(margin_at(100), {})
+    return made
+
+
+def flow(made: Custody, *told: tuple[FlowKind, AccountId, int]) -> None:
+    first = made.flows.last + 1
+    made.flows.add(
+        Flow(index, kind, VAULT, account, amount)
+        for index, (kind, account, amount) in enumerate(told, start=first)
+    )
+
+
+def leaf(settled: SettledBalances, account: AccountId) -> tuple[int, int]:
+    for own in settled.leaves:
+        if own.account == account_bytes(account):
+            return own.exit_value, own.claimable
+    return 0, 0
+
+
+def test_an_account_without_positions_is_granted_in_full() -> None:
+    made = custody({ALICE: 100})
+    flow(made, (FlowKind.REQUEST, ALICE, 2**90))
+    settled = made.settle(margin_at(100), {})
+    assert leaf(settled, ALICE) == (0, 100 * ONE)
+
+
+def test_a_request_lapses_for_what_it_is_not_granted() -> None:
+    made = custody({ALICE: 100, BOB: 50_000})
+    traded(made.accounts, SWAP, ALICE, BOB, 1, PRICE)
+    flow(made, (FlowKind.REQUEST, ALICE, 100 * ONE))
+    made.settle(margin_at(100), {})
+    assert made.claims.granted.get(ALICE, 0) < 100 * ONE
+    later = made.settle(margin_at(100), {})
+    assert later.granted == {}
+
+
+def test_an_account_with_positions_gets_what_was_free_at_two_marks() -> None:
+    made = custody({ALICE: 50_000, BOB: 50_000})
+    traded(made.accounts, SWAP, ALICE, BOB, 1, PRICE)
+    flow(made, (FlowKind.REQUEST, ALICE, 50_000 * ONE))
+    assert made.settle(margin_at(100), {}).granted == {}
+    free = made.free[ALICE]
+    flow(made, (FlowKind.REQUEST, ALICE, 50_000 * ONE))
+    assert made.copy().settle(margin_at(110), {}).granted == {ALICE: free}
+    fallen = made.copy().settle(margin_at(95), {}).granted
+    assert 0 < fallen[ALICE] < free
+
+
+def test_who_was_paid_everything_has_no_leaf_until_it_returns() -> None:
+    made = custody({ALICE: 100, BOB: 1})
+    flow(made, (FlowKind.REQUEST, ALICE, 100 * ONE))
+    assert leaf(made.settle(margin_at(100), {}), ALICE) == (0, 100 * ONE)
+    gone = made.settle(margin_at(100), {ALICE: 100 * ONE})
+    assert leaf(gone, ALICE) == (0, 0)
+    assert leaf(gone, RETIRED) == (0, 100 * ONE)
+    flow(made, (FlowKind.DEPOSIT, ALICE, 5))
+    made.credit()
+    back = made.settle(margin_at(100), {ALICE: 100 * ONE})
+    assert leaf(back, ALICE) == (5, 100 * ONE)
+    assert leaf(back, RETIRED) == (0, 0)
+
+
+def test_the_house_stands_under_the_accounts_that_the_vault_knows() -> None:
+    made = custody({ALICE: 100, INSURANCE_FUND: 7, TREASURER: 3})
+    settled = made.settle(margin_at(100), {})
+    assert leaf(settled, FUND) == (7 * ONE, 0)
+    assert leaf(settled, TREASURY) == (3 * ONE, 0)
+    assert leaf(settled, INSURANCE_FUND) == leaf(settled, TREASURER) == (0, 0)
+
+
+def test_who_was_covered_pays_out_of_its_next_deposit() -> None:
+    made = custody({ALICE: 1, BOB: 50_000, CAROL: 50_000})
+    traded(made.accounts, SWAP, ALICE, BOB, 1, PRICE)
+    settled = made.settle(margin_at(90), {})
+    owed = settled.variation.covered[ALICE]
+    assert leaf(settled, ALICE) == (0, 0)
+    flow(made, (FlowKind.DEPOSIT, ALICE, owed - 1))
+    assert made.credit() == {ALICE: owed - 1}
+    assert (made.accounts.cash(ALICE), made.debts) == (0, {ALICE: 1})
+
+
+@pytest.mark.parametrize("seeds", [range(25), pytest.param(range(10_000), marks=pytest.mark.slow)])
+def test_any_life_of_intervals_lets_everybody_leave(seeds: range) -> None:
+    seen: dict[str, int] = {}
+    for seed in seeds:
+        life = VaultLife(seed)
+        life.run(30)
+        life.leave()
+        for name, times in life.seen.items():
+            seen[name] = seen.get(name, 0) + times
+    assert all(seen.get(name) for name in ("settled", "void", "granted", "covered", "paid", "left"))
