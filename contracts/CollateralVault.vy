@@ -70,6 +70,15 @@ struct Claim:
     deadline: uint64
 
 
+# What an account signs so that another sender can take a deposit back for it.
+struct TakeBack:
+    account: address
+    to: address
+    number: uint64
+    fee: uint128
+    deadline: uint64
+
+
 event Deposited:
     account: indexed(address)
     payer: indexed(address)
@@ -89,6 +98,7 @@ event Returned:
     number: uint64
     amount: uint256
     paid: uint256
+    fee: uint256
 
 
 event Settled:
@@ -136,6 +146,9 @@ KIND_RETURN: constant(uint256) = 4
 
 CLAIM_TYPE_HASH: constant(bytes32) = keccak256(
     "Claim(address account,address vault,address to,uint128 cumulative,uint128 fee,uint64 deadline)"
+)
+TAKE_BACK_TYPE_HASH: constant(bytes32) = keccak256(
+    "TakeBack(address account,address vault,address to,uint64 number,uint128 fee,uint64 deadline)"
 )
 DEPOSIT_TYPE_HASH: constant(bytes32) = keccak256("Deposit(address account)")
 WITNESS_TYPE_LENGTH: constant(uint256) = 90
@@ -190,7 +203,8 @@ paid_word: uint256
 # deposits that the last settlement counted 128, and that it did not count at the commitment of the
 # interval in place_word 128
 counted_word: uint256
-# interval of the last commitment before the last deposit or return 64, last settled interval 64, its last flow 48, seated accounts 32
+# interval of the last commitment before the last deposit or return 64, last settled interval 64,
+# its last flow 48, seated accounts 32
 place_word: uint256
 
 
@@ -355,7 +369,7 @@ def give_notice(number: uint64):
          Reverts with "winding down", "deposit", "account", "settled" or "noticed".
     @param number The deposit's number.
     """
-    entry: uint256 = self._own_deposit(number)
+    entry: uint256 = self._own_deposit(msg.sender, number)
     assert self.noticed_at[number] == 0, "noticed"
     self.noticed_at[number] = block.timestamp
     self._report(KIND_NOTICE, msg.sender, entry >> 160, number)
@@ -374,20 +388,34 @@ def take_back(number: uint64, to: address) -> uint256:
     @param to Who is paid.
     @return Token units paid: all of it, unless the token lost balances.
     """
-    entry: uint256 = self._own_deposit(number)
-    amount: uint256 = entry >> 160
-    if not staticcall settlement.is_declared():
-        since: uint256 = self.noticed_at[number]
-        assert since != 0 and block.timestamp >= since + NOTICE_PERIOD, "too early"
-        assert number > staticcall settlement.flows_of_open_batch(), "batch open"
-    unsettled: uint256 = self._unsettled()
-    self.deposits[number] = 0
-    self._report(KIND_RETURN, msg.sender, amount, number)
-    self._leave_after_return(msg.sender)
-    paid: uint256 = amount * min(staticcall token.balanceOf(self), unsettled) // unsettled
-    self._pay(to, paid)
-    log Returned(account=msg.sender, to=to, number=number, amount=amount, paid=paid)
-    return paid
+    return self._take_back(msg.sender, number, to, 0)
+
+
+@external
+def take_back_for(
+    order: TakeBack, signature: Bytes[eip712.ACCOUNT_SIGNATURE_BYTES_MAX]
+) -> uint256:
+    """
+    @notice Return a deposit to an account that signed for it, with its key or as a contract.
+    @dev Any sender, who gets the fee out of what is paid. Reverts as `take_back` does, and with
+         "deadline", "fee", or a reason of the signature check.
+    @param order What the account signed.
+    @param signature Of the account.
+    @return Token units paid, the fee included.
+    """
+    struct_hash: bytes32 = keccak256(
+        abi_encode(
+            TAKE_BACK_TYPE_HASH,
+            order.account,
+            self,
+            order.to,
+            order.number,
+            order.fee,
+            order.deadline,
+        )
+    )
+    self._check_signed(struct_hash, order.account, order.deadline, signature)
+    return self._take_back(order.account, order.number, order.to, convert(order.fee, uint256))
 
 
 @external
@@ -682,6 +710,34 @@ def _credit(account: address, amount: uint256) -> uint64:
 
 
 @internal
+def _take_back(account: address, number: uint64, to: address, fee: uint256) -> uint256:
+    """
+    @notice Return a deposit that no settlement counts.
+    @dev Reverts with "deposit", "account", "settled", "too early", "batch open", "fee", "zero
+         address" or "transfer".
+    @param account Whose deposit.
+    @param number Its number.
+    @param to Who is paid.
+    @param fee Token units of the payment that go to the caller.
+    @return Token units paid, the fee included.
+    """
+    entry: uint256 = self._own_deposit(account, number)
+    amount: uint256 = entry >> 160
+    if not staticcall settlement.is_declared():
+        since: uint256 = self.noticed_at[number]
+        assert since != 0 and block.timestamp >= since + NOTICE_PERIOD, "too early"
+        assert number > staticcall settlement.flows_of_open_batch(), "batch open"
+    unsettled: uint256 = self._unsettled()
+    self.deposits[number] = 0
+    self._report(KIND_RETURN, account, amount, number)
+    self._leave_after_return(account)
+    paid: uint256 = amount * min(staticcall token.balanceOf(self), unsettled) // unsettled
+    self._pay_less_fee(to, paid, fee)
+    log Returned(account=account, to=to, number=number, amount=amount, paid=paid, fee=fee)
+    return paid
+
+
+@internal
 def _report(kind: uint256, account: address, amount: uint256, number: uint64) -> uint64:
     """
     @notice Append to the chain of flows, and keep what deposits were at the last commitment.
@@ -721,16 +777,17 @@ def _unsettled() -> uint256:
 
 @internal
 @view
-def _own_deposit(number: uint64) -> uint256:
+def _own_deposit(account: address, number: uint64) -> uint256:
     """
-    @notice A deposit of the caller that no settlement counts.
+    @notice A deposit of an account that no settlement counts.
     @dev Reverts with "deposit", "account" or "settled".
+    @param account Whose it has to be.
     @param number Its number.
     @return account + amount * 2**160.
     """
     entry: uint256 = self.deposits[number]
     assert entry != 0, "deposit"
-    assert convert(entry & MASK_160, address) == msg.sender, "account"
+    assert convert(entry & MASK_160, address) == account, "account"
     assert convert(number, uint256) > (self.place_word >> 128) & MASK_48, "settled"
     return entry
 
@@ -784,7 +841,6 @@ def _check_order(
     @param signature Of the account.
     """
     assert account == order.account, "account"
-    assert block.timestamp <= convert(order.deadline, uint256), "deadline"
     struct_hash: bytes32 = keccak256(
         abi_encode(
             CLAIM_TYPE_HASH,
@@ -796,8 +852,27 @@ def _check_order(
             order.deadline,
         )
     )
-    digest: bytes32 = eip712._digest(struct_hash, settlement.address)
-    eip712._check_account(order.account, digest, signature)
+    self._check_signed(struct_hash, order.account, order.deadline, signature)
+
+
+@internal
+@view
+def _check_signed(
+    struct_hash: bytes32,
+    account: address,
+    deadline: uint64,
+    signature: Bytes[eip712.ACCOUNT_SIGNATURE_BYTES_MAX],
+):
+    """
+    @notice Check that an account signed an order that still holds.
+    @dev Reverts with "deadline", or a reason of the signature check.
+    @param struct_hash EIP-712 hash of the order.
+    @param account Whose signature it has to be.
+    @param deadline Until when the order holds, in seconds.
+    @param signature Of the account.
+    """
+    assert block.timestamp <= convert(deadline, uint256), "deadline"
+    eip712._check_account(account, eip712._digest(struct_hash, settlement.address), signature)
 
 
 @internal
@@ -806,8 +881,8 @@ def _claim(
 ) -> uint256:
     """
     @notice Pay what a leaf grants and was not paid yet.
-    @dev Reverts with "cumulative" when the leaf grants less, "nothing to pay", "total", "fee", "zero
-         address" or "transfer".
+    @dev Reverts with "cumulative" when the leaf grants less, "nothing to pay", "total", "fee",
+         "zero address" or "transfer".
     @param leaf The balance, which was proven.
     @param to Who is paid.
     @param after Token units that the account will have been paid, all payments together.
@@ -831,8 +906,8 @@ def _leave(leaf: sum_tree.Leaf, to: address, after: uint256, fee: uint256) -> ui
     """
     @notice Pay what a leaf under the last root owns and was not paid yet.
     @dev What is here beyond all balances, rounding and stray tokens, is shared.
-         Reverts with "exits", "cumulative" when the leaf owns less, "nothing to pay", "total", "fee",
-         "zero address" or "transfer".
+         Reverts with "exits", "cumulative" when the leaf owns less, "nothing to pay", "total",
+         "fee", "zero address" or "transfer".
     @param leaf The balance, which was proven.
     @param to Who is paid.
     @param after Token units that the account will have been paid, all payments together.
@@ -916,11 +991,23 @@ def _pay_out(account: address, to: address, after: uint256, share: uint256, fee:
     @param share Token units to pay now.
     @param fee Token units of it that go to the caller.
     """
+    self._pay_less_fee(to, share, fee)
+    log Claimed(account=account, to=to, cumulative=after, paid=share, fee=fee)
+
+
+@internal
+def _pay_less_fee(to: address, share: uint256, fee: uint256):
+    """
+    @notice Move collateral out, of which the caller gets a fee.
+    @dev Reverts with "fee", "zero address" or "transfer".
+    @param to Who is paid.
+    @param share Token units, the fee included.
+    @param fee Token units that go to the caller.
+    """
     assert fee <= share, "fee"
     if fee != 0:
         self._pay(msg.sender, fee)
     self._pay(to, share - fee)
-    log Claimed(account=account, to=to, cumulative=after, paid=share, fee=fee)
 
 
 @internal

@@ -137,3 +137,23 @@ class Claim(TypedMessage):
     cumulative: int
     fee: int
     deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack(TypedMessage):
+    """An account lets another sender take back its deposit `number`, which no settlement counts.
+
+    The sender gets `fee` out of what is paid to `to`; amounts in token units, `deadline` in Unix
+    seconds.
+    """
+
+    ENCODE_TYPE: ClassVar[str] = (
+        "TakeBack(address account,address vault,address to,uint64 number,uint128 fee,"
+        "uint64 deadline)"
+    )
+    account: bytes
+    vault: bytes
+    to: bytes
+    number: int
+    fee: int
+    deadline: int

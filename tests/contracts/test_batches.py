@@ -167,7 +167,7 @@ def low_s_twin(signature: bytes) -> bytes:
     ("reason", "change"),
     [
         ("quorum", lambda s: s[:130]),
-        ("quorum", lambda s: b""),
+        ("quorum", lambda _: b""),
         ("keyper twice", lambda s: s[:130] + s[:65]),
         ("signature length", lambda s: s[:-1]),
         ("signature length", lambda s: s + b"\x00"),

@@ -1,11 +1,14 @@
 """Everybody can leave with everything, by the clock alone."""
 
+from dataclasses import replace
+
 import pytest
+from eth_typing import HexStr
 from web3 import Web3
 from web3.contract.contract import ContractFunction
 
 from crypto.signing.ecdsa import address_of, sign
-from crypto.signing.settling import Claim
+from crypto.signing.settling import Claim, TakeBack
 from crypto.signing.sum_tree import SumLeaf
 from tests.support.custody_contracts import (
     DAY_S,
@@ -332,3 +335,55 @@ def test_only_the_account_leaves_for_itself(venue: CustodyContracts) -> None:
     with venue.refuses("account"):
         venue.send(venue.leave_function(leaves, a, b), b)
     venue.leave(leaves, a)
+
+
+def test_another_sender_takes_a_deposit_back_for_an_account_that_signed(
+    venue: CustodyContracts,
+) -> None:
+    key, (payer, to) = b"\x77" * 32, venue.accounts[:2]
+    account = Web3.to_checksum_address(address_of(key))
+    venue.send(venue.vault.functions.deposit(account, 100), payer)
+    venue.send(venue.vault.functions.deposit(payer, 50), payer)
+    own, vault = (Web3.to_bytes(hexstr=HexStr(a)) for a in (to, venue.vault.address))
+    deadline = venue.now() + 15 * DAY_S
+    signed = TakeBack(address_of(key), vault, own, 1, 3, deadline)
+
+    def taken(order: TakeBack, by: bytes = key) -> ContractFunction:
+        named = (account, Web3.to_checksum_address(order.to), order.number, order.fee)
+        function: ContractFunction = venue.vault.functions.take_back_for(
+            (*named, order.deadline), sign(order.digest(venue.domain), by)
+        )
+        return function
+
+    with venue.refuses("too early"):
+        venue.send(taken(signed))
+    venue.pass_time(14 * DAY_S)
+    declared(venue)
+    for reason, order in (
+        ("deadline", replace(signed, deadline=venue.now() - 1)),
+        ("fee", replace(signed, fee=101)),
+        ("account", replace(signed, number=2)),
+        ("deposit", replace(signed, number=3)),
+    ):
+        with venue.refuses(reason):
+            venue.send(taken(order))
+    signature = sign(signed.digest(venue.domain), key)
+    for changed in (
+        (account, venue.stranger, 1, 3, deadline),
+        (account, to, 2, 3, deadline),
+        (account, to, 1, 4, deadline),
+        (account, to, 1, 3, deadline + 1),
+        (payer, to, 1, 3, deadline),
+    ):
+        with venue.refuses("signer"):
+            venue.send(venue.vault.functions.take_back_for(changed, signature))
+    other = replace(signed, vault=b"\x01" * 20)
+    with venue.refuses("signer"):
+        named = (account, to, 1, 3, deadline)
+        forged = sign(other.digest(venue.domain), key)
+        venue.send(venue.vault.functions.take_back_for(named, forged))
+    before = venue.held(to), venue.held(venue.stranger)
+    venue.send(taken(signed), venue.stranger)
+    assert (venue.held(to) - before[0], venue.held(venue.stranger) - before[1]) == (97, 3)
+    with venue.refuses("deposit"):
+        venue.send(taken(signed))
