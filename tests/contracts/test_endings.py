@@ -231,6 +231,7 @@ def test_the_closing_settlement_counts_no_new_deposit_and_needs_a_quorum(
     with venue.refuses("quorum"):
         venue.send(venue.close_function(closing, venue.signatures(closing, venue.keys[:2])))
     venue.send(venue.close_function(closing))
+    assert bytes(venue.settlement.functions.last_settlement().call()) == closing.struct_hash()
     venue.send(venue.vault.functions.take_back(late, b), b)
     assert venue.held() == 100
 
