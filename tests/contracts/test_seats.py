@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import pytest
+from web3 import Web3
 from web3.contract.contract import ContractFunction
 
+from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.sum_tree import SumLeaf
+from tests.contracts.test_claims import KEY, order_of, relayed
 from tests.support.custody_contracts import RETIRED_ACCOUNT, CustodyContracts, leaves_of, proven
 
 RETIRED = "0x" + RETIRED_ACCOUNT.hex()
@@ -130,3 +133,18 @@ def test_an_account_with_a_deposit_that_is_not_settled_keeps_its_seat(
     assert seated(full) == 2
     with full.refuses("seat"):
         full.send(freed(full, full.stranger, leaves, a, c))
+
+
+def test_a_relayed_claim_frees_a_seat_under_the_last_root_only() -> None:
+    venue = CustodyContracts(accounts_max=1)
+    venue.fund()
+    account = Web3.to_checksum_address(address_of(KEY))
+    venue.send(venue.vault.functions.deposit(account, 100), venue.accounts[0])
+    first, last = leaves_of({account: (0, 40)}), leaves_of({account: (0, 100)})
+    settled(venue, 1, first)
+    settled(venue, 2, last)
+    for interval, leaves, cumulative, seats in ((1, first, 40, 1), (2, last, 100, 0)):
+        order = order_of(venue, KEY, venue.stranger, cumulative=cumulative)
+        signature = sign(order.digest(venue.domain), KEY)
+        venue.send(relayed(venue, leaves, order, signature, interval))
+        assert seated(venue) == seats
