@@ -152,7 +152,12 @@ def test_a_settlement_counts_the_deposits_before_its_commitment_and_no_other(
     venue.commit(2)
     with venue.refuses("claims shrink"):
         venue.settle(leaves_of({a: (2061, 39)}))
+    venue.deposit(b, 7)
+    venue.deposit(b, 7)
+    with venue.refuses("counted"):
+        venue.settle(leaves_of({a: (2061, 40)}))
     venue.settle(leaves_of({a: (2060, 40)}))
+    assert venue.totals() == (2, 2060, 40, 0, 2100, 14)
 
 
 def test_a_returned_deposit_is_counted_by_no_later_batch(venue: CustodyContracts) -> None:
