@@ -91,6 +91,19 @@ def test_a_token_that_lost_balances_is_shared_by_all_alike(hostile_venue: Venue)
     assert venue.held() == 0
 
 
+def test_a_claim_takes_no_part_of_what_is_here_beyond_all_balances(venue: Venue) -> None:
+    a, b = venue.accounts[:2]
+    venue.deposit(a, 100)
+    venue.deposit(b, 100)
+    venue.commit(1)
+    leaves = leaves_of({a: (0, 50), b: (100, 0)})
+    venue.settle(leaves)
+    venue.send(venue.token.functions.mint(venue.vault.address, 1000))
+    before = venue.held(a)
+    venue.claim(1, leaves, a)
+    assert venue.held(a) - before == 50
+
+
 def test_a_token_that_lost_even_late_deposits_shares_what_is_left_of_them(
     hostile_venue: Venue,
 ) -> None:
