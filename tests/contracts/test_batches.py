@@ -130,7 +130,7 @@ def test_every_field_of_a_batch_is_signed(venue: CustodyContracts, name: str) ->
     batch = venue.batch_for(3)
     signed = venue.signatures(batch)
     value = getattr(batch, name)
-    other = value + 1 if isinstance(value, int) else b"\x01" * 32
+    other: Any = value + 1 if isinstance(value, int) else b"\x01" * 32
     changed = replace(batch, **{name: other})
     with venue.refuses("not a keyper"):
         venue.send(venue.commit_function(changed, signed))
@@ -241,7 +241,7 @@ def test_a_settlement_follows_the_one_before_it(venue: CustodyContracts) -> None
 def test_every_field_of_a_settlement_is_signed(venue: CustodyContracts, name: str) -> None:
     venue.commit(1)
     message = venue.settlement_of([])
-    other = (b"\x01" * 32,) if name == "leaf_blobs" else b"\x01" * 32
+    other: Any = (b"\x01" * 32,) if name == "leaf_blobs" else b"\x01" * 32
     signed = venue.signatures(venue.settlement_of([], **{name: other}))
     with venue.refuses("not a keyper"):
         venue.send(venue.settle_function(message, signatures=signed))

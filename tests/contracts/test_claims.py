@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from eth_account import Account
+from eth_typing import HexStr
 from web3 import Web3
 from web3.contract.contract import ContractFunction
 
@@ -179,15 +180,16 @@ def relayed(
 ) -> ContractFunction:
     leaf, proof = proven(leaves, Web3.to_checksum_address(order.account))
     named = (leaf[0], Web3.to_checksum_address(order.to), order.cumulative, order.fee)
-    return venue.vault.functions.claim_for(
+    function: ContractFunction = venue.vault.functions.claim_for(
         (*named, order.deadline), interval, leaf, proof, signature
     )
+    return function
 
 
 def order_of(venue: CustodyContracts, key: bytes, to: str, **changes: Any) -> Claim:
     account = address_of(key)
-    vault = Web3.to_bytes(hexstr=venue.vault.address)
-    order = Claim(account, vault, Web3.to_bytes(hexstr=to), 40, 3, venue.now() + 1000)
+    vault, wallet = (Web3.to_bytes(hexstr=HexStr(a)) for a in (venue.vault.address, to))
+    order = Claim(account, vault, wallet, 40, 3, venue.now() + 1000)
     return replace(order, **changes)
 
 
@@ -202,15 +204,14 @@ def test_another_sender_claims_by_the_accounts_signature_and_gets_the_fee(
     order = order_of(venue, KEY, to)
     signature = sign(order.digest(venue.domain), KEY)
     before = venue.held(to), venue.held(venue.stranger)
-    for name, value in (
-        ("to", venue.stranger),
-        ("cumulative", 41),
-        ("fee", 4),
-        ("deadline", 2**60),
+    for changed in (
+        replace(order, to=Web3.to_bytes(hexstr=HexStr(venue.stranger))),
+        replace(order, cumulative=41),
+        replace(order, fee=4),
+        replace(order, deadline=2**60),
     ):
-        stored = Web3.to_bytes(hexstr=value) if isinstance(value, str) else value
         with venue.refuses("signer"):
-            venue.send(relayed(venue, first, replace(order, **{name: stored}), signature))
+            venue.send(relayed(venue, first, changed, signature))
     venue.send(relayed(venue, first, order, signature), venue.stranger)
     assert (venue.held(to) - before[0], venue.held(venue.stranger) - before[1]) == (37, 3)
     second = leaves_of({account: (0, 100)})

@@ -4,7 +4,7 @@ import pytest
 from eth_tester.exceptions import TransactionFailed
 from web3 import Web3
 
-from tests.support.custody_contracts import DAY_S, CustodyContracts, leaves_of
+from tests.support.custody_contracts import DAY_S, CustodyContracts, leaves_of, shipped
 
 HOUR_S = 3_600
 ZERO_ADDRESS = "0x" + "00" * 20
@@ -303,14 +303,10 @@ def test_a_deposit_with_a_permit_that_was_used_already_goes_through(
 
 def test_strange_tokens_go_to_the_rescuer_and_collateral_never(venue: CustodyContracts) -> None:
     a = venue.accounts[0]
-    abi, code = venue.tokens[0].abi, None
     venue.deposit(a, 100)
     with venue.refuses("collateral"):
         venue.send(venue.vault.functions.rescue(venue.token.address))
-    from tests.support.custody_contracts import shipped
-
-    abi, code = shipped("TestToken")
-    other = venue.deploy(abi, code)
+    other = venue.deploy(*shipped("TestToken"))
     venue.send(other.functions.mint(venue.vault.address, 9))
     venue.send(venue.vault.functions.rescue(other.address), venue.stranger)
     assert other.functions.balanceOf(venue.rescuer).call() == 9

@@ -185,7 +185,8 @@ def test_everybody_leaves_with_everything(venue: CustodyContracts, closing: bool
 
 def reserved(venue: CustodyContracts, leaves: list[SumLeaf], account: str) -> ContractFunction:
     leaf, proof = proven(leaves, account)
-    return venue.vault.functions.leave_reserved(leaf, proof)
+    function: ContractFunction = venue.vault.functions.leave_reserved(leaf, proof)
+    return function
 
 
 def test_an_exit_counts_what_was_claimed_under_other_roots(venue: CustodyContracts) -> None:
@@ -281,8 +282,7 @@ def test_a_closing_of_another_declaration_is_worth_nothing(venue: CustodyContrac
 
 
 def order(venue: CustodyContracts, key: bytes, to: str, cumulative: int, fee: int) -> Claim:
-    vault = Web3.to_bytes(hexstr=venue.vault.address)
-    wallet = Web3.to_bytes(hexstr=to)
+    vault, wallet = (Web3.to_bytes(hexstr=HexStr(a)) for a in (venue.vault.address, to))
     return Claim(address_of(key), vault, wallet, cumulative, fee, venue.now() + 100)
 
 
@@ -291,9 +291,10 @@ def relayed(
 ) -> ContractFunction:
     leaf, proof = proven(leaves, Web3.to_checksum_address(signed.account))
     named = (leaf[0], Web3.to_checksum_address(signed.to), signed.cumulative, signed.fee)
-    return venue.vault.functions.leave_for(
+    function: ContractFunction = venue.vault.functions.leave_for(
         (*named, signed.deadline), leaf, proof, sign(signed.digest(venue.domain), key)
     )
+    return function
 
 
 def test_another_sender_brings_an_account_out_by_its_signature(venue: CustodyContracts) -> None:

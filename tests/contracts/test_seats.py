@@ -29,7 +29,8 @@ def freed(
     venue: CustodyContracts, account: str, leaves: Sequence[SumLeaf], left: str, right: str
 ) -> ContractFunction:
     neighbours = [*proven(leaves, left), *proven(leaves, right)]
-    return venue.vault.functions.free_seat(account, *neighbours)
+    function: ContractFunction = venue.vault.functions.free_seat(account, *neighbours)
+    return function
 
 
 def settled(venue: CustodyContracts, interval: int, leaves: Sequence[SumLeaf]) -> None:
