@@ -149,3 +149,18 @@ def test_a_relayed_claim_frees_a_seat_under_the_last_root_only() -> None:
         signature = sign(order.digest(venue.domain), KEY)
         venue.send(relayed(venue, leaves, order, signature, interval))
         assert seated(venue) == seats
+
+
+def test_an_account_that_still_owns_something_keeps_its_seat() -> None:
+    venue = CustodyContracts(accounts_max=2)
+    venue.fund()
+    payer, signer = venue.accounts[0], Web3.to_checksum_address(address_of(KEY))
+    venue.deposit(payer, 100)
+    venue.send(venue.vault.functions.deposit(signer, 100), payer)
+    leaves = leaves_of({payer: (60, 40), signer: (0, 100)})
+    settled(venue, 1, leaves)
+    venue.claim(1, leaves, payer)
+    order = order_of(venue, KEY, payer, cumulative=99)
+    signature = sign(order.digest(venue.domain), KEY)
+    venue.send(relayed(venue, leaves, order, signature))
+    assert seated(venue) == 2
