@@ -164,3 +164,16 @@ def test_an_account_that_still_owns_something_keeps_its_seat() -> None:
     signature = sign(order.digest(venue.domain), KEY)
     venue.send(relayed(venue, leaves, order, signature))
     assert seated(venue) == 2
+
+
+def test_a_seat_comes_free_once() -> None:
+    venue = CustodyContracts(accounts_max=2)
+    venue.fund()
+    a, b = venue.accounts[:2]
+    venue.deposit(a, 100)
+    venue.deposit(b, 100)
+    for interval, claimable in ((1, 60), (2, 100)):
+        leaves = leaves_of({a: (0, claimable), b: (100, 0)})
+        settled(venue, interval, leaves)
+        venue.claim(interval, leaves, a)
+        assert seated(venue) == 1
