@@ -68,6 +68,10 @@ def test_a_request_waits_a_week_to_the_second(venue: CustodyContracts) -> None:
     a, functions = venue.accounts[0], venue.settlement.functions
     venue.send(venue.vault.functions.request(1), a)
     end = venue.standing()["waiting_since"] + 7 * DAY_S
+    for _ in range(3):
+        venue.pass_time(DAY_S)
+        venue.send(venue.vault.functions.request(1), a)
+    assert venue.standing()["waiting_since"] + 7 * DAY_S == end
     batch = venue.batch_for(1, commit_by=end)
     goes_until(venue, end, "winding down", lambda: venue.commit_function(batch))
     goes_until(venue, end, "winding down", lambda: venue.vault.functions.deposit(a, 1))
