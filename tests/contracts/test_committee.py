@@ -105,7 +105,9 @@ def test_an_excluded_keyper_neither_announces_nor_closes(venue: CustodyContracts
 def test_an_exclusion_that_was_shown_before_changes_nothing(venue: CustodyContracts) -> None:
     excluded(venue, venue.keys[0])
     excluded(venue, venue.keys[0])
-    assert venue.settlement.functions.excluded().call() == 1
+    assert venue.settlement.functions.excluded().call() == 0b1
+    excluded(venue, venue.keys[2])
+    assert venue.settlement.functions.excluded().call() == 0b101
 
 
 def test_what_is_no_equivocation_is_refused(venue: CustodyContracts) -> None:
