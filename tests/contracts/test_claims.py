@@ -110,6 +110,7 @@ def test_changed_leaves_and_proofs_are_refused(venue: CustodyContracts) -> None:
         ("proof", leaf, (index, count, siblings, [sums[0] + 1, sums[1]])),
         ("proof", leaf, (index, count, siblings, [sums[0], sums[1] - 1])),
         ("sum", leaf, (index, count, siblings, [2**256 - 1, sums[1]])),
+        ("sum", leaf, (index, count, siblings, [2**128 - 1, sums[1]])),
         ("sum", leaf, (index, count, siblings, [(2**128 - 1) << 128, sums[1]])),
         ("leaf index", leaf, (3, 3, siblings, sums)),
         ("leaf index", leaf, (0, 0, [], [])),
