@@ -70,6 +70,15 @@ struct Claim:
     deadline: uint64
 
 
+# What an account signs so that another sender can take a deposit back for it.
+struct TakeBack:
+    account: address
+    to: address
+    number: uint64
+    fee: uint128
+    deadline: uint64
+
+
 event Deposited:
     account: indexed(address)
     payer: indexed(address)
@@ -89,6 +98,7 @@ event Returned:
     number: uint64
     amount: uint256
     paid: uint256
+    fee: uint256
 
 
 event Settled:
@@ -136,6 +146,9 @@ KIND_RETURN: constant(uint256) = 4
 
 CLAIM_TYPE_HASH: constant(bytes32) = keccak256(
     "Claim(address account,address vault,address to,uint128 cumulative,uint128 fee,uint64 deadline)"
+)
+TAKE_BACK_TYPE_HASH: constant(bytes32) = keccak256(
+    "TakeBack(address account,address vault,address to,uint64 number,uint128 fee,uint64 deadline)"
 )
 DEPOSIT_TYPE_HASH: constant(bytes32) = keccak256("Deposit(address account)")
 WITNESS_TYPE_LENGTH: constant(uint256) = 90
@@ -190,7 +203,8 @@ paid_word: uint256
 # deposits that the last settlement counted 128, and that it did not count at the commitment of the
 # interval in place_word 128
 counted_word: uint256
-# interval of the last commitment before the last deposit or return 64, last settled interval 64, its last flow 48, seated accounts 32
+# interval of the last commitment before the last deposit or return 64, last settled interval 64,
+# its last flow 48, seated accounts 32
 place_word: uint256
 
 
@@ -355,7 +369,7 @@ def give_notice(number: uint64):
          Reverts with "winding down", "deposit", "account", "settled" or "noticed".
     @param number The deposit's number.
     """
-    entry: uint256 = self._own_deposit(number)
+    entry: uint256 = self._own_deposit(msg.sender, number)
     assert self.noticed_at[number] == 0, "noticed"
     self.noticed_at[number] = block.timestamp
     self._report(KIND_NOTICE, msg.sender, entry >> 160, number)
@@ -374,20 +388,34 @@ def take_back(number: uint64, to: address) -> uint256:
     @param to Who is paid.
     @return Token units paid: all of it, unless the token lost balances.
     """
-    entry: uint256 = self._own_deposit(number)
-    amount: uint256 = entry >> 160
-    if not staticcall settlement.is_declared():
-        since: uint256 = self.noticed_at[number]
-        assert since != 0 and block.timestamp >= since + NOTICE_PERIOD, "too early"
-        assert number > staticcall settlement.flows_of_open_batch(), "batch open"
-    unsettled: uint256 = self._unsettled()
-    self.deposits[number] = 0
-    self._report(KIND_RETURN, msg.sender, amount, number)
-    self._leave_after_return(msg.sender)
-    paid: uint256 = amount * min(staticcall token.balanceOf(self), unsettled) // unsettled
-    self._pay(to, paid)
-    log Returned(account=msg.sender, to=to, number=number, amount=amount, paid=paid)
-    return paid
+    return self._take_back(msg.sender, number, to, 0)
+
+
+@external
+def take_back_for(
+    order: TakeBack, signature: Bytes[eip712.ACCOUNT_SIGNATURE_BYTES_MAX]
+) -> uint256:
+    """
+    @notice Return a deposit to an account that signed for it, with its key or as a contract.
+    @dev Any sender, who gets the fee out of what is paid. Reverts as `take_back` does, and with
+         "deadline", "fee", or a reason of the signature check.
+    @param order What the account signed.
+    @param signature Of the account.
+    @return Token units paid, the fee included.
+    """
+    struct_hash: bytes32 = keccak256(
+        abi_encode(
+            TAKE_BACK_TYPE_HASH,
+            order.account,
+            self,
+            order.to,
+            order.number,
+            order.fee,
+            order.deadline,
+        )
+    )
+    self._check_signed(struct_hash, order.account, order.deadline, signature)
+    return self._take_back(order.account, order.number, order.to, convert(order.fee, uint256))
 
 
 @external
@@ -449,7 +477,8 @@ def claim(
     """
     assert leaf.account == msg.sender, "account"
     self._check_proof(interval, leaf, proof)
-    return self._claim(leaf, to, max_value(uint128), 0, interval == self._last_interval())
+    after: uint256 = convert(leaf.claimable, uint256)
+    return self._claim(leaf, to, after, 0, interval == self._last_interval())
 
 
 @external
@@ -463,8 +492,10 @@ def claim_for(
     """
     @notice Claim for an account that signed for it, with its key or as a contract (ERC-1271).
     @dev Any sender, who gets the fee out of what is paid. A signature pays up to `cumulative`, all
-         payments together, so it cannot serve for what is granted later.
-         Reverts as `claim` does, and with "deadline", "fee", or a reason of the signature check.
+         payments together, so it cannot serve for what is granted later; it pays all of that in one
+         call, so the fee is due once.
+         Reverts as `claim` does, and with "cumulative" when the balance grants less, with
+         "deadline", "fee", or a reason of the signature check.
     @param order What the account signed.
     @param interval Any settled interval.
     @param leaf The account's balance under the root of that interval.
@@ -475,7 +506,8 @@ def claim_for(
     self._check_order(order, leaf.account, signature)
     self._check_proof(interval, leaf, proof)
     is_last: bool = interval == self._last_interval()
-    return self._claim(leaf, order.to, order.cumulative, convert(order.fee, uint256), is_last)
+    after: uint256 = convert(order.cumulative, uint256)
+    return self._claim(leaf, order.to, after, convert(order.fee, uint256), is_last)
 
 
 @external
@@ -490,7 +522,7 @@ def leave(leaf: sum_tree.Leaf, proof: sum_tree.Proof, to: address) -> uint256:
     """
     assert leaf.account == msg.sender, "account"
     self._check_proof(self._last_interval(), leaf, proof)
-    return self._leave(leaf, to, max_value(uint128), 0)
+    return self._leave(leaf, to, self._owned(leaf), 0)
 
 
 @external
@@ -511,7 +543,8 @@ def leave_for(
     """
     self._check_order(order, leaf.account, signature)
     self._check_proof(self._last_interval(), leaf, proof)
-    return self._leave(leaf, order.to, order.cumulative, convert(order.fee, uint256))
+    after: uint256 = convert(order.cumulative, uint256)
+    return self._leave(leaf, order.to, after, convert(order.fee, uint256))
 
 
 @external
@@ -527,20 +560,62 @@ def leave_reserved(leaf: sum_tree.Leaf, proof: sum_tree.Proof) -> uint256:
     assert leaf.account == FUND or leaf.account == TREASURY, "account"
     self._check_proof(self._last_interval(), leaf, proof)
     to: address = fund if leaf.account == FUND else treasury
-    return self._leave(leaf, to, max_value(uint128), 0)
+    return self._leave(leaf, to, self._owned(leaf), 0)
+
+
+@external
+def free_seat(
+    account: address,
+    left: sum_tree.Leaf,
+    left_proof: sum_tree.Proof,
+    right: sum_tree.Leaf,
+    right_proof: sum_tree.Proof,
+):
+    """
+    @notice Free the seat of an account that has no leaf under the last root: one that lost all, or
+            was paid the last of it under an older root.
+    @dev Any sender. Reverts with "seat" when the account has none, with "deposit" when a deposit of
+         it may bring a leaf, with "neighbours" when the leaves are not those between which the
+         account would stand, or with "no root", a reason of the proof, or "proof".
+    @param account Whose seat.
+    @param left The last leaf before the account; the first of all leaves when none is before it.
+    @param left_proof Its way to the root.
+    @param right The leaf after `left`; any when `left` is the first leaf and after the account, or
+           the last leaf.
+    @param right_proof Its way to the root.
+    """
+    word: uint256 = self.accounts[account]
+    place: uint256 = self.place_word
+    assert word >> 208 != 0, "seat"
+    assert (word >> 128) & MASK_48 <= (place >> 128) & MASK_48, "deposit"
+    name: uint160 = convert(account, uint160)
+    self._check_proof(self._last_interval(), left, left_proof)
+    if convert(left.account, uint160) > name:
+        assert left_proof.index == 0, "neighbours"
+    else:
+        assert left.account != account, "neighbours"
+        if left_proof.index + 1 != left_proof.count:
+            self._check_proof(self._last_interval(), right, right_proof)
+            assert right_proof.index == left_proof.index + 1, "neighbours"
+            assert convert(right.account, uint160) > name, "neighbours"
+    self.place_word = place - (1 << 176)
+    self.accounts[account] = word & MASK_128
 
 
 @external
 def rescue(strange: IERC20) -> uint256:
     """
     @notice Send tokens that are not the collateral to who was named at deployment.
-    @dev Any sender. Reverts with "collateral" or "transfer".
+    @dev Any sender. A second contract that moves the collateral too is no other token.
+         Reverts with "collateral" or "transfer".
     @param strange Another ERC-20 token.
     @return Token units sent.
     """
     assert strange.address != token.address, "collateral"
+    held: uint256 = staticcall token.balanceOf(self)
     amount: uint256 = staticcall strange.balanceOf(self)
     assert extcall strange.transfer(rescuer, amount, default_return_value=True), "transfer"
+    assert staticcall token.balanceOf(self) == held, "collateral"
     log Rescued(token=strange.address, amount=amount)
     return amount
 
@@ -635,6 +710,34 @@ def _credit(account: address, amount: uint256) -> uint64:
 
 
 @internal
+def _take_back(account: address, number: uint64, to: address, fee: uint256) -> uint256:
+    """
+    @notice Return a deposit that no settlement counts.
+    @dev Reverts with "deposit", "account", "settled", "too early", "batch open", "fee", "zero
+         address" or "transfer".
+    @param account Whose deposit.
+    @param number Its number.
+    @param to Who is paid.
+    @param fee Token units of the payment that go to the caller.
+    @return Token units paid, the fee included.
+    """
+    entry: uint256 = self._own_deposit(account, number)
+    amount: uint256 = entry >> 160
+    if not staticcall settlement.is_declared():
+        since: uint256 = self.noticed_at[number]
+        assert since != 0 and block.timestamp >= since + NOTICE_PERIOD, "too early"
+        assert number > staticcall settlement.flows_of_open_batch(), "batch open"
+    unsettled: uint256 = self._unsettled()
+    self.deposits[number] = 0
+    self._report(KIND_RETURN, account, amount, number)
+    self._leave_after_return(account)
+    paid: uint256 = amount * min(staticcall token.balanceOf(self), unsettled) // unsettled
+    self._pay_less_fee(to, paid, fee)
+    log Returned(account=account, to=to, number=number, amount=amount, paid=paid, fee=fee)
+    return paid
+
+
+@internal
 def _report(kind: uint256, account: address, amount: uint256, number: uint64) -> uint64:
     """
     @notice Append to the chain of flows, and keep what deposits were at the last commitment.
@@ -674,16 +777,17 @@ def _unsettled() -> uint256:
 
 @internal
 @view
-def _own_deposit(number: uint64) -> uint256:
+def _own_deposit(account: address, number: uint64) -> uint256:
     """
-    @notice A deposit of the caller that no settlement counts.
+    @notice A deposit of an account that no settlement counts.
     @dev Reverts with "deposit", "account" or "settled".
+    @param account Whose it has to be.
     @param number Its number.
     @return account + amount * 2**160.
     """
     entry: uint256 = self.deposits[number]
     assert entry != 0, "deposit"
-    assert convert(entry & MASK_160, address) == msg.sender, "account"
+    assert convert(entry & MASK_160, address) == account, "account"
     assert convert(number, uint256) > (self.place_word >> 128) & MASK_48, "settled"
     return entry
 
@@ -737,7 +841,6 @@ def _check_order(
     @param signature Of the account.
     """
     assert account == order.account, "account"
-    assert block.timestamp <= convert(order.deadline, uint256), "deadline"
     struct_hash: bytes32 = keccak256(
         abi_encode(
             CLAIM_TYPE_HASH,
@@ -749,29 +852,49 @@ def _check_order(
             order.deadline,
         )
     )
-    digest: bytes32 = eip712._digest(struct_hash, settlement.address)
-    eip712._check_account(order.account, digest, signature)
+    self._check_signed(struct_hash, order.account, order.deadline, signature)
+
+
+@internal
+@view
+def _check_signed(
+    struct_hash: bytes32,
+    account: address,
+    deadline: uint64,
+    signature: Bytes[eip712.ACCOUNT_SIGNATURE_BYTES_MAX],
+):
+    """
+    @notice Check that an account signed an order that still holds.
+    @dev Reverts with "deadline", or a reason of the signature check.
+    @param struct_hash EIP-712 hash of the order.
+    @param account Whose signature it has to be.
+    @param deadline Until when the order holds, in seconds.
+    @param signature Of the account.
+    """
+    assert block.timestamp <= convert(deadline, uint256), "deadline"
+    eip712._check_account(account, eip712._digest(struct_hash, settlement.address), signature)
 
 
 @internal
 def _claim(
-    leaf: sum_tree.Leaf, to: address, cumulative: uint128, fee: uint256, is_last: bool
+    leaf: sum_tree.Leaf, to: address, after: uint256, fee: uint256, is_last: bool
 ) -> uint256:
     """
     @notice Pay what a leaf grants and was not paid yet.
-    @dev Reverts with "nothing to pay", "total", "fee", "zero address" or "transfer".
+    @dev Reverts with "cumulative" when the leaf grants less, "nothing to pay", "total", "fee",
+         "zero address" or "transfer".
     @param leaf The balance, which was proven.
     @param to Who is paid.
-    @param cumulative Pay no more than so much, with all that was paid before.
+    @param after Token units that the account will have been paid, all payments together.
     @param fee Token units of the payment that go to the caller.
     @param is_last Whether the balance is that under the last root.
     @return Token units paid, the fee included.
     """
+    assert after <= convert(leaf.claimable, uint256), "cumulative"
     totals: uint256 = self.totals_word
     paid: uint256 = self.paid_word
     owed: uint256 = (totals >> 128) + (totals & MASK_128) - (paid & MASK_128)
     available: uint256 = min(self._held_for_balances(paid), owed)
-    after: uint256 = min(convert(leaf.claimable, uint256), convert(cumulative, uint256))
     amount: uint256 = self._count(leaf, after, totals & MASK_128, is_last)
     share: uint256 = amount * available // owed
     self._pay_out(leaf.account, to, after, share, fee)
@@ -779,29 +902,40 @@ def _claim(
 
 
 @internal
-def _leave(leaf: sum_tree.Leaf, to: address, cumulative: uint128, fee: uint256) -> uint256:
+def _leave(leaf: sum_tree.Leaf, to: address, after: uint256, fee: uint256) -> uint256:
     """
-    @notice Pay all that a leaf under the last root owns and was not paid yet.
+    @notice Pay what a leaf under the last root owns and was not paid yet.
     @dev What is here beyond all balances, rounding and stray tokens, is shared.
-         Reverts with "exits", "nothing to pay", "total", "fee", "zero address" or "transfer".
+         Reverts with "exits", "cumulative" when the leaf owns less, "nothing to pay", "total",
+         "fee", "zero address" or "transfer".
     @param leaf The balance, which was proven.
     @param to Who is paid.
-    @param cumulative Pay no more than so much, with all that was paid before.
+    @param after Token units that the account will have been paid, all payments together.
     @param fee Token units of the payment that go to the caller.
     @return Token units paid, the fee included.
     """
     assert staticcall settlement.exits_open(), "exits"
+    assert after <= self._owned(leaf), "cumulative"
     totals: uint256 = self.totals_word
     paid: uint256 = self.paid_word
     everything: uint256 = (totals >> 128) + (totals & MASK_128)
     owed: uint256 = everything - (paid & MASK_128)
     available: uint256 = self._held_for_balances(paid)
-    owned: uint256 = convert(leaf.exit_value, uint256) + convert(leaf.claimable, uint256)
-    after: uint256 = min(owned, convert(cumulative, uint256))
     amount: uint256 = self._count(leaf, after, everything, False)
     share: uint256 = amount * available // owed
     self._pay_out(leaf.account, to, after, share, fee)
     return share
+
+
+@internal
+@pure
+def _owned(leaf: sum_tree.Leaf) -> uint256:
+    """
+    @notice All that an account owns and was ever granted.
+    @param leaf Its balance.
+    @return Token units, those included that were paid.
+    """
+    return convert(leaf.exit_value, uint256) + convert(leaf.claimable, uint256)
 
 
 @internal
@@ -857,11 +991,23 @@ def _pay_out(account: address, to: address, after: uint256, share: uint256, fee:
     @param share Token units to pay now.
     @param fee Token units of it that go to the caller.
     """
+    self._pay_less_fee(to, share, fee)
+    log Claimed(account=account, to=to, cumulative=after, paid=share, fee=fee)
+
+
+@internal
+def _pay_less_fee(to: address, share: uint256, fee: uint256):
+    """
+    @notice Move collateral out, of which the caller gets a fee.
+    @dev Reverts with "fee", "zero address" or "transfer".
+    @param to Who is paid.
+    @param share Token units, the fee included.
+    @param fee Token units that go to the caller.
+    """
     assert fee <= share, "fee"
     if fee != 0:
         self._pay(msg.sender, fee)
     self._pay(to, share - fee)
-    log Claimed(account=account, to=to, cumulative=after, paid=share, fee=fee)
 
 
 @internal

@@ -167,7 +167,7 @@ SETTLEMENT_TYPE_HASH: constant(bytes32) = keccak256(
     "Settlement(uint64 interval,bytes32 batchRoot,bytes32 previousSettlement,bytes32 flows,bytes32 results,bytes32 prices,bytes32 fillsRoot,bytes32 stateRoot,Tree[] trees,bytes32 leafHash,bytes32[] leafBlobs,bytes32 recordDigest,bytes32 terms)Tree(address vault,bytes32 root,uint128 exitTotal,uint128 claimTotal)"
 )
 CLOSING_TYPE_HASH: constant(bytes32) = keccak256(
-    "Closing(bytes32 previousSettlement,bytes32 prices,bytes32 stateRoot,Tree[] trees,bytes32 leafHash,bytes32[] leafBlobs,bytes32 recordDigest,bytes32 terms)Tree(address vault,bytes32 root,uint128 exitTotal,uint128 claimTotal)"
+    "Closing(uint64 declaredAt,bytes32 previousSettlement,bytes32 prices,bytes32 stateRoot,Tree[] trees,bytes32 leafHash,bytes32[] leafBlobs,bytes32 recordDigest,bytes32 terms)Tree(address vault,bytes32 root,uint128 exitTotal,uint128 claimTotal)"
 )
 TREE_TYPE_HASH: constant(bytes32) = keccak256(
     "Tree(address vault,bytes32 root,uint128 exitTotal,uint128 claimTotal)"
@@ -495,7 +495,9 @@ def close(
     """
     @notice Value all positions once more after the declaration; exits open at once.
     @dev Any sender, once, within a day of the declaration. It counts no deposit that the last
-         settlement did not count. `outcome.fills_root` is not part of what is signed and must be 0.
+         settlement did not count. What is signed names the second of the declaration, so a closing
+         of one side of a fork does not hold on another, where it would come at other prices.
+         `outcome.fills_root` is not part of what is signed and must be 0.
          Reverts with "not declared", "too late", "closed", "root missing", "leaves", a reason of
          `IVault.settle`, or a reason of the signature check.
     @param outcome Digests of prices, state, leaves and record.
@@ -514,6 +516,7 @@ def close(
     struct_hash: bytes32 = keccak256(
         abi_encode(
             CLOSING_TYPE_HASH,
+            declared_at,
             self.last_settlement,
             outcome.prices,
             outcome.state_root,

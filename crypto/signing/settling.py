@@ -79,12 +79,17 @@ class Settlement(TypedMessage):
 
 @dataclass(frozen=True, slots=True)
 class Closing(TypedMessage):
-    """All balances when a venue has ended, at the first prices reported after the declaration."""
+    """All balances when a venue has ended, at the first prices reported after the declaration.
+
+    `declared_at` is the second of the declaration on the chain.
+    """
 
     ENCODE_TYPE: ClassVar[str] = (
-        "Closing(bytes32 previousSettlement,bytes32 prices,bytes32 stateRoot,Tree[] trees,"
-        "bytes32 leafHash,bytes32[] leafBlobs,bytes32 recordDigest,bytes32 terms)" + _TREE
+        "Closing(uint64 declaredAt,bytes32 previousSettlement,bytes32 prices,bytes32 stateRoot,"
+        "Tree[] trees,bytes32 leafHash,bytes32[] leafBlobs,bytes32 recordDigest,bytes32 terms)"
+        + _TREE
     )
+    declared_at: int
     previous_settlement: bytes
     prices: bytes
     state_root: bytes
@@ -130,5 +135,25 @@ class Claim(TypedMessage):
     vault: bytes
     to: bytes
     cumulative: int
+    fee: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack(TypedMessage):
+    """An account lets another sender take back its deposit `number`, which no settlement counts.
+
+    The sender gets `fee` out of what is paid to `to`; amounts in token units, `deadline` in Unix
+    seconds.
+    """
+
+    ENCODE_TYPE: ClassVar[str] = (
+        "TakeBack(address account,address vault,address to,uint64 number,uint128 fee,"
+        "uint64 deadline)"
+    )
+    account: bytes
+    vault: bytes
+    to: bytes
+    number: int
     fee: int
     deadline: int

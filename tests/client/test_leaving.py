@@ -126,6 +126,7 @@ def test_a_venue_that_has_ended_is_left_by_the_closing_settlement(
     chain.publish(encode_leaves([last]))
     trees = trees_of([chain.deployment.vault], [last])
     closing = Closing(
+        chain.standing().declared_at,
         message.struct_hash(),
         bytes(32),
         b"\x57" * 32,

@@ -54,10 +54,18 @@ def test_internal_functions_carry_the_prefix_and_external_ones_do_not() -> None:
 
 
 def test_the_types_that_keypers_sign_are_those_of_the_engine() -> None:
-    from crypto.signing.settling import BatchRoot, Claim, Closing, Rotation, Settlement, Tree
+    from crypto.signing.settling import (
+        BatchRoot,
+        Claim,
+        Closing,
+        Rotation,
+        Settlement,
+        TakeBack,
+        Tree,
+    )
 
     sources = "".join(path.read_text("utf-8") for path in SOURCES.glob("*.vy"))
-    for message in (BatchRoot, Claim, Closing, Rotation, Settlement, Tree):
+    for message in (BatchRoot, Claim, Closing, TakeBack, Rotation, Settlement, Tree):
         assert f'"{message.ENCODE_TYPE}"' in sources
 
 

@@ -1,9 +1,11 @@
 """Which batch can be committed, when, and by whose signatures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from web3.contract import Contract
 
 from crypto.signing.ecdsa import SECP256K1_ORDER, sign
 from crypto.signing.eip712 import Domain
@@ -21,13 +23,20 @@ HOUR_S = 3_600
 ZERO_ADDRESS = "0x" + "00" * 20
 
 
-def deploy_with(venue: CustodyContracts, keypers: list[str]) -> object:
+def deploy_with(venue: CustodyContracts, keypers: Sequence[str], **changes: Any) -> Contract:
     abi, code = shipped("Settlement")
-    parties = (venue.fund_owner, venue.treasury_owner, venue.rescuer, PERMIT2)
-    terms = [(venue.token.address, 1, 1000)]
-    return venue.deploy(
-        abi, code, keypers, KEY_ID, CIRCUITS, venue.blueprint.address, terms, parties
-    )
+    named = {
+        "fund": venue.fund_owner,
+        "treasury": venue.treasury_owner,
+        "rescuer": venue.rescuer,
+        "token": venue.token.address,
+        "deposit_min": 1,
+        "accounts_max": 1000,
+    } | changes
+    *parties, token, deposit_min, accounts_max = named.values()
+    terms = [] if token is None else [(token, deposit_min, accounts_max)]
+    venues = (keypers, KEY_ID, CIRCUITS, venue.blueprint.address, terms, (*parties, PERMIT2))
+    return venue.deploy(abi, code, *venues)
 
 
 @pytest.mark.parametrize(("keypers", "quorum"), [(4, 3), (5, 4), (6, 4), (7, 5)])
@@ -36,8 +45,8 @@ def test_a_quorum_is_the_least_number_above_half_of_n_plus_one(
 ) -> None:
     members = [str(account) for account in venue.web3.eth.accounts[:keypers]]
     deployed = deploy_with(venue, members)
-    assert deployed.functions.quorum().call() == quorum  # type: ignore[attr-defined]
-    assert deployed.functions.committee_members().call() == members  # type: ignore[attr-defined]
+    assert deployed.functions.quorum().call() == quorum
+    assert deployed.functions.committee_members().call() == members
 
 
 @pytest.mark.parametrize("fault", ["committee size", "zero address", "keyper twice"])
@@ -49,6 +58,31 @@ def test_unusable_committees_are_refused(venue: CustodyContracts, fault: str) ->
         keypers[2] = ZERO_ADDRESS if fault == "zero address" else keypers[0]
     with venue.refuses(fault):
         deploy_with(venue, keypers)
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes"),
+    [
+        ("vaults", {"token": None}),
+        ("no contract", {"token": "0x" + "01" * 20}),
+        ("zero address", {"fund": ZERO_ADDRESS}),
+        ("zero address", {"treasury": ZERO_ADDRESS}),
+        ("zero address", {"rescuer": ZERO_ADDRESS}),
+        ("bounds", {"deposit_min": 0}),
+        ("bounds", {"deposit_min": 2**96}),
+        ("bounds", {"accounts_max": 0}),
+        ("bounds", {"accounts_max": 2**32}),
+    ],
+)
+def test_vaults_of_unusable_terms_are_refused(
+    venue: CustodyContracts, reason: str, changes: dict[str, object]
+) -> None:
+    with venue.refuses(reason):
+        deploy_with(venue, venue.keypers, **changes)
+
+
+def test_vaults_of_terms_at_their_bounds_are_made(venue: CustodyContracts) -> None:
+    deploy_with(venue, venue.keypers, deposit_min=2**96 - 1, accounts_max=2**32 - 1)
 
 
 def test_any_sender_commits_what_a_quorum_signed(venue: CustodyContracts) -> None:
@@ -83,7 +117,10 @@ def test_batches_out_of_order_are_refused(
 
 def test_a_root_cannot_be_committed_after_its_deadline(venue: CustodyContracts) -> None:
     batch = venue.batch_for(1, commit_by=venue.now() + 100)
-    venue.pass_time(101)
+    with venue.as_it_was():
+        venue.tester.time_travel(batch.commit_by)
+        venue.send(venue.commit_function(batch))
+    venue.tester.time_travel(batch.commit_by + 1)
     with venue.refuses("too late"):
         venue.send(venue.commit_function(batch))
 
@@ -93,7 +130,7 @@ def test_every_field_of_a_batch_is_signed(venue: CustodyContracts, name: str) ->
     batch = venue.batch_for(3)
     signed = venue.signatures(batch)
     value = getattr(batch, name)
-    other = value + 1 if isinstance(value, int) else b"\x01" * 32
+    other: Any = value + 1 if isinstance(value, int) else b"\x01" * 32
     changed = replace(batch, **{name: other})
     with venue.refuses("not a keyper"):
         venue.send(venue.commit_function(changed, signed))
@@ -130,7 +167,7 @@ def low_s_twin(signature: bytes) -> bytes:
     ("reason", "change"),
     [
         ("quorum", lambda s: s[:130]),
-        ("quorum", lambda s: b""),
+        ("quorum", lambda _: b""),
         ("keyper twice", lambda s: s[:130] + s[:65]),
         ("signature length", lambda s: s[:-1]),
         ("signature length", lambda s: s + b"\x00"),
@@ -160,6 +197,7 @@ def test_after_a_void_the_next_batch_must_be_empty(venue: CustodyContracts) -> N
     with venue.refuses("not empty"):
         venue.commit(2)
     venue.commit(3, 0)
+    assert venue.standing()["must_be_empty"]
     venue.pass_time(HOUR_S)
     venue.send(venue.settlement.functions.void(3))
     with venue.refuses("not empty"):
@@ -203,7 +241,7 @@ def test_a_settlement_follows_the_one_before_it(venue: CustodyContracts) -> None
 def test_every_field_of_a_settlement_is_signed(venue: CustodyContracts, name: str) -> None:
     venue.commit(1)
     message = venue.settlement_of([])
-    other = (b"\x01" * 32,) if name == "leaf_blobs" else b"\x01" * 32
+    other: Any = (b"\x01" * 32,) if name == "leaf_blobs" else b"\x01" * 32
     signed = venue.signatures(venue.settlement_of([], **{name: other}))
     with venue.refuses("not a keyper"):
         venue.send(venue.settle_function(message, signatures=signed))
@@ -256,6 +294,8 @@ def test_flows_after_the_commitment_are_not_in_what_is_settled(venue: CustodyCon
     venue.commit(1)
     venue.deposit(a, 11)
     assert venue.standing()["flows_committed"] == 1
+    [deposit, _] = venue.settlement.events.Flow.get_logs(from_block=0)
+    assert bytes(venue.settlement.functions.batch_flows_head().call()) == deposit["args"]["head"]
     head = bytes(venue.settlement.functions.flows_head().call())
     with venue.refuses("not a keyper"):
         venue.send(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from eth_account import Account
+from eth_typing import HexStr
 from web3 import Web3
 from web3.contract.contract import ContractFunction
 
@@ -109,6 +110,7 @@ def test_changed_leaves_and_proofs_are_refused(venue: CustodyContracts) -> None:
         ("proof", leaf, (index, count, siblings, [sums[0] + 1, sums[1]])),
         ("proof", leaf, (index, count, siblings, [sums[0], sums[1] - 1])),
         ("sum", leaf, (index, count, siblings, [2**256 - 1, sums[1]])),
+        ("sum", leaf, (index, count, siblings, [2**128 - 1, sums[1]])),
         ("sum", leaf, (index, count, siblings, [(2**128 - 1) << 128, sums[1]])),
         ("leaf index", leaf, (3, 3, siblings, sums)),
         ("leaf index", leaf, (0, 0, [], [])),
@@ -179,15 +181,16 @@ def relayed(
 ) -> ContractFunction:
     leaf, proof = proven(leaves, Web3.to_checksum_address(order.account))
     named = (leaf[0], Web3.to_checksum_address(order.to), order.cumulative, order.fee)
-    return venue.vault.functions.claim_for(
+    function: ContractFunction = venue.vault.functions.claim_for(
         (*named, order.deadline), interval, leaf, proof, signature
     )
+    return function
 
 
 def order_of(venue: CustodyContracts, key: bytes, to: str, **changes: Any) -> Claim:
     account = address_of(key)
-    vault = Web3.to_bytes(hexstr=venue.vault.address)
-    order = Claim(account, vault, Web3.to_bytes(hexstr=to), 40, 3, venue.now() + 1000)
+    vault, wallet = (Web3.to_bytes(hexstr=HexStr(a)) for a in (venue.vault.address, to))
+    order = Claim(account, vault, wallet, 40, 3, venue.now() + 1000)
     return replace(order, **changes)
 
 
@@ -202,15 +205,14 @@ def test_another_sender_claims_by_the_accounts_signature_and_gets_the_fee(
     order = order_of(venue, KEY, to)
     signature = sign(order.digest(venue.domain), KEY)
     before = venue.held(to), venue.held(venue.stranger)
-    for name, value in (
-        ("to", venue.stranger),
-        ("cumulative", 41),
-        ("fee", 4),
-        ("deadline", 2**60),
+    for changed in (
+        replace(order, to=Web3.to_bytes(hexstr=HexStr(venue.stranger))),
+        replace(order, cumulative=41),
+        replace(order, fee=4),
+        replace(order, deadline=2**60),
     ):
-        stored = Web3.to_bytes(hexstr=value) if isinstance(value, str) else value
         with venue.refuses("signer"):
-            venue.send(relayed(venue, first, replace(order, **{name: stored}), signature))
+            venue.send(relayed(venue, first, changed, signature))
     venue.send(relayed(venue, first, order, signature), venue.stranger)
     assert (venue.held(to) - before[0], venue.held(venue.stranger) - before[1]) == (37, 3)
     second = leaves_of({account: (0, 100)})
@@ -218,6 +220,31 @@ def test_another_sender_claims_by_the_accounts_signature_and_gets_the_fee(
     for interval, leaves in ((1, first), (2, second)):
         with venue.refuses("nothing to pay"):
             venue.send(relayed(venue, leaves, order, signature, interval))
+
+
+def test_a_relayed_claim_pays_its_fee_once_whatever_grants_there_were(
+    venue: CustodyContracts,
+) -> None:
+    """A sender that splits a claim along older roots would take the fee from each part."""
+    payer, to = venue.accounts[:2]
+    account = Account.from_key(KEY).address
+    venue.send(venue.vault.functions.deposit(account, 100), payer)
+    grants = {
+        interval: leaves_of({account: (100 - 10 * interval, 10 * interval)})
+        for interval in range(1, 5)
+    }
+    for interval, leaves in grants.items():
+        settled(venue, leaves, interval)
+    order = order_of(venue, KEY, to, cumulative=40, fee=9)
+    signature = sign(order.digest(venue.domain), KEY)
+    for interval in range(1, 4):
+        with venue.refuses("cumulative"):
+            venue.send(relayed(venue, grants[interval], order, signature, interval))
+    before = venue.held(to)
+    venue.send(relayed(venue, grants[4], order, signature, 4), venue.stranger)
+    assert venue.held(to) - before == 31
+    with venue.refuses("nothing to pay"):
+        venue.send(relayed(venue, grants[4], order, signature, 4))
 
 
 def test_relayed_claims_that_are_none_are_refused(venue: CustodyContracts) -> None:

@@ -88,10 +88,26 @@ def test_an_excluded_keyper_counts_no_more_from_the_next_commitment_on(
     assert last["args"]["signers"] == 0b1110
 
 
+def test_an_excluded_keyper_neither_announces_nor_closes(venue: CustodyContracts) -> None:
+    excluded(venue, venue.keys[0])
+    message = rotation(venue)
+    with venue.refuses("quorum"):
+        venue.send(announce(venue, message))
+    venue.send(announce(venue, message, venue.signatures(message, venue.keys)))
+    venue.pass_time(14 * DAY_S)
+    venue.send(venue.settlement.functions.declare())
+    closing = venue.closing_of()
+    with venue.refuses("quorum"):
+        venue.send(venue.close_function(closing))
+    venue.send(venue.close_function(closing, venue.signatures(closing, venue.keys)))
+
+
 def test_an_exclusion_that_was_shown_before_changes_nothing(venue: CustodyContracts) -> None:
     excluded(venue, venue.keys[0])
     excluded(venue, venue.keys[0])
-    assert venue.settlement.functions.excluded().call() == 1
+    assert venue.settlement.functions.excluded().call() == 0b1
+    excluded(venue, venue.keys[2])
+    assert venue.settlement.functions.excluded().call() == 0b101
 
 
 def test_what_is_no_equivocation_is_refused(venue: CustodyContracts) -> None:

@@ -362,7 +362,7 @@ class CustodyMachine(RuleBasedStateMachine):
                 name = self.names[account]
                 self.venue.leave(self.leaves(model.settled), name)
                 model.paid[account] = exit_value + claims
-        if sum(model.totals()) == sum(model.paid) and sum(model.totals()):
+        if sum(model.totals()) == sum(model.paid) and sum(model.totals()) > 0:
             assert self.venue.held() <= model.counted - sum(model.totals())
 
 

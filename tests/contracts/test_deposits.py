@@ -2,12 +2,15 @@
 
 import pytest
 from eth_tester.exceptions import TransactionFailed
+from web3 import Web3
 
-from tests.support.custody_contracts import DAY_S, CustodyContracts, leaves_of
+from tests.support.custody_contracts import DAY_S, CustodyContracts, leaves_of, shipped
 
 HOUR_S = 3_600
 ZERO_ADDRESS = "0x" + "00" * 20
 FUND_ADDRESS = "0x" + "00" * 19 + "02"
+LAST_RESERVED = Web3.to_checksum_address(f"0x{2**16 - 1:040x}")
+FIRST_FREE = Web3.to_checksum_address(f"0x{2**16:040x}")
 
 
 def unsettled(venue: CustodyContracts) -> int:
@@ -47,6 +50,7 @@ def test_deposits_that_are_none_are_refused(venue: CustodyContracts) -> None:
         ("deposit amount", vault.deposit_many([a, b], [1, 0])),
         ("reserved account", vault.deposit(ZERO_ADDRESS, 1)),
         ("reserved account", vault.deposit(FUND_ADDRESS, 1)),
+        ("reserved account", vault.deposit(LAST_RESERVED, 1)),
         ("reserved account", vault.deposit_many([a, FUND_ADDRESS], [1, 1])),
         ("lengths", vault.deposit_many([a, b], [1])),
     ):
@@ -56,6 +60,7 @@ def test_deposits_that_are_none_are_refused(venue: CustodyContracts) -> None:
     with venue.refuses("deposit amount"):
         venue.send(vault.deposit(a, 2**96), a)
     assert (venue.held(), venue.standing()["flows"]) == (0, 0)
+    venue.send(vault.deposit(FIRST_FREE, 1), a)
 
 
 def test_a_deposit_below_the_least_one_is_refused() -> None:
@@ -152,7 +157,27 @@ def test_a_settlement_counts_the_deposits_before_its_commitment_and_no_other(
     venue.commit(2)
     with venue.refuses("claims shrink"):
         venue.settle(leaves_of({a: (2061, 39)}))
+    venue.deposit(b, 7)
+    venue.deposit(b, 7)
+    with venue.refuses("counted"):
+        venue.settle(leaves_of({a: (2061, 40)}))
     venue.settle(leaves_of({a: (2060, 40)}))
+    assert venue.totals() == (2, 2060, 40, 0, 2100, 14)
+
+
+def test_a_deposit_that_is_the_last_flow_of_a_settlement_is_settled(
+    venue: CustodyContracts,
+) -> None:
+    a = venue.accounts[0]
+    number = venue.deposit(a, 100)
+    venue.commit(1)
+    venue.settle(leaves_of({a: (100, 0)}))
+    with venue.refuses("settled"):
+        noticed(venue, number, a)
+    venue.pass_time(14 * DAY_S)
+    venue.send(venue.settlement.functions.declare())
+    with venue.refuses("settled"):
+        taken_back(venue, number, a)
 
 
 def test_a_returned_deposit_is_counted_by_no_later_batch(venue: CustodyContracts) -> None:
@@ -278,14 +303,10 @@ def test_a_deposit_with_a_permit_that_was_used_already_goes_through(
 
 def test_strange_tokens_go_to_the_rescuer_and_collateral_never(venue: CustodyContracts) -> None:
     a = venue.accounts[0]
-    abi, code = venue.tokens[0].abi, None
     venue.deposit(a, 100)
     with venue.refuses("collateral"):
         venue.send(venue.vault.functions.rescue(venue.token.address))
-    from tests.support.custody_contracts import shipped
-
-    abi, code = shipped("TestToken")
-    other = venue.deploy(abi, code)
+    other = venue.deploy(*shipped("TestToken"))
     venue.send(other.functions.mint(venue.vault.address, 9))
     venue.send(venue.vault.functions.rescue(other.address), venue.stranger)
     assert other.functions.balanceOf(venue.rescuer).call() == 9

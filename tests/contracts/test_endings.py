@@ -1,8 +1,14 @@
 """Everybody can leave with everything, by the clock alone."""
 
+from dataclasses import replace
+
 import pytest
+from eth_typing import HexStr
+from web3 import Web3
 from web3.contract.contract import ContractFunction
 
+from crypto.signing.ecdsa import address_of, sign
+from crypto.signing.settling import Claim, TakeBack
 from crypto.signing.sum_tree import SumLeaf
 from tests.support.custody_contracts import (
     DAY_S,
@@ -179,7 +185,8 @@ def test_everybody_leaves_with_everything(venue: CustodyContracts, closing: bool
 
 def reserved(venue: CustodyContracts, leaves: list[SumLeaf], account: str) -> ContractFunction:
     leaf, proof = proven(leaves, account)
-    return venue.vault.functions.leave_reserved(leaf, proof)
+    function: ContractFunction = venue.vault.functions.leave_reserved(leaf, proof)
+    return function
 
 
 def test_an_exit_counts_what_was_claimed_under_other_roots(venue: CustodyContracts) -> None:
@@ -225,6 +232,7 @@ def test_the_closing_settlement_counts_no_new_deposit_and_needs_a_quorum(
     with venue.refuses("quorum"):
         venue.send(venue.close_function(closing, venue.signatures(closing, venue.keys[:2])))
     venue.send(venue.close_function(closing))
+    assert bytes(venue.settlement.functions.last_settlement().call()) == closing.struct_hash()
     venue.send(venue.vault.functions.take_back(late, b), b)
     assert venue.held() == 100
 
@@ -255,3 +263,129 @@ def test_before_the_first_settlement_an_end_returns_all_deposits(venue: CustodyC
     for account, number in numbers.items():
         venue.send(venue.vault.functions.take_back(number, account), account)
     assert venue.held() == 0
+
+
+def test_a_closing_of_another_declaration_is_worth_nothing(venue: CustodyContracts) -> None:
+    """On a fork that died the venue ended at another time, and closed at other prices."""
+    a, b = venue.accounts[:2]
+    venue.deposit(a, 100)
+    venue.commit(1)
+    venue.settle(leaves_of({a: (100, 0)}))
+    venue.pass_time(14 * DAY_S)
+    with venue.as_it_was():
+        declared(venue)
+        closing = venue.closing_of(leaves_of({a: (50, 0), b: (50, 0)}))
+    venue.pass_time(DAY_S)
+    declared(venue)
+    with venue.refuses("not a keyper"):
+        venue.send(venue.close_function(closing))
+
+
+def order(venue: CustodyContracts, key: bytes, to: str, cumulative: int, fee: int) -> Claim:
+    vault, wallet = (Web3.to_bytes(hexstr=HexStr(a)) for a in (venue.vault.address, to))
+    return Claim(address_of(key), vault, wallet, cumulative, fee, venue.now() + 100)
+
+
+def relayed(
+    venue: CustodyContracts, leaves: list[SumLeaf], signed: Claim, key: bytes
+) -> ContractFunction:
+    leaf, proof = proven(leaves, Web3.to_checksum_address(signed.account))
+    named = (leaf[0], Web3.to_checksum_address(signed.to), signed.cumulative, signed.fee)
+    function: ContractFunction = venue.vault.functions.leave_for(
+        (*named, signed.deadline), leaf, proof, sign(signed.digest(venue.domain), key)
+    )
+    return function
+
+
+def test_another_sender_brings_an_account_out_by_its_signature(venue: CustodyContracts) -> None:
+    key, (payer, to) = b"\x77" * 32, venue.accounts[:2]
+    account = Web3.to_checksum_address(address_of(key))
+    venue.send(venue.vault.functions.deposit(account, 100), payer)
+    leaves = leaves_of({account: (60, 40)})
+    venue.commit(1)
+    venue.settle(leaves)
+    venue.pass_time(14 * DAY_S)
+    declared(venue)
+    with venue.refuses("exits"):
+        venue.send(relayed(venue, leaves, order(venue, key, to, 100, 3), key))
+    venue.pass_time(DAY_S)
+    before = venue.held(to), venue.held(venue.stranger)
+    for reason, signed, signer in (
+        ("cumulative", order(venue, key, to, 101, 3), key),
+        ("fee", order(venue, key, to, 100, 101), key),
+        ("signer", order(venue, key, to, 100, 3), b"\x78" * 32),
+    ):
+        with venue.refuses(reason):
+            venue.send(relayed(venue, leaves, signed, signer))
+    venue.send(relayed(venue, leaves, order(venue, key, to, 90, 3), key), venue.stranger)
+    venue.send(relayed(venue, leaves, order(venue, key, to, 100, 1), key), venue.stranger)
+    assert venue.held(to) - before[0] == 96
+    assert venue.held(venue.stranger) - before[1] == 4
+    with venue.refuses("nothing to pay"):
+        venue.send(relayed(venue, leaves, order(venue, key, to, 100, 1), key))
+
+
+def test_only_the_account_leaves_for_itself(venue: CustodyContracts) -> None:
+    a, b = venue.accounts[:2]
+    venue.deposit(a, 100)
+    leaves = leaves_of({a: (100, 0)})
+    venue.commit(1)
+    venue.settle(leaves)
+    venue.pass_time(14 * DAY_S)
+    declared(venue)
+    venue.pass_time(DAY_S)
+    with venue.refuses("account"):
+        venue.send(venue.leave_function(leaves, a, b), b)
+    venue.leave(leaves, a)
+
+
+def test_another_sender_takes_a_deposit_back_for_an_account_that_signed(
+    venue: CustodyContracts,
+) -> None:
+    key, (payer, to) = b"\x77" * 32, venue.accounts[:2]
+    account = Web3.to_checksum_address(address_of(key))
+    venue.send(venue.vault.functions.deposit(account, 100), payer)
+    venue.send(venue.vault.functions.deposit(payer, 50), payer)
+    own, vault = (Web3.to_bytes(hexstr=HexStr(a)) for a in (to, venue.vault.address))
+    deadline = venue.now() + 15 * DAY_S
+    signed = TakeBack(address_of(key), vault, own, 1, 3, deadline)
+
+    def taken(order: TakeBack, by: bytes = key) -> ContractFunction:
+        named = (account, Web3.to_checksum_address(order.to), order.number, order.fee)
+        function: ContractFunction = venue.vault.functions.take_back_for(
+            (*named, order.deadline), sign(order.digest(venue.domain), by)
+        )
+        return function
+
+    with venue.refuses("too early"):
+        venue.send(taken(signed))
+    venue.pass_time(14 * DAY_S)
+    declared(venue)
+    for reason, order in (
+        ("deadline", replace(signed, deadline=venue.now() - 1)),
+        ("fee", replace(signed, fee=101)),
+        ("account", replace(signed, number=2)),
+        ("deposit", replace(signed, number=3)),
+    ):
+        with venue.refuses(reason):
+            venue.send(taken(order))
+    signature = sign(signed.digest(venue.domain), key)
+    for changed in (
+        (account, venue.stranger, 1, 3, deadline),
+        (account, to, 2, 3, deadline),
+        (account, to, 1, 4, deadline),
+        (account, to, 1, 3, deadline + 1),
+        (payer, to, 1, 3, deadline),
+    ):
+        with venue.refuses("signer"):
+            venue.send(venue.vault.functions.take_back_for(changed, signature))
+    other = replace(signed, vault=b"\x01" * 20)
+    with venue.refuses("signer"):
+        named = (account, to, 1, 3, deadline)
+        forged = sign(other.digest(venue.domain), key)
+        venue.send(venue.vault.functions.take_back_for(named, forged))
+    before = venue.held(to), venue.held(venue.stranger)
+    venue.send(taken(signed), venue.stranger)
+    assert (venue.held(to) - before[0], venue.held(venue.stranger) - before[1]) == (97, 3)
+    with venue.refuses("deposit"):
+        venue.send(taken(signed))

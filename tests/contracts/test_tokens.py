@@ -91,6 +91,19 @@ def test_a_token_that_lost_balances_is_shared_by_all_alike(hostile_venue: Venue)
     assert venue.held() == 0
 
 
+def test_a_claim_takes_no_part_of_what_is_here_beyond_all_balances(venue: Venue) -> None:
+    a, b = venue.accounts[:2]
+    venue.deposit(a, 100)
+    venue.deposit(b, 100)
+    venue.commit(1)
+    leaves = leaves_of({a: (0, 50), b: (100, 0)})
+    venue.settle(leaves)
+    venue.send(venue.token.functions.mint(venue.vault.address, 1000))
+    before = venue.held(a)
+    venue.claim(1, leaves, a)
+    assert venue.held(a) - before == 50
+
+
 def test_a_token_that_lost_even_late_deposits_shares_what_is_left_of_them(
     hostile_venue: Venue,
 ) -> None:
@@ -151,3 +164,25 @@ def test_several_vaults_share_one_chain_of_flows_and_one_settlement(silent_code:
     venue.settle(cash, other)
     venue.send(venue.claim_function(1, other, a, vault=1), a)
     assert venue.totals(1)[3] == 4 * 10**17
+
+
+def test_a_second_contract_that_moves_the_collateral_is_not_rescued(
+    hostile_venue: Venue, hostile_token: Code
+) -> None:
+    venue = hostile_venue
+    venue.deposit(venue.accounts[0], 100)
+    second = venue.deploy(*hostile_token)
+    moved = venue.token.encode_abi("rebase", [venue.vault.address, 0])
+    venue.send(second.functions.arm(venue.token.address, moved))
+    with venue.refuses("collateral"):
+        venue.send(venue.vault.functions.rescue(second.address))
+    assert venue.held() == 100
+
+
+def test_a_strange_token_that_answers_false_is_not_said_to_be_rescued(
+    hostile_venue: Venue, hostile_token: Code
+) -> None:
+    second = hostile_venue.deploy(*hostile_token)
+    hostile_venue.send(second.functions.answer_with(False))
+    with hostile_venue.refuses("transfer"):
+        hostile_venue.send(hostile_venue.vault.functions.rescue(second.address))

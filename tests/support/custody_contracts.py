@@ -49,7 +49,7 @@ class CustodyContracts:
         tokens: Sequence[Code] = (),
         accounts_max: int = 1000,
         deposit_min: int = 1,
-        permit2: str = PERMIT2,
+        permit2: Code | None = None,
         started_at: int | None = None,
     ) -> None:
         self.tester = EthereumTester(PyEVMBackend())
@@ -64,10 +64,11 @@ class CustodyContracts:
         self.keypers = [Web3.to_checksum_address(address_of(key)) for key in self.keys]
         codes = tokens or [shipped("TestToken")]
         self.tokens = [self.deploy(*code) for code in codes]
+        self.permit2 = self.deploy(*permit2).address if permit2 else PERMIT2
         vault_abi, blueprint_code = shipped("CollateralVault")
         self.blueprint = self.deploy(vault_abi, blueprint_code)
         terms = [(token.address, deposit_min, accounts_max) for token in self.tokens]
-        parties = (self.fund_owner, self.treasury_owner, self.rescuer, permit2)
+        parties = (self.fund_owner, self.treasury_owner, self.rescuer, self.permit2)
         abi, code = shipped("Settlement")
         arguments = (self.keypers, KEY_ID, CIRCUITS, self.blueprint.address, terms, parties)
         self.settlement = self.deploy(abi, code, *arguments)
@@ -219,6 +220,7 @@ class CustodyContracts:
 
     def closing_of(self, *balances: Sequence[SumLeaf]) -> Closing:
         return Closing(
+            declared_at=self.standing()["declared_at"],
             previous_settlement=bytes(self.settlement.functions.last_settlement().call()),
             prices=ZERO,
             state_root=STATE,
