@@ -78,7 +78,12 @@ def test_a_result_that_the_output_cannot_encode_is_shown_all_the_same() -> None:
 def test_a_full_output_is_told_in_one_line(arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(  # noqa: S603
-            [BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [BINARY, *arguments],
+            env=environment(PYTHONUNBUFFERED=""),  # what is in a buffer is written in the end
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert done.returncode == 1
     assert done.stderr.startswith("darkpool: system: expected no refusal, got No space left")

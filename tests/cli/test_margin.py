@@ -1,6 +1,7 @@
 """`darkpool margin`, as people run it."""
 
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,17 @@ def test_a_vector_picture_holds_its_shades_as_pixels(tmp_path: Path, ending: str
 def test_shades_of_many_panels_have_no_more_pixels_than_those_of_one() -> None:
     for ending in VECTOR_ENDINGS:
         assert _dots_per_inch(ending, 9) * 3 == _dots_per_inch(ending, 1)
+
+
+def test_without_the_package_that_draws_the_one_to_install_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "darkpool.margin.report.picture", raising=False)
+    done = run(PORTFOLIO, *MARKET, "--plot", str(tmp_path / "profit.png"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--plot: expected matplotlib, `pip install 'darkpool[plot]'`, got none" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["", ".", "profit", "profit.", "profit.pgf", ".svg"])

@@ -2,23 +2,28 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from darkpool.auction.listing import OutrightListing
+from darkpool.auction.outcome import Settlement
 from darkpool.auction.terms import VenueTerms
+from darkpool.canonical_json import from_json
 from darkpool.chain import node
 from darkpool.chain.client import Chain
+from darkpool.chain.errors import ChainUnavailable
+from darkpool.chain.evidence import ContractCall
 from darkpool.chain.reader import RecordedVenue
 from darkpool.chain.reading import ReadableChain
 from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.errors import NotSettled
 from darkpool.simulation.order_file import parse_orders
-from darkpool.simulation.unsent import read_unsent
+from darkpool.simulation.unsent import UnsentSettlement, read_unsent, require_settled
 from darkpool.simulation.venue import Places
-from darkpool.units import InstrumentName, PriceGrid
+from darkpool.units import InstrumentName, Interval, PriceGrid, account_of
 from darkpool.verification.audit import audit
 from tests.support.one_process import run_here
 from tests.support.served_chain import Reply, ServedChain, refusal, result, served
@@ -96,3 +101,16 @@ def test_without_a_record_the_settlement_is_kept_in_the_working_folder(
     with served(serving) as url, pytest.raises(NotSettled) as stopped:
         run_here(orders, TERMS, lambda: Chain.connect(url))
     assert list(tmp_path.iterdir()) == [stopped.value.settlement]
+
+
+def test_one_settlement_is_not_written_over_another(tmp_path: Path) -> None:
+    call = ContractCall(1, account_of(bytes(20)), b"\1")
+    unsent = SimpleNamespace(transaction=ChainUnavailable("node", "silence"), call=call)
+    for number in (1, 2):
+        with pytest.raises(NotSettled):
+            require_settled(Interval(number), cast("Settlement", unsent), tmp_path / "record")
+    kept = [
+        from_json(path.read_bytes(), UnsentSettlement, "settlement")
+        for path in tmp_path.glob("record.settlement-*.json")
+    ]
+    assert sorted(one.interval for one in kept) == [1, 2]
