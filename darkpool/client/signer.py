@@ -7,17 +7,14 @@ wallet or a signing service answers later.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 from crypto.errors import MalformedKeyFile
-from crypto.signing.ecdsa import SECP256K1_ORDER, address_of, sign
+from crypto.signing.ecdsa import DIGEST_BYTES, KEY_BYTES, SECP256K1_ORDER, address_of, sign
 from crypto.signing.key_file import read_account_key, write_account_key
 from darkpool.client.errors import InvalidAccountKey
 from darkpool.durable import writing
 from darkpool.units import AccountId, account_of, octets, require_kind
-
-KEY_BYTES: Final = 32
-DIGEST_BYTES: Final = 32
 
 
 class Signer(Protocol):
@@ -66,8 +63,8 @@ class KeySigner:
         require_kind("key file", Path, path)
         try:
             return cls(read_account_key(path, passphrase))
-        except OSError as error:
-            got = error.strerror or str(error)
+        except (OSError, ValueError) as error:  # a path with a NUL is no path
+            got = getattr(error, "strerror", None) or str(error)
             raise MalformedKeyFile(str(path), "a file that can be read", got) from error
 
     def write_file(self, path: Path, passphrase: str) -> None:
