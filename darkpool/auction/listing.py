@@ -9,14 +9,23 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, Protocol
 
-from darkpool.errors import InvalidGrid, InvalidPrice, OutOfBounds
+from darkpool.errors import InvalidGrid, InvalidPrice
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX, MARGIN_RATE_ONE_PPM, PRICE_DECIMALS
 from darkpool.margin.errors import InvalidMarginRange, UnknownContract
 from darkpool.margin.market.forms import PRICE_MAX, validated
 from darkpool.margin.market.instruments import Contract, Specification, SpecificationForm
 from darkpool.margin.market.market import Market, MarketForm
 from darkpool.margin.model.scenarios import lot_risk
-from darkpool.units import InstrumentName, PriceGrid, PriceUnits, Tick, price_decimal, price_units
+from darkpool.units import (
+    InstrumentName,
+    PriceGrid,
+    PriceUnits,
+    Tick,
+    price_decimal,
+    price_units,
+    require_kind,
+    within,
+)
 
 MARGIN_RATE_DEFAULT_PPM: Final = 100_000
 
@@ -51,6 +60,7 @@ class OutrightListing:
     the farther end of the grid.
 
     Raises:
+        WrongType: an argument of another kind.
         OutOfBounds: a rate or multiplier that no contract has.
         InvalidGrid: a reference price that no underlying has.
         InvalidMarginRange: a range that no underlying has, or none where the grid needs one.
@@ -62,11 +72,12 @@ class OutrightListing:
     margin_range: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin_rate_ppm <= MARGIN_RATE_ONE_PPM:
-            bounds = (0, MARGIN_RATE_ONE_PPM, self.margin_rate_ppm)
-            raise OutOfBounds("margin rate in ppm", *bounds)
-        if not 1 <= self.multiplier <= CONTRACT_MULTIPLIER_MAX:
-            raise OutOfBounds("contract multiplier", 1, CONTRACT_MULTIPLIER_MAX, self.multiplier)
+        require_kind("grid", PriceGrid, self.grid)
+        subject, whole = "margin rate in parts per million", MARGIN_RATE_ONE_PPM
+        rate_ppm = within(subject, 0, whole, self.margin_rate_ppm)
+        object.__setattr__(self, "margin_rate_ppm", rate_ppm)
+        multiplier = within("contract multiplier", 1, CONTRACT_MULTIPLIER_MAX, self.multiplier)
+        object.__setattr__(self, "multiplier", multiplier)
         if not -PRICE_MAX <= self.grid.reference <= PRICE_MAX:
             expected = f"{-PRICE_MAX} to {PRICE_MAX}"
             raise InvalidGrid("reference price", expected, f"{self.grid.reference:f}")

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from darkpool.auction.listing import Listing
-from darkpool.errors import OutOfBounds
 from darkpool.limits import CASH_DECIMALS, OWNERS_MIN_DEFAULT, REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.margin.market.feeds import FeedTerms
 from darkpool.protocol.terms import CAP_MIN_DEFAULT, BondTerms, Pricing, PublicRules
-from darkpool.units import AccountId, Cash, Lots
+from darkpool.units import AccountId, Cash, Lots, require_kind, within
 
 KEYPERS_MIN: Final = 3
 KEYPERS_MAX: Final = 4
@@ -37,6 +36,7 @@ class VenueTerms:
         bond_charge_ppm: the part of it that a malformed intent costs, in parts per million.
 
     Raises:
+        WrongType: an argument of another kind.
         OutOfBounds: another number of keypers or owners, or a bond that `BondTerms` does not have.
         NoBucket: a minimum cap that is no bucket.
     """
@@ -50,8 +50,9 @@ class VenueTerms:
     bond_charge_ppm: int = BOND_CHARGE_PPM
 
     def __post_init__(self) -> None:
-        if not KEYPERS_MIN <= self.keypers <= KEYPERS_MAX:
-            raise OutOfBounds("keypers", KEYPERS_MIN, KEYPERS_MAX, self.keypers)
+        require_kind("pricing", Pricing, self.pricing)
+        keypers = within("keypers", KEYPERS_MIN, KEYPERS_MAX, self.keypers)
+        object.__setattr__(self, "keypers", keypers)
         self.rules(_NO_ACCOUNT)
 
     def rules(self, treasury: AccountId) -> PublicRules:

@@ -10,13 +10,21 @@ import numpy as np
 
 from darkpool.auction.terms import VenueTerms
 from darkpool.crossing.clearing import Book, Cross, clear_reference, clear_uniform
-from darkpool.errors import OutOfBounds
 from darkpool.fills.priority import priority_permutation
 from darkpool.protocol.terms import Pricing
 from darkpool.simulation.errors import TwinDiffers
 from darkpool.simulation.order_file import HEADER_ROW, Order
 from darkpool.simulation.result import Crossing, InstrumentOutcome, RowFill, VenueResult
-from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, Side, Tick, identifier
+from darkpool.units import (
+    AccountLabel,
+    InstrumentName,
+    Lots,
+    PriceGrid,
+    Side,
+    Tick,
+    identifier,
+    within,
+)
 
 GRID: Final = PriceGrid(Decimal("0.25"), Decimal("4805.00"), 256)
 
@@ -42,11 +50,10 @@ def generated_orders(seed: int) -> list[Order]:
     Rows are counted as if the orders stood in a file.
 
     Raises:
+        WrongType: the seed is no whole number.
         OutOfBounds: the seed is negative or above `SEED_MAX`.
     """
-    if not 0 <= seed <= SEED_MAX:
-        raise OutOfBounds("seed", 0, SEED_MAX, seed)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(within("seed", 0, SEED_MAX, seed))
     orders: list[Order] = []
     for instrument in INSTRUMENTS:
         for client in range(CLIENTS):
