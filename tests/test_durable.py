@@ -41,8 +41,8 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(data: bytes, tmp_path:
 
 
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none" / "numbers"):
-        with pytest.raises(UnusableDatabase, match="name a file in a folder that exists"):
+    for path in (tmp_path, tmp_path / "none" / "numbers", tmp_path / "a\0b"):
+        with pytest.raises(UnusableDatabase):
             open_database(path, SCHEMA)
 
 

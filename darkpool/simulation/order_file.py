@@ -138,13 +138,15 @@ def read_orders(
     are. `default_instrument` is that of every row when the file has no such column.
 
     Raises:
+        WrongType: no path.
         InvalidOrderFile: it cannot be read, or is no order file; lists what is wrong.
     """
     try:
-        with path.open("rb") as file:
+        with require_kind("order file", Path, path).open("rb") as file:
             data = file.read(ORDER_FILE_MAX_BYTES + 1)
-    except OSError as error:
-        problem = InvalidOrder(None, None, "a file that can be read", str(error.strerror))
+    except (OSError, ValueError) as error:  # a path with a NUL is no path
+        got = str(getattr(error, "strerror", None) or error)
+        problem = InvalidOrder(None, None, "a file that can be read", got)
         raise InvalidOrderFile(str(path), [problem], complete=True) from None
     return parse_orders(data, str(path), grids, default_instrument)
 
@@ -158,6 +160,7 @@ def parse_orders(
     """Read the bytes of an order file; `source` is its name in errors. See `read_orders`.
 
     Raises:
+        WrongType: no bytes.
         InvalidOrderFile: the bytes are no order file; lists what is wrong.
         WrongType: an argument of another kind.
     """

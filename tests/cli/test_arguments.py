@@ -200,11 +200,13 @@ def test_version_and_help() -> None:
         assert darkpool(command, "--help").returncode == 0
     about = " ".join(darkpool("auction", "--help").stdout.split())
     assert "Limits beyond the grid are clamped on the aggressive side" in about
+    about = " ".join(darkpool("open", "--help").stdout.split())
+    assert "counted from 0, and the number of its opening file" in about
 
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys, darkpool.cli.main\n"
+        "import sys, darkpool.cli.commands\n"
         "heavy = {'numpy', 'numba', 'tenseal', 'web3', 'eth', 'coincurve', 'Crypto', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

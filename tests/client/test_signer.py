@@ -128,6 +128,13 @@ def test_a_secret_of_another_kind_is_no_account_s_key(
     assert KeySigner.from_file(path, PASSPHRASE).address == ACCOUNT
 
 
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MalformedKeyFile, match="expected a file that can be read"):
+        KeySigner.from_file(tmp_path / "a\0b", PASSPHRASE)
+    with pytest.raises(UnwritableFolder, match="a path with a NUL in it"):
+        KeySigner(KEY).write_file(tmp_path / "a\0b", PASSPHRASE)
+
+
 def test_a_signer_that_answers_later_serves_an_agent(desk: Desk) -> None:
     store = desk.store()
     store.place(order())

@@ -1,5 +1,6 @@
 """A node that fails at the last transaction: what was opened is not lost with it."""
 
+import tempfile
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,11 +84,18 @@ def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
         assert audited() == []
 
 
-def test_without_a_record_the_settlement_is_kept_in_the_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("gone", [False, True])
+def test_without_a_record_the_settlement_is_kept_in_the_working_folder_or_a_temporary_one(
+    gone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node, "PATIENCE_S", 0)
-    monkeypatch.chdir(tmp_path)
+    temporary, working = tmp_path / "temporary", tmp_path / "working"
+    temporary.mkdir()
+    working.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.chdir(working)
+    if gone:
+        working.rmdir()
     serving = ServedChain(Chain.embedded()._web3)
 
     def trouble(method: str, _params: list[Any]) -> Reply | None:
@@ -100,6 +108,8 @@ def test_without_a_record_the_settlement_is_kept_in_the_working_folder(
     orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
     with served(serving) as url, pytest.raises(NotSettled) as stopped:
         run_here(orders, TERMS, lambda: Chain.connect(url))
+    assert [*(temporary if gone else working).iterdir()] == [stopped.value.settlement]
+    from_json(stopped.value.settlement.read_bytes(), UnsentSettlement, "settlement")
     assert list(tmp_path.iterdir()) == [stopped.value.settlement]
 
 

@@ -93,7 +93,8 @@ def test_what_proves_nothing_is_no_evidence(
     ("place", "what"), enumerate(["sealed intent", "certificate", "batch", "venue"])
 )
 def test_a_part_of_another_kind_is_told(place: int, what: str) -> None:
-    for odd in (None, "record", bytes(32), [], Domain(1, bytes(20))):
+    odds: tuple[Any, ...] = (None, "record", bytes(32), [], Domain(1, bytes(20)))
+    for odd in odds:
         parts: list[Any] = [VICTIM, certified(VICTIM), batch_of(OTHERS), VENUE]
         parts[place] = odd
         with pytest.raises(WrongType, match=f"{what}: expected"):
