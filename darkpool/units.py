@@ -34,6 +34,7 @@ from darkpool.errors import (
 )
 from darkpool.limits import (
     CAP_BUCKETS_LOTS,
+    DECIMAL_DIGITS_MAX,
     INSTRUMENT_NAME_MAX_CHARACTERS,
     ORDER_SIZE_MAX_LOTS,
     PRICE_DECIMALS,
@@ -262,7 +263,8 @@ def price_units(price: Decimal) -> PriceUnits:
     magnitude = int("".join(map(str, digits)))
     units, rest = (magnitude * 10**shift, 0) if shift >= 0 else divmod(magnitude, 10**-shift)
     if rest:
-        raise InvalidPrice(f"at most {PRICE_DECIMALS} decimals", str(price))
+        shown = f"{price:f}" if exponent >= -DECIMAL_DIGITS_MAX else str(price)
+        raise InvalidPrice(f"at most {PRICE_DECIMALS} decimals", shown)
     if units > PRICE_MAX_UNITS:
         raise InvalidPrice(f"at most {PRICE_MAX_UNITS // _UNITS_PER_ONE}", str(price))
     return PriceUnits(-units if sign else units)

@@ -22,9 +22,12 @@ def require_new(record: Path | None, openings: Path | None) -> None:
     for folder, error in ((record, RecordExists), (openings, FolderExists)):
         if folder is None:
             continue
-        if folder.exists() or folder.is_symlink():
-            raise error(folder)
-        above = next(path for path in folder.absolute().parents if path.exists())
+        try:
+            if folder.exists() or folder.is_symlink():
+                raise error(folder)
+            above = next(path for path in folder.absolute().parents if path.exists())
+        except OSError as refused:  # too long, or in a folder that may not be looked into
+            raise UnmakeableFolder(folder, str(refused.strerror)) from None
         if not above.is_dir():
             raise UnmakeableFolder(folder, f"{above}, which is no directory")
         if not os.access(above, os.W_OK | os.X_OK):
