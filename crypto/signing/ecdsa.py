@@ -77,9 +77,8 @@ def _private_key(octets: bytes) -> PrivateKey:
     whole = isinstance(octets, bytes) and len(octets) == KEY_BYTES
     if not whole or not 0 < int.from_bytes(octets) < SECP256K1_ORDER:
         expected = f"{KEY_BYTES} bytes, a number from 1 to the order of secp256k1 less one"
-        raise MalformedKey(
-            "private key", expected, "another number" if whole else _told_kind(octets)
-        )
+        got = "zero, or a number from the order on" if whole else _told_kind(octets)
+        raise MalformedKey("private key", expected, got)
     return PrivateKey(octets)
 
 

@@ -51,7 +51,7 @@ class InvalidChainUrl(BadInput):
     code = "invalid-chain-url"
 
     def __init__(self, got: str) -> None:
-        super().__init__("chain", "http:// or https:// and a host", got)
+        super().__init__("chain", "http:// or https:// and a host, with or without a port", got)
 
 
 class InvalidListing(BadInput):

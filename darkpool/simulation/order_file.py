@@ -338,7 +338,9 @@ def _check_header(header: list[str], *, optional_missing: bool) -> None:
     unique = len(set(header)) == len(header)
     if not unique or not required <= set(header) <= known:
         suffix = f" and {_INSTRUMENT_COLUMN}" if optional_missing else ""
-        expected = f"a header line with the columns {', '.join(_COLUMNS)}{suffix}"
+        expected = f"a header line with the columns {', '.join(_COLUMNS)}{suffix}, each once"
+        more = [name for name in (_INSTRUMENT_COLUMN, _MINIMUM_COLUMN) if name not in suffix]
+        expected += f", and no other but {' and '.join(more)}"
         raise InvalidOrder(None, None, expected, _quoted(",".join(header)))
 
 
@@ -374,8 +376,14 @@ def _side(text: str) -> Side:
     return side
 
 
+def _require_short(text: str) -> None:
+    if len(text) > DECIMAL_DIGITS_MAX:
+        raise _Refused(f"at most {DECIMAL_DIGITS_MAX} characters", _quoted(text))
+
+
 def _size(text: str) -> Lots:
-    if len(text) > DECIMAL_DIGITS_MAX or not _SIZE.fullmatch(text):
+    _require_short(text)
+    if not _SIZE.fullmatch(text):
         raise _Refused("a whole number of lots, in digits", _quoted(text))
     size = int(text)
     if not 1 <= size <= ORDER_SIZE_MAX_LOTS:
@@ -386,7 +394,8 @@ def _size(text: str) -> Lots:
 def _minimum(text: str, size: Lots) -> Lots:
     if text == "":
         return _PLAIN
-    if len(text) > DECIMAL_DIGITS_MAX or not _SIZE.fullmatch(text):
+    _require_short(text)
+    if not _SIZE.fullmatch(text):
         raise _Refused("a whole number of lots, in digits, or nothing", _quoted(text))
     if not 1 <= int(text) <= size:
         raise _Refused(f"1 to the size of {size} lots", _quoted(text))
@@ -396,7 +405,8 @@ def _minimum(text: str, size: Lots) -> Lots:
 def _price(text: str) -> Decimal:
     if text == "":
         return _MARKET
-    if len(text) > DECIMAL_DIGITS_MAX or not _LIMIT.fullmatch(text):
+    _require_short(text)
+    if not _LIMIT.fullmatch(text):
         expected = "a price, in digits with at most one point, or nothing"
         raise _Refused(expected, _quoted(text))
     return Decimal(text)

@@ -71,7 +71,10 @@ def test_people_read_tables(tmp_path: Path) -> None:
         ((PORTFOLIO, *MARKET, "--add", "BTC-JUN=1.5"), "expected a whole number"),
         ((PORTFOLIO, *MARKET, "--add", f"BTC-JUN={10**13}"), "expected at most"),
         ((PORTFOLIO, *MARKET, "--add", f"BTC-JUN=-{10**13}"), "expected at most"),
-        ((PORTFOLIO, *MARKET, "--plot", "/nowhere/at/all.png"), "expected a picture"),
+        (
+            (PORTFOLIO, *MARKET, "--plot", "/nowhere/at/all.png"),
+            "can be written, got No such file or directory",
+        ),
         ((PORTFOLIO, *MARKET, "--plot", "picture.nothing"), "expected a picture"),
         (("{broken}", *MARKET), "file: expected JSON"),
         (("{unknown}", *MARKET), "positions[0].contract: expected one of the specification"),
