@@ -108,8 +108,9 @@ def test_a_transaction_of_another_account_is_not_taken_for_one_that_was_lost(
     def after_another(method: str, _params: list[Any]) -> Reply | None:
         if method == "eth_sendTransaction":
             place = Web3.to_checksum_address(PAID)
-            sender = list(web3.eth.accounts)[1]
-            web3.eth.send_transaction({"from": sender, "to": place, "value": Wei(5)})
+            web3.eth.send_transaction(
+                {"from": list(web3.eth.accounts)[1], "to": place, "value": Wei(5)}
+            )
         return None
 
     fresh.node.trouble = after_another

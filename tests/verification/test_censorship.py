@@ -90,11 +90,11 @@ def test_what_proves_nothing_is_no_evidence(
 
 
 @pytest.mark.parametrize(
-    ("place", "what"), enumerate(["sealed intent", "certificate", "batch", "venue"])
+    ("place", "what"), [(0, "sealed intent"), (1, "certificate"), (2, "batch"), (3, "venue")]
 )
 def test_a_part_of_another_kind_is_told(place: int, what: str) -> None:
-    odds: tuple[Any, ...] = (None, "record", bytes(32), [], Domain(1, bytes(20)))
-    for odd in odds:
+    odd: object
+    for odd in (None, "record", bytes(32), [], Domain(1, bytes(20))):
         parts: list[Any] = [VICTIM, certified(VICTIM), batch_of(OTHERS), VENUE]
         parts[place] = odd
         with pytest.raises(WrongType, match=f"{what}: expected"):

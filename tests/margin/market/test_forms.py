@@ -59,6 +59,7 @@ def replaced(kind: str, old: str, new: str) -> str:
         ),
         ("market", '"60000", "p', '"+5", "p', "underlyings[0].index", "a number in digits", "+5"),
         ("market", '"60000", "p', '"٥", "p', "underlyings[0].index", "a number in digits", "٥"),
+        ("market", '"60000", "p', '"6٥", "p', INDEX, "a number in digits", "6٥"),
         ("market", '"60000", "p', '"060000", "p', INDEX, "a number in digits", "060000"),
         (
             "market",
