@@ -75,7 +75,7 @@ def test_volatility_goes_through_the_quotes() -> None:
             "underlyings[0].expiries[0].volatilities",
             "each strike, 3",
         ),
-        ("2026-11-25T00", "1966-11-25T00", "time", "a time after 1970"),
+        ("2026-11-25T00", "1966-11-25T00", "time", "a time from 1970"),
         ("2027-06-25", "2167-06-25", "underlyings[0].expiries[1].expiry", "within 36500 days"),
         ('"0.68"', '"0"', "underlyings[0].expiries[0].volatilities[0]", "above 0"),
         ('"name": "ETH"', '"name": "BTC"', "underlyings[1].name", "each underlying once"),
