@@ -27,7 +27,7 @@ from pydantic_core import PydanticCustomError, from_json
 from darkpool.errors import InvalidPrice
 from darkpool.limits import DECIMAL_DIGITS_MAX, PRICE_DECIMALS
 from darkpool.margin.errors import InvalidFile, Problem
-from darkpool.units import NAME_RULE, PPM, PriceUnits, is_name, price_units
+from darkpool.units import NAME_RULE, PPM, PriceUnits, is_name, price_units, require_kind
 
 PRICE_MAX: Final = 10**9
 """Largest absolute price of an underlying: in price units it is still exact as a binary64."""
@@ -231,12 +231,30 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return tree if len(tree := dict(pairs)) == len(pairs) else _Doubled(pairs)
 
 
+def require_text(source: str, text: object) -> None:
+    """Check that what stands in a file is text in Unicode.
+
+    Raises:
+        WrongType: another kind of value.
+        InvalidFile: a character that no file can have.
+    """
+    require_kind("source", str, source)
+    try:
+        require_kind(source, str, text).encode()
+    except UnicodeEncodeError:
+        raise InvalidFile(
+            source, [Problem("file", "text in Unicode", "half a character")]
+        ) from None
+
+
 def parsed_json(source: str, text: str) -> Any:
     """Parse a JSON file.
 
     Raises:
+        WrongType: no text.
         InvalidFile: it is none, nested too deep, or has a field twice.
     """
+    require_text(source, text)
     try:
         from_json(text)
     except ValueError as error:

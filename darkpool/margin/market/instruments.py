@@ -33,6 +33,7 @@ from darkpool.margin.market.forms import (
     entries,
     price_of,
     require_once,
+    require_text,
     validated,
     wrong,
 )
@@ -317,8 +318,10 @@ def read_specification(source: str, text: str) -> Specification:
     """Read a specification file.
 
     Raises:
+        WrongType: no text.
         InvalidFile: no TOML, or not a specification; names every field at fault.
     """
+    require_text(source, text)
     if _LONG_KEY.search(text):
         # the parser needs memory for the square of a key's parts
         raise InvalidFile(source, [Problem("file", "keys of few parts", "a key of many")])

@@ -375,6 +375,7 @@ def read_market_form(source: str, text: str) -> MarketForm:
     """Read a market file as it stands, its surfaces unchecked.
 
     Raises:
+        WrongType: no text.
         InvalidFile: no JSON, or not a market; names what is at fault.
     """
     return validated(MarketForm, source, parsed_json(source, text))

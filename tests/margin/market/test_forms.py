@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkpool.errors import BadInput
+from darkpool.errors import BadInput, WrongType
 from darkpool.margin.errors import InvalidFile
 from darkpool.margin.market.instruments import read_specification
-from darkpool.margin.market.market import read_market
+from darkpool.margin.market.market import read_market, read_market_form
 from darkpool.margin.report.portfolio_file import LOTS_MAX, read_portfolio
 from darkpool.simulation.order_file import parse_orders
 from darkpool.units import InstrumentName, PriceGrid, is_name
@@ -366,3 +366,12 @@ def test_no_pattern_is_in_a_message_of_a_form() -> None:
     """Forms check text by functions that say their rule."""
     forms = Path(__file__).resolve().parents[3] / "darkpool" / "margin"
     assert not [path for path in forms.rglob("*.py") if "pattern=" in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("odd", [None, 5, b"{}", ["{}"]])
+def test_what_is_no_text_is_refused_before_it_is_read(odd: Any) -> None:
+    for read in (read_market_form, read_specification):
+        with pytest.raises(WrongType, match="file: expected str"):
+            read("file", odd)
+        with pytest.raises(InvalidFile, match="text in Unicode"):
+            read("file", 'version = "\ud800"')
