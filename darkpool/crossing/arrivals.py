@@ -19,7 +19,7 @@ from typing import Final, Self, cast
 import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.seal import Evaluator
+from crypto.bfv.seal import EvaluationKeys, Evaluator
 from crypto.circuits.packing import arranged
 from crypto.circuits.wellformed import WORDS, sealed_in, shape_words
 from crypto.ring.params import RingParameters
@@ -36,15 +36,30 @@ RESTARTS_MAX: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class ArrivalFiles:
-    """Rows of results, one an intent, mapped from two sparse files.
+    """Rows of results, one an intent, mapped from two sparse files, and the keys that workers need.
 
-    `shape` rows are `crypto.circuits.wellformed.shape_words`, `packing` rows
-    `crypto.circuits.packing.arranged`.
+    `elements` are the Galois elements of the keys; `shape` rows are
+    `crypto.circuits.wellformed.shape_words`, `packing` rows `crypto.circuits.packing.arranged`.
     """
 
     folder: Path
     ring: RingParameters
     capacity: int
+    elements: tuple[int, ...]
+
+    def write_keys(self, keys: RingKeys) -> None:
+        """Keep the evaluation keys for workers: what is sent to one that starts fits a pipe.
+
+        A process that waits for a pipe with room for more would wait for ever, where the worker at
+        its other end dies before it reads.
+        """
+        (self.folder / "relinearisation").write_bytes(keys.relinearisation)
+        (self.folder / "galois").write_bytes(keys.galois)
+
+    def evaluation_keys(self) -> EvaluationKeys:
+        """The keys that were kept, loaded into SEAL."""
+        parts = ((self.folder / name).read_bytes() for name in ("relinearisation", "galois"))
+        return EvaluationKeys(self.ring, *parts, self.elements)
 
     def shape(self) -> Words:
         """All rows, shape (capacity, WORDS, level, degree)."""
@@ -90,10 +105,10 @@ class _Tools:
 _tools: _Tools | None = None
 
 
-def _start(keys: RingKeys, files: ArrivalFiles) -> None:
+def _start(files: ArrivalFiles) -> None:
     global _tools
     end_with_parent()
-    evaluator = Evaluator(keys.evaluation_keys())
+    evaluator = Evaluator(files.evaluation_keys())
     _tools = _Tools(evaluator, files.shape(), files.packing())
 
 
@@ -119,11 +134,11 @@ class Arrivals:
     """
 
     def __init__(self, keys: RingKeys, folder: Path, capacity: int, workers: int) -> None:
-        self._keys = keys
         self._workers = workers
-        self._files = ArrivalFiles(folder, keys.public.ring, capacity)
+        self._files = ArrivalFiles(folder, keys.public.ring, capacity, keys.elements)
         with writing(folder):
             folder.mkdir()
+            self._files.write_keys(keys)
             self.shape = self._files.shape()
             self.packing = self._files.packing()
         self._executor = self._started()
@@ -211,9 +226,7 @@ class Arrivals:
             return dead
 
     def _started(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._workers, get_context("spawn"), _start, (self._keys, self._files)
-        )
+        return ProcessPoolExecutor(self._workers, get_context("spawn"), _start, (self._files,))
 
     def __enter__(self) -> Self:
         return self
