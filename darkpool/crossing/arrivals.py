@@ -33,33 +33,21 @@ from darkpool.workers import end_with_parent
 RESTARTS_MAX: Final = 3
 """Times in a row that workers may die over the same intents."""
 
+_RELINEARISATION: Final = "relinearisation"
+_GALOIS: Final = "galois"
+
 
 @dataclass(frozen=True, slots=True)
 class ArrivalFiles:
-    """Rows of results, one an intent, mapped from two sparse files, and the keys that workers need.
+    """Rows of results, one an intent, mapped from two sparse files.
 
-    `elements` are the Galois elements of the keys; `shape` rows are
-    `crypto.circuits.wellformed.shape_words`, `packing` rows `crypto.circuits.packing.arranged`.
+    `shape` rows are `crypto.circuits.wellformed.shape_words`, `packing` rows
+    `crypto.circuits.packing.arranged`.
     """
 
     folder: Path
     ring: RingParameters
     capacity: int
-    elements: tuple[int, ...]
-
-    def write_keys(self, keys: RingKeys) -> None:
-        """Keep the evaluation keys for workers: what is sent to one that starts fits a pipe.
-
-        A process that waits for a pipe with room for more would wait for ever, where the worker at
-        its other end dies before it reads.
-        """
-        (self.folder / "relinearisation").write_bytes(keys.relinearisation)
-        (self.folder / "galois").write_bytes(keys.galois)
-
-    def evaluation_keys(self) -> EvaluationKeys:
-        """The keys that were kept, loaded into SEAL."""
-        parts = ((self.folder / name).read_bytes() for name in ("relinearisation", "galois"))
-        return EvaluationKeys(self.ring, *parts, self.elements)
 
     def shape(self) -> Words:
         """All rows, shape (capacity, WORDS, level, degree)."""
@@ -90,6 +78,32 @@ class ArrivalFiles:
         return np.memmap(path, dtype=np.uint64, mode="r+", shape=rows)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """Evaluation keys in files, for workers: what is sent to one that starts has to fit a pipe.
+
+    A process that writes more into a pipe waits for ever, where the worker at the other end dies
+    before it has read. `elements` are the Galois elements of the keys.
+    """
+
+    folder: Path
+    ring: RingParameters
+    elements: tuple[int, ...]
+
+    @classmethod
+    def of(cls, keys: RingKeys, folder: Path) -> Self:
+        """Keep keys in a folder."""
+        (folder / _RELINEARISATION).write_bytes(keys.relinearisation)
+        (folder / _GALOIS).write_bytes(keys.galois)
+        return cls(folder, keys.public.ring, keys.elements)
+
+    def load(self) -> EvaluationKeys:
+        """The keys, loaded into SEAL."""
+        relinearisation = (self.folder / _RELINEARISATION).read_bytes()
+        galois = (self.folder / _GALOIS).read_bytes()
+        return EvaluationKeys(self.ring, relinearisation, galois, self.elements)
+
+
 def unload(rows: Words) -> None:
     """Keep nothing of mapped rows in this process's memory; their file has them."""
     cast("mmap", rows.base).madvise(MADV_DONTNEED)
@@ -105,10 +119,10 @@ class _Tools:
 _tools: _Tools | None = None
 
 
-def _start(files: ArrivalFiles) -> None:
+def _start(keys: KeyFiles, files: ArrivalFiles) -> None:
     global _tools
     end_with_parent()
-    evaluator = Evaluator(files.evaluation_keys())
+    evaluator = Evaluator(keys.load())
     _tools = _Tools(evaluator, files.shape(), files.packing())
 
 
@@ -135,10 +149,10 @@ class Arrivals:
 
     def __init__(self, keys: RingKeys, folder: Path, capacity: int, workers: int) -> None:
         self._workers = workers
-        self._files = ArrivalFiles(folder, keys.public.ring, capacity, keys.elements)
+        self._files = ArrivalFiles(folder, keys.public.ring, capacity)
         with writing(folder):
             folder.mkdir()
-            self._files.write_keys(keys)
+            self._keys = KeyFiles.of(keys, folder)
             self.shape = self._files.shape()
             self.packing = self._files.packing()
         self._executor = self._started()
@@ -226,7 +240,9 @@ class Arrivals:
             return dead
 
     def _started(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._workers, get_context("spawn"), _start, (self._files,))
+        return ProcessPoolExecutor(
+            self._workers, get_context("spawn"), _start, (self._keys, self._files)
+        )
 
     def __enter__(self) -> Self:
         return self
