@@ -20,6 +20,9 @@ from darkpool.errors import UnusableDatabase, UnwritableFolder
 _PRIMARY_CODE: Final = 0xFF
 """The bits of an extended error code that say of which kind it is."""
 
+_NUL_IN_PATH: Final = "embedded null"
+"""What Python says of a path that no file can have, in an error that has no kind of its own."""
+
 _REMEDIES: Final = {
     sqlite3.SQLITE_FULL: "free space in {folder}, or use a folder of another disk",
     sqlite3.SQLITE_BUSY: "end the other process that has it open",
@@ -40,7 +43,7 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except sqlite3.IntegrityError:
         raise
-    except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+    except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError) as error:
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
         remedy = _REMEDIES.get(code, "").format(folder=path.parent)
         raise UnusableDatabase(path, error, remedy) from error
@@ -142,12 +145,16 @@ def writing(folder: Path) -> Iterator[None]:
     """What the system refuses while files are written in a folder.
 
     Raises:
-        UnwritableFolder: it is full, or may not be written.
+        UnwritableFolder: it is full, may not be written, or there is a NUL in a path.
     """
     try:
         yield
     except OSError as error:
         raise UnwritableFolder(folder, error.strerror or str(error)) from error
+    except ValueError as error:
+        if _NUL_IN_PATH not in str(error):
+            raise
+        raise UnwritableFolder(folder, "a path with a NUL in it") from error
 
 
 def make_folders(folder: Path) -> tuple[Path, ...]:

@@ -35,6 +35,7 @@ from darkpool.errors import (
 )
 from darkpool.limits import (
     CAP_BUCKETS_LOTS,
+    DECIMAL_DIGITS_MAX,
     INSTRUMENT_NAME_MAX_CHARACTERS,
     ORDER_SIZE_MAX_LOTS,
     PRICE_DECIMALS,
@@ -272,7 +273,8 @@ def price_units(price: Decimal) -> PriceUnits:
     # no power of ten is computed of an exponent that the caller chose
     kept = digits[: max(0, len(digits) + shift)] if shift < 0 else digits
     if any(digits[len(kept) :]):
-        raise InvalidPrice(f"at most {PRICE_DECIMALS} decimals", shortened(price))
+        shown = f"{price:f}" if exponent >= -DECIMAL_DIGITS_MAX else str(price)
+        raise InvalidPrice(f"at most {PRICE_DECIMALS} decimals", shortened(shown))
     units = int("".join(map(str, kept))) * 10 ** max(0, shift)
     if units > PRICE_MAX_UNITS:
         raise InvalidPrice(f"at most {PRICE_MAX_UNITS // _UNITS_PER_ONE}", shortened(price))

@@ -3,6 +3,7 @@
 import errno
 import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +23,12 @@ from darkpool.errors import UnusableDatabase, UnwritableFolder
 SCHEMA = "CREATE TABLE IF NOT EXISTS numbers (number INTEGER PRIMARY KEY);"
 
 
+def is_open(path: Path) -> bool:
+    """Whether this process has a file open."""
+    places = [fd for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+    return path in [fd.readlink() for fd in places]
+
+
 @pytest.mark.parametrize("data", [b"a list of orders\n" * 100, b"SQLite format 3\0" + b"\xff" * 84])
 def test_a_file_of_another_kind_is_refused_and_left_alone(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
@@ -30,11 +37,12 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(data: bytes, tmp_path:
         open_database(path, SCHEMA)
     assert caught.value.code == "unusable-database"
     assert path.read_bytes() == data
+    assert not is_open(path)
 
 
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none" / "numbers"):
-        with pytest.raises(UnusableDatabase, match="name a file in a folder that exists"):
+    for path in (tmp_path, tmp_path / "none" / "numbers", tmp_path / "a\0b"):
+        with pytest.raises(UnusableDatabase):
             open_database(path, SCHEMA)
 
 
@@ -90,14 +98,22 @@ def test_a_file_that_is_damaged_later_is_told(tmp_path: Path) -> None:
         cursor.executemany("INSERT INTO numbers VALUES (?)", ((n,) for n in range(10_000)))
     connection.close()
     data = bytearray(path.read_bytes())
-    data[4096:] = b"\xff" * (len(data) - 4096)
+    data[-4096:] = b"\xff" * 4096
     path.write_bytes(data)
+    ways: tuple[Callable[[sqlite3.Cursor], object], ...] = (
+        list,
+        lambda rows: rows.fetchall(),
+        lambda rows: list(iter(rows.fetchone, None)),
+    )
+    for read in ways:
+        rows = open_database(path, SCHEMA).execute("SELECT number FROM numbers")
+        with pytest.raises(UnusableDatabase, match=r"numbers.*: keep a copy of the damaged file"):
+            read(rows)
 
-    def read() -> None:
-        list(open_database(path, SCHEMA).execute("SELECT number FROM numbers"))
 
-    with pytest.raises(UnusableDatabase, match=r"numbers.*: keep a copy of the damaged file"):
-        read()
+def test_tables_that_cannot_be_made_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UnusableDatabase, match="syntax error"):
+        open_database(tmp_path / "numbers", "CREATE NONSENSE")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +148,18 @@ def test_a_file_that_another_process_writes_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(UnusableDatabase, match="end the other process"):
         write_both()
+
+
+def test_what_to_do_follows_from_the_kind_of_an_error_with_a_finer_code(tmp_path: Path) -> None:
+    """What was read is not the newest any more: busy, by a code of its own."""
+    first, second = (open_database(tmp_path / "numbers", SCHEMA) for _ in range(2))
+    second.execute("BEGIN")
+    assert second.execute("SELECT count(*) FROM numbers").fetchall() == [(0,)]
+    first.execute("INSERT INTO numbers VALUES (1)")
+    with pytest.raises(UnusableDatabase, match="end the other process") as caught:
+        second.execute("INSERT INTO numbers VALUES (2)")
+    assert caught.value.__cause__ is not None
+    assert caught.value.__cause__.sqlite_errorcode == sqlite3.SQLITE_BUSY_SNAPSHOT  # type: ignore[attr-defined]
 
 
 def test_only_one_module_knows_the_errors_of_sqlite() -> None:

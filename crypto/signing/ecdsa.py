@@ -5,30 +5,35 @@ from __future__ import annotations
 from coincurve import PrivateKey, PublicKey
 from eth_hash.auto import keccak
 
-from crypto.errors import InvalidSignature
+from crypto.errors import InvalidSignature, MalformedKey, OutOfRange
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 SIGNATURE_BYTES = 65
+KEY_BYTES = 32
+DIGEST_BYTES = 32
 
 
 def address_of(private_key: bytes) -> bytes:
     """Return the 20-byte Ethereum address of a 32-byte secp256k1 private key.
 
     Raises:
-        ValueError: the key is not a number from 1 to the group order less one.
+        MalformedKey: the key is not 32 bytes of a number from 1 to the group order less one.
     """
-    return _address(PrivateKey(private_key).public_key)
+    return _address(_private_key(private_key).public_key)
 
 
 def sign(digest: bytes, private_key: bytes) -> bytes:
     """Return the 65-byte signature of a 32-byte digest, deterministic (RFC 6979), s low.
 
     Raises:
-        ValueError: the digest is not 32 bytes, or the key is not a valid private key.
+        MalformedKey: as for `address_of`.
+        OutOfRange: the digest is not 32 bytes.
     """
-    compact = PrivateKey(private_key).sign_recoverable(digest, hasher=None)
+    if not isinstance(digest, bytes) or len(digest) != DIGEST_BYTES:
+        raise OutOfRange("digest", f"{DIGEST_BYTES} bytes", _told_kind(digest))
+    compact = _private_key(private_key).sign_recoverable(digest, hasher=None)
     return compact[:64] + bytes([compact[64] + 27])
 
 
@@ -65,6 +70,20 @@ def verify_signature(digest: bytes, signature: bytes, address: bytes) -> None:
     signer = recover_address(digest, signature)
     if signer != address:
         raise InvalidSignature("signer", address, signer)
+
+
+def _private_key(octets: bytes) -> PrivateKey:
+    """A private key; of one that cannot be used a message tells the kind alone."""
+    whole = isinstance(octets, bytes) and len(octets) == KEY_BYTES
+    if not whole or not 0 < int.from_bytes(octets) < SECP256K1_ORDER:
+        expected = f"{KEY_BYTES} bytes, a number from 1 to the order of secp256k1 less one"
+        got = "zero, or a number from the order on" if whole else _told_kind(octets)
+        raise MalformedKey("private key", expected, got)
+    return PrivateKey(octets)
+
+
+def _told_kind(value: object) -> str:
+    return f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
 
 
 def _address(public_key: PublicKey) -> bytes:

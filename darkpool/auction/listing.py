@@ -86,8 +86,9 @@ class OutrightListing:
 
     def __post_init__(self) -> None:
         require_kind("grid", PriceGrid, self.grid)
-        rate = within("margin rate in ppm", 0, MARGIN_RATE_ONE_PPM, self.margin_rate_ppm)
-        object.__setattr__(self, "margin_rate_ppm", rate)
+        subject, whole = "margin rate in parts per million", MARGIN_RATE_ONE_PPM
+        rate_ppm = within(subject, 0, whole, self.margin_rate_ppm)
+        object.__setattr__(self, "margin_rate_ppm", rate_ppm)
         multiplier = within("contract multiplier", 1, CONTRACT_MULTIPLIER_MAX, self.multiplier)
         object.__setattr__(self, "multiplier", multiplier)
         if not -PRICE_MAX <= self.grid.reference <= PRICE_MAX:

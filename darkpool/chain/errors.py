@@ -12,6 +12,9 @@ from darkpool.verification.errors import Unanswered
 REASON_SHOWN_MAX: Final = 200
 """Characters of what a node said that a message repeats."""
 
+_NO_ADDRESS: Final = "..."
+"""In the place of an address that is none: nothing of it is worth showing."""
+
 
 class ChainError(DarkpoolError):
     """Something between this program and the chain went wrong."""
@@ -57,14 +60,21 @@ class AnswerTooLarge(ChainUnavailable):
 def _without_credentials(node: str) -> str:
     if "://" not in node:
         return node
-    parts = urlsplit(node)
+    try:
+        parts = urlsplit(node)
+    except ValueError:
+        return _NO_ADDRESS
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _reason_without_credentials(node: str, reason: str) -> str:
+    if _without_credentials(node) == _NO_ADDRESS:
+        return "no address"
     # requests: "for url: https://...", urllib3: "with url: /path?query"; a node may have said one
     # word of megabytes, which is gone through once
-    shown = re.sub(r"(?<!\w)\w++://[^\s'\"<>]+", lambda found: _host_of(found[0]), reason)
+    shown = re.sub(
+        r"(?<!\w)\w++://[^\s'\"<>]+", lambda found: _without_credentials(found[0]), reason
+    )
     shown = re.sub(r"url: /\S*", "url: /...", shown)
     if "://" in node:
         parts = urlsplit(node)
@@ -73,13 +83,6 @@ def _reason_without_credentials(node: str, reason: str) -> str:
             if secret and len(secret) > 1:
                 shown = shown.replace(secret, "...")
     return shown
-
-
-def _host_of(address: str) -> str:
-    try:
-        return _without_credentials(address)
-    except ValueError:  # no address after all: nothing of it is worth showing
-        return "..."
 
 
 class NotDeployed(ChainError):

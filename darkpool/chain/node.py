@@ -25,6 +25,7 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from darkpool.chain.answers import Refusal, read_answer
 from darkpool.chain.errors import AnswerTooLarge, ChainUnavailable, NodeBusy
+from darkpool.units import require_kind
 
 ANSWER_BYTES_MAX: Final = 16 << 20
 ANSWER_TIMEOUT_S: Final = 30
@@ -59,7 +60,7 @@ class Node(JSONBaseProvider):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self._url = url
+        self._url = require_kind("address of a node", str, url)
         self._session = requests.Session()
         self._has_answered = False
 

@@ -19,6 +19,7 @@ from darkpool.cli.errors import (
     InvalidListing,
     UnreadableFile,
 )
+from darkpool.errors import shortened
 from darkpool.limits import DECIMAL_DIGITS_MAX, MARGIN_RATE_ONE_PPM
 
 if TYPE_CHECKING:
@@ -39,13 +40,20 @@ _RATE: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?(%)?")
 _KEY: Final = re.compile(r"(0x)?([0-9a-fA-F]{64})")
 
 
+def _require_short(text: str) -> None:
+    if len(text) > DECIMAL_DIGITS_MAX:
+        shown = shortened(ascii(text))
+        raise typer.BadParameter(f"expected at most {DECIMAL_DIGITS_MAX} characters, got {shown}")
+
+
 def decimal(text: str) -> Decimal:
     """A decimal number.
 
     Raises:
         BadParameter: anything but digits with at most one point.
     """
-    if len(text) > DECIMAL_DIGITS_MAX or not _DECIMAL.fullmatch(text):
+    _require_short(text)
+    if not _DECIMAL.fullmatch(text):
         raise typer.BadParameter(
             f"expected a number in digits with at most one point, got {text!a}"
         )
@@ -59,7 +67,8 @@ def whole(value: str | int) -> int:
         BadParameter: anything but digits.
     """
     text = str(value)  # a default comes as the number that it is
-    if len(text) > DECIMAL_DIGITS_MAX or not _WHOLE.fullmatch(text):
+    _require_short(text)
+    if not _WHOLE.fullmatch(text):
         raise typer.BadParameter(f"expected a whole number, got {text!a}")
     return int(text)
 
@@ -71,7 +80,8 @@ def rate(value: str | int) -> int:
         BadParameter: no such part, more than the whole, or none of whole parts per million.
     """
     text = str(value)
-    match = _RATE.fullmatch(text) if len(text) <= DECIMAL_DIGITS_MAX else None
+    _require_short(text)
+    match = _RATE.fullmatch(text)
     if match is not None:
         before, after, percent = map(str, match.groups(default=""))
         scale = 10 ** (len(after) + 2 * len(percent))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TextIO
 
 from darkpool.errors import BadInput, CheckFailed
 
@@ -14,8 +15,16 @@ CHAIN_KEY_VARIABLE: Final = "DARKPOOL_CHAIN_KEY"
 
 def tell(message: object) -> None:
     """Write one message to standard error, as that stream can show it."""
-    sys.stderr.write(f"darkpool: {message}\n")
-    sys.stderr.flush()
+    tell_line(f"darkpool: {message}")
+
+
+def tell_line(line: str) -> None:
+    """Write a line to standard error; if that stream is closed or full, it is lost and no more."""
+    stream: TextIO | None = sys.stderr
+    if stream is not None:
+        with suppress(OSError):
+            stream.write(f"{line}\n")
+            stream.flush()
 
 
 class InvalidAnchor(BadInput):
@@ -42,7 +51,7 @@ class InvalidChainUrl(BadInput):
     code = "invalid-chain-url"
 
     def __init__(self, got: str) -> None:
-        super().__init__("chain", "http:// or https:// and a host", got)
+        super().__init__("chain", "http:// or https:// and a host, with or without a port", got)
 
 
 class InvalidListing(BadInput):

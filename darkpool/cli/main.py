@@ -1,4 +1,6 @@
-"""The command line. Commands only translate: arguments in, results out, errors into exit codes.
+"""Where the command line starts, and what becomes an exit code.
+
+It loads little before it is ready for signals: Ctrl-C ends it with one line from the first moment.
 
 Exit codes: 0 all is well, 1 something that has to hold does not, 2 input that cannot be used,
 128 + n ended by signal n (129: hang-up, 130: Ctrl-C, 143: termination).
@@ -13,29 +15,12 @@ import signal
 import sys
 from concurrent.futures import BrokenExecutor
 from types import FrameType
-from typing import Annotated, Final, NoReturn
-
-import typer
+from typing import Final, NoReturn, TextIO
 
 from crypto.errors import CryptoError, InsecureParameters
 from crypto.ring.params import TEST_INSECURE_VARIABLE
-from darkpool.cli.auction import auction
-from darkpool.cli.audit import audit
-from darkpool.cli.demo import demo
 from darkpool.cli.errors import OutOfMemory, SystemRefused, WorkerEnded, tell
-from darkpool.cli.margin import margin
-from darkpool.cli.opening import open_intent
-from darkpool.cli.settle import settle
 from darkpool.errors import BadInput, DarkpoolError
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
 
 _SHORT_OF_MEMORY: Final = re.compile(
     "can't start new thread|[Cc]annot allocate memory|failed to map segment"
@@ -61,15 +46,13 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Run the command line and exit."""
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-    # who started it under nohup wants it to outlive the terminal
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _stop)
-    # nothing that the command line does may ever rest on the small rings of the tests
-    os.environ.pop(TEST_INSECURE_VARIABLE, None)
-    _escape_what_cannot_be_shown()
     try:
+        _heed_signals()
+        # nothing that the command line does may ever rest on the small rings of the tests
+        os.environ.pop(TEST_INSECURE_VARIABLE, None)
+        _escape_what_cannot_be_shown()
+        from darkpool.cli.commands import app
+
         app()
     except DarkpoolError as error:
         _fail(str(error), error.exit_code)
@@ -84,6 +67,14 @@ def main() -> None:
         if told is None:
             raise
         _fail(str(told), told.exit_code)
+
+
+def _heed_signals() -> None:
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    # who started it under nohup wants it to outlive the terminal
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _stop)
 
 
 def _of_the_machine(error: Exception) -> DarkpoolError | None:
@@ -110,47 +101,19 @@ def _escape_what_cannot_be_shown() -> None:
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:
-    _give_up_unwritten()
+    _give_up_unwritten(sys.stdout)
     tell(message)
+    _give_up_unwritten(sys.stderr)
     sys.exit(exit_code)
 
 
-def _give_up_unwritten() -> None:
+def _give_up_unwritten(stream: TextIO) -> None:
     """What a full disk did not take of the output is not tried again when the process ends."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(stream, io.TextIOWrapper):
         try:
-            sys.stdout.flush()
+            stream.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"darkpool {version('darkpool')}")
-        raise typer.Exit
-
-
-@app.callback()
-def darkpool(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """A dark pool whose orders stay encrypted while they cross.
-
-    Exit codes: 0 all is well; 1 something that has to hold does not; 2 input that cannot be used;
-    130 stopped by Ctrl-C.
-    """
-
-
-app.command()(auction)
-app.command()(demo)
-app.command()(audit)
-app.command()(margin)
-app.command()(settle)
-app.command(name="open")(open_intent)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

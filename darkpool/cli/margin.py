@@ -110,4 +110,5 @@ def _draw(path: Path, specification: Specification, market: Market, portfolio: P
     try:
         draw(path, specification, market, portfolio.contracts, portfolio.holdings.net)
     except (OSError, ValueError) as error:
-        raise UnwritablePicture(path, "a picture that can be written", str(error)) from None
+        got = str(getattr(error, "strerror", None) or error)
+        raise UnwritablePicture(path, "a picture that can be written", got) from None

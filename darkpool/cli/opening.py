@@ -20,10 +20,10 @@ def open_intent(
 ) -> None:
     """Check a client's opening against its sealed intent in the record in DIR.
 
-    INTENT is its place in the batch, counted from 0: the number of its opening file, and the row
-    of its order where nothing was refused and no attackers were mixed in. The opening is encrypted
-    again, and has to give the very bytes of the ciphertext in the record. Whether the record itself
-    holds, `darkpool audit` finds out.
+    INTENT is its place in the batch, counted from 0, and the number of its opening file. The table
+    Orders of `darkpool auction`, and orders of its --json, have it for each row of the order file.
+    The opening is encrypted again, and has to give the very bytes of the ciphertext in the record.
+    Whether the record itself holds, `darkpool audit` finds out.
     """
     from darkpool.cli.tables import output, print_lines, progress
     from darkpool.client.disclosure import disclose

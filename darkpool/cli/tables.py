@@ -11,11 +11,11 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from crypto.errors import hexadecimal, printable
+from darkpool.cli.errors import tell_line
 from darkpool.cli.sheets import Column, Sheet, show
 from darkpool.units import PriceUnits, price_decimal
 
@@ -91,7 +91,7 @@ class _Log:
     def __call__(self, step: str, _done: int, _total: int) -> None:
         if step != self._step:
             self._step = step
-            typer.echo(f"{time.monotonic() - self._start:6.1f} s  {_told(step)}", err=True)
+            tell_line(f"{time.monotonic() - self._start:6.1f} s  {_told(step)}")
 
 
 def _told(step: str) -> str:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from inspect import isawaitable
 from pathlib import Path
-from typing import Final, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from crypto.errors import MalformedKeyFile
-from crypto.signing.ecdsa import SECP256K1_ORDER, address_of, sign
+from crypto.signing.ecdsa import DIGEST_BYTES, KEY_BYTES, SECP256K1_ORDER, address_of, sign
 from crypto.signing.key_file import read_account_key, write_account_key
 from darkpool.client.errors import InvalidAccountKey
 from darkpool.durable import writing
 from darkpool.errors import WrongType
 from darkpool.units import AccountId, account_id, account_of, octets, require_kind
-
-KEY_BYTES: Final = 32
-DIGEST_BYTES: Final = 32
 
 
 @runtime_checkable
@@ -93,8 +90,8 @@ class KeySigner:
         require_kind("key file", Path, path)
         try:
             return cls(read_account_key(path, passphrase))
-        except OSError as error:
-            got = error.strerror or str(error)
+        except (OSError, ValueError) as error:  # a path with a NUL is no path
+            got = getattr(error, "strerror", None) or str(error)
             raise MalformedKeyFile(str(path), "a file that can be read", got) from error
 
     def write_file(self, path: Path, passphrase: str) -> None:

@@ -19,7 +19,7 @@ from typing import Final, Self, cast
 import numpy as np
 
 from crypto.bfv.ciphertext import Ciphertext
-from crypto.bfv.seal import Evaluator
+from crypto.bfv.seal import EvaluationKeys, Evaluator
 from crypto.circuits.packing import arranged
 from crypto.circuits.wellformed import WORDS, sealed_in, shape_words
 from crypto.ring.params import RingParameters
@@ -32,6 +32,9 @@ from darkpool.workers import end_with_parent
 
 RESTARTS_MAX: Final = 3
 """Times in a row that workers may die over the same intents."""
+
+_RELINEARISATION: Final = "relinearisation"
+_GALOIS: Final = "galois"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,32 @@ class ArrivalFiles:
         return np.memmap(path, dtype=np.uint64, mode="r+", shape=rows)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """Evaluation keys in files, for workers: what is sent to one that starts has to fit a pipe.
+
+    A process that writes more into a pipe waits for ever, where the worker at the other end dies
+    before it has read. `elements` are the Galois elements of the keys.
+    """
+
+    folder: Path
+    ring: RingParameters
+    elements: tuple[int, ...]
+
+    @classmethod
+    def of(cls, keys: RingKeys, folder: Path) -> Self:
+        """Keep keys in a folder."""
+        (folder / _RELINEARISATION).write_bytes(keys.relinearisation)
+        (folder / _GALOIS).write_bytes(keys.galois)
+        return cls(folder, keys.public.ring, keys.elements)
+
+    def load(self) -> EvaluationKeys:
+        """The keys, loaded into SEAL."""
+        relinearisation = (self.folder / _RELINEARISATION).read_bytes()
+        galois = (self.folder / _GALOIS).read_bytes()
+        return EvaluationKeys(self.ring, relinearisation, galois, self.elements)
+
+
 def unload(rows: Words) -> None:
     """Keep nothing of mapped rows in this process's memory; their file has them."""
     cast("mmap", rows.base).madvise(MADV_DONTNEED)
@@ -90,10 +119,10 @@ class _Tools:
 _tools: _Tools | None = None
 
 
-def _start(keys: RingKeys, files: ArrivalFiles) -> None:
+def _start(keys: KeyFiles, files: ArrivalFiles) -> None:
     global _tools
     end_with_parent()
-    evaluator = Evaluator(keys.evaluation_keys())
+    evaluator = Evaluator(keys.load())
     _tools = _Tools(evaluator, files.shape(), files.packing())
 
 
@@ -119,11 +148,11 @@ class Arrivals:
     """
 
     def __init__(self, keys: RingKeys, folder: Path, capacity: int, workers: int) -> None:
-        self._keys = keys
         self._workers = workers
         self._files = ArrivalFiles(folder, keys.public.ring, capacity)
         with writing(folder):
             folder.mkdir()
+            self._keys = KeyFiles.of(keys, folder)
             self.shape = self._files.shape()
             self.packing = self._files.packing()
         self._executor = self._started()

@@ -40,6 +40,7 @@ from darkpool.record.margin_forms import (
     RiskArraysFile,
     SpecificationRecord,
 )
+from darkpool.units import require_kind
 
 OPENINGS_A_PART_MAX: Final = 40
 """Openings that one intent or instrument can lead to, with room: to find a malformed intent takes
@@ -80,7 +81,7 @@ class RecordParts:
 
     def __init__(self, directory: Path) -> None:
         self.problems: list[MalformedRecord | CryptoError] = []
-        self._folder = RecordFolder(directory)
+        self._folder = RecordFolder(require_kind("record", Path, directory))
         self._parts: dict[str, Any] = {}
         self._digests: dict[str, bytes] = {}
         for name, form in _FORMS.items():

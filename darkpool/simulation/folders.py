@@ -7,6 +7,7 @@ from pathlib import Path
 
 from darkpool.record.errors import RecordExists
 from darkpool.simulation.errors import FolderExists, FoldersNested, UnmakeableFolder
+from darkpool.units import require_kind
 
 
 def require_new(record: Path | None, openings: Path | None) -> None:
@@ -40,9 +41,13 @@ def require_apart(record: Path | None, openings: Path | None) -> None:
     """Check that what only clients may know does not come to lie in the public record.
 
     Raises:
+        WrongType: no path.
         FoldersNested: one folder is the other, or lies in it.
-        UnmakeableFolder: links that lead to no place.
+        UnmakeableFolder: links that lead to no place, or a path that no file can have.
     """
+    for name, folder in (("record", record), ("openings", openings)):
+        if folder is not None and "\0" in str(require_kind(name, Path, folder)):
+            raise UnmakeableFolder(folder, "a path with a NUL in it")
     if record is None or openings is None:
         return
     places = _resolved(record), _resolved(openings)

@@ -138,13 +138,15 @@ def read_orders(
     are. `default_instrument` is that of every row when the file has no such column.
 
     Raises:
+        WrongType: no path.
         InvalidOrderFile: it cannot be read, or is no order file; lists what is wrong.
     """
     try:
-        with path.open("rb") as file:
+        with require_kind("order file", Path, path).open("rb") as file:
             data = file.read(ORDER_FILE_MAX_BYTES + 1)
-    except OSError as error:
-        problem = InvalidOrder(None, None, "a file that can be read", str(error.strerror))
+    except (OSError, ValueError) as error:  # a path with a NUL is no path
+        got = str(getattr(error, "strerror", None) or error)
+        problem = InvalidOrder(None, None, "a file that can be read", got)
         raise InvalidOrderFile(str(path), [problem], complete=True) from None
     return parse_orders(data, str(path), grids, default_instrument)
 
@@ -158,6 +160,7 @@ def parse_orders(
     """Read the bytes of an order file; `source` is its name in errors. See `read_orders`.
 
     Raises:
+        WrongType: no bytes.
         InvalidOrderFile: the bytes are no order file; lists what is wrong.
         WrongType: an argument of another kind.
     """
@@ -335,7 +338,9 @@ def _check_header(header: list[str], *, optional_missing: bool) -> None:
     unique = len(set(header)) == len(header)
     if not unique or not required <= set(header) <= known:
         suffix = f" and {_INSTRUMENT_COLUMN}" if optional_missing else ""
-        expected = f"a header line with the columns {', '.join(_COLUMNS)}{suffix}"
+        expected = f"a header line with the columns {', '.join(_COLUMNS)}{suffix}, each once"
+        more = [name for name in (_INSTRUMENT_COLUMN, _MINIMUM_COLUMN) if name not in suffix]
+        expected += f", and no other but {' and '.join(more)}"
         raise InvalidOrder(None, None, expected, _quoted(",".join(header)))
 
 
@@ -371,8 +376,14 @@ def _side(text: str) -> Side:
     return side
 
 
+def _require_short(text: str) -> None:
+    if len(text) > DECIMAL_DIGITS_MAX:
+        raise _Refused(f"at most {DECIMAL_DIGITS_MAX} characters", _quoted(text))
+
+
 def _size(text: str) -> Lots:
-    if len(text) > DECIMAL_DIGITS_MAX or not _SIZE.fullmatch(text):
+    _require_short(text)
+    if not _SIZE.fullmatch(text):
         raise _Refused("a whole number of lots, in digits", _quoted(text))
     size = int(text)
     if not 1 <= size <= ORDER_SIZE_MAX_LOTS:
@@ -383,7 +394,8 @@ def _size(text: str) -> Lots:
 def _minimum(text: str, size: Lots) -> Lots:
     if text == "":
         return _PLAIN
-    if len(text) > DECIMAL_DIGITS_MAX or not _SIZE.fullmatch(text):
+    _require_short(text)
+    if not _SIZE.fullmatch(text):
         raise _Refused("a whole number of lots, in digits, or nothing", _quoted(text))
     if not 1 <= int(text) <= size:
         raise _Refused(f"1 to the size of {size} lots", _quoted(text))
@@ -393,7 +405,8 @@ def _minimum(text: str, size: Lots) -> Lots:
 def _price(text: str) -> Decimal:
     if text == "":
         return _MARKET
-    if len(text) > DECIMAL_DIGITS_MAX or not _LIMIT.fullmatch(text):
+    _require_short(text)
+    if not _LIMIT.fullmatch(text):
         expected = "a price, in digits with at most one point, or nothing"
         raise _Refused(expected, _quoted(text))
     return Decimal(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from darkpool.canonical_json import from_json, to_json
 from darkpool.chain.errors import ChainError
 from darkpool.chain.evidence import ContractCall
 from darkpool.chain.settling import KeptSettlement
+from darkpool.durable import writing
 from darkpool.errors import InvalidAccount, MalformedRecord
 from darkpool.simulation.errors import InvalidSettlementFile, NotSettled
 from darkpool.units import AccountId, Interval, account_id
@@ -54,25 +56,41 @@ def require_settled(interval: Interval, settlement: Settlement, record: Path | N
     """Keep a settlement that is not final, so that the batch is not lost with the node.
 
     Its file is new and durable. It lies beside the record, or in the working folder if there is
-    none.
+    none; where that folder cannot be written, in the one for temporary files.
 
     Raises:
         NotSettled: no block has it for good; names the file.
-        OSError: the disk does not take the file.
+        UnwritableFolder: no folder takes the file.
     """
     failure, call = settlement.transaction, settlement.call
     if not isinstance(failure, ChainError):
         return
     stem = Path("darkpool") if record is None else record
-    path = stem.absolute().with_name(f"{stem.name}.settlement-{secrets.token_hex(4)}.json")
+    name = f"{stem.name}.settlement-{secrets.token_hex(4)}.json"
     unsent = UnsentSettlement(UNSENT_VERSION, interval, call.chain_id, call.contract, call.data)
-    with path.open("xb") as file:
-        file.write(to_json(unsent))
-        file.flush()
-        os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        path = _written(stem.with_name(name), unsent)
+    except OSError:
+        temporary = Path(tempfile.gettempdir())
+        with writing(temporary):
+            path = _written(temporary / name, unsent)
     raise NotSettled(str(failure), path, record) from failure
+
+
+def _written(place: Path, unsent: UnsentSettlement) -> Path:
+    """Where it is now; nothing is left there if the system refuses."""
+    path = place.absolute()
+    try:
+        with path.open("xb") as file:
+            file.write(to_json(unsent))
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return path

@@ -59,8 +59,8 @@ def audit(
     require_kind("quick", bool, quick)
     if not callable(progress):
         raise WrongType("progress", "a function", progress)
-    if not (chain is None or callable(getattr(chain, "evidence", None))):
-        raise WrongType("chain", "what ChainReader asks for", chain)
+    if chain is not None and not isinstance(chain, ChainReader):
+        raise WrongType("chain", "a ChainReader", chain)
     return _Audit(Record(directory), chain, quick, anchor, progress).run(directory)
 
 

@@ -17,6 +17,7 @@ from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import BatchRoot, Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate, VenueKeys
 from darkpool.record.reader import Record
+from darkpool.units import require_kind
 from darkpool.verification.errors import NoOmission
 
 
@@ -71,9 +72,13 @@ def prove_omission(
     """Prove that a signed batch lacks a certified intent.
 
     Raises:
+        WrongType: an argument of another kind.
         NoOmission: the intent is in the batch or was taken back, or a part proves nothing.
     """
-    domain = venue.domain
+    require_kind("sealed intent", SealedIntent, sealed)
+    require_kind("certificate", IntentCertificate, certificate)
+    require_kind("batch", SignedBatch, batch)
+    domain = require_kind("venue", VenueKeys, venue).domain
     try:
         message = certificate.message
         certificate.verify(sealed, message.closes_ms, message.terms, venue)

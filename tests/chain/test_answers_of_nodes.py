@@ -39,19 +39,13 @@ def at(settled: Chain) -> Iterator[Served]:
         yield Served(settled, url, serving)
 
 
-def truth(at: Served, method: str, params: list[Any]) -> Any:
-    """What the chain answers."""
-    asked = json.dumps({"id": 0, "method": method, "params": params})
-    return json.loads(ServedChain(at.chain._web3).reply(asked.encode()).body or b"")["result"]
-
-
 def with_changed_logs(at: Served, change: Callable[[dict[str, Any]], None]) -> None:
     """The node tells the events that it was asked for, each with a part of another."""
 
     def trouble(method: str, params: list[Any]) -> Reply | None:
         if method != "eth_getLogs":
             return None
-        told = truth(at, method, params)
+        told = at.truth(method, params)
         for log in told:
             change(log)
         return result(told)
@@ -199,7 +193,7 @@ def test_a_receipt_is_of_the_transaction_that_was_sent(at: Served) -> None:
     settlement = at.evidence.settlement
     assert settlement is not None
     hash_of_other = f"0x{settlement.transaction.hex()}"
-    told = truth(at, "eth_getTransactionReceipt", [hash_of_other])
+    told = at.truth("eth_getTransactionReceipt", [hash_of_other])
     answers = {
         "eth_sendTransaction": result("0x" + "ab" * 32),
         "eth_getTransactionReceipt": result(told),

@@ -16,6 +16,7 @@ from darkpool.chain import logs, node
 from darkpool.chain.client import Chain
 from darkpool.chain.errors import ChainUnavailable, NodeBusy, WrongDeployment
 from darkpool.chain.reading import ReadableChain
+from darkpool.errors import WrongType
 from darkpool.units import Interval, account_id
 from tests.support.served_chain import (
     BUSY,
@@ -357,6 +358,16 @@ def test_secrets_in_an_address_are_in_no_message(at: Served) -> None:
             ReadableChain.at(url).chain_id()
         assert f"expected an answer from {at.url}, got HTTP status 403" in str(refused.value)
         assert "alice" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://user:secret@[::1"])
+def test_an_address_that_is_none_is_told_without_a_word_of_it(url: str) -> None:
+    with pytest.raises(ChainUnavailable) as refused:
+        Chain.connect(url)
+    assert "no address" in str(refused.value)
+    assert "secret" not in str(refused.value)
+    with pytest.raises(WrongType, match="address of a node: expected str"):
+        Chain.connect(None)  # type: ignore[arg-type]
 
 
 def test_no_contract_at_an_address_is_told_as_that(at: Served) -> None:

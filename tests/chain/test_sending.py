@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from web3 import Web3
+from web3.types import Wei
 
 from darkpool.chain import sending
 from darkpool.chain.client import Chain
@@ -98,6 +99,26 @@ def test_a_transaction_whose_answer_was_lost_counts_once(
     assert fresh.chain._web3.eth.get_balance(Web3.to_checksum_address(PAID)) == 7
 
 
+def test_a_transaction_of_another_account_is_not_taken_for_one_that_was_lost(
+    fresh: Served,
+) -> None:
+    """Both accounts send their first transaction."""
+    chain, web3 = Chain.connect(fresh.url), fresh.chain._web3
+
+    def after_another(method: str, _params: list[Any]) -> Reply | None:
+        if method == "eth_sendTransaction":
+            place = Web3.to_checksum_address(PAID)
+            web3.eth.send_transaction(
+                {"from": list(web3.eth.accounts)[1], "to": place, "value": Wei(5)}
+            )
+        return None
+
+    fresh.node.trouble = after_another
+    fresh.node.after = first_time("eth_sendTransaction", Reply(HTML))
+    assert chain.fund_gas(PAID, 7).block == 2
+    assert web3.eth.get_balance(Web3.to_checksum_address(PAID)) == 12
+
+
 @pytest.mark.parametrize("key", [None, OPERATOR_KEY], ids=["node signs", "own key"])
 def test_a_transaction_that_the_node_refuses_is_refused(fresh: Served, key: bytes | None) -> None:
     chain = Chain.connect(fresh.url, key)
@@ -169,6 +190,26 @@ def test_deposits_fit_into_the_blocks_of_a_chain(open_to_all: Served, refuses: b
     chain.fund_and_deposit(dict.fromkeys(ACCOUNTS, 10))
     assert sum(deposits_of(open_to_all.node)) == len(ACCOUNTS)
     assert max(deposits_of(open_to_all.node)) == 10
+
+
+@pytest.mark.parametrize(("needed", "gas"), [(1_000_000, 1_100_000), (GAS - 10, GAS), (GAS, GAS)])
+def test_gas_has_a_reserve_as_far_as_a_block_has_room(
+    open_to_all: Served, needed: int, gas: int
+) -> None:
+    chain = Chain.connect(open_to_all.url)
+    chain.attach(open_to_all.chain.deployment)
+
+    def small(method: str, params: list[Any]) -> Reply | None:
+        if method == "eth_estimateGas":
+            return result(hex(needed))
+        if method != "eth_getBlockByNumber":
+            return None
+        return result(open_to_all.truth(method, params) | {"gasLimit": hex(GAS)})
+
+    open_to_all.node.trouble = small
+    chain.fund_and_deposit({ACCOUNTS[0]: 10})
+    sent = [p[0]["gas"] for p in open_to_all.node.of("eth_sendTransaction")]
+    assert sent == [hex(gas)] * 3
 
 
 def test_a_deposit_that_no_block_has_room_for_is_refused(open_to_all: Served) -> None:

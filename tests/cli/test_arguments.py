@@ -13,7 +13,10 @@ from tests.support.command_line import GRID_OPTIONS, HEADER, ORDERS, darkpool, r
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "file: expected a header line with the columns account, side, size, limit, got ''"),
+        (
+            b"",
+            "file: expected a header line with the columns account, side, size, limit, each once",
+        ),
         (HEADER, "file: expected at least one order, got none"),
         (b"\x00\x01", "file: expected text, got a NUL at character 0"),
         (b"\xff\xfe", "file: expected UTF-8 without a byte order mark, got UTF-16"),
@@ -90,6 +93,11 @@ def test_a_missing_file(tmp_path: Path) -> None:
         (("--ticks", "0"), "ticks: expected 1 to 2047, got 0"),
         (("--ticks", "2048"), "ticks: expected 1 to 2047, got 2048"),
         (("--ticks", "many"), "expected a whole number, got 'many'"),
+        (("--ticks", "1" * 41), "expected at most 40 characters, got '111"),
+        (("--tick", "1" * 41), "expected at most 40 characters, got '111"),
+        (("--margin-rate", "0." + "0" * 39), "expected at most 40 characters, got '0.00"),
+        (("--tick", "0.0000001"), "expected at most 6 decimals, got 0.0000001"),
+        (("--record", "a" * 300), "a place where a directory can be made, got File name too long"),
         (("--multiplier", "1.5"), "expected a whole number, got '1.5'"),
         (("--pricing", "midpoint"), "expected uniform or reference, got 'midpoint'"),
         (("--keypers", "5"), "keypers: expected 3 to 4, got 5"),
@@ -176,7 +184,10 @@ def test_an_address_of_no_node(tmp_path: Path, url: str) -> None:
     ):
         done = darkpool(*command, "--chain", url)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "chain: expected http:// or https:// and a host, got " in done.stderr
+        assert (
+            "chain: expected http:// or https:// and a host, with or without a port, got "
+            in done.stderr
+        )
         assert "hush" not in done.stderr
 
 
@@ -200,11 +211,13 @@ def test_version_and_help() -> None:
         assert darkpool(command, "--help").returncode == 0
     about = " ".join(darkpool("auction", "--help").stdout.split())
     assert "Limits beyond the grid are clamped on the aggressive side" in about
+    about = " ".join(darkpool("open", "--help").stdout.split())
+    assert "counted from 0, and the number of its opening file" in about
 
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys, darkpool.cli.main\n"
+        "import sys, darkpool.cli.commands\n"
         "heavy = {'numpy', 'numba', 'tenseal', 'web3', 'eth', 'coincurve', 'Crypto', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

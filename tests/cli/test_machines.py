@@ -1,6 +1,7 @@
 """Machines as they are: ways to start, output that is ASCII or full, short memory, full disks."""
 
 import errno
+import io
 import json
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from darkpool.cli import auction
-from darkpool.cli import main as command_line
+from darkpool.cli import auction, commands
+from darkpool.cli.tables import progress
 from darkpool.errors import UnwritableFolder
 from darkpool.record.files import PendingDirectory
 from darkpool.simulation.clients import OpeningsFolder
@@ -49,15 +50,14 @@ def test_names_that_the_output_cannot_encode_are_escaped(encoding: str, tmp_path
 
 SHOWN = """
 import sys
-from decimal import Decimal
-from darkpool.cli import main
+from darkpool.cli import commands, main
 from darkpool.cli.tables import output, print_lines
 
 def app() -> None:
     print_lines(output(), {"account": "Zo\\u00eb \\u732b \\ud800"})
     sys.exit(0)
 
-main.app = app
+commands.app = app
 main.main()
 """
 
@@ -78,11 +78,59 @@ def test_a_result_that_the_output_cannot_encode_is_shown_all_the_same() -> None:
 def test_a_full_output_is_told_in_one_line(arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(  # noqa: S603
-            [BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [BINARY, *arguments],
+            env=environment(PYTHONUNBUFFERED=""),  # what is in a buffer is written in the end
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert done.returncode == 1
     assert done.stderr.startswith("darkpool: system: expected no refusal, got No space left")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("closing", ["2>/dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_message_that_nothing_takes_is_lost_and_no_more(closing: str) -> None:
+    command = f"exec {BINARY} audit no-such-folder {closing}"
+    assert subprocess.run(["/bin/sh", "-c", command], check=False).returncode == 2  # noqa: S603
+
+
+class FullStream(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("stream", [FullStream(), None])
+def test_progress_that_nothing_takes_stops_nothing(
+    stream: FullStream | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress() as shown:
+        shown("keys", 0, 0)
+
+
+INTERRUPTED = """
+import os, signal, sys
+from darkpool.cli.main import main
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "darkpool.cli.commands":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+assert "typer" not in sys.modules
+main()
+"""
+
+
+def test_an_interrupt_while_the_command_line_loads_is_told_in_one_line() -> None:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "darkpool: stopped by SIGINT\n"
 
 
 def test_output_that_nothing_reads_ends_quietly() -> None:
@@ -123,7 +171,7 @@ def raising(error: BaseException) -> Callable[..., None]:
 def test_what_the_machine_does_not_give_is_told_in_one_line(
     error: Exception, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_line, "app", raising(error))
+    monkeypatch.setattr(commands, "app", raising(error))
     done = darkpool("--version")
     assert (done.returncode, done.stdout) == (1, "")
     assert message in done.stderr
@@ -131,7 +179,7 @@ def test_what_the_machine_does_not_give_is_told_in_one_line(
 
 
 def test_an_error_of_another_cause_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_line, "app", raising(RuntimeError("a mistake of ours")))
+    monkeypatch.setattr(commands, "app", raising(RuntimeError("a mistake of ours")))
     with pytest.raises(RuntimeError, match="a mistake of ours"):
         darkpool("--version")
 

@@ -1,6 +1,7 @@
 """`darkpool margin`, as people run it."""
 
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,10 @@ def test_people_read_tables(tmp_path: Path) -> None:
         ((PORTFOLIO, *MARKET, "--add", "BTC-JUN=1.5"), "expected a whole number"),
         ((PORTFOLIO, *MARKET, "--add", f"BTC-JUN={10**13}"), "expected at most"),
         ((PORTFOLIO, *MARKET, "--add", f"BTC-JUN=-{10**13}"), "expected at most"),
-        ((PORTFOLIO, *MARKET, "--plot", "/nowhere/at/all.png"), "expected a picture"),
+        (
+            (PORTFOLIO, *MARKET, "--plot", "/nowhere/at/all.png"),
+            "can be written, got No such file or directory",
+        ),
         ((PORTFOLIO, *MARKET, "--plot", "picture.nothing"), "expected a picture"),
         (("{broken}", *MARKET), "file: expected JSON"),
         (("{unknown}", *MARKET), "positions[0].contract: expected one of the specification"),
@@ -126,6 +130,17 @@ def test_a_vector_picture_holds_its_shades_as_pixels(tmp_path: Path, ending: str
 def test_shades_of_many_panels_have_no_more_pixels_than_those_of_one() -> None:
     for ending in VECTOR_ENDINGS:
         assert _dots_per_inch(ending, 9) * 3 == _dots_per_inch(ending, 1)
+
+
+def test_without_the_package_that_draws_the_one_to_install_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "darkpool.margin.report.picture", raising=False)
+    done = run(PORTFOLIO, *MARKET, "--plot", str(tmp_path / "profit.png"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--plot: expected matplotlib, `pip install 'darkpool[plot]'`, got none" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["", ".", "profit", "profit.", "profit.pgf", ".svg"])

@@ -11,9 +11,11 @@ from rich.console import Console
 
 from darkpool.auction.instruments import Fault
 from darkpool.batching.participation import Missing
+from darkpool.chain.errors import ChainUnavailable
 from darkpool.cli import tables
 from darkpool.cli.sheets import show
 from darkpool.cli.tables import (
+    audit_document,
     exact_json,
     fills_table,
     left_out_table,
@@ -146,3 +148,13 @@ def test_an_audit_says_what_fails_and_what_was_not_checked() -> None:
     console, out = console_and_text()
     print_audit(console, AuditReport(checks[::2]))
     assert out.getvalue().splitlines()[-1] == "The audit passes. Not checked: chain."
+    console, out = console_and_text()
+    silent = AuditReport(checks[::2], unanswered=ChainUnavailable("http://node", "nothing"))
+    print_audit(console, silent)
+    assert out.getvalue().splitlines()[-1] == (
+        "No check fails, but the chain that was asked gave no answer. Not checked: chain."
+    )
+    reports = (AuditReport(checks), AuditReport(checks[::2]), silent)
+    documents = [audit_document(report) for report in reports]
+    assert [one["verdict"] for one in documents] == ["failed", "passed", "not checked"]
+    assert [one["passed"] for one in documents] == [False, True, False]

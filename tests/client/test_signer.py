@@ -10,6 +10,7 @@ import pytest
 from crypto.errors import CryptoError, MalformedKeyFile, OutOfRange, WrongPassphrase
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import sign, verify_signature
+from crypto.signing.key_file import write_encrypted
 from crypto.threshold.envelope import write_key_file
 from darkpool.client.errors import InvalidAccountKey
 from darkpool.client.sealing import PublicLimits, seal_order
@@ -77,6 +78,25 @@ def test_a_key_file_gives_the_key_back_and_shows_nothing_of_it(tmp_path: Path) -
     assert [one.name for one in tmp_path.iterdir()] == ["account.key"]
 
 
+def test_a_passphrase_is_what_it_looks_like_on_every_keyboard(tmp_path: Path) -> None:
+    for spelling, other in (("caf\u00e9", "cafe\u0301"), ("\ud800", "\ud800")):
+        KeySigner(KEY).write_file(tmp_path / "account.key", spelling)
+        assert KeySigner.from_file(tmp_path / "account.key", other).address == ACCOUNT
+
+
+def test_a_key_file_that_cannot_have_its_name_is_not_left_under_another(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UnwritableFolder, match="Is a directory"):
+        KeySigner(KEY).write_file(tmp_path / "folder", PASSPHRASE)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    path: Any
+    for path in ("account.key", None):
+        with pytest.raises(WrongType, match="key file: expected Path"):
+            KeySigner(KEY).write_file(path, PASSPHRASE)
+        with pytest.raises(WrongType, match="key file: expected Path"):
+            KeySigner.from_file(path, PASSPHRASE)
+
+
 def test_only_an_account_s_key_file_is_one(tmp_path: Path) -> None:
     keyper = dealt(TEST_INSECURE_SMALL, 4, 1).secrets[0]
     write_key_file(tmp_path / "keyper.key", keyper, PASSPHRASE)
@@ -86,6 +106,33 @@ def test_only_an_account_s_key_file_is_one(tmp_path: Path) -> None:
             KeySigner.from_file(tmp_path / name, PASSPHRASE)
     with pytest.raises(UnwritableFolder):
         KeySigner(KEY).write_file(tmp_path / "none" / "account.key", PASSPHRASE)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"DPKX\1\0" + KEY, "DPKX"),
+        (b"DPKA\2\0" + KEY, "2"),
+        (b"DPKA\1\0" + KEY + b"\0", "39 bytes"),
+        (b"DPKA\1\0" + KEY[1:], "37 bytes"),
+    ],
+)
+def test_a_secret_of_another_kind_is_no_account_s_key(
+    content: bytes, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "account.key"
+    write_encrypted(path, content, PASSPHRASE)
+    with pytest.raises(MalformedKeyFile, match=f"account's key: .*, got .*{says}"):
+        KeySigner.from_file(path, PASSPHRASE)
+    write_encrypted(path, b"DPKA\1\0" + KEY, PASSPHRASE)
+    assert KeySigner.from_file(path, PASSPHRASE).address == ACCOUNT
+
+
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MalformedKeyFile, match="expected a file that can be read"):
+        KeySigner.from_file(tmp_path / "a\0b", PASSPHRASE)
+    with pytest.raises(UnwritableFolder, match="a path with a NUL in it"):
+        KeySigner(KEY).write_file(tmp_path / "a\0b", PASSPHRASE)
 
 
 def test_a_signer_that_answers_later_serves_an_agent(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -259,3 +260,10 @@ def test_a_death_is_forgotten_once_something_was_finished(arena: Arena, tmp_path
         seen += finished
         assert seen == list(range(300))
         require_results(arena, arrivals, submitted)
+
+
+def test_what_a_worker_is_sent_when_it_starts_fits_a_pipe(arena: Arena, tmp_path: Path) -> None:
+    """A worker that dies before it has read it would leave who sends it waiting for ever."""
+    with opened_of(arena, tmp_path, 3) as arrivals:
+        sent = arrivals._executor._initargs
+        assert len(ForkingPickler.dumps(sent)) < 1 << 14

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from crypto.errors import printable
+from darkpool.errors import WrongType
 from darkpool.limits import (
     CAPS_SUM_MAX_LOTS,
     INSTRUMENTS_PER_VENUE_MAX,
@@ -289,11 +291,16 @@ def test_no_more_of_a_file_is_read_than_a_file_may_have(
 
 
 def test_a_file_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
-    for path in (tmp_path / "missing.csv", tmp_path):
+    for path in (tmp_path / "missing.csv", tmp_path, tmp_path / "a\0b"):
         with pytest.raises(InvalidOrderFile) as caught:
             read_orders(path, GRID, ES)
         assert caught.value.exit_code == 2
-        assert str(path) in str(caught.value)
+        assert printable(str(path)) in str(caught.value)
+    for other in ("orders.csv", None):
+        with pytest.raises(WrongType):
+            read_orders(other, GRID, ES)  # type: ignore[arg-type]
+    with pytest.raises(WrongType):
+        parse_orders(HEADER + GOOD_ROW, "orders", GRID, ES)  # type: ignore[arg-type]
 
 
 fields = st.one_of(

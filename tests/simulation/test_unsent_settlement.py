@@ -1,24 +1,30 @@
 """A node that fails at the last transaction: what was opened is not lost with it."""
 
+import tempfile
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from darkpool.auction.listing import OutrightListing
+from darkpool.auction.outcome import Settlement
 from darkpool.auction.terms import VenueTerms
+from darkpool.canonical_json import from_json
 from darkpool.chain import node
 from darkpool.chain.client import Chain
+from darkpool.chain.errors import ChainUnavailable
+from darkpool.chain.evidence import ContractCall
 from darkpool.chain.reader import RecordedVenue
 from darkpool.chain.reading import ReadableChain
 from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.errors import NotSettled
 from darkpool.simulation.order_file import parse_orders
-from darkpool.simulation.unsent import read_unsent
+from darkpool.simulation.unsent import UnsentSettlement, read_unsent, require_settled
 from darkpool.simulation.venue import Places
-from darkpool.units import InstrumentName, PriceGrid
+from darkpool.units import InstrumentName, Interval, PriceGrid, account_of
 from darkpool.verification.audit import audit
 from tests.support.one_process import run_here
 from tests.support.served_chain import Reply, ServedChain, refusal, result, served
@@ -78,11 +84,18 @@ def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
         assert audited() == []
 
 
-def test_without_a_record_the_settlement_is_kept_in_the_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("gone", [False, True])
+def test_without_a_record_the_settlement_is_kept_in_the_working_folder_or_a_temporary_one(
+    gone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node, "PATIENCE_S", 0)
-    monkeypatch.chdir(tmp_path)
+    temporary, working = tmp_path / "temporary", tmp_path / "working"
+    temporary.mkdir()
+    working.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.chdir(working)
+    if gone:
+        working.rmdir()
     serving = ServedChain(Chain.embedded()._web3)
 
     def trouble(method: str, _params: list[Any]) -> Reply | None:
@@ -95,4 +108,18 @@ def test_without_a_record_the_settlement_is_kept_in_the_working_folder(
     orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
     with served(serving) as url, pytest.raises(NotSettled) as stopped:
         run_here(orders, TERMS, lambda: Chain.connect(url))
-    assert list(tmp_path.iterdir()) == [stopped.value.settlement]
+    assert [*(temporary if gone else working).iterdir()] == [stopped.value.settlement]
+    from_json(stopped.value.settlement.read_bytes(), UnsentSettlement, "settlement")
+
+
+def test_one_settlement_is_not_written_over_another(tmp_path: Path) -> None:
+    call = ContractCall(1, account_of(bytes(20)), b"\1")
+    unsent = SimpleNamespace(transaction=ChainUnavailable("node", "silence"), call=call)
+    for number in (1, 2):
+        with pytest.raises(NotSettled):
+            require_settled(Interval(number), cast("Settlement", unsent), tmp_path / "record")
+    kept = [
+        from_json(path.read_bytes(), UnsentSettlement, "settlement")
+        for path in tmp_path.glob("record.settlement-*.json")
+    ]
+    assert sorted(one.interval for one in kept) == [1, 2]

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from crypto.errors import SealingMismatch
@@ -19,7 +21,7 @@ from darkpool.client.disclosure import disclose
 from darkpool.client.errors import InvalidOpeningFile
 from darkpool.client.opening_file import OpeningFile
 from darkpool.clock import SystemClock
-from darkpool.errors import BadInput, NoBucket, OutOfBounds
+from darkpool.errors import BadInput, NoBucket, OutOfBounds, WrongType
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AGE_MAX_MS
 from darkpool.margin.errors import BeyondMargin
 from darkpool.protocol.refusals import StaleReference
@@ -28,7 +30,7 @@ from darkpool.record.errors import RecordExists
 from darkpool.record.reader import Record
 from darkpool.simulation import venue
 from darkpool.simulation.clock import SimulatedClock
-from darkpool.simulation.errors import FolderExists, FoldersNested, TwinDiffers
+from darkpool.simulation.errors import FolderExists, FoldersNested, TwinDiffers, UnmakeableFolder
 from darkpool.simulation.order_file import Order, parse_orders
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import GRID, generated_orders, plain_twin, verify_twin
@@ -215,6 +217,17 @@ def test_openings_lie_apart_from_the_record(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("places", ["record", "openings"])
+@pytest.mark.parametrize(
+    ("path", "error"), [(Path("a\0b"), UnmakeableFolder), ("record", WrongType)]
+)
+def test_what_is_no_path_is_refused_before_anything_is_done(
+    done: Run, places: str, path: Any, error: type[BadInput]
+) -> None:
+    with pytest.raises(error):
+        run(done.orders, places=Places(**{places: path}), progress=unexpected)
+
+
 class Interrupted(BaseException):
     pass
 
@@ -241,6 +254,23 @@ def test_whatever_ends_a_run_leaves_nothing(done: Run, tmp_path: Path, last: str
 def test_terms_have_bounds(keypers: int, rate: int, multiplier: int) -> None:
     with pytest.raises(OutOfBounds):
         VenueTerms(OutrightListing(FEW_TICKS, rate, multiplier), Pricing.UNIFORM, keypers)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"pricing": "uniform"}, {"keypers": 4.0}, {"keypers": True}, {"keypers": "4"}]
+)
+def test_terms_are_of_their_kinds(changes: dict[str, Any]) -> None:
+    with pytest.raises(WrongType):
+        replace(TERMS, **changes)
+    for rate, multiplier in ((0.5, 1), ("10%", 1), (1, 1.0), (1, None)):
+        with pytest.raises(WrongType):
+            OutrightListing(FEW_TICKS, rate, multiplier)  # type: ignore[arg-type]
+    with pytest.raises(WrongType):
+        OutrightListing(Decimal(4805))  # type: ignore[arg-type]
+    listing = OutrightListing(FEW_TICKS, np.int64(5), np.uint8(2))  # type: ignore[arg-type]
+    assert (type(listing.margin_rate_ppm), type(listing.multiplier)) == (int, int)
+    with pytest.raises(WrongType):
+        generated_orders(7.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,11 @@ class Served:
     def flows(self) -> dict[AccountId, AccountFlow]:
         return self.chain.flows_before(Interval(4))
 
+    def truth(self, method: str, params: list[Any]) -> Any:
+        """What the chain itself answers."""
+        asked = json.dumps({"id": 0, "method": method, "params": params})
+        return json.loads(ServedChain(self.chain._web3).reply(asked.encode()).body or b"")["result"]
+
     def reader(self) -> ReadableChain:
         reader = ReadableChain.at(self.url)
         reader.attach(self.chain.deployment)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
 from crypto.signing.messages import AdmissionCertificate, BatchRoot, Cancellation, SealedIntent
 from crypto.threshold.certificate import IntentCertificate, VenueKeys
+from darkpool.errors import WrongType
 from darkpool.record.reader import Record
 from darkpool.verification.censorship import SignedBatch, prove_omission
 from darkpool.verification.errors import NoOmission
@@ -85,6 +87,18 @@ def test_what_proves_nothing_is_no_evidence(
     with pytest.raises(NoOmission) as caught:
         prove_omission(sealed, certificate, batch, VENUE)
     assert caught.value.subject.startswith(what)
+
+
+@pytest.mark.parametrize(
+    ("place", "what"), [(0, "sealed intent"), (1, "certificate"), (2, "batch"), (3, "venue")]
+)
+def test_a_part_of_another_kind_is_told(place: int, what: str) -> None:
+    odd: object
+    for odd in (None, "record", bytes(32), [], Domain(1, bytes(20))):
+        parts: list[Any] = [VICTIM, certified(VICTIM), batch_of(OTHERS), VENUE]
+        parts[place] = odd
+        with pytest.raises(WrongType, match=f"{what}: expected"):
+            prove_omission(*parts)
 
 
 def test_evidence_counts_for_one_venue() -> None:

@@ -6,13 +6,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import islice
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,13 +27,16 @@ from pydantic_core import PydanticCustomError, from_json
 from darkpool.errors import InvalidPrice
 from darkpool.limits import DECIMAL_DIGITS_MAX, PRICE_DECIMALS
 from darkpool.margin.errors import InvalidFile, Problem
-from darkpool.units import NAME_RULE, PPM, PriceUnits, is_name, price_units
+from darkpool.units import NAME_RULE, PPM, PriceUnits, is_name, price_units, require_kind
 
 PRICE_MAX: Final = 10**9
 """Largest absolute price of an underlying: in price units it is still exact as a binary64."""
 
 NUMBER_RULE: Final = "a number in digits, with at most one point and without an exponent"
 
+A_TIME: Final = "a time with its zone, such as 2027-03-26T08:00:00Z"
+
+_DATED: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PRICE_MAX_UNITS: Final = PRICE_MAX * 10**PRICE_DECIMALS
 _GOT_MAX_CHARACTERS: Final = 60
 _SHOWN_BITS_MAX: Final = 512
@@ -55,9 +59,11 @@ def number(text: str) -> Decimal:
     """A number as people write it.
 
     Raises:
-        PydanticCustomError: other than digits, at most one point, and a leading minus.
+        PydanticCustomError: other than digits, at most one point, and a leading minus; too long.
     """
-    if len(text) > DECIMAL_DIGITS_MAX or not _NUMBER.fullmatch(text):
+    if len(text) > DECIMAL_DIGITS_MAX:
+        raise wrong(f"a number of at most {DECIMAL_DIGITS_MAX} characters", text)
+    if not _NUMBER.fullmatch(text):
         raise wrong(NUMBER_RULE, text)
     return Decimal(text)
 
@@ -106,6 +112,13 @@ def _name(text: str) -> str:
     return text
 
 
+def _moment(value: object) -> object:
+    # a number would be seconds or milliseconds, whichever is nearer to now
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATED.match(value)):
+        return value
+    raise wrong(A_TIME, value)
+
+
 def _first(version: int) -> int:
     if version != 1:
         raise wrong("1, the version of such files", str(version))
@@ -124,6 +137,8 @@ PositivePriceText = Annotated[Text, AfterValidator(_positive)]
 DistanceText = Annotated[Text, AfterValidator(_distance)]
 """How far two prices are apart."""
 Name = Annotated[Text, AfterValidator(_name)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+"""A time with its zone."""
 
 
 class Form(BaseModel):
@@ -216,12 +231,30 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return tree if len(tree := dict(pairs)) == len(pairs) else _Doubled(pairs)
 
 
+def require_text(source: str, text: object) -> None:
+    """Check that what stands in a file is text in Unicode.
+
+    Raises:
+        WrongType: another kind of value.
+        InvalidFile: a character that no file can have.
+    """
+    require_kind("source", str, source)
+    try:
+        require_kind(source, str, text).encode()
+    except UnicodeEncodeError:
+        raise InvalidFile(
+            source, [Problem("file", "text in Unicode", "half a character")]
+        ) from None
+
+
 def parsed_json(source: str, text: str) -> Any:
     """Parse a JSON file.
 
     Raises:
+        WrongType: no text.
         InvalidFile: it is none, nested too deep, or has a field twice.
     """
+    require_text(source, text)
     try:
         from_json(text)
     except ValueError as error:
@@ -261,7 +294,6 @@ def _written(path: tuple[str | int, ...]) -> str:
     return text.lstrip(".")[:200] or "file"
 
 
-_A_TIME: Final = "a time with its zone, such as 2027-03-26T08:00:00Z"
 _WORDS: Final = {
     "missing": "a value",
     "extra_forbidden": "no such field",
@@ -280,7 +312,7 @@ _WORDS: Final = {
 def _expected(kind: str, message: str, context: Mapping[str, Any]) -> str:
     """What was expected, in words of this project."""
     if kind.startswith(("datetime_", "timezone_", "date_", "time_")):
-        return _A_TIME
+        return A_TIME
     if kind in _WORDS:
         return _WORDS[kind].format(**context)
     text = message.removeprefix("Input should be ")

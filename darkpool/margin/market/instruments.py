@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from crypto.signing.messages import instrument_id
 from darkpool.limits import CONTRACT_MULTIPLIER_MAX
@@ -24,6 +24,7 @@ from darkpool.margin.errors import InvalidFile, Problem
 from darkpool.margin.market.forms import (
     DistanceText,
     Form,
+    Moment,
     Multiple,
     Name,
     PositivePriceText,
@@ -32,6 +33,7 @@ from darkpool.margin.market.forms import (
     entries,
     price_of,
     require_once,
+    require_text,
     validated,
     wrong,
 )
@@ -50,6 +52,7 @@ _CASH = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _BARE: Final = "(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++"
 _PART: Final = rf"""(?:{_BARE}|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_NAMES: Final = re.compile(r"\((?:'[^']*+',? ?)++\)")
 _LONG_KEY: Final = re.compile(rf"(?:{_PART}\.[ \t]*+){{8}}")
 """Takes time in proportion to the text: it starts once in a word, and goes back over none."""
 
@@ -79,7 +82,7 @@ class ContractForm(Form):
     underlying: Name
     multiplier: _MULTIPLIER
     tick_size: PositivePriceText
-    expiry: AwareDatetime | None = None
+    expiry: Moment | None = None
     strike: PositivePriceText | None = None
 
     @model_validator(mode="after")
@@ -302,17 +305,28 @@ def unix_ms(moment: datetime) -> int:
     return whole * 1000 + moment.microsecond // 1000
 
 
+def _told(error: Exception) -> str:
+    """What the parser says, in words of this project where it speaks of Python."""
+    if not isinstance(error, tomllib.TOMLDecodeError):
+        deep = isinstance(error, RecursionError)
+        return "lists or tables nested too deep" if deep else "a number of too many digits"
+    names = _NAMES.sub(lambda found: ".".join(re.findall(r"'([^']*)'", found[0])), str(error))
+    return names[:100]
+
+
 def read_specification(source: str, text: str) -> Specification:
     """Read a specification file.
 
     Raises:
+        WrongType: no text.
         InvalidFile: no TOML, or not a specification; names every field at fault.
     """
+    require_text(source, text)
     if _LONG_KEY.search(text):
         # the parser needs memory for the square of a key's parts
         raise InvalidFile(source, [Problem("file", "keys of few parts", "a key of many")])
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidFile(source, [Problem("file", "TOML", str(error)[:100])]) from None
+        raise InvalidFile(source, [Problem("file", "TOML", _told(error))]) from None
     return Specification(validated(SpecificationForm, source, data))

@@ -12,13 +12,14 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from darkpool.limits import PRICE_DECIMALS
 from darkpool.margin.errors import InvalidFile, NoPrice, Problem
 from darkpool.margin.market.forms import (
     PRICE_MAX,
     Form,
+    Moment,
     Name,
     PositivePriceText,
     PriceText,
@@ -76,7 +77,7 @@ class ExpiryForm(Form):
     `rate` discounts until then: parts per million a year, continuously compounded.
     """
 
-    expiry: AwareDatetime
+    expiry: Moment
     forward: PriceText
     rate: _Rate = 0
     strikes: Annotated[tuple[PositivePriceText, ...], entries(PositivePriceText, STRIKES_MAX)] = ()
@@ -134,7 +135,7 @@ class MarketForm(Form):
     """The file as a whole."""
 
     version: Version
-    time: AwareDatetime
+    time: Moment
     underlyings: Annotated[
         tuple[UnderlyingPrices, ...], Field(min_length=1), entries(UnderlyingPrices, 1000)
     ]
@@ -374,6 +375,7 @@ def read_market_form(source: str, text: str) -> MarketForm:
     """Read a market file as it stands, its surfaces unchecked.
 
     Raises:
+        WrongType: no text.
         InvalidFile: no JSON, or not a market; names what is at fault.
     """
     return validated(MarketForm, source, parsed_json(source, text))

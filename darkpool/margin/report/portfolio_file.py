@@ -27,7 +27,7 @@ from darkpool.margin.market.forms import (
 from darkpool.margin.market.instruments import Contract, Specification
 from darkpool.margin.model.caps import Holdings
 from darkpool.margin.model.portfolio import TOKEN_UNITS
-from darkpool.units import Cash, InstrumentName
+from darkpool.units import Cash, InstrumentName, require_kind
 
 LOTS_MAX: Final = 10**12
 """Lots of one position."""
@@ -110,9 +110,11 @@ def read_portfolio(source: str, text: str, specification: Specification) -> Port
     """Read a portfolio file.
 
     Raises:
+        WrongType: no text, or no specification.
         InvalidFile: no JSON, not a portfolio, or a contract or token that the specification does
             not have.
     """
+    require_kind("specification", Specification, specification)
     form = validated(PortfolioForm, source, parsed_json(source, text))
     problems = [
         Problem(f"positions[{index}].contract", "one of the specification", position.contract)

@@ -34,6 +34,7 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     sequence INTEGER PRIMARY KEY, event BLOB NOT NULL, digest BLOB NOT NULL);
 """
+_ENTRIES: Final = "SELECT sequence, event, digest FROM events ORDER BY sequence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class JournaledAccounts:
     def __init__(self, path: Path, specification: Specification, terms: MarginTerms) -> None:
         self.state = MarginState(specification, terms)
         self.head = _NOTHING
-        self._ahead = False
+        self._ahead, self._path = False, path
         self._connection = open_database(path, _SCHEMA)
         opening = to_json(Opening.of(specification, terms))
         for entry in self._checked():
@@ -120,7 +121,7 @@ class JournaledAccounts:
             raise
         try:
             self._write(entry)
-        except (UnusableDatabase, sqlite3.IntegrityError) as error:
+        except UnusableDatabase as error:
             raise JournalAhead(self.head.sequence + 1) from error
         self._ahead = False
         return outcome
@@ -137,13 +138,18 @@ class JournaledAccounts:
 
     def _write(self, entry: bytes) -> None:
         head = self.head.after(entry)
-        with transaction(self._connection) as cursor:
-            row = (head.sequence, entry, head.digest)
-            cursor.execute("INSERT INTO events VALUES (?, ?, ?)", row)
+        try:
+            with transaction(self._connection) as cursor:
+                row = (head.sequence, entry, head.digest)
+                cursor.execute("INSERT INTO events VALUES (?, ?, ?)", row)
+        except sqlite3.IntegrityError as error:
+            raise UnusableDatabase(
+                self._path, error, "end the other process that has it"
+            ) from error
         self.head = head
 
     def _checked(self) -> Iterator[bytes]:
-        rows = self._connection.execute("SELECT * FROM events ORDER BY sequence")
+        rows = self._connection.execute(_ENTRIES)
         head = _NOTHING
         for sequence, entry, digest in rows:
             if not isinstance(entry, bytes):

@@ -8,7 +8,7 @@ from eth_account.messages import _hash_eip191_message, encode_typed_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.errors import InvalidMessageField, InvalidSignature
+from crypto.errors import InvalidMessageField, InvalidSignature, MalformedKey, OutOfRange
 from crypto.signing.ecdsa import (
     SECP256K1_ORDER,
     address_of,
@@ -152,6 +152,27 @@ def test_the_malleable_twin_of_a_signature_is_refused() -> None:
 def test_malformed_signatures_are_refused(signature: bytes, match: str) -> None:
     with pytest.raises(InvalidSignature, match=match):
         recover_address(INTENT.digest(DOMAIN), signature)
+
+
+NO_KEYS = [b"", b"\1" * 31, b"\1" * 33, bytes(32), b"\xff" * 32, "11" * 32, 7, None]
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_what_is_no_private_key_is_refused_and_not_told(key: Any) -> None:
+    told = "private key: expected 32 bytes"
+    with pytest.raises(MalformedKey, match=told) as of_address:
+        address_of(key)
+    with pytest.raises(MalformedKey, match=told) as of_signature:
+        sign(bytes(32), key)
+    for caught in (of_address, of_signature):
+        assert "1111" not in str(caught.value)
+        assert "ff" not in str(caught.value)
+
+
+@pytest.mark.parametrize("digest", [b"", bytes(31), bytes(33), "00" * 32, None])
+def test_what_is_no_digest_is_not_signed(digest: Any) -> None:
+    with pytest.raises(OutOfRange, match="digest: expected 32 bytes"):
+        sign(digest, b"\1" * 32)
 
 
 def test_nobody_signs_for_the_zero_address() -> None:

@@ -11,6 +11,7 @@ from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import (
     CloseOut,
+    _sizes,
     bankruptcy_price,
     cover_debts,
     deleverage,
@@ -27,7 +28,7 @@ from darkpool.margin.errors import (
 )
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.market.payoffs import final_value, funding_for_a_unit
-from darkpool.margin.model.caps import surplus
+from darkpool.margin.model.caps import Holdings, surplus
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.protocol.refusals import RefusalCode
 from darkpool.protocol.terms import BondTerms
@@ -244,6 +245,17 @@ def test_a_loss_elsewhere_ruins_no_counterparty() -> None:
     accounts.settle_variation(ether.identifier, PriceUnits(1))
     assert 0 <= accounts.cash(ALICE) < 100
     accounts.verify_conservation()
+
+
+def test_a_position_has_one_size_on_either_side() -> None:
+    """What is rounded against the holder of a side makes no share of a loss larger."""
+    place = CONTRACTS.index(CALL)
+    size = NOW.value_of(place, 5)
+    assert NOW.value_of(place, -5) != -size
+    for lots in (5, -5):
+        net = np.zeros(len(CONTRACTS), dtype=np.int64)
+        net[place] = lots
+        assert _sizes(NOW, Holdings(Cash(0), Cash(0), net)) == {place: size}
 
 
 def test_deleveraging_closes_the_most_profitable_first_at_bankruptcy() -> None:

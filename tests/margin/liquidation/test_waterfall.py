@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpool.errors import OutOfBounds
+from darkpool.limits import CASH_MAX
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import cover_debts
 from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
@@ -16,7 +17,7 @@ from darkpool.margin.liquidation.plan import LiquidationTerms, Maker
 from darkpool.margin.liquidation.waterfall import Resolution, Step, Waterfall, resolve
 from darkpool.margin.model.caps import Holdings, PriceRange, equity, surplus
 from darkpool.units import AccountId, AuctionId, Cash, Interval, Lots, PriceUnits, Side
-from tests.support.margin_houses import margin_at
+from tests.support.margin_houses import margin_after_expiry, margin_at
 from tests.support.margin_lives import (
     ALICE,
     BOB,
@@ -92,6 +93,22 @@ def test_makers_take_over_by_their_shares_as_far_as_they_pass() -> None:
     more[contract_index] += 1
     worse = Holdings(accounts.holdings(FIRST).cash, accounts.holdings(FIRST).cost, more)
     assert taken[FIRST] == 2 or surplus(margin, worse) < 0 or taken[FIRST] == size - size // 3
+    accounts.verify_conservation()
+
+
+def test_who_waits_for_a_settlement_takes_nothing_over_and_stops_no_liquidation() -> None:
+    """Maker and fund hold a future that has expired; the other maker takes what there is."""
+    accounts = house({ALICE: 20_000, BOB: 900_000, FIRST: 100_000, SECOND: 300_000})
+    traded(accounts, PERP, ALICE, BOB, 1, 60_020 * ONE)
+    accounts.transfer(ALICE, BOB, Cash(15_000 * ONE))
+    contract_index = accounts.contract_index(FUTURE.identifier)
+    for account in (FIRST, INSURANCE_FUND):
+        accounts.trade(account, BOB, contract_index, 1, PriceUnits(61_000 * ONE))
+    resolution = resolve(accounts, ALICE, TERMS, margin_after_expiry())
+    assert [transfer.taker for transfer in resolution.transfers] == [SECOND]
+    alone = Waterfall(accounts, ALICE, margin_after_expiry())
+    order = resolution.transfers[0].order
+    assert alone._room(INSURANCE_FUND, order, Cash(CASH_MAX)) == 0
     accounts.verify_conservation()
 
 

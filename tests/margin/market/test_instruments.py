@@ -1,5 +1,6 @@
 """Specification files: what is read of them, and what is said of those that cannot be used."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from crypto.signing.messages import instrument_id
 from darkpool.canonical_json import to_json
 from darkpool.errors import BadInput
 from darkpool.margin.errors import InvalidFile
+from darkpool.margin.market.forms import A_TIME
 from darkpool.margin.market.instruments import Kind, Specification, read_specification
 from tests.support.margin_houses import SPECIFICATION, specification
 
@@ -122,6 +124,28 @@ def test_every_problem_is_told_up_to_a_limit() -> None:
 def test_what_would_exhaust_a_parser_is_refused(text: str) -> None:
     with pytest.raises(InvalidFile):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[a]\n[b]\n[a]\n", "Cannot declare a twice"),
+        ("[a.b]\n[a.b]\n", "Cannot declare a.b twice"),
+        ("version = " + "1" * 5000, "a number of too many digits"),
+    ],
+)
+def test_what_the_parser_says_has_nothing_of_python(text: str, told: str) -> None:
+    with pytest.raises(InvalidFile, match=f"expected TOML, got {re.escape(told)}") as caught:
+        read(text)
+    assert "('" not in str(caught.value)
+
+
+@pytest.mark.parametrize("expiry", ["1806048000", "1806048000.5", '"1806048000"', "true"])
+def test_a_number_is_no_time(expiry: str) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        read(SPECIFICATION.replace("2027-03-26T08:00:00Z", expiry, 1))
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.expected) == ("contracts[1].expiry", A_TIME)
 
 
 @given(st.text(max_size=200))

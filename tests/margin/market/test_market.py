@@ -45,6 +45,9 @@ def test_volatility_goes_through_the_quotes() -> None:
     [
         ('"version": 1', '"version": 0', "version", "1"),
         ("2026-11-25T00:00:00Z", "2026-11-25T00:00:00", "time", "a time with its zone"),
+        ('"2026-11-25T00:00:00Z"', "1795564800", "time", "a time with its zone"),
+        ("2026-11-25T00:00:00Z", "1795564800", "time", "a time with its zone"),
+        ('"index": "60000"', f'"index": "{"1" * 41}"', "underlyings[0].index", "40 characters"),
         ("2026-11-25", "2028-11-25", "underlyings[0].expiries[0].expiry", "the time of the market"),
         ("2026-11-25T00:00:00Z", "1970-01-01T00:00:00+00:01", "time", "from 1970 to 9999"),
         ("2026-11-25T00:00:00Z", "9999-12-31T23:59:00-00:01", "time", "from 1970 to 9999"),
@@ -72,7 +75,7 @@ def test_volatility_goes_through_the_quotes() -> None:
             "underlyings[0].expiries[0].volatilities",
             "each strike, 3",
         ),
-        ("2026-11-25T00", "1966-11-25T00", "time", "a time after 1970"),
+        ("2026-11-25T00", "1966-11-25T00", "time", "a time from 1970"),
         ("2027-06-25", "2167-06-25", "underlyings[0].expiries[1].expiry", "within 36500 days"),
         ('"0.68"', '"0"', "underlyings[0].expiries[0].volatilities[0]", "above 0"),
         ('"name": "ETH"', '"name": "BTC"', "underlyings[1].name", "each underlying once"),

@@ -18,7 +18,7 @@ from darkpool.margin.errors import (
     UnknownFeed,
     UnknownReporter,
 )
-from darkpool.margin.market import quotes
+from darkpool.margin.market import market as market_forms
 from darkpool.margin.market.feeds import (
     FeedTerms,
     Halt,
@@ -114,9 +114,11 @@ def test_a_record_with_volatilities_around_no_price_names_the_model(forward: int
 
 def test_a_record_has_room_for_so_many_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     count = len(numbers_of("market", FORM))
-    monkeypatch.setattr(quotes, "NUMBERS_MAX", count - 1)
+    monkeypatch.setattr(market_forms, "NUMBERS_MAX", count - 1)
     with pytest.raises(InvalidFile, match=f"at most {count - 1} numbers, got {count} numbers"):
-        numbers_of("market", FORM)
+        read_market_form("market", MARKET)
+    monkeypatch.setattr(market_forms, "NUMBERS_MAX", count)
+    read_market_form("market", MARKET)
 
 
 def test_what_a_feed_cannot_carry_is_named() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from darkpool.errors import OutOfBounds
 from darkpool.limits import CAP_BUCKETS_LOTS
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import bankruptcy_price_of, deleveraging_order
@@ -193,6 +194,28 @@ def test_options_that_stay_above_zero_are_valued_beside_a_least_range() -> None:
     )
     with pytest.raises(Unsound):
         MarginModel(below)
+
+
+def test_an_option_whose_price_gets_to_zero_exactly_is_refused_by_engine_and_auditor() -> None:
+    """Three times 6.81 is 20.43; a millionth less leaves a price of 0.000003."""
+    with pytest.raises(PriceNotCovered, match="in every scenario"):
+        engine(*with_call("20", "20.43", smile=True, least="6.81"))
+    inputs = inputs_of(*with_call("20", "20.43", smile=True, least="6.809999"))
+    findings = Findings("risk arrays")
+    check_risk_arrays(inputs, findings)
+    assert findings.check("all", "").ok
+    range_min = "specification.underlyings.0.price_range_min"
+    check_risk_arrays(changed(inputs, range_min, put(6_810_000)), findings)
+    found = findings.check("all", "").differences
+    assert any("above 0 in every scenario" in str(difference) for difference in found)
+
+
+def test_a_least_range_is_bounded_like_a_price() -> None:
+    """2**53 cash units of a lot of 1,000, whatever its price is now."""
+    most = 2**53 // 1000
+    engine(oil_with(price_range_min=f"{price_decimal(PriceUnits(most)):f}"), OIL)
+    with pytest.raises(OutOfBounds, match="value of a lot of /CLK20"):
+        engine(oil_with(price_range_min=f"{price_decimal(PriceUnits(most + 1)):f}"), OIL)
 
 
 def test_without_a_least_range_prices_are_above_zero() -> None:

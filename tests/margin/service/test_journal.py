@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from darkpool.errors import UnusableDatabase
 from darkpool.margin.accounts.house import INSURANCE_FUND
 from darkpool.margin.errors import (
     InsufficientMargin,
@@ -208,6 +209,39 @@ def test_what_is_tampered_with_is_found(tmp_path: Path, change: str) -> None:
         connection.executescript(CHANGES[change])
     with pytest.raises(WrongJournal):
         opened(path)
+
+
+OTHER_TABLES = ("a, b, c, d", "sequence, event", "sequence, event, digest, more")
+
+
+@pytest.mark.parametrize("columns", OTHER_TABLES)
+def test_the_database_of_another_program_is_refused_by_an_error_of_ours(
+    tmp_path: Path, columns: str
+) -> None:
+    path = tmp_path / "calendar.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"CREATE TABLE events ({columns})")
+    with pytest.raises(UnusableDatabase):
+        opened(path).book(Deposit(ALICE, Cash(70)))
+
+
+@pytest.mark.parametrize("content", [b"no database at all\n" * 100, None])
+def test_what_is_no_database_is_no_journal(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "journal.db"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(UnusableDatabase):
+        opened(path)
+
+
+def test_a_second_process_at_the_same_file_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.db"
+    first = opened(path)
+    monkeypatch.setattr(JournaledAccounts, "_checked", lambda _journal: iter(()))
+    with pytest.raises(UnusableDatabase, match="end the other process"):
+        opened(path)
+    first.close()
 
 
 def test_an_end_that_was_cut_off_has_another_head(tmp_path: Path) -> None:
