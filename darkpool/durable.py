@@ -194,3 +194,16 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
         folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
     with folder as name:
         yield Path(name)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return once the disk has the names of what lies in a folder.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

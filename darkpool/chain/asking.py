@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from eth_abi.exceptions import DecodingError
 from eth_tester.exceptions import TransactionFailed
 from eth_utils.exceptions import ValidationError as EmbeddedRefusal
 from web3.exceptions import ContractLogicError, Web3Exception, Web3RPCError
@@ -22,6 +23,7 @@ NO_REASON: Final = "no reason given"
 _UNDECODABLE: Final = (
     ArithmeticError,
     AttributeError,
+    DecodingError,
     LookupError,
     OSError,
     RecursionError,

@@ -10,8 +10,8 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
-from crypto.errors import MalformedKeyFile
-from crypto.signing.ecdsa import DIGEST_BYTES, KEY_BYTES, SECP256K1_ORDER, address_of, sign
+from crypto.errors import MalformedKey, MalformedKeyFile
+from crypto.signing.ecdsa import DIGEST_BYTES, address_of, sign
 from crypto.signing.key_file import read_account_key, write_account_key
 from darkpool.client.errors import InvalidAccountKey
 from darkpool.durable import writing
@@ -70,13 +70,11 @@ class KeySigner:
     """
 
     def __init__(self, account_key: bytes) -> None:
-        if not isinstance(account_key, bytes) or len(account_key) != KEY_BYTES:
-            raise InvalidAccountKey(f"{KEY_BYTES} bytes", type(account_key).__name__)
-        if not 0 < int.from_bytes(account_key) < SECP256K1_ORDER:
-            expected = "a number from 1 to the order of secp256k1 less one"
-            raise InvalidAccountKey(expected, "zero, or a number from the order on")
+        try:
+            self.address = account_of(address_of(account_key))
+        except MalformedKey as error:
+            raise InvalidAccountKey(str(error.expected), str(error.got)) from None
         self._key = bytes(account_key)
-        self.address = account_of(address_of(self._key))
 
     @classmethod
     def from_file(cls, path: Path, passphrase: str) -> Self:

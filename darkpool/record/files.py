@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from darkpool.canonical_json import to_json
-from darkpool.durable import make_folders, remove_empty, writing
+from darkpool.durable import make_folders, remove_empty, sync_folder, writing
 from darkpool.record.errors import RecordExists
 from darkpool.record.folder import npy_header
 
@@ -122,11 +122,11 @@ class PendingDirectory:
         self.write(MANIFEST, [to_json(Manifest(MANIFEST_VERSION, digests))])
         with writing(self.final.parent):
             for folder in {self.path, *((self.path / name).parent for name in digests)}:
-                _sync_folder(folder)
+                sync_folder(folder)
             if self.final.exists():
                 raise RecordExists(self.final)
             self.path.rename(self.final)
-            _sync_folder(self.final.parent)
+            sync_folder(self.final.parent)
         return self.final
 
     def abandon(self) -> None:
@@ -136,11 +136,3 @@ class PendingDirectory:
         self._open.clear()
         shutil.rmtree(self.path, ignore_errors=True)
         remove_empty(self._made)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -160,9 +160,8 @@ def parse_orders(
     """Read the bytes of an order file; `source` is its name in errors. See `read_orders`.
 
     Raises:
-        WrongType: no bytes.
-        InvalidOrderFile: the bytes are no order file; lists what is wrong.
         WrongType: an argument of another kind.
+        InvalidOrderFile: the bytes are no order file; lists what is wrong.
     """
     require_kind("order file", bytes, data)
     require_kind("source", str, source)

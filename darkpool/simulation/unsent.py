@@ -14,7 +14,7 @@ from darkpool.canonical_json import from_json, to_json
 from darkpool.chain.errors import ChainError
 from darkpool.chain.evidence import ContractCall
 from darkpool.chain.settling import KeptSettlement
-from darkpool.durable import writing
+from darkpool.durable import sync_folder, writing
 from darkpool.errors import InvalidAccount, MalformedRecord
 from darkpool.simulation.errors import InvalidSettlementFile, NotSettled
 from darkpool.units import AccountId, Interval, account_id
@@ -85,11 +85,7 @@ def _written(place: Path, unsent: UnsentSettlement) -> Path:
             file.write(to_json(unsent))
             file.flush()
             os.fsync(file.fileno())
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError:
         path.unlink(missing_ok=True)
         raise

@@ -370,6 +370,16 @@ def test_an_address_that_is_none_is_told_without_a_word_of_it(url: str) -> None:
         Chain.connect(None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("data", ["0x556f1830ff", "0x08c379a0ff", "0x4e487b71ff", "0x08c379a0"])
+def test_a_revert_whose_reason_ends_too_early_is_no_answer(at: Served, data: str) -> None:
+    error = {"code": 3, "message": "m", "data": data}
+    body = json.dumps({"jsonrpc": "2.0", "id": "ID", "error": error}).encode()
+    at.node.trouble = lambda method, _params: Reply(body) if method == "eth_call" else None
+    deployment, reader = at.chain.deployment, ReadableChain.at(at.url)
+    with pytest.raises(ChainUnavailable):
+        reader.deployment_at(deployment.settlement, deployment.vault, 0)
+
+
 def test_no_contract_at_an_address_is_told_as_that(at: Served) -> None:
     reader = ReadableChain.at(at.url)
     nowhere = account_id("0x" + "99" * 20)

@@ -269,7 +269,9 @@ def traces(order: SealedOrder, lengths: Sequence[int]) -> set[bytes]:
     return found
 
 
-def terms_of(arena: Arena, interval: Interval, keypers: tuple[AccountId, ...]) -> IntervalTerms:
+def terms_of(
+    arena: Arena, interval: Interval, keypers: tuple[AccountId, ...] | None = None
+) -> IntervalTerms:
     material, closes_ms = arena.house.material, NOW_MS + 1
     return terms_on(GRID, [INSTRUMENT], interval, DOMAIN, material, closes_ms, keypers)
 
@@ -349,7 +351,7 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
 
 def test_the_search_finds_what_is_there(arena: Arena) -> None:
     """Each form of a size and a limit is found in the bytes that would show it."""
-    order = sealed_orders(terms_of(arena, Interval(1), ()))[1]
+    order = sealed_orders(terms_of(arena, Interval(1)))[1]
     intent = order.opening.intent
     shown: dict[str, str | bytes] = {
         "pickled": str(intent.size),
