@@ -29,8 +29,8 @@ class OpeningEntry:
     part: int | None
     shares: Mapping[int, bytes]
 
-    def digest(self, keyper: int) -> bytes:
-        """32 bytes over the opening as one keyper knows it: without the share of its own number."""
+    def digest(self, keyper: int | None = None) -> bytes:
+        """32 bytes over the opening; as a keyper knows it without the share of its own number."""
         cover = [0 if number is None else number + 1 for number in (self.mask, self.part)]
         shares = _without(keyper, self.shares)
         fields = absorb(b"", self.purpose.encode(), self.ciphertext, *cover, *shares)
@@ -43,10 +43,19 @@ def mask_attestation_digest(domain: Domain, mask_digest: bytes) -> bytes:
     return hashlib.sha256(fields).digest()
 
 
-def opening_context(domain: Domain, interval: int, batch_root: bytes) -> bytes:
-    """32 bytes that name an auction and its final batch root."""
-    fields = absorb(labels.OPENING_CONTEXT, domain.separator(), interval, batch_root)
-    return hashlib.sha256(fields).digest()
+def opening_context(batch: bytes, block: int) -> bytes:
+    """32 bytes that name an auction: what was signed of its batch, and the commitment's block.
+
+    `batch` is the digest that a quorum signed to commit it, 32 bytes: it binds chain, contract,
+    interval, root, previous settlement, terms and masks.
+    """
+    return hashlib.sha256(absorb(labels.OPENING_CONTEXT, batch, block)).digest()
+
+
+def plan_digest(masks: Sequence[tuple[int, bytes]]) -> bytes:
+    """32 bytes over the masks that are set aside for an auction: numbers and digests, in order."""
+    fields = [field for number, digest in masks for field in (number, digest)]
+    return hashlib.sha256(absorb(labels.MASK_PLAN, len(masks), *fields)).digest()
 
 
 def share_purpose(context: bytes, sequence: int, purpose: str) -> bytes:
@@ -157,7 +166,7 @@ class OpeningTranscript:
         return hashlib.sha256(fields).digest()
 
 
-def _without(keyper: int, shares: Mapping[int, bytes]) -> list[bytes]:
+def _without(keyper: int | None, shares: Mapping[int, bytes]) -> list[bytes]:
     """Shares, or their digests, in share order, without the one that the keyper does not hold."""
     return [shares[j] for j in sorted(shares) if j != keyper]
 

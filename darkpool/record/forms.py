@@ -15,7 +15,7 @@ from crypto.signing.messages import Cancellation, ReferencePrice, SealedIntent
 from darkpool.canonical_json import Bound, Shape, Width
 from darkpool.limits import PRICE_MAX_UNITS
 
-RECORD_VERSION: Final = 3
+RECORD_VERSION: Final = 4
 """Of the forms and of the circuits: other evaluation order or levels give other ciphertexts, which
 an auditor of these would call forged. Records of a released version keep their number."""
 
@@ -115,17 +115,49 @@ class FillRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceRecord:
-    """An account's collateral in cash units, and its positions as they are encoded for the root.
+class StateRecord:
+    """An account after a settlement, in cash units: no bond is held and no intent is live then.
 
-    `withdrawable` is what nothing stands against, `encumbered` the rest of its cash; gains and
-    losses since variation was settled last are in neither.
+    Attributes:
+        cash: all of it; gains and losses up to the marks of the settlement are in it.
+        debt: what it was covered for and has not paid back.
+        granted: all that it was ever granted for withdrawal.
+        is_pruned: whether its grants are in the retired leaf.
+        free: what it did not need; 0 without positions.
+        positions: as they are encoded for the state root.
     """
 
     account: Address
-    withdrawable: Cash
-    encumbered: Cash
+    cash: Cash
+    debt: Cash
+    granted: Cash
+    is_pruned: bool
+    free: Cash
     positions: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRecord:
+    """A flow as the event of its contract tells it; `amount` in token units.
+
+    `kind` is 1 for a deposit, 2 for a request, 3 for a notice, 4 for a return; `number` is of the
+    last two the index of their deposit, else 0.
+    """
+
+    index: int
+    kind: Annotated[int, Bound(4, 1)]
+    vault: Address
+    account: Address
+    amount: Cash
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaidRecord:
+    """What the vault had paid an account by the block of the commitment, in token units."""
+
+    account: Address
+    amount: Cash
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,27 +182,84 @@ class TransactionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedMask:
+    """A mask that was set aside for the interval before its batch was fixed."""
+
+    number: Small
+    digest: Hash
+
+
+@dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """The batch that was closed; `signatures` by keyper number, counted from 0."""
+    """The batch that was closed.
+
+    Attributes:
+        previous_settlement: hash of the settlement before it, zero before the first.
+        masks: those that were set aside, in order; `BatchRoot.plan` is the digest of them.
+        commit_by: the last second for the commitment, Unix time.
+        flows: index of the last flow at the commitment; `flows_head` is the hash of all of them.
+        block: of the commitment; openings are bound to it.
+    """
 
     root: Hash
     count: Small
-    signatures: Mapping[int, Signature]
-    transaction: TransactionRecord
+    previous_settlement: Hash
+    masks: tuple[PlannedMask, ...]
+    commit_by: int
+    flows: int
+    flows_head: Hash
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRecord:
+    """The balances of a vault as they were settled: root and sums of its tree, in token units."""
+
+    vault: Address
+    root: Hash
+    exit_total: Cash
+    claim_total: Cash
 
 
 @dataclass(frozen=True, slots=True)
 class SettlementRecord:
-    """The roots that were settled; `signatures` by keyper number, counted from 0.
+    """What was settled, besides batch, flows and terms; see `crypto.signing.settling.Settlement`.
 
-    `transaction` is None where the settlement was not on the chain when the record was written.
+    Attributes:
+        signatures: by keyper number, counted from 0.
+        transaction: None where the settlement was not on the chain when the record was written.
     """
 
-    results_root: Hash
+    results: Hash
+    prices: Hash
     fills_root: Hash
-    balances_root: Hash
+    state_root: Hash
+    trees: tuple[TreeRecord, ...]
+    leaf_hash: Hash
+    leaf_blobs: tuple[Hash, ...]
+    record_digest: Hash
     signatures: Mapping[int, Signature]
     transaction: TransactionRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentRecord:
+    """How the batch came to the chain; signatures by keyper number, counted from 0."""
+
+    signatures: Mapping[int, Signature]
+    transaction: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRecord:
+    """Who signed, and where the chain has it: the part of a record that a restart may change.
+
+    `transcripts` are signatures on all openings, by keyper number, counted from 0.
+    """
+
+    commitment: CommitmentRecord
+    transcripts: Mapping[int, Signature]
+    settlement: SettlementRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +298,7 @@ class RejectionRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuctionSummary:
-    """All of an interval's auctions that is not a ciphertext, a key or an opening.
+    """All of an interval's auctions that is not a ciphertext, a key, an opening or evidence.
 
     Attributes:
         reporter: address that signs reference prices.
@@ -219,9 +308,11 @@ class AuctionSummary:
         context: 32 bytes that openings are bound to.
         beacon_shares: 32 bytes of each virtual party, in share order.
         instruments: all that the terms name, those without intents last.
-        transcripts: signatures on all openings, by keyper number, counted from 0.
         rejections: ascending by intent.
-        before, after: collateral of every account, before reservation and after settlement.
+        before: the states that the settlement before it bound.
+        flows: what clients did at the vaults between the two commitments.
+        paid: what the vault had paid at this one.
+        after: the states that this settlement binds.
     """
 
     interval: int
@@ -235,14 +326,14 @@ class AuctionSummary:
     context: Hash
     beacon_shares: tuple[Hash, ...]
     beacon: Hash
-    transcripts: Mapping[int, Signature]
     instruments: tuple[InstrumentRecord, ...]
     rejections: tuple[RejectionRecord, ...]
     fills: tuple[FillRecord, ...]
-    before: tuple[BalanceRecord, ...]
-    after: tuple[BalanceRecord, ...]
+    before: tuple[StateRecord, ...]
+    flows: tuple[FlowRecord, ...]
+    paid: tuple[PaidRecord, ...]
+    after: tuple[StateRecord, ...]
     batch: BatchRecord
-    settlement: SettlementRecord
     participation: ParticipationRecord
     bond: BondRecord
 
@@ -298,6 +389,7 @@ class RecordFile:
     parameters: Name
     envelope_keys: tuple[Hash, ...]
     summary: AuctionSummary
+    evidence: EvidenceRecord
 
 
 @dataclass(frozen=True, slots=True)

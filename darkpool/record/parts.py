@@ -24,6 +24,7 @@ from darkpool.record.forms import (
     RECORD_VERSION,
     AuctionSummary,
     CancellationRecord,
+    EvidenceRecord,
     IntentRecord,
     IntentsFile,
     MaskRecord,
@@ -116,8 +117,13 @@ class RecordParts:
 
     @property
     def summary(self) -> AuctionSummary:
-        """Terms, results and evidence."""
+        """Terms, results and balances."""
         return self._record_file.summary
+
+    @property
+    def evidence(self) -> EvidenceRecord:
+        """Who signed, and where the chain has it."""
+        return self._record_file.evidence
 
     @property
     def parameters(self) -> ParameterSet:
@@ -273,9 +279,9 @@ class RecordParts:
         _require_below("instruments", INSTRUMENTS_PER_VENUE_MAX + 1, [len(instruments)])
         _require("references", len(instruments), len(summary.references))
         for name, signatures in (
-            ("batch.signatures", summary.batch.signatures),
-            ("settlement.signatures", summary.settlement.signatures),
-            ("transcripts", summary.transcripts),
+            ("commitment.signatures", self.evidence.commitment.signatures),
+            ("settlement.signatures", self.evidence.settlement.signatures),
+            ("transcripts", self.evidence.transcripts),
         ):
             _require_below(name, n, signatures)
         if "intents.json" in self._parts:

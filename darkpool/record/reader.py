@@ -20,7 +20,6 @@ A record is a folder of these files, all named in `manifest.json` with their SHA
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -31,32 +30,15 @@ from crypto.bfv.ciphertext import Ciphertext, from_wire, level_primes, wire_size
 from crypto.bfv.encryption import PublicKey
 from crypto.bfv.lanes import DIGIT_VALUES, LaneShape
 from crypto.ring.params import RingParameters
-from crypto.ring.ring import Words
 from crypto.threshold.keys import PublicMaterial, RingKeys, comparison_elements, order_elements
 from crypto.threshold.masks import TABLE_LEVEL, Draw, DrawnMask
 from darkpool.errors import MalformedRecord
 from darkpool.record.files import CIPHERTEXTS
-from darkpool.record.forms import OpeningRecord, Ring
+from darkpool.record.forms import Ring
+from darkpool.record.opened import OpenedRecord
 from darkpool.record.parts import RecordParts, fits
 
 KEY_BYTES_MAX: Final = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedRecord:
-    """An opening with its arrays.
-
-    Attributes:
-        support: slots that may be other than zero, shape (degree,).
-        shares: in share order, each of shape (level, degree).
-        values: slots in [0, t), shape (degree,).
-    """
-
-    entry: OpeningRecord
-    ciphertext: Ciphertext
-    support: npt.NDArray[np.bool_]
-    shares: tuple[Words, ...]
-    values: npt.NDArray[np.int64]
 
 
 class Record(RecordParts):

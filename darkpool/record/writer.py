@@ -20,6 +20,7 @@ from darkpool.record.forms import (
     RECORD_VERSION,
     AuctionSummary,
     CancellationRecord,
+    EvidenceRecord,
     IntentRecord,
     IntentsFile,
     MaskRecord,
@@ -121,14 +122,16 @@ class RecordWriter:
             )
         )
 
-    def finish(self, summary: AuctionSummary) -> Path:
+    def finish(self, summary: AuctionSummary, evidence: EvidenceRecord) -> Path:
         """Write the rest, make all of it durable and move it to its place; returns the place.
 
         Raises:
             RecordExists: the directory exists by now.
             UnwritableFolder: the system refuses to write.
         """
-        record = RecordFile(RECORD_VERSION, self._parameters.name, self._envelope_keys, summary)
+        record = RecordFile(
+            RECORD_VERSION, self._parameters.name, self._envelope_keys, summary, evidence
+        )
         intents = IntentsFile(RECORD_VERSION, tuple(self._intents), tuple(self._cancellations))
         parts: tuple[tuple[str, object], ...] = (
             ("record.json", record),
