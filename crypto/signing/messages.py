@@ -156,29 +156,6 @@ class CancellationReceipt(TypedMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class BatchRoot(TypedMessage):
-    """The closed batch of an interval: the Merkle root of `count` admitted intents."""
-
-    ENCODE_TYPE: ClassVar[str] = "BatchRoot(uint64 interval,bytes32 root,uint32 count)"
-    interval: int
-    root: bytes
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class SettlementRoot(TypedMessage):
-    """The outcome of an interval: results, fills and the balances after them."""
-
-    ENCODE_TYPE: ClassVar[str] = (
-        "SettlementRoot(uint64 interval,bytes32 resultsRoot,bytes32 fillsRoot,bytes32 balancesRoot)"
-    )
-    interval: int
-    results_root: bytes
-    fills_root: bytes
-    balances_root: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class ReferencePrice(TypedMessage):
     """What an instrument costs elsewhere, for one interval, and the prices around it.
 

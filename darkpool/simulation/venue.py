@@ -8,7 +8,6 @@ apart from the public record.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,9 +26,9 @@ from darkpool.admission.register import AdmissionRegister
 from darkpool.auction.environment import Environment, OpenInterval
 from darkpool.auction.interval import run_interval
 from darkpool.auction.listing import Listed
-from darkpool.auction.publication import auction_summary
-from darkpool.auction.terms import VenueTerms
-from darkpool.chain.client import Chain
+from darkpool.auction.publication import auction_summary, evidence_record
+from darkpool.auction.terms import KEYPERS, VenueTerms
+from darkpool.chain.client import Chain, DeploymentTerms
 from darkpool.chain.evidence import Deployment
 from darkpool.clock import Clock, Stopwatch
 from darkpool.committee.committee import KeyperCommittee
@@ -37,7 +36,7 @@ from darkpool.crossing.arrivals import Arrivals
 from darkpool.crossing.mask_shapes import mask_shapes
 from darkpool.durable import temporary_folder
 from darkpool.errors import DarkpoolError, WrongType
-from darkpool.keyper.identity import CommitteeView, FinalRoot, KeyperIdentity, KeyperSenses
+from darkpool.keyper.identity import CommitteeView, KeyperIdentity
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.margin.accounts.accounts import PortfolioAccounts
@@ -46,7 +45,10 @@ from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import SealedSubmission
 from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import IntervalTerms
+from darkpool.record.core import circuits_digest
 from darkpool.record.writer import RecordWriter
+from darkpool.settlement.claims import TREASURY
+from darkpool.settlement.custody import CashVault, Custody
 from darkpool.simulation.clients import (
     LocalClients,
     OpeningsFolder,
@@ -60,23 +62,18 @@ from darkpool.simulation.errors import NotKept
 from darkpool.simulation.folders import require_apart
 from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.no_record import NoRecord
+from darkpool.simulation.node import node_senses
 from darkpool.simulation.order_file import Order, require_orders
 from darkpool.simulation.processes import ended_by_errors, starting_processes
 from darkpool.simulation.reporters import Reporter, reported
 from darkpool.simulation.result import VenueResult, venue_result
 from darkpool.simulation.unsent import require_settled
-from darkpool.units import (
-    FIRST_INTERVAL,
-    Cash,
-    InstrumentId,
-    Interval,
-    account_of,
-    identifier,
-    require_kind,
-)
+from darkpool.units import FIRST_INTERVAL, InstrumentId, account_of, identifier, require_kind
 
 FIRST_EPOCH: Final = 1
 CONFIRMATIONS: Final = 1
+DEPOSIT_MIN: Final = 1
+ACCOUNTS_MAX: Final = 10_000
 INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
 """Nobody waits for it: an interval closes when the last order is in. References are fresh then."""
 MASK_WORKERS: Final = 2
@@ -185,7 +182,7 @@ def run_orders(
         state = stack.enter_context(temporary_folder("darkpool-"))
         chain, clock = setting.connect(), SkippingClock(unix_ms(listed.market.time))
         with step("keys"):
-            material, seats = _deal(setting.parameters, terms.keypers, state)
+            material, seats = _deal(setting.parameters, state)
         with step("chain"):
             founded = _found(terms, listed, (material, seats), chain, clock)
         clients = LocalClients(orders, openings, terms.cap_min, strangers)
@@ -198,7 +195,8 @@ def run_orders(
             record.add_material(material)
             record.add_margin(founded.opened.margin.inputs)
         with step("deposit"):
-            accounts = _deposit(chain, founded.opened, clients, listed)
+            amounts = clients.deposits(founded.opened.margin, founded.opened.terms.rules.bond)
+            chain.fund_and_deposit({a: amount for a, amount in amounts.items() if amount})
         evaluators = Evaluators.of(material)
         environment = Environment(
             evaluators,
@@ -206,7 +204,6 @@ def run_orders(
             masks,
             arrivals,
             chain,
-            accounts,
             register,
             clock,
             record or NoRecord(),
@@ -216,10 +213,11 @@ def run_orders(
         submissions = _submissions(founded.opened.terms, clients, clock, setting.progress)
         outcome = run_interval(environment, founded.opened, submissions)
         summary = auction_summary(founded.opened, founded.deployment, outcome)
+        evidence = evidence_record(outcome)
         not_kept: list[NotKept] = []
         if record is not None:
             with step("record"), _kept("record", record, not_kept):
-                record.finish(summary)
+                record.finish(summary, evidence)
         place = None if not_kept else setting.places.record
         if openings is not None:
             with _kept("openings", openings, not_kept):
@@ -256,10 +254,10 @@ def _folders(
 
 
 def _deal(
-    parameters: ParameterSet, keypers: int, state: Path
+    parameters: ParameterSet, state: Path
 ) -> tuple[PublicMaterial, tuple[CommitteeSeat, ...]]:
     """Key set-up by a dealer, and a seat for each keyper."""
-    material, held = deal(parameters, Committee(keypers, FIRST_EPOCH))
+    material, held = deal(parameters, Committee(KEYPERS, FIRST_EPOCH))
     seats = (
         CommitteeSeat(
             KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{own.keyper}.sqlite"
@@ -278,7 +276,18 @@ def _found(
 ) -> _Founded:
     """Deploy the contracts; from then on it is public what this venue is."""
     material, seats = dealt
-    deployment = chain.deploy([account_of(address_of(s.identity.signing_key)) for s in seats])
+    deployment = chain.deploy(
+        DeploymentTerms(
+            keypers=tuple(account_of(address_of(s.identity.signing_key)) for s in seats),
+            key_id=material.digest(),
+            circuits=circuits_digest(),
+            deposit_min=DEPOSIT_MIN,
+            accounts_max=ACCOUNTS_MAX,
+            fund=chain.account,
+            treasury=chain.account,
+            rescuer=chain.account,
+        )
+    )
     view = view_of(material, deployment.domain(), seats)
     opened = _open(terms, listed, view, deployment, clock)
     references = ReferenceWatch(view.domain, opened.terms.reporter, clock)
@@ -315,9 +324,12 @@ def _open(
         reporter=reporter.address,
         references=references,
         margin_digest=margin.inputs.digest(),
-        rules=terms.rules(deployment.operator),
+        rules=terms.rules(TREASURY),
     )
-    return OpenInterval(interval_terms.require_fresh(clock), margin)
+    custody = Custody(
+        CashVault(deployment.vault, TREASURY), PortfolioAccounts(listed.specification)
+    )
+    return OpenInterval(interval_terms.require_fresh(clock), margin, custody)
 
 
 @contextmanager
@@ -348,46 +360,12 @@ def _arrivals(material: PublicMaterial, state: Path, capacity: int) -> Iterator[
         yield arrivals
 
 
-def _deposit(
-    chain: Chain, opened: OpenInterval, clients: LocalClients, listed: Listed
-) -> PortfolioAccounts:
-    """Pay collateral into the vault, and credit what the chain says has arrived.
-
-    The treasury has a balance from the start: what it is paid later is never a new account's.
-    """
-    bond = opened.terms.rules.bond
-    amounts = clients.deposits(opened.margin, bond)
-    chain.fund_and_deposit({account: amount for account, amount in amounts.items() if amount})
-    flows = chain.flows_before(FIRST_INTERVAL)
-    accounts = PortfolioAccounts(listed.specification)
-    for account in {**amounts, bond.treasury: Cash(0)}:
-        flow = flows.get(account)
-        accounts.deposit(account, Cash(0 if flow is None else flow.deposited - flow.withdrawn))
-    return accounts
-
-
 def _committee(
     founded: _Founded, evaluators: Evaluators, chain: Chain, clock: Clock
 ) -> KeyperCommittee:
     """The keypers, who share the node of this machine and its reporters' references."""
-    senses = KeyperSenses(clock, _final_root(chain), founded.references.require)
+    senses = node_senses(chain, clock, founded.references.require)
     return local_committee(founded.view, founded.seats, senses, evaluators)
-
-
-def _final_root(chain: Chain) -> FinalRoot:
-    """Ask the chain for the batch root of an interval, as long as the batch can still settle.
-
-    Keypers ask at the same time, and the chain's client is for one thread at a time.
-    """
-    lock = threading.Lock()
-
-    def root_of(interval: Interval) -> bytes | None:
-        with lock:
-            evidence = chain.evidence(interval)
-        closed = evidence.voided or evidence.halted or evidence.settlement is not None
-        return None if evidence.batch is None or closed else evidence.batch.root
-
-    return root_of
 
 
 def _submissions(

@@ -19,7 +19,7 @@ from crypto.bfv.lanes import LaneShape
 from crypto.ring.params import TEST_INSECURE_SMALL, ParameterSet
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import DrawnMask
-from darkpool.auction.terms import VenueTerms
+from darkpool.auction.terms import KEYPERS, VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import AttestedMask
@@ -62,10 +62,10 @@ class InThisProcess(Executor):
 
 
 def seats(
-    parameters: ParameterSet, keypers: int, state: Path
+    parameters: ParameterSet, state: Path
 ) -> tuple[PublicMaterial, tuple[CommitteeSeat, ...]]:
     """Seats with memories and signing keys of their own, on keys that are dealt once."""
-    epoch = dealt(parameters, keypers, FIRST_EPOCH)
+    epoch = dealt(parameters, KEYPERS, FIRST_EPOCH)
     return epoch.material, tuple(
         CommitteeSeat(
             KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{own.keyper}.sqlite"
