@@ -139,6 +139,11 @@ class Settlement:
         """Root of the balances of the cash vault, 32 bytes."""
         return self.message.trees[0].root
 
+    @property
+    def is_final(self) -> bool:
+        """Whether a block has it for good."""
+        return not isinstance(self.transaction, ChainError)
+
     def final(self) -> TransactionReceiptInfo:
         """The transaction that settled.
 

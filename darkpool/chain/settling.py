@@ -60,9 +60,9 @@ class KeptSettlement:
         if given["interval"] != interval:
             raise NoSettlement("interval", f"{given['interval']} as in data", interval)
         outcome = (given["outcome"], given["trees"], given["results"])
-        named, got = bytes(given["outcome"][3]), keccak(leaves)
-        if named != got:
-            raise NoSettlement("hash of the leaves", f"0x{named.hex()}", f"0x{got.hex()}")
+        expected, hashed = bytes(given["outcome"][3]), keccak(leaves)
+        if expected != hashed:
+            raise NoSettlement("leaves", f"hash 0x{expected.hex()}", f"0x{hashed.hex()}")
         return cls(call, leaves, interval, outcome, arguments)
 
     @property

@@ -164,11 +164,13 @@ def _tell_margin(console: Console, record: Record) -> None:
     deposited = sum(flow.amount for flow in summary.flows if flow.kind == FlowKind.DEPOSIT)
     cash = sum(state.cash for state in summary.after)
     held = sum(state.cash - state.free for state in summary.after if state.free or state.positions)
-    for name, free, held in (("deposited", deposited, 0), ("settled", cash - held, held)):
-        table.add(
-            name, f"{price_decimal(PriceUnits(free)):,f}", f"{price_decimal(PriceUnits(held)):,f}"
-        )
+    table.add("deposited", _amount(deposited), _amount(0))
+    table.add("settled", _amount(cash - held), _amount(held))
     show(console, table)
+
+
+def _amount(units: int) -> str:
+    return f"{price_decimal(PriceUnits(units)):,f}"
 
 
 def _tell_settlement(console: Console, result: VenueResult) -> None:
