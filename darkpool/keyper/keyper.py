@@ -22,6 +22,7 @@ from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.masks import Contribution, DrawnMask
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import OpeningRequest, ShareRequest
+from darkpool.chain.evidence import BatchEvidence
 from darkpool.keyper.certifier import Certifier
 from darkpool.keyper.errors import SettlementRefused
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity, KeyperSenses
@@ -165,14 +166,19 @@ class LocalKeyper:
             ReferenceRefused: the interval's reference prices were not accepted, or are too old.
         """
         self._senses.require_references(interval)
+        batch = self._require_own_batch(interval)
+        context = opening_context(batch.message.digest(self._domain), batch.block)
+        self._auctions[context] = (interval, batch.message.root)
+        return context
+
+    def _require_own_batch(self, interval: Interval) -> BatchEvidence:
+        """The batch that is final and open on the chain, which is the one this keyper signed."""
         batch, signed = self._senses.open_batch(interval), self._store.signed_batch(interval)
         if batch is None or batch.message.struct_hash() != signed:
             expected = "a batch that this keyper signed" if signed is None else signed.hex()
             got = "no open batch" if batch is None else batch.message.struct_hash().hex()
             raise OpeningRefused(f"auction {interval}", expected, got)
-        context = opening_context(batch.message.digest(self._domain), batch.block)
-        self._auctions[context] = (interval, batch.message.root)
-        return context
+        return batch
 
     @_one_at_a_time
     def beacon_shares(self, request: BeaconRequest) -> dict[int, bytes]:
@@ -278,22 +284,21 @@ class LocalKeyper:
         nothing is believed.
 
         Raises:
+            OpeningRefused: the chain has no open batch, or another than this keyper signed.
             SettlementRefused: the proposal differs from what follows.
             Equivocation: another one was signed.
         """
         interval = Interval(proposal.summary.interval)
-        batch, signed = self._batches.get(interval), self._store.signed_batch(interval)
+        batch = self._batches.get(interval)
         if batch is None:
             raise SettlementRefused("batch", f"one signed for interval {interval}", "none")
+        self._require_own_batch(interval)
         record = proposed_record(proposal, batch, self._material)
         chain = self._senses.recorded_chain(venue_of(self._domain, proposal.summary))
         checked = check_proposal(record, chain)
         for difference in checked.differences:
             subject = f"{difference.check}, {difference.subject}"
             raise SettlementRefused(subject, difference.expected, difference.got)
-        if checked.batch.struct_hash() != signed:
-            got = checked.batch.struct_hash().hex()
-            raise SettlementRefused("batch", "the one that this keyper signed", got)
         digest = checked.message.digest(self._domain)
         self._store.sign_settlement_once(interval, digest, checked.leaves)
         return self._identity.sign(digest)
