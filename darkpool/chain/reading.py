@@ -190,9 +190,7 @@ class ReadableChain:
         call = kept.call
         _expect("chain id", call.chain_id, self.chain_id())
         self._expect_code("Settlement", call.contract)
-        asked = Asked(
-            self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval
-        )
+        asked = Asked(self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval)
         for piece in self._logs.backwards(asked, 0, self.height()):
             for event in piece:
                 told = event["args"]
