@@ -8,10 +8,13 @@ from pathlib import Path
 from crypto.ring.params import STANDARD
 from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot, instrument_id
+from crypto.signing.messages import instrument_id
+from crypto.signing.settling import BatchRoot
+from crypto.threshold.attestation import plan_digest
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial, deal
 from crypto.threshold.replicated import Committee
+from darkpool.chain.evidence import BatchEvidence
 from darkpool.clock import SystemClock
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.session import Session
@@ -20,6 +23,7 @@ from darkpool.protocol.intents import ClosedBatch
 from darkpool.protocol.keyper import BatchProposal
 from darkpool.protocol.terms import BondTerms, IntervalTerms, Pricing, PublicRules
 from darkpool.simulation.committee import CommitteeSeat, local_committee, view_of
+from darkpool.simulation.mask_factory import no_chain
 from darkpool.simulation.reporters import Reporter
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, PriceGrid
 
@@ -62,7 +66,7 @@ class Bench:
     material: PublicMaterial
     evaluators: Evaluators
     committee: KeyperCommittee
-    final_roots: dict[Interval, bytes]
+    batches: dict[Interval, BatchEvidence]
 
     def terms(self, interval: Interval, closes_ms: int) -> IntervalTerms:
         """Terms of an interval that this committee serves."""
@@ -74,10 +78,10 @@ class Bench:
         for keyper in self.committee.keypers:
             keyper.open_admission(terms)
             keyper.close_admission(interval)
-        root = merkle_root([])
-        batch = BatchProposal(BatchRoot(interval, root, 0), ClosedBatch((), ()))
-        self.committee.sign_batch_root(batch)
-        self.final_roots[interval] = root
+        plan, none = plan_digest([]), bytes(32)
+        message = BatchRoot(interval, merkle_root([]), 0, none, terms.digest, plan, 0)
+        self.committee.sign_batch_root(BatchProposal(message, ClosedBatch((), ()), ()))
+        self.batches[interval] = BatchEvidence(message, 0, none, (), none, 1)
         return self.committee.begin_auction(interval, lambda _revealed: None)
 
 
@@ -90,8 +94,8 @@ def start(directory: Path) -> Bench:
         )
         for own in held
     ]
-    final_roots: dict[Interval, bytes] = {}
+    batches: dict[Interval, BatchEvidence] = {}
     evaluators = Evaluators.of(material)
-    senses = KeyperSenses(SystemClock(), final_roots.get, lambda _interval: None)
+    senses = KeyperSenses(SystemClock(), batches.get, no_chain, lambda _interval: None)
     committee = local_committee(view_of(material, DOMAIN, seats), seats, senses, evaluators)
-    return Bench(material, evaluators, committee, final_roots)
+    return Bench(material, evaluators, committee, batches)

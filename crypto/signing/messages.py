@@ -46,13 +46,15 @@ class SealedIntent(TypedMessage):
 
     `others_collateral_min` in units of the collateral, 0 for none: the intent takes part only
     beside at least so much collateral of others. `minimum_fill` tells a minimum-fill order, which
-    has a minimum, from a plain one.
+    has a minimum, from a plain one. `terms` is the digest of what the auction runs under
+    (`crypto.threshold.attestation.StatedTerms`), its encryption keys included; no terms have the
+    digest zero.
     """
 
     ENCODE_TYPE: ClassVar[str] = (
         "SealedIntent(address account,bytes32 instrument,uint64 interval,bytes32 commitment,"
         "bytes32 ciphertextDigest,uint64 cap,uint64 nonce,uint64 deadline,uint32 keyEpoch,"
-        "uint128 othersCollateralMin,bool minimumFill)"
+        "uint128 othersCollateralMin,bool minimumFill,bytes32 terms)"
     )
     account: bytes
     instrument: bytes
@@ -65,6 +67,7 @@ class SealedIntent(TypedMessage):
     key_epoch: int
     others_collateral_min: int = 0
     minimum_fill: bool = False
+    terms: bytes = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,29 +156,6 @@ class CancellationReceipt(TypedMessage):
             cancelled.nonce,
             closes_ms,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRoot(TypedMessage):
-    """The closed batch of an interval: the Merkle root of `count` admitted intents."""
-
-    ENCODE_TYPE: ClassVar[str] = "BatchRoot(uint64 interval,bytes32 root,uint32 count)"
-    interval: int
-    root: bytes
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class SettlementRoot(TypedMessage):
-    """The outcome of an interval: results, fills and the balances after them."""
-
-    ENCODE_TYPE: ClassVar[str] = (
-        "SettlementRoot(uint64 interval,bytes32 resultsRoot,bytes32 fillsRoot,bytes32 balancesRoot)"
-    )
-    interval: int
-    results_root: bytes
-    fills_root: bytes
-    balances_root: bytes
 
 
 @dataclass(frozen=True, slots=True)

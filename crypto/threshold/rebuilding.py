@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache, partial
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +78,9 @@ def rebuilder(kind: Any, take: Callable[[Array], Array] = immutable) -> Rebuilde
         return partial(_tuple, rebuilder(arguments[0], take))
     if origin is Mapping:
         return partial(_mapping, *(rebuilder(part, take) for part in arguments))
-    if origin is UnionType and arguments[1:] == (NoneType,):
+    if origin is Literal:
+        return partial(_one_of, arguments)
+    if origin in (UnionType, Union) and arguments[1:] == (NoneType,):
         return partial(_optional, rebuilder(arguments[0], take))
     if is_dataclass(kind):
         names, hints = [field.name for field in fields(kind)], get_type_hints(kind)
@@ -91,6 +93,12 @@ def rebuilder(kind: Any, take: Callable[[Array], Array] = immutable) -> Rebuilde
 def _exactly(kind: type[T], value: object) -> T:
     if type(value) is not kind:
         raise MalformedAnswer("type", kind.__name__, type(value).__name__)
+    return value
+
+
+def _one_of(values: tuple[object, ...], value: object) -> object:
+    if type(value) is not str or value not in values:
+        raise MalformedAnswer("value", " or ".join(map(str, values)), type(value).__name__)
     return value
 
 

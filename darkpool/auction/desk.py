@@ -11,6 +11,7 @@ from darkpool.auction.environment import Environment, OpenInterval
 from darkpool.auction.instruments import Instruments
 from darkpool.auction.outcome import Refusal
 from darkpool.auction.state import IntervalState
+from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.errors import ContractExpired, MarginError
 from darkpool.protocol.intents import (
     ClosedBatch,
@@ -20,6 +21,7 @@ from darkpool.protocol.intents import (
 )
 from darkpool.protocol.refusals import AdmissionRefused, CancellationUncertain
 from darkpool.record.forms import CancellationRecord
+from darkpool.record.writer import RecordSink
 from darkpool.units import AccountId, AuctionId, Lots
 
 
@@ -48,10 +50,13 @@ class Desk:
     """
 
     def __init__(
-        self, environment: Environment, opened: OpenInterval, admission: Admission
+        self,
+        environment: Environment,
+        opened: OpenInterval,
+        admission: Admission,
+        books: tuple[PortfolioAccounts, RecordSink],
     ) -> None:
-        self._accounts = environment.accounts
-        self._record = environment.record
+        self._accounts, self._record = books
         self._margin = opened.margin
         self._bond = opened.terms.rules.bond
         self._admission = admission

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from crypto.threshold.evaluators import Evaluators
 from darkpool.admission.register import AdmissionRegister
@@ -12,10 +13,12 @@ from darkpool.clock import Clock
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import MaskSource
 from darkpool.crossing.arrivals import Arrivals
-from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.writer import RecordSink
+from darkpool.settlement.custody import Custody
+
+NO_SETTLEMENT: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,6 @@ class Environment:
     masks: MaskSource
     arrivals: Arrivals
     chain: Chain
-    accounts: PortfolioAccounts
     register: AdmissionRegister
     clock: Clock
     record: RecordSink
@@ -46,7 +48,15 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class OpenInterval:
-    """What one interval is run under: its terms, and the prices that margin is computed at."""
+    """What one interval is run under, and where it begins.
+
+    Attributes:
+        margin: the prices that margin is computed at.
+        custody: what stands after the last settlement.
+        previous_settlement: hash of that settlement, 32 bytes; zero before the first.
+    """
 
     terms: IntervalTerms
     margin: IntentMargin
+    custody: Custody
+    previous_settlement: bytes = NO_SETTLEMENT

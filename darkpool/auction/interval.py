@@ -9,30 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Final
 
 from crypto.bfv.lanes import LaneShape
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot, SettlementRoot
+from crypto.signing.settling import BatchRoot
 from crypto.threshold.masks import DrawnMask
 from darkpool.admission.admit import Admission
 from darkpool.auction.desk import AdmittedBatch, Desk
 from darkpool.auction.environment import Environment, OpenInterval
+from darkpool.auction.errors import FlowsDiffer
 from darkpool.auction.instruments import Fault, Instrument, Instruments
+from darkpool.auction.kept import Kept
+from darkpool.auction.on_chain import commit
 from darkpool.auction.outcome import (
     Applied,
     CommittedBatch,
+    Concluded,
     Crossed,
     IntervalOutcome,
     MarginChange,
-    Settlement,
 )
+from darkpool.auction.settling import sign_and_settle
 from darkpool.auction.state import IntervalState
-from darkpool.chain.errors import ChainError
-from darkpool.chain.evidence import TransactionReceiptInfo
+from darkpool.chain.evidence import BatchEvidence
 from darkpool.clock import Stopwatch
 from darkpool.committee.beacon import Beacon
+from darkpool.committee.masks import PlannedMasks
 from darkpool.committee.session import Session
 from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.crossing.encrypted import EncryptedCrossing
@@ -43,24 +47,36 @@ from darkpool.crossing.prices import PriceRule
 from darkpool.crossing.shape import ShapeCheck
 from darkpool.fills.fills import Fill, FilledLots, collect_fills
 from darkpool.fills.priority import priority_permutation
-from darkpool.margin.accounts.balances import Balance, balances_of
-from darkpool.margin.accounts.vault_flows import Committed, count_committed, require_no_debts
+from darkpool.margin.accounts.vault_flows import Committed
 from darkpool.margin.errors import InsufficientMargin
 from darkpool.margin.model.caps import equity
+from darkpool.protocol.flows import Flow
 from darkpool.protocol.intents import SealedSubmission, SignedCancellation
 from darkpool.protocol.keyper import BatchProposal
-from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_root
+from darkpool.protocol.results import InstrumentResult
 from darkpool.protocol.terms import Pricing
-from darkpool.settlement.leaves import balances_root, fills_root, results_root
+from darkpool.settlement.custody import Custody
+from darkpool.settlement.state import states_of
 from darkpool.units import AccountId, AuctionId, Cash, Lots, Tick, in_address_order
+
+COMMITMENT_MAX_S: Final = 3_600
+"""How long keypers' signatures of a batch can be used to commit it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """An interval that is under way: what it is run with and under, and for how long."""
+    """An interval that is under way.
+
+    Attributes:
+        custody: the interval's own copy, which takes the place of `opened.custody` once it has
+            settled.
+        kept: what keypers need to compute the settlement again.
+    """
 
     environment: Environment
     opened: OpenInterval
+    custody: Custody
+    kept: Kept
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     @contextmanager
@@ -78,7 +94,6 @@ class _Begun:
     state: ClassVar = IntervalState.BEGUN
 
     committed: Committed
-    before: tuple[Balance, ...]
     session: Session
     beacon: Beacon
 
@@ -92,107 +107,127 @@ def run_interval(
 
     Submissions end when the interval has closed. A submission that is refused, and an intent that
     is found to be at fault or whose account took its collateral back, take no part and stop no
-    other. Once everything was opened, a node that fails is a part of the outcome
+    other. Without an intent the interval is empty: it opens nothing, and settles the flows that
+    wait. Once everything was opened, a node that fails is a part of the outcome
     (`Settlement.transaction`).
 
     Raises:
         AdmissionRefused, MarginError: of the first submission, where all were refused.
         DarkpoolError, CryptoError: the auction cannot go on; nothing settles.
     """
-    run = _Run(environment, opened)
+    kept = Kept(environment.record, opened.terms.material.parameters)
+    run = _Run(environment, opened, opened.custody.copy(), kept)
+    _count_flows(run, None)
+    run.custody.credit()
     admission = Admission(
         opened.terms, environment.clock, environment.committee.panel, environment.register
     )
     with run.step("admit"):
         admitted = _admit(run, admission, submissions)
     instruments, traded = admitted.instruments, admitted.instruments.traded()
-    with run.step("close"):
-        batch = _commit(run, admitted)
-        begun = _begin(run, batch, instruments)
     with run.step("masks"):
-        _require_masks(run, traded)
+        masks = _set_masks_aside(run, traded)
+    with run.step("close"):
+        batch = _commit(run, admitted, masks)
+        begun = _begin(run, batch, instruments)
     with run.watch.step("close_to_fills"):
         with run.step("shape"):
             _check(run, begun, instruments)
         environment.progress("cross")
-        crossed = _cross(run, begun, instruments)
+        crossed = _cross(run, begun, instruments, masks)
     with run.step("margin"):
         admission.note_rejections(map(instruments.intent, instruments.rejected()))
-        applied = _apply(run, begun, instruments, crossed)
+        applied = _apply(run, begun, batch, (instruments, crossed))
     with run.step("settle"):
-        settlement = _settle(run, crossed, applied)
-    return IntervalOutcome(
-        instruments=tuple(traded),
-        admitted=admitted.submissions,
-        refusals=admitted.refusals,
-        rejections=tuple(instruments.rejections),
-        set_aside=tuple(instruments.set_aside),
-        batch=batch,
-        beacon=begun.beacon,
-        crossed=crossed,
-        applied=applied,
-        settlement=settlement,
-        timings_ms=run.watch.timings_ms,
-    )
+        concluded = Concluded(
+            instruments=tuple(traded),
+            admitted=admitted.submissions,
+            refusals=admitted.refusals,
+            rejections=tuple(instruments.rejections),
+            set_aside=tuple(instruments.set_aside),
+            batch=batch,
+            context=begun.session.context,
+            beacon=begun.beacon,
+            crossed=crossed,
+            applied=applied,
+        )
+        settlement = sign_and_settle(environment, opened, concluded, kept)
+    parts = {one.name: getattr(concluded, one.name) for one in fields(Concluded)}
+    return IntervalOutcome(**parts, settlement=settlement, timings_ms=run.watch.timings_ms)
 
 
 def _admit(
     run: _Run, admission: Admission, submissions: Iterable[SealedSubmission | SignedCancellation]
 ) -> AdmittedBatch:
     """Admit until the submissions end, which is when the interval has closed."""
-    desk = Desk(run.environment, run.opened, admission)
+    desk = Desk(run.environment, run.opened, admission, (run.custody.accounts, run.kept))
     for number, submission in enumerate(submissions):
         desk.take(number, submission)
     return desk.close()
 
 
-def _commit(run: _Run, admitted: AdmittedBatch) -> CommittedBatch:
-    """Fix the batch: keypers sign its root, the chain takes it, and it becomes final.
+def _set_masks_aside(run: _Run, traded: Sequence[Instrument]) -> PlannedMasks:
+    """Masks for all comparisons that the batch can need, before it is fixed."""
+    counts = [instrument.sealed.count for instrument in traded]
+    minimum_fills = [instrument.sealed.intents.has_minimum_fills for instrument in traded]
+    shapes = list(mask_shapes(run.opened.terms, counts, minimum_fills)) if traded else []
+    source = run.environment.masks
+    source.require(shapes)
+    return PlannedMasks([source.take(shape) for shape in shapes], source)
+
+
+def _commit(run: _Run, admitted: AdmittedBatch, masks: PlannedMasks) -> CommittedBatch:
+    """Fix the batch: keypers sign its root, the chain takes it, and it becomes final."""
+    environment, opened = run.environment, run.opened
+    digests = [intent.certificate.message.intent for intent in admitted.closed.intents]
+    root = BatchRoot(
+        interval=opened.terms.interval,
+        root=merkle_root(digests),
+        count=len(digests),
+        previous_settlement=opened.previous_settlement,
+        terms=opened.terms.digest,
+        plan=masks.digest,
+        commit_by=environment.chain.time() + COMMITMENT_MAX_S,
+    )
+    proposal = BatchProposal(root, admitted.closed, masks.planned)
+    signatures = environment.committee.sign_batch_root(proposal)
+    evidence = commit(environment, root, list(signatures.values()))
+    flows = _count_flows(run, evidence)
+    return CommittedBatch(root, masks.planned, signatures, evidence, flows)
+
+
+def _count_flows(run: _Run, committed: BatchEvidence | None) -> tuple[Flow, ...]:
+    """Take the flows until the commitment, or until now; returns those since the last settlement.
 
     Raises:
-        NotConserved: an account owes cash, so nothing could be settled; nothing is committed.
+        FlowsDiffer: the chain counts other ones.
     """
-    environment, interval = run.environment, run.opened.terms.interval
-    require_no_debts(environment.accounts, _vault(run))
-    digests = [intent.certificate.message.intent for intent in admitted.closed.intents]
-    root = BatchRoot(interval, merkle_root(digests), len(digests))
-    signatures = environment.committee.sign_batch_root(BatchProposal(root, admitted.closed))
-    transaction = environment.chain.commit_batch(
-        interval, root.root, root.count, list(signatures.values())
-    )
-    environment.chain.wait_final(transaction, environment.confirmations)
-    return CommittedBatch(root, signatures, transaction)
-
-
-def _vault(run: _Run) -> dict[AccountId, Cash]:
-    """Each account's deposits less its withdrawals, until now or until the commitment."""
-    flows = run.environment.chain.flows_before(run.opened.terms.interval)
-    return {name: Cash(flow.deposited - flow.withdrawn) for name, flow in flows.items()}
+    book, since = run.custody.flows, run.opened.custody.flows.last
+    last = None if committed is None else committed.flows
+    flows = run.environment.chain.flows(last)
+    book.add(flows[book.last :])
+    if committed is not None and book.head != committed.flows_head:
+        interval = run.opened.terms.interval
+        raise FlowsDiffer(interval, committed.flows_head.hex(), book.head.hex())
+    return flows[since:]
 
 
 def _begin(run: _Run, batch: CommittedBatch, instruments: Instruments) -> _Begun:
-    """Book what the vault holds as of the commitment, which pauses it, and begin to open."""
-    environment, margin = run.environment, run.opened.margin
-    interval = run.opened.terms.interval
-    committed = count_committed(environment.accounts, _vault(run), margin.portfolio)
-    before = balances_of(environment.accounts, margin.portfolio)
+    """Count what the vault holds as of the commitment, and begin to open."""
+    environment, interval = run.environment, run.opened.terms.interval
+    committed = run.custody.commit(run.opened.margin.portfolio)
     instruments.set_aside_accounts(committed.uncovered)
-    session = environment.committee.begin_auction(interval, environment.record.add_opening)
+    session = environment.committee.begin_auction(interval, run.kept.add_opening)
     beacon = environment.committee.beacon(interval, batch.root)
-    return _Begun(committed, before, session, beacon)
-
-
-def _require_masks(run: _Run, traded: Sequence[Instrument]) -> None:
-    counts = [instrument.sealed.count for instrument in traded]
-    minimum_fills = [instrument.sealed.intents.has_minimum_fills for instrument in traded]
-    terms = run.opened.terms
-    run.environment.masks.require(mask_shapes(terms, counts, minimum_fills))
+    return _Begun(committed, session, beacon)
 
 
 def _check(run: _Run, begun: _Begun, instruments: Instruments) -> None:
     """Take out what is no order, and who may not take part beside those that are left."""
     environment, terms, margin = run.environment, run.opened.terms, run.opened.margin
     instruments.participate(terms.rules, margin)
+    if not instruments.traded():
+        return
     check = ShapeCheck(
         environment.evaluators.order,
         begun.session,
@@ -205,14 +240,14 @@ def _check(run: _Run, begun: _Begun, instruments: Instruments) -> None:
     environment.arrivals.unload()
 
 
-def _cross(run: _Run, begun: _Begun, instruments: Instruments) -> Crossed:
+def _cross(run: _Run, begun: _Begun, instruments: Instruments, masks: PlannedMasks) -> Crossed:
     environment, terms = run.environment, run.opened.terms
     traded = instruments.traded()
 
     def take_mask(shape: LaneShape) -> DrawnMask:
-        attested = environment.masks.take(shape)
+        attested = masks.take(shape)
         mask = environment.committee.consume_mask(attested, begun.session.context)
-        environment.record.add_mask(mask, attested.attestations)
+        run.kept.add_mask(mask, attested.attestations)
         return mask
 
     def exclude(above: dict[int, list[int]]) -> None:
@@ -265,9 +300,13 @@ def _require_within_caps(instrument: Instrument, lots: FilledLots) -> None:
             raise ImplausibleOpening("fills", f"at most the cap of {cap} lots", f"{size} lots")
 
 
-def _apply(run: _Run, begun: _Begun, instruments: Instruments, crossed: Crossed) -> Applied:
-    """Charge bonds, book fills, and release the other intents and the bonds."""
-    accounts, terms, margin = run.environment.accounts, run.opened.terms, run.opened.margin
+def _apply(
+    run: _Run, begun: _Begun, batch: CommittedBatch, outcome: tuple[Instruments, Crossed]
+) -> Applied:
+    """Charge bonds, book fills, release the other intents, and settle all balances."""
+    accounts, terms = run.custody.accounts, run.opened.terms
+    instruments, crossed = outcome
+    before = states_of(run.opened.custody)
     for rejection in sorted(instruments.rejections, key=lambda r: r.batch_index):
         bond = terms.rules.bond
         accounts.charge_bond(rejection.account, bond.charge(), bond.treasury)
@@ -283,14 +322,14 @@ def _apply(run: _Run, begun: _Begun, instruments: Instruments, crossed: Crossed)
         for account in instrument.accounts:
             if (instrument.id, account) not in filled and account not in begun.committed.uncovered:
                 accounts.release(account, auction)
-    accounts.release_bonds()
-    accounts.verify_conservation()
     margins = {account: _margin_change(run, account, initial[account]) for account in traders}
-    return Applied(begun.before, balances_of(accounts, margin.portfolio), margins)
+    paid = run.environment.chain.paid(terms.vault, batch.evidence.block)
+    balances = run.custody.settle(run.opened.margin.portfolio, paid)
+    return Applied(before, states_of(run.custody), margins, paid, balances, run.custody)
 
 
 def _initial_margin(run: _Run, account: AccountId) -> Cash:
-    net = run.environment.accounts.holdings(account).net
+    net = run.custody.accounts.holdings(account).net
     return run.opened.margin.portfolio.requirement(net).initial
 
 
@@ -301,43 +340,7 @@ def _margin_change(run: _Run, account: AccountId, before: Cash) -> MarginChange:
         InsufficientMargin: less than it needs, which its reservations do not let happen.
     """
     after = _initial_margin(run, account)
-    worth = equity(run.opened.margin.portfolio, run.environment.accounts.holdings(account))
+    worth = equity(run.opened.margin.portfolio, run.custody.accounts.holdings(account))
     if worth < after:
         raise InsufficientMargin(after, worth)
     return MarginChange(before, after, worth)
-
-
-def _settle(run: _Run, crossed: Crossed, applied: Applied) -> Settlement:
-    """Have the roots signed and settled; where no block takes them, they are still to be sent."""
-    environment, interval = run.environment, run.opened.terms.interval
-    leaves = tuple(
-        BalanceLeaf(b.account, b.withdrawable, b.encumbered, positions_root(b.positions))
-        for b in applied.after
-    )
-    roots = SettlementRoot(
-        interval, results_root(crossed.results), fills_root(crossed.fills), balances_root(leaves)
-    )
-    signatures = environment.committee.sign_settlement(roots)
-    call = (
-        interval,
-        crossed.results,
-        roots.fills_root,
-        roots.balances_root,
-        list(signatures.values()),
-    )
-    transaction: TransactionReceiptInfo | ChainError
-    try:
-        transaction = environment.chain.settle(*call)
-        environment.chain.wait_final(transaction, environment.confirmations)
-    except ChainError as error:
-        # a revert too: a node that lags behind estimates on the chain as it was
-        transaction = error
-    return Settlement(
-        crossed.results,
-        roots.fills_root,
-        roots.balances_root,
-        leaves,
-        signatures,
-        environment.chain.settle_call(*call),
-        transaction,
-    )

@@ -6,19 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from crypto.signing.messages import BatchRoot
+from crypto.signing.settling import BatchRoot
+from crypto.signing.settling import Settlement as SettlementMessage
 from darkpool.auction.instruments import Instrument, Rejection
 from darkpool.auction.state import IntervalState
 from darkpool.batching.participation import SetAside
 from darkpool.chain.errors import ChainError
-from darkpool.chain.evidence import ContractCall, TransactionReceiptInfo
+from darkpool.chain.evidence import BatchEvidence, ContractCall, TransactionReceiptInfo
 from darkpool.committee.beacon import Beacon
 from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.fills.fills import Fill
-from darkpool.margin.accounts.balances import Balance
 from darkpool.margin.errors import MarginError
+from darkpool.protocol.flows import Flow
 from darkpool.protocol.refusals import AdmissionRefused
-from darkpool.protocol.results import BalanceLeaf, InstrumentResult
+from darkpool.protocol.results import InstrumentResult
+from darkpool.record.forms import PlannedMask
+from darkpool.settlement.custody import Custody, SettledBalances
+from darkpool.settlement.state import AccountState
 from darkpool.units import AccountId, Cash
 
 
@@ -32,13 +36,21 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class CommittedBatch:
-    """A batch root on the chain, with the keypers' signatures by keyper."""
+    """A batch root on the chain, with the keypers' signatures by keyper.
+
+    Attributes:
+        masks: set aside for the interval; the message has their digest.
+        evidence: what the chain says of the commitment.
+        flows: those that it counts and no settlement before it did.
+    """
 
     state: ClassVar = IntervalState.COMMITTED
 
     message: BatchRoot
+    masks: tuple[PlannedMask, ...]
     signatures: Mapping[int, bytes]
-    transaction: TransactionReceiptInfo
+    evidence: BatchEvidence
+    flows: tuple[Flow, ...]
 
     @property
     def root(self) -> bytes:
@@ -84,33 +96,53 @@ class MarginChange:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Balances as of the commitment, and after all fills; margins of accounts that traded."""
+    """What charges, fills, variation and grants made of all accounts.
+
+    Attributes:
+        before, after: states as of the settlement before, and as this one binds them.
+        margins: of accounts that traded.
+        paid: what the vault had paid each account at the commitment, in token units.
+        balances: leaves, grants, and what became of accounts that could not pay.
+        custody: where the next interval begins, once this one has settled.
+    """
 
     state: ClassVar = IntervalState.APPLIED
 
-    before: tuple[Balance, ...]
-    after: tuple[Balance, ...]
+    before: tuple[AccountState, ...]
+    after: tuple[AccountState, ...]
     margins: Mapping[AccountId, MarginChange]
+    paid: Mapping[AccountId, int]
+    balances: SettledBalances
+    custody: Custody
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What goes to the chain, and the roots it carries.
+    """What goes to the chain.
 
     Attributes:
+        leaves: the public bytes of all leaves, which are on the chain before it.
         call: what the settlement is as a message to its contract.
         transaction: the transaction that is final, or why there is none.
     """
 
     state: ClassVar = IntervalState.SETTLED
 
-    results: tuple[InstrumentResult, ...]
-    fills_root: bytes
-    balances_root: bytes
-    leaves: tuple[BalanceLeaf, ...]
+    message: SettlementMessage
+    leaves: bytes
     signatures: Mapping[int, bytes]
     call: ContractCall
     transaction: TransactionReceiptInfo | ChainError
+
+    @property
+    def balances_root(self) -> bytes:
+        """Root of the balances of the cash vault, 32 bytes."""
+        return self.message.trees[0].root
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a block has it for good."""
+        return not isinstance(self.transaction, ChainError)
 
     def final(self) -> TransactionReceiptInfo:
         """The transaction that settled.
@@ -124,8 +156,8 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class IntervalOutcome:
-    """What an interval's auctions led to.
+class Concluded:
+    """All of an interval before its settlement is signed.
 
     Attributes:
         instruments: those that have intents.
@@ -133,7 +165,6 @@ class IntervalOutcome:
         refusals: the other submissions.
         rejections: intents that were found to be at fault after the batch was final.
         set_aside: intents that took no part at no fault of theirs.
-        timings_ms: milliseconds by step; `close_to_fills` is the crossing.
     """
 
     instruments: tuple[Instrument, ...]
@@ -142,8 +173,18 @@ class IntervalOutcome:
     rejections: tuple[Rejection, ...]
     set_aside: tuple[SetAside, ...]
     batch: CommittedBatch
+    context: bytes
     beacon: Beacon
     crossed: Crossed
     applied: Applied
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalOutcome(Concluded):
+    """What an interval's auctions led to.
+
+    `timings_ms` are milliseconds by step; `close_to_fills` is the crossing.
+    """
+
     settlement: Settlement
     timings_ms: Mapping[str, int]

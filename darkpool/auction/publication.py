@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from crypto.threshold.attestation import opening_context
+from collections.abc import Mapping, Sequence
+
+from crypto.signing.settling import Settlement as SettlementMessage
 from darkpool.auction.environment import OpenInterval
-from darkpool.auction.outcome import IntervalOutcome, Settlement
+from darkpool.auction.outcome import CommittedBatch, Concluded, IntervalOutcome
 from darkpool.chain.errors import ChainError
-from darkpool.chain.evidence import Deployment, TransactionReceiptInfo
+from darkpool.chain.evidence import Deployment
 from darkpool.crossing.crossing_book import EncryptedCross
-from darkpool.margin.accounts.balances import Balance
+from darkpool.margin.accounts.positions import encode_positions
 from darkpool.margin.model.intent_margin import IntentMargin
+from darkpool.protocol.flows import Flow
 from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import IntervalTerms, PublicRules
 from darkpool.record.forms import (
     AuctionSummary,
-    BalanceRecord,
     BatchRecord,
     BondRecord,
+    CommitmentRecord,
     CommitteeRecord,
+    EvidenceRecord,
     FillRecord,
+    FlowRecord,
     InstrumentRecord,
     OutcomeRecord,
     OwnerRecord,
+    PaidRecord,
     ParticipationRecord,
     ReferenceRecord,
     RejectionRecord,
     SettlementRecord,
+    StateRecord,
     TransactionRecord,
+    TreeRecord,
     VenueRecord,
 )
-from darkpool.settlement.leaves import results_root
-from darkpool.units import AccountId, InstrumentId, account_bytes
+from darkpool.settlement.state import AccountState
+from darkpool.units import AccountId, InstrumentId, account_bytes, in_address_order
 
 
 def auction_summary(
-    opened: OpenInterval, deployment: Deployment, outcome: IntervalOutcome
+    opened: OpenInterval, deployment: Deployment, outcome: Concluded
 ) -> AuctionSummary:
-    """All of an interval's auctions that is not a ciphertext, a key or an opening."""
+    """All of an interval's auctions that is not a ciphertext, a key, an opening or evidence."""
     terms, bond = opened.terms, opened.terms.rules.bond
     instruments = _instruments(opened.margin, outcome)
     numbers = {InstrumentId(i.identifier): number for number, i in enumerate(instruments)}
@@ -53,10 +61,9 @@ def auction_summary(
             account_bytes(deployment.settlement),
             account_bytes(deployment.vault),
         ),
-        context=opening_context(terms.domain, terms.interval, outcome.batch.root),
+        context=outcome.context,
         beacon_shares=outcome.beacon.shares,
         beacon=outcome.beacon.value,
-        transcripts=dict(outcome.crossed.transcripts),
         instruments=instruments,
         rejections=tuple(
             RejectionRecord(rejection.batch_index, rejection.fault.value)
@@ -73,24 +80,88 @@ def auction_summary(
             )
             for fill in outcome.crossed.fills
         ),
-        before=_balances(outcome.applied.before),
-        after=_balances(outcome.applied.after),
-        batch=BatchRecord(
-            outcome.batch.root,
-            outcome.batch.count,
-            dict(outcome.batch.signatures),
-            _transaction(outcome.batch.transaction),
+        before=_states(outcome.applied.before),
+        flows=tuple(_flow(flow) for flow in outcome.batch.flows),
+        paid=tuple(
+            PaidRecord(account_bytes(account), outcome.applied.paid[account])
+            for account in in_address_order(outcome.applied.paid)
         ),
-        settlement=_settlement(outcome.settlement),
+        after=_states(outcome.applied.after),
+        batch=_batch(outcome.batch),
         participation=participation_record(terms.rules),
         bond=BondRecord(bond.amount, bond.charge_ppm, account_bytes(bond.treasury)),
     )
 
 
-def _balances(balances: tuple[Balance, ...]) -> tuple[BalanceRecord, ...]:
+def evidence_record(outcome: IntervalOutcome) -> EvidenceRecord:
+    """Who signed, and where the chain has it."""
+    batch, settled = outcome.batch, outcome.settlement
+    sent = settled.transaction
+    return EvidenceRecord(
+        CommitmentRecord(dict(batch.signatures), batch.evidence.transaction),
+        dict(outcome.crossed.transcripts),
+        settlement_record(
+            settled.message,
+            settled.signatures,
+            None if isinstance(sent, ChainError) else TransactionRecord(sent.hash, sent.block),
+        ),
+    )
+
+
+def settlement_record(
+    message: SettlementMessage,
+    signatures: Mapping[int, bytes],
+    transaction: TransactionRecord | None,
+) -> SettlementRecord:
+    """A settlement as it is published, without what batch and terms say already."""
+    return SettlementRecord(
+        results=message.results,
+        prices=message.prices,
+        fills_root=message.fills_root,
+        state_root=message.state_root,
+        trees=tuple(
+            TreeRecord(tree.vault, tree.root, tree.exit_total, tree.claim_total)
+            for tree in message.trees
+        ),
+        leaf_hash=message.leaf_hash,
+        leaf_blobs=message.leaf_blobs,
+        record_digest=message.record_digest,
+        signatures=dict(signatures),
+        transaction=transaction,
+    )
+
+
+def _states(states: Sequence[AccountState]) -> tuple[StateRecord, ...]:
     return tuple(
-        BalanceRecord(account_bytes(b.account), b.withdrawable, b.encumbered, b.positions)
-        for b in balances
+        StateRecord(
+            account_bytes(state.account),
+            state.cash,
+            state.debt,
+            state.granted,
+            state.is_pruned,
+            state.free,
+            encode_positions(state.positions),
+        )
+        for state in states
+    )
+
+
+def _flow(flow: Flow) -> FlowRecord:
+    vault, account = account_bytes(flow.vault), account_bytes(flow.account)
+    return FlowRecord(flow.index, int(flow.kind), vault, account, flow.amount, flow.number)
+
+
+def _batch(batch: CommittedBatch) -> BatchRecord:
+    message, evidence = batch.message, batch.evidence
+    return BatchRecord(
+        message.root,
+        message.count,
+        message.previous_settlement,
+        batch.masks,
+        message.commit_by,
+        evidence.flows,
+        evidence.flows_head,
+        evidence.block,
     )
 
 
@@ -123,7 +194,7 @@ def _committee(terms: IntervalTerms, deployment: Deployment) -> CommitteeRecord:
     return CommitteeRecord(committee.size, committee.epoch, deployment.quorum, terms.addresses())
 
 
-def _instruments(margin: IntentMargin, outcome: IntervalOutcome) -> tuple[InstrumentRecord, ...]:
+def _instruments(margin: IntentMargin, outcome: Concluded) -> tuple[InstrumentRecord, ...]:
     """All that the keypers signed terms of, those without intents last.
 
     Openings number the instruments that have intents.
@@ -144,18 +215,3 @@ def _instruments(margin: IntentMargin, outcome: IntervalOutcome) -> tuple[Instru
 
 def _outcome(cross: EncryptedCross) -> OutcomeRecord:
     return OutcomeRecord(cross.tick, cross.volume, int(cross.short_side), cross.exhausted)
-
-
-def _settlement(settled: Settlement) -> SettlementRecord:
-    sent = settled.transaction
-    return SettlementRecord(
-        results_root=results_root(settled.results),
-        fills_root=settled.fills_root,
-        balances_root=settled.balances_root,
-        signatures=dict(settled.signatures),
-        transaction=None if isinstance(sent, ChainError) else _transaction(sent),
-    )
-
-
-def _transaction(info: TransactionReceiptInfo) -> TransactionRecord:
-    return TransactionRecord(info.hash, info.block)

@@ -8,10 +8,10 @@ from darkpool.errors import WrongType
 from darkpool.limits import CASH_DECIMALS, OWNERS_MIN_DEFAULT, REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.margin.market.feeds import FeedTerms
 from darkpool.protocol.terms import CAP_MIN_DEFAULT, BondTerms, Pricing, PublicRules
-from darkpool.units import AccountId, Cash, Lots, require_kind, within
+from darkpool.units import AccountId, Cash, Lots, require_kind
 
-KEYPERS_MIN: Final = 3
-KEYPERS_MAX: Final = 4
+KEYPERS: Final = 4
+"""Size of the committee: with fewer than four, one that is corrupt and one that is away stop it."""
 BOND: Final = Cash(1_000 * 10**CASH_DECIMALS)
 """A thousand units of the currency."""
 BOND_CHARGE_PPM: Final = 100_000
@@ -30,7 +30,6 @@ class VenueTerms:
 
     Attributes:
         listing: what can be traded.
-        keypers: size of the committee, 3 or 4.
         owners_min: distinct owners without whom an instrument opens nothing.
         cap_min: the least public cap, a bucket.
         bond: what an account holds while it has intents, in cash units.
@@ -38,13 +37,12 @@ class VenueTerms:
 
     Raises:
         WrongType: a field of another kind.
-        OutOfBounds: another number of keypers or owners, or a bond that `BondTerms` does not have.
+        OutOfBounds: another number of owners, or a bond that `BondTerms` does not have.
         NoBucket: a minimum cap that is no bucket.
     """
 
     listing: Listing
     pricing: Pricing
-    keypers: int
     owners_min: int = OWNERS_MIN_DEFAULT
     cap_min: Lots = CAP_MIN_DEFAULT
     bond: Cash = BOND
@@ -56,7 +54,6 @@ class VenueTerms:
         require_kind("pricing", Pricing, self.pricing)
         rules = self.rules(_NO_ACCOUNT)
         plain = {
-            "keypers": within("keypers", KEYPERS_MIN, KEYPERS_MAX, self.keypers),
             "owners_min": rules.owners_min,
             "cap_min": rules.cap_min,
             "bond": rules.bond.amount,

@@ -13,12 +13,13 @@ from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 from eth_account import Account
+from eth_hash.auto import keccak
 from eth_tester import EthereumTester, PyEVMBackend
 from hexbytes import HexBytes
 from web3 import EthereumTesterProvider, Web3
 from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3RPCError
-from web3.types import TxParams, TxReceipt
+from web3.types import TxParams
 
 from crypto.signing.eip712 import TypedMessage
 from crypto.signing.settling import BatchRoot, Claim, Closing, Rotation, Settlement
@@ -34,7 +35,7 @@ from darkpool.chain.errors import (
     TransactionRefused,
     TransactionReverted,
 )
-from darkpool.chain.evidence import ContractCall, Deployment, TransactionReceiptInfo
+from darkpool.chain.evidence import ContractCall, Deployment, TransactionReceiptInfo, info_of
 from darkpool.chain.node import web3_of
 from darkpool.chain.reading import ReadableChain
 from darkpool.chain.sending import Sender
@@ -179,7 +180,7 @@ class Chain(ReadableChain):
 
     def fund_gas(self, account: AccountId, wei: int) -> TransactionReceiptInfo:
         """Send an account what it needs to pay for its own transactions."""
-        return _info(self._sender.pay(account, wei))
+        return info_of(self._sender.pay(account, wei))
 
     def fund_and_deposit(self, amounts: Mapping[AccountId, int]) -> None:
         """Mint test tokens and pay them into the vault for many accounts.
@@ -227,7 +228,7 @@ class Chain(ReadableChain):
     def claim_for(
         self, order: Claim, signature: bytes, proven: ProvenLeaf
     ) -> TransactionReceiptInfo:
-        """Take what an account was granted that signed for it; this client's account gets the fee."""
+        """Take what an account was granted that signed for it; the sender gets the fee."""
         named = (
             account_of(order.account),
             account_of(order.to),
@@ -292,6 +293,8 @@ class Chain(ReadableChain):
             return None
         contract = self._contract("Settlement", kept.call.contract)
         try:
+            if not contract.functions.published(keccak(kept.leaves)).call():
+                self._transact(contract.functions.publish(kept.leaves))
             return self._transact(contract.functions.settle(*kept.arguments))
         except ChainError as error:
             try:
@@ -373,13 +376,13 @@ class Chain(ReadableChain):
         address = receipt.get("contractAddress")
         if address is None:
             raise ChainUnavailable(self._node, f"no address of {name}, which it deployed")
-        return AccountId(str(address)), _info(receipt)
+        return AccountId(str(address)), info_of(receipt)
 
     def _transact(
         self, function: ContractFunction | ContractConstructor, private_key: bytes | None = None
     ) -> TransactionReceiptInfo:
         """Send a transaction, or that of a key's account, and wait for its block."""
-        return _info(self._sender.call(function, private_key))
+        return info_of(self._sender.call(function, private_key))
 
     def _require_cancun(self) -> None:
         if self._tester is not None:
@@ -433,12 +436,3 @@ def _for_want_of_gas(error: TransactionRefused | TransactionReverted) -> bool:
     if isinstance(error, TransactionRefused):
         return True
     return error.reason == NO_REASON or "gas" in error.reason
-
-
-def _info(receipt: TxReceipt) -> TransactionReceiptInfo:
-    return TransactionReceiptInfo(
-        hash=bytes(receipt["transactionHash"]),
-        block=receipt["blockNumber"],
-        block_hash=bytes(receipt["blockHash"]),
-        gas_used=receipt["gasUsed"],
-    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from web3.types import TxReceipt
+
 from crypto.signing.eip712 import Domain
 from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.protocol.results import InstrumentResult
@@ -62,6 +64,16 @@ class TransactionReceiptInfo:
     block: int
     block_hash: bytes
     gas_used: int
+
+
+def info_of(receipt: TxReceipt) -> TransactionReceiptInfo:
+    """What a node's receipt of a transaction says."""
+    return TransactionReceiptInfo(
+        hash=bytes(receipt["transactionHash"]),
+        block=receipt["blockNumber"],
+        block_hash=bytes(receipt["blockHash"]),
+        gas_used=receipt["gasUsed"],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from eth_hash.auto import keccak
+from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
+from web3.exceptions import TransactionNotFound
 
 from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
@@ -23,8 +25,10 @@ from darkpool.chain.evidence import (
     IntervalEvidence,
     SettledTrees,
     SettlementEvidence,
+    TransactionReceiptInfo,
     VaultPlace,
     VenueStanding,
+    info_of,
     keyper_numbers,
 )
 from darkpool.chain.logs import Asked, LogReader
@@ -80,6 +84,24 @@ class ReadableChain:
         with reading(self._node, "the number of a block"):
             return self._web3.eth.block_number
 
+    def time(self) -> int:
+        """The time of the last block, in Unix seconds."""
+        with reading(self._node, "the time of a block"):
+            return int(self._web3.eth.get_block("latest")["timestamp"])
+
+    def receipt(self, transaction: bytes) -> TransactionReceiptInfo:
+        """The receipt of a transaction that succeeded, whoever sent it.
+
+        Raises:
+            ChainUnavailable: the node knows of none.
+        """
+        with reading(self._node, "the receipt of a transaction"):
+            try:
+                return info_of(self._web3.eth.get_transaction_receipt(HexBytes(transaction)))
+            except TransactionNotFound:
+                pass
+        raise ChainUnavailable(self._node, f"no receipt of transaction 0x{transaction.hex()}")
+
     def attach(self, deployment: Deployment) -> None:
         """Use contracts that are already deployed, after checking that they are what they claim.
 
@@ -119,7 +141,7 @@ class ReadableChain:
         return VenueStanding(*told)
 
     def flows(self, last: int | None = None) -> tuple[Flow, ...]:
-        """Return all flows, in their order, up to the index `last`; without it as many as there are.
+        """Return all flows, in their order, up to the index `last`; without it all there are.
 
         They are checked against the hash that each event tells.
         """

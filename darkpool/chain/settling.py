@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_hash.auto import keccak
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
@@ -26,19 +27,23 @@ _FUNCTION: Final = "settle"
 
 @dataclass(frozen=True, slots=True)
 class KeptSettlement:
-    """A call of `settle`; `arguments` are what it is called with."""
+    """A call of `settle`; `arguments` are what it is called with.
+
+    `leaves` are the bytes that have to be on the chain before it.
+    """
 
     call: ContractCall
+    leaves: bytes
     interval: Interval
     outcome: tuple[Any, ...]
     arguments: tuple[Any, ...]
 
     @classmethod
-    def of(cls, interval: Interval, call: ContractCall) -> Self:
+    def of(cls, interval: Interval, call: ContractCall, leaves: bytes) -> Self:
         """The settlement of an interval that a call is.
 
         Raises:
-            NoSettlement: the call is another one, or of another interval.
+            NoSettlement: the call is another one, or of another interval, or of other leaves.
         """
         if len(call.data) > CALL_BYTES_MAX:
             raise NoSettlement("data", f"at most {CALL_BYTES_MAX} bytes", len(call.data))
@@ -55,4 +60,12 @@ class KeptSettlement:
         if given["interval"] != interval:
             raise NoSettlement("interval", f"{given['interval']} as in data", interval)
         outcome = (given["outcome"], given["trees"], given["results"])
-        return cls(call, interval, outcome, arguments)
+        expected, hashed = bytes(given["outcome"][3]), keccak(leaves)
+        if expected != hashed:
+            raise NoSettlement("leaves", f"hash 0x{expected.hex()}", f"0x{hashed.hex()}")
+        return cls(call, leaves, interval, outcome, arguments)
+
+    @property
+    def balances_root(self) -> bytes:
+        """Root of the balances of the first vault, 32 bytes."""
+        return bytes(self.outcome[1][0][1])

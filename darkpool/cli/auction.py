@@ -83,14 +83,6 @@ def auction(
             "price.",
         ),
     ] = "uniform",
-    keypers: Annotated[
-        int,
-        typer.Option(
-            parser=whole,
-            metavar="N",
-            help="Committee of 3 or 4; one of them may be corrupt.",
-        ),
-    ] = 4,
     margin_rate: Annotated[
         int | None,
         typer.Option(
@@ -209,7 +201,7 @@ def auction(
     read = read_orders(orders, grids_of(listing, instruments), InstrumentName(DEFAULT_INSTRUMENT))
     if market is None and instruments is None:
         require_no_misspelling(read, str(orders), owners_min)
-    terms = VenueTerms(listing, Pricing(pricing), keypers, owners_min)
+    terms = VenueTerms(listing, Pricing(pricing), owners_min)
     traded = sorted({order.instrument for order in read})
     listing.of(traded)
     intruders = draw_intruders(attackers, sorted(map(identifier, traded)), ticks)

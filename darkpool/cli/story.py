@@ -33,6 +33,7 @@ from darkpool.cli.tables import (
     results_table,
 )
 from darkpool.durable import temporary_folder
+from darkpool.protocol.flows import FlowKind
 from darkpool.protocol.terms import Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation.order_file import HEADER_ROW, Order
@@ -127,13 +128,13 @@ def _tell_sealing(console: Console, record: Record) -> None:
         f"{sealed.ciphertext_digest.hex()}",
     }
     print_lines(console, lines)
-    batch = record.summary.batch
+    batch, commitment = record.summary.batch, record.evidence.commitment
     _title(console, "Closed: the batch is on the chain before anything in it is opened")
     lines = {
         "batch root": f"0x{batch.root.hex()}",
         "intents": str(batch.count),
-        "signed by": f"{len(batch.signatures)} keypers of {record.summary.committee.size}",
-        "transaction": f"0x{batch.transaction.hash.hex()} in block {batch.transaction.block}",
+        "signed by": f"{len(commitment.signatures)} keypers of {record.summary.committee.size}",
+        "transaction": f"0x{commitment.transaction.hex()} in block {batch.block}",
     }
     print_lines(console, lines)
 
@@ -160,20 +161,23 @@ def _tell_margin(console: Console, record: Record) -> None:
     _title(console, "Margin: covered at admission for the cap, held for positions, the rest free")
     columns = {"": NAME, "free": NUMBER, "held": NUMBER}
     table = Sheet("All accounts together, in the quote currency", columns)
-    for name, balances in (("deposited", summary.before), ("settled", summary.after)):
-        free = sum(balance.withdrawable for balance in balances)
-        held = sum(balance.encumbered for balance in balances)
-        table.add(
-            name, f"{price_decimal(PriceUnits(free)):,f}", f"{price_decimal(PriceUnits(held)):,f}"
-        )
+    deposited = sum(flow.amount for flow in summary.flows if flow.kind == FlowKind.DEPOSIT)
+    cash = sum(state.cash for state in summary.after)
+    held = sum(state.cash - state.free for state in summary.after if state.free or state.positions)
+    table.add("deposited", _amount(deposited), _amount(0))
+    table.add("settled", _amount(cash - held), _amount(held))
     show(console, table)
+
+
+def _amount(units: int) -> str:
+    return f"{price_decimal(PriceUnits(units)):,f}"
 
 
 def _tell_settlement(console: Console, result: VenueResult) -> None:
     settlement = result.outcome.settlement
     _title(console, "Settled")
     lines = {
-        "fills root": f"0x{settlement.fills_root.hex()}",
+        "fills root": f"0x{settlement.message.fills_root.hex()}",
         "balances root": f"0x{settlement.balances_root.hex()}",
         "transaction": f"0x{settlement.final().hash.hex()} in block {settlement.final().block}",
         "close to fills": f"{result.timings_ms['close_to_fills']} ms",

@@ -132,4 +132,3 @@ def _waiting(
         and flow.index > counted
         and flow.index not in returned
     )
-

@@ -247,6 +247,7 @@ def seal_slots(
         key_epoch=committee.epoch,
         others_collateral_min=limits.others_collateral_min,
         minimum_fill=intent.minimum > 0,
+        terms=terms.digest,
     )
     return UnsignedSubmission(
         sealed,

@@ -8,7 +8,7 @@ from typing import Final
 
 from crypto.bfv.lanes import LaneShape
 from crypto.signing.eip712 import Domain
-from crypto.signing.messages import SettlementRoot
+from crypto.signing.settling import Settlement
 from crypto.threshold.attestation import OpeningTranscript
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial
@@ -25,6 +25,7 @@ from darkpool.protocol.keyper import (
     BeaconRequest,
     Keyper,
     MaskUse,
+    SettlementProposal,
     TranscriptRequest,
 )
 from darkpool.protocol.refusals import OpeningRefused
@@ -80,11 +81,20 @@ class KeyperCommittee:
             lambda keyper: keyper.sign_batch_root(proposal), lambda _number: digest
         )
 
-    def sign_settlement(self, settlement: SettlementRoot) -> Mapping[int, bytes]:
-        """Signatures on a settlement, by keyper; of a quorum at least."""
+    def sign_settlement(
+        self, proposal: SettlementProposal, settlement: Settlement
+    ) -> Mapping[int, bytes]:
+        """Signatures on a settlement, by keyper; of a quorum at least.
+
+        A keyper that computes another settlement from the proposal signs none, or another one,
+        which does not count.
+
+        Raises:
+            SettlementRefused, InvalidSignature: for that, too few keypers signed.
+        """
         digest = settlement.digest(self._domain)
         return self._signatures.ask(
-            lambda keyper: keyper.sign_settlement(settlement), lambda _number: digest
+            lambda keyper: keyper.sign_settlement(proposal), lambda _number: digest
         )
 
     def sign_transcript(

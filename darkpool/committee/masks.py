@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -12,7 +13,7 @@ from crypto.bfv.lanes import DIGIT_VALUES, Lanes, LaneShape
 from crypto.circuits.comparison import BITS_LEVEL, Comparator
 from crypto.errors import MissingShare
 from crypto.signing.eip712 import Domain
-from crypto.threshold.attestation import mask_attestation_digest, mask_context
+from crypto.threshold.attestation import mask_attestation_digest, mask_context, plan_digest
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import (
@@ -33,6 +34,7 @@ from darkpool.committee.session import Session
 from darkpool.committee.signatures import SignatureQuorum
 from darkpool.protocol.keyper import ContributionRequest, Keyper
 from darkpool.protocol.refusals import MaskUsed
+from darkpool.record.forms import PlannedMask
 
 _ATTEMPTS: Final = 8
 
@@ -53,6 +55,33 @@ class MaskSource(Protocol):
 
     def take(self, shape: LaneShape) -> AttestedMask:
         """Give out a mask of a shape, each once."""
+
+
+class PlannedMasks:
+    """Masks that are set aside for one interval, in the order in which they are given out.
+
+    The comparisons of a shape take its masks one after the other, so which mask covers which
+    comparison is fixed before the batch is. Where a comparison is repeated without intents that
+    were taken out, it may need one more, or one of a smaller shape: that comes from the source.
+
+    Attributes:
+        planned: numbers and digests, in the order of the plan.
+        digest: 32 bytes over them, which the batch root names.
+    """
+
+    def __init__(self, masks: Iterable[AttestedMask], source: MaskSource) -> None:
+        masks = tuple(masks)
+        self.planned = tuple(PlannedMask(m.mask.draw.number, m.mask.digest()) for m in masks)
+        self.digest = plan_digest([(mask.number, mask.digest) for mask in self.planned])
+        self._source = source
+        self._left: dict[int, deque[AttestedMask]] = defaultdict(deque)
+        for mask in masks:
+            self._left[mask.mask.draw.shape.lanes].append(mask)
+
+    def take(self, shape: LaneShape) -> AttestedMask:
+        """The next mask of a shape."""
+        planned = self._left[shape.lanes]
+        return planned.popleft() if planned else self._source.take(shape)
 
 
 class MaskPreparation:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from crypto.errors import CryptoError
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot
+from crypto.signing.settling import BatchRoot
+from crypto.threshold.attestation import plan_digest
 from crypto.threshold.certificate import VenueKeys
 from darkpool.keyper.admission_store import IntentKey
 from darkpool.keyper.errors import BatchRefused, CancelledIntent, OmittedIntent
@@ -46,11 +47,14 @@ def check_batch(proposal: BatchProposal, known: KnownIntents, rules: Certificate
         known: what the keyper was shown, and which cancellations it signed a receipt of.
 
     Raises:
-        BatchRefused: another root, count or interval; an intent without a certificate; two intents
-            of one account for one instrument.
+        BatchRefused: another root, count, interval, terms or plan of masks; an intent without a
+            certificate; two intents of one account for one instrument.
         OmittedIntent, CancelledIntent: see there.
     """
     batch = proposal.batch
+    plan = plan_digest([(mask.number, mask.digest) for mask in proposal.masks])
+    if proposal.root.plan != plan:
+        raise BatchRefused("plan", plan.hex(), proposal.root.plan.hex())
     contained = _contained(proposal.root, batch.intents, rules)
     taken_back = {IntentKey.cancelled(c.cancellation) for c in known.cancellations}
     for key, intent in contained.items():
@@ -71,6 +75,8 @@ def _contained(
 ) -> Mapping[IntentKey, CertifiedIntent]:
     if root.interval != rules.interval:
         raise BatchRefused("interval", rules.interval, root.interval)
+    if root.terms != rules.terms_digest:
+        raise BatchRefused("terms", rules.terms_digest.hex(), root.terms.hex())
     keys = [IntentKey.of(intent.sealed, rules.venue.domain) for intent in intents]
     derived = merkle_root([key.intent for key in keys])
     if (root.root, root.count) != (derived, len(keys)):

@@ -52,3 +52,10 @@ class CancelledIntent(BatchRefused):
     def __init__(self, intent: bytes, sealed: SealedIntent) -> None:
         super().__init__("intents", "no cancelled intent", intent.hex())
         self.intent, self.sealed = intent, sealed
+
+
+class SettlementRefused(CheckFailed):
+    """A settlement that a keyper does not compute from what it knows."""
+
+    code = "settlement-refused"
+    prefix = "settlement, "

@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 from crypto.signing.ecdsa import sign
 from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial
+from darkpool.chain.evidence import BatchEvidence
 from darkpool.clock import Clock
+from darkpool.record.forms import VenueRecord
 from darkpool.units import Interval
+from darkpool.verification.evidence import ChainReader
 
-FinalRoot = Callable[[Interval], bytes | None]
-"""Asks the chain: the final batch root of an interval, or None where there is none."""
+OpenBatch = Callable[[Interval], BatchEvidence | None]
+"""Asks the chain: the batch of an interval, final and open; None where there is none."""
+
+RecordedChain = Callable[[VenueRecord], ChainReader]
+"""The keyper's own node, as the check of a settlement asks it about a venue."""
 
 RequireReferences = Callable[[Interval], None]
 """Raises `ReferenceRefused` unless this keyper accepted the reference prices of an interval."""
@@ -49,5 +55,6 @@ class KeyperSenses:
     """What a keyper asks for itself: its clock, its node, and its watch over references."""
 
     clock: Clock
-    final_root: FinalRoot
+    open_batch: OpenBatch
+    recorded_chain: RecordedChain
     require_references: RequireReferences

@@ -12,7 +12,6 @@ from crypto.errors import MissingShare
 from crypto.ring.ring import Words
 from crypto.ring.sampling import derive_seed
 from crypto.signing.ecdsa import address_of
-from crypto.signing.messages import SettlementRoot
 from crypto.threshold.attestation import (
     OpeningTranscript,
     mask_attestation_digest,
@@ -23,11 +22,14 @@ from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.masks import Contribution, DrawnMask
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import OpeningRequest, ShareRequest
+from darkpool.chain.evidence import BatchEvidence
 from darkpool.keyper.certifier import Certifier
+from darkpool.keyper.errors import SettlementRefused
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity, KeyperSenses
+from darkpool.keyper.proposed import proposed_record, venue_of
 from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
-from darkpool.protocol.intents import CertifiedIntent, SignedCancellation
+from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
 from darkpool.protocol.keyper import (
     BatchProposal,
     BeaconRequest,
@@ -37,11 +39,13 @@ from darkpool.protocol.keyper import (
     KnownIntents,
     MaskUse,
     ProofRequest,
+    SettlementProposal,
     TranscriptRequest,
 )
 from darkpool.protocol.refusals import OpeningRefused
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import AccountId, Interval, account_of
+from darkpool.verification.proposal import check_proposal
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -90,6 +94,7 @@ class LocalKeyper:
         self._work = work
         self._auctions: dict[bytes, tuple[Interval, bytes]] = {}
         self._preparations: dict[bytes, int] = {}
+        self._batches: dict[Interval, ClosedBatch] = {}
         self._certifier = Certifier(identity, store.admissions, view, senses.clock)
 
     @property
@@ -145,27 +150,35 @@ class LocalKeyper:
             Equivocation: another root was signed.
         """
         self._certifier.check(proposal)
-        root = proposal.root
-        self._store.sign_root_once(Interval(root.interval), root.root, root.count)
+        root, interval = proposal.root, Interval(proposal.root.interval)
+        for mask in proposal.masks:
+            self._store.require_finished(self._secrets.committee.epoch, mask.number, mask.digest)
+        self._store.sign_batch_once(interval, root.struct_hash())
+        self._batches[interval] = proposal.batch
         return self._identity.sign(root.digest(self._domain))
 
     @_one_at_a_time
     def begin_auction(self, interval: Interval) -> bytes:
-        """Accept openings of an interval whose batch root is final; returns their context.
+        """Accept openings of an interval whose batch is final; returns their context.
 
         Raises:
-            OpeningRefused: the chain has no final root, or another than this keyper signed.
+            OpeningRefused: the chain has no open batch, or another than this keyper signed.
             ReferenceRefused: the interval's reference prices were not accepted, or are too old.
         """
         self._senses.require_references(interval)
-        final, signed = self._senses.final_root(interval), self._store.signed_root(interval)
-        if final is None or final != signed:
-            expected = "a root that this keyper signed" if signed is None else signed.hex()
-            got = "no final root" if final is None else final.hex()
-            raise OpeningRefused(f"auction {interval}", expected, got)
-        context = opening_context(self._domain, interval, final)
-        self._auctions[context] = (interval, final)
+        batch = self._require_own_batch(interval)
+        context = opening_context(batch.message.digest(self._domain), batch.block)
+        self._auctions[context] = (interval, batch.message.root)
         return context
+
+    def _require_own_batch(self, interval: Interval) -> BatchEvidence:
+        """The batch that is final and open on the chain, which is the one this keyper signed."""
+        batch, signed = self._senses.open_batch(interval), self._store.signed_batch(interval)
+        if batch is None or batch.message.struct_hash() != signed:
+            expected = "a batch that this keyper signed" if signed is None else signed.hex()
+            got = "no open batch" if batch is None else batch.message.struct_hash().hex()
+            raise OpeningRefused(f"auction {interval}", expected, got)
+        return batch
 
     @_one_at_a_time
     def beacon_shares(self, request: BeaconRequest) -> dict[int, bytes]:
@@ -175,7 +188,8 @@ class LocalKeyper:
             OpeningRefused: the root is not final.
         """
         interval, root = request.interval, request.root
-        if self._senses.final_root(interval) != root:
+        batch = self._senses.open_batch(interval)
+        if batch is None or batch.message.root != root:
             raise OpeningRefused(f"beacon {interval}", "a final batch root", root.hex())
         return self._beacon_shares(interval, root)
 
@@ -263,14 +277,30 @@ class LocalKeyper:
         return self._identity.sign(digest)
 
     @_one_at_a_time
-    def sign_settlement(self, settlement: SettlementRoot) -> bytes:
-        """Sign the one settlement of an interval.
+    def sign_settlement(self, proposal: SettlementProposal) -> bytes:
+        """Sign the one settlement of an interval, as this keyper computes it.
+
+        Its own batch, its own node and what a quorum signed of the openings decide; of the proposal
+        nothing is believed.
 
         Raises:
+            OpeningRefused: the chain has no open batch, or another than this keyper signed.
+            SettlementRefused: the proposal differs from what follows.
             Equivocation: another one was signed.
         """
-        digest = settlement.digest(self._domain)
-        self._store.sign_settlement_once(Interval(settlement.interval), digest)
+        interval = Interval(proposal.summary.interval)
+        batch = self._batches.get(interval)
+        if batch is None:
+            raise SettlementRefused("batch", f"one signed for interval {interval}", "none")
+        self._require_own_batch(interval)
+        record = proposed_record(proposal, batch, self._material)
+        chain = self._senses.recorded_chain(venue_of(self._domain, proposal.summary))
+        checked = check_proposal(record, chain)
+        for difference in checked.differences:
+            subject = f"{difference.check}, {difference.subject}"
+            raise SettlementRefused(subject, difference.expected, difference.got)
+        digest = checked.message.digest(self._domain)
+        self._store.sign_settlement_once(interval, digest, checked.leaves)
         return self._identity.sign(digest)
 
     @_one_at_a_time

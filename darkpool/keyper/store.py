@@ -23,9 +23,9 @@ from darkpool.protocol.refusals import MaskUsed, OpeningRefused
 from darkpool.units import Interval
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS signed_roots (
-    interval INTEGER PRIMARY KEY, root BLOB NOT NULL, intents INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS settlements (interval INTEGER PRIMARY KEY, digest BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS signed_batches (interval INTEGER PRIMARY KEY, message BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS settlements (
+    interval INTEGER PRIMARY KEY, digest BLOB NOT NULL, leaves BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS masks (
     epoch INTEGER NOT NULL, number INTEGER NOT NULL, digest BLOB, parts INTEGER, context BLOB,
     PRIMARY KEY (epoch, number));
@@ -49,44 +49,62 @@ class KeyperStore:
         """Release the file."""
         self._connection.close()
 
-    def sign_root_once(self, interval: Interval, root: bytes, intents: int) -> None:
-        """Remember the one batch root of an interval.
+    def sign_batch_once(self, interval: Interval, message: bytes) -> None:
+        """Remember the one batch of an interval, by the struct hash of what is signed.
 
         Raises:
-            Equivocation: another root, or count, was signed for it.
+            Equivocation: another one was signed for it.
         """
         with transaction(self._connection) as cursor:
             cursor.execute(
-                "INSERT OR IGNORE INTO signed_roots VALUES (?, ?, ?)", (interval, root, intents)
+                "INSERT OR IGNORE INTO signed_batches VALUES (?, ?)", (interval, message)
             )
-            known = cursor.execute(
-                "SELECT root, intents FROM signed_roots WHERE interval = ?", (interval,)
+            (known,) = cursor.execute(
+                "SELECT message FROM signed_batches WHERE interval = ?", (interval,)
             ).fetchone()
-            if known[0] != root:
-                raise Equivocation("batch root", interval, known[0], root)
-            if known[1] != intents:
-                raise Equivocation("intents of the batch", interval, known[1], intents)
+            if known != message:
+                raise Equivocation("batch root", interval, known, message)
 
-    def sign_settlement_once(self, interval: Interval, digest: bytes) -> None:
-        """Remember the one settlement of an interval.
+    def sign_settlement_once(self, interval: Interval, digest: bytes, leaves: bytes) -> None:
+        """Remember the one settlement of an interval, and its leaves.
 
         Raises:
             Equivocation: another one was signed.
         """
         with transaction(self._connection) as cursor:
-            cursor.execute("INSERT OR IGNORE INTO settlements VALUES (?, ?)", (interval, digest))
+            cursor.execute(
+                "INSERT OR IGNORE INTO settlements VALUES (?, ?, ?)", (interval, digest, leaves)
+            )
             (known,) = cursor.execute(
                 "SELECT digest FROM settlements WHERE interval = ?", (interval,)
             ).fetchone()
             if known != digest:
                 raise Equivocation("settlement", interval, known, digest)
 
-    def signed_root(self, interval: Interval) -> bytes | None:
-        """The batch root signed for an interval, if any."""
+    def leaves(self, interval: Interval) -> bytes | None:
+        """The leaves of the settlement that was signed for an interval, if any."""
         row = self._connection.execute(
-            "SELECT root FROM signed_roots WHERE interval = ?", (interval,)
+            "SELECT leaves FROM settlements WHERE interval = ?", (interval,)
         ).fetchone()
         return None if row is None else bytes(row[0])
+
+    def signed_batch(self, interval: Interval) -> bytes | None:
+        """Struct hash of the batch signed for an interval, if any."""
+        row = self._connection.execute(
+            "SELECT message FROM signed_batches WHERE interval = ?", (interval,)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def require_finished(self, epoch: int, number: int, digest: bytes) -> None:
+        """Check that a mask is what this keyper attested, and bound to no auction.
+
+        Raises:
+            MaskUsed: it is not.
+        """
+        known = self._unused_mask(self._connection.cursor(), epoch, number)
+        if known != digest:
+            got = "in preparation" if known is None else known.hex()
+            raise MaskUsed(number, digest.hex(), got)
 
     def issue_mask(self, epoch: int, number: int) -> None:
         """Mark a mask number as issued, before anything is drawn from it.

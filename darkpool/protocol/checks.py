@@ -19,6 +19,7 @@ from darkpool.protocol.refusals import (
     CapRefused,
     DeadlinePassed,
     MalformedSubmission,
+    SealedForOtherTerms,
     WrongAuction,
     WrongCiphertext,
     WrongKeyEpoch,
@@ -133,6 +134,7 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: Interval
 
     Raises:
         MalformedSubmission, WrongSignature, WrongAuction, WrongKeyEpoch: see there.
+        SealedForOtherTerms: see there.
         CapRefused, CapBelowMinimum: see there.
     """
     _require_intent(sealed, signature)
@@ -147,6 +149,8 @@ def verify_sealed_intent(sealed: SealedIntent, signature: bytes, terms: Interval
     epoch = terms.material.committee.epoch
     if sealed.key_epoch != epoch:
         raise WrongKeyEpoch("key epoch", str(epoch), str(sealed.key_epoch))
+    if sealed.terms != terms.digest:
+        raise SealedForOtherTerms("terms", terms.digest.hex(), sealed.terms.hex())
     try:
         require_bucket("cap", Lots(sealed.cap))
     except NoBucket as error:

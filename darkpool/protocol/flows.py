@@ -1,4 +1,4 @@
-"""What clients do at the vaults: flows, in the one order that the contract Settlement gives them."""
+"""What clients do at the vaults: flows, in the one order that the contract gives them."""
 
 from __future__ import annotations
 

@@ -14,13 +14,17 @@ from typing import Protocol
 
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.ring.ring import Words
-from crypto.signing.messages import BatchRoot, SealedIntent, SettlementRoot
+from crypto.signing.messages import SealedIntent
+from crypto.signing.settling import BatchRoot
 from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.knowledge import ReencryptedProof
 from crypto.threshold.masks import Contribution, Draw, DrawnMask
 from crypto.threshold.revealing import OpeningRequest, ShareRequest
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
 from darkpool.protocol.terms import IntervalTerms
+from darkpool.record.forms import AuctionSummary, PlannedMask, SettlementRecord
+from darkpool.record.margin_forms import MarginInputs
+from darkpool.record.opened import OpenedRecord
 from darkpool.units import AccountId, Interval
 
 
@@ -65,10 +69,11 @@ class KnownIntents:
 
 @dataclass(frozen=True, slots=True)
 class BatchProposal:
-    """A batch root, and the batch that it is said to be of."""
+    """A batch root, the batch that it is said to be of, and the masks that are set aside for it."""
 
     root: BatchRoot
     batch: ClosedBatch
+    masks: tuple[PlannedMask, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,25 @@ class TranscriptRequest:
 
     context: bytes
     terms_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementProposal:
+    """What a keyper computes a settlement again from, besides what it knows.
+
+    Attributes:
+        summary: the core of the record.
+        settlement: what is to be settled, without signatures.
+        transcripts: signatures on all openings, by keyper.
+        margin: what margin was computed from.
+        opened: all that was opened, in order.
+    """
+
+    summary: AuctionSummary
+    settlement: SettlementRecord
+    transcripts: Mapping[int, bytes]
+    margin: MarginInputs
+    opened: tuple[OpenedRecord, ...]
 
 
 class CertifyingKeyper(Protocol):
@@ -172,5 +196,5 @@ class Keyper(CertifyingKeyper, Protocol):
     def sign_transcript(self, request: TranscriptRequest) -> bytes:
         """Sign the beacon and all that was opened in an auction, and open nothing more in it."""
 
-    def sign_settlement(self, settlement: SettlementRoot) -> bytes:
-        """Sign the one settlement of an interval."""
+    def sign_settlement(self, proposal: SettlementProposal) -> bytes:
+        """Sign the one settlement of an interval, which the keyper computes itself."""

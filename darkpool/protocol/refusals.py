@@ -15,6 +15,7 @@ class RefusalCode(StrEnum):
     SIGNATURE = "signature"
     AUCTION = "auction"
     KEY_EPOCH = "key-epoch"
+    TERMS = "terms"
     DEADLINE = "deadline"
     CAP = "cap"
     FULL = "full"
@@ -81,6 +82,12 @@ class WrongKeyEpoch(AdmissionRefused):
     """Sealed under keys of another epoch."""
 
     code = RefusalCode.KEY_EPOCH
+
+
+class SealedForOtherTerms(AdmissionRefused):
+    """Sealed for an auction under other terms than those of the interval."""
+
+    code = RefusalCode.TERMS
 
 
 class DeadlinePassed(AdmissionRefused):

@@ -77,6 +77,52 @@ class RecordView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class HeldRecord:
+    """A record that is not in a folder; implements `RecordView`.
+
+    Attributes:
+        held_material: the public keys.
+        opened: all that was opened, in order.
+    """
+
+    summary: AuctionSummary
+    evidence: EvidenceRecord
+    held_material: PublicMaterial
+    margin: MarginInputs
+    intents: tuple[IntentRecord, ...]
+    cancellations: tuple[CancellationRecord, ...]
+    opened: tuple[OpenedRecord, ...]
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """The rings."""
+        return self.held_material.parameters
+
+    @property
+    def committee(self) -> Committee:
+        """The committee, without its addresses."""
+        return self.held_material.committee
+
+    @property
+    def margin_digest(self) -> bytes:
+        """`MarginInputs.digest`."""
+        return self.margin.digest()
+
+    @property
+    def openings(self) -> tuple[OpeningRecord, ...]:
+        """What was opened, without the arrays."""
+        return tuple(opened.entry for opened in self.opened)
+
+    def opening(self, index: int) -> OpenedRecord:
+        """The opening at a place in the list."""
+        return self.opened[index]
+
+    def material(self) -> PublicMaterial:
+        """The public keys."""
+        return self.held_material
+
+
+@dataclass(frozen=True, slots=True)
 class _Core:
     version: int
     parameters: Name
@@ -116,3 +162,8 @@ def core_digest(
         tuple(opened),
     )
     return hashlib.sha256(to_json(core)).digest()
+
+
+def circuits_digest() -> bytes:
+    """The 32 bytes that stand for the circuits of this version of the record."""
+    return hashlib.sha256(b"darkpool circuits %d" % RECORD_VERSION).digest()

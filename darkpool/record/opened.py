@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from crypto.bfv.ciphertext import Ciphertext
+from crypto.ring.params import ParameterSet
 from crypto.ring.ring import Words
 from crypto.threshold.attestation import OpeningEntry, share_purpose
 from crypto.threshold.replicated import share_digest
-from darkpool.record.forms import OpeningRecord
+from crypto.threshold.revealing import Revealed
+from darkpool.record.forms import OpeningRecord, Ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +44,23 @@ class OpenedRecord:
             entry.mask_part,
             {j: share_digest(j, purpose, data.tobytes()) for j, data in enumerate(octets)},
         )
+
+
+def opening_record(opened: Revealed, parameters: ParameterSet) -> OpeningRecord:
+    """An opening as it is published, without its arrays."""
+    request = opened.request
+    ciphertext = request.covered.ciphertext
+    ring: Ring = "order" if ciphertext.ring == parameters.order_ring else "comparison"
+    return OpeningRecord(
+        context=request.context,
+        epoch=request.epoch,
+        sequence=request.sequence,
+        purpose=request.purpose,
+        ring=ring,
+        level=ciphertext.level,
+        mask_number=request.covered.mask_number,
+        mask_part=request.covered.mask_part,
+        budget_before_bits=opened.budget_before_bits,
+        budget_after_bits=opened.budget_after_bits,
+        liars=opened.liars,
+    )

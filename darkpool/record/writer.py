@@ -28,9 +28,9 @@ from darkpool.record.forms import (
     OpeningRecord,
     OpeningsFile,
     RecordFile,
-    Ring,
 )
 from darkpool.record.margin_forms import MarginInputs
+from darkpool.record.opened import opening_record
 
 
 class RecordWriter:
@@ -98,29 +98,13 @@ class RecordWriter:
 
     def add_opening(self, opened: Revealed) -> None:
         """Append an opening, in the order in which they are made."""
-        request = opened.request
-        ciphertext = request.covered.ciphertext
-        ring: Ring = "order" if ciphertext.ring == self._parameters.order_ring else "comparison"
+        covered = opened.request.covered
         stem = f"openings/{len(self._openings)}"
-        self._pending.write(f"{stem}-ciphertext.bin", [to_wire(ciphertext)])
+        self._pending.write(f"{stem}-ciphertext.bin", [to_wire(covered.ciphertext)])
         self._pending.write_npy(f"{stem}-shares.npy", np.stack(opened.shares), "<u8")
         self._pending.write_npy(f"{stem}-values.npy", opened.values, "<i8")
-        self._pending.write_npy(f"{stem}-support.npy", request.covered.support, "|u1")
-        self._openings.append(
-            OpeningRecord(
-                context=request.context,
-                epoch=request.epoch,
-                sequence=request.sequence,
-                purpose=request.purpose,
-                ring=ring,
-                level=ciphertext.level,
-                mask_number=request.covered.mask_number,
-                mask_part=request.covered.mask_part,
-                budget_before_bits=opened.budget_before_bits,
-                budget_after_bits=opened.budget_after_bits,
-                liars=opened.liars,
-            )
-        )
+        self._pending.write_npy(f"{stem}-support.npy", covered.support, "|u1")
+        self._openings.append(opening_record(opened, self._parameters))
 
     def finish(self, summary: AuctionSummary, evidence: EvidenceRecord) -> Path:
         """Write the rest, make all of it durable and move it to its place; returns the place.

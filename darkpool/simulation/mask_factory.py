@@ -19,8 +19,11 @@ from crypto.threshold.evaluators import Evaluators
 from darkpool.clock import SystemClock
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import AttestedMask
+from darkpool.keyper.errors import SettlementRefused
 from darkpool.keyper.identity import CommitteeView, KeyperSenses
+from darkpool.record.forms import VenueRecord
 from darkpool.simulation.committee import CommitteeSeat, local_committee
+from darkpool.verification.evidence import ChainReader
 from darkpool.workers import end_with_parent
 
 _worker: KeyperCommittee | None = None
@@ -29,9 +32,14 @@ _worker: KeyperCommittee | None = None
 def _start(view: CommitteeView, seats: Sequence[CommitteeSeat]) -> None:
     global _worker
     end_with_parent()
-    # no root is ever final here, so that no auction begins, on whatever references
-    senses = KeyperSenses(SystemClock(), lambda _interval: None, lambda _interval: None)
+    # no batch is ever final here, so that no auction begins, on whatever references
+    senses = KeyperSenses(SystemClock(), lambda _interval: None, no_chain, lambda _interval: None)
     _worker = local_committee(view, seats, senses, Evaluators.of(view.material))
+
+
+def no_chain(venue: VenueRecord) -> ChainReader:
+    """The node of a keyper that has none, and signs no settlement."""
+    raise SettlementRefused("chain", "a node", f"none for 0x{venue.settlement.hex()}")
 
 
 def _prepare(shape: LaneShape) -> AttestedMask:

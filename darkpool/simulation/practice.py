@@ -14,7 +14,7 @@ from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import deal
 from crypto.threshold.replicated import Committee
 from darkpool.auction.listing import chosen
-from darkpool.auction.terms import BOND, BOND_CHARGE_PPM, KEYPERS_MAX
+from darkpool.auction.terms import BOND, BOND_CHARGE_PPM, KEYPERS
 from darkpool.clock import SystemClock
 from darkpool.protocol.terms import BondTerms, IntervalTerms, Pricing, PublicRules
 from darkpool.simulation.reporters import Reporter
@@ -46,7 +46,7 @@ def practice_terms(
     require_kind("parameters", ParameterSet, parameters)
     require_kind("grid", PriceGrid, grid)
     instruments = [identifier(name) for name in chosen(names)]
-    material, _ = deal(parameters, Committee(KEYPERS_MAX, 1))
+    material, _ = deal(parameters, Committee(KEYPERS, 1))
     clock, domain = SystemClock(), Domain(CHAIN_ID, secrets.token_bytes(20))
     reporter = Reporter(PrivateKey().secret, clock)
     treasury = account_of(secrets.token_bytes(20))

@@ -9,40 +9,45 @@ from coincurve import PrivateKey
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import ReferencePrice
+from darkpool.auction.listing import Listed
 from darkpool.auction.terms import PRICE_REPORTERS, feed_terms
 from darkpool.clock import Clock
 from darkpool.margin.market.feeds import Halt, PriceFeeds, reporter_address, sign_report
-from darkpool.margin.market.instruments import Specification
-from darkpool.margin.market.market import MarketForm
 from darkpool.margin.market.quotes import bounds_of, feeds_of, market_record, numbers_of
 from darkpool.protocol.references import SignedReference
 from darkpool.record.margin_forms import MarketRecord
 from darkpool.units import AccountId, InstrumentId, Interval, PriceGrid, account_of, price_units
 
 
-def reported(
-    market: MarketForm, specification: Specification, domain: Domain, clock: Clock
-) -> tuple[MarketRecord, Callable[[str], Mapping[str, Halt]]]:
-    """What is published of a market, and what is halted of an underlying whenever it is asked.
+class PriceReporters:
+    """Reporters with keys of their own, who all see the same numbers."""
 
-    Raises:
-        InvalidFile: a number that no feed carries.
-        ReportRefused: a number that no underlying has.
-    """
-    keys = [PrivateKey().secret for _ in range(PRICE_REPORTERS)]
-    terms = feed_terms(tuple(map(reporter_address, keys)))
-    numbers = numbers_of("market", market)
-    feeds = PriceFeeds(domain, terms, bounds_of(numbers, specification))
-    now_ms = clock.unix_ms()
-    for key in keys:
-        for name, value in numbers.items():
-            feeds.accept(sign_report(name, value, now_ms, domain, key), now_ms)
-    names = {one.name: tuple(feeds_of(market, one.name)) for one in market.underlyings}
+    def __init__(self) -> None:
+        self._keys = [PrivateKey().secret for _ in range(PRICE_REPORTERS)]
 
-    def halted(underlying: str) -> Mapping[str, Halt]:
-        return feeds.halted(names[underlying], clock.unix_ms())
+    def report(
+        self, listed: Listed, domain: Domain, clock: Clock
+    ) -> tuple[MarketRecord, Callable[[str], Mapping[str, Halt]]]:
+        """What is published of a market, and what is halted of an underlying when it is asked.
 
-    return market_record(market, feeds, terms, now_ms), halted
+        Raises:
+            InvalidFile: a number that no feed carries.
+            ReportRefused: a number that no underlying has.
+        """
+        market = listed.market
+        terms = feed_terms(tuple(map(reporter_address, self._keys)))
+        numbers = numbers_of("market", market)
+        feeds = PriceFeeds(domain, terms, bounds_of(numbers, listed.specification))
+        now_ms = clock.unix_ms()
+        for key in self._keys:
+            for name, value in numbers.items():
+                feeds.accept(sign_report(name, value, now_ms, domain, key), now_ms)
+        names = {one.name: tuple(feeds_of(market, one.name)) for one in market.underlyings}
+
+        def halted(underlying: str) -> Mapping[str, Halt]:
+            return feeds.halted(names[underlying], clock.unix_ms())
+
+        return market_record(market, feeds, terms, now_ms), halted
 
 
 class Reporter:

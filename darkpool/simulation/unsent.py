@@ -19,17 +19,21 @@ from darkpool.errors import InvalidAccount, MalformedRecord
 from darkpool.simulation.errors import InvalidSettlementFile, NotSettled
 from darkpool.units import AccountId, Interval, account_id
 
-UNSENT_VERSION: Final = 1
+UNSENT_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class UnsentSettlement:
-    """The file of a settlement: `data` is to be sent to `contract` on the chain of this number."""
+    """The file of a settlement: `data` is to be sent to `contract` on the chain of this number.
+
+    `leaves` have to be published there before.
+    """
 
     version: int
     interval: Interval
     chain_id: int
     contract: AccountId
+    leaves: bytes
     data: bytes
 
 
@@ -49,7 +53,8 @@ def read_unsent(source: str, data: bytes) -> KeptSettlement:
         raise InvalidSettlementFile(f"{source}.contract", error.expected, error.got) from error
     if unsent.version != UNSENT_VERSION:
         raise InvalidSettlementFile(source, f"version {UNSENT_VERSION}", unsent.version)
-    return KeptSettlement.of(unsent.interval, ContractCall(unsent.chain_id, contract, unsent.data))
+    call = ContractCall(unsent.chain_id, contract, unsent.data)
+    return KeptSettlement.of(unsent.interval, call, unsent.leaves)
 
 
 def require_settled(interval: Interval, settlement: Settlement, record: Path | None) -> None:
@@ -67,7 +72,9 @@ def require_settled(interval: Interval, settlement: Settlement, record: Path | N
         return
     stem = Path("darkpool") if record is None else record
     name = f"{stem.name}.settlement-{secrets.token_hex(4)}.json"
-    unsent = UnsentSettlement(UNSENT_VERSION, interval, call.chain_id, call.contract, call.data)
+    unsent = UnsentSettlement(
+        UNSENT_VERSION, interval, call.chain_id, call.contract, settlement.leaves, call.data
+    )
     try:
         path = _written(stem.with_name(name), unsent)
     except OSError:

@@ -8,43 +8,24 @@ apart from the public record.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
-
-from coincurve import PrivateKey
 
 from crypto.ring.params import ParameterSet
-from crypto.signing.ecdsa import address_of
-from crypto.threshold.evaluators import Evaluators
-from crypto.threshold.keys import PublicMaterial, deal
-from crypto.threshold.replicated import Committee
-from darkpool.admission.register import AdmissionRegister
-from darkpool.auction.environment import Environment, OpenInterval
-from darkpool.auction.interval import run_interval
-from darkpool.auction.listing import Listed
-from darkpool.auction.publication import auction_summary
+from darkpool.auction.environment import OpenInterval
+from darkpool.auction.publication import auction_summary, evidence_record
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
-from darkpool.chain.evidence import Deployment
-from darkpool.clock import Clock, Stopwatch
-from darkpool.committee.committee import KeyperCommittee
-from darkpool.crossing.arrivals import Arrivals
+from darkpool.clock import Stopwatch
 from darkpool.crossing.mask_shapes import mask_shapes
 from darkpool.durable import temporary_folder
 from darkpool.errors import DarkpoolError, WrongType
-from darkpool.keyper.identity import CommitteeView, FinalRoot, KeyperIdentity, KeyperSenses
-from darkpool.keyper.references import ReferenceWatch
-from darkpool.limits import INTENTS_PER_ACCOUNT_MAX, REFERENCE_AGE_AT_CLOSE_MAX_MS
-from darkpool.margin.accounts.accounts import PortfolioAccounts
+from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
 from darkpool.margin.market.instruments import unix_ms
-from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import SealedSubmission
-from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.writer import RecordWriter
 from darkpool.simulation.clients import (
@@ -55,32 +36,14 @@ from darkpool.simulation.clients import (
     instrument_of,
 )
 from darkpool.simulation.clock import SkippingClock
-from darkpool.simulation.committee import CommitteeSeat, local_committee, view_of
 from darkpool.simulation.errors import NotKept
 from darkpool.simulation.folders import require_apart
-from darkpool.simulation.mask_factory import MaskFactory
+from darkpool.simulation.local_venue import LocalVenue, Workers, deal_seats, founded
 from darkpool.simulation.no_record import NoRecord
 from darkpool.simulation.order_file import Order, require_orders
-from darkpool.simulation.processes import ended_by_errors, starting_processes
-from darkpool.simulation.reporters import Reporter, reported
 from darkpool.simulation.result import VenueResult, venue_result
 from darkpool.simulation.unsent import require_settled
-from darkpool.units import (
-    FIRST_INTERVAL,
-    Cash,
-    InstrumentId,
-    Interval,
-    account_of,
-    identifier,
-    require_kind,
-)
-
-FIRST_EPOCH: Final = 1
-CONFIRMATIONS: Final = 1
-INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
-"""Nobody waits for it: an interval closes when the last order is in. References are fresh then."""
-MASK_WORKERS: Final = 2
-ARRIVAL_WORKERS: Final = 2
+from darkpool.units import require_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +102,6 @@ class VenueSetting:
                 raise WrongType(subject, "a function", called)
 
 
-@dataclass(frozen=True, slots=True)
-class _Founded:
-    """A venue whose contracts stand: its committee, its deployment, and its first interval.
-
-    All keypers of this process share one watch over references.
-    """
-
-    seats: tuple[CommitteeSeat, ...]
-    view: CommitteeView
-    deployment: Deployment
-    opened: OpenInterval
-    references: ReferenceWatch
-
-
 def run_orders(
     orders: Sequence[Order],
     terms: VenueTerms,
@@ -185,48 +134,38 @@ def run_orders(
         state = stack.enter_context(temporary_folder("darkpool-"))
         chain, clock = setting.connect(), SkippingClock(unix_ms(listed.market.time))
         with step("keys"):
-            material, seats = _deal(setting.parameters, terms.keypers, state)
+            dealt = deal_seats(setting.parameters, state)
         with step("chain"):
-            founded = _found(terms, listed, (material, seats), chain, clock)
+            venue = stack.enter_context(founded(terms, dealt, chain, clock, state))
+            opened = venue.open(listed)
         clients = LocalClients(orders, openings, terms.cap_min, strangers)
-        masks = stack.enter_context(_mask_factory(founded, clients))
-        capacity = len(clients.parties) * INTENTS_PER_ACCOUNT_MAX
-        arrivals = stack.enter_context(_arrivals(material, state, capacity))
-        register = AdmissionRegister(state / "register.sqlite")
-        stack.callback(register.close)
+        workers = _workers(venue, opened, clients, stack)
         if record is not None:
-            record.add_material(material)
-            record.add_margin(founded.opened.margin.inputs)
+            record.add_material(venue.view.material)
+            record.add_margin(opened.margin.inputs)
         with step("deposit"):
-            accounts = _deposit(chain, founded.opened, clients, listed)
-        evaluators = Evaluators.of(material)
-        environment = Environment(
-            evaluators,
-            _committee(founded, evaluators, chain, clock),
-            masks,
-            arrivals,
-            chain,
-            accounts,
-            register,
-            clock,
+            amounts = clients.deposits(opened.margin, opened.terms.rules.bond)
+            chain.fund_and_deposit({a: amount for a, amount in amounts.items() if amount})
+        parties = len(clients.parties)
+        outcome = venue.run(
+            opened,
+            workers,
+            _submissions(opened.terms, clients, setting.progress),
             record or NoRecord(),
-            lambda step: setting.progress(step, 0, len(clients.parties) if step == "admit" else 0),
-            CONFIRMATIONS,
+            lambda step: setting.progress(step, 0, parties if step == "admit" else 0),
         )
-        submissions = _submissions(founded.opened.terms, clients, clock, setting.progress)
-        outcome = run_interval(environment, founded.opened, submissions)
-        summary = auction_summary(founded.opened, founded.deployment, outcome)
+        summary = auction_summary(opened, venue.deployment, outcome)
         not_kept: list[NotKept] = []
         if record is not None:
             with step("record"), _kept("record", record, not_kept):
-                record.finish(summary)
+                record.finish(summary, evidence_record(outcome))
         place = None if not_kept else setting.places.record
         if openings is not None:
             with _kept("openings", openings, not_kept):
                 openings.finish(outcome.admitted)
-        require_settled(FIRST_INTERVAL, outcome.settlement, place)
+        require_settled(opened.terms.interval, outcome.settlement, place)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
-    result = venue_result(clients, founded.opened, outcome, timings, place)
+    result = venue_result(clients, opened, outcome, timings, place)
     return replace(result, not_kept=tuple(not_kept))
 
 
@@ -255,150 +194,28 @@ def _folders(
     return record, openings
 
 
-def _deal(
-    parameters: ParameterSet, keypers: int, state: Path
-) -> tuple[PublicMaterial, tuple[CommitteeSeat, ...]]:
-    """Key set-up by a dealer, and a seat for each keyper."""
-    material, held = deal(parameters, Committee(keypers, FIRST_EPOCH))
-    seats = (
-        CommitteeSeat(
-            KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{own.keyper}.sqlite"
-        )
-        for own in held
-    )
-    return material, tuple(seats)
-
-
-def _found(
-    terms: VenueTerms,
-    listed: Listed,
-    dealt: tuple[PublicMaterial, tuple[CommitteeSeat, ...]],
-    chain: Chain,
-    clock: Clock,
-) -> _Founded:
-    """Deploy the contracts; from then on it is public what this venue is."""
-    material, seats = dealt
-    deployment = chain.deploy([account_of(address_of(s.identity.signing_key)) for s in seats])
-    view = view_of(material, deployment.domain(), seats)
-    opened = _open(terms, listed, view, deployment, clock)
-    references = ReferenceWatch(view.domain, opened.terms.reporter, clock)
-    references.accept(opened.terms.interval, opened.terms.references)
-    return _Founded(seats, view, deployment, opened, references)
-
-
-def _open(
-    terms: VenueTerms,
-    listed: Listed,
-    view: CommitteeView,
-    deployment: Deployment,
-    clock: Clock,
-) -> OpenInterval:
-    """The terms of the first interval.
-
-    The venue plays its reporters as well: they sign the prices that they were given, now.
-    """
-    grids = {identifier(name): grid for name, grid in listed.grids.items()}
-    market, halted = reported(listed.market, listed.specification, view.domain, clock)
-    margin = IntentMargin(listed.specification, market, grids, halted)
-    reporter = Reporter(PrivateKey().secret, clock)
-    references: dict[InstrumentId, SignedReference] = {}
-    for name, grid in grids.items():
-        references |= reporter.sign(grid, [name], FIRST_INTERVAL, view.domain)
-    interval_terms = IntervalTerms(
-        domain=view.domain,
-        vault=deployment.vault,
-        material=view.material,
-        keypers=deployment.keypers,
-        interval=FIRST_INTERVAL,
-        closes_ms=clock.unix_ms() + INTERVAL_MS,
-        pricing=terms.pricing,
-        reporter=reporter.address,
-        references=references,
-        margin_digest=margin.inputs.digest(),
-        rules=terms.rules(deployment.operator),
-    )
-    return OpenInterval(interval_terms.require_fresh(clock), margin)
-
-
-@contextmanager
-def _mask_factory(founded: _Founded, clients: LocalClients) -> Iterator[MaskFactory]:
-    """A factory at work on all masks that the parties can need."""
-    terms = founded.opened.terms
-    workers = MASK_WORKERS if terms.material.parameters.secure else 1
+def _workers(
+    venue: LocalVenue, opened: OpenInterval, clients: LocalClients, stack: ExitStack
+) -> Workers:
+    """Processes at work on all masks that the parties can need, and ready for their intents."""
+    terms = opened.terms
     counts = Counter(instrument_of(party) for party in clients.parties)
     asked = {instrument_of(party) for party in clients.parties if has_minimum(party)}
-    with MaskFactory(founded.view, founded.seats, workers) as masks, ended_by_errors():
-        sizes = [counts[name] for name in terms.grids]
-        for shape in mask_shapes(terms, sizes, [name in asked for name in terms.grids]):
-            with starting_processes():
-                masks.order(shape)
-        yield masks
-
-
-@contextmanager
-def _arrivals(material: PublicMaterial, state: Path, capacity: int) -> Iterator[Arrivals]:
-    """Workers for what is computed of intents as they arrive."""
-    workers = ARRIVAL_WORKERS if material.parameters.secure else 1
-    with (
-        Arrivals(material.order_keys, state / "arrivals", capacity, workers) as arrivals,
-        ended_by_errors(),
-    ):
-        with starting_processes():
-            arrivals.start()
-        yield arrivals
-
-
-def _deposit(
-    chain: Chain, opened: OpenInterval, clients: LocalClients, listed: Listed
-) -> PortfolioAccounts:
-    """Pay collateral into the vault, and credit what the chain says has arrived.
-
-    The treasury has a balance from the start: what it is paid later is never a new account's.
-    """
-    bond = opened.terms.rules.bond
-    amounts = clients.deposits(opened.margin, bond)
-    chain.fund_and_deposit({account: amount for account, amount in amounts.items() if amount})
-    flows = chain.flows_before(FIRST_INTERVAL)
-    accounts = PortfolioAccounts(listed.specification)
-    for account in {**amounts, bond.treasury: Cash(0)}:
-        flow = flows.get(account)
-        accounts.deposit(account, Cash(0 if flow is None else flow.deposited - flow.withdrawn))
-    return accounts
-
-
-def _committee(
-    founded: _Founded, evaluators: Evaluators, chain: Chain, clock: Clock
-) -> KeyperCommittee:
-    """The keypers, who share the node of this machine and its reporters' references."""
-    senses = KeyperSenses(clock, _final_root(chain), founded.references.require)
-    return local_committee(founded.view, founded.seats, senses, evaluators)
-
-
-def _final_root(chain: Chain) -> FinalRoot:
-    """Ask the chain for the batch root of an interval, as long as the batch can still settle.
-
-    Keypers ask at the same time, and the chain's client is for one thread at a time.
-    """
-    lock = threading.Lock()
-
-    def root_of(interval: Interval) -> bytes | None:
-        with lock:
-            evidence = chain.evidence(interval)
-        closed = evidence.voided or evidence.halted or evidence.settlement is not None
-        return None if evidence.batch is None or closed else evidence.batch.root
-
-    return root_of
+    sizes = [counts[name] for name in terms.grids]
+    shapes = mask_shapes(terms, sizes, [name in asked for name in terms.grids])
+    masks = stack.enter_context(venue.mask_factory(shapes))
+    capacity = len(clients.parties) * INTENTS_PER_ACCOUNT_MAX
+    return Workers(masks, stack.enter_context(venue.arrivals(capacity)))
 
 
 def _submissions(
-    terms: IntervalTerms, clients: LocalClients, clock: SkippingClock, progress: Progress
+    terms: IntervalTerms, clients: LocalClients, progress: Progress
 ) -> Iterator[SealedSubmission]:
-    """What clients send, one after the other; then the interval has closed."""
+    """What clients send, one after the other."""
     parties = len(clients.parties)
     for number, submission in enumerate(clients.submissions(terms)):
         progress("admit", number, parties)
         yield submission
-    clock.skip_to(terms.closes_ms)
 
 
 def _timings(

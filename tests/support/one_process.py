@@ -19,7 +19,7 @@ from crypto.bfv.lanes import LaneShape
 from crypto.ring.params import TEST_INSECURE_SMALL, ParameterSet
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import DrawnMask
-from darkpool.auction.terms import VenueTerms
+from darkpool.auction.terms import KEYPERS, VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import AttestedMask
@@ -28,9 +28,10 @@ from darkpool.keyper.identity import KeyperIdentity
 from darkpool.simulation import mask_factory, venue
 from darkpool.simulation.clients import Stranger
 from darkpool.simulation.committee import CommitteeSeat
+from darkpool.simulation.local_venue import FIRST_EPOCH
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
-from darkpool.simulation.venue import FIRST_EPOCH, Places, Progress, VenueSetting, run_orders
+from darkpool.simulation.venue import Places, Progress, VenueSetting, run_orders
 from tests.support.epochs import dealt
 
 P = ParamSpec("P")
@@ -62,10 +63,10 @@ class InThisProcess(Executor):
 
 
 def seats(
-    parameters: ParameterSet, keypers: int, state: Path
+    parameters: ParameterSet, state: Path
 ) -> tuple[PublicMaterial, tuple[CommitteeSeat, ...]]:
     """Seats with memories and signing keys of their own, on keys that are dealt once."""
-    epoch = dealt(parameters, keypers, FIRST_EPOCH)
+    epoch = dealt(parameters, KEYPERS, FIRST_EPOCH)
     return epoch.material, tuple(
         CommitteeSeat(
             KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{own.keyper}.sqlite"
@@ -98,7 +99,7 @@ def prepare(shape: LaneShape) -> AttestedMask:
 def one_process() -> Iterator[None]:
     """What runs inside starts no process, deals no keys and draws no mask of a known shape."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(venue, "_deal", seats)
+        patch.setattr(venue, "deal_seats", seats)
         patch.setattr(mask_factory, "ProcessPoolExecutor", InThisProcess)
         patch.setattr(arrivals, "ProcessPoolExecutor", InThisProcess)
         patch.setattr(mask_factory, "_prepare", prepare)

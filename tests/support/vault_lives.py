@@ -9,9 +9,9 @@ import numpy as np
 from crypto.signing.sum_tree import SumLeaf
 from darkpool.margin.liquidation.plan import mark
 from darkpool.margin.model.portfolio import PortfolioMargin
+from darkpool.protocol.flows import Flow, FlowKind
 from darkpool.settlement.claims import FUND, RETIRED, TREASURY
 from darkpool.settlement.custody import CashVault, Custody, SettledBalances
-from darkpool.protocol.flows import Flow, FlowKind
 from darkpool.units import AccountId, PriceUnits, account_bytes, account_of
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import ALICE, BOB, CAROL, CONTRACTS, FIRST, ONE, house

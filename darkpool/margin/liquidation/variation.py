@@ -48,7 +48,7 @@ class Variation:
 
     covered: Mapping[AccountId, Cash] = field(default_factory=dict)
     closed: tuple[Transfer, ...] = ()
-    shared: Cash = Cash(0)
+    shared: Cash = field(default=Cash(0))
 
 
 def settle_all_variation(

@@ -1,0 +1,250 @@
+"""All parties of a venue on one machine, over intervals that follow each other.
+
+An operator, a committee that a dealer gave its keys, and reporters that sign what they are given.
+The chain has the contracts; what an interval begins with is what the last settlement left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from coincurve import PrivateKey
+
+from crypto.bfv.lanes import LaneShape
+from crypto.ring.params import ParameterSet
+from crypto.signing.ecdsa import address_of
+from crypto.threshold.evaluators import Evaluators
+from crypto.threshold.keys import PublicMaterial, deal
+from crypto.threshold.replicated import Committee
+from darkpool.admission.register import AdmissionRegister
+from darkpool.auction.environment import NO_SETTLEMENT, Environment, OpenInterval
+from darkpool.auction.interval import run_interval
+from darkpool.auction.listing import Listed
+from darkpool.auction.outcome import IntervalOutcome
+from darkpool.auction.terms import KEYPERS, VenueTerms
+from darkpool.chain.client import Chain, DeploymentTerms
+from darkpool.chain.evidence import Deployment
+from darkpool.committee.committee import KeyperCommittee
+from darkpool.crossing.arrivals import Arrivals
+from darkpool.keyper.identity import CommitteeView, KeyperIdentity
+from darkpool.keyper.references import ReferenceWatch
+from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
+from darkpool.margin.model.intent_margin import IntentMargin
+from darkpool.protocol.intents import SealedSubmission, SignedCancellation
+from darkpool.protocol.references import SignedReference
+from darkpool.protocol.terms import IntervalTerms
+from darkpool.record.core import circuits_digest
+from darkpool.record.writer import RecordSink
+from darkpool.settlement.claims import TREASURY
+from darkpool.settlement.custody import CashVault
+from darkpool.settlement.flows import FlowBook
+from darkpool.settlement.state import AccountState, custody_of
+from darkpool.simulation.clock import SkippingClock
+from darkpool.simulation.committee import CommitteeSeat, local_committee, view_of
+from darkpool.simulation.mask_factory import MaskFactory
+from darkpool.simulation.node import node_senses
+from darkpool.simulation.processes import ended_by_errors, starting_processes
+from darkpool.simulation.reporters import PriceReporters, Reporter
+from darkpool.units import FIRST_INTERVAL, InstrumentId, Interval, account_of, identifier
+
+FIRST_EPOCH: Final = 1
+CONFIRMATIONS: Final = 1
+DEPOSIT_MIN: Final = 1
+ACCOUNTS_MAX: Final = 10_000
+INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
+"""Nobody waits for it: an interval closes when the last order is in. References are fresh then."""
+MASK_WORKERS: Final = 2
+ARRIVAL_WORKERS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Processes that prepare masks, and that compute what intents need when they arrive."""
+
+    masks: MaskFactory
+    arrivals: Arrivals
+
+
+@dataclass(slots=True)
+class LocalVenue:
+    """A venue whose contracts stand, between two intervals.
+
+    Attributes:
+        state: folder of what operator and keypers must not forget.
+        states: of all accounts after the last settlement; `flows` are those that it answered.
+        previous_settlement: hash of that settlement, 32 bytes; zero before the first.
+        interval: the next one.
+    """
+
+    terms: VenueTerms
+    chain: Chain
+    clock: SkippingClock
+    state: Path
+    seats: tuple[CommitteeSeat, ...]
+    view: CommitteeView
+    deployment: Deployment
+    evaluators: Evaluators
+    committee: KeyperCommittee
+    register: AdmissionRegister
+    references: ReferenceWatch
+    reporter: Reporter
+    price_reporters: PriceReporters
+    states: tuple[AccountState, ...] = ()
+    flows: FlowBook = field(default_factory=FlowBook)
+    previous_settlement: bytes = NO_SETTLEMENT
+    interval: Interval = FIRST_INTERVAL
+
+    def open(self, listed: Listed) -> OpenInterval:
+        """The terms of the next interval, which keypers accept; the reporters sign what is listed.
+
+        Raises:
+            DarkpoolError: what is listed cannot be traded now.
+        """
+        grids = {identifier(name): grid for name, grid in listed.grids.items()}
+        domain, clock = self.view.domain, self.clock
+        market, halted = self.price_reporters.report(listed, domain, clock)
+        margin = IntentMargin(listed.specification, market, grids, halted)
+        references: dict[InstrumentId, SignedReference] = {}
+        for name, grid in grids.items():
+            references |= self.reporter.sign(grid, [name], self.interval, domain)
+        terms = IntervalTerms(
+            domain=domain,
+            vault=self.deployment.vault,
+            material=self.view.material,
+            keypers=self.deployment.keypers,
+            interval=self.interval,
+            closes_ms=clock.unix_ms() + INTERVAL_MS,
+            pricing=self.terms.pricing,
+            reporter=self.reporter.address,
+            references=references,
+            margin_digest=margin.inputs.digest(),
+            rules=self.terms.rules(TREASURY),
+        ).require_fresh(clock)
+        self.references.accept(terms.interval, terms.references)
+        vault = CashVault(self.deployment.vault, TREASURY)
+        custody = custody_of(vault, listed.specification, self.states, self.flows)
+        return OpenInterval(terms, margin, custody, self.previous_settlement)
+
+    def run(
+        self,
+        opened: OpenInterval,
+        workers: Workers,
+        submissions: Iterable[SealedSubmission | SignedCancellation],
+        record: RecordSink,
+        progress: Callable[[str], None],
+    ) -> IntervalOutcome:
+        """Run the interval that is open; if it settles, the next one begins there.
+
+        Raises:
+            DarkpoolError, CryptoError: see `run_interval`; the next interval begins where this did.
+        """
+        environment = Environment(
+            self.evaluators,
+            self.committee,
+            workers.masks,
+            workers.arrivals,
+            self.chain,
+            self.register,
+            self.clock,
+            record,
+            progress,
+            CONFIRMATIONS,
+        )
+        self.interval = Interval(opened.terms.interval + 1)
+        outcome = run_interval(environment, opened, self._until_close(opened.terms, submissions))
+        if outcome.settlement.is_final:
+            self.states, self.flows = outcome.applied.after, outcome.applied.custody.flows
+            self.previous_settlement = outcome.settlement.message.struct_hash()
+        return outcome
+
+    @contextmanager
+    def mask_factory(self, shapes: Iterable[LaneShape]) -> Iterator[MaskFactory]:
+        """A factory at work on masks of some shapes."""
+        workers = MASK_WORKERS if self.view.material.parameters.secure else 1
+        with MaskFactory(self.view, self.seats, workers) as masks, ended_by_errors():
+            for shape in shapes:
+                with starting_processes():
+                    masks.order(shape)
+            yield masks
+
+    @contextmanager
+    def arrivals(self, capacity: int) -> Iterator[Arrivals]:
+        """Workers for what is computed of intents as they arrive, of so many at once."""
+        material = self.view.material
+        workers = ARRIVAL_WORKERS if material.parameters.secure else 1
+        folder = self.state / "arrivals"
+        with (
+            Arrivals(material.order_keys, folder, capacity, workers) as arrivals,
+            ended_by_errors(),
+        ):
+            with starting_processes():
+                arrivals.start()
+            yield arrivals
+
+    def _until_close(
+        self, terms: IntervalTerms, submissions: Iterable[SealedSubmission | SignedCancellation]
+    ) -> Iterator[SealedSubmission | SignedCancellation]:
+        """What clients send; then the interval has closed."""
+        yield from submissions
+        self.clock.skip_to(terms.closes_ms)
+
+
+Dealt = tuple[PublicMaterial, tuple[CommitteeSeat, ...]]
+
+
+def deal_seats(parameters: ParameterSet, state: Path) -> Dealt:
+    """Key set-up by a dealer, and a seat for each keyper."""
+    material, held = deal(parameters, Committee(KEYPERS, FIRST_EPOCH))
+    seats = (
+        CommitteeSeat(
+            KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{own.keyper}.sqlite"
+        )
+        for own in held
+    )
+    return material, tuple(seats)
+
+
+@contextmanager
+def founded(
+    terms: VenueTerms, dealt: Dealt, chain: Chain, clock: SkippingClock, state: Path
+) -> Iterator[LocalVenue]:
+    """Deploy the contracts and start the parties; from then on it is public what this venue is."""
+    material, seats = dealt
+    deployment = chain.deploy(
+        DeploymentTerms(
+            keypers=tuple(account_of(address_of(s.identity.signing_key)) for s in seats),
+            key_id=material.digest(),
+            circuits=circuits_digest(),
+            deposit_min=DEPOSIT_MIN,
+            accounts_max=ACCOUNTS_MAX,
+            fund=chain.account,
+            treasury=chain.account,
+            rescuer=chain.account,
+        )
+    )
+    view, evaluators = view_of(material, deployment.domain(), seats), Evaluators.of(material)
+    reporter = Reporter(PrivateKey().secret, clock)
+    references = ReferenceWatch(view.domain, reporter.address, clock)
+    senses = node_senses(chain, clock, references.require)
+    with ExitStack() as stack:
+        register = AdmissionRegister(state / "register.sqlite")
+        stack.callback(register.close)
+        yield LocalVenue(
+            terms,
+            chain,
+            clock,
+            state,
+            seats,
+            view,
+            deployment,
+            evaluators,
+            local_committee(view, seats, senses, evaluators),
+            register,
+            references,
+            reporter,
+            PriceReporters(),
+        )

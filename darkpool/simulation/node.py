@@ -1,0 +1,55 @@
+"""The node of this machine, which all keypers of a local committee share."""
+
+from __future__ import annotations
+
+import threading
+
+from darkpool.chain.evidence import BatchEvidence
+from darkpool.chain.reader import RecordedVenue
+from darkpool.chain.reading import ReadableChain
+from darkpool.clock import Clock
+from darkpool.keyper.identity import KeyperSenses, RequireReferences
+from darkpool.record.forms import VenueRecord
+from darkpool.units import Interval
+from darkpool.verification.evidence import ChainEvidence, ChainReader
+
+
+class _Shared:
+    """Asks for one keyper at a time: a chain's client is for one thread."""
+
+    def __init__(self, chain: ReadableChain) -> None:
+        self._chain = chain
+        self._lock = threading.Lock()
+
+    def open_batch(self, interval: Interval) -> BatchEvidence | None:
+        with self._lock:
+            said = self._chain.evidence(interval)
+        closed = said.voided or said.is_declared or said.settlement is not None
+        return None if closed else said.batch
+
+    def recorded(self, venue: VenueRecord) -> ChainReader:
+        return _SharedReader(RecordedVenue(self._chain, venue), self._lock)
+
+
+class _SharedReader:
+    def __init__(self, reader: RecordedVenue, lock: threading.Lock) -> None:
+        self._reader = reader
+        self._lock = lock
+
+    def chain_id(self) -> int:
+        """Return the number of the chain."""
+        with self._lock:
+            return self._reader.chain_id()
+
+    def evidence(self, interval: int, blocks: tuple[int, int]) -> ChainEvidence:
+        """Return all that the chain says about an interval."""
+        with self._lock:
+            return self._reader.evidence(interval, blocks)
+
+
+def node_senses(
+    chain: ReadableChain, clock: Clock, require_references: RequireReferences
+) -> KeyperSenses:
+    """What every keyper of this machine asks for itself."""
+    shared = _Shared(chain)
+    return KeyperSenses(clock, shared.open_batch, shared.recorded, require_references)
