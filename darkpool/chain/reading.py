@@ -140,21 +140,24 @@ class ReadableChain:
             told = self._settlement.functions.standing().call()
         return VenueStanding(*told)
 
-    def flows(self, last: int | None = None) -> tuple[Flow, ...]:
-        """Return all flows, in their order, up to the index `last`; without it all there are.
+    def flows(
+        self, last: int | None = None, after: int = 0, head: bytes = NO_FLOWS
+    ) -> tuple[Flow, ...]:
+        """Return the flows in their order, up to the index `last`; without it all there are.
 
-        They are checked against the hash that each event tells.
+        They are checked against the hash that each event tells. Those up to the index `after` are
+        left out; `head` is their hash.
         """
         count = self.standing().flows if last is None else last
         asked, found = Asked(self._settlement, ("Flow",)), dict[int, Any]()
-        for event in self._backwards(asked):
+        for event in self._backwards(asked) if count > after else ():
             index = event["args"]["index"]
-            if index <= count:
+            if after < index <= count:
                 found[index] = event["args"]
-            if len(found) == count:
+            if len(found) == count - after:
                 break
-        head, flows = NO_FLOWS, []
-        for index in range(1, count + 1):
+        flows = []
+        for index in range(after + 1, count + 1):
             if index not in found:
                 raise ChainUnavailable(self._node, f"no flow {index} of {count}")
             flow = _flow(found[index])
@@ -201,6 +204,19 @@ class ReadableChain:
             voided=batch is not None and settlement is None and not is_open,
             is_declared=standing.declared_at != 0,
         )
+
+    def settlement_named(self, name: bytes) -> tuple[BatchEvidence, SettlementEvidence] | None:
+        """Return the settlement with this struct hash, and its batch; None where there is none."""
+        asked = Asked(self._settlement, ("BatchSettled",), settlement=name)
+        for event in self._backwards(asked):
+            near = (event["blockNumber"],)
+            batch = self._batch(Interval(event["args"]["interval"]), ())
+            settlement = None if batch is None else self._settled(batch, near)
+            if batch is None or settlement is None or settlement.message.struct_hash() != name:
+                reason = f"no settlement 0x{name.hex()}, which an event names"
+                raise ChainUnavailable(self._node, reason)
+            return batch, settlement
+        return None
 
     def has_settled(self, kept: KeptSettlement) -> bool:
         """Whether a kept settlement is on the chain already; any account may have sent it.

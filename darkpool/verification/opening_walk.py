@@ -11,8 +11,8 @@ import numpy.typing as npt
 from crypto.bfv.lanes import Lanes, LaneShape
 from crypto.circuits.comparison import BITS_LEVEL
 from crypto.circuits.packing import LANES_LEVEL
-from darkpool.record.forms import Ring
-from darkpool.record.reader import Record
+from darkpool.record.core import RecordView
+from darkpool.record.forms import MaskRecord, Ring
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings
 from darkpool.verification.steps import SideFills
@@ -44,14 +44,24 @@ class OpeningWalk:
 
     Args:
         values: decoded openings, shape (degree,) each, None where one cannot be read.
+        masks: those of the record in order of use; None where they are not at hand.
     """
 
-    def __init__(self, record: Record, values: Sequence[Lanes | None], findings: Findings) -> None:
+    def __init__(
+        self,
+        record: RecordView,
+        values: Sequence[Lanes | None],
+        masks: Sequence[MaskRecord] | None,
+        findings: Findings,
+    ) -> None:
         self._record = record
+        self._masks = masks
+        self._planned = [mask.number for mask in record.summary.batch.masks]
         self._values = values
         self._findings = findings
         self._next = 0
         self._masks_used: list[int] = []
+        self._last_place: dict[int, int] = {}
 
     def step(self, purpose: str, ring: Ring, support: Flags, mask: MaskPart = NO_MASK) -> int:
         """Number of the next opening, which has to be this one.
@@ -109,13 +119,7 @@ class OpeningWalk:
         if self._next >= len(self._record.openings):
             raise Unsound(f"opening {self._next}", f"{name}.0", "none")
         mask = self._record.openings[self._next].mask_number
-        shapes = {m.number: m.lanes for m in self._record.masks}
-        if mask is None or mask not in shapes:
-            raise Unsound(part, "a mask of the record", mask)
-        self._findings.equal(f"{part}, lanes of its mask", shape.lanes, shapes[mask])
-        if mask in self._masks_used:
-            self._findings.add(part, "a mask not used before", mask)
-        self._masks_used.append(mask)
+        self._use(part, mask, shape)
         active = shape.to_order(np.ones(shape.lanes, dtype=np.int64)) == 1
         return tuple(
             self.step(f"{name}.{number}", "order", active[number], MaskPart(mask, number))
@@ -149,6 +153,27 @@ class OpeningWalk:
         lots = self.values(index).reshape(2, width)[row]
         return SideFills(np.where(support[row], lots, 0)[:count], index)
 
+    def _use(self, part: str, mask: int | None, shape: LaneShape) -> None:
+        """Note a mask that is not the next one of its size, as far as the plan tells.
+
+        Raises:
+            Unsound: a mask that is not at hand.
+        """
+        lanes = None if self._masks is None else {m.number: m.lanes for m in self._masks}
+        known = self._planned if lanes is None else lanes
+        if mask is None or mask not in known:
+            raise Unsound(part, "a mask of the record", mask)
+        if lanes is not None:
+            self._findings.equal(f"{part}, lanes of its mask", shape.lanes, lanes[mask])
+        if mask in self._masks_used:
+            self._findings.add(part, "a mask not used before", mask)
+        elif mask in self._planned:
+            place = self._planned.index(mask)
+            if place < self._last_place.get(shape.lanes, 0):
+                self._findings.add(part, "a mask in the order of the plan", mask)
+            self._last_place[shape.lanes] = place
+        self._masks_used.append(mask)
+
     def end(self) -> None:
         """Note masks that are listed otherwise than they were used.
 
@@ -158,5 +183,6 @@ class OpeningWalk:
         if self._next != len(self._record.openings):
             got = self._record.openings[self._next].purpose
             raise Unsound(f"opening {self._next}", "no further opening", got)
-        listed = [mask.number for mask in self._record.masks]
-        self._findings.equal("masks, in order of use", self._masks_used, listed)
+        if self._masks is not None:
+            listed = [mask.number for mask in self._masks]
+            self._findings.equal("masks, in order of use", self._masks_used, listed)
