@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from coincurve import PrivateKey
@@ -23,7 +24,7 @@ from darkpool.simulation.clients import LocalClients, Stranger
 from darkpool.simulation.clock import SkippingClock
 from darkpool.simulation.local_venue import LocalVenue, Workers, founded
 from darkpool.simulation.order_file import Order
-from darkpool.units import AccountId, AccountLabel, account_of
+from darkpool.units import AccountId, AccountLabel, InstrumentName, account_of
 from tests.support.one_process import one_process, seats
 
 GAS_WEI = 10**18
@@ -83,7 +84,10 @@ class StandingVenue:
             self.key(order.account)
         venue = self.venue
         names = dict.fromkeys(order.instrument for order in orders)
-        opened = venue.open(listing.of(names or self._all(listing)))
+        listed = listing.of(names or [InstrumentName("ES-MAR")])
+        now = datetime.fromtimestamp(venue.clock.unix_ms() / 1000, UTC)
+        market = listed.market.model_copy(update={"time": max(now, listed.market.time)})
+        opened = venue.open(replace(listed, market=market))
         clients = LocalClients(orders, None, venue.terms.cap_min, strangers, self.keys)
         capacity = max(1, len(clients.parties) * INTENTS_PER_ACCOUNT_MAX)
         folder = self.record(opened.terms.interval)
@@ -104,10 +108,6 @@ class StandingVenue:
             summary = auction_summary(opened, venue.deployment, outcome)
             record.finish(summary, evidence_record(outcome))
         return outcome
-
-    @staticmethod
-    def _all(listing: Listing) -> tuple[str, ...]:
-        return ("ES-MAR",)
 
 
 @contextmanager
