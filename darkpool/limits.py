@@ -81,7 +81,7 @@ REFERENCE_AHEAD_MAX_MS: Final = 2_000
 """How far a reference price may seem to lie in the future: clocks of two machines differ."""
 
 FUNDING_PERIOD_MS: Final = 28_800_000
-"""Time in which a perpetual swap costs its whole premium: 8 hours. One mark counts for no longer."""
+"""Time in which a perpetual swap costs its whole premium, and that one mark counts for."""
 
 FUNDING_PREMIUM_MAX_PPM: Final = 5_000
 """Premium that funding counts, as a part of the index, in parts per million: half a percent."""

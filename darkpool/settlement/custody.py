@@ -114,8 +114,8 @@ class Custody:
     def credit(self) -> dict[AccountId, Cash]:
         """Book what a batch counts that is committed now; returns what changed, none of it zero.
 
-        Intents are covered by that until the commitment, and then again by what it counts. Who owes
-        what it was covered for pays first.
+        Intents are covered by that until the commitment, and then again by what it counts. Until
+        then a deposit may still go back, so it pays no debt.
 
         Raises:
             OutOfBounds: more cash than `CASH_MAX`.
@@ -126,21 +126,21 @@ class Custody:
             account: Cash(self.settled_paid.get(account, 0) + counted.get(account, 0))
             for account in held
         }
-        changed = book_vault(self.accounts, paid)
-        repay_debts(self.accounts, self.debts)
-        return changed
+        return book_vault(self.accounts, paid)
 
     def commit(self, margin: PortfolioMargin) -> Committed:
         """Count the flows up to the commitment; accounts that do not cover their intents are told.
 
-        Charges of void intervals are booked then: as much as an account has besides its bond.
+        Then who owes what it was covered for pays, and charges of void intervals are booked, both
+        out of all that an account has above zero. With less than its bond left it is uncovered.
 
         Raises:
             OutOfBounds: more cash than `CASH_MAX`.
         """
         changed = self.credit()
+        repay_debts(self.accounts, self.debts)
         for charge in self.between.charges:
-            has = self.accounts.holdings(charge.account).cash
+            has = self.accounts.cash(charge.account)
             if amount := min(charge.amount, max(0, has)):
                 self.accounts.transfer(charge.account, self.vault.treasury, Cash(amount))
         self.between = Between(self.between.market_ms)
