@@ -66,6 +66,38 @@ def test_a_request_lapses_for_what_it_is_not_granted() -> None:
     assert later.granted == {}
 
 
+@pytest.mark.parametrize(
+    ("left", "granted"),
+    [(0, 0), (1, 1), (DEPOSIT_MIN - 1, DEPOSIT_MIN - 1), (DEPOSIT_MIN, 0), (DEPOSIT_MIN + 1, 0)],
+)
+def test_an_account_without_positions_keeps_the_least_deposit_or_nothing(
+    left: int, granted: int
+) -> None:
+    made = custody({ALICE: 100})
+    flow(made, (FlowKind.REQUEST, ALICE, 100 * ONE - left))
+    settled = made.settle(margin_at(100), {})
+    assert leaf(settled, ALICE) == (left - granted, 100 * ONE - left + granted)
+
+
+def test_who_asks_for_nothing_or_has_positions_keeps_what_it_has() -> None:
+    made = custody({ALICE: 10, BOB: 50_000, CAROL: 50_000})
+    traded(made.accounts, SWAP, BOB, CAROL, 1, PRICE)
+    made.settle(margin_at(100), {})
+    free = made.free[BOB]
+    asked = [(FlowKind.REQUEST, ALICE, 0), (FlowKind.REQUEST, BOB, free - 1)]
+    flow(made, *asked)
+    assert made.settle(margin_at(100), {}).granted == {BOB: free - 1}
+
+
+def test_a_grant_that_is_not_taken_keeps_its_leaf_however_small() -> None:
+    made = custody({ALICE: 100, BOB: 100})
+    flow(made, (FlowKind.REQUEST, ALICE, 100 * ONE))
+    made.settle(margin_at(100), {})
+    for _ in range(3):
+        settled = made.settle(margin_at(100), {ALICE: 100 * ONE - 1})
+        assert leaf(settled, ALICE) == (0, 100 * ONE)
+
+
 def test_an_account_with_positions_gets_what_was_free_at_two_marks() -> None:
     made = custody({ALICE: 50_000, BOB: 50_000})
     traded(made.accounts, SWAP, ALICE, BOB, 1, PRICE)

@@ -201,7 +201,6 @@ class PortfolioAccounts:
         self._open(account).trade(contract_index, lots, cost)
         self._open(counterparty).trade(contract_index, -lots, -cost)
 
-    @within_margin()
     def withdrawable(self, account: AccountId, margin: PortfolioMargin) -> Cash:
         """The cash above what positions and live intents need; gains count once they are settled.
 
@@ -211,11 +210,7 @@ class PortfolioAccounts:
         Raises:
             BeyondMargin, NoPrice: positions that margin is not computed for.
         """
-        if self.uncovered() > 0:
-            return Cash(0)
-        entry = self._view(account)
-        free = surplus(margin, self.holdings(account), entry.intents())
-        return Cash(max(0, min(entry.cash, free)))
+        return Cash(0) if self.uncovered() > 0 else self._free(account, margin)
 
     def surplus(self, account: AccountId, margin: PortfolioMargin) -> int:
         """Equity with the bond less initial margin of the positions, live intents not counted."""
@@ -296,13 +291,16 @@ class PortfolioAccounts:
     def hold_bond(self, account: AccountId, bond: BondTerms, margin: PortfolioMargin) -> None:
         """Hold an account's bond; one that was charged is filled up again.
 
+        Debts of others do not matter: a bond is not paid out, and bears its part of bad debt.
+
         Raises:
-            InsufficientMargin: what the account could withdraw does not cover what is missing.
+            InsufficientMargin: what positions and live intents leave does not cover what is
+                missing.
             BeyondMargin, NoPrice: see `withdrawable`.
         """
         missing = max(0, bond.amount - (self._view(account).bond or 0))
         if missing:
-            available = self.withdrawable(account, margin)
+            available = self._free(account, margin)
             if missing > available:
                 raise InsufficientMargin(required=missing, available=available)
         self._open(account).hold_bond(missing)
@@ -426,6 +424,13 @@ class PortfolioAccounts:
         if contract_index is None:
             raise UnknownContract("one of the specification", f"0x{instrument.hex()}")
         return contract_index
+
+    @within_margin()
+    def _free(self, account: AccountId, margin: PortfolioMargin) -> Cash:
+        """The cash above what positions and live intents need."""
+        entry = self._view(account)
+        left = surplus(margin, self.holdings(account), entry.intents())
+        return Cash(max(0, min(entry.cash, left)))
 
     def _open_contract(self, instrument: InstrumentId) -> int:
         contract_index = self.contract_index(instrument)
