@@ -289,13 +289,10 @@ class PortfolioAccounts:
             self._open(account).release([auction])
 
     def hold_bond(self, account: AccountId, bond: BondTerms, margin: PortfolioMargin) -> None:
-        """Hold an account's bond; one that was charged is filled up again.
-
-        Debts of others do not matter: a bond is not paid out, and bears its part of bad debt.
+        """Hold an account's bond, whatever others owe: it is not paid out, and bears bad debt too.
 
         Raises:
-            InsufficientMargin: what positions and live intents leave does not cover what is
-                missing.
+            InsufficientMargin: positions and live intents do not leave what is missing of it.
             BeyondMargin, NoPrice: see `withdrawable`.
         """
         missing = max(0, bond.amount - (self._view(account).bond or 0))
@@ -428,9 +425,8 @@ class PortfolioAccounts:
     @within_margin()
     def _free(self, account: AccountId, margin: PortfolioMargin) -> Cash:
         """The cash above what positions and live intents need."""
-        entry = self._view(account)
-        left = surplus(margin, self.holdings(account), entry.intents())
-        return Cash(max(0, min(entry.cash, left)))
+        held = self.holdings(account)
+        return Cash(max(0, min(held.cash, surplus(margin, held, self.intents(account)))))
 
     def _open_contract(self, instrument: InstrumentId) -> int:
         contract_index = self.contract_index(instrument)
