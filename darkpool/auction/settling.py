@@ -66,7 +66,7 @@ def _message(
         results=keccak(results),
         prices=opened.terms.margin_digest,
         fills_root=fills_root(concluded.crossed.fills),
-        state_root=state_root(applied.after),
+        state_root=state_root(applied.after, opened.margin.inputs.market.time_ms),
         trees=trees_of([opened.terms.vault], [applied.balances.leaves]),
         leaf_hash=keccak(leaves),
         leaf_blobs=(),

@@ -18,10 +18,11 @@ from darkpool.units import AccountId, Interval, account_bytes
 
 @dataclass(frozen=True, slots=True)
 class VaultPlace:
-    """Where a vault stands, and which token it holds."""
+    """Where a vault stands, which token it holds, and its least deposit in token units."""
 
     address: AccountId
     token: AccountId
+    deposit_min: int
 
 
 @dataclass(frozen=True, slots=True)

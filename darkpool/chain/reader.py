@@ -56,6 +56,7 @@ class RecordedVenue:
         return ChainEvidence(
             settlement_contract=account_bytes(found.settlement),
             vaults=tuple(account_bytes(vault.address) for vault in found.vaults),
+            deposit_min=found.vaults[0].deposit_min,
             keypers=tuple(account_bytes(keyper) for keyper in found.keypers),
             quorum=found.quorum,
             batch=None if said.batch is None else _batch(said.batch),

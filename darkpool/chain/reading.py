@@ -309,8 +309,9 @@ class ReadableChain:
         links = self._contract("CollateralVault", vault).functions
         with reading(self._node, "what contracts say of each other"):
             token, linked = AccountId(links.token().call()), AccountId(links.settlement().call())
+            deposit_min = int(links.deposit_min().call())
         _expect("settlement of the vault", settlement, linked)
-        return VaultPlace(vault, token)
+        return VaultPlace(vault, token, deposit_min)
 
     def _backwards(self, asked: Asked) -> Iterator[Any]:
         """Events of all blocks, the latest first."""
