@@ -37,7 +37,7 @@ class MovingMarket:
 
     @property
     def _phase(self) -> int:
-        return (self.time_ms >= MARCH_MS) + (self.time_ms >= JUNE_MS)
+        return phase_of(self.time_ms)
 
     @property
     def margin(self) -> PortfolioMargin:
@@ -54,8 +54,13 @@ class MovingMarket:
         return replace(inputs, market=replace(inputs.market, time_ms=self.time_ms))
 
 
+def phase_of(time_ms: int) -> int:
+    """How many of the expiries of the houses are past."""
+    return (time_ms >= MARCH_MS) + (time_ms >= JUNE_MS)
+
+
 @cache
-def _form(share: int, premium: int, phase: int) -> MarketForm:
+def form_at(share: int, premium: int, phase: int) -> MarketForm:
     data: Any = json.loads(MARKET)
     data["time"] = _TIMES[phase]
     for underlying in data["underlyings"]:
@@ -75,13 +80,13 @@ def _form(share: int, premium: int, phase: int) -> MarketForm:
 @cache
 def _margin(share: int, premium: int, phase: int) -> PortfolioMargin:
     terms = specification()
-    market = Market.from_form("moved.json", _form(share, premium, phase))
+    market = Market.from_form("moved.json", form_at(share, premium, phase))
     return PortfolioMargin(terms, lot_risk(terms, market, tuple(terms.contracts.values())))
 
 
 @cache
 def _inputs(share: int, premium: int, phase: int) -> MarginInputs:
-    return inputs_of(specification(), _form(share, premium, phase))
+    return inputs_of(specification(), form_at(share, premium, phase))
 
 
 @cache
