@@ -1,22 +1,25 @@
-"""A settlement that was kept as a message to its contract, taken apart before an account signs it.
+"""Settlements as their contract takes them.
 
-The file that it comes from is a stranger's, perhaps: what an account sends is a settlement and
-nothing else.
+One that was kept as a message to the contract is taken apart before an account signs it: the file
+that it comes from is a stranger's, perhaps, and what an account sends is a settlement and nothing
+else.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from typing import Any, Final, Self
 
 from eth_abi.exceptions import DecodingError, EncodingError
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
+from crypto.signing.settling import Closing, Settlement
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.errors import NoSettlement
 from darkpool.chain.evidence import ContractCall
-from darkpool.units import Interval
+from darkpool.units import Interval, account_of
 
 CALL_BYTES_MAX: Final = 1 << 15
 """Results of as many instruments as a contract takes, and signatures of as many keypers."""
@@ -56,3 +59,28 @@ class KeptSettlement:
             raise NoSettlement("interval", f"{given['interval']} as in data", interval)
         outcome = (given["outcome"], given["trees"], given["results"])
         return cls(call, interval, outcome, arguments)
+
+
+def settle_arguments(
+    message: Settlement, results: bytes, signatures: Sequence[bytes]
+) -> tuple[Any, ...]:
+    """What `settle` of the contract is called with."""
+    outcome = outcome_of(message, message.fills_root)
+    return message.interval, outcome, trees_of(message), results, b"".join(signatures)
+
+
+def outcome_of(message: Settlement | Closing, fills_root: bytes) -> tuple[Any, ...]:
+    """The fields of the contract's struct `Outcome`."""
+    return (
+        message.prices,
+        fills_root,
+        message.state_root,
+        message.leaf_hash,
+        list(message.leaf_blobs),
+        message.record_digest,
+    )
+
+
+def trees_of(message: Settlement | Closing) -> list[tuple[Any, ...]]:
+    """The trees of a settlement as the contract takes them."""
+    return [(account_of(tree.vault), *astuple(tree)[1:]) for tree in message.trees]
