@@ -39,7 +39,7 @@ from darkpool.chain.finality import BlockReader, Finality
 from darkpool.chain.flowing import FlowCursor, FlowReader, FlowsRead
 from darkpool.chain.logs import Asked, LogReader
 from darkpool.chain.quorum import web3_of
-from darkpool.chain.settling import KeptSettlement
+from darkpool.chain.settling import KeptSettlement, settled_by
 from darkpool.protocol.flows import Flow
 from darkpool.protocol.results import decode_results
 from darkpool.units import AccountId, Interval, account_bytes
@@ -210,6 +210,11 @@ class ReadableChain:
         settlement = None
         if batch is not None and not is_open:
             settlement = self._settled(batch, near)
+        named = {"BatchCommitted": standing.committed, "BatchSettled": standing.settled}
+        for (name, last), found in zip(named.items(), (batch, settlement), strict=True):
+            if last == interval != 0 and found is None:
+                reason = f"no event {name} of interval {interval}, which the contract names"
+                raise ChainUnavailable(self._node, reason)
         return IntervalEvidence(
             interval,
             batch,
@@ -231,9 +236,7 @@ class ReadableChain:
         asked = Asked(self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval)
         for piece in self._logs.backwards(asked, 0, self.height()):
             for event in piece:
-                told = event["args"]
-                got = told["outcome"], told["trees"], told["results"]
-                if repr(got) != repr(kept.outcome):
+                if settled_by(event["args"]) != kept.outcome:
                     subject = f"settlement of interval {kept.interval}"
                     raise SettledOtherwise(subject, "what is to be sent", "another one")
                 return BlockPoint(event["blockNumber"], bytes(event["blockHash"]))

@@ -7,7 +7,7 @@ else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Final, Self
 
@@ -29,7 +29,7 @@ _FUNCTION: Final = "settle"
 
 @dataclass(frozen=True, slots=True)
 class KeptSettlement:
-    """A call of `settle`; `arguments` are what it is called with."""
+    """A call of `settle`, with what it settles (`settled_by`) and its arguments."""
 
     call: ContractCall
     interval: Interval
@@ -57,8 +57,21 @@ class KeptSettlement:
             raise NoSettlement("data", "a call of settle", got)
         if given["interval"] != interval:
             raise NoSettlement("interval", f"{given['interval']} as in data", interval)
-        outcome = (given["outcome"], given["trees"], given["results"])
-        return cls(call, interval, outcome, arguments)
+        return cls(call, interval, settled_by(given), arguments)
+
+
+def settled_by(told: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a settlement settles, out of a call of `settle` or of the event that it makes."""
+    return tuple(_plain(told[name]) for name in ("outcome", "trees", "results"))
+
+
+def _plain(value: Any) -> Any:
+    """A value of web3 whose structs and lists are tuples: their kinds are those of the reader."""
+    if isinstance(value, Mapping):
+        return tuple(map(_plain, value.values()))
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    return bytes(value) if isinstance(value, bytes) else value
 
 
 def settle_arguments(
