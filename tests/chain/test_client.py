@@ -162,7 +162,7 @@ def test_an_account_without_gas_is_refused(chain: Chain) -> None:
         chain.request(TRADER_KEY, 1)
 
 
-def test_nothing_works_before_deployment(committee: SigningCommittee) -> None:
+def test_nothing_works_before_deployment() -> None:
     chain = Chain.embedded()
     for function in (
         lambda: chain.fund_and_deposit({NOWHERE: 1}),

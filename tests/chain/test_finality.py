@@ -82,7 +82,9 @@ def test_confirmations_are_a_number(chain: Chain) -> None:
 def test_a_block_is_final_when_enough_stand_on_it(chain: Chain) -> None:
     point = chain.fund_gas(PAID, 1).point
     assert not chain.is_final(point, TWO)
-    with pytest.raises(NotFinal, match="block 1 with a batch among final blocks, got the last") as e:
+    with pytest.raises(
+        NotFinal, match="block 1 with a batch among final blocks, got the last"
+    ) as e:
         chain.require_final(point, Finality(3), "a batch")
     assert (e.value.block, e.value.last_final) == (1, -1)
     mine(chain, 1)
@@ -109,7 +111,7 @@ def test_what_was_final_is_asked_again_in_two_questions(at: Served, chain: Chain
 
 def test_a_block_that_another_one_replaced_is_not_final(chain: Chain) -> None:
     point = forgotten(chain, lambda: chain.fund_gas(PAID, 1).point)
-    with pytest.raises(BlockReplaced, match="hash of block 1: .* got no such block"):
+    with pytest.raises(BlockReplaced, match=r"hash of block 1: .* got no such block"):
         chain.require_final(point, TWO)
     chain.fund_gas(PAID, 2)
     mine(chain, 9)
@@ -160,14 +162,14 @@ def test_a_transaction_that_moved_to_another_block_is_followed(chain: Chain) -> 
     assert chain.wait_final(elsewhere, TWO) == sent
 
 
-def test_a_transaction_that_fails_in_its_new_block_is_told(at: Served, chain: Chain) -> None:
+def test_a_transaction_that_fails_in_its_new_block_is_told(at: Served) -> None:
     own = Chain.connect(at.url, EMBEDDED_KEY)
     sent = own.fund_gas(PAID, 1)
     told = at.truth("eth_getTransactionReceipt", [f"0x{sent.hash.hex()}"])
     at.node.trouble = lambda method, _params: (
         result(told | {"status": "0x0"}) if method == "eth_getTransactionReceipt" else None
     )
-    with pytest.raises(TransactionReverted, match="pay: .* in block 1"):
+    with pytest.raises(TransactionReverted, match=r"pay: .* in block 1"):
         own.wait_final(sent, TWO)
 
 
