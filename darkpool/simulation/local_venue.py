@@ -29,6 +29,7 @@ from darkpool.auction.outcome import IntervalOutcome
 from darkpool.auction.terms import KEYPERS, VenueTerms
 from darkpool.chain.client import Chain, DeploymentTerms
 from darkpool.chain.evidence import Deployment
+from darkpool.chain.finality import Finality
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity
@@ -54,7 +55,7 @@ from darkpool.simulation.reporters import PriceReporters, Reporter
 from darkpool.units import FIRST_INTERVAL, InstrumentId, Interval, account_of, identifier
 
 FIRST_EPOCH: Final = 1
-CONFIRMATIONS: Final = 1
+FINALITY: Final = Finality(2)
 DEPOSIT_MIN: Final = 1
 ACCOUNTS_MAX: Final = 10_000
 INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
@@ -162,7 +163,7 @@ class LocalVenue:
             self.clock,
             record,
             progress,
-            CONFIRMATIONS,
+            FINALITY,
         )
         self.interval = Interval(opened.terms.interval + 1)
         outcome = run_interval(environment, opened, self._until_close(opened.terms, submissions))
