@@ -86,6 +86,7 @@ class LocalVenue:
         between: what void intervals since then left due.
         last: the last settlement.
         interval: the next one.
+        finality: when a block of the chain is final.
     """
 
     terms: VenueTerms
@@ -106,6 +107,7 @@ class LocalVenue:
     between: Between = field(default_factory=Between)
     last: LastSettlement = field(default_factory=LastSettlement)
     interval: Interval = FIRST_INTERVAL
+    finality: Finality = FINALITY
 
     def open(self, listed: Listed) -> OpenInterval:
         """The terms of the next interval, which keypers accept; the reporters sign what is listed.
@@ -163,7 +165,7 @@ class LocalVenue:
             self.clock,
             record,
             progress,
-            FINALITY,
+            self.finality,
         )
         self.interval = Interval(opened.terms.interval + 1)
         outcome = run_interval(environment, opened, self._until_close(opened.terms, submissions))
