@@ -176,7 +176,7 @@ class LocalVenue:
         """Workers for what is computed of intents as they arrive, of so many at once."""
         material = self.view.material
         workers = ARRIVAL_WORKERS if material.parameters.secure else 1
-        folder = self.state / "arrivals"
+        folder = self.state / f"arrivals-{self.interval}"
         with (
             Arrivals(material.order_keys, folder, capacity, workers) as arrivals,
             ended_by_errors(),
