@@ -45,8 +45,8 @@ class RecordedVenue:
             ChainUnavailable: the node does not answer, or has not come to `blocks` yet.
         """
         chain = self._chain
-        chain.attach(chain.deployment_at(account_of(self._venue.settlement), 0))
-        found, said = chain.deployment, chain.evidence(Interval(interval), blocks)
+        found = chain.follow(account_of(self._venue.settlement))
+        said = chain.evidence(Interval(interval), blocks)
         if found.chain_id != self._venue.chain_id:
             reason = f"chain {found.chain_id}, after chain {self._venue.chain_id}"
             raise ChainUnavailable(chain.node, reason)

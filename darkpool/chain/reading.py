@@ -115,6 +115,16 @@ class ReadableChain:
             _expect(field.replace("_", " "), getattr(deployment, field), getattr(found, field))
         self._deployment = deployment
 
+    def follow(self, settlement: AccountId) -> Deployment:
+        """Use the contracts that stand behind a settlement contract, unless they are in use.
+
+        Raises:
+            WrongDeployment: other code stands at their addresses, or a vault follows another one.
+        """
+        if self._deployment is None or self._deployment.settlement != settlement:
+            self._deployment = self.deployment_at(settlement, 0)
+        return self._deployment
+
     def deployment_at(self, settlement: AccountId, block: int) -> Deployment:
         """Return what a settlement contract and its vaults say of each other.
 

@@ -186,6 +186,7 @@ class PlannedMask:
     """A mask that was set aside for the interval before its batch was fixed."""
 
     number: Small
+    lanes: Small
     digest: Hash
 
 

@@ -17,6 +17,7 @@ from coincurve import PrivateKey
 from crypto.bfv.lanes import LaneShape
 from crypto.ring.params import ParameterSet
 from crypto.signing.ecdsa import address_of
+from crypto.signing.settling import Rotation, committee_hash
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial, deal
 from crypto.threshold.replicated import Committee
@@ -59,6 +60,10 @@ INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
 """Nobody waits for it: an interval closes when the last order is in. References are fresh then."""
 MASK_WORKERS: Final = 2
 ARRIVAL_WORKERS: Final = 2
+
+
+Dealt = tuple[PublicMaterial, tuple[CommitteeSeat, ...]]
+"""Public keys of an epoch, and a seat for each keyper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,26 @@ class LocalVenue:
             self.previous_settlement = outcome.settlement.message.struct_hash()
         return outcome
 
+    def announce_rotation(self, dealt: Dealt) -> Rotation:
+        """Have the committee sign for the one that follows it, and announce that on the chain."""
+        material, seats = dealt
+        message = Rotation(
+            epoch=self.deployment.epoch + 1,
+            previous_committee=committee_hash(self.view.addresses),
+            next=tuple(address_of(seat.identity.signing_key) for seat in seats),
+            key_id=material.digest(),
+            circuits=circuits_digest(),
+        )
+        signatures = self.committee.sign_rotation(message)
+        self.chain.announce_rotation(message, list(signatures.values()))
+        return message
+
+    def rotate(self, dealt: Dealt) -> None:
+        """Let the announced committee take over, between two intervals."""
+        self.chain.rotate()
+        self.deployment = self.chain.deployment
+        self._seat(dealt)
+
     @contextmanager
     def mask_factory(self, shapes: Iterable[LaneShape]) -> Iterator[MaskFactory]:
         """A factory at work on masks of some shapes."""
@@ -185,6 +210,13 @@ class LocalVenue:
                 arrivals.start()
             yield arrivals
 
+    def _seat(self, dealt: Dealt) -> None:
+        material, self.seats = dealt
+        self.view = view_of(material, self.deployment.domain(), self.seats)
+        self.evaluators = Evaluators.of(material)
+        senses = node_senses(self.chain, self.clock, self.references.require)
+        self.committee = local_committee(self.view, self.seats, senses, self.evaluators)
+
     def _until_close(
         self, terms: IntervalTerms, submissions: Iterable[SealedSubmission | SignedCancellation]
     ) -> Iterator[SealedSubmission | SignedCancellation]:
@@ -193,15 +225,12 @@ class LocalVenue:
         self.clock.skip_to(terms.closes_ms)
 
 
-Dealt = tuple[PublicMaterial, tuple[CommitteeSeat, ...]]
-
-
-def deal_seats(parameters: ParameterSet, state: Path) -> Dealt:
+def deal_seats(parameters: ParameterSet, state: Path, epoch: int = FIRST_EPOCH) -> Dealt:
     """Key set-up by a dealer, and a seat for each keyper."""
-    material, held = deal(parameters, Committee(KEYPERS, FIRST_EPOCH))
+    material, held = deal(parameters, Committee(KEYPERS, epoch))
     seats = (
         CommitteeSeat(
-            KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{own.keyper}.sqlite"
+            KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{epoch}-{own.keyper}.sqlite"
         )
         for own in held
     )

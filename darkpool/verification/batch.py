@@ -47,6 +47,7 @@ def check_certificates(record: RecordView, terms: bytes, findings: Findings) -> 
     batch: set[Cancellation] = set()
     for index, intent in enumerate(record.intents):
         message = AdmissionCertificate.of(intent.sealed, domain, summary.closes_ms, terms)
+        findings.equal(f"intent {index}, terms", terms, intent.sealed.terms)
         part = f"intent {index}, certificate"
         check_quorum(record, part, message.digest(domain), intent.certificate, findings)
         batch.add(Cancellation.of(intent.sealed, domain))
@@ -103,7 +104,7 @@ def check_committee(record: RecordView, findings: Findings) -> None:
 def batch_message(record: RecordView, terms: bytes) -> BatchRoot:
     """What keypers signed of the batch, under terms of this digest."""
     batch = record.summary.batch
-    plan = plan_digest([(mask.number, mask.digest) for mask in batch.masks])
+    plan = plan_digest([(mask.number, mask.lanes, mask.digest) for mask in batch.masks])
     return BatchRoot(
         record.summary.interval,
         batch.root,
@@ -136,7 +137,7 @@ def check_batch_signatures(record: RecordView, terms: bytes, findings: Findings)
 
 
 def check_masks(record: Record, findings: Findings) -> None:
-    """Every mask is one that a quorum of keypers saw made, was planned, and has its own number."""
+    """Every mask is one that a quorum of keypers saw made, and the one planned of its number."""
     domain = record.summary.venue.domain()
     for number, count in Counter(mask.number for mask in record.masks).items():
         findings.equal(f"mask {number}, times listed", 1, count)
@@ -145,7 +146,7 @@ def check_masks(record: Record, findings: Findings) -> None:
         part = f"mask {mask.number}"
         with findings.watch(part):
             digest = record.mask(mask.number).digest()
-            findings.equal(f"{part}, planned digest", planned.get(mask.number), digest)
+            findings.equal(f"{part}, planned digest", planned.get(mask.number, digest), digest)
             attested = mask_attestation_digest(domain, digest)
             check_quorum(record, f"{part}, attestation", attested, mask.attestations, findings)
 

@@ -56,12 +56,11 @@ class OpeningWalk:
     ) -> None:
         self._record = record
         self._masks = masks
-        self._planned = [mask.number for mask in record.summary.batch.masks]
+        self._planned = record.summary.batch.masks
         self._values = values
         self._findings = findings
         self._next = 0
         self._masks_used: list[int] = []
-        self._last_place: dict[int, int] = {}
 
     def step(self, purpose: str, ring: Ring, support: Flags, mask: MaskPart = NO_MASK) -> int:
         """Number of the next opening, which has to be this one.
@@ -154,24 +153,22 @@ class OpeningWalk:
         return SideFills(np.where(support[row], lots, 0)[:count], index)
 
     def _use(self, part: str, mask: int | None, shape: LaneShape) -> None:
-        """Note a mask that is not the next one of its size, as far as the plan tells.
+        """Note a mask that is not the next one of its size; beyond the plan, one that is not new.
 
         Raises:
-            Unsound: a mask that is not at hand.
+            Unsound: none, or a mask that is not at hand.
         """
         lanes = None if self._masks is None else {m.number: m.lanes for m in self._masks}
-        known = self._planned if lanes is None else lanes
-        if mask is None or mask not in known:
+        if mask is None or (lanes is not None and mask not in lanes):
             raise Unsound(part, "a mask of the record", mask)
         if lanes is not None:
             self._findings.equal(f"{part}, lanes of its mask", shape.lanes, lanes[mask])
-        if mask in self._masks_used:
-            self._findings.add(part, "a mask not used before", mask)
-        elif mask in self._planned:
-            place = self._planned.index(mask)
-            if place < self._last_place.get(shape.lanes, 0):
-                self._findings.add(part, "a mask in the order of the plan", mask)
-            self._last_place[shape.lanes] = place
+        left = [m.number for m in self._planned if m.lanes == shape.lanes]
+        left = [number for number in left if number not in self._masks_used]
+        if left:
+            self._findings.equal(part, left[0], mask)
+        elif mask in self._masks_used or any(mask == m.number for m in self._planned):
+            self._findings.add(part, "a mask not used before, nor planned for others", mask)
         self._masks_used.append(mask)
 
     def end(self) -> None:
