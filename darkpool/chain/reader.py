@@ -53,11 +53,14 @@ class RecordedVenue:
         if said.batch is None or said.settlement is None:
             self._require_height(max(blocks))
         previous, flows, paid = self._built_on(said.batch)
+        keypers = found.keypers
+        if said.batch is not None:
+            keypers = chain.committee_at(said.batch.block)
         return ChainEvidence(
             settlement_contract=account_bytes(found.settlement),
             vaults=tuple(account_bytes(vault.address) for vault in found.vaults),
             deposit_min=found.vaults[0].deposit_min,
-            keypers=tuple(account_bytes(keyper) for keyper in found.keypers),
+            keypers=tuple(map(account_bytes, keypers)),
             quorum=found.quorum,
             batch=None if said.batch is None else _batch(said.batch),
             settlement=None if said.settlement is None else _settlement(said.settlement),

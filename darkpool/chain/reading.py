@@ -181,6 +181,16 @@ class ReadableChain:
             chain_id, block, settlement, vaults, keypers, quorum, epoch, key_id, circuits
         )
 
+    def committee_at(self, block: int) -> tuple[AccountId, ...]:
+        """The keypers of the committee at the end of a block, in the order of their numbers."""
+        if self.deployment.epoch == 1:
+            return self.deployment.keypers
+        asked = Asked(self._settlement, ("CommitteeChanged",))
+        for piece in self._logs.backwards(asked, self.deployment.block, block):
+            if piece:
+                return tuple(map(AccountId, piece[-1]["args"]["keypers"]))
+        raise ChainUnavailable(self._node, f"no committee at block {block}")
+
     def standing(self) -> VenueStanding:
         """Return where the venue stands now."""
         with reading(self._node, "the standing of a venue"):
