@@ -99,6 +99,7 @@ class Settled:
         deposit_min: the least deposit that the vault takes.
         granted: all that each account was ever granted, pruned or not.
         free: what accounts with positions did not need.
+        pruned: accounts that own nothing and were paid all that they were granted.
         between: what void intervals since then left due, and the time of the last market.
     """
 
@@ -107,6 +108,7 @@ class Settled:
     deposit_min: int
     granted: dict[bytes, int] = field(default_factory=dict)
     free: dict[bytes, int] = field(default_factory=dict)
+    pruned: set[bytes] = field(default_factory=set)
     between: Between = field(default_factory=Between)
 
     def void(self, due: Between, charges: tuple[VoidCharge, ...]) -> None:
@@ -163,6 +165,7 @@ class Settled:
     def _leaves(self, paid: Mapping[bytes, int]) -> tuple[SumLeaf, ...]:
         names = {self.balances.fund: FUND, self.treasury: TREASURY}
         leaves, retired = [], 0
+        self.pruned = set()
         for name in sorted({*self.balances.accounts, *self.granted}):
             exit_value = self.balances.of(name).cash
             granted = self.granted.get(name, 0)
@@ -170,6 +173,7 @@ class Settled:
                 raise Unsound(f"cash of 0x{name.hex()}", "at least 0", exit_value)
             if exit_value == 0 and granted == paid.get(name, 0):
                 retired += granted
+                self.pruned |= {name} if granted else set()
             elif exit_value or granted:
                 leaves.append(SumLeaf(names.get(name, name), exit_value, granted))
         if retired:
