@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from eth_hash.auto import keccak
+from eth_typing import BlockNumber
 from web3 import Web3
 from web3.contract import Contract
 
 from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
+from darkpool.chain.calls import Call
 from darkpool.chain.errors import ChainUnavailable, NotDeployed, SettledOtherwise, WrongDeployment
 from darkpool.chain.evidence import (
     BatchEvidence,
@@ -80,6 +82,23 @@ class ReadableChain:
         with reading(self._node, "the number of a block"):
             return self._web3.eth.block_number
 
+    def time_of(self, block: int | None = None) -> int:
+        """When a block was made, in Unix seconds; without a number the last one."""
+        with reading(self._node, "a block"):
+            number = self._web3.eth.block_number if block is None else BlockNumber(block)
+            return self._web3.eth.get_block(number)["timestamp"]
+
+    def code_of(self, address: AccountId) -> bytes:
+        """The code that stands at an address; nothing where no contract does."""
+        with reading(self._node, "the code of a contract"):
+            return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+
+    def ask(self, call: Call) -> Any:
+        """What a contract answers to a call that changes nothing."""
+        contract = self._contract(call.kind, call.contract)
+        with reading(self._node, f"the answer to {call.function}"):
+            return contract.functions[call.function](*call.arguments).call()
+
     def attach(self, deployment: Deployment) -> None:
         """Use contracts that are already deployed, after checking that they are what they claim.
 
@@ -112,6 +131,19 @@ class ReadableChain:
             chain_id, block, settlement, vaults, keypers, quorum, epoch, key_id, circuits
         )
 
+    def deployed_in(self, settlement: AccountId) -> int:
+        """The block in which a settlement contract was created, by its first event.
+
+        Raises:
+            ChainUnavailable: the node tells no such event.
+        """
+        asked = Asked(self._contract("Settlement", settlement), ("CommitteeChanged",))
+        for piece in self._logs.backwards(asked, 0, self.height()):
+            for event in reversed(piece):
+                if event["args"]["epoch"] == 1:
+                    return int(event["blockNumber"])
+        raise ChainUnavailable(self._node, f"no first committee of {settlement}")
+
     def standing(self) -> VenueStanding:
         """Return where the venue stands now."""
         with reading(self._node, "the standing of a venue"):
@@ -119,7 +151,7 @@ class ReadableChain:
         return VenueStanding(*told)
 
     def flows(self, last: int | None = None) -> tuple[Flow, ...]:
-        """Return all flows, in their order, up to the index `last`; without it as many as there are.
+        """Return all flows, in their order, up to the index `last`; without it all there are.
 
         They are checked against the hash that each event tells.
         """
@@ -190,9 +222,7 @@ class ReadableChain:
         call = kept.call
         _expect("chain id", call.chain_id, self.chain_id())
         self._expect_code("Settlement", call.contract)
-        asked = Asked(
-            self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval
-        )
+        asked = Asked(self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval)
         for piece in self._logs.backwards(asked, 0, self.height()):
             for event in piece:
                 told = event["args"]
@@ -252,8 +282,7 @@ class ReadableChain:
 
     def _expect_code(self, name: str, address: AccountId) -> None:
         runtime = load_artifact(name).runtime
-        with reading(self._node, "the code of a contract"):
-            code = bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+        code = self.code_of(address)
         # what a contract fixes at deployment stands behind its code
         got = _digest(code[: len(runtime)]) if code else f"no contract at {address}"
         _expect(f"code of {name}", _digest(runtime), got)

@@ -14,7 +14,7 @@ from eth_hash.auto import keccak
 
 from crypto.signing.settling import Tree
 from crypto.signing.sum_tree import SumLeaf, SumTree
-from darkpool.chain.client import ProvenLeaf
+from darkpool.chain.calls import ProvenLeaf
 from darkpool.chain.evidence import SettledTrees, VaultPlace
 from darkpool.chain.reading import ReadableChain
 from darkpool.client.errors import LeavesMissing, LeavesUnproven
