@@ -47,7 +47,7 @@ _VAULT_DEPLOYS_FROM: Final = 10
 DEPOSIT_MAX: Final = (1 << 96) - 1
 ACCOUNTS_MAX: Final = (1 << 32) - 1
 VAULTS_MAX: Final = 3
-"""More do not fit one transaction of 2**24 gas (EIP-7825), though the contract takes up to eight."""
+"""More do not fit one transaction of 2**24 gas (EIP-7825); the contract would take eight."""
 
 KEYPERS_MIN: Final = 4
 KEYPERS_MAX: Final = 16
@@ -57,7 +57,7 @@ Hash = Annotated[bytes, Width(32)]
 
 @dataclass(frozen=True, slots=True)
 class VaultTerms:
-    """A token, its least deposit in token units, and the accounts above which a new one is refused."""
+    """A vault's token, its least deposit in token units, and how many accounts it takes."""
 
     token: AccountId
     deposit_min: Annotated[int, Bound(DEPOSIT_MAX, 1)]
