@@ -149,7 +149,7 @@ def leave_venue(
         node = ReadableChain.at(chain)
     node.attach(node.deployment_at(place, 0))
     sources = _sources(node, leaves, beacon)
-    only = None if vault is None else _vault(node, vault)
+    only = _only(node, vault, wishes)
 
     def look() -> ExitLook:
         return _look(node, owner, sources, wishes, only)
@@ -219,8 +219,16 @@ def _wishes(owner: AccountId, to: str | None, request: str | None, notice: bool)
     return Wishes(owner if to is None else address("--to", to), amount, notice)
 
 
-def _vault(chain: ReadableChain, text: str) -> AccountId:
-    found, known = address("--vault", text), [one.address for one in chain.deployment.vaults]
+def _only(chain: ReadableChain, vault: str | None, wishes: Wishes) -> AccountId | None:
+    """The one vault that counts; None for all of them."""
+    from darkpool.client.leaving_steps import ALL
+
+    known = [one.address for one in chain.deployment.vaults]
+    if vault is None:
+        if wishes.request not in (None, ALL) and len(known) > 1:
+            raise InvalidExit("--request", f"--vault, one of {', '.join(known)}", "an amount alone")
+        return None
+    found = address("--vault", vault)
     if found not in known:
         raise InvalidExit("--vault", " or ".join(known), found)
     return found
