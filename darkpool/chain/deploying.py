@@ -132,7 +132,7 @@ def deploy_venue(chain: Chain, terms: ContractTerms) -> Deployment:
     made = _salt(terms) + _settlement_code(terms, places.blueprint)
     _create(chain, "Settlement", places.settlement, made)
     block = chain.deployed_in(places.settlement)
-    chain.attach(chain.deployment_at(places.settlement, block))
+    chain.attach_at(places.settlement, block)
     return chain.deployment
 
 

@@ -54,6 +54,7 @@ class ReadableChain:
         self._node = node
         self._logs = LogReader(web3, node)
         self._deployment: Deployment | None = None
+        self._contracts: dict[tuple[str, str], Contract] = {}
 
     @classmethod
     def at(cls, url: str) -> ReadableChain:
@@ -111,6 +112,17 @@ class ReadableChain:
         for field in ("vaults", "keypers", "quorum", "epoch", "key_id", "circuits"):
             _expect(field.replace("_", " "), getattr(deployment, field), getattr(found, field))
         self._deployment = deployment
+
+    def attach_at(self, settlement: AccountId, block: int = 0) -> None:
+        """Use the venue of a settlement contract, of which nothing else is known.
+
+        Its events are read back to `block`, in which it was created or before.
+
+        Raises:
+            WrongDeployment: other code stands at its address or at those of its vaults, or a vault
+                follows another one.
+        """
+        self._deployment = self.deployment_at(settlement, block)
 
     def deployment_at(self, settlement: AccountId, block: int) -> Deployment:
         """Return what a settlement contract and its vaults say of each other.
@@ -276,9 +288,12 @@ class ReadableChain:
         return self._contract("TestToken", self.deployment.vaults[0].token)
 
     def _contract(self, name: str, address: str) -> Contract:
-        return self._web3.eth.contract(
-            Web3.to_checksum_address(address), abi=load_artifact(name).abi
-        )
+        made = self._contracts.get((name, address))
+        if made is None:
+            place = Web3.to_checksum_address(address)
+            made = self._web3.eth.contract(place, abi=load_artifact(name).abi)
+            self._contracts[name, address] = made
+        return made
 
     def _expect_code(self, name: str, address: AccountId) -> None:
         runtime = load_artifact(name).runtime

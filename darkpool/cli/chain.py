@@ -131,7 +131,7 @@ def status(
     require_url(node)
     place = address("--settlement", settlement)
     reader = ReadableChain.at(node)
-    reader.attach(reader.deployment_at(place, 0))
+    reader.attach_at(place)
     found = venue_status(reader)
     if as_json:
         typer.echo(exact_json(status_document(found)))

@@ -147,7 +147,7 @@ def leave_venue(
         node = sender = Chain.connect(chain, chain_key() if key is None else key)
     else:
         node = ReadableChain.at(chain)
-    node.attach(node.deployment_at(place, 0))
+    node.attach_at(place)
     sources = _sources(node, leaves, beacon)
     only = _only(node, vault, wishes)
 
