@@ -16,7 +16,7 @@ from pydantic_core import from_json
 
 from darkpool.chain.answers import Several
 from darkpool.chain.errors import BeaconUnavailable
-from darkpool.chain.fetching import TooMuch, fetched, told
+from darkpool.chain.fetching import Answered, TooMuch, fetched, told
 from darkpool.protocol.leaves import versioned_hashes
 from darkpool.units import require_kind
 
@@ -98,9 +98,21 @@ class BeaconNode:
 
     def _data(self, path: str, form: TypeAdapter[Any]) -> Any:
         """What the node has at a path; None where it has nothing there."""
+        status, _, body = self._asked(path)
+        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED):
+            return None
+        if status != HTTPStatus.OK:
+            raise BeaconUnavailable(self._url, f"HTTP status {status}")
+        try:
+            return form.validate_python(from_json(body, allow_inf_nan=False)["data"])
+        except (ValueError, TypeError, LookupError, ValidationError):
+            shown = body[:60].decode("ascii", "replace")
+            raise BeaconUnavailable(self._url, f"no data at {path[:60]}: {shown}") from None
+
+    def _asked(self, path: str) -> Answered:
         session, url = self._session, self._url + path
         try:
-            status, _, body = fetched(
+            return fetched(
                 lambda: session.get(
                     url,
                     headers=_HEADERS,
@@ -119,12 +131,3 @@ class BeaconNode:
             raise BeaconUnavailable(self._url, reason) from None
         except (OSError, ValueError) as error:
             raise BeaconUnavailable(self._url, f"no connection: {told(error)}") from None
-        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED):
-            return None
-        if status != HTTPStatus.OK:
-            raise BeaconUnavailable(self._url, f"HTTP status {status}")
-        try:
-            return form.validate_python(from_json(body, allow_inf_nan=False)["data"])
-        except (ValueError, TypeError, LookupError, ValidationError):
-            shown = body[:60].decode("ascii", "replace")
-            raise BeaconUnavailable(self._url, f"no data at {path[:60]}: {shown}") from None

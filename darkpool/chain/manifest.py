@@ -15,6 +15,9 @@ from darkpool.chain.client import PERMIT2
 from darkpool.chain.deploying import (
     DEPLOYER,
     DEPLOYER_CODE_HASH,
+    KEYPERS_MAX,
+    KEYPERS_MIN,
+    VAULTS_MAX,
     ContractTerms,
     Hash,
     VaultTerms,
@@ -111,6 +114,13 @@ def read_manifest(source: str, data: bytes) -> Manifest:
         raise InvalidManifest(f"{source}, addresses", error.expected, error.got) from error
     if manifest.version != MANIFEST_VERSION:
         raise InvalidManifest(source, f"version {MANIFEST_VERSION}", manifest.version)
+    terms, vaults = manifest.terms, len(manifest.vaults)
+    if not 1 <= len(terms.vaults) == vaults <= VAULTS_MAX:
+        expected = f"1 to {VAULTS_MAX} vaults, as many in its terms"
+        raise InvalidManifest(source, expected, f"{vaults}, and {len(terms.vaults)}")
+    if not KEYPERS_MIN <= len(terms.keypers) <= KEYPERS_MAX:
+        expected = f"{KEYPERS_MIN} to {KEYPERS_MAX} keypers"
+        raise InvalidManifest(f"{source}.terms", expected, len(terms.keypers))
     return manifest
 
 

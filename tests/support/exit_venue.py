@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from eth_account import Account
+from eth_hash.auto import keccak
 
 from crypto.signing.ecdsa import sign
 from crypto.signing.key_file import write_account_key
 from crypto.signing.settling import Closing
 from crypto.signing.sum_tree import SumLeaf
 from darkpool.chain.client import Chain
-from darkpool.protocol.leaves import encode_leaves
+from darkpool.protocol.leaves import blobs_of, encode_leaves, versioned_hashes
+from darkpool.protocol.results import encode_results
 from darkpool.settlement.trees import trees_of
 from darkpool.units import AccountId, account_bytes
 from tests.support.command_line import Done, darkpool
@@ -48,6 +52,16 @@ class ExitVenue:
             write_account_key(made[name], key, PASSPHRASE)
         return made
 
+    @contextmanager
+    def as_it_was(self) -> Iterator[None]:
+        """Takes the chain back to what it is now, and forgets what its node was asked."""
+        tester = self.chain._tester
+        assert tester is not None
+        here = tester.take_snapshot()
+        self.node.begin_anew()
+        yield
+        tester.revert_to_snapshot(here)
+
     def account(self, name: str) -> AccountId:
         return account_of(self.keys[name])
 
@@ -63,6 +77,35 @@ class ExitVenue:
         self.committee.commit(self.chain, interval)
         self.committee.settle(self.chain, leaves)
 
+    def settle_with_blobs(self, interval: int, leaves: Sequence[SumLeaf]) -> tuple[bytes, ...]:
+        """A settlement whose leaves are in no event; returns the blobs of its transaction."""
+        chain, blobs = self.chain, blobs_of(encode_leaves([leaves]))
+        self.committee.commit(chain, interval)
+        message = self.committee.settlement(chain, leaves)
+        message = replace(message, leaf_blobs=versioned_hashes(blobs))
+        signatures = self.committee.sign(chain, message)
+        call = chain.settle_call(message, encode_results(self.committee.results), signatures)
+        assert chain._tester is not None
+        key = chain._tester.backend.account_keys[1]
+        transaction = {
+            "type": 3,
+            "chainId": call.chain_id,
+            "nonce": chain._web3.eth.get_transaction_count(key.public_key.to_checksum_address()),
+            "maxFeePerGas": 10**12,
+            "maxPriorityFeePerGas": 1,
+            "maxFeePerBlobGas": 10**10,
+            "gas": 4_000_000,
+            "to": call.contract,
+            "value": 0,
+            "data": call.data,
+            "accessList": [],
+            "blobVersionedHashes": list(message.leaf_blobs),
+        }
+        signed = Account.sign_transaction(transaction, key.to_bytes())
+        chain._tester.send_raw_transaction("0x" + signed.raw_transaction.hex())
+        assert chain.standing().settled == interval
+        return blobs
+
     def close(self, leaves: Sequence[SumLeaf]) -> None:
         """The closing settlement."""
         previous = self.chain.evidence(self.chain.standing().settled).settlement
@@ -70,8 +113,6 @@ class ExitVenue:
         data = encode_leaves([leaves])
         self.chain.publish(data)
         trees = trees_of([self.chain.deployment.vault], [leaves])
-        from eth_hash.auto import keccak
-
         shared = (bytes(32), b"\x57" * 32, trees, keccak(data), (), bytes(32), bytes(32))
         declared = self.chain.standing().declared_at
         closing = Closing(declared, previous.message.struct_hash(), *shared)
@@ -94,6 +135,10 @@ class ExitVenue:
         place = self.chain.deployment.settlement
         given = ("exit", "--chain", self.url, "--settlement", place, *options)
         return darkpool(*given, **{"DARKPOOL_PASSPHRASE": PASSPHRASE} | changes)
+
+    def sent(self) -> list[Any]:
+        """Transactions that the node was given."""
+        return self.node.of("eth_sendRawTransaction") + self.node.of("eth_sendTransaction")
 
     def told(self, *options: str | Path, **changes: str) -> Any:
         """What the command tells as JSON."""
