@@ -25,6 +25,12 @@ ANSWER_BYTES_MAX: Final = 32 << 20
 
 ANSWER_TIMEOUT_S: Final = 60
 
+_NOTHING_THERE: Final = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.GONE,
+)
 _HEADERS: Final = {"Accept": "application/json"}
 _BLOB_DIGITS: Final = 2 * 4096 * 32
 _SECONDS_MAX: Final = 3600
@@ -46,7 +52,10 @@ class _Genesis(BaseModel):
 
 
 class _Lengths(BaseModel):
-    slot_s: Annotated[Seconds, Field(alias="SECONDS_PER_SLOT")]
+    """The length of a slot, by its older and its newer name."""
+
+    slot_s: Annotated[Seconds | None, Field(alias="SECONDS_PER_SLOT")] = None
+    slot_ms: Annotated[Seconds | None, Field(alias="SLOT_DURATION_MS")] = None
 
 
 _BLOBS: Final = TypeAdapter[Any](Several[Blob])
@@ -90,7 +99,8 @@ class BeaconNode:
         lengths = self._data("/eth/v1/config/spec", _LENGTHS)
         if genesis is None or lengths is None:
             raise BeaconUnavailable(self._url, "no genesis, or no length of a slot")
-        began, slot_s = int(genesis.genesis_time), int(lengths.slot_s)
+        began, slot_s = int(genesis.genesis_time), int(lengths.slot_s or 0)
+        slot_s = slot_s or int(lengths.slot_ms or 0) // 1000
         if not 0 < slot_s <= _SECONDS_MAX or began > made_at:
             reason = f"slots of {slot_s} s since {began}, with a block of {made_at}"
             raise BeaconUnavailable(self._url, reason)
@@ -99,7 +109,7 @@ class BeaconNode:
     def _data(self, path: str, form: TypeAdapter[Any]) -> Any:
         """What the node has at a path; None where it has nothing there."""
         status, _, body = self._asked(path)
-        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED):
+        if status in _NOTHING_THERE:
             return None
         if status != HTTPStatus.OK:
             raise BeaconUnavailable(self._url, f"HTTP status {status}")

@@ -50,6 +50,25 @@ def test_a_node_without_the_blobs_has_none(node: BeaconBlobs, at: BeaconNode) ->
     assert at.blobs(MADE_AT, HASHES) is None
 
 
+def test_a_slot_has_a_length_by_either_name(node: BeaconBlobs, at: BeaconNode) -> None:
+    def answer(request: web.Request) -> web.Response | None:
+        newer = {"data": {"SLOT_DURATION_MS": str(1000 * SLOT_S)}}
+        return web.json_response(newer) if request.path.endswith("spec") else None
+
+    node.before = answer
+    assert at.blobs(MADE_AT, HASHES) == BLOBS
+
+
+def test_a_node_that_gave_up_one_form_is_asked_for_the_other(
+    node: BeaconBlobs, at: BeaconNode
+) -> None:
+    def answer(request: web.Request) -> web.Response | None:
+        return web.Response(status=410) if "/blob_sidecars/" in request.path else None
+
+    node.before, node.has_blobs = answer, False
+    assert at.blobs(MADE_AT, HASHES) is None
+
+
 def test_a_blob_of_another_hash_is_not_given(node: BeaconBlobs, at: BeaconNode) -> None:
     node.put(MADE_AT, [BLOBS[0], BLOBS[0], blobs_of(b"\x04" * 900)[0]])
     assert at.blobs(MADE_AT, HASHES[:1]) == BLOBS[:1]
