@@ -150,6 +150,7 @@ def leave_venue(
     node.attach_at(place)
     sources = _sources(node, leaves, beacon)
     only = _only(node, vault, wishes)
+    _require_recipient(node, wishes.to)
 
     def look() -> ExitLook:
         return _look(node, owner, sources, wishes, only)
@@ -232,6 +233,18 @@ def _only(chain: ReadableChain, vault: str | None, wishes: Wishes) -> AccountId 
     if found not in known:
         raise InvalidExit("--vault", " or ".join(known), found)
     return found
+
+
+def _require_recipient(chain: ReadableChain, to: AccountId) -> None:
+    """What a venue's own contracts are paid, or the zero address, is nobody's any more."""
+    from darkpool.units import ADDRESS_BYTES, account_of
+
+    deployment = chain.deployment
+    lost = {account_of(bytes(ADDRESS_BYTES)), deployment.settlement}
+    for place in deployment.vaults:
+        lost |= {place.address, place.token}
+    if to in lost:
+        raise InvalidExit("--to", "neither zero nor a contract of the venue or its tokens", to)
 
 
 def _sources(chain: ReadableChain, leaves: Path | None, beacon: str | None) -> list[LeafSource]:

@@ -112,6 +112,15 @@ def test_another_one_is_paid_if_the_account_says_so(granted: ExitVenue) -> None:
     assert (granted.held(bob), granted.held(granted.account("ann"))) == (400, 0)
 
 
+def test_nobody_is_paid_where_money_is_lost(granted: ExitVenue) -> None:
+    deployment = granted.chain.deployment
+    lost = (deployment.vault, deployment.vaults[0].token, deployment.settlement, "0x" + "0" * 40)
+    for to in lost:
+        refused = granted.exit("--key-file", granted.files["ann"], "--to", to)
+        assert (refused.returncode, "--to: expected neither zero" in refused.stderr) == (2, True)
+    assert granted.sent() == []
+
+
 def test_a_deposit_that_no_settlement_counts_comes_back_a_day_after_a_notice(
     granted: ExitVenue,
 ) -> None:
