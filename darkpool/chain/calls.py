@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from web3 import Web3
-from web3.contract import Contract
+from eth_abi.abi import encode
+from eth_utils.abi import function_abi_to_4byte_selector, get_abi_input_types
 
 from crypto.signing.settling import Claim, TakeBack
 from crypto.signing.sum_tree import SumLeaf, SumProof
 from darkpool.chain.artifacts import load_artifact
 from darkpool.units import AccountId, Interval, account_of
+
+if TYPE_CHECKING:
+    from eth_typing import ABIFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,8 @@ class Call:
 
     def data(self) -> bytes:
         """The bytes that a transaction to the contract carries."""
-        text: str = _encoder(self.kind).encode_abi(self.function, list(self.arguments))
-        return bytes.fromhex(text[2:])
+        selector, types = _form(self.kind, self.function)
+        return selector + encode(types, self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +116,12 @@ def _order(order: Claim) -> tuple[Any, ...]:
 
 
 @cache
-def _encoder(kind: str) -> type[Contract]:
-    return Web3().eth.contract(abi=load_artifact(kind).abi)
+def _form(kind: str, function: str) -> tuple[bytes, list[str]]:
+    """What a call of a function begins with, and the types of its arguments."""
+    [found] = [
+        one
+        for one in load_artifact(kind).abi
+        if (one["type"], one.get("name")) == ("function", function)
+    ]
+    abi = cast("ABIFunction", found)
+    return function_abi_to_4byte_selector(abi), get_abi_input_types(abi)
