@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from eth_hash.auto import keccak
+from eth_typing import BlockNumber
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
@@ -18,6 +19,7 @@ from web3.exceptions import TransactionNotFound
 from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
+from darkpool.chain.calls import Call
 from darkpool.chain.errors import (
     BlockReplaced,
     ChainUnavailable,
@@ -67,6 +69,7 @@ class ReadableChain:
         self._logs = LogReader(web3, node)
         self._blocks = BlockReader(web3, node)
         self._deployment: Deployment | None = None
+        self._contracts: dict[tuple[str, str], Contract] = {}
 
     @classmethod
     def at(cls, urls: str | Sequence[str]) -> ReadableChain:
@@ -139,6 +142,23 @@ class ReadableChain:
                 pass
         raise ChainUnavailable(self._node, f"no receipt of transaction 0x{transaction.hex()}")
 
+    def time_of(self, block: int | None = None) -> int:
+        """When a block was made, in Unix seconds; without a number the last one."""
+        with reading(self._node, "a block"):
+            number = self._web3.eth.block_number if block is None else BlockNumber(block)
+            return self._web3.eth.get_block(number)["timestamp"]
+
+    def code_of(self, address: AccountId) -> bytes:
+        """The code that stands at an address; nothing where no contract does."""
+        with reading(self._node, "the code of a contract"):
+            return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+
+    def ask(self, call: Call) -> Any:
+        """What a contract answers to a call that changes nothing."""
+        contract = self._contract(call.kind, call.contract)
+        with reading(self._node, f"the answer to {call.function}"):
+            return contract.functions[call.function](*call.arguments).call()
+
     def attach(self, deployment: Deployment) -> None:
         """Use contracts that are already deployed, after checking that they are what they claim.
 
@@ -161,6 +181,17 @@ class ReadableChain:
         if self._deployment is None or self._deployment.settlement != settlement:
             self._deployment = self.deployment_at(settlement, 0)
         return self._deployment
+
+    def attach_at(self, settlement: AccountId, block: int = 0) -> None:
+        """Use the venue of a settlement contract, of which nothing else is known.
+
+        Its events are read back to `block`, in which it was created or before.
+
+        Raises:
+            WrongDeployment: other code stands at its address or at those of its vaults, or a vault
+                follows another one.
+        """
+        self._deployment = self.deployment_at(settlement, block)
 
     def deployment_at(self, settlement: AccountId, block: int) -> Deployment:
         """Return what a settlement contract and its vaults say of each other.
@@ -190,6 +221,19 @@ class ReadableChain:
             if piece:
                 return tuple(map(AccountId, piece[-1]["args"]["keypers"]))
         raise ChainUnavailable(self._node, f"no committee at block {block}")
+
+    def deployed_in(self, settlement: AccountId) -> int:
+        """The block in which a settlement contract was created, by its first event.
+
+        Raises:
+            ChainUnavailable: the node tells no such event.
+        """
+        asked = Asked(self._contract("Settlement", settlement), ("CommitteeChanged",))
+        for piece in self._logs.backwards(asked, 0, self.height()):
+            for event in reversed(piece):
+                if event["args"]["epoch"] == 1:
+                    return int(event["blockNumber"])
+        raise ChainUnavailable(self._node, f"no first committee of {settlement}")
 
     def standing(self) -> VenueStanding:
         """Return where the venue stands now."""
@@ -341,14 +385,16 @@ class ReadableChain:
         return self._contract("TestToken", self.deployment.vaults[0].token)
 
     def _contract(self, name: str, address: str) -> Contract:
-        return self._web3.eth.contract(
-            Web3.to_checksum_address(address), abi=load_artifact(name).abi
-        )
+        made = self._contracts.get((name, address))
+        if made is None:
+            place = Web3.to_checksum_address(address)
+            made = self._web3.eth.contract(place, abi=load_artifact(name).abi)
+            self._contracts[name, address] = made
+        return made
 
     def _expect_code(self, name: str, address: AccountId) -> None:
         runtime = load_artifact(name).runtime
-        with reading(self._node, "the code of a contract"):
-            code = bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+        code = self.code_of(address)
         # what a contract fixes at deployment stands behind its code
         got = _digest(code[: len(runtime)]) if code else f"no contract at {address}"
         _expect(f"code of {name}", _digest(runtime), got)
