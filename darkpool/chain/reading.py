@@ -16,10 +16,10 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import TransactionNotFound
 
-from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
 from darkpool.chain.calls import Call
+from darkpool.chain.decoding import batch_of, closing_of, settlement_of
 from darkpool.chain.errors import (
     BlockReplaced,
     ChainUnavailable,
@@ -39,7 +39,6 @@ from darkpool.chain.evidence import (
     VaultPlace,
     VenueStanding,
     info_of,
-    keyper_numbers,
 )
 from darkpool.chain.finality import BlockReader, Finality
 from darkpool.chain.flowing import FlowCursor, FlowReader, FlowsRead
@@ -47,8 +46,7 @@ from darkpool.chain.logs import Asked, LogReader
 from darkpool.chain.quorum import web3_of
 from darkpool.chain.settling import KeptSettlement, settled_by
 from darkpool.protocol.flows import Flow
-from darkpool.protocol.results import decode_results
-from darkpool.units import AccountId, Interval, account_bytes
+from darkpool.units import AccountId, Interval
 
 CONTRACTS: Final = ("TestToken", "Settlement", "CollateralVault")
 
@@ -365,11 +363,9 @@ class ReadableChain:
                     settlement.block,
                 )
         for event in self._backwards(Asked(self._settlement, ("Closed",))):
-            told = event["args"]
-            _, _, _, leaf_hash, blobs, _ = _values(told["outcome"])
-            trees = tuple(_tree(tree) for tree in told["trees"])
-            found = bytes(leaf_hash), tuple(map(bytes, blobs))
-            return SettledTrees(CLOSING_INTERVAL, trees, *found, flows, event["blockNumber"])
+            trees, leaf_hash, blobs = closing_of(event)
+            block = event["blockNumber"]
+            return SettledTrees(CLOSING_INTERVAL, trees, leaf_hash, blobs, flows, block)
         raise ChainUnavailable(self._node, "no closing settlement, which the contract names")
 
     @property
@@ -415,20 +411,7 @@ class ReadableChain:
 
     def _batch(self, interval: Interval, near: Sequence[int]) -> BatchEvidence | None:
         event = self._event("BatchCommitted", interval, near)
-        if event is None:
-            return None
-        told = event["args"]
-        _, root, count, terms, plan, commit_by = _values(told["batch"])
-        previous = bytes(told["previous_settlement"])
-        return BatchEvidence(
-            BatchRoot(interval, bytes(root), count, previous, bytes(terms), bytes(plan), commit_by),
-            told["flows"],
-            bytes(told["flows_head"]),
-            keyper_numbers(told["signers"]),
-            bytes(event["transactionHash"]),
-            event["blockNumber"],
-            bytes(event["blockHash"]),
-        )
+        return None if event is None else batch_of(event)
 
     def _settled(self, batch: BatchEvidence, near: Sequence[int]) -> SettlementEvidence | None:
         """The settlement of a batch.
@@ -436,40 +419,8 @@ class ReadableChain:
         Raises:
             ChainUnavailable: it is not the one that its own hash names.
         """
-        interval = Interval(batch.message.interval)
-        event = self._event("BatchSettled", interval, near)
-        if event is None:
-            return None
-        told = event["args"]
-        prices, fills, state, leaf_hash, blobs, record = _values(told["outcome"])
-        results = bytes(told["results"])
-        message = Settlement(
-            interval=interval,
-            batch_root=batch.message.root,
-            previous_settlement=batch.message.previous_settlement,
-            flows=batch.flows_head,
-            results=keccak(results),
-            prices=bytes(prices),
-            fills_root=bytes(fills),
-            state_root=bytes(state),
-            trees=tuple(_tree(tree) for tree in told["trees"]),
-            leaf_hash=bytes(leaf_hash),
-            leaf_blobs=tuple(map(bytes, blobs)),
-            record_digest=bytes(record),
-            terms=batch.message.terms,
-        )
-        decoded = decode_results(results)
-        if decoded is None or message.struct_hash() != bytes(told["settlement"]):
-            reason = f"a settlement of interval {interval} that its hash is not of"
-            raise ChainUnavailable(self._node, reason)
-        return SettlementEvidence(
-            message,
-            decoded,
-            keyper_numbers(told["signers"]),
-            bytes(event["transactionHash"]),
-            event["blockNumber"],
-            bytes(event["blockHash"]),
-        )
+        event = self._event("BatchSettled", Interval(batch.message.interval), near)
+        return None if event is None else settlement_of(event, batch, self._node)
 
     def _event(self, name: str, interval: Interval, near: Sequence[int]) -> Any:
         """The one event of its kind for an interval, None where there is none."""
@@ -481,16 +432,6 @@ class ReadableChain:
                 if piece:
                     return piece[-1]
         return None
-
-
-def _tree(told: Any) -> Tree:
-    vault, root, exits, claims = _values(told)
-    return Tree(account_bytes(AccountId(vault)), bytes(root), exits, claims)
-
-
-def _values(told: Any) -> tuple[Any, ...]:
-    """The fields of a struct in an event, in their order."""
-    return tuple(told.values()) if hasattr(told, "values") else tuple(told)
 
 
 def _expect(what: str, expected: object, got: object) -> None:
