@@ -53,6 +53,7 @@ class RecordedVenue:
         if said.batch is None or said.settlement is None:
             self._require_height(max(blocks))
         previous, flows, paid = self._built_on(said.batch)
+        voids = self._voids(said.batch, previous)
         return ChainEvidence(
             settlement_contract=account_bytes(found.settlement),
             vaults=tuple(account_bytes(vault.address) for vault in found.vaults),
@@ -66,6 +67,7 @@ class RecordedVenue:
             paid=paid,
             is_void=said.voided,
             is_declared=said.is_declared,
+            voids=voids,
         )
 
     def _built_on(
@@ -89,6 +91,15 @@ class RecordedVenue:
         flows = tuple(map(_flow, chain.flows(batch.flows, after, head)))
         paid = chain.paid(chain.deployment.vault, batch.block)
         return previous, flows, {account_bytes(account): paid[account] for account in paid}
+
+    def _voids(
+        self, batch: BatchEvidence | None, previous: PreviousSettlement | None
+    ) -> tuple[ChainBatch, ...]:
+        """Batches that were committed since the settlement before, in their order."""
+        if batch is None:
+            return ()
+        settled = None if previous is None else Interval(previous.interval)
+        return tuple(map(_batch, self._chain.batches_before(batch, settled)))
 
     def _require_height(self, block: int) -> None:
         """What a node says did not happen counts only as far as it has come."""

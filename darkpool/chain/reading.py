@@ -7,6 +7,7 @@ contract addresses are `AccountId`s, amounts are integers of the token's smalles
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from eth_hash.auto import keccak
@@ -20,6 +21,7 @@ from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
 from darkpool.chain.errors import ChainUnavailable, NotDeployed, SettledOtherwise, WrongDeployment
 from darkpool.chain.evidence import (
+    SETTLEMENT_TIMEOUT_S,
     BatchEvidence,
     Deployment,
     IntervalEvidence,
@@ -215,6 +217,37 @@ class ReadableChain:
             is_declared=standing.declared_at != 0,
         )
 
+    def open_batch(self, interval: Interval) -> BatchEvidence | None:
+        """Return the batch of an interval that can still be settled; None where there is none."""
+        standing = self.standing()
+        if not standing.is_open or standing.committed != interval or standing.declared_at:
+            return None
+        batch = self._batch(interval, ())
+        left = standing.committed_at + SETTLEMENT_TIMEOUT_S - self.time()
+        return None if batch is None else replace(batch, seconds_left=left)
+
+    def batches_before(
+        self, batch: BatchEvidence, settled: Interval | None
+    ) -> tuple[BatchEvidence, ...]:
+        """Return the batches that were committed between a settled one and `batch`, in order.
+
+        `settled` is None before the first settlement. All of these ended void.
+        """
+        asked, found = Asked(self._settlement, ("BatchCommitted",)), list[BatchEvidence]()
+        for piece in self._logs.backwards(asked, self.deployment.block, batch.block):
+            for event in reversed(piece):
+                interval = Interval(event["args"]["interval"])
+                if settled is not None and interval <= settled:
+                    return tuple(reversed(found))
+                if interval < batch.message.interval:
+                    found.append(_committed(event))
+        return tuple(reversed(found))
+
+    def void_receipt(self, interval: Interval) -> TransactionReceiptInfo | None:
+        """The receipt of what closed a batch that was not settled; None where nothing did."""
+        event = self._event("BatchVoided", interval, ())
+        return None if event is None else self.receipt(bytes(event["transactionHash"]))
+
     def settlement_named(self, name: bytes) -> tuple[BatchEvidence, SettlementEvidence] | None:
         """Return the settlement with this struct hash, and its batch; None where there is none."""
         asked = Asked(self._settlement, ("BatchSettled",), settlement=name)
@@ -320,19 +353,7 @@ class ReadableChain:
 
     def _batch(self, interval: Interval, near: Sequence[int]) -> BatchEvidence | None:
         event = self._event("BatchCommitted", interval, near)
-        if event is None:
-            return None
-        told = event["args"]
-        _, root, count, terms, plan, commit_by = _values(told["batch"])
-        previous = bytes(told["previous_settlement"])
-        return BatchEvidence(
-            BatchRoot(interval, bytes(root), count, previous, bytes(terms), bytes(plan), commit_by),
-            told["flows"],
-            bytes(told["flows_head"]),
-            keyper_numbers(told["signers"]),
-            bytes(event["transactionHash"]),
-            event["blockNumber"],
-        )
+        return None if event is None else _committed(event)
 
     def _settled(self, batch: BatchEvidence, near: Sequence[int]) -> SettlementEvidence | None:
         """The settlement of a batch.
@@ -384,6 +405,20 @@ class ReadableChain:
                 if piece:
                     return piece[-1]
         return None
+
+
+def _committed(event: Any) -> BatchEvidence:
+    told = event["args"]
+    interval, root, count, terms, plan, commit_by = _values(told["batch"])
+    previous = bytes(told["previous_settlement"])
+    return BatchEvidence(
+        BatchRoot(interval, bytes(root), count, previous, bytes(terms), bytes(plan), commit_by),
+        told["flows"],
+        bytes(told["flows_head"]),
+        keyper_numbers(told["signers"]),
+        bytes(event["transactionHash"]),
+        event["blockNumber"],
+    )
 
 
 def _flow(told: Any) -> Flow:
