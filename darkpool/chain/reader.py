@@ -56,6 +56,7 @@ class RecordedVenue:
         keypers = found.keypers
         if said.batch is not None:
             keypers = chain.committee_at(said.batch.block)
+        voids = self._voids(said.batch, previous)
         return ChainEvidence(
             settlement_contract=account_bytes(found.settlement),
             vaults=tuple(account_bytes(vault.address) for vault in found.vaults),
@@ -69,6 +70,7 @@ class RecordedVenue:
             paid=paid,
             is_void=said.voided,
             is_declared=said.is_declared,
+            voids=voids,
         )
 
     def _built_on(
@@ -92,6 +94,15 @@ class RecordedVenue:
         flows = tuple(map(_flow, chain.flows(batch.flows, after)))
         paid = chain.paid(chain.deployment.vault, batch.block)
         return previous, flows, {account_bytes(account): paid[account] for account in paid}
+
+    def _voids(
+        self, batch: BatchEvidence | None, previous: PreviousSettlement | None
+    ) -> tuple[ChainBatch, ...]:
+        """Batches that were committed since the settlement before, in their order."""
+        if batch is None:
+            return ()
+        settled = None if previous is None else Interval(previous.interval)
+        return tuple(map(_batch, self._chain.batches_before(batch, settled)))
 
     def _require_height(self, block: int) -> None:
         """What a node says did not happen counts only as far as it has come."""

@@ -7,6 +7,7 @@ contract addresses are `AccountId`s, amounts are integers of the token's smalles
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from eth_hash.auto import keccak
@@ -29,6 +30,7 @@ from darkpool.chain.errors import (
     WrongDeployment,
 )
 from darkpool.chain.evidence import (
+    SETTLEMENT_TIMEOUT_S,
     BatchEvidence,
     BlockPoint,
     Deployment,
@@ -307,6 +309,37 @@ class ReadableChain:
             voided=batch is not None and settlement is None and not is_open,
             is_declared=standing.declared_at != 0,
         )
+
+    def open_batch(self, interval: Interval) -> BatchEvidence | None:
+        """Return the batch of an interval that can still be settled; None where there is none."""
+        standing = self.standing()
+        if not standing.is_open or standing.committed != interval or standing.declared_at:
+            return None
+        batch = self._batch(interval, ())
+        left = standing.committed_at + SETTLEMENT_TIMEOUT_S - self.time()
+        return None if batch is None else replace(batch, seconds_left=left)
+
+    def batches_before(
+        self, batch: BatchEvidence, settled: Interval | None
+    ) -> tuple[BatchEvidence, ...]:
+        """Return the batches that were committed between a settled one and `batch`, in order.
+
+        `settled` is None before the first settlement. All of these ended void.
+        """
+        asked, found = Asked(self._settlement, ("BatchCommitted",)), list[BatchEvidence]()
+        for piece in self._logs.backwards(asked, self.deployment.block, batch.block):
+            for event in reversed(piece):
+                interval = Interval(event["args"]["interval"])
+                if settled is not None and interval <= settled:
+                    return tuple(reversed(found))
+                if interval < batch.message.interval:
+                    found.append(batch_of(event))
+        return tuple(reversed(found))
+
+    def void_receipt(self, interval: Interval) -> TransactionReceiptInfo | None:
+        """The receipt of what closed a batch that was not settled; None where nothing did."""
+        event = self._event("BatchVoided", interval, ())
+        return None if event is None else self.receipt(bytes(event["transactionHash"]))
 
     def settlement_named(self, name: bytes) -> tuple[BatchEvidence, SettlementEvidence] | None:
         """Return the settlement with this struct hash, and its batch; None where there is none."""
