@@ -22,13 +22,14 @@ from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial, deal
 from crypto.threshold.replicated import Committee
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction.environment import NO_SETTLEMENT, Environment, OpenInterval
+from darkpool.auction.environment import Environment, LastSettlement, OpenInterval
 from darkpool.auction.interval import run_interval
 from darkpool.auction.listing import Listed
 from darkpool.auction.outcome import IntervalOutcome
 from darkpool.auction.terms import KEYPERS, VenueTerms
 from darkpool.chain.client import Chain, DeploymentTerms
 from darkpool.chain.evidence import Deployment
+from darkpool.chain.finality import Finality
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity
@@ -40,6 +41,7 @@ from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.core import circuits_digest
 from darkpool.record.writer import RecordSink
+from darkpool.settlement.between import Between
 from darkpool.settlement.claims import TREASURY
 from darkpool.settlement.custody import CashVault
 from darkpool.settlement.flows import FlowBook
@@ -53,7 +55,7 @@ from darkpool.simulation.reporters import PriceReporters, Reporter
 from darkpool.units import FIRST_INTERVAL, InstrumentId, Interval, account_of, identifier
 
 FIRST_EPOCH: Final = 1
-CONFIRMATIONS: Final = 1
+FINALITY: Final = Finality(2)
 DEPOSIT_MIN: Final = 1
 ACCOUNTS_MAX: Final = 10_000
 INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
@@ -81,8 +83,10 @@ class LocalVenue:
     Attributes:
         state: folder of what operator and keypers must not forget.
         states: of all accounts after the last settlement; `flows` are those that it answered.
-        previous_settlement: hash of that settlement, 32 bytes; zero before the first.
+        between: what void intervals since then left due.
+        last: the last settlement.
         interval: the next one.
+        finality: when a block of the chain is final.
     """
 
     terms: VenueTerms
@@ -100,8 +104,10 @@ class LocalVenue:
     price_reporters: PriceReporters
     states: tuple[AccountState, ...] = ()
     flows: FlowBook = field(default_factory=FlowBook)
-    previous_settlement: bytes = NO_SETTLEMENT
+    between: Between = field(default_factory=Between)
+    last: LastSettlement = field(default_factory=LastSettlement)
     interval: Interval = FIRST_INTERVAL
+    finality: Finality = FINALITY
 
     def open(self, listed: Listed) -> OpenInterval:
         """The terms of the next interval, which keypers accept; the reporters sign what is listed.
@@ -130,9 +136,11 @@ class LocalVenue:
             rules=self.terms.rules(TREASURY),
         ).require_fresh(clock)
         self.references.accept(terms.interval, terms.references)
-        vault = CashVault(self.deployment.vault, TREASURY)
-        custody = custody_of(vault, listed.specification, self.states, self.flows)
-        return OpenInterval(terms, margin, custody, self.previous_settlement)
+        place = self.deployment.vaults[0]
+        vault = CashVault(place.address, TREASURY, place.deposit_min)
+        known = (self.states, self.flows, self.between)
+        custody = custody_of(vault, listed.specification, *known)
+        return OpenInterval(terms, margin, custody, self.last)
 
     def run(
         self,
@@ -157,13 +165,15 @@ class LocalVenue:
             self.clock,
             record,
             progress,
-            CONFIRMATIONS,
+            self.finality,
         )
         self.interval = Interval(opened.terms.interval + 1)
         outcome = run_interval(environment, opened, self._until_close(opened.terms, submissions))
         if outcome.settlement.is_final:
             self.states, self.flows = outcome.applied.after, outcome.applied.custody.flows
-            self.previous_settlement = outcome.settlement.message.struct_hash()
+            market_ms = opened.margin.inputs.market.time_ms
+            self.between = outcome.applied.custody.between
+            self.last = LastSettlement(outcome.settlement.message.struct_hash(), market_ms)
         return outcome
 
     def announce_rotation(self, dealt: Dealt) -> Rotation:
