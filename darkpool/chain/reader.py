@@ -52,7 +52,7 @@ class RecordedVenue:
             raise ChainUnavailable(chain.node, reason)
         if said.batch is None or said.settlement is None:
             self._require_height(max(blocks))
-        previous, flows, paid = self._built_on(said.batch)
+        previous, voided = self._built_on(said.batch)
         keypers = found.keypers
         if said.batch is not None:
             keypers = chain.committee_at(said.batch.block)
@@ -65,33 +65,48 @@ class RecordedVenue:
             batch=None if said.batch is None else _batch(said.batch),
             settlement=None if said.settlement is None else _settlement(said.settlement),
             previous=previous,
-            flows=flows,
-            paid=paid,
+            voided=voided,
+            flows=self._flows(said.batch, previous),
+            paid=self._paid(said.batch),
             is_void=said.voided,
             is_declared=said.is_declared,
         )
 
     def _built_on(
         self, batch: BatchEvidence | None
-    ) -> tuple[PreviousSettlement | None, tuple[FlowEvent, ...], dict[bytes, int]]:
-        """The settlement before a batch, and what happened at the vaults until its commitment."""
+    ) -> tuple[PreviousSettlement | None, tuple[int, ...]]:
+        """The settlement before a batch, and the intervals since then, all of them void."""
         if batch is None:
-            return None, (), {}
+            return None, ()
         chain, name = self._chain, batch.message.previous_settlement
         named = chain.settlement_named(name) if any(name) else None
-        previous, after = None, 0
+        previous, block = None, -1
         if named is not None:
             before, settled = named
-            after = before.flows
+            block = settled.block
             previous = PreviousSettlement(
                 before.message.interval,
                 before.flows,
                 settled.message.state_root,
                 settled.message.leaf_hash,
             )
-        flows = tuple(map(_flow, chain.flows(batch.flows, after)))
-        paid = chain.paid(chain.deployment.vault, batch.block)
-        return previous, flows, {account_bytes(account): paid[account] for account in paid}
+        settled_last = 0 if previous is None else previous.interval
+        since = chain.committed_between(block + 1, batch.block)
+        return previous, tuple(k for k in since if settled_last < k < batch.message.interval)
+
+    def _flows(
+        self, batch: BatchEvidence | None, previous: PreviousSettlement | None
+    ) -> tuple[FlowEvent, ...]:
+        if batch is None:
+            return ()
+        after = 0 if previous is None else previous.flows
+        return tuple(map(_flow, self._chain.flows(batch.flows, after)))
+
+    def _paid(self, batch: BatchEvidence | None) -> dict[bytes, int]:
+        if batch is None:
+            return {}
+        paid = self._chain.paid(self._chain.deployment.vault, batch.block)
+        return {account_bytes(account): paid[account] for account in paid}
 
     def _require_height(self, block: int) -> None:
         """What a node says did not happen counts only as far as it has come."""

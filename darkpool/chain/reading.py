@@ -266,6 +266,12 @@ class ReadableChain:
             is_declared=standing.declared_at != 0,
         )
 
+    def committed_between(self, first: int, last: int) -> tuple[Interval, ...]:
+        """Return the intervals whose batches were committed in blocks from `first` to `last`."""
+        asked = Asked(self._settlement, ("BatchCommitted",))
+        pieces = self._logs.backwards(asked, max(first, self.deployment.block), last)
+        return tuple(sorted(Interval(e["args"]["interval"]) for piece in pieces for e in piece))
+
     def settlement_named(self, name: bytes) -> tuple[BatchEvidence, SettlementEvidence] | None:
         """Return the settlement with this struct hash, and its batch; None where there is none."""
         asked = Asked(self._settlement, ("BatchSettled",), settlement=name)

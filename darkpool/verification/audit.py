@@ -268,6 +268,13 @@ class _Audit:
                     f"with leaves 0x{previous.leaf_hash.hex()}"
                 )
             yield says, lambda findings: continuity.check_previous(basis, previous, findings)
+        if said is not None and said.batch is not None:
+            voided = said.voided
+            numbers = f"of {', '.join(map(str, voided))}, which ended void" if voided else "nothing"
+            yield (
+                f"between: {numbers}",
+                lambda findings: continuity.check_due(basis, voided, findings),
+            )
 
     def _against_former(self) -> Iterator[tuple[str, LineCheck]]:
         basis, former = self.basis, self._former

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from darkpool.record.core import RecordView
+from darkpool.record.forms import DueRecord
 from darkpool.verification.basis import Basis
 from darkpool.verification.custody import NO_FLOWS, head_of
 from darkpool.verification.evidence import PreviousSettlement
@@ -38,6 +40,32 @@ def check_previous(basis: Basis, previous: PreviousSettlement | None, findings: 
         return
     findings.equal("collateral before, root", previous.state_root, _root_before(basis))
     _check_first_flow(basis, previous.flows, findings)
+
+
+def check_due(basis: Basis, voided: Sequence[int], findings: Findings) -> None:
+    """What is due was left by intervals that ended void since the last settlement.
+
+    Their prices and rejections are in no record: that they were these is the keypers' word.
+    """
+    summary = basis.record.summary
+    due, bond = summary.due, summary.bond.amount
+    if not voided:
+        nothing = DueRecord(due.settled_ms, due.settled_ms, (), (), ())
+        findings.equal("due without a void interval", nothing, due)
+        return
+    if due.market_ms < due.settled_ms:
+        findings.add("due, time of the market", f"at least {due.settled_ms}", due.market_ms)
+    for what, entries in (
+        ("expiry", [entry.interval for entry in due.expiries]),
+        ("funding", [entry.interval for entry in due.fundings]),
+        ("charge", [entry.interval for entry in due.charges]),
+    ):
+        for index, interval in enumerate(entries):
+            if interval not in voided:
+                findings.add(f"due, {what} {index}, interval", "a void one", interval)
+    for index, charge in enumerate(due.charges):
+        if not 0 < charge.amount <= bond:
+            findings.add(f"due, charge {index}", f"a part of the bond of {bond}", charge.amount)
 
 
 def check_former(basis: Basis, former: Basis, findings: Findings) -> None:

@@ -70,6 +70,8 @@ class ChainEvidence:
         vaults: addresses, the one of cash first.
         deposit_min: the least deposit that the vault of cash takes, token units.
         previous: the settlement that the batch names; None where it names none, or there is none.
+        voided: intervals between `previous` and the batch whose batches were committed: each ended
+            without a settlement.
         flows: those that the batch counts and `previous` does not, in order.
         paid: what the vault of cash had paid each account when the batch was committed.
         is_void: whether the batch ended without a settlement.
@@ -84,6 +86,7 @@ class ChainEvidence:
     batch: ChainBatch | None
     settlement: ChainSettlement | None
     previous: PreviousSettlement | None
+    voided: tuple[int, ...]
     flows: tuple[FlowEvent, ...]
     paid: Mapping[bytes, int]
     is_void: bool

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from crypto.signing.settling import Settlement
 from darkpool.record.core import RecordView
+from darkpool.record.forms import DueRecord
 from darkpool.verification import chain_check, continuity
 from darkpool.verification.errors import NotChecked
 from darkpool.verification.evidence import ChainEvidence, ChainReader
@@ -45,8 +46,13 @@ class CheckedSettlement:
     differences: tuple[Difference, ...]
 
 
-def check_proposal(record: RecordView, chain: ChainReader) -> CheckedSettlement:
+def check_proposal(
+    record: RecordView, chain: ChainReader, due: DueRecord | None = None
+) -> CheckedSettlement:
     """Compute an interval's settlement from what was proposed and from the chain.
+
+    `due` is what void intervals since the last settlement left, as the keyper knows it: no record
+    has it. Without it, which intervals these were is checked, and what they left is believed.
 
     Never raises for what it finds. No signatures of batch and settlement are asked for: the chain
     has the batch, and the settlement is to be signed.
@@ -58,7 +64,7 @@ def check_proposal(record: RecordView, chain: ChainReader) -> CheckedSettlement:
     examined = Examination(record, lines, no_masks, signed=False)
     for line in examined.lines():
         lines.run(line)
-    asked = _Asked(examined, chain)
+    asked = _Asked(examined, chain, due)
     lines.run(Line("chain", "chain", "has batch, flows and payments", (asked.check_committed,)))
     before = "states of the settlement before"
     lines.run(Line("continuity", before, "as on the chain", (asked.check_continuity,)))
@@ -74,9 +80,10 @@ def check_proposal(record: RecordView, chain: ChainReader) -> CheckedSettlement:
 class _Asked:
     """What the chain says, asked once."""
 
-    def __init__(self, examined: Examination, chain: ChainReader) -> None:
+    def __init__(self, examined: Examination, chain: ChainReader, due: DueRecord | None) -> None:
         self._examined = examined
         self._chain = chain
+        self._due = due
         self._said: ChainEvidence | None = None
 
     def check_committed(self, findings: Findings) -> None:
@@ -91,6 +98,9 @@ class _Asked:
             continuity.check_first(self._examined.basis, findings)
         else:
             continuity.check_previous(self._examined.basis, self._said.previous, findings)
+        continuity.check_due(self._examined.basis, self._said.voided, findings)
+        if self._due is not None:
+            findings.equal("due", self._due, self._examined.record.summary.due)
 
 
 class _Own:
