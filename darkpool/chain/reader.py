@@ -52,10 +52,11 @@ class RecordedVenue:
             raise ChainUnavailable(chain.node, reason)
         if said.batch is None or said.settlement is None:
             self._require_height(max(blocks))
-        previous, voided = self._built_on(said.batch)
+        previous, flows, paid = self._built_on(said.batch)
         keypers = found.keypers
         if said.batch is not None:
             keypers = chain.committee_at(said.batch.block)
+        voids = self._voids(said.batch, previous)
         return ChainEvidence(
             settlement_contract=account_bytes(found.settlement),
             vaults=tuple(account_bytes(vault.address) for vault in found.vaults),
@@ -65,48 +66,43 @@ class RecordedVenue:
             batch=None if said.batch is None else _batch(said.batch),
             settlement=None if said.settlement is None else _settlement(said.settlement),
             previous=previous,
-            voided=voided,
-            flows=self._flows(said.batch, previous),
-            paid=self._paid(said.batch),
+            flows=flows,
+            paid=paid,
             is_void=said.voided,
             is_declared=said.is_declared,
+            voids=voids,
         )
 
     def _built_on(
         self, batch: BatchEvidence | None
-    ) -> tuple[PreviousSettlement | None, tuple[int, ...]]:
-        """The settlement before a batch, and the intervals since then, all of them void."""
+    ) -> tuple[PreviousSettlement | None, tuple[FlowEvent, ...], dict[bytes, int]]:
+        """The settlement before a batch, and what happened at the vaults until its commitment."""
         if batch is None:
-            return None, ()
+            return None, (), {}
         chain, name = self._chain, batch.message.previous_settlement
         named = chain.settlement_named(name) if any(name) else None
-        previous, block = None, -1
+        previous, after = None, 0
         if named is not None:
             before, settled = named
-            block = settled.block
+            after = before.flows
             previous = PreviousSettlement(
                 before.message.interval,
                 before.flows,
                 settled.message.state_root,
                 settled.message.leaf_hash,
             )
-        settled_last = 0 if previous is None else previous.interval
-        since = chain.committed_between(block + 1, batch.block)
-        return previous, tuple(k for k in since if settled_last < k < batch.message.interval)
+        flows = tuple(map(_flow, chain.flows(batch.flows, after)))
+        paid = chain.paid(chain.deployment.vault, batch.block)
+        return previous, flows, {account_bytes(account): paid[account] for account in paid}
 
-    def _flows(
+    def _voids(
         self, batch: BatchEvidence | None, previous: PreviousSettlement | None
-    ) -> tuple[FlowEvent, ...]:
+    ) -> tuple[ChainBatch, ...]:
+        """Batches that were committed since the settlement before, in their order."""
         if batch is None:
             return ()
-        after = 0 if previous is None else previous.flows
-        return tuple(map(_flow, self._chain.flows(batch.flows, after)))
-
-    def _paid(self, batch: BatchEvidence | None) -> dict[bytes, int]:
-        if batch is None:
-            return {}
-        paid = self._chain.paid(self._chain.deployment.vault, batch.block)
-        return {account_bytes(account): paid[account] for account in paid}
+        settled = None if previous is None else Interval(previous.interval)
+        return tuple(map(_batch, self._chain.batches_before(batch, settled)))
 
     def _require_height(self, block: int) -> None:
         """What a node says did not happen counts only as far as it has come."""

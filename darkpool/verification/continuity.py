@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from darkpool.record.core import RecordView
-from darkpool.record.forms import DueRecord
 from darkpool.verification.basis import Basis
 from darkpool.verification.custody import NO_FLOWS, head_of
 from darkpool.verification.evidence import PreviousSettlement
@@ -42,30 +40,13 @@ def check_previous(basis: Basis, previous: PreviousSettlement | None, findings: 
     _check_first_flow(basis, previous.flows, findings)
 
 
-def check_due(basis: Basis, voided: Sequence[int], findings: Findings) -> None:
-    """What is due was left by intervals that ended void since the last settlement.
-
-    Their prices and rejections are in no record: that they were these is the keypers' word.
-    """
-    summary = basis.record.summary
-    due, bond = summary.due, summary.bond.amount
-    if not voided:
-        nothing = DueRecord(due.settled_ms, due.settled_ms, (), (), ())
-        findings.equal("due without a void interval", nothing, due)
-        return
-    if due.market_ms < due.settled_ms:
-        findings.add("due, time of the market", f"at least {due.settled_ms}", due.market_ms)
-    for what, entries in (
-        ("expiry", [entry.interval for entry in due.expiries]),
-        ("funding", [entry.interval for entry in due.fundings]),
-        ("charge", [entry.interval for entry in due.charges]),
-    ):
-        for index, interval in enumerate(entries):
-            if interval not in voided:
-                findings.add(f"due, {what} {index}, interval", "a void one", interval)
-    for index, charge in enumerate(due.charges):
-        if not 0 < charge.amount <= bond:
-            findings.add(f"due, charge {index}", f"a part of the bond of {bond}", charge.amount)
+def check_later(basis: Basis, former: Basis, findings: Findings) -> None:
+    """A record is of the same venue as the one before it, and no number or time goes back."""
+    now, before = basis.record.summary, former.record.summary
+    findings.equal("venue", before.venue, now.venue)
+    if now.interval <= before.interval:
+        findings.add("interval", f"above {before.interval}", now.interval)
+    _check_times(basis.record, former.record, findings)
 
 
 def check_former(basis: Basis, former: Basis, findings: Findings) -> None:
@@ -75,9 +56,7 @@ def check_former(basis: Basis, former: Basis, findings: Findings) -> None:
         UnreadablePart, MalformedRecord: a part of the former record that cannot be read.
     """
     now, before = basis.record.summary, former.record.summary
-    findings.equal("venue", before.venue, now.venue)
-    if now.interval <= before.interval:
-        findings.add("interval", f"above {before.interval}", now.interval)
+    check_later(basis, former, findings)
     ended = stated_settlement(former.record, former.terms).struct_hash()
     findings.equal("batch, previous settlement", ended, now.batch.previous_settlement)
     findings.equal("collateral before", before.after, now.before)
@@ -88,7 +67,6 @@ def check_former(basis: Basis, former: Basis, findings: Findings) -> None:
     )
     _check_first_flow(basis, before.batch.flows, findings)
     _check_head(basis, before.batch.flows_head, findings)
-    _check_times(basis.record, former.record, findings)
 
 
 def _root_before(basis: Basis) -> bytes:

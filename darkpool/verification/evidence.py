@@ -70,12 +70,11 @@ class ChainEvidence:
         vaults: addresses, the one of cash first.
         deposit_min: the least deposit that the vault of cash takes, token units.
         previous: the settlement that the batch names; None where it names none, or there is none.
-        voided: intervals between `previous` and the batch whose batches were committed: each ended
-            without a settlement.
         flows: those that the batch counts and `previous` does not, in order.
         paid: what the vault of cash had paid each account when the batch was committed.
         is_void: whether the batch ended without a settlement.
         is_declared: whether the venue has ended, in this interval or another.
+        voids: batches that were committed since `previous` and ended void, in order.
     """
 
     settlement_contract: bytes
@@ -86,11 +85,11 @@ class ChainEvidence:
     batch: ChainBatch | None
     settlement: ChainSettlement | None
     previous: PreviousSettlement | None
-    voided: tuple[int, ...]
     flows: tuple[FlowEvent, ...]
     paid: Mapping[bytes, int]
     is_void: bool
     is_declared: bool
+    voids: tuple[ChainBatch, ...] = ()
 
 
 @runtime_checkable
