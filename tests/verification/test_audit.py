@@ -230,6 +230,7 @@ EXPECTED: list[tuple[str, str]] = [
     (r"record.json summary committee quorum", "committee"),
     (r"record.json summary committee addresses$", "form|batch root"),
     (r"record.json summary committee addresses.*", "batch root"),
+    (r"record.json summary venue deposit_min", "settlement"),
     (r"record.json summary venue.*", "intents"),
     (r"record.json summary context", "batch root"),
     (r"record.json summary beacon.*", "beacon|form"),
@@ -242,6 +243,7 @@ EXPECTED: list[tuple[str, str]] = [
     # what a request asks for above what is free changes nothing but the hash of all flows
     (r"record.json summary flows.*", "collateral|continuity|form"),
     (r"record.json summary after.*", "collateral|form"),
+    (r"record.json summary due.*", "continuity|collateral"),
     (r"record.json summary batch flows_head", "continuity"),
     (r"record.json summary batch flows", "collateral"),
     (r"record.json summary batch masks \d+ digest", "masks"),
