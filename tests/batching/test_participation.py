@@ -21,6 +21,7 @@ from darkpool.batching.participation import (
 from darkpool.record.forms import InstrumentRecord, OwnerRecord, ParticipationRecord
 from darkpool.record.reader import Record
 from darkpool.units import Cash, OwnerId, PriceGrid, account_id
+from darkpool.verification.basis import Basis
 from darkpool.verification.participation import participation
 from tests.support.intent_margin import intent_margin
 from tests.support.stated import Stated
@@ -198,7 +199,7 @@ def test_the_auditor_finds_the_same(
         for k in places
     ]
     engine = decide_participation(book, owners_min)
-    auditor = participation(record, instrument, places)
+    auditor = participation(Basis(record), instrument, places)
     assert auditor.participants == engine.participants
     short = [entry for entry in engine.set_aside if entry.missing is Missing.COLLATERAL]
     assert auditor.lacking_others == {e.batch_index: (e.required, e.available) for e in short}

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import pytest
+from darkpool.settlement.leaves import balance_proof, balances_root, results_root
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import TransactionFailed
 from web3 import EthereumTesterProvider, Web3
@@ -18,7 +19,6 @@ from crypto.signing.merkle import MerkleProof
 from crypto.signing.messages import BatchRoot, SettlementRoot
 from darkpool.chain.artifacts import load_artifact
 from darkpool.protocol.results import BalanceLeaf, InstrumentResult
-from darkpool.settlement.leaves import balance_proof, balances_root, results_root
 from darkpool.units import AccountId, Cash
 
 GAS = 10_000_000

@@ -9,6 +9,7 @@ import pytest
 
 from darkpool.protocol.terms import Pricing
 from tests.support.records import Copy, Published, orders_of, publish
+from tests.support.series import Series, publish_series
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,11 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Published:
     """Ten attackers among the orders, five of each sort."""
     directory = tmp_path_factory.mktemp("attacked") / "record"
     return publish(directory, orders_of("AB", 4), Pricing.UNIFORM, 4, attackers=10)
+
+
+@pytest.fixture(scope="session")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Series:
+    return publish_series(tmp_path_factory.mktemp("series"))
 
 
 @pytest.fixture
