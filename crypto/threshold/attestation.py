@@ -52,9 +52,9 @@ def opening_context(batch: bytes, block: int) -> bytes:
     return hashlib.sha256(absorb(labels.OPENING_CONTEXT, batch, block)).digest()
 
 
-def plan_digest(masks: Sequence[tuple[int, bytes]]) -> bytes:
-    """32 bytes over the masks that are set aside for an auction: numbers and digests, in order."""
-    fields = [field for number, digest in masks for field in (number, digest)]
+def plan_digest(masks: Sequence[tuple[int, int, bytes]]) -> bytes:
+    """32 bytes over the masks that are set aside for an auction: number, lanes, digest of each."""
+    fields = [field for mask in masks for field in mask]
     return hashlib.sha256(absorb(labels.MASK_PLAN, len(masks), *fields)).digest()
 
 

@@ -31,11 +31,12 @@ _METHOD_MISSING: Final = -32601
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Events of one contract: their names, and the interval that their first topic names."""
+    """Events of one contract: their names, and the interval and settlement that they name."""
 
     contract: Contract
     names: tuple[str, ...]
     interval: Interval | None = None
+    settlement: bytes | None = None
 
 
 class LogReader:
@@ -90,15 +91,18 @@ class LogReader:
                 )
             with reading(self._node, "the events of a contract"):
                 event = contract.events[name]().process_log(log)
-            if asked.interval is not None and event["args"]["interval"] != asked.interval:
-                raise ChainUnavailable(self._node, f"{NOT_ASKED} {first} to {last}")
+            for name, wanted in (("interval", asked.interval), ("settlement", asked.settlement)):
+                if wanted is not None and event["args"][name] != wanted:
+                    raise ChainUnavailable(self._node, f"{NOT_ASKED} {first} to {last}")
             events.append(event)
         return events
 
     def _logs(self, asked: Asked, names: list[str], first: int, last: int) -> Sequence[Any]:
         topics: list[Any] = [names]
-        if asked.interval is not None:
-            topics.append(f"0x{asked.interval:064x}")
+        if asked.interval is not None or asked.settlement is not None:
+            topics.append(None if asked.interval is None else f"0x{asked.interval:064x}")
+        if asked.settlement is not None:
+            topics.append(f"0x{asked.settlement.hex()}")
         query: FilterParams = {
             "address": asked.contract.address,
             "fromBlock": BlockNumber(first),

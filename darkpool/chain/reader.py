@@ -5,9 +5,17 @@ from __future__ import annotations
 from darkpool.chain.errors import ChainUnavailable
 from darkpool.chain.evidence import BatchEvidence, SettlementEvidence
 from darkpool.chain.reading import ReadableChain
+from darkpool.protocol.flows import Flow
 from darkpool.record.forms import VenueRecord
 from darkpool.units import Interval, account_bytes, account_of
-from darkpool.verification.evidence import ChainBatch, ChainEvidence, ChainResult, ChainSettlement
+from darkpool.verification.custody import FlowEvent
+from darkpool.verification.evidence import (
+    ChainBatch,
+    ChainEvidence,
+    ChainResult,
+    ChainSettlement,
+    PreviousSettlement,
+)
 
 
 class RecordedVenue:
@@ -33,33 +41,57 @@ class RecordedVenue:
         """Return all that the chain says about an interval.
 
         Raises:
-            WrongDeployment: other code, or none, stands at the contracts' addresses.
+            WrongDeployment: other code, or none, stands at the contract's address.
             ChainUnavailable: the node does not answer, or has not come to `blocks` yet.
         """
         chain = self._chain
-        settlement, vault = account_of(self._venue.settlement), account_of(self._venue.vault)
-        chain.attach(chain.deployment_at(settlement, vault, 0))
-        found, said = chain.deployment, chain.evidence(Interval(interval), blocks)
+        found = chain.follow(account_of(self._venue.settlement))
+        said = chain.evidence(Interval(interval), blocks)
         if found.chain_id != self._venue.chain_id:
             reason = f"chain {found.chain_id}, after chain {self._venue.chain_id}"
             raise ChainUnavailable(chain.node, reason)
         if said.batch is None or said.settlement is None:
             self._require_height(max(blocks))
-        until = None if said.batch is None else said.batch.block
+        previous, flows, paid = self._built_on(said.batch)
+        keypers = found.keypers
+        if said.batch is not None:
+            keypers = chain.committee_at(said.batch.block)
         return ChainEvidence(
             settlement_contract=account_bytes(found.settlement),
-            vault=account_bytes(found.vault),
-            keypers=tuple(account_bytes(keyper) for keyper in found.keypers),
+            vaults=tuple(account_bytes(vault.address) for vault in found.vaults),
+            deposit_min=found.vaults[0].deposit_min,
+            keypers=tuple(map(account_bytes, keypers)),
             quorum=found.quorum,
             batch=None if said.batch is None else _batch(said.batch),
             settlement=None if said.settlement is None else _settlement(said.settlement),
-            halted=said.halted,
-            is_first=said.is_first,
-            paid_in={
-                account_bytes(account): flow.deposited - flow.withdrawn
-                for account, flow in chain.flows_before(Interval(interval), until).items()
-            },
+            previous=previous,
+            flows=flows,
+            paid=paid,
+            is_void=said.voided,
+            is_declared=said.is_declared,
         )
+
+    def _built_on(
+        self, batch: BatchEvidence | None
+    ) -> tuple[PreviousSettlement | None, tuple[FlowEvent, ...], dict[bytes, int]]:
+        """The settlement before a batch, and what happened at the vaults until its commitment."""
+        if batch is None:
+            return None, (), {}
+        chain, name = self._chain, batch.message.previous_settlement
+        named = chain.settlement_named(name) if any(name) else None
+        previous, after = None, 0
+        if named is not None:
+            before, settled = named
+            after = before.flows
+            previous = PreviousSettlement(
+                before.message.interval,
+                before.flows,
+                settled.message.state_root,
+                settled.message.leaf_hash,
+            )
+        flows = tuple(map(_flow, chain.flows(batch.flows, after)))
+        paid = chain.paid(chain.deployment.vault, batch.block)
+        return previous, flows, {account_bytes(account): paid[account] for account in paid}
 
     def _require_height(self, block: int) -> None:
         """What a node says did not happen counts only as far as it has come."""
@@ -74,17 +106,22 @@ def _signers(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(number - 1 for number in numbers)
 
 
+def _flow(said: Flow) -> FlowEvent:
+    vault, account = account_bytes(said.vault), account_bytes(said.account)
+    return FlowEvent(said.index, int(said.kind), vault, account, said.amount, said.number)
+
+
 def _batch(said: BatchEvidence) -> ChainBatch:
     signers = _signers(said.signers)
-    return ChainBatch(said.root, said.count, signers, said.transaction, said.block)
+    return ChainBatch(
+        said.message, said.flows, said.flows_head, signers, said.transaction, said.block
+    )
 
 
 def _settlement(said: SettlementEvidence) -> ChainSettlement:
     return ChainSettlement(
+        said.message,
         tuple(ChainResult(r.instrument, r.crossed, r.price_tick, r.volume) for r in said.results),
-        said.results_root,
-        said.fills_root,
-        said.balances_root,
         _signers(said.signers),
         said.transaction,
         said.block,

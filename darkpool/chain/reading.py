@@ -18,9 +18,17 @@ from web3.exceptions import TransactionNotFound
 from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
-from darkpool.chain.errors import ChainUnavailable, NotDeployed, SettledOtherwise, WrongDeployment
+from darkpool.chain.errors import (
+    BlockReplaced,
+    ChainUnavailable,
+    NotDeployed,
+    NotFinal,
+    SettledOtherwise,
+    WrongDeployment,
+)
 from darkpool.chain.evidence import (
     BatchEvidence,
+    BlockPoint,
     Deployment,
     IntervalEvidence,
     SettledTrees,
@@ -31,10 +39,12 @@ from darkpool.chain.evidence import (
     info_of,
     keyper_numbers,
 )
+from darkpool.chain.finality import BlockReader, Finality
+from darkpool.chain.flowing import FlowCursor, FlowReader, FlowsRead
 from darkpool.chain.logs import Asked, LogReader
-from darkpool.chain.node import web3_of
-from darkpool.chain.settling import KeptSettlement
-from darkpool.protocol.flows import NO_FLOWS, Flow, FlowKind
+from darkpool.chain.quorum import web3_of
+from darkpool.chain.settling import KeptSettlement, settled_by
+from darkpool.protocol.flows import Flow
 from darkpool.protocol.results import decode_results
 from darkpool.units import AccountId, Interval, account_bytes
 
@@ -55,16 +65,21 @@ class ReadableChain:
         self._web3 = web3
         self._node = node
         self._logs = LogReader(web3, node)
+        self._blocks = BlockReader(web3, node)
         self._deployment: Deployment | None = None
 
     @classmethod
-    def at(cls, url: str) -> ReadableChain:
-        """The chain of the node at an HTTP address, which is asked nothing yet."""
-        return cls(web3_of(url), url)
+    def at(cls, urls: str | Sequence[str]) -> ReadableChain:
+        """The chain of the node at an HTTP address, or of several, which are asked nothing yet.
+
+        Of several nodes a majority has to answer, and all that do have to agree
+        (`darkpool.chain.quorum`).
+        """
+        return cls(*web3_of(urls))
 
     @property
     def node(self) -> str:
-        """Which node is asked; an address may hold credentials."""
+        """Which node is asked, or how many; an address may hold credentials."""
         return self._node
 
     @property
@@ -81,8 +96,30 @@ class ReadableChain:
 
     def height(self) -> int:
         """The number of the last block."""
-        with reading(self._node, "the number of a block"):
-            return self._web3.eth.block_number
+        return self._blocks.height()
+
+    def block_at(self, number: int) -> BlockPoint | None:
+        """The block that has a number now; None where the chain has not come so far."""
+        return self._blocks.point(number)
+
+    def is_final(self, point: BlockPoint, finality: Finality) -> bool:
+        """Whether a block has its place on the chain, and is final there, asked now."""
+        try:
+            self.require_final(point, finality)
+        except (BlockReplaced, NotFinal):
+            return False
+        return True
+
+    def require_final(
+        self, point: BlockPoint, finality: Finality, what: str = "what depends on it"
+    ) -> None:
+        """Refuse a block that is not final now; `what` is in it.
+
+        Raises:
+            BlockReplaced: another block, or none, has its place.
+            NotFinal: it has its place, and not enough stands on it.
+        """
+        self._blocks.require_final(point, finality, what)
 
     def time(self) -> int:
         """The time of the last block, in Unix seconds."""
@@ -115,6 +152,16 @@ class ReadableChain:
             _expect(field.replace("_", " "), getattr(deployment, field), getattr(found, field))
         self._deployment = deployment
 
+    def follow(self, settlement: AccountId) -> Deployment:
+        """Use the contracts that stand behind a settlement contract, unless they are in use.
+
+        Raises:
+            WrongDeployment: other code stands at their addresses, or a vault follows another one.
+        """
+        if self._deployment is None or self._deployment.settlement != settlement:
+            self._deployment = self.deployment_at(settlement, 0)
+        return self._deployment
+
     def deployment_at(self, settlement: AccountId, block: int) -> Deployment:
         """Return what a settlement contract and its vaults say of each other.
 
@@ -134,35 +181,47 @@ class ReadableChain:
             chain_id, block, settlement, vaults, keypers, quorum, epoch, key_id, circuits
         )
 
+    def committee_at(self, block: int) -> tuple[AccountId, ...]:
+        """The keypers of the committee at the end of a block, in the order of their numbers."""
+        if self.deployment.epoch == 1:
+            return self.deployment.keypers
+        asked = Asked(self._settlement, ("CommitteeChanged",))
+        for piece in self._logs.backwards(asked, self.deployment.block, block):
+            if piece:
+                return tuple(map(AccountId, piece[-1]["args"]["keypers"]))
+        raise ChainUnavailable(self._node, f"no committee at block {block}")
+
     def standing(self) -> VenueStanding:
         """Return where the venue stands now."""
         with reading(self._node, "the standing of a venue"):
             told = self._settlement.functions.standing().call()
         return VenueStanding(*told)
 
-    def flows(self, last: int | None = None) -> tuple[Flow, ...]:
-        """Return all flows, in their order, up to the index `last`; without it all there are.
+    def flows(self, last: int | None = None, after: int = 0) -> tuple[Flow, ...]:
+        """Return the flows in their order, up to the index `last`; without it all there are.
 
-        They are checked against the hash that each event tells.
+        They are checked against the hash that the contract has of them. Those up to the index
+        `after` are left out.
         """
-        count = self.standing().flows if last is None else last
-        asked, found = Asked(self._settlement, ("Flow",)), dict[int, Any]()
-        for event in self._backwards(asked):
-            index = event["args"]["index"]
-            if index <= count:
-                found[index] = event["args"]
-            if len(found) == count:
-                break
-        head, flows = NO_FLOWS, []
-        for index in range(1, count + 1):
-            if index not in found:
-                raise ChainUnavailable(self._node, f"no flow {index} of {count}")
-            flow = _flow(found[index])
-            head = flow.head_after(head)
-            if head != bytes(found[index]["head"]):
-                raise ChainUnavailable(self._node, f"a flow {index} that its hash is not of")
-            flows.append(flow)
-        return tuple(flows)
+        read = self.flows_since()
+        if last is not None and last > read.cursor.count:
+            raise ChainUnavailable(self._node, f"no flow {last} of {read.cursor.count}")
+        return read.flows[after:last]
+
+    def flows_since(
+        self, cursors: Sequence[FlowCursor] = (), until: int | None = None
+    ) -> FlowsRead:
+        """Return the flows after the last of `cursors` that is still on the chain.
+
+        Cursors are those of earlier readings, as many as the caller kept; without any, or where the
+        chain gave all of them up, it is read from the beginning. `until` is the last block to read.
+
+        Raises:
+            BlockReplaced: blocks were replaced during each of several readings.
+        """
+        contract, born = self._settlement, self.deployment.block
+        reader = FlowReader(self._node, self._blocks, self._logs, contract, born)
+        return reader.read(cursors, until)
 
     def paid(self, vault: AccountId, until: int) -> dict[AccountId, int]:
         """Return what a vault had paid each account by the end of the block `until`."""
@@ -194,6 +253,11 @@ class ReadableChain:
         settlement = None
         if batch is not None and not is_open:
             settlement = self._settled(batch, near)
+        named = {"BatchCommitted": standing.committed, "BatchSettled": standing.settled}
+        for (name, last), found in zip(named.items(), (batch, settlement), strict=True):
+            if last == interval != 0 and found is None:
+                reason = f"no event {name} of interval {interval}, which the contract names"
+                raise ChainUnavailable(self._node, reason)
         return IntervalEvidence(
             interval,
             batch,
@@ -202,8 +266,21 @@ class ReadableChain:
             is_declared=standing.declared_at != 0,
         )
 
-    def has_settled(self, kept: KeptSettlement) -> bool:
-        """Whether a kept settlement is on the chain already; any account may have sent it.
+    def settlement_named(self, name: bytes) -> tuple[BatchEvidence, SettlementEvidence] | None:
+        """Return the settlement with this struct hash, and its batch; None where there is none."""
+        asked = Asked(self._settlement, ("BatchSettled",), settlement=name)
+        for event in self._backwards(asked):
+            near = (event["blockNumber"],)
+            batch = self._batch(Interval(event["args"]["interval"]), ())
+            settlement = None if batch is None else self._settled(batch, near)
+            if batch is None or settlement is None or settlement.message.struct_hash() != name:
+                reason = f"no settlement 0x{name.hex()}, which an event names"
+                raise ChainUnavailable(self._node, reason)
+            return batch, settlement
+        return None
+
+    def settled_at(self, kept: KeptSettlement) -> BlockPoint | None:
+        """The block of a kept settlement, whoever sent it; None where it is not on the chain.
 
         Raises:
             WrongDeployment: another chain, or no settlement contract at the address.
@@ -215,13 +292,11 @@ class ReadableChain:
         asked = Asked(self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval)
         for piece in self._logs.backwards(asked, 0, self.height()):
             for event in piece:
-                told = event["args"]
-                got = told["outcome"], told["trees"], told["results"]
-                if repr(got) != repr(kept.outcome):
+                if settled_by(event["args"]) != kept.outcome:
                     subject = f"settlement of interval {kept.interval}"
                     raise SettledOtherwise(subject, "what is to be sent", "another one")
-                return True
-        return False
+                return BlockPoint(event["blockNumber"], bytes(event["blockHash"]))
+        return None
 
     def last_settlement(self) -> SettledTrees | None:
         """Return the balances that the vaults pay by; None before the first settlement."""
@@ -283,8 +358,9 @@ class ReadableChain:
         links = self._contract("CollateralVault", vault).functions
         with reading(self._node, "what contracts say of each other"):
             token, linked = AccountId(links.token().call()), AccountId(links.settlement().call())
+            deposit_min = int(links.deposit_min().call())
         _expect("settlement of the vault", settlement, linked)
-        return VaultPlace(vault, token)
+        return VaultPlace(vault, token, deposit_min)
 
     def _backwards(self, asked: Asked) -> Iterator[Any]:
         """Events of all blocks, the latest first."""
@@ -305,6 +381,7 @@ class ReadableChain:
             keyper_numbers(told["signers"]),
             bytes(event["transactionHash"]),
             event["blockNumber"],
+            bytes(event["blockHash"]),
         )
 
     def _settled(self, batch: BatchEvidence, near: Sequence[int]) -> SettlementEvidence | None:
@@ -345,6 +422,7 @@ class ReadableChain:
             keyper_numbers(told["signers"]),
             bytes(event["transactionHash"]),
             event["blockNumber"],
+            bytes(event["blockHash"]),
         )
 
     def _event(self, name: str, interval: Interval, near: Sequence[int]) -> Any:
@@ -357,11 +435,6 @@ class ReadableChain:
                 if piece:
                     return piece[-1]
         return None
-
-
-def _flow(told: Any) -> Flow:
-    kind, vault, account = FlowKind(told["kind"]), told["vault"], told["account"]
-    return Flow(told["index"], kind, vault, account, told["amount"], told["number"])
 
 
 def _tree(told: Any) -> Tree:

@@ -65,14 +65,17 @@ class PlannedMasks:
     were taken out, it may need one more, or one of a smaller shape: that comes from the source.
 
     Attributes:
-        planned: numbers and digests, in the order of the plan.
+        planned: all of them, in the order of the plan.
         digest: 32 bytes over them, which the batch root names.
     """
 
     def __init__(self, masks: Iterable[AttestedMask], source: MaskSource) -> None:
         masks = tuple(masks)
-        self.planned = tuple(PlannedMask(m.mask.draw.number, m.mask.digest()) for m in masks)
-        self.digest = plan_digest([(mask.number, mask.digest) for mask in self.planned])
+        drawn = [attested.mask for attested in masks]
+        self.planned = tuple(
+            PlannedMask(mask.draw.number, mask.draw.shape.lanes, mask.digest()) for mask in drawn
+        )
+        self.digest = plan_digest([(m.number, m.lanes, m.digest) for m in self.planned])
         self._source = source
         self._left: dict[int, deque[AttestedMask]] = defaultdict(deque)
         for mask in masks:

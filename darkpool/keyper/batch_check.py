@@ -52,7 +52,7 @@ def check_batch(proposal: BatchProposal, known: KnownIntents, rules: Certificate
         OmittedIntent, CancelledIntent: see there.
     """
     batch = proposal.batch
-    plan = plan_digest([(mask.number, mask.digest) for mask in proposal.masks])
+    plan = plan_digest([(mask.number, mask.lanes, mask.digest) for mask in proposal.masks])
     if proposal.root.plan != plan:
         raise BatchRefused("plan", plan.hex(), proposal.root.plan.hex())
     contained = _contained(proposal.root, batch.intents, rules)

@@ -135,12 +135,14 @@ class _Core:
     opened: tuple[Hash, ...]
 
 
-def core_digest(record: RecordView, opened: Sequence[bytes] | None = None) -> bytes:
+def core_digest(
+    record: RecordView, opened: Sequence[bytes] | None = None, material: bytes | None = None
+) -> bytes:
     """The 32 bytes that stand for the core of a record: SHA-256 of one canonical JSON document.
 
     In it certificates and outvoted keypers are left out. Ciphertexts are in it by the digests that
     intents and the plan of masks have, and keys by the digest of the material. `opened` are the
-    digests of `OpenedRecord.written` where they are known already.
+    digests of `OpenedRecord.written` and `material` that of the keys, where they are known already.
 
     Raises:
         MalformedRecord: files of a record that are no openings or keys.
@@ -151,7 +153,7 @@ def core_digest(record: RecordView, opened: Sequence[bytes] | None = None) -> by
     core = _Core(
         RECORD_VERSION,
         record.parameters.name,
-        record.material().digest(),
+        record.material().digest() if material is None else material,
         record.margin_digest,
         record.summary,
         tuple(replace(intent, certificate={}) for intent in record.intents),

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import SystemRandom
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from coincurve import PrivateKey
@@ -44,6 +45,8 @@ from darkpool.units import (
 )
 
 INTENT_LIFETIME_S: Final = 3600
+INTENTS_PER_VENUE_MAX: Final = 1 << 20
+"""In an interval: the nonces of another one begin there."""
 _SEALED: Final = "sealed-"
 
 
@@ -139,7 +142,9 @@ def opening_name(batch_index: int) -> str:
 
 
 class LocalClients:
-    """An account and its key for each account name of an order file, fresh for every run.
+    """An account and its key for each account name of an order file.
+
+    Keys that are not given (32 bytes by account name) are drawn, fresh for every run.
 
     Orders are sealed in their order; strangers come in between at random. All orders of an
     instrument have the same public cap, the bucket of the largest, so that a cap tells nothing of
@@ -153,11 +158,13 @@ class LocalClients:
         openings: OpeningsFolder | None,
         cap_min: Lots,
         strangers: Sequence[Stranger] = (),
+        keys: Mapping[AccountLabel, bytes] = MappingProxyType({}),
     ) -> None:
         self._orders = tuple(orders)
         self._openings = openings
-        self._keys: Mapping[AccountLabel, bytes] = {
-            name: PrivateKey().secret for name in {order.account for order in orders}
+        self._keys = {
+            name: keys.get(name) or PrivateKey().secret
+            for name in {order.account for order in orders}
         }
         self._cap_min = cap_min
         self._common_caps = _common_caps(self._orders, strangers, cap_min)
@@ -214,7 +221,8 @@ class LocalClients:
     ) -> SealedSubmission:
         """Seal, sign, and keep the opening: the keys are here, so no signer is waited for."""
         key, instrument = self._keys[order.account], identifier(order.instrument)
-        intent = draw_intent(order.limit_order, instrument, terms.interval, address_of(key), number)
+        nonce = terms.interval * INTENTS_PER_VENUE_MAX + number
+        intent = draw_intent(order.limit_order, instrument, terms.interval, address_of(key), nonce)
         unsigned = seal_intent(intent, terms, limits)
         if self._openings is not None:
             self._openings.add(number, opening_of(intent, terms))

@@ -1,38 +1,27 @@
 """The audit: every check in turn, each a line, from nothing but a record and, at best, a chain.
 
-What is trusted: SHA-256, Keccak-256, secp256k1, the arithmetic in `crypto`, and that at most one
-keyper is corrupt (a quorum's signatures stand for masks and for the order of events).
+Several records of one venue are audited in the order of their intervals, each beside the one
+before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
-from crypto.bfv.lanes import Lanes
 from darkpool.errors import UnreadablePart, WrongType
 from darkpool.record.reader import Record
 from darkpool.units import account_of, require_kind
-from darkpool.verification import (
-    accounts,
-    batch,
-    evidence,
-    openings,
-    outcome,
-    participation,
-    prices,
-    reference,
-    valuation,
-)
+from darkpool.verification import batch, chain_check, continuity, evidence
+from darkpool.verification.basis import Basis
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
-from darkpool.verification.errors import NotChecked, TooManyDifferences, Unanswered
-from darkpool.verification.evidence import Anchor, ChainReader
+from darkpool.verification.errors import Unanswered
+from darkpool.verification.evidence import Anchor, ChainEvidence, ChainReader
+from darkpool.verification.examination import Examination
+from darkpool.verification.lines import Line, LineCheck, Lines
 from darkpool.verification.report import Audited, AuditReport, Check, Findings, Verdict
-from darkpool.verification.steps import Transcript
-from darkpool.verification.transcript import TranscriptReader
 
 
 def audit(
@@ -55,17 +44,38 @@ def audit(
         WrongType: an argument of another kind.
     """
     require_kind("record", Path, directory)
+    (report,) = audit_all([directory], chain, quick=quick, anchor=anchor, progress=progress)
+    return report
+
+
+def audit_all(
+    directories: Sequence[Path],
+    chain: ChainReader | None = None,
+    *,
+    quick: bool = False,
+    anchor: Anchor | None = None,
+    progress: Callable[[str], None] = lambda _step: None,
+) -> tuple[AuditReport, ...]:
+    """Check records of one venue in the order of their intervals; a report for each.
+
+    Each has to go on where the one before it ended: no settlement is left out between two of them.
+    The other arguments are those of `audit`, and what is raised is the same.
+    """
+    for directory in directories:
+        require_kind("record", Path, directory)
     anchor = require_kind("anchor", Anchor, Anchor() if anchor is None else anchor)
     require_kind("quick", bool, quick)
     if not callable(progress):
         raise WrongType("progress", "a function", progress)
     if chain is not None and not isinstance(chain, ChainReader):
         raise WrongType("chain", "a ChainReader", chain)
-    return _Audit(Record(directory), chain, quick, anchor, progress).run(directory)
-
-
-RecordCheck = Callable[[Record, Findings], None]
-"""One check of a record; what it finds, and the error that ends it, go into the findings."""
+    reports: list[AuditReport] = []
+    former: Basis | None = None
+    for directory in directories:
+        one = _Audit(Record(directory), chain, quick, anchor, former, progress)
+        reports.append(one.run(directory))
+        former = one.basis
+    return tuple(reports)
 
 
 class _Audit:
@@ -75,31 +85,39 @@ class _Audit:
         chain: ChainReader | None,
         quick: bool,
         anchor: Anchor,
+        former: Basis | None,
         progress: Callable[[str], None],
     ) -> None:
         self._record = record
         self._chain = chain
         self._quick = quick
         self._anchor = anchor
+        self._former = former
         self._progress = progress
-        self._checks: list[Check] = []
-        self._values: list[Lanes | None] = []
-        self._transcript: Transcript | None = None
-        self._schedule_holds = False
+        self._lines = Lines(progress)
+        self._examined = Examination(record, self._lines, lambda: record.masks, signed=True)
+        self._said: ChainEvidence | None = None
+
+    @property
+    def basis(self) -> Basis:
+        """The record, for an audit of the next one."""
+        return self._examined.basis
 
     def run(self, directory: Path) -> AuditReport:
-        self._check("form", "record", "all parts have the form of their version", _check_form)
-        files = self._counted("files", lambda record: record.manifest.files)
-        self._check("files", files, "SHA-256 as in the manifest", _check_files)
-        self._check("committee", "committee", "quorum and addresses", batch.check_committee)
-        self._check_anchor()
-        self._check_inputs()
-        self._check_batch()
-        self._check_evidence()
-        self._check_outcome()
+        self._check_folder()
+        own = {
+            "committee": self._check_anchor,
+            "certificates": self._check_ciphertexts,
+            "batch root": self._check_masks,
+            "rejections": self._check_circuits,
+        }
+        for line in self._examined.lines():
+            self._lines.run(line)
+            own.get(line.name, lambda: None)()
         unanswered = self._check_chain()
+        self._check_continuity()
         self._require_bound_anchor()
-        return AuditReport(tuple(self._checks), self._audited(directory), unanswered)
+        return AuditReport(tuple(self._lines.checks), self._audited(directory), unanswered)
 
     def _audited(self, directory: Path) -> Audited:
         interval, instruments, manifest = None, None, None
@@ -110,153 +128,82 @@ class _Audit:
             interval, instruments = summary.interval, tuple(i.name for i in summary.instruments)
         return Audited(str(directory), interval, instruments, self._record.versions, manifest)
 
-    def _counted(self, what: str, entries: Callable[[Record], Sized]) -> str:
-        """How many of something a check covers; without a number where they cannot be read."""
-        try:
-            return f"{len(entries(self._record))} {what}"
-        except UnreadablePart:
-            return what
+    def _run(self, name: str, covered: str, detail: str, check: Callable[[Findings], None]) -> None:
+        self._lines.run(Line(name, covered, detail, (check,)))
 
-    def _check(self, name: str, covered: str, detail: str, *checks: RecordCheck) -> None:
-        """Run the checks of one line; an error that ends one of them leaves out those after it."""
-        self._progress(name)
-        findings = Findings(name)
-        try:
-            with findings.watch(name):
-                for check in checks:
-                    check(self._record, findings)
-        except UnreadablePart as missing:
-            self._leave_out(findings, f"needs {missing.part}, which has not its form")
-        except NotChecked as missing:
-            self._leave_out(findings, f"needs the line {missing.subject}, which was not checked")
-        except Unanswered:
-            # what a chain contradicted before it fell silent stands
-            if findings.clean:
-                raise
-            self._checks.append(findings.check(covered, detail))
-        except TooManyDifferences:
-            self._checks.append(findings.check(covered, detail))
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's record leads to
-            findings.add(name, "a record that this version can check", type(error).__name__)
-            self._checks.append(findings.check(covered, detail))
-        else:
-            self._checks.append(findings.check(covered, detail))
+    def _leave_out(self, name: str, covered: str, why: str) -> None:
+        self._lines.checks.append(Check(name, covered, Verdict.NOT_CHECKED, why))
 
-    def _leave_out(self, findings: Findings, why: str) -> None:
-        """What was found before a part was missing stands; else nothing was checked."""
-        if findings.clean:
-            self._checks.append(Check(findings.name, "record", Verdict.NOT_CHECKED, why))
-        else:
-            self._checks.append(findings.check("record", why))
+    def _check_folder(self) -> None:
+        record = self._record
+        self._run("form", "record", "all parts have the form of their version", self._check_form)
+        files = self._examined.counted("files", lambda _record: record.manifest.files)
+        self._run("files", files, "SHA-256 as in the manifest", self._check_files)
+
+    def _check_form(self, findings: Findings) -> None:
+        for problem in self._record.problems:
+            findings.add(problem.subject, problem.expected, problem.got)
+
+    def _check_files(self, findings: Findings) -> None:
+        for wrong in self._record.wrong_files():
+            findings.add(wrong.subject, wrong.expected, wrong.got)
 
     def _check_anchor(self) -> None:
-        self._check(
+        self._run(
             "anchor",
             "venue",
             f"as the auditor knows: {', '.join(self._anchor.known())}",
-            lambda record, findings: evidence.check_anchor(record, self._anchor, findings),
+            lambda findings: evidence.check_anchor(self._record, self._anchor, findings),
         )
 
     def _require_bound_anchor(self) -> None:
         """Only what a forger could not have written anchors a record."""
-        lines = {check.name: number for number, check in enumerate(self._checks)}
-        check, chain = self._checks[lines["anchor"]], self._checks[lines["chain"]]
+        checks = self._lines.checks
+        lines = {check.name: number for number, check in enumerate(checks)}
+        check, chain = checks[lines["anchor"]], checks[lines["chain"]]
         known, unknown = self._anchor.known(), self._anchor.unknown()
         bound = self._anchor.binds(chain_holds=chain.verdict is Verdict.HOLDS)
         if check.verdict is Verdict.HOLDS and not bound:
             detail = f"{_listed(unknown)} are the record's own word"
             if known:
                 detail += f"; {_listed(known)} as the auditor knows, which any record can name"
-            self._checks[lines["anchor"]] = replace(
-                check, verdict=Verdict.NOT_CHECKED, detail=detail
-            )
+            checks[lines["anchor"]] = replace(check, verdict=Verdict.NOT_CHECKED, detail=detail)
 
-    def _check_inputs(self) -> None:
-        self._check(
-            "reference",
-            self._counted("references", lambda record: record.summary.references),
-            "signed for this interval, gives the grid; fresh on the keypers' word",
-            reference.check_references,
-        )
-        self._check(
-            "prices",
-            self._counted("contracts", lambda record: record.margin.specification.contracts),
-            self._medians(),
-            _check_prices,
+    def _check_ciphertexts(self) -> None:
+        self._run(
+            "ciphertexts",
+            self._examined.counted("ciphertexts", lambda record: record.intents),
+            "digests as sealed",
+            lambda findings: batch.check_ciphertexts(self._record, findings),
         )
 
-    def _medians(self) -> str:
-        try:
-            market = self._record.margin.market
-        except UnreadablePart:
-            return "medians of reports"
-        needed, reporters = 2 * market.false_max + 1, len(market.reporters)
-        return f"medians of {needed} of {reporters} reporters; values and risk arrays follow"
+    def _check_masks(self) -> None:
+        self._run(
+            "masks",
+            self._examined.counted("masks", lambda _record: self._record.masks),
+            "attested by a quorum, planned, numbers once",
+            lambda findings: batch.check_masks(self._record, findings),
+        )
 
-    def _check_batch(self) -> None:
-        intents = self._counted("intents", lambda record: record.intents)
-        self._check(
-            "intents",
-            intents,
-            "signatures, nonces, caps, one each",
-            batch.check_intents,
-            batch.check_instruments,
-            participation.check_public_rules,
-        )
-        self._check(
-            "certificates",
-            intents,
-            "certified by a quorum for these terms before the close, none taken back",
-            lambda record, findings: batch.check_certificates(record, self._terms_digest, findings),
-        )
-        ciphertexts = self._counted("ciphertexts", lambda record: record.intents)
-        self._check("ciphertexts", ciphertexts, "digests as sealed", batch.check_ciphertexts)
-        self._check("batch root", "batch", "root, count, quorum, context", batch.check_batch_root)
-
-    def _check_evidence(self) -> None:
-        masks = self._counted("masks", lambda record: record.masks)
-        opened = self._counted("openings", lambda record: record.openings)
-        self._check("masks", masks, "attested by a quorum, numbers once", batch.check_masks)
-        self._check("openings", opened, "shares add up to the values", self._decode)
-        self._check(
-            "transcript",
-            opened,
-            "signed by a quorum, with terms",
-            lambda record, findings: openings.check_transcripts(
-                record, self._terms_digest, findings
-            ),
-        )
-        self._check("beacon", "beacon", "SHA-256 of its shares", openings.check_beacon)
-        self._check("schedule", opened, "exactly those prescribed", self._understand)
-        rejections = self._with_transcript(outcome.check_rejections)
-        taken_out = self._counted("intents", lambda record: record.summary.rejections)
-        self._check("rejections", taken_out, "exactly those found", rejections)
+    def _check_circuits(self) -> None:
+        opened = self._examined.counted("openings", lambda record: record.openings)
         if self._quick:
-            self._checks.append(Check("circuits", opened, Verdict.NOT_CHECKED, "a quick audit"))
+            self._leave_out("circuits", opened, "a quick audit")
         else:
-            self._check("circuits", opened, "computed again to the same bytes", self._compute)
+            self._run("circuits", opened, "computed again to the same bytes", self._compute)
 
-    def _check_outcome(self) -> None:
-        results = self._with_transcript(outcome.check_results)
-        instruments = self._counted("instruments", lambda record: record.summary.instruments)
-        self._check("results", instruments, "as opened", results)
-        self._check(
-            "fills",
-            self._counted("fills", lambda record: record.summary.fills),
-            "as opened, within caps, conserved",
-            outcome.check_fills,
-            self._with_transcript(outcome.check_opened_fills),
-        )
-        self._check(
-            "margin",
-            self._counted("accounts", lambda record: record.summary.after),
-            "caps covered, traders above initial margin, balances rebuilt",
-            accounts.check_terms,
-            accounts.check_collateral,
-        )
-        self._check("roots", "settlement", "results, fills, balances", evidence.check_roots)
-        signatures = evidence.check_settlement_signatures
-        self._check("settlement", "settlement", "signed by a quorum", signatures)
+    def _compute(self, findings: Findings) -> None:
+        examined = self._examined
+        examined.require_schedule()
+        if examined.transcript is None or not examined.schedule_holds:
+            findings.add("openings", "a schedule that holds", "findings: see the schedule")
+            return
+        inputs = CircuitInputs(self._record.material(), examined.values, examined.ranks)
+        try:
+            CircuitCheck(self._record, inputs, findings, self._progress).run(examined.transcript)
+        except (RuntimeError, ValueError) as error:
+            # SEAL's own refusals: keys or ciphertexts that load and cannot be computed on
+            findings.add("circuits", "keys and ciphertexts that SEAL computes on", error)
 
     def _check_chain(self) -> Unanswered | None:
         """Compare with the chain; returns why that cannot be done, if it was asked for."""
@@ -265,93 +212,70 @@ class _Audit:
             return None
         chain = self._chain
         try:
-            self._check(
-                "chain",
-                "chain",
-                "says what the record says",
-                lambda record, findings: evidence.check_chain(record, chain, findings),
-            )
+            detail = "says what the record says"
+            self._run("chain", "chain", detail, lambda findings: self._ask(chain, findings))
         except Unanswered as error:
             self._leave_out_chain(str(error))
             return error
         return None
 
+    def _ask(self, chain: ChainReader, findings: Findings) -> None:
+        self._said = said = chain_check.ask_chain(self._record, chain, findings)
+        if said is not None:
+            chain_check.check_committed(self.basis, said, findings)
+            chain_check.check_outcome(self.basis, said, findings)
+
     def _leave_out_chain(self, reason: str) -> None:
         detail = f"{reason}; the evidence is the keypers' signatures"
-        uncovered: set[bytes] = set()
-        with suppress(UnreadablePart), Findings("chain").watch("margin"):
-            uncovered = accounts.uncovered_accounts(self._record)
+        uncovered: frozenset[bytes] = frozenset()
+        with suppress(UnreadablePart), Findings("chain").watch("collateral"):
+            uncovered = self.basis.uncovered
         if uncovered:
             named = ", ".join(map(account_of, sorted(uncovered)))
             detail += f"; on the record's own word these lack collateral: {named}"
-        self._checks.append(Check("chain", "chain", Verdict.NOT_CHECKED, detail))
+        self._leave_out("chain", "chain", detail)
 
-    @cached_property
-    def _terms_digest(self) -> bytes:
-        return openings.terms_digest(self._record)
-
-    @cached_property
-    def _ranks(self) -> list[Lanes]:
-        summary = self._record.summary
-        return [
-            outcome.priority_ranks(summary.beacon, i.identifier, len(i.intents))
-            for i in summary.instruments
-        ]
-
-    def _decode(self, record: Record, findings: Findings) -> None:
-        self._values = openings.check_openings(record, findings)
-
-    def _understand(self, record: Record, findings: Findings) -> None:
-        reader = TranscriptReader(record, self._values, self._ranks, findings)
-        self._transcript = reader.read()
-        self._schedule_holds = findings.clean
-
-    def _require_schedule(self) -> None:
-        if any(c.name == "schedule" and c.verdict is Verdict.NOT_CHECKED for c in self._checks):
-            raise NotChecked("schedule")
-
-    def _compute(self, record: Record, findings: Findings) -> None:
-        self._require_schedule()
-        if self._transcript is None or not self._schedule_holds:
-            findings.add("openings", "a schedule that holds", "findings: see the schedule")
-            return
-        inputs = CircuitInputs(record.material(), self._values, self._ranks)
+    def _check_continuity(self) -> None:
+        """Compare with what was settled before: on the chain, and in the record before."""
         try:
-            CircuitCheck(record, inputs, findings, self._progress).run(self._transcript)
-        except (RuntimeError, ValueError) as error:
-            # SEAL's own refusals: keys or ciphertexts that load and cannot be computed on
-            findings.add("circuits", "keys and ciphertexts that SEAL computes on", error)
+            checks = [*self._against_chain(), *self._against_former()]
+        except UnreadablePart as missing:
+            why = f"needs {missing.part}, which has not its form"
+            self._leave_out("continuity", "record", why)
+            return
+        if checks:
+            covered = self._examined.counted("accounts", lambda record: record.summary.before)
+            detail = "; ".join(says for says, _ in checks)
+            self._lines.run(
+                Line("continuity", covered, detail, tuple(check for _, check in checks))
+            )
+        else:
+            why = "no chain and no record before it; states before are the keypers' word"
+            self._leave_out("continuity", "states before", why)
 
-    def _with_transcript(
-        self, check: Callable[[Record, Transcript, Findings], None]
-    ) -> RecordCheck:
-        """The check of a record against its openings, where these were understood."""
+    def _against_chain(self) -> Iterator[tuple[str, LineCheck]]:
+        basis, said = self.basis, self._said
+        if continuity.is_first(self._record):
+            yield (
+                "nothing was settled before",
+                lambda findings: continuity.check_first(basis, findings),
+            )
+        elif said is not None and said.batch is not None:
+            previous, says = said.previous, "no settlement before on the chain"
+            if previous is not None:
+                says = (
+                    f"states before are those of interval {previous.interval} on the chain, "
+                    f"with leaves 0x{previous.leaf_hash.hex()}"
+                )
+            yield says, lambda findings: continuity.check_previous(basis, previous, findings)
 
-        def checked(record: Record, findings: Findings) -> None:
-            self._require_schedule()
-            if self._transcript is None:
-                findings.add("openings", "a schedule that holds", "findings: see the schedule")
-            else:
-                check(record, self._transcript, findings)
-
-        return checked
-
-
-def _check_form(record: Record, findings: Findings) -> None:
-    for problem in record.problems:
-        findings.add(problem.subject, problem.expected, problem.got)
-
-
-def _check_files(record: Record, findings: Findings) -> None:
-    for wrong in record.wrong_files():
-        findings.add(wrong.subject, wrong.expected, wrong.got)
-
-
-def _check_prices(record: Record, findings: Findings) -> None:
-    inputs = record.margin
-    prices.check_specification(inputs, findings)
-    prices.check_market(inputs, record.summary.venue.domain(), findings)
-    valuation.check_risk_arrays(inputs, findings)
+    def _against_former(self) -> Iterator[tuple[str, LineCheck]]:
+        basis, former = self.basis, self._former
+        if former is not None:
+            yield (
+                "goes on where the record before it ended",
+                lambda findings: continuity.check_former(basis, former, findings),
+            )
 
 
 def _listed(names: Sequence[str]) -> str:

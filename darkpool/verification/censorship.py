@@ -14,11 +14,14 @@ from crypto.errors import CryptoError
 from crypto.signing.ecdsa import verify_signature
 from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot, Cancellation, SealedIntent
+from crypto.signing.messages import Cancellation, SealedIntent
+from crypto.signing.settling import BatchRoot
 from crypto.threshold.certificate import IntentCertificate, VenueKeys
 from darkpool.record.reader import Record
 from darkpool.units import require_kind
+from darkpool.verification.batch import batch_message
 from darkpool.verification.errors import NoOmission
+from darkpool.verification.openings import terms_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,16 @@ class SignedBatch:
 
     @classmethod
     def of(cls, record: Record) -> SignedBatch:
-        """The batch of a record."""
-        summary = record.summary
-        domain = summary.venue.domain()
+        """The batch of a record.
+
+        Raises:
+            MalformedRecord: files that are no keys.
+        """
+        domain = record.summary.venue.domain()
         return cls(
-            BatchRoot(summary.interval, summary.batch.root, summary.batch.count),
+            batch_message(record, terms_digest(record)),
             tuple(intent.sealed.digest(domain) for intent in record.intents),
-            summary.batch.signatures,
+            record.evidence.commitment.signatures,
             tuple((c.cancellation, c.signature) for c in record.cancellations),
         )
 

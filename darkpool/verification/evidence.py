@@ -1,22 +1,16 @@
-"""What stands outside the record: the keypers' signatures, and a chain that can still be asked."""
+"""What stands outside the record: what an auditor knows, and a chain that can still be asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from crypto.signing.messages import SettlementRoot
-from darkpool.record.forms import TransactionRecord
-from darkpool.record.reader import Record
-from darkpool.units import ADDRESS_BYTES, account_of, octets, require_kind
-from darkpool.verification.accounts import balances_root
-from darkpool.verification.batch import check_quorum
-from darkpool.verification.outcome import fills_root, results_root, settled_instruments
+from crypto.signing.settling import BatchRoot, Settlement
+from darkpool.record.core import RecordView
+from darkpool.units import ADDRESS_BYTES, octets, require_kind
+from darkpool.verification.custody import FlowEvent
 from darkpool.verification.report import Findings
-
-_NO_POSITIONS = b"\1"
-"""Their version and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +25,16 @@ class ChainResult:
 
 @dataclass(frozen=True, slots=True)
 class ChainBatch:
-    """The commitment of a batch; `signers` are keyper numbers, counted from 0."""
+    """The commitment of a batch.
 
-    root: bytes
-    count: int
+    Attributes:
+        flows: index of the last flow that it counts; `flows_head`: hash of all of them.
+        signers: keyper numbers, counted from 0.
+    """
+
+    message: BatchRoot
+    flows: int
+    flows_head: bytes
     signers: tuple[int, ...]
     transaction: bytes
     block: int
@@ -44,13 +44,21 @@ class ChainBatch:
 class ChainSettlement:
     """The settlement of a batch; `signers` are keyper numbers, counted from 0."""
 
+    message: Settlement
     results: tuple[ChainResult, ...]
-    results_root: bytes
-    fills_root: bytes
-    balances_root: bytes
     signers: tuple[int, ...]
     transaction: bytes
     block: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousSettlement:
+    """The settlement that a batch builds on; `flows` is the index of the last flow it counts."""
+
+    interval: int
+    flows: int
+    state_root: bytes
+    leaf_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +66,28 @@ class ChainEvidence:
     """What a chain says of a venue and an interval; None for what has not happened.
 
     Attributes:
-        settlement_contract, vault, keypers: addresses of 20 bytes.
-        is_first: whether nothing was settled in any interval before.
-        paid_in: deposits less withdrawals before the batch was committed, by account.
+        settlement_contract, keypers: addresses of 20 bytes.
+        vaults: addresses, the one of cash first.
+        deposit_min: the least deposit that the vault of cash takes, token units.
+        previous: the settlement that the batch names; None where it names none, or there is none.
+        flows: those that the batch counts and `previous` does not, in order.
+        paid: what the vault of cash had paid each account when the batch was committed.
+        is_void: whether the batch ended without a settlement.
+        is_declared: whether the venue has ended, in this interval or another.
     """
 
     settlement_contract: bytes
-    vault: bytes
+    vaults: tuple[bytes, ...]
+    deposit_min: int
     keypers: tuple[bytes, ...]
     quorum: int
     batch: ChainBatch | None
     settlement: ChainSettlement | None
-    halted: bool
-    is_first: bool
-    paid_in: Mapping[bytes, int]
+    previous: PreviousSettlement | None
+    flows: tuple[FlowEvent, ...]
+    paid: Mapping[bytes, int]
+    is_void: bool
+    is_declared: bool
 
 
 @runtime_checkable
@@ -84,32 +100,9 @@ class ChainReader(Protocol):
     def evidence(self, interval: int, blocks: tuple[int, int]) -> ChainEvidence:
         """Return all that the chain says about an interval.
 
-        `blocks` are those of commitment and settlement, as the record has them: where to look
-        first, no more.
+        `blocks` are those of commitment and settlement, as the record has them (0: not known):
+        where to look first, no more.
         """
-
-
-def check_roots(record: Record, findings: Findings) -> None:
-    """Results, fills and balances are those under the settled roots."""
-    summary, settlement = record.summary, record.summary.settlement
-    findings.equal("settlement, results root", results_root(record), settlement.results_root)
-    findings.equal("settlement, fills root", fills_root(record), settlement.fills_root)
-    findings.equal(
-        "settlement, balances root", balances_root(summary.after), settlement.balances_root
-    )
-
-
-def check_settlement_signatures(record: Record, findings: Findings) -> None:
-    """A quorum of keypers signed the settled roots."""
-    summary, settlement = record.summary, record.summary.settlement
-    root = SettlementRoot(
-        summary.interval,
-        settlement.results_root,
-        settlement.fills_root,
-        settlement.balances_root,
-    )
-    digest = root.digest(summary.venue.domain())
-    check_quorum(record, "settlement, signature", digest, settlement.signatures, findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +157,7 @@ class Anchor:
         }
 
 
-def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
+def check_anchor(record: RecordView, anchor: Anchor, findings: Findings) -> None:
     """The record speaks of the venue that the auditor means."""
     summary = record.summary
     if anchor.settlement is not None:
@@ -179,96 +172,3 @@ def check_anchor(record: Record, anchor: Anchor, findings: Findings) -> None:
             findings.add("market, reporters", reporter, "none of this address")
         for reporter in sorted(named - known):
             findings.add("market, reporters", "the auditor's", reporter)
-
-
-def check_chain(record: Record, chain: ChainReader, findings: Findings) -> None:
-    """The chain says what the record says.
-
-    Raises:
-        Unanswered: the chain gives no answer that can be used.
-        DarkpoolError: the contracts of the record are not there.
-    """
-    summary = record.summary
-    venue, committee = summary.venue, summary.committee
-    chain_id = chain.chain_id()
-    if chain_id != venue.chain_id:
-        findings.add("chain id", f"{venue.chain_id} as in the record", chain_id)
-        return
-    settled = summary.settlement.transaction
-    blocks = (summary.batch.transaction.block, 0 if settled is None else settled.block)
-    said = chain.evidence(summary.interval, blocks)
-    for part, expected, got in (
-        ("venue, settlement", said.settlement_contract, venue.settlement),
-        ("venue, vault", said.vault, venue.vault),
-        ("committee, quorum", said.quorum, committee.quorum),
-        ("venue", "not halted", "halted" if said.halted else "not halted"),
-    ):
-        findings.equal(part, expected, got)
-    findings.equal("committee, addresses", len(said.keypers), len(committee.addresses))
-    for number, (on_chain, stated) in enumerate(zip(said.keypers, committee.addresses)):  # noqa: B905
-        findings.equal(f"committee, addresses, keyper {number}", on_chain, stated)
-    _check_batch(record, said.batch, findings)
-    _check_settlement(record, said.settlement, findings)
-    if said.is_first:
-        for balance in summary.before:
-            # an interval of any number may be the first: no account can have had a position
-            if balance.positions != _NO_POSITIONS:
-                part = f"collateral before of {account_of(balance.account)}, positions"
-                findings.add(part, _NO_POSITIONS, balance.positions)
-    held = {b.account: b.withdrawable + b.encumbered for b in summary.before}
-    for account in sorted({*held, *said.paid_in}):
-        paid_in, cash = said.paid_in.get(account, 0), held.get(account, 0)
-        if paid_in != cash:
-            findings.add(f"collateral before of {account_of(account)}", paid_in, cash)
-
-
-def _check_batch(record: Record, said: ChainBatch | None, findings: Findings) -> None:
-    batch = record.summary.batch
-    if said is None:
-        findings.add("batch", "a committed batch", "none on the chain")
-        return
-    findings.equal("batch, root", said.root, batch.root)
-    findings.equal("batch, count", said.count, batch.count)
-    findings.equal("batch, signatures", _keypers(said.signers), _keypers(batch.signatures))
-    _check_transaction("batch", said.transaction, said.block, batch.transaction, findings)
-
-
-def _check_settlement(record: Record, said: ChainSettlement | None, findings: Findings) -> None:
-    settlement = record.summary.settlement
-    if said is None:
-        findings.add("settlement", "a settled batch", "none on the chain")
-        return
-    for index, instrument in enumerate(settled_instruments(record)):
-        outcome = instrument.outcome
-        tick, volume = (0, 0) if outcome is None else (outcome.tick, outcome.volume)
-        stated = ChainResult(instrument.identifier, outcome is not None, tick, volume)
-        part = f"instrument {instrument.name}, outcome"
-        if index >= len(said.results):
-            findings.add(part, "none on the chain", _result(stated))
-        elif said.results[index] != stated:
-            findings.add(part, _result(said.results[index]), _result(stated))
-    findings.equal("settlement, results root", said.results_root, settlement.results_root)
-    findings.equal("settlement, fills root", said.fills_root, settlement.fills_root)
-    findings.equal("settlement, balances root", said.balances_root, settlement.balances_root)
-    findings.equal(
-        "settlement, signatures", _keypers(said.signers), _keypers(settlement.signatures)
-    )
-    _check_transaction("settlement", said.transaction, said.block, settlement.transaction, findings)
-
-
-def _result(result: ChainResult) -> str:
-    crossed = f"tick {result.tick}, volume {result.volume}" if result.crossed else "no cross"
-    return f"{crossed} of instrument 0x{result.instrument.hex()}"
-
-
-def _keypers(numbers: Iterable[int]) -> str:
-    return f"of keypers {', '.join(map(str, sorted(numbers)))}"
-
-
-def _check_transaction(
-    part: str, transaction: bytes, block: int, stated: TransactionRecord | None, findings: Findings
-) -> None:
-    if stated is None:  # it was not on the chain yet when the record was written
-        return
-    findings.equal(f"{part}, transaction", transaction, stated.hash)
-    findings.equal(f"{part}, block", block, stated.block)

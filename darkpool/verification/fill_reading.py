@@ -16,7 +16,7 @@ from crypto.circuits.minimum_fill_lanes import (
 )
 from crypto.circuits.packing import power_of_two
 from crypto.circuits.rationing import RationLayout
-from darkpool.record.reader import Record
+from darkpool.record.core import RecordView
 from darkpool.verification.errors import Unsound
 from darkpool.verification.opening_walk import OpeningWalk
 from darkpool.verification.steps import (
@@ -36,7 +36,7 @@ class FillReader:
         ranks: priority of each instrument's intents, shape (n,) each.
     """
 
-    def __init__(self, record: Record, walk: OpeningWalk, ranks: Sequence[Lanes]) -> None:
+    def __init__(self, record: RecordView, walk: OpeningWalk, ranks: Sequence[Lanes]) -> None:
         self._parameters = record.parameters
         self._walk = walk
         self._ranks = ranks

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from crypto.bfv.lanes import Lanes, LaneShape
 from crypto.circuits.comparison import BITS_LEVEL
 from crypto.circuits.packing import LANES_LEVEL
-from darkpool.record.forms import Ring
-from darkpool.record.reader import Record
+from darkpool.record.core import RecordView
+from darkpool.record.forms import MaskRecord, Ring
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings
 from darkpool.verification.steps import SideFills
@@ -44,10 +44,19 @@ class OpeningWalk:
 
     Args:
         values: decoded openings, shape (degree,) each, None where one cannot be read.
+        masks: those of the record in order of use; None where they are not at hand.
     """
 
-    def __init__(self, record: Record, values: Sequence[Lanes | None], findings: Findings) -> None:
+    def __init__(
+        self,
+        record: RecordView,
+        values: Sequence[Lanes | None],
+        masks: Sequence[MaskRecord] | None,
+        findings: Findings,
+    ) -> None:
         self._record = record
+        self._masks = masks
+        self._planned = record.summary.batch.masks
         self._values = values
         self._findings = findings
         self._next = 0
@@ -109,13 +118,7 @@ class OpeningWalk:
         if self._next >= len(self._record.openings):
             raise Unsound(f"opening {self._next}", f"{name}.0", "none")
         mask = self._record.openings[self._next].mask_number
-        shapes = {m.number: m.lanes for m in self._record.masks}
-        if mask is None or mask not in shapes:
-            raise Unsound(part, "a mask of the record", mask)
-        self._findings.equal(f"{part}, lanes of its mask", shape.lanes, shapes[mask])
-        if mask in self._masks_used:
-            self._findings.add(part, "a mask not used before", mask)
-        self._masks_used.append(mask)
+        self._use(part, mask, shape)
         active = shape.to_order(np.ones(shape.lanes, dtype=np.int64)) == 1
         return tuple(
             self.step(f"{name}.{number}", "order", active[number], MaskPart(mask, number))
@@ -149,6 +152,25 @@ class OpeningWalk:
         lots = self.values(index).reshape(2, width)[row]
         return SideFills(np.where(support[row], lots, 0)[:count], index)
 
+    def _use(self, part: str, mask: int | None, shape: LaneShape) -> None:
+        """Note a mask that is not the next one of its size; beyond the plan, one that is not new.
+
+        Raises:
+            Unsound: none, or a mask that is not at hand.
+        """
+        lanes = None if self._masks is None else {m.number: m.lanes for m in self._masks}
+        if mask is None or (lanes is not None and mask not in lanes):
+            raise Unsound(part, "a mask of the record", mask)
+        if lanes is not None:
+            self._findings.equal(f"{part}, lanes of its mask", shape.lanes, lanes[mask])
+        left = [m.number for m in self._planned if m.lanes == shape.lanes]
+        left = [number for number in left if number not in self._masks_used]
+        if left:
+            self._findings.equal(part, left[0], mask)
+        elif mask in self._masks_used or any(mask == m.number for m in self._planned):
+            self._findings.add(part, "a mask not used before, nor planned for others", mask)
+        self._masks_used.append(mask)
+
     def end(self) -> None:
         """Note masks that are listed otherwise than they were used.
 
@@ -158,5 +180,6 @@ class OpeningWalk:
         if self._next != len(self._record.openings):
             got = self._record.openings[self._next].purpose
             raise Unsound(f"opening {self._next}", "no further opening", got)
-        listed = [mask.number for mask in self._record.masks]
-        self._findings.equal("masks, in order of use", self._masks_used, listed)
+        if self._masks is not None:
+            listed = [mask.number for mask in self._masks]
+            self._findings.equal("masks, in order of use", self._masks_used, listed)

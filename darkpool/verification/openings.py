@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from crypto.bfv.lanes import Lanes
 from crypto.ring import slots
 from crypto.signing.ecdsa import verify_signature
-from crypto.threshold.attestation import (
-    OpeningEntry,
-    OpeningTranscript,
-    StatedRules,
-    StatedTerms,
-    share_purpose,
-)
+from crypto.threshold.attestation import OpeningEntry, OpeningTranscript, StatedRules, StatedTerms
 from crypto.threshold.decryption import budget_bits_min, combine_shares
-from crypto.threshold.replicated import share_digest
-from darkpool.record.reader import OpenedRecord, Record
+from darkpool.record.core import RecordView
+from darkpool.record.opened import OpenedRecord
 from darkpool.verification.report import Findings
 
 
-def check_openings(record: Record, findings: Findings) -> list[Lanes | None]:
+def check_openings(record: RecordView, findings: Findings) -> list[Lanes | None]:
     """Decode every opening from its shares; returns the values, shape (degree,) each.
 
     Where an opening cannot be decoded, its stated values are returned, or None if there are none.
@@ -36,7 +31,9 @@ def check_openings(record: Record, findings: Findings) -> list[Lanes | None]:
     return decoded
 
 
-def _check_opening(record: Record, part: str, opened: OpenedRecord, findings: Findings) -> Lanes:
+def _check_opening(
+    record: RecordView, part: str, opened: OpenedRecord, findings: Findings
+) -> Lanes:
     entry, ciphertext = opened.entry, opened.ciphertext
     values = opened.values
     with findings.watch(f"{part}, shares"):
@@ -58,41 +55,29 @@ def _check_opening(record: Record, part: str, opened: OpenedRecord, findings: Fi
     return values
 
 
-def check_transcripts(record: Record, terms_digest: bytes, findings: Findings) -> None:
+def check_transcripts(
+    record: RecordView, terms: bytes, written: Sequence[OpeningEntry], findings: Findings
+) -> None:
     """A quorum of keypers signed exactly these openings, in this order, and beacon and terms."""
-    summary = record.summary
+    summary, signatures = record.summary, record.evidence.transcripts
     transcript = OpeningTranscript(
         summary.venue.domain(),
         summary.context,
-        terms_digest,
-        [_entry(record, index) for index in range(len(record.openings))],
+        terms,
+        written,
         dict(enumerate(summary.beacon_shares)),
     )
-    for keyper, signature in summary.transcripts.items():
+    for keyper, signature in signatures.items():
         with findings.watch(f"transcript, signature of keyper {keyper}"):
             address = summary.committee.addresses[keyper]
             verify_signature(transcript.digest(keyper), signature, address)
-    if len(summary.transcripts) < record.committee.quorum:
+    if len(signatures) < record.committee.quorum:
         expected = f"at least {record.committee.quorum}"
-        findings.add("transcript, signatures", expected, len(summary.transcripts))
+        findings.add("transcript, signatures", expected, len(signatures))
 
 
-def _entry(record: Record, index: int) -> OpeningEntry:
-    opened = record.opening(index)
-    entry = opened.entry
-    purpose = share_purpose(entry.context, entry.sequence, entry.purpose)
-    octets = [np.ascontiguousarray(share).astype("<u8", copy=False) for share in opened.shares]
-    return OpeningEntry(
-        entry.purpose,
-        opened.ciphertext.digest(),
-        entry.mask_number,
-        entry.mask_part,
-        {j: share_digest(j, purpose, data.tobytes()) for j, data in enumerate(octets)},
-    )
-
-
-def terms_digest(record: Record) -> bytes:
-    """32 bytes over the terms that a record states.
+def terms_digest(record: RecordView, material: bytes | None = None) -> bytes:
+    """32 bytes over the terms that a record states; `material` is the digest of the keys, if known.
 
     Raises:
         MalformedRecord: files that are no keys.
@@ -108,7 +93,7 @@ def terms_digest(record: Record) -> bytes:
         summary.bond.treasury,
     )
     stated = StatedTerms(
-        record.material().digest(),
+        record.material().digest() if material is None else material,
         summary.venue.vault,
         summary.reporter,
         [reference.message().digest(summary.venue.domain()) for reference in references],
@@ -119,7 +104,7 @@ def terms_digest(record: Record) -> bytes:
     return stated.digest()
 
 
-def check_beacon(record: Record, findings: Findings) -> None:
+def check_beacon(record: RecordView, findings: Findings) -> None:
     """The beacon is the SHA-256 of what the virtual parties sent.
 
     That they sent it is what the keypers' signatures under the transcript say.

@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from eth_hash.auto import keccak
 
 from crypto.bfv.lanes import Lanes
 from crypto.labels import PRIORITY
 from crypto.signing.merkle import merkle_root
+from darkpool.record.core import RecordView
 from darkpool.record.forms import FillRecord, InstrumentRecord
-from darkpool.record.reader import Record
 from darkpool.verification.report import Findings
 from darkpool.verification.steps import BUY, SELL, OpenedOutcome, Transcript
 
@@ -44,7 +43,7 @@ def priority_ranks(beacon: bytes, instrument: bytes, intents: int) -> Lanes:
     return ranks
 
 
-def check_rejections(record: Record, transcript: Transcript, findings: Findings) -> None:
+def check_rejections(record: RecordView, transcript: Transcript, findings: Findings) -> None:
     """Exactly those were taken out that the shape check or the cap bits find at fault."""
     derived = [(index, "shape") for index in transcript.malformed]
     derived += [(index, "cap") for chunk in transcript.price_chunks for index in chunk.over_cap]
@@ -52,7 +51,7 @@ def check_rejections(record: Record, transcript: Transcript, findings: Findings)
     findings.equal("rejections", sorted(derived), stated)
 
 
-def check_results(record: Record, transcript: Transcript, findings: Findings) -> None:
+def check_results(record: RecordView, transcript: Transcript, findings: Findings) -> None:
     """Price, volume, short side and surplus of every instrument are those that were opened."""
     for number, instrument in enumerate(record.summary.instruments):
         part, derived = f"instrument {instrument.name}", transcript.outcomes.get(number)
@@ -67,7 +66,7 @@ def check_results(record: Record, transcript: Transcript, findings: Findings) ->
         findings.equal(f"{part}, exhausted", derived.exhausted, stated.exhausted)
 
 
-def check_opened_fills(record: Record, transcript: Transcript, findings: Findings) -> None:
+def check_opened_fills(record: RecordView, transcript: Transcript, findings: Findings) -> None:
     """The fills are exactly those that were opened, in order of instrument and intent."""
     derived = [
         FillRecord(number, intent, _account(record, number, intent), side, lots, outcome.tick)
@@ -90,7 +89,7 @@ def _opened_fills(outcome: OpenedOutcome) -> Iterator[tuple[int, int, int]]:
                 yield intent, side, int(lots)
 
 
-def check_fills(record: Record, findings: Findings) -> None:
+def check_fills(record: RecordView, findings: Findings) -> None:
     """By themselves: every fill within its cap, at the price, and each side adds up to the volume.
 
     A fill at a tick beyond its intent's limit could not have been opened: the sealed curve is zero
@@ -117,23 +116,25 @@ def check_fills(record: Record, findings: Findings) -> None:
         findings.equal(f"instrument {instrument.name}, lots sold", volume, sold)
 
 
-def settled_instruments(record: Record) -> list[InstrumentRecord]:
+def settled_instruments(record: RecordView) -> list[InstrumentRecord]:
     """Those that a result is settled of: all that have an intent in the batch."""
     return [instrument for instrument in record.summary.instruments if instrument.intents]
 
 
-def results_root(record: Record) -> bytes:
-    """Keccak-256 of the contract ABI encoding of (bytes32, bool, uint32, uint64)[]."""
-    instruments = settled_instruments(record)
-    words = [_word(_WORD), _word(len(instruments))]
-    for instrument in instruments:
+def encode_results(record: RecordView) -> bytes:
+    """The bytes of all results: of each its instrument, then volume, tick and whether it crossed.
+
+    The outcome is one word, volume * 2**64 + tick * 2 + crossed.
+    """
+    parts: list[bytes] = []
+    for instrument in settled_instruments(record):
         outcome = instrument.outcome
-        tick, volume = (0, 0) if outcome is None else (outcome.tick, outcome.volume)
-        words += [instrument.identifier, _word(outcome is not None), _word(tick), _word(volume)]
-    return keccak(b"".join(words))
+        word = 0 if outcome is None else outcome.volume << 64 | outcome.tick << 1 | 1
+        parts += [instrument.identifier, word.to_bytes(_WORD, "big")]
+    return b"".join(parts)
 
 
-def fills_root(record: Record) -> bytes:
+def fills_root(record: RecordView) -> bytes:
     """Merkle root over the fills, in order of the instrument's identifier and the intent."""
     leaves = []
     for fill in record.summary.fills:
@@ -154,6 +155,6 @@ def _word(number: int) -> bytes:
     return int(number).to_bytes(_WORD, "big")
 
 
-def _account(record: Record, instrument: int, intent: int) -> bytes:
+def _account(record: RecordView, instrument: int, intent: int) -> bytes:
     index = record.summary.instruments[instrument].intents[intent]
     return record.intents[index].sealed.account

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 from darkpool.record.forms import InstrumentRecord
-from darkpool.record.reader import Record
 from darkpool.units import Lots, account_of, cap_bucket
-from darkpool.verification.accounts import live_intent, margin_model, uncovered_accounts
+from darkpool.verification.accounts import live_intent
+from darkpool.verification.basis import Basis
 from darkpool.verification.report import Findings
 
 
@@ -39,10 +38,11 @@ class ParticipantSets:
         Unsound: margin cannot be computed from the record.
     """
 
-    def __init__(self, record: Record) -> None:
-        self._record = record
-        left = covered(record)
-        instruments = record.summary.instruments
+    def __init__(self, basis: Basis) -> None:
+        self._basis = basis
+        self._record = basis.record
+        left = covered(basis)
+        instruments = self._record.summary.instruments
         self._present = [left.intersection(instrument.intents) for instrument in instruments]
         self._leave_out()
 
@@ -66,29 +66,29 @@ class ParticipantSets:
         """Leave out intents that may not take part beside those that are left."""
         pairs = zip(self._record.summary.instruments, self._present, strict=True)
         self._present = [
-            frozenset(participation(self._record, instrument, present).participants)
+            frozenset(participation(self._basis, instrument, present).participants)
             for instrument, present in pairs
         ]
 
 
-def covered(record: Record) -> frozenset[int]:
+def covered(basis: Basis) -> frozenset[int]:
     """Batch indices of intents of accounts that cover all that they have in the batch."""
-    uncovered = uncovered_accounts(record)
-    return frozenset(k for k, i in enumerate(record.intents) if i.sealed.account not in uncovered)
+    uncovered, intents = basis.uncovered, basis.record.intents
+    return frozenset(k for k, i in enumerate(intents) if i.sealed.account not in uncovered)
 
 
 def participation(
-    record: Record, instrument: InstrumentRecord, indices: Iterable[int]
+    basis: Basis, instrument: InstrumentRecord, indices: Iterable[int]
 ) -> Participation:
     """Who takes part of some intents, given by batch index, all of this instrument.
 
     Goes round after round over all that are left, and leaves out together all that have too little
     beside them.
     """
+    record, owners = basis.record, basis.owners
     asked = {index: record.intents[index].sealed for index in indices}
-    owners = owners_of(record)
     owner = {k: owners.get(sealed.account, sealed.account) for k, sealed in asked.items()}
-    needs = _needs(record, instrument, {sealed.cap for sealed in asked.values()})
+    needs = _needs(basis, instrument, {sealed.cap for sealed in asked.values()})
     # minimum-fill orders make no price, so they do not count beside another intent
     reserved = {k: 0 if sealed.minimum_fill else needs[sealed.cap] for k, sealed in asked.items()}
     left = set(asked)
@@ -107,22 +107,17 @@ def participation(
     return Participation(tuple(sorted(left)) if enough else (), lacking, count)
 
 
-def _needs(record: Record, instrument: InstrumentRecord, caps: Iterable[int]) -> dict[int, int]:
+def _needs(basis: Basis, instrument: InstrumentRecord, caps: Iterable[int]) -> dict[int, int]:
     """What an intent needs by itself, by its cap."""
-    model = margin_model(record)
+    record, model = basis.record, basis.model
     number = record.summary.instruments.index(instrument)
     return {cap: model.alone(live_intent(record, model, number, cap)) for cap in caps}
 
 
-@lru_cache(maxsize=1)
-def owners_of(record: Record) -> dict[bytes, bytes]:
-    """Owner of every account that has one besides itself; all others own themselves."""
-    return {entry.account: entry.owner for entry in record.summary.participation.owners}
-
-
-def check_public_rules(record: Record, findings: Findings) -> None:
+def check_public_rules(basis: Basis, findings: Findings) -> None:
     """Owner groups are plain; intents keep to the least cap, and each owner to one a book."""
-    rules, owners = record.summary.participation, owners_of(record)
+    record, owners = basis.record, basis.owners
+    rules = record.summary.participation
     for before, entry in pairwise(rules.owners):
         if before.account >= entry.account:
             findings.add("owners", "accounts that ascend, each once", entry.account)

@@ -9,7 +9,7 @@ import numpy as np
 
 from crypto.bfv.lanes import Lanes
 from crypto.circuits.price_lanes import PriceLayout, price_groups
-from darkpool.record.reader import Record
+from darkpool.record.core import RecordView
 from darkpool.verification.errors import Unsound
 from darkpool.verification.opening_walk import OpeningWalk
 from darkpool.verification.participation import ParticipantSets
@@ -32,7 +32,9 @@ class _Comparison:
 class PriceReader:
     """Reads the comparisons that look for prices."""
 
-    def __init__(self, record: Record, walk: OpeningWalk, participants: ParticipantSets) -> None:
+    def __init__(
+        self, record: RecordView, walk: OpeningWalk, participants: ParticipantSets
+    ) -> None:
         self._record = record
         self._walk = walk
         self._participants = participants

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from crypto.signing.ecdsa import verify_signature
 from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
-from darkpool.record.reader import Record
+from darkpool.record.core import RecordView
 from darkpool.verification.prices import PRICE, check_together, feeds_of, price_ranges
 from darkpool.verification.report import Findings
 
 
-def check_references(record: Record, findings: Findings) -> None:
+def check_references(record: RecordView, findings: Findings) -> None:
     """Each instrument has one, signed for this interval, that gives a grid as long as all others.
 
     A record does not tell when its auction opened: that the references were fresh then is what the
@@ -37,7 +37,7 @@ def check_references(record: Record, findings: Findings) -> None:
     _check_grids(record, findings)
 
 
-def _check_deadlines(record: Record, findings: Findings) -> None:
+def _check_deadlines(record: RecordView, findings: Findings) -> None:
     times = [reference.observed_at for reference in record.summary.references]
     if not times:
         return
@@ -49,7 +49,7 @@ def _check_deadlines(record: Record, findings: Findings) -> None:
             findings.add(f"intent {index}, deadline", expected, 1000 * intent.sealed.deadline)
 
 
-def _check_quotes(record: Record, findings: Findings) -> None:
+def _check_quotes(record: RecordView, findings: Findings) -> None:
     """Prices of what was traded were reported together with the references, and are of then.
 
     An intent is admitted only while those of its underlying are fresh.
@@ -69,7 +69,7 @@ def _check_quotes(record: Record, findings: Findings) -> None:
     check_together("references and prices", times, age_max_ms, findings)
 
 
-def _check_grids(record: Record, findings: Findings) -> None:
+def _check_grids(record: RecordView, findings: Findings) -> None:
     """Each grid has its contract's tick size, around what a unit of the contract is worth."""
     contracts = record.margin.specification.contracts
     arrays = record.margin.risk.contracts

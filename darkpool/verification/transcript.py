@@ -28,7 +28,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from crypto.bfv.lanes import Lanes
-from darkpool.record.reader import Record
+from darkpool.record.forms import MaskRecord
+from darkpool.verification.basis import Basis
 from darkpool.verification.fill_reading import FillReader
 from darkpool.verification.opening_walk import OpeningWalk
 from darkpool.verification.participation import ParticipantSets
@@ -46,18 +47,20 @@ class TranscriptReader:
     Args:
         values: decoded openings, shape (degree,) each, None where one cannot be read.
         ranks: priority of each instrument's intents, shape (n,) each.
+        masks: those of the record in order of use; None where they are not at hand.
     """
 
     def __init__(
         self,
-        record: Record,
+        basis: Basis,
         values: Sequence[Lanes | None],
         ranks: Sequence[Lanes],
+        masks: Sequence[MaskRecord] | None,
         findings: Findings,
     ) -> None:
-        self._record = record
-        self._walk = OpeningWalk(record, values, findings)
-        self._participants = ParticipantSets(record)
+        self._record = record = basis.record
+        self._walk = OpeningWalk(record, values, masks, findings)
+        self._participants = ParticipantSets(basis)
         self._prices = PriceReader(record, self._walk, self._participants)
         self._fills = FillReader(record, self._walk, ranks)
 

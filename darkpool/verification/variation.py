@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from darkpool.verification.accounts import Account, Position
+from darkpool.verification.accounts import Account, Position, contract_index_of, net_of
 from darkpool.verification.requirement import MarginModel
 
 
@@ -70,7 +70,7 @@ def repay(balances: Balances) -> None:
 
 def _settle(account: Account, model: MarginModel) -> None:
     for instrument, position in list(account.positions.items()):
-        contract_index = model.contract_indices[instrument]
+        contract_index = contract_index_of(model, instrument)
         mark = model.mark(contract_index)
         if mark is None:
             continue
@@ -83,12 +83,8 @@ def _settle(account: Account, model: MarginModel) -> None:
 
 def _held(account: Account, model: MarginModel) -> list[tuple[int, int]]:
     """Contract and lots of each position that has a mark, in the specification's order."""
-    held = _net(account, model)
+    held = net_of(account, model)
     return [(k, held[k]) for k in sorted(held) if held[k] and model.mark(k) is not None]
-
-
-def _net(account: Account, model: MarginModel) -> dict[int, int]:
-    return {model.contract_indices[i]: position.net for i, position in account.positions.items()}
 
 
 def _close(
@@ -109,7 +105,7 @@ def _close_against(
 ) -> int:
     """Close lots against the opposite ones of another account; returns how many, signed."""
     contract_index, left = lots
-    opposite = _net(balances.of(other), model).get(contract_index, 0)
+    opposite = net_of(balances.of(other), model).get(contract_index, 0)
     size = min(abs(left), abs(opposite))
     signed = size if left > 0 else -size
     _move(balances, model, name, other, (contract_index, signed))
@@ -149,7 +145,7 @@ def _room(fund: Account, model: MarginModel, contract_index: int, lots: int) -> 
 
 def _surplus_after(fund: Account, model: MarginModel, contract_index: int, lots: int) -> int | None:
     """Surplus of the fund with more lots at the mark."""
-    net = _net(fund, model)
+    net = net_of(fund, model)
     net[contract_index] = net.get(contract_index, 0) + lots
     mark = model.mark(contract_index) or 0
     cost = sum(position.cost for position in fund.positions.values())
@@ -161,14 +157,14 @@ def _ranking(balances: Balances, model: MarginModel, contract_index: int, lots: 
     """Clients with lots of the other sign, who gained most for what they risk first."""
     ranked = []
     for name in balances.clients():
-        held = _net(balances.of(name), model).get(contract_index, 0)
+        held = net_of(balances.of(name), model).get(contract_index, 0)
         if held * lots < 0:
             ranked.append((-_rank(balances.of(name), model, contract_index, held), name))
     return [name for _, name in sorted(ranked)]
 
 
 def _rank(account: Account, model: MarginModel, contract_index: int, lots: int) -> Fraction:
-    net = _net(account, model)
+    net = net_of(account, model)
     [entry] = [
         p.entry for i, p in account.positions.items() if model.contract_indices[i] == contract_index
     ]

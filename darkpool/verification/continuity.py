@@ -1,0 +1,93 @@
+"""From one settlement to the next: what the one ended with, the other begins with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from darkpool.record.core import RecordView
+from darkpool.verification.basis import Basis
+from darkpool.verification.custody import NO_FLOWS, head_of
+from darkpool.verification.evidence import PreviousSettlement
+from darkpool.verification.leaves import state_root
+from darkpool.verification.report import Findings
+from darkpool.verification.settlement import stated_settlement
+
+NO_SETTLEMENT: Final = bytes(32)
+"""What the first batch of a venue names as the settlement before it."""
+
+
+def is_first(record: RecordView) -> bool:
+    """Whether nothing was settled before, as the keypers signed."""
+    return record.summary.batch.previous_settlement == NO_SETTLEMENT
+
+
+def check_first(basis: Basis, findings: Findings) -> None:
+    """Before the first settlement there is no account and no flow."""
+    findings.equal("collateral before, accounts", 0, len(basis.record.summary.before))
+    findings.equal("due, time of the last settlement", 0, basis.record.summary.due.settled_ms)
+    _check_first_flow(basis, 0, findings)
+    _check_head(basis, NO_FLOWS, findings)
+
+
+def check_previous(basis: Basis, previous: PreviousSettlement | None, findings: Findings) -> None:
+    """The states before are those that the settlement before bound on the chain."""
+    summary = basis.record.summary
+    if previous is None:
+        named = summary.batch.previous_settlement
+        findings.add("batch, previous settlement", "one on the chain", named)
+        return
+    findings.equal("collateral before, root", previous.state_root, _root_before(basis))
+    _check_first_flow(basis, previous.flows, findings)
+
+
+def check_former(basis: Basis, former: Basis, findings: Findings) -> None:
+    """A record goes on where the record of the settlement before it ended.
+
+    Raises:
+        UnreadablePart, MalformedRecord: a part of the former record that cannot be read.
+    """
+    now, before = basis.record.summary, former.record.summary
+    findings.equal("venue", before.venue, now.venue)
+    if now.interval <= before.interval:
+        findings.add("interval", f"above {before.interval}", now.interval)
+    ended = stated_settlement(former.record, former.terms).struct_hash()
+    findings.equal("batch, previous settlement", ended, now.batch.previous_settlement)
+    findings.equal("collateral before", before.after, now.before)
+    root = former.record.evidence.settlement.state_root
+    findings.equal("collateral before, root", root, _root_before(basis))
+    findings.equal(
+        "due, time of the last settlement", former.record.margin.market.time_ms, now.due.settled_ms
+    )
+    _check_first_flow(basis, before.batch.flows, findings)
+    _check_head(basis, before.batch.flows_head, findings)
+    _check_times(basis.record, former.record, findings)
+
+
+def _root_before(basis: Basis) -> bytes:
+    summary = basis.record.summary
+    return state_root(summary.before, summary.due.settled_ms)
+
+
+def _check_first_flow(basis: Basis, counted: int, findings: Findings) -> None:
+    """No flow is missing between the last one that was counted before and the first one."""
+    summary = basis.record.summary
+    first = summary.batch.flows - len(summary.flows)
+    findings.equal("flows, last one before", counted, first)
+
+
+def _check_head(basis: Basis, head: bytes, findings: Findings) -> None:
+    derived = head_of(basis.flows, head)
+    findings.equal("batch, flows head", derived, basis.record.summary.batch.flows_head)
+
+
+def _check_times(now: RecordView, before: RecordView, findings: Findings) -> None:
+    """No price is of a time before the one of the same thing in the record before."""
+    earlier, later = before.margin.market.time_ms, now.margin.market.time_ms
+    if later < earlier:
+        findings.add("market, time", f"at least {earlier}", later)
+    observed = {r.instrument: r.observed_at for r in before.summary.references}
+    for index, reference in enumerate(now.summary.references):
+        least = observed.get(reference.instrument, 0)
+        if reference.observed_at < least:
+            part = f"reference {index}, time"
+            findings.add(part, f"at least {least}", reference.observed_at)
