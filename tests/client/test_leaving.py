@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -32,12 +31,12 @@ def committee() -> SigningCommittee:
 
 
 @pytest.fixture
-def chain(committee: SigningCommittee) -> Iterator[Chain]:
+def chain(committee: SigningCommittee) -> Chain:
     made = Chain.embedded()
     made.deploy(committee.terms())
     made.fund_gas(TRADER, ETHER)
     made.fund_and_deposit({TRADER: 1000, OTHER: 500})
-    yield made
+    return made
 
 
 def leaves(**amounts: tuple[int, int]) -> list[SumLeaf]:
@@ -143,4 +142,3 @@ def test_a_venue_that_has_ended_is_left_by_the_closing_settlement(
     chain.leave(TRADER_KEY, own.proven, TRADER)
     [own] = balances_of(chain, TRADER)
     assert own.everything == 0
-
