@@ -14,15 +14,6 @@ class DuplicateLeaf(CheckFailed):
         super().__init__(tree, "each leaf once", f"{got} twice")
 
 
-class UnknownLeaf(BadInput):
-    """A proof was asked for that the tree cannot give."""
-
-    code = "unknown-leaf"
-
-    def __init__(self, tree: str, leaf: str) -> None:
-        super().__init__(tree, f"a leaf of {leaf}", "none")
-
-
 class FlowOutOfOrder(CheckFailed):
     """Flows are not the next ones of their chain."""
 

@@ -18,20 +18,24 @@ from crypto.signing.ecdsa import (
 )
 from crypto.signing.eip712 import Domain, TypedMessage
 from crypto.signing.messages import (
-    BatchRoot,
+    AdmissionCertificate,
+    Cancellation,
+    CancellationReceipt,
     Intent,
     ReferencePrice,
     SealedIntent,
-    SettlementRoot,
     commitment,
     instrument_id,
 )
+from crypto.signing.settling import BatchRoot
 
 MESSAGES: tuple[type[TypedMessage], ...] = (
     Intent,
     SealedIntent,
+    Cancellation,
+    AdmissionCertificate,
+    CancellationReceipt,
     BatchRoot,
-    SettlementRoot,
     ReferencePrice,
 )
 DOMAIN = Domain(31337, bytes(range(20)))
