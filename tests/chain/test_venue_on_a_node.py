@@ -18,7 +18,7 @@ from darkpool.verification.audit import audit
 from darkpool.verification.report import AuditReport, Verdict
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 16)
-TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
+TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM)
 ORDERS = b"account,side,size,limit\nann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\n"
 
 

@@ -129,7 +129,7 @@ def orders_of(path: Path, grid: PriceGrid) -> list[Order]:
 
 
 def require_twin(path: Path, grid: PriceGrid, document: dict[str, Any], record: Path) -> None:
-    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM, 4)
+    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM)
     beacon = Record.load(record).summary.beacon
     (outcome,), fills = plain_twin(orders_of(path, grid), terms, beacon)
     assert (document["price"], document["volume"]) == (outcome.price, outcome.volume)
@@ -353,7 +353,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), 64)
     orders = read_orders(folder / "orders.csv", grid, InstrumentName("default"))
-    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM, 4)
+    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM)
     places = Places(folder / "record", folder / "openings")
     setting = VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, lambda *step: None)
     run_orders(orders, terms, setting)

@@ -15,9 +15,10 @@ from web3 import Web3
 from web3.types import RPCEndpoint
 
 from darkpool.chain.client import Chain
-from darkpool.chain.evidence import AccountFlow, IntervalEvidence
+from darkpool.chain.evidence import IntervalEvidence
 from darkpool.chain.reading import ReadableChain
-from darkpool.units import AccountId, Interval
+from darkpool.protocol.flows import Flow
+from darkpool.units import Interval
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,8 @@ class Served:
         return self.chain.evidence(Interval(4))
 
     @cached_property
-    def flows(self) -> dict[AccountId, AccountFlow]:
-        return self.chain.flows_before(Interval(4))
+    def flows(self) -> tuple[Flow, ...]:
+        return self.chain.flows()
 
     def truth(self, method: str, params: list[Any]) -> Any:
         """What the chain itself answers."""
@@ -202,5 +203,5 @@ class Served:
         """A reader that does not know since when the contracts stand."""
         deployment = self.chain.deployment
         reader = ReadableChain.at(self.url)
-        reader.attach(reader.deployment_at(deployment.settlement, deployment.vault, 0))
+        reader.attach(reader.deployment_at(deployment.settlement, 0))
         return reader

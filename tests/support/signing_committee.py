@@ -103,6 +103,11 @@ def account_of(key: bytes) -> AccountId:
     return account_at(address_of(key))
 
 
+def balance(account: AccountId, exit_value: int, claimable: int = 0) -> SumLeaf:
+    """The leaf of an account."""
+    return SumLeaf(account_bytes(account), exit_value, claimable)
+
+
 def proven(interval: int, leaves: Sequence[SumLeaf], account: AccountId) -> ProvenLeaf:
     """The balance of an account under the root of an interval."""
     index = [leaf.account for leaf in leaves].index(account_bytes(account))

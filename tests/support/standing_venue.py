@@ -1,6 +1,6 @@
 """A venue on one machine that goes on from interval to interval, and its clients."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -78,6 +78,7 @@ class StandingVenue:
         listing: Listing,
         orders: Sequence[Order] = (),
         strangers: Sequence[Stranger] = (),
+        progress: Callable[[str], None] = lambda _step: None,
     ) -> IntervalOutcome:
         """Run one interval on the orders; without any it is empty."""
         for order in orders:
@@ -103,7 +104,7 @@ class StandingVenue:
                 Workers(masks, arrivals),
                 clients.submissions(opened.terms),
                 record,
-                lambda _step: None,
+                progress,
             )
             summary = auction_summary(opened, venue.deployment, outcome)
             record.finish(summary, evidence_record(outcome))
