@@ -80,6 +80,12 @@ than `REFERENCE_AGE_MAX_MS` by the time in which sealed orders are admitted."""
 REFERENCE_AHEAD_MAX_MS: Final = 2_000
 """How far a reference price may seem to lie in the future: clocks of two machines differ."""
 
+FUNDING_PERIOD_MS: Final = 28_800_000
+"""Time in which a perpetual swap costs its whole premium, and that one mark counts for."""
+
+FUNDING_PREMIUM_MAX_PPM: Final = 5_000
+"""Premium that funding counts, as a part of the index, in parts per million: half a percent."""
+
 ORDER_FILE_MAX_BYTES: Final = 16 << 20
 """Size of an order file."""
 

@@ -7,8 +7,11 @@ who shows them to the contract.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
+
+from eth_hash.auto import keccak
 
 from crypto.signing.eip712 import TypedMessage
 
@@ -157,3 +160,8 @@ class TakeBack(TypedMessage):
     number: int
     fee: int
     deadline: int
+
+
+def committee_hash(addresses: Iterable[bytes]) -> bytes:
+    """What a rotation names a committee by: keccak-256 of its addresses, 32 bytes each."""
+    return keccak(b"".join(address.rjust(32, b"\0") for address in addresses))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from crypto.threshold.evaluators import Evaluators
 from darkpool.admission.register import AdmissionRegister
 from darkpool.chain.client import Chain
+from darkpool.chain.finality import Finality
 from darkpool.clock import Clock
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import MaskSource
@@ -16,9 +16,21 @@ from darkpool.crossing.arrivals import Arrivals
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.writer import RecordSink
+from darkpool.settlement.between import Between, due_between
 from darkpool.settlement.custody import Custody
 
-NO_SETTLEMENT: Final = bytes(32)
+
+@dataclass(frozen=True, slots=True)
+class LastSettlement:
+    """The settlement that an interval builds on; all zero before the first.
+
+    Attributes:
+        hash: struct hash of what was signed, 32 bytes.
+        market_ms: time of its market, Unix milliseconds.
+    """
+
+    hash: bytes = bytes(32)
+    market_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +43,7 @@ class Environment:
         register: remembers intents across intervals.
         record: takes what becomes public while an interval runs.
         progress: is told the step that begins.
-        confirmations: blocks after which a transaction is final.
+        finality: when a block of the chain is final.
     """
 
     evaluators: Evaluators
@@ -43,7 +55,7 @@ class Environment:
     clock: Clock
     record: RecordSink
     progress: Callable[[str], None]
-    confirmations: int
+    finality: Finality
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +65,21 @@ class OpenInterval:
     Attributes:
         margin: the prices that margin is computed at.
         custody: what stands after the last settlement.
-        previous_settlement: hash of that settlement, 32 bytes; zero before the first.
+        last: that settlement.
     """
 
     terms: IntervalTerms
     margin: IntentMargin
     custody: Custody
-    previous_settlement: bytes = NO_SETTLEMENT
+    last: LastSettlement
+
+
+def due_in(opened: OpenInterval) -> Between:
+    """What is booked when an interval settles, besides flows and fills.
+
+    Raises:
+        OutOfBounds: its market is earlier than the one before it.
+        NoPrice: it has no index or mark for a contract with open positions.
+    """
+    custody, market = opened.custody, opened.margin.inputs.market
+    return due_between(custody.accounts, custody.between, opened.terms.interval, market)

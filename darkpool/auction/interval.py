@@ -18,7 +18,7 @@ from crypto.signing.settling import BatchRoot
 from crypto.threshold.masks import DrawnMask
 from darkpool.admission.admit import Admission
 from darkpool.auction.desk import AdmittedBatch, Desk
-from darkpool.auction.environment import Environment, OpenInterval
+from darkpool.auction.environment import Environment, OpenInterval, due_in
 from darkpool.auction.errors import FlowsDiffer
 from darkpool.auction.instruments import Fault, Instrument, Instruments
 from darkpool.auction.kept import Kept
@@ -117,6 +117,7 @@ def run_interval(
     """
     kept = Kept(environment.record, opened.terms.material.parameters)
     run = _Run(environment, opened, opened.custody.copy(), kept)
+    run.custody.apply_between(due_in(opened))
     _count_flows(run, None)
     run.custody.credit()
     admission = Admission(
@@ -184,7 +185,7 @@ def _commit(run: _Run, admitted: AdmittedBatch, masks: PlannedMasks) -> Committe
         interval=opened.terms.interval,
         root=merkle_root(digests),
         count=len(digests),
-        previous_settlement=opened.previous_settlement,
+        previous_settlement=opened.last.hash,
         terms=opened.terms.digest,
         plan=masks.digest,
         commit_by=environment.chain.time() + COMMITMENT_MAX_S,

@@ -21,6 +21,10 @@ from darkpool.record.forms import (
     BondRecord,
     CommitmentRecord,
     CommitteeRecord,
+    DueCharge,
+    DueExpiry,
+    DueFunding,
+    DueRecord,
     EvidenceRecord,
     FillRecord,
     FlowRecord,
@@ -37,6 +41,7 @@ from darkpool.record.forms import (
     TreeRecord,
     VenueRecord,
 )
+from darkpool.settlement.between import Between
 from darkpool.settlement.state import AccountState
 from darkpool.units import AccountId, InstrumentId, account_bytes, in_address_order
 
@@ -60,6 +65,7 @@ def auction_summary(
             deployment.chain_id,
             account_bytes(deployment.settlement),
             account_bytes(deployment.vault),
+            deployment.vaults[0].deposit_min,
         ),
         context=outcome.context,
         beacon_shares=outcome.beacon.shares,
@@ -81,6 +87,7 @@ def auction_summary(
             for fill in outcome.crossed.fills
         ),
         before=_states(outcome.applied.before),
+        due=_due(opened.last.market_ms, opened.custody.between),
         flows=tuple(_flow(flow) for flow in outcome.batch.flows),
         paid=tuple(
             PaidRecord(account_bytes(account), outcome.applied.paid[account])
@@ -143,6 +150,16 @@ def _states(states: Sequence[AccountState]) -> tuple[StateRecord, ...]:
             encode_positions(state.positions),
         )
         for state in states
+    )
+
+
+def _due(settled_ms: int, between: Between) -> DueRecord:
+    return DueRecord(
+        settled_ms,
+        between.market_ms,
+        tuple(DueExpiry(e.interval, e.instrument, e.price) for e in between.expiries),
+        tuple(DueFunding(f.interval, f.instrument, f.for_a_unit) for f in between.fundings),
+        tuple(DueCharge(c.interval, account_bytes(c.account), c.amount) for c in between.charges),
     )
 
 

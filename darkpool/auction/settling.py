@@ -12,6 +12,7 @@ from darkpool.auction.kept import Kept
 from darkpool.auction.on_chain import settle
 from darkpool.auction.outcome import Concluded, Settlement
 from darkpool.auction.publication import auction_summary, settlement_record
+from darkpool.chain.settling import KeptSettlement
 from darkpool.protocol.keyper import SettlementProposal
 from darkpool.protocol.leaves import encode_leaves
 from darkpool.protocol.results import encode_results
@@ -44,13 +45,9 @@ def sign_and_settle(
     )
     signatures = environment.committee.sign_settlement(proposal, message)
     signed = list(signatures.values())
-    return Settlement(
-        message,
-        leaves,
-        signatures,
-        environment.chain.settle_call(message, results, signed),
-        settle(environment, message, (leaves, results), signed),
-    )
+    call = environment.chain.settle_call(message, results, signed)
+    ready = KeptSettlement.of(opened.terms.interval, call, leaves)
+    return Settlement(message, leaves, signatures, call, settle(environment, ready))
 
 
 def _message(
@@ -66,7 +63,7 @@ def _message(
         results=keccak(results),
         prices=opened.terms.margin_digest,
         fills_root=fills_root(concluded.crossed.fills),
-        state_root=state_root(applied.after),
+        state_root=state_root(applied.after, opened.margin.inputs.market.time_ms),
         trees=trees_of([opened.terms.vault], [applied.balances.leaves]),
         leaf_hash=keccak(leaves),
         leaf_blobs=(),

@@ -80,6 +80,7 @@ class _Block(_Form):
     """The head of a block, and its transactions or their hashes."""
 
     number: SmallNumber
+    hash: Hash
     gas_limit: SmallNumber
     base_fee_per_gas: Number | None = None
     transactions: Several[_Transaction | Hash]

@@ -18,10 +18,11 @@ from darkpool.units import AccountId, Interval, account_bytes
 
 @dataclass(frozen=True, slots=True)
 class VaultPlace:
-    """Where a vault stands, and which token it holds."""
+    """Where a vault stands, which token it holds, and its least deposit in token units."""
 
     address: AccountId
     token: AccountId
+    deposit_min: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPoint:
+    """One block: of all that may ever have the number, the one with this hash."""
+
+    number: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionReceiptInfo:
     """A transaction that succeeded, and the block it is in."""
 
@@ -64,6 +73,11 @@ class TransactionReceiptInfo:
     block: int
     block_hash: bytes
     gas_used: int
+
+    @property
+    def point(self) -> BlockPoint:
+        """The block it is in."""
+        return BlockPoint(self.block, self.block_hash)
 
 
 def info_of(receipt: TxReceipt) -> TransactionReceiptInfo:
@@ -125,6 +139,12 @@ class BatchEvidence:
     signers: tuple[int, ...]
     transaction: bytes
     block: int
+    block_hash: bytes
+
+    @property
+    def point(self) -> BlockPoint:
+        """The block it is in."""
+        return BlockPoint(self.block, self.block_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +156,12 @@ class SettlementEvidence:
     signers: tuple[int, ...]
     transaction: bytes
     block: int
+    block_hash: bytes
+
+    @property
+    def point(self) -> BlockPoint:
+        """The block it is in."""
+        return BlockPoint(self.block, self.block_hash)
 
 
 @dataclass(frozen=True, slots=True)

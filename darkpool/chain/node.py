@@ -18,8 +18,6 @@ from threading import Thread
 from typing import Any, Final
 
 import requests
-from web3 import Web3
-from web3.middleware import AttributeDictMiddleware
 from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
@@ -49,6 +47,26 @@ _RATE_LIMITED: Final = pattern(
 )
 
 
+class Patience:
+    """Pauses between requests that are made again, each twice as long.
+
+    They take `seconds` in all, `PATIENCE_S` unless it is said.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._give_up_at = time.monotonic() + (PATIENCE_S if seconds is None else seconds)
+        self._pause_s = _FIRST_PAUSE_S
+
+    def wait(self, at_least_s: float = 0) -> bool:
+        """Make a pause; False, and no pause, where it would take too long."""
+        wait_s = max(self._pause_s, at_least_s)
+        if time.monotonic() + wait_s > self._give_up_at:
+            return False
+        time.sleep(wait_s)
+        self._pause_s = min(2 * self._pause_s, _PAUSE_MAX_S)
+        return True
+
+
 class Node(JSONBaseProvider):
     """The node at an address, as web3 asks it.
 
@@ -60,7 +78,7 @@ class Node(JSONBaseProvider):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self._url = require_kind("address of a node", str, url)
+        self.url: Final = require_kind("address of a node", str, url)
         self._session = requests.Session()
         self._has_answered = False
 
@@ -73,35 +91,40 @@ class Node(JSONBaseProvider):
             ChainUnavailable: what came is no answer.
         """
         request = self.encode_rpc_request(method, params)
-        give_up_at, pause_s = time.monotonic() + PATIENCE_S, _FIRST_PAUSE_S
+        patience = Patience()
         while True:
             try:
                 return self._ask(method, request)
             except NodeBusy as busy:
-                wait_s = max(pause_s, busy.retry_after_s)
                 never_there = busy.refused and not self._has_answered
-                if never_there or time.monotonic() + wait_s > give_up_at:
+                if never_there or not patience.wait(busy.retry_after_s):
                     raise
-            time.sleep(wait_s)
-            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+
+    def ask_once(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """Ask, and leave it to the caller whether to ask again.
+
+        Raises:
+            NodeBusy, AnswerTooLarge, ChainUnavailable: as `make_request`.
+        """
+        return self._ask(method, self.encode_rpc_request(method, params))
 
     def _ask(self, method: str, request: bytes) -> RPCResponse:
         number = json.loads(request)["id"]
         status, headers, body = self._post(method, request)
         self._has_answered = True
         if method == "eth_getLogs" and status in _TOO_LARGE:
-            raise AnswerTooLarge(self._url, f"HTTP status {status}")
+            raise AnswerTooLarge(self.url, f"HTTP status {status}")
         if status in _BUSY:
             after_s = _retry_after_s(headers.get("Retry-After", ""))
-            raise NodeBusy(self._url, f"HTTP status {status}", after_s)
+            raise NodeBusy(self.url, f"HTTP status {status}", after_s)
         told = "" if status == HTTPStatus.OK else f"HTTP status {status} and "
-        answer = read_answer(self._url, (method, number), told, body)
+        answer = read_answer(self.url, (method, number), told, body)
         if not isinstance(answer, Refusal):
             return {"jsonrpc": "2.0", "id": number, "result": answer}
         # of eth_getLogs the same code says that there is too much in the range
         limited = answer.code == _LIMIT_EXCEEDED and method != "eth_getLogs"
         if limited or answer.code == HTTPStatus.TOO_MANY_REQUESTS or _is_rate(answer.message):
-            raise NodeBusy(self._url, f"error {answer.code}: {answer.message}")
+            raise NodeBusy(self.url, f"error {answer.code}: {answer.message}")
         error: Any = answer.model_dump(exclude_unset=True)
         return {"jsonrpc": "2.0", "id": number, "error": error}
 
@@ -123,7 +146,7 @@ class Node(JSONBaseProvider):
         except requests.exceptions.ChunkedEncodingError as error:
             raise self._lost(method, error) from None
         except (OSError, ValueError) as error:  # an address or a body that nothing can be made of
-            raise ChainUnavailable(self._url, f"no connection: {_told(error)}") from None
+            raise ChainUnavailable(self.url, f"no connection: {_told(error)}") from None
 
     def _fulfil(
         self,
@@ -140,7 +163,7 @@ class Node(JSONBaseProvider):
         give_up_at = time.monotonic() + ANSWER_TIMEOUT_S
         body = bytearray()
         with session.post(
-            self._url,
+            self.url,
             data=request,
             headers=_HEADERS,
             timeout=ANSWER_TIMEOUT_S,
@@ -150,7 +173,7 @@ class Node(JSONBaseProvider):
             for chunk in response.iter_content(_CHUNK_BYTES):
                 body += chunk
                 if len(body) > ANSWER_BYTES_MAX:
-                    raise AnswerTooLarge(self._url, f"more than {ANSWER_BYTES_MAX} bytes")
+                    raise AnswerTooLarge(self.url, f"more than {ANSWER_BYTES_MAX} bytes")
                 if time.monotonic() > give_up_at:
                     raise requests.Timeout
             return response.status_code, response.headers, bytes(body)
@@ -160,17 +183,12 @@ class Node(JSONBaseProvider):
         if isinstance(error, requests.Timeout) and not isinstance(error, requests.ConnectTimeout):
             reason = f"no whole answer in {ANSWER_TIMEOUT_S} s"
             too_much = method == "eth_getLogs"
-            return (AnswerTooLarge if too_much else NodeBusy)(self._url, reason)
+            return (AnswerTooLarge if too_much else NodeBusy)(self.url, reason)
         if isinstance(error, requests.exceptions.SSLError | requests.exceptions.ProxyError):
-            return ChainUnavailable(self._url, f"no connection: {_told(error)}")
+            return ChainUnavailable(self.url, f"no connection: {_told(error)}")
         cause = _system_error(error)
         refused = isinstance(cause, ConnectionRefusedError | socket.gaierror)
-        return NodeBusy(self._url, f"a lost connection: {_told(error)}", refused=refused)
-
-
-def web3_of(url: str) -> Web3:
-    """web3 on the node at an address, asking it nothing that is not asked of web3."""
-    return Web3(Node(url), middleware=[(AttributeDictMiddleware, "attrdict")])
+        return NodeBusy(self.url, f"a lost connection: {_told(error)}", refused=refused)
 
 
 def _is_rate(message: str) -> bool:

@@ -18,9 +18,17 @@ from web3.exceptions import TransactionNotFound
 from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
-from darkpool.chain.errors import ChainUnavailable, NotDeployed, SettledOtherwise, WrongDeployment
+from darkpool.chain.errors import (
+    BlockReplaced,
+    ChainUnavailable,
+    NotDeployed,
+    NotFinal,
+    SettledOtherwise,
+    WrongDeployment,
+)
 from darkpool.chain.evidence import (
     BatchEvidence,
+    BlockPoint,
     Deployment,
     IntervalEvidence,
     SettledTrees,
@@ -31,10 +39,12 @@ from darkpool.chain.evidence import (
     info_of,
     keyper_numbers,
 )
+from darkpool.chain.finality import BlockReader, Finality
+from darkpool.chain.flowing import FlowCursor, FlowReader, FlowsRead
 from darkpool.chain.logs import Asked, LogReader
-from darkpool.chain.node import web3_of
-from darkpool.chain.settling import KeptSettlement
-from darkpool.protocol.flows import NO_FLOWS, Flow, FlowKind
+from darkpool.chain.quorum import web3_of
+from darkpool.chain.settling import KeptSettlement, settled_by
+from darkpool.protocol.flows import Flow
 from darkpool.protocol.results import decode_results
 from darkpool.units import AccountId, Interval, account_bytes
 
@@ -55,16 +65,21 @@ class ReadableChain:
         self._web3 = web3
         self._node = node
         self._logs = LogReader(web3, node)
+        self._blocks = BlockReader(web3, node)
         self._deployment: Deployment | None = None
 
     @classmethod
-    def at(cls, url: str) -> ReadableChain:
-        """The chain of the node at an HTTP address, which is asked nothing yet."""
-        return cls(web3_of(url), url)
+    def at(cls, urls: str | Sequence[str]) -> ReadableChain:
+        """The chain of the node at an HTTP address, or of several, which are asked nothing yet.
+
+        Of several nodes a majority has to answer, and all that do have to agree
+        (`darkpool.chain.quorum`).
+        """
+        return cls(*web3_of(urls))
 
     @property
     def node(self) -> str:
-        """Which node is asked; an address may hold credentials."""
+        """Which node is asked, or how many; an address may hold credentials."""
         return self._node
 
     @property
@@ -81,8 +96,30 @@ class ReadableChain:
 
     def height(self) -> int:
         """The number of the last block."""
-        with reading(self._node, "the number of a block"):
-            return self._web3.eth.block_number
+        return self._blocks.height()
+
+    def block_at(self, number: int) -> BlockPoint | None:
+        """The block that has a number now; None where the chain has not come so far."""
+        return self._blocks.point(number)
+
+    def is_final(self, point: BlockPoint, finality: Finality) -> bool:
+        """Whether a block has its place on the chain, and is final there, asked now."""
+        try:
+            self.require_final(point, finality)
+        except (BlockReplaced, NotFinal):
+            return False
+        return True
+
+    def require_final(
+        self, point: BlockPoint, finality: Finality, what: str = "what depends on it"
+    ) -> None:
+        """Refuse a block that is not final now; `what` is in it.
+
+        Raises:
+            BlockReplaced: another block, or none, has its place.
+            NotFinal: it has its place, and not enough stands on it.
+        """
+        self._blocks.require_final(point, finality, what)
 
     def time(self) -> int:
         """The time of the last block, in Unix seconds."""
@@ -150,32 +187,31 @@ class ReadableChain:
             told = self._settlement.functions.standing().call()
         return VenueStanding(*told)
 
-    def flows(
-        self, last: int | None = None, after: int = 0, head: bytes = NO_FLOWS
-    ) -> tuple[Flow, ...]:
+    def flows(self, last: int | None = None, after: int = 0) -> tuple[Flow, ...]:
         """Return the flows in their order, up to the index `last`; without it all there are.
 
-        They are checked against the hash that each event tells. Those up to the index `after` are
-        left out; `head` is their hash.
+        They are checked against the hash that the contract has of them. Those up to the index
+        `after` are left out.
         """
-        count = self.standing().flows if last is None else last
-        asked, found = Asked(self._settlement, ("Flow",)), dict[int, Any]()
-        for event in self._backwards(asked) if count > after else ():
-            index = event["args"]["index"]
-            if after < index <= count:
-                found[index] = event["args"]
-            if len(found) == count - after:
-                break
-        flows = []
-        for index in range(after + 1, count + 1):
-            if index not in found:
-                raise ChainUnavailable(self._node, f"no flow {index} of {count}")
-            flow = _flow(found[index])
-            head = flow.head_after(head)
-            if head != bytes(found[index]["head"]):
-                raise ChainUnavailable(self._node, f"a flow {index} that its hash is not of")
-            flows.append(flow)
-        return tuple(flows)
+        read = self.flows_since()
+        if last is not None and last > read.cursor.count:
+            raise ChainUnavailable(self._node, f"no flow {last} of {read.cursor.count}")
+        return read.flows[after:last]
+
+    def flows_since(
+        self, cursors: Sequence[FlowCursor] = (), until: int | None = None
+    ) -> FlowsRead:
+        """Return the flows after the last of `cursors` that is still on the chain.
+
+        Cursors are those of earlier readings, as many as the caller kept; without any, or where the
+        chain gave all of them up, it is read from the beginning. `until` is the last block to read.
+
+        Raises:
+            BlockReplaced: blocks were replaced during each of several readings.
+        """
+        contract, born = self._settlement, self.deployment.block
+        reader = FlowReader(self._node, self._blocks, self._logs, contract, born)
+        return reader.read(cursors, until)
 
     def paid(self, vault: AccountId, until: int) -> dict[AccountId, int]:
         """Return what a vault had paid each account by the end of the block `until`."""
@@ -207,6 +243,11 @@ class ReadableChain:
         settlement = None
         if batch is not None and not is_open:
             settlement = self._settled(batch, near)
+        named = {"BatchCommitted": standing.committed, "BatchSettled": standing.settled}
+        for (name, last), found in zip(named.items(), (batch, settlement), strict=True):
+            if last == interval != 0 and found is None:
+                reason = f"no event {name} of interval {interval}, which the contract names"
+                raise ChainUnavailable(self._node, reason)
         return IntervalEvidence(
             interval,
             batch,
@@ -228,8 +269,8 @@ class ReadableChain:
             return batch, settlement
         return None
 
-    def has_settled(self, kept: KeptSettlement) -> bool:
-        """Whether a kept settlement is on the chain already; any account may have sent it.
+    def settled_at(self, kept: KeptSettlement) -> BlockPoint | None:
+        """The block of a kept settlement, whoever sent it; None where it is not on the chain.
 
         Raises:
             WrongDeployment: another chain, or no settlement contract at the address.
@@ -241,13 +282,11 @@ class ReadableChain:
         asked = Asked(self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval)
         for piece in self._logs.backwards(asked, 0, self.height()):
             for event in piece:
-                told = event["args"]
-                got = told["outcome"], told["trees"], told["results"]
-                if repr(got) != repr(kept.outcome):
+                if settled_by(event["args"]) != kept.outcome:
                     subject = f"settlement of interval {kept.interval}"
                     raise SettledOtherwise(subject, "what is to be sent", "another one")
-                return True
-        return False
+                return BlockPoint(event["blockNumber"], bytes(event["blockHash"]))
+        return None
 
     def last_settlement(self) -> SettledTrees | None:
         """Return the balances that the vaults pay by; None before the first settlement."""
@@ -309,8 +348,9 @@ class ReadableChain:
         links = self._contract("CollateralVault", vault).functions
         with reading(self._node, "what contracts say of each other"):
             token, linked = AccountId(links.token().call()), AccountId(links.settlement().call())
+            deposit_min = int(links.deposit_min().call())
         _expect("settlement of the vault", settlement, linked)
-        return VaultPlace(vault, token)
+        return VaultPlace(vault, token, deposit_min)
 
     def _backwards(self, asked: Asked) -> Iterator[Any]:
         """Events of all blocks, the latest first."""
@@ -331,6 +371,7 @@ class ReadableChain:
             keyper_numbers(told["signers"]),
             bytes(event["transactionHash"]),
             event["blockNumber"],
+            bytes(event["blockHash"]),
         )
 
     def _settled(self, batch: BatchEvidence, near: Sequence[int]) -> SettlementEvidence | None:
@@ -371,6 +412,7 @@ class ReadableChain:
             keyper_numbers(told["signers"]),
             bytes(event["transactionHash"]),
             event["blockNumber"],
+            bytes(event["blockHash"]),
         )
 
     def _event(self, name: str, interval: Interval, near: Sequence[int]) -> Any:
@@ -383,11 +425,6 @@ class ReadableChain:
                 if piece:
                     return piece[-1]
         return None
-
-
-def _flow(told: Any) -> Flow:
-    kind, vault, account = FlowKind(told["kind"]), told["vault"], told["account"]
-    return Flow(told["index"], kind, vault, account, told["amount"], told["number"])
 
 
 def _tree(told: Any) -> Tree:

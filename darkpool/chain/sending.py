@@ -1,7 +1,8 @@
 """Transactions on their way: built once, sent until the node has them, awaited in a block.
 
 A transaction has its nonce before it is first sent. So however often it is sent, the chain takes it
-once, and where an answer was lost the chain can be asked whether it has it.
+once, and where an answer was lost the chain can be asked whether it has it. What is signed here is
+kept: where a chain reorganises and forgets it, the same bytes are sent again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from web3.exceptions import TransactionIndexingInProgress, TransactionNotFound
 from web3.types import TxParams, TxReceipt
 
 from darkpool.chain.artifacts import Artifact
-from darkpool.chain.asking import reading, sending
+from darkpool.chain.asking import NO_REASON, reading, sending
 from darkpool.chain.errors import (
     ChainError,
     ChainUnavailable,
@@ -33,6 +34,9 @@ RECEIPT_TIMEOUT_S: Final = 120
 BLOCKS_SEARCHED_MAX: Final = 1000
 """Blocks in which a transaction is looked for whose answer was lost: no chain makes more of them
 while a request is made again."""
+
+KEPT_MAX: Final = 1000
+"""So many of the latest transactions can be sent again."""
 
 _POLL_INTERVAL_S: Final = 0.2
 _EMBEDDED_GAS: Final = 1 << 24  # the most that one transaction may use (EIP-7825)
@@ -53,6 +57,7 @@ class Sender:
         self.account = account
         self._key = key
         self._embedded = embedded
+        self._kept: dict[bytes, tuple[str, HexBytes]] = {}
 
     def call(
         self, function: ContractFunction | ContractConstructor, key: bytes | None = None
@@ -81,7 +86,7 @@ class Sender:
             raise TransactionReverted(name, "out of gas")
         return receipt
 
-    def create(self, name: str, artifact: Artifact, arguments: Sequence[object]) -> TxReceipt:
+    def create(self, artifact: Artifact, arguments: Sequence[object]) -> TxReceipt:
         """Deploy a contract; of a blueprint the code is sent as it is (ERC-5202).
 
         Raises:
@@ -106,6 +111,40 @@ class Sender:
             }
         return self._in_block(self._deliver("pay", built, self._key))
 
+    def receipt(self, transaction: bytes) -> TxReceipt | None:
+        """The receipt of a transaction that succeeded before, from the block it is in now.
+
+        Raises:
+            TransactionReverted: there the contract refuses it.
+        """
+        receipt = self._receipt(transaction)
+        if receipt is not None and receipt["status"] != 1:
+            name, _ = self._kept.get(transaction, ("a transaction", b""))
+            raise TransactionReverted(name, f"{NO_REASON}, in block {receipt['blockNumber']}")
+        return receipt
+
+    def send_again(self, transaction: bytes) -> bool:
+        """Send what was signed before where the node has forgotten it, and say whether it has it.
+
+        Raises:
+            ChainUnavailable: no answer, or none that can be used.
+        """
+        own = HexBytes(transaction)
+        if self._has(own):
+            return True
+        if transaction not in self._kept:
+            return False
+        name, raw = self._kept[transaction]
+        try:
+            self._send_signed(name, own, raw)
+        except TransactionRefused:
+            return False
+        return True
+
+    def forget(self, transaction: bytes) -> None:
+        """Keep a transaction no longer: it is final."""
+        self._kept.pop(transaction, None)
+
     def _gas(
         self, name: str, function: ContractFunction | ContractConstructor, sender: TxParams
     ) -> int:
@@ -121,15 +160,21 @@ class Sender:
         eth = self._web3.eth
         if key is not None:
             signed = Account.from_key(key).sign_transaction(built)
-            return self._send(
-                name,
-                lambda: eth.send_raw_transaction(signed.raw_transaction),
-                lambda: signed.hash if self._has(signed.hash) else None,
-            )
+            own, raw = HexBytes(signed.hash), HexBytes(signed.raw_transaction)
+            self._keep(name, own, raw)
+            self._send_signed(name, own, raw)
+            return own
         with reading(self._node, "the number of a block"):
             before = eth.block_number
         return self._send(
             name, lambda: eth.send_transaction(built), lambda: self._sent_since(before, built)
+        )
+
+    def _send_signed(self, name: str, own: HexBytes, raw: HexBytes) -> None:
+        self._send(
+            name,
+            lambda: self._web3.eth.send_raw_transaction(raw),
+            lambda: own if self._has(own) else None,
         )
 
     def _send(
@@ -171,26 +216,36 @@ class Sender:
                         return HexBytes(sent["hash"])
         return None
 
+    def _keep(self, name: str, transaction: HexBytes, raw: HexBytes) -> None:
+        self._kept[bytes(transaction)] = name, raw
+        if len(self._kept) > KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
+
     def _in_block(self, transaction: HexBytes) -> TxReceipt:
         """The receipt of a transaction, once it is in a block.
 
         Raises:
             ChainUnavailable: there is none in `RECEIPT_TIMEOUT_S`, or it names a different one.
         """
-        give_up_at, asked = time.monotonic() + RECEIPT_TIMEOUT_S, f"0x{bytes(transaction).hex()}"
+        give_up_at = time.monotonic() + RECEIPT_TIMEOUT_S
         while True:
-            with reading(self._node, "the receipt of a transaction"):
-                try:
-                    receipt = self._web3.eth.get_transaction_receipt(transaction)
-                except (TransactionNotFound, TransactionIndexingInProgress):
-                    receipt = None
+            receipt = self._receipt(bytes(transaction))
             if receipt is not None:
-                told = bytes(receipt["transactionHash"])
-                if told != bytes(transaction):
-                    reason = f"for transaction {asked} the receipt of 0x{told.hex()}"
-                    raise ChainUnavailable(self._node, reason)
                 return receipt
             if time.monotonic() > give_up_at:
+                asked = f"0x{bytes(transaction).hex()}"
                 reason = f"no receipt of transaction {asked} in {RECEIPT_TIMEOUT_S} s"
                 raise ChainUnavailable(self._node, reason)
             time.sleep(_POLL_INTERVAL_S)
+
+    def _receipt(self, transaction: bytes) -> TxReceipt | None:
+        with reading(self._node, "the receipt of a transaction"):
+            try:
+                receipt = self._web3.eth.get_transaction_receipt(HexBytes(transaction))
+            except (TransactionNotFound, TransactionIndexingInProgress):
+                return None
+        told = bytes(receipt["transactionHash"])
+        if told != transaction:
+            reason = f"for transaction 0x{transaction.hex()} the receipt of 0x{told.hex()}"
+            raise ChainUnavailable(self._node, reason)
+        return receipt

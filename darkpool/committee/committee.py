@@ -8,7 +8,7 @@ from typing import Final
 
 from crypto.bfv.lanes import LaneShape
 from crypto.signing.eip712 import Domain
-from crypto.signing.settling import Settlement
+from crypto.signing.settling import Rotation, Settlement
 from crypto.threshold.attestation import OpeningTranscript
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial
@@ -95,6 +95,13 @@ class KeyperCommittee:
         digest = settlement.digest(self._domain)
         return self._signatures.ask(
             lambda keyper: keyper.sign_settlement(proposal), lambda _number: digest
+        )
+
+    def sign_rotation(self, rotation: Rotation) -> Mapping[int, bytes]:
+        """Signatures on the committee that follows, by keyper; of a quorum at least."""
+        digest = rotation.digest(self._domain)
+        return self._signatures.ask(
+            lambda keyper: keyper.sign_rotation(rotation), lambda _number: digest
         )
 
     def sign_transcript(

@@ -33,7 +33,10 @@ _PENDING_MAX: Final = 256
 
 
 class Certifier:
-    """The part of a keyper that is about intents; the clock is this keyper's own."""
+    """The part of a keyper that is about intents; the clock is this keyper's own.
+
+    `addresses` are those that the committee signs with, 20 bytes each, in keyper order.
+    """
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class Certifier:
         self._store = store
         self._material = view.material
         self._domain = view.domain
-        self._addresses = view.addresses
+        self.addresses = view.addresses
         self._clock = clock
         self._terms: dict[int, IntervalTerms] = {}
         self._pending: dict[bytes, ReencryptedProof] = {}
@@ -61,7 +64,7 @@ class Certifier:
         for what, expected, got in (
             ("domain", self._domain, terms.domain),
             ("key epoch", self._material.committee.epoch, terms.material.committee.epoch),
-            ("keypers", self._addresses, terms.addresses()),
+            ("keypers", self.addresses, terms.addresses()),
         ):
             if got != expected:
                 raise WrongTerms(what, expected, got)
@@ -172,7 +175,7 @@ class Certifier:
             announced = signed.announcement
             fits = announced.digests.get(self._identity.number) == own.residual
             if fits and announced.keyper not in believed and len(believed) < needed:
-                signed.verify(intent, self._domain, self._addresses)
+                signed.verify(intent, self._domain, self.addresses)
                 believed[announced.keyper] = announced
         return list(believed.values())
 
@@ -181,7 +184,7 @@ class Certifier:
             interval,
             self._store.closes_ms(interval),
             self._store.terms(interval),
-            VenueKeys(self._domain, self._addresses, self._material.committee.quorum),
+            VenueKeys(self._domain, self.addresses, self._material.committee.quorum),
         )
 
     def _known_terms(self, interval: int) -> IntervalTerms:

@@ -12,6 +12,7 @@ from crypto.errors import MissingShare
 from crypto.ring.ring import Words
 from crypto.ring.sampling import derive_seed
 from crypto.signing.ecdsa import address_of
+from crypto.signing.settling import Rotation, committee_hash
 from crypto.threshold.attestation import (
     OpeningTranscript,
     mask_attestation_digest,
@@ -42,7 +43,7 @@ from darkpool.protocol.keyper import (
     SettlementProposal,
     TranscriptRequest,
 )
-from darkpool.protocol.refusals import OpeningRefused
+from darkpool.protocol.refusals import OpeningRefused, WrongTerms
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import AccountId, Interval, account_of
 from darkpool.verification.proposal import check_proposal
@@ -301,6 +302,22 @@ class LocalKeyper:
             raise SettlementRefused(subject, difference.expected, difference.got)
         digest = checked.message.digest(self._domain)
         self._store.sign_settlement_once(interval, digest, checked.leaves)
+        return self._identity.sign(digest)
+
+    @_one_at_a_time
+    def sign_rotation(self, rotation: Rotation) -> bytes:
+        """Sign the one rotation of an epoch.
+
+        Raises:
+            WrongTerms: it does not follow this keyper's committee.
+            Equivocation: another one was signed.
+        """
+        own = committee_hash(self._certifier.addresses)
+        if rotation.previous_committee != own:
+            got = rotation.previous_committee.hex()
+            raise WrongTerms("committee before the rotation", own.hex(), got)
+        digest = rotation.digest(self._domain)
+        self._store.sign_rotation_once(rotation.epoch, digest)
         return self._identity.sign(digest)
 
     @_one_at_a_time

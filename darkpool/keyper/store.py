@@ -26,6 +26,7 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS signed_batches (interval INTEGER PRIMARY KEY, message BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS settlements (
     interval INTEGER PRIMARY KEY, digest BLOB NOT NULL, leaves BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS rotations (epoch INTEGER PRIMARY KEY, digest BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS masks (
     epoch INTEGER NOT NULL, number INTEGER NOT NULL, digest BLOB, parts INTEGER, context BLOB,
     PRIMARY KEY (epoch, number));
@@ -80,6 +81,20 @@ class KeyperStore:
             ).fetchone()
             if known != digest:
                 raise Equivocation("settlement", interval, known, digest)
+
+    def sign_rotation_once(self, epoch: int, digest: bytes) -> None:
+        """Remember the one rotation of an epoch.
+
+        Raises:
+            Equivocation: another one was signed.
+        """
+        with transaction(self._connection) as cursor:
+            cursor.execute("INSERT OR IGNORE INTO rotations VALUES (?, ?)", (epoch, digest))
+            (known,) = cursor.execute(
+                "SELECT digest FROM rotations WHERE epoch = ?", (epoch,)
+            ).fetchone()
+            if known != digest:
+                raise Equivocation("rotation", epoch, known, digest)
 
     def leaves(self, interval: Interval) -> bytes | None:
         """The leaves of the settlement that was signed for an interval, if any."""

@@ -15,7 +15,7 @@ from typing import Protocol
 from crypto.bfv.ciphertext import Ciphertext
 from crypto.ring.ring import Words
 from crypto.signing.messages import SealedIntent
-from crypto.signing.settling import BatchRoot
+from crypto.signing.settling import BatchRoot, Rotation
 from crypto.threshold.certificate import SignedAnnouncement
 from crypto.threshold.knowledge import ReencryptedProof
 from crypto.threshold.masks import Contribution, Draw, DrawnMask
@@ -198,3 +198,6 @@ class Keyper(CertifyingKeyper, Protocol):
 
     def sign_settlement(self, proposal: SettlementProposal) -> bytes:
         """Sign the one settlement of an interval, which the keyper computes itself."""
+
+    def sign_rotation(self, rotation: Rotation) -> bytes:
+        """Sign the one rotation of an epoch: the committee that follows this one."""

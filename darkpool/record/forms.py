@@ -161,12 +161,60 @@ class PaidRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DueExpiry:
+    """A contract settles in cash at a price, which is that of the market of `interval`."""
+
+    interval: int
+    instrument: Hash
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class DueFunding:
+    """Longs pay shorts for a unit of the underlying, by the market of `interval`."""
+
+    interval: int
+    instrument: Hash
+    for_a_unit: Price
+
+
+@dataclass(frozen=True, slots=True)
+class DueCharge:
+    """What rejected intents of the void `interval` cost an account, in cash units."""
+
+    interval: int
+    account: Address
+    amount: Cash
+
+
+@dataclass(frozen=True, slots=True)
+class DueRecord:
+    """What waits when an interval opens, besides flows: void intervals left it.
+
+    Attributes:
+        settled_ms: time of the market of the last settlement, Unix ms; 0 before the first.
+        market_ms: of the last interval whose batch was committed.
+        expiries, fundings, charges: in the order in which they are booked.
+    """
+
+    settled_ms: int
+    market_ms: int
+    expiries: tuple[DueExpiry, ...]
+    fundings: tuple[DueFunding, ...]
+    charges: tuple[DueCharge, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VenueRecord:
-    """Where signatures count: chain, settlement contract; and the vault that pays."""
+    """Where signatures count: chain, settlement contract; and the vault that pays.
+
+    `deposit_min` is the least deposit that the vault takes, in token units.
+    """
 
     chain_id: int
     settlement: Address
     vault: Address
+    deposit_min: Cash
 
     def domain(self) -> Domain:
         """EIP-712 domain of everything that is signed."""
@@ -311,6 +359,7 @@ class AuctionSummary:
         instruments: all that the terms name, those without intents last.
         rejections: ascending by intent.
         before: the states that the settlement before it bound.
+        due: what void intervals since then left to be booked.
         flows: what clients did at the vaults between the two commitments.
         paid: what the vault had paid at this one.
         after: the states that this settlement binds.
@@ -331,6 +380,7 @@ class AuctionSummary:
     rejections: tuple[RejectionRecord, ...]
     fills: tuple[FillRecord, ...]
     before: tuple[StateRecord, ...]
+    due: DueRecord
     flows: tuple[FlowRecord, ...]
     paid: tuple[PaidRecord, ...]
     after: tuple[StateRecord, ...]

@@ -1,8 +1,8 @@
 """The state that a settlement signs besides the leaves: what the next interval begins with.
 
-Leaves say what each account could leave with. Positions, debts, grants of accounts that have left
-and what was free are not in them. `state_root` binds all of it, so the next settlement can be
-computed by anybody who has the bytes, and none can be slipped in between.
+Leaves say what each account could leave with. Positions, debts, grants of accounts that have left,
+what was free and the time of the market are not in them. `state_root` binds all of it, so the next
+settlement can be computed by anybody who has the bytes, and none can be slipped in between.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.positions import Position, encode_positions
 from darkpool.margin.market.instruments import Specification
+from darkpool.settlement.between import Between
 from darkpool.settlement.claims import Claims
 from darkpool.settlement.custody import CashVault, Custody
 from darkpool.settlement.flows import FlowBook
@@ -71,9 +72,13 @@ def states_of(custody: Custody) -> tuple[AccountState, ...]:
     return tuple(s for s in states if s.cash or s.debt or s.granted or s.positions)
 
 
-def state_root(states: Iterable[AccountState]) -> bytes:
-    """The 32 bytes that bind the state of all accounts, which come in the order of addresses."""
-    return merkle_root([state.encode() for state in states])
+def state_root(states: Iterable[AccountState], market_ms: int) -> bytes:
+    """The 32 bytes that bind the state of all accounts, which come in the order of addresses.
+
+    `market_ms` is the time of the settlement's market: the next funding counts from there. It is
+    the first leaf, of 8 bytes; those of accounts are longer.
+    """
+    return merkle_root([market_ms.to_bytes(8, "big"), *(state.encode() for state in states)])
 
 
 def custody_of(
@@ -81,8 +86,12 @@ def custody_of(
     specification: Specification,
     states: Iterable[AccountState],
     flows: FlowBook,
+    between: Between,
 ) -> Custody:
-    """Where the next interval begins: the same custody, from its states and the flows so far."""
+    """Where the next interval begins: the same custody, from its states and what came since.
+
+    `between` has the time of the settlement's market alone, and more after a void interval.
+    """
     numbers = {c.identifier: k for k, c in enumerate(specification.contracts.values())}
     known = tuple(states)
     entries = {
@@ -106,4 +115,5 @@ def custody_of(
         {s.account: Cash(s.debt) for s in known if s.debt},
         {s.account: Cash(s.free) for s in known if s.positions},
         {s.account: Cash(s.cash) for s in known},
+        between,
     )

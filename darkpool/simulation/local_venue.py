@@ -17,17 +17,19 @@ from coincurve import PrivateKey
 from crypto.bfv.lanes import LaneShape
 from crypto.ring.params import ParameterSet
 from crypto.signing.ecdsa import address_of
+from crypto.signing.settling import Rotation, committee_hash
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial, deal
 from crypto.threshold.replicated import Committee
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction.environment import NO_SETTLEMENT, Environment, OpenInterval
+from darkpool.auction.environment import Environment, LastSettlement, OpenInterval
 from darkpool.auction.interval import run_interval
 from darkpool.auction.listing import Listed
 from darkpool.auction.outcome import IntervalOutcome
 from darkpool.auction.terms import KEYPERS, VenueTerms
 from darkpool.chain.client import Chain, DeploymentTerms
 from darkpool.chain.evidence import Deployment
+from darkpool.chain.finality import Finality
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity
@@ -39,6 +41,7 @@ from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.core import circuits_digest
 from darkpool.record.writer import RecordSink
+from darkpool.settlement.between import Between
 from darkpool.settlement.claims import TREASURY
 from darkpool.settlement.custody import CashVault
 from darkpool.settlement.flows import FlowBook
@@ -52,13 +55,17 @@ from darkpool.simulation.reporters import PriceReporters, Reporter
 from darkpool.units import FIRST_INTERVAL, InstrumentId, Interval, account_of, identifier
 
 FIRST_EPOCH: Final = 1
-CONFIRMATIONS: Final = 1
+FINALITY: Final = Finality(2)
 DEPOSIT_MIN: Final = 1
 ACCOUNTS_MAX: Final = 10_000
 INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
 """Nobody waits for it: an interval closes when the last order is in. References are fresh then."""
 MASK_WORKERS: Final = 2
 ARRIVAL_WORKERS: Final = 2
+
+
+Dealt = tuple[PublicMaterial, tuple[CommitteeSeat, ...]]
+"""Public keys of an epoch, and a seat for each keyper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,8 @@ class LocalVenue:
     Attributes:
         state: folder of what operator and keypers must not forget.
         states: of all accounts after the last settlement; `flows` are those that it answered.
-        previous_settlement: hash of that settlement, 32 bytes; zero before the first.
+        between: what void intervals since then left due.
+        last: the last settlement.
         interval: the next one.
     """
 
@@ -95,7 +103,8 @@ class LocalVenue:
     price_reporters: PriceReporters
     states: tuple[AccountState, ...] = ()
     flows: FlowBook = field(default_factory=FlowBook)
-    previous_settlement: bytes = NO_SETTLEMENT
+    between: Between = field(default_factory=Between)
+    last: LastSettlement = field(default_factory=LastSettlement)
     interval: Interval = FIRST_INTERVAL
 
     def open(self, listed: Listed) -> OpenInterval:
@@ -125,9 +134,11 @@ class LocalVenue:
             rules=self.terms.rules(TREASURY),
         ).require_fresh(clock)
         self.references.accept(terms.interval, terms.references)
-        vault = CashVault(self.deployment.vault, TREASURY)
-        custody = custody_of(vault, listed.specification, self.states, self.flows)
-        return OpenInterval(terms, margin, custody, self.previous_settlement)
+        place = self.deployment.vaults[0]
+        vault = CashVault(place.address, TREASURY, place.deposit_min)
+        known = (self.states, self.flows, self.between)
+        custody = custody_of(vault, listed.specification, *known)
+        return OpenInterval(terms, margin, custody, self.last)
 
     def run(
         self,
@@ -152,14 +163,36 @@ class LocalVenue:
             self.clock,
             record,
             progress,
-            CONFIRMATIONS,
+            FINALITY,
         )
         self.interval = Interval(opened.terms.interval + 1)
         outcome = run_interval(environment, opened, self._until_close(opened.terms, submissions))
         if outcome.settlement.is_final:
             self.states, self.flows = outcome.applied.after, outcome.applied.custody.flows
-            self.previous_settlement = outcome.settlement.message.struct_hash()
+            market_ms = opened.margin.inputs.market.time_ms
+            self.between = outcome.applied.custody.between
+            self.last = LastSettlement(outcome.settlement.message.struct_hash(), market_ms)
         return outcome
+
+    def announce_rotation(self, dealt: Dealt) -> Rotation:
+        """Have the committee sign for the one that follows it, and announce that on the chain."""
+        material, seats = dealt
+        message = Rotation(
+            epoch=self.deployment.epoch + 1,
+            previous_committee=committee_hash(self.view.addresses),
+            next=tuple(address_of(seat.identity.signing_key) for seat in seats),
+            key_id=material.digest(),
+            circuits=circuits_digest(),
+        )
+        signatures = self.committee.sign_rotation(message)
+        self.chain.announce_rotation(message, list(signatures.values()))
+        return message
+
+    def rotate(self, dealt: Dealt) -> None:
+        """Let the announced committee take over, between two intervals."""
+        self.chain.rotate()
+        self.deployment = self.chain.deployment
+        self._seat(dealt)
 
     @contextmanager
     def mask_factory(self, shapes: Iterable[LaneShape]) -> Iterator[MaskFactory]:
@@ -185,6 +218,13 @@ class LocalVenue:
                 arrivals.start()
             yield arrivals
 
+    def _seat(self, dealt: Dealt) -> None:
+        material, self.seats = dealt
+        self.view = view_of(material, self.deployment.domain(), self.seats)
+        self.evaluators = Evaluators.of(material)
+        senses = node_senses(self.chain, self.clock, self.references.require)
+        self.committee = local_committee(self.view, self.seats, senses, self.evaluators)
+
     def _until_close(
         self, terms: IntervalTerms, submissions: Iterable[SealedSubmission | SignedCancellation]
     ) -> Iterator[SealedSubmission | SignedCancellation]:
@@ -193,15 +233,12 @@ class LocalVenue:
         self.clock.skip_to(terms.closes_ms)
 
 
-Dealt = tuple[PublicMaterial, tuple[CommitteeSeat, ...]]
-
-
-def deal_seats(parameters: ParameterSet, state: Path) -> Dealt:
+def deal_seats(parameters: ParameterSet, state: Path, epoch: int = FIRST_EPOCH) -> Dealt:
     """Key set-up by a dealer, and a seat for each keyper."""
-    material, held = deal(parameters, Committee(KEYPERS, FIRST_EPOCH))
+    material, held = deal(parameters, Committee(KEYPERS, epoch))
     seats = (
         CommitteeSeat(
-            KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{own.keyper}.sqlite"
+            KeyperIdentity(own, PrivateKey().secret), state / f"keyper-{epoch}-{own.keyper}.sqlite"
         )
         for own in held
     )

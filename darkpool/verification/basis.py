@@ -11,6 +11,7 @@ from functools import cached_property
 from crypto.threshold.attestation import OpeningEntry
 from darkpool.record.core import RecordView, core_digest
 from darkpool.verification.accounts import Account, live_intent, surplus
+from darkpool.verification.between import due_between
 from darkpool.verification.custody import FlowEvent, Settled, Waiting, waiting
 from darkpool.verification.openings import terms_digest
 from darkpool.verification.requirement import LiveIntent, MarginModel
@@ -92,9 +93,13 @@ class Basis:
         return frozenset(uncovered)
 
     def committed(self) -> Settled:
-        """All accounts as of the commitment, made anew: deposits count, debts are paid of them."""
-        summary = self.record.summary
-        state = Settled.of(summary.before, summary.bond.treasury)
-        # what happens between two intervals without a flow belongs here, before deposits count
-        state.count(self.waiting.deposits)
+        """All accounts as of the commitment, made anew.
+
+        What is due since the settlement before is booked, deposits count, debts are paid of them.
+        """
+        summary, inputs = self.record.summary, self.record.margin
+        deposit_min = summary.venue.deposit_min
+        state = Settled.of(summary.before, summary.bond.treasury, deposit_min, summary.due)
+        due = due_between(state.balances, state.between, summary.interval, inputs)
+        state.count(due, self.waiting.deposits, inputs)
         return state

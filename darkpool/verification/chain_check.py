@@ -44,6 +44,7 @@ def check_committed(basis: Basis, said: ChainEvidence, findings: Findings) -> No
     venue, committee = summary.venue, summary.committee
     findings.equal("venue, settlement", said.settlement_contract, venue.settlement)
     findings.equal("venue, vaults", said.vaults, (venue.vault,))
+    findings.equal("venue, least deposit", said.deposit_min, venue.deposit_min)
     findings.equal("committee, quorum", said.quorum, committee.quorum)
     findings.equal("committee, addresses", len(said.keypers), len(committee.addresses))
     for number, (on_chain, stated) in enumerate(zip(said.keypers, committee.addresses)):  # noqa: B905

@@ -24,6 +24,7 @@ def is_first(record: RecordView) -> bool:
 def check_first(basis: Basis, findings: Findings) -> None:
     """Before the first settlement there is no account and no flow."""
     findings.equal("collateral before, accounts", 0, len(basis.record.summary.before))
+    findings.equal("due, time of the last settlement", 0, basis.record.summary.due.settled_ms)
     _check_first_flow(basis, 0, findings)
     _check_head(basis, NO_FLOWS, findings)
 
@@ -35,7 +36,7 @@ def check_previous(basis: Basis, previous: PreviousSettlement | None, findings: 
         named = summary.batch.previous_settlement
         findings.add("batch, previous settlement", "one on the chain", named)
         return
-    findings.equal("collateral before, root", previous.state_root, state_root(summary.before))
+    findings.equal("collateral before, root", previous.state_root, _root_before(basis))
     _check_first_flow(basis, previous.flows, findings)
 
 
@@ -53,10 +54,18 @@ def check_former(basis: Basis, former: Basis, findings: Findings) -> None:
     findings.equal("batch, previous settlement", ended, now.batch.previous_settlement)
     findings.equal("collateral before", before.after, now.before)
     root = former.record.evidence.settlement.state_root
-    findings.equal("collateral before, root", root, state_root(now.before))
+    findings.equal("collateral before, root", root, _root_before(basis))
+    findings.equal(
+        "due, time of the last settlement", former.record.margin.market.time_ms, now.due.settled_ms
+    )
     _check_first_flow(basis, before.batch.flows, findings)
     _check_head(basis, before.batch.flows_head, findings)
     _check_times(basis.record, former.record, findings)
+
+
+def _root_before(basis: Basis) -> bytes:
+    summary = basis.record.summary
+    return state_root(summary.before, summary.due.settled_ms)
 
 
 def _check_first_flow(basis: Basis, counted: int, findings: Findings) -> None:

@@ -1,21 +1,31 @@
 """From one settlement's states to the next, computed apart from the engine.
 
 An auditor checks a settlement so, and a keyper before it signs one: what the vaults tell, what was
-paid, what the auctions filled and charged, and the marks give the states to the byte.
+paid, what is due in between, what the auctions filled and charged, and the marks give the states to
+the byte.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from eth_hash.auto import keccak
 
 from crypto.signing.sum_tree import AMOUNT_MAX
-from darkpool.record.forms import StateRecord
+from darkpool.record.forms import DueRecord, StateRecord
+from darkpool.record.margin_forms import MarginInputs
 from darkpool.units import account_of
 from darkpool.verification.accounts import Account, encode_positions, read_positions, surplus
+from darkpool.verification.between import (
+    Between,
+    Expiry,
+    Funding,
+    VoidCharge,
+    book_charges,
+    book_prices,
+)
 from darkpool.verification.errors import Unsound
 from darkpool.verification.leaves import BAD_DEBT, INSURANCE_FUND, leaf_name
 from darkpool.verification.requirement import MarginModel
@@ -98,18 +108,24 @@ class Settled:
     Attributes:
         balances: cash and positions of all accounts, and their debts.
         treasury: the account that charges go to.
+        deposit_min: the least deposit that the vault takes.
         granted: all that each account was ever granted, pruned or not.
         free: what accounts with positions did not need.
+        between: what void intervals since then left due, and the time of the last market.
     """
 
     balances: Balances
     treasury: bytes
+    deposit_min: int
     granted: dict[bytes, int] = field(default_factory=dict)
     free: dict[bytes, int] = field(default_factory=dict)
+    between: Between = field(default_factory=Between)
 
     @classmethod
-    def of(cls, states: Iterable[StateRecord], treasury: bytes) -> Settled:
-        """Where the states of a settlement leave off.
+    def of(
+        cls, states: Iterable[StateRecord], treasury: bytes, deposit_min: int, due: DueRecord
+    ) -> Settled:
+        """Where the states of a settlement, and void intervals since then, leave off.
 
         Raises:
             Unsound: positions that are none.
@@ -126,13 +142,24 @@ class Settled:
             if accounts[name].positions:
                 free[name] = state.free
         balances = Balances(accounts, INSURANCE_FUND, BAD_DEBT, debts)
-        return cls(balances, treasury, granted, free)
+        return cls(balances, treasury, deposit_min, granted, free, _between(due))
 
-    def count(self, deposits: Mapping[bytes, int]) -> None:
-        """Credit deposits; debts are paid out of them first."""
+    def void(self, due: Between, charges: tuple[VoidCharge, ...]) -> None:
+        """An interval ended void: what was due stays due, and what it found is due too."""
+        self.between = replace(due, charges=due.charges + charges)
+
+    def count(self, due: Between, deposits: Mapping[bytes, int], inputs: MarginInputs) -> None:
+        """Book what is due, and credit deposits: debts are paid out of them first, then charges.
+
+        Raises:
+            Unsound: a contract that is not in the specification.
+        """
+        book_prices(self.balances, due, inputs)
         for name, amount in deposits.items():
             self.balances.of(name).cash += amount
         repay(self.balances)
+        book_charges(self.balances, due, self.treasury)
+        self.between = Between(due.market_ms)
 
     def settle(
         self, requests: Mapping[bytes, int], paid: Mapping[bytes, int], model: MarginModel
@@ -150,6 +177,8 @@ class Settled:
             if self._has_positions(name):
                 most = min(most, self.free.get(name, 0))
             amount = min(requests[name], most)
+            if amount and not self._has_positions(name) and most - amount < self.deposit_min:
+                amount = most
             self.balances.of(name).cash -= amount
             self.granted[name] = self.granted.get(name, 0) + amount
         names = [name for name in self.balances.accounts if self._has_positions(name)]
@@ -185,6 +214,15 @@ class Settled:
             if state.cash or state.debt or granted or state.positions != _NO_POSITIONS:
                 _require_amounts(state)
                 yield state
+
+
+def _between(due: DueRecord) -> Between:
+    return Between(
+        due.market_ms,
+        tuple(Expiry(each.interval, each.instrument, each.price) for each in due.expiries),
+        tuple(Funding(each.interval, each.instrument, each.for_a_unit) for each in due.fundings),
+        tuple(VoidCharge(each.interval, each.account, each.amount) for each in due.charges),
+    )
 
 
 def _require_amounts(state: StateRecord) -> None:

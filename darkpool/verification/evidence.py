@@ -68,6 +68,7 @@ class ChainEvidence:
     Attributes:
         settlement_contract, keypers: addresses of 20 bytes.
         vaults: addresses, the one of cash first.
+        deposit_min: the least deposit that the vault of cash takes, token units.
         previous: the settlement that the batch names; None where it names none, or there is none.
         flows: those that the batch counts and `previous` does not, in order.
         paid: what the vault of cash had paid each account when the batch was committed.
@@ -77,6 +78,7 @@ class ChainEvidence:
 
     settlement_contract: bytes
     vaults: tuple[bytes, ...]
+    deposit_min: int
     keypers: tuple[bytes, ...]
     quorum: int
     batch: ChainBatch | None

@@ -40,9 +40,17 @@ def leaf_name(account: bytes, treasury: bytes) -> bytes:
     return {INSURANCE_FUND: FUND, treasury: TREASURY}.get(account, account)
 
 
-def state_root(states: Iterable[StateRecord]) -> bytes:
-    """Merkle root over the states: address, four amounts of 16 bytes, a byte, positions."""
-    return merkle_root([_state(state) for state in states])
+def state_root(states: Iterable[StateRecord], market_ms: int) -> bytes:
+    """Merkle root over the time of the settlement's market, 8 bytes, and the states.
+
+    A state is its address, four amounts of 16 bytes, a byte, and positions.
+
+    Raises:
+        Unsound: a time that has no 8 bytes.
+    """
+    if market_ms >> 64:
+        raise Unsound("time of the market", "8 bytes", market_ms)
+    return merkle_root([market_ms.to_bytes(8, "big"), *(_state(state) for state in states)])
 
 
 def leaves_of(states: Iterable[StateRecord], treasury: bytes) -> tuple[SumLeaf, ...]:

@@ -47,7 +47,7 @@ def derive_settlement(basis: Basis, states: tuple[StateRecord, ...]) -> DerivedS
         results=keccak(encode_results(record)),
         prices=record.margin_digest,
         fills_root=fills_root(record),
-        state_root=state_root(states),
+        state_root=state_root(states, record.margin.market.time_ms),
         trees=(Tree(summary.venue.vault, tree.root, tree.exit_total, tree.claim_total),),
         leaf_hash=keccak(data),
         leaf_blobs=blob_hashes(data) if record.evidence.settlement.leaf_blobs else (),

@@ -12,16 +12,22 @@ from darkpool.units import AccountId, account_bytes, account_of
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import ALICE, BOB, CAROL, ONE, house, named, traded
 from tests.support.margin_lives import TREASURY as TREASURER
-from tests.support.vault_lives import VaultLife
+from tests.support.vault_lives import DEPOSIT_MIN, VaultLife
 
 VAULT = account_of(b"\x11" * 20)
 SWAP = named("BTC-PERP")
+HAPPENS = {
+    *("settled", "void", "granted", "paid", "returned", "left", "covered", "shared"),
+    *("longs paid", "shorts paid", "funded before a void", "charged", "charged who has nothing"),
+    *("future expired future", "call expired above", "call expired below"),
+    *("put expired above", "put expired below", "covered after an expiry"),
+}
 PRICE = 61_000 * ONE
 
 
 def custody(cash: dict[AccountId, int]) -> Custody:
     """Accounts with deposits that one settlement has counted."""
-    made = Custody(CashVault(VAULT, TREASURER), house({}))
+    made = Custody(CashVault(VAULT, TREASURER, DEPOSIT_MIN), house({}))
     flow(made, *((FlowKind.DEPOSIT, account, amount * ONE) for account, amount in cash.items()))
     made.credit()
     made.settle(margin_at(100), {})
@@ -58,6 +64,38 @@ def test_a_request_lapses_for_what_it_is_not_granted() -> None:
     assert made.claims.granted.get(ALICE, 0) < 100 * ONE
     later = made.settle(margin_at(100), {})
     assert later.granted == {}
+
+
+@pytest.mark.parametrize(
+    ("left", "granted"),
+    [(0, 0), (1, 1), (DEPOSIT_MIN - 1, DEPOSIT_MIN - 1), (DEPOSIT_MIN, 0), (DEPOSIT_MIN + 1, 0)],
+)
+def test_an_account_without_positions_keeps_the_least_deposit_or_nothing(
+    left: int, granted: int
+) -> None:
+    made = custody({ALICE: 100})
+    flow(made, (FlowKind.REQUEST, ALICE, 100 * ONE - left))
+    settled = made.settle(margin_at(100), {})
+    assert leaf(settled, ALICE) == (left - granted, 100 * ONE - left + granted)
+
+
+def test_who_asks_for_nothing_or_has_positions_keeps_what_it_has() -> None:
+    made = custody({ALICE: 10, BOB: 50_000, CAROL: 50_000})
+    traded(made.accounts, SWAP, BOB, CAROL, 1, PRICE)
+    made.settle(margin_at(100), {})
+    free = made.free[BOB]
+    asked = [(FlowKind.REQUEST, ALICE, 0), (FlowKind.REQUEST, BOB, free - 1)]
+    flow(made, *asked)
+    assert made.settle(margin_at(100), {}).granted == {BOB: free - 1}
+
+
+def test_a_grant_that_is_not_taken_keeps_its_leaf_however_small() -> None:
+    made = custody({ALICE: 100, BOB: 100})
+    flow(made, (FlowKind.REQUEST, ALICE, 100 * ONE))
+    made.settle(margin_at(100), {})
+    for _ in range(3):
+        settled = made.settle(margin_at(100), {ALICE: 100 * ONE - 1})
+        assert leaf(settled, ALICE) == (0, 100 * ONE)
 
 
 def test_an_account_with_positions_gets_what_was_free_at_two_marks() -> None:
@@ -102,6 +140,8 @@ def test_who_was_covered_pays_out_of_its_next_deposit() -> None:
     assert leaf(settled, ALICE) == (0, 0)
     flow(made, (FlowKind.DEPOSIT, ALICE, owed - 1))
     assert made.credit() == {ALICE: owed - 1}
+    assert (made.accounts.cash(ALICE), made.debts) == (owed - 1, {ALICE: owed})
+    assert made.commit(margin_at(90)).net_deposits == {}
     assert (made.accounts.cash(ALICE), made.debts) == (0, {ALICE: 1})
 
 
@@ -114,4 +154,5 @@ def test_any_life_of_intervals_lets_everybody_leave(seeds: range) -> None:
         life.leave()
         for name, times in life.seen.items():
             seen[name] = seen.get(name, 0) + times
-    assert all(seen.get(name) for name in ("settled", "void", "granted", "covered", "paid", "left"))
+    assert set(seen) >= HAPPENS
+    assert min(seen.values()) > 0

@@ -6,23 +6,37 @@ from dataclasses import replace
 
 import pytest
 
+from darkpool.canonical_json import from_json, to_json
+from darkpool.margin.accounts.positions import Position
+from darkpool.settlement.between import Between
 from darkpool.settlement.custody import SettledBalances
 from darkpool.settlement.flows import FlowBook
 from darkpool.settlement.state import AccountState, custody_of, state_root, states_of
-from darkpool.units import InstrumentId, account_of
+from darkpool.units import AccountId, Cash, InstrumentId, account_of
 from tests.support.margin_lives import SPECIFICATION
 from tests.support.vault_lives import VaultLife
 
 
 class ForgetfulLife(VaultLife):
-    """After every settlement all is forgotten but the states and the flows."""
+    """After every settlement all is forgotten but the states, the flows and the market's time.
+
+    After a void it is all but the states, the flows that wait, and the bytes of what is due.
+    """
+
+    def after_void(self, rejected: list[AccountId]) -> None:
+        del rejected
+        before = self.custody
+        kept = from_json(to_json(before.between), Between, "between")
+        assert kept == before.between
+        states = states_of(before)
+        self.custody = custody_of(before.vault, SPECIFICATION, states, before.flows, kept)
 
     def after_settlement(self, settled: SettledBalances) -> None:
         del settled
-        states = states_of(self.custody)
-        flows = FlowBook(self.custody.flows.last, self.custody.flows.head)
-        before = self.custody
-        self.custody = custody_of(before.vault, SPECIFICATION, states, flows)
+        states, before = states_of(self.custody), self.custody
+        flows = FlowBook(before.flows.last, before.flows.head)
+        between = Between(self.market.time_ms)
+        self.custody = custody_of(before.vault, SPECIFICATION, states, flows, between)
         assert states_of(self.custody) == states
         assert self.custody.free == {a: f for a, f in before.free.items() if a in self.custody.free}
 
@@ -34,16 +48,14 @@ def test_a_venue_that_begins_anew_goes_on_the_same(seeds: range) -> None:
         for life in lives:
             life.run(30)
         whole, anew = lives
-        assert state_root(states_of(whole.custody)) == state_root(states_of(anew.custody))
+        roots = {state_root(states_of(c.custody), c.custody.between.market_ms) for c in lives}
+        assert len(roots) == 1
         assert whole.vault.leaves == anew.vault.leaves
         assert whole.seen == anew.seen
         anew.leave()
 
 
 def test_the_root_binds_every_field_of_every_account() -> None:
-    from darkpool.margin.accounts.positions import Position
-    from darkpool.units import Cash
-
     held = {InstrumentId(b"\x01" * 32): Position(1, Cash(2), Cash(3))}
     state = AccountState(account_of(b"\x21" * 20), 5, 6, 7, False, 8, held)
     other = AccountState(account_of(b"\x22" * 20), 5, 6, 7, False, 8, {})
@@ -57,6 +69,7 @@ def test_the_root_binds_every_field_of_every_account() -> None:
         replace(state, positions={}),
         replace(state, positions={InstrumentId(b"\x01" * 32): Position(1, Cash(2), Cash(4))}),
     ]
-    roots = {state_root([one, other]) for one in (state, *changed)}
-    roots |= {state_root([state]), state_root([other, state]), state_root([])}
-    assert len(roots) == len(changed) + 4
+    roots = {state_root([one, other], 9) for one in (state, *changed)}
+    roots |= {state_root([state], 9), state_root([other, state], 9), state_root([], 9)}
+    roots |= {state_root([state, other], 10), state_root([], 10)}
+    assert len(roots) == len(changed) + 6

@@ -38,22 +38,22 @@ def measured() -> dict[str, int]:
     gas = venue.send(venue.vault.functions.deposit_many(_checked(many), sums))
     costs["deposit_many, for each of 200 new accounts"] = gas // 200
     venue.commit(1)
-    account = _own(venue, a, 10**9)
+    account = _own(a, 10**9)
     _settle(venue, account, 1)
-    costs["claim at depth 20, into an empty wallet"] = _claim(venue, account, 1, a, 0)
+    costs["claim at depth 20, into an empty wallet"] = _claim(venue, account, 1, a)
     venue.commit(2)
-    account = _own(venue, a, 2 * 10**9)
+    account = _own(a, 2 * 10**9)
     costs["settle, one instrument"] = _settle(venue, account, 1)
-    costs["claim at depth 20, later"] = _claim(venue, account, 2, a, 0)
+    costs["claim at depth 20, later"] = _claim(venue, account, 2, a)
     costs["request"] = venue.send(venue.vault.functions.request(10**9), a)
     costs["commit_batch"] = venue.commit(3)
-    relayed = _own(venue, Web3.to_checksum_address(address_of(KEY)), 3 * 10**9)
+    relayed = _own(Web3.to_checksum_address(address_of(KEY)), 3 * 10**9)
     costs["settle, 64 instruments"] = _settle(venue, relayed, 64)
     costs["relayed claim at depth 20, into an empty wallet"] = _relayed(
         venue, relayed, 3, 3 * 10**9
     )
     venue.commit(4)
-    relayed = _own(venue, Web3.to_checksum_address(address_of(KEY)), 4 * 10**9)
+    relayed = _own(Web3.to_checksum_address(address_of(KEY)), 4 * 10**9)
     _settle(venue, relayed, 1)
     costs["relayed claim at depth 20, later"] = _relayed(venue, relayed, 4, 4 * 10**9)
     venue.send(venue.vault.functions.give_notice(_number(venue, b)), b)
@@ -78,7 +78,7 @@ def _number(venue: CustodyContracts, account: str) -> int:
     return venue.deposit(account, 10**6)
 
 
-def _own(venue: CustodyContracts, account: str, claimable: int) -> Proven:
+def _own(account: str, claimable: int) -> Proven:
     """A leaf among a million, all others made up."""
     leaf = SumLeaf(Web3.to_bytes(hexstr=account), 10**10, claimable)
     siblings = tuple(keccak(bytes([level])) for level in range(DEPTH))
@@ -99,7 +99,7 @@ def _settle(venue: CustodyContracts, own: Proven, instruments: int) -> int:
     return venue.send(venue.settle_function(message, results))
 
 
-def _claim(venue: CustodyContracts, own: Proven, interval: int, to: str, fee: int) -> int:
+def _claim(venue: CustodyContracts, own: Proven, interval: int, to: str) -> int:
     leaf, proof = own
     wallet = Web3.to_checksum_address(keccak(b"an empty wallet")[:20])
     function = venue.vault.functions.claim(interval, _leaf(leaf), _proof(proof), wallet)

@@ -1,5 +1,7 @@
 """A chain of this process behind HTTP, as a node that may have the troubles of public nodes."""
 
+from __future__ import annotations
+
 import json
 import threading
 from collections import Counter
@@ -74,14 +76,20 @@ class ServedChain:
     """A chain of this process, answering JSON-RPC; it counts what it is asked.
 
     `trouble` speaks in place of the chain, `after` when the chain has already done what it was
-    asked. Of a chain that does not change, `known` keeps the answers.
+    asked. Of a chain that does not change, `known` keeps the answers. Several nodes of one chain
+    have one `lock`.
     """
 
-    def __init__(self, web3: Web3, known: dict[str, dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        web3: Web3,
+        known: dict[str, dict[str, Any]] | None = None,
+        lock: threading.Lock | None = None,
+    ) -> None:
         self.begin_anew()
         self._web3 = web3
         self._known = known
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
 
     def begin_anew(self) -> None:
         """Forget troubles and requests."""

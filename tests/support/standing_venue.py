@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from coincurve import PrivateKey
 
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import address_of
+from darkpool.auction.environment import OpenInterval
 from darkpool.auction.listing import Listing
 from darkpool.auction.outcome import IntervalOutcome
 from darkpool.auction.publication import auction_summary, evidence_record
@@ -17,7 +18,6 @@ from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.client.leaving import VaultBalance, balances_of
 from darkpool.limits import INTENTS_PER_ACCOUNT_MAX
-from darkpool.margin.market.instruments import unix_ms
 from darkpool.protocol.terms import Pricing
 from darkpool.record.writer import RecordWriter
 from darkpool.simulation.clients import LocalClients, Stranger
@@ -28,13 +28,16 @@ from darkpool.units import AccountId, AccountLabel, InstrumentName, account_of
 from tests.support.one_process import one_process, seats
 
 GAS_WEI = 10**18
+ListingAt = Callable[[datetime], Listing]
+"""What is listed at a time; its market is of that time."""
 
 
 @dataclass
 class StandingVenue:
-    """The venue, the folder of its records, and the keys of its clients by name."""
+    """The venue, what it lists, the folder of its records, and the keys of its clients by name."""
 
     venue: LocalVenue
+    listing_at: ListingAt
     records: Path
     keys: dict[AccountLabel, bytes] = field(default_factory=dict)
 
@@ -73,55 +76,58 @@ class StandingVenue:
     def record(self, interval: int) -> Path:
         return self.records / str(interval)
 
+    def open(self, names: Sequence[str]) -> OpenInterval:
+        """Open the next interval of some instruments, at the market of now."""
+        now = datetime.fromtimestamp(self.venue.clock.unix_ms() / 1000, UTC)
+        return self.venue.open(self.listing_at(now).of([InstrumentName(n) for n in names]))
+
     def trade(
         self,
-        listing: Listing,
+        names: Sequence[str],
         orders: Sequence[Order] = (),
         strangers: Sequence[Stranger] = (),
         progress: Callable[[str], None] = lambda _step: None,
     ) -> IntervalOutcome:
-        """Run one interval on the orders; without any it is empty."""
+        """Run one interval of some instruments on the orders; without any it is empty."""
         for order in orders:
             self.key(order.account)
-        venue = self.venue
-        names = dict.fromkeys(order.instrument for order in orders)
-        listed = listing.of(names or [InstrumentName("ES-MAR")])
-        now = datetime.fromtimestamp(venue.clock.unix_ms() / 1000, UTC)
-        market = listed.market.model_copy(update={"time": max(now, listed.market.time)})
-        opened = venue.open(replace(listed, market=market))
-        clients = LocalClients(orders, None, venue.terms.cap_min, strangers, self.keys)
-        capacity = max(1, len(clients.parties) * INTENTS_PER_ACCOUNT_MAX)
-        folder = self.record(opened.terms.interval)
-        with (
-            RecordWriter(folder, TEST_INSECURE_SMALL) as record,
-            venue.mask_factory(()) as masks,
-            venue.arrivals(capacity) as arrivals,
-        ):
-            record.add_material(venue.view.material)
+        opened = self.open(names)
+        clients = LocalClients(orders, None, self.venue.terms.cap_min, strangers, self.keys)
+        with RecordWriter(self.record(opened.terms.interval), TEST_INSECURE_SMALL) as record:
+            record.add_material(self.venue.view.material)
             record.add_margin(opened.margin.inputs)
-            outcome = venue.run(
-                opened,
-                Workers(masks, arrivals),
-                clients.submissions(opened.terms),
-                record,
-                progress,
-            )
-            summary = auction_summary(opened, venue.deployment, outcome)
+            outcome = self.run(opened, clients, record, progress)
+            summary = auction_summary(opened, self.venue.deployment, outcome)
             record.finish(summary, evidence_record(outcome))
         return outcome
+
+    def run(
+        self,
+        opened: OpenInterval,
+        clients: LocalClients,
+        record: RecordWriter,
+        progress: Callable[[str], None] = lambda _step: None,
+    ) -> IntervalOutcome:
+        """Run the interval that is open."""
+        venue = self.venue
+        capacity = max(1, len(clients.parties) * INTENTS_PER_ACCOUNT_MAX)
+        with venue.mask_factory(()) as masks, venue.arrivals(capacity) as arrivals:
+            submissions = clients.submissions(opened.terms)
+            workers = Workers(masks, arrivals)
+            return venue.run(opened, workers, submissions, record, progress)
 
 
 @contextmanager
 def standing_venue(
-    listing: Listing, chain: Chain, folder: Path, owners_min: int = 2
+    listing_at: ListingAt, chain: Chain, folder: Path, starts_ms: int, owners_min: int = 2
 ) -> Iterator[StandingVenue]:
-    """A venue on the small rings in this process."""
+    """A venue on the small rings in this process, whose clock begins at a time."""
     state = folder / "state"
     state.mkdir()
-    terms = VenueTerms(listing, Pricing.UNIFORM, owners_min)
-    market = listing.of(["ES-MAR"]).market
     with one_process():
         dealt = seats(TEST_INSECURE_SMALL, state)
-        clock = SkippingClock(unix_ms(market.time))
+        clock = SkippingClock(starts_ms)
+        listing = listing_at(datetime.fromtimestamp(starts_ms / 1000, UTC))
+        terms = VenueTerms(listing, Pricing.UNIFORM, owners_min)
         with founded(terms, dealt, chain, clock, state) as venue:
-            yield StandingVenue(venue, folder)
+            yield StandingVenue(venue, listing_at, folder)

@@ -1,4 +1,4 @@
-"""Random lives of a vault and its venue: flows, intervals, voids, claims, and the end."""
+"""Random lives of a vault and its venue: flows, intervals, expiries, funding, voids, the end."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from collections import Counter
 import numpy as np
 
 from crypto.signing.sum_tree import SumLeaf
+from darkpool.margin.accounts.house import INSURANCE_FUND
 from darkpool.margin.liquidation.plan import mark
-from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.protocol.flows import Flow, FlowKind
+from darkpool.settlement.between import Between, due_between, void_charges
 from darkpool.settlement.claims import FUND, RETIRED, TREASURY
 from darkpool.settlement.custody import CashVault, Custody, SettledBalances
-from darkpool.units import AccountId, PriceUnits, account_bytes, account_of
-from tests.support.margin_houses import margin_at
-from tests.support.margin_lives import ALICE, BOB, CAROL, CONTRACTS, FIRST, ONE, house
+from darkpool.units import AccountId, Interval, PriceUnits, account_bytes, account_of
+from tests.support.margin_lives import ALICE, BOB, BOND, CAROL, CONTRACTS, FIRST, ONE, house
+from tests.support.margin_lives import SECOND as POOR
 from tests.support.margin_lives import TREASURY as TREASURER
+from tests.support.moving_markets import DAY_MS, HOUR_MS, MARCH_MS, MovingMarket
 
 VAULT = account_of(b"\x11" * 20)
+DEPOSIT_MIN = 50 * ONE
 PEOPLE = (ALICE, BOB, CAROL, FIRST)
+EVERYBODY = (*PEOPLE, POOR)
 HOUSE_LEAVES = {account_bytes(account) for account in (RETIRED, FUND, TREASURY)}
+PREMIUMS = (-200, -7, 0, 7, 200)
+STEPS_MS = (0, 1, HOUR_MS, 5 * HOUR_MS + 7, 9 * HOUR_MS, DAY_MS)
 
 
 class Vault:
@@ -59,28 +65,35 @@ class Vault:
 
 
 class VaultLife:
-    """A venue that counts, trades, settles or voids, beside the vault that pays."""
+    """A venue that counts, trades, settles or voids, beside the vault that pays.
+
+    Attributes:
+        custody: after the last settlement; `work` is the copy of an interval that is on.
+        trades: of that interval: buyer, seller, contract index, lots, price.
+    """
 
     def __init__(self, seed: int) -> None:
         self.draw = np.random.default_rng(seed)
-        self.custody = Custody(CashVault(VAULT, TREASURER), house({}))
+        self.custody = Custody(CashVault(VAULT, TREASURER, DEPOSIT_MIN), house({}))
+        self.work: Custody | None = None
         self.vault = Vault()
         self.waiting: dict[int, Flow] = {}
-        self.share = 100
+        self.interval_number = Interval(0)
+        self.trades: list[tuple[AccountId, AccountId, int, int, PriceUnits]] = []
         self.seen: Counter[str] = Counter()
+        start = MARCH_MS - self.number(1, 3) * DAY_MS
+        self.market = MovingMarket(100, 0, start)
         for account in PEOPLE:
-            self.flow(FlowKind.DEPOSIT, account, self.number(1, 90_000) * ONE)
+            self.flow(FlowKind.DEPOSIT, account, self.number(50, 90_000) * ONE)
 
     def number(self, low: int, high: int) -> int:
         return int(self.draw.integers(low, high + 1))
 
-    @property
-    def margin(self) -> PortfolioMargin:
-        return margin_at(self.share)
-
     def flow(self, kind: FlowKind, account: AccountId, amount: int, number: int = 0) -> None:
         made = Flow(self.custody.flows.last + 1, kind, VAULT, account, amount, number)
-        self.custody.flows.add([made])
+        for custody in (self.custody, self.work):
+            if custody is not None:
+                custody.flows.add([made])
         if kind is FlowKind.DEPOSIT:
             self.waiting[made.index] = made
             self.vault.held += amount
@@ -93,10 +106,20 @@ class VaultLife:
             assert self.vault.held == self.vault.net - sum(self.vault.paid.values())
 
     def deposit(self) -> None:
-        self.flow(FlowKind.DEPOSIT, PEOPLE[self.number(0, 3)], self.number(1, 10_000 * ONE))
+        """The poor one pays in little, which often goes back before a settlement counts it."""
+        if self.number(0, 5) == 0:
+            self.flow(FlowKind.DEPOSIT, POOR, self.number(DEPOSIT_MIN, 300 * ONE))
+            return
+        amount = self.number(DEPOSIT_MIN, 10_000 * ONE)
+        self.flow(FlowKind.DEPOSIT, PEOPLE[self.number(0, 3)], amount)
 
     def request(self) -> None:
-        self.flow(FlowKind.REQUEST, PEOPLE[self.number(0, 3)], self.number(0, 60_000 * ONE))
+        """For anything, for nearly all, or for all."""
+        account = EVERYBODY[self.number(0, 4)]
+        cash, kind = int(self.custody.accounts.cash(account)), self.number(0, 2)
+        near = max(0, cash - self.number(0, 2 * DEPOSIT_MIN))
+        amount = (self.number(0, 60_000 * ONE), near, cash)[kind]
+        self.flow(FlowKind.REQUEST, account, amount)
 
     def notice(self) -> None:
         """Some deposits are noticed; some of these are returned at once, as after a day."""
@@ -112,55 +135,103 @@ class VaultLife:
                 self.seen["returned"] += 1
 
     def claim(self) -> None:
-        self.seen["paid"] += self.vault.claim(PEOPLE[self.number(0, 3)]) > 0
+        self.seen["paid"] += self.vault.claim(EVERYBODY[self.number(0, 4)]) > 0
+
+    def move(self) -> None:
+        """Prices move, and hours pass; at times a quarter of a year does."""
+        share = min(150, max(60, self.market.share + 5 * self.number(-4, 4)))
+        step = STEPS_MS[self.number(0, len(STEPS_MS) - 1)] if self.number(0, 19) else 91 * DAY_MS
+        premium = PREMIUMS[self.number(0, len(PREMIUMS) - 1)]
+        self.market = MovingMarket(share, premium, self.market.time_ms + step)
 
     def interval(self) -> None:
-        """Commit, perhaps trade, then settle what was counted, or void it as if it never was."""
-        before, committed = self.custody.copy(), self.vault.net
-        paid = dict(self.vault.paid)
-        known = dict(self.waiting)
-        self.custody.credit()
+        """Open, commit, perhaps trade, then settle, or end void as if nothing was counted."""
+        self.interval_number = Interval(self.interval_number + 1)
+        self.move()
+        market = self.market.inputs.market
+        before = self.custody
+        due = due_between(before.accounts, before.between, self.interval_number, market)
+        work = self.work = before.copy()
+        work.apply_between(due)
+        work.credit()
         for _ in range(self.number(0, 2)):
-            self.trade()
-        self.share = min(150, max(60, self.share + 5 * self.number(-4, 4)))
+            [self.deposit, self.request, self.notice][self.number(0, 2)]()
+        committed, paid, known = self.vault.net, dict(self.vault.paid), dict(self.waiting)
+        work.commit(self.market.margin)
+        self.trades = []
+        for _ in range(self.number(0, 4)):
+            self.trade(work)
+        self.work = None
         if self.number(0, 3) == 0:
-            self.custody = before
-            self.seen["void"] += 1
+            self.void(due)
             return
         self.claim()
-        self.before_settlement(paid)
-        settled = self.custody.settle(self.margin, paid)
+        self.before_settlement(due, paid)
+        settled = work.settle(self.market.margin, paid)
+        self.custody = work
         self.after_settlement(settled)
         self.vault.settle(settled.leaves, committed)
         self.waiting = {number: f for number, f in self.waiting.items() if number not in known}
         everything = sum(leaf.exit_value + leaf.claimable for leaf in settled.leaves)
         assert everything == committed
         assert all(leaf.exit_value >= 0 for leaf in settled.leaves)
+        self.note(before, due, settled)
+
+    def void(self, due: Between) -> None:
+        """Some accounts are found at fault, with or without anything that they could be charged."""
+        rejected = [EVERYBODY[self.number(0, 4)] for _ in range(self.number(0, 5))]
+        self.custody.void(due, void_charges(self.interval_number, rejected, BOND))
+        self.after_void(rejected)
+        self.seen["void"] += 1
+
+    def note(self, before: Custody, due: Between, settled: SettledBalances) -> None:
+        contracts = {contract.identifier: contract for contract in CONTRACTS}
+        for expiry in due.expiries:
+            strike = contracts[expiry.instrument].strike
+            worth = "future" if strike is None else "above" if expiry.price > strike else "below"
+            kind = contracts[expiry.instrument].kind
+            self.seen[f"{kind} expired {worth}"] += 1
+            self.seen["expired before a void"] += expiry.interval < self.interval_number
+        for funding in due.fundings:
+            self.seen["longs paid" if funding.for_a_unit > 0 else "shorts paid"] += 1
+            self.seen["funded before a void"] += funding.interval < self.interval_number
+        for charge in due.charges:
+            has = before.accounts.cash(charge.account)
+            self.seen["charged who has nothing" if not has else "charged"] += 1
         self.seen["settled"] += 1
         self.seen["granted"] += bool(settled.granted)
         self.seen["covered"] += bool(settled.variation.covered)
+        self.seen["covered after an expiry"] += bool(settled.variation.covered and due.expiries)
         self.seen["shared"] += settled.variation.shared > 0
 
-    def before_settlement(self, paid: dict[AccountId, int]) -> None:
+    def before_settlement(self, due: Between, paid: dict[AccountId, int]) -> None:
         """For a test to look at everything."""
 
     def after_settlement(self, settled: SettledBalances) -> None:
         """For a test to look at everything."""
 
-    def trade(self) -> None:
-        """Two take opposite sides, near the mark, with no look at their margin."""
+    def after_void(self, rejected: list[AccountId]) -> None:
+        """For a test to look at everything."""
+
+    def trade(self, work: Custody) -> None:
+        """Two take opposite sides, near the mark, with no look at their margin; the fund too."""
         index = self.number(0, len(CONTRACTS) - 1)
-        worth = mark(self.margin, CONTRACTS, index, 1)
+        if self.market.margin.has_expired(index):
+            return
+        worth = mark(self.market.margin, CONTRACTS, index, 1)
         price = PriceUnits(worth * self.number(97, 103) // 100)
-        buyer, seller = self.draw.permutation(len(PEOPLE))[:2]
-        self.custody.accounts.trade(PEOPLE[buyer], PEOPLE[seller], index, self.number(1, 3), price)
+        traders = (*PEOPLE, INSURANCE_FUND) if self.number(0, 7) == 0 else PEOPLE
+        buyer, seller = (traders[k] for k in self.draw.permutation(len(traders))[:2])
+        lots = self.number(1, 3)
+        work.accounts.trade(buyer, seller, index, lots, price)
+        self.trades.append((buyer, seller, index, lots, price))
 
     def leave(self) -> None:
         """The venue is gone: deposits go back, and every leaf is paid whole."""
         for deposit in self.waiting.values():
             self.vault.pay(deposit.account, deposit.amount)
             self.vault.net -= deposit.amount
-        for account in PEOPLE:
+        for account in EVERYBODY:
             self.vault.claim(account, everything=True)
         for leaf in self.vault.leaves:
             if leaf.account in HOUSE_LEAVES and leaf.account != account_bytes(RETIRED):

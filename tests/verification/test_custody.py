@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import astuple
 
 import pytest
 
 from darkpool.margin.accounts.house import BAD_DEBT, INSURANCE_FUND
-from darkpool.settlement.custody import SettledBalances
-from darkpool.protocol.flows import Flow
+from darkpool.protocol.flows import Flow, FlowKind
 from darkpool.protocol.leaves import encode_leaves
-from darkpool.units import AccountId, account_bytes
+from darkpool.settlement.between import Between
+from darkpool.settlement.custody import Custody, SettledBalances
+from darkpool.units import AccountId, account_bytes, account_of
+from darkpool.verification import between as auditor
+from darkpool.verification.accounts import Position
 from darkpool.verification.custody import FlowEvent, Settled, head_of, waiting
 from darkpool.verification.errors import Unsound
 from darkpool.verification.variation import Balances
+from tests.support.margin_lives import BOND, CONTRACTS
 from tests.support.margin_lives import TREASURY as TREASURER
-from tests.support.vault_lives import VAULT, VaultLife
-from tests.verification.test_variation import model_at, told
+from tests.support.vault_lives import DEPOSIT_MIN, VAULT, VaultLife
+from tests.verification.test_variation import contents, told
 
 
 def event(flow: Flow) -> FlowEvent:
@@ -24,44 +29,78 @@ def event(flow: Flow) -> FlowEvent:
     return FlowEvent(flow.index, int(flow.kind), vault, account, flow.amount, flow.number)
 
 
+def by_bytes(due: Between) -> auditor.Between:
+    """What the engine says is due, as the auditor holds it."""
+    return auditor.Between(
+        due.market_ms,
+        tuple(auditor.Expiry(*astuple(each)) for each in due.expiries),
+        tuple(auditor.Funding(*astuple(each)) for each in due.fundings),
+        tuple(
+            auditor.VoidCharge(each.interval, account_bytes(each.account), each.amount)
+            for each in due.charges
+        ),
+    )
+
+
 class AuditedLife(VaultLife):
-    """A life in which an auditor goes along: from flows, trades and prices alone."""
+    """A life in which an auditor goes along: from flows, trades, rejections and markets alone."""
 
     def __init__(self, seed: int) -> None:
         self.flows: list[Flow] = []
         self.settled_flows = 0
-        self.state = Settled(
-            Balances({}, account_bytes(INSURANCE_FUND), account_bytes(BAD_DEBT)),
-            account_bytes(TREASURER),
-        )
+        house = Balances({}, account_bytes(INSURANCE_FUND), account_bytes(BAD_DEBT))
+        self.state = Settled(house, account_bytes(TREASURER), DEPOSIT_MIN)
         super().__init__(seed)
 
-    def flow(self, kind, account, amount, number=0) -> None:  # type: ignore[no-untyped-def]
+    def flow(self, kind: FlowKind, account: AccountId, amount: int, number: int = 0) -> None:
         index = self.custody.flows.last + 1
         super().flow(kind, account, amount, number)
         self.flows.append(Flow(index, kind, VAULT, account, amount, number))
 
-    def before_settlement(self, paid: dict[AccountId, int]) -> None:
-        """The auditor takes the trades as given: accounts as they are before variation."""
-        state = deepcopy(self.state)
+    def before_settlement(self, due: Between, paid: dict[AccountId, int]) -> None:
+        state, inputs = deepcopy(self.state), self.market.inputs
         events = [event(flow) for flow in self.flows]
         assert head_of(events) == self.custody.flows.head
         asked = waiting(events[self.settled_flows :], account_bytes(VAULT))
-        state.count(asked.deposits)
-        traded = told(self.custody.accounts, self.custody.debts)
-        assert traded.debts == state.balances.debts
-        for name, account in traded.accounts.items():
-            # trades move no cash, so all cash is what was counted
-            assert state.balances.of(name).cash == account.cash
-        state.balances = traded
+        found = auditor.due_between(state.balances, state.between, self.interval_number, inputs)
+        assert found == by_bytes(due)
+        state.count(found, asked.deposits, inputs)
+        for buyer, seller, index, lots, price in self.trades:
+            cost = lots * price * CONTRACTS[index].multiplier
+            for name, sign in ((buyer, 1), (seller, -1)):
+                held = state.balances.of(account_bytes(name)).positions
+                position = held.setdefault(CONTRACTS[index].identifier, Position())
+                position.trade(sign * lots, sign * cost)
         by_name = {account_bytes(name): amount for name, amount in paid.items()}
-        self.expected = state.settle(asked.requests, by_name, model_at(self.share))
+        self.expected = state.settle(asked.requests, by_name, self.market.model)
         self.next_state = state
 
     def after_settlement(self, settled: SettledBalances) -> None:
         assert encode_leaves([self.expected]) == encode_leaves([settled.leaves])
         self.state = self.next_state
         self.settled_flows = len(self.flows)
+        require_same(self.state, self.custody)
+
+    def after_void(self, rejected: list[AccountId]) -> None:
+        inputs, interval = self.market.inputs, self.interval_number
+        names = [account_bytes(name) for name in rejected]
+        due = auditor.due_between(self.state.balances, self.state.between, interval, inputs)
+        charges = auditor.void_charges(interval, names, BOND.amount, BOND.charge_ppm)
+        self.state.void(due, charges)
+        require_same(self.state, self.custody)
+
+
+def require_same(state: Settled, custody: Custody) -> None:
+    """All that the auditor holds between two settlements is what the engine holds."""
+    mine, engines = contents(state.balances), contents(told(custody.accounts, custody.debts))
+    assert {n: a for n, a in mine[0].items() if a != (0, {})} == {
+        n: a for n, a in engines[0].items() if a != (0, {})
+    }
+    assert mine[1] == engines[1]
+    assert state.between == by_bytes(custody.between)
+    assert state.free == {account_bytes(name): free for name, free in custody.free.items()}
+    granted = {**custody.claims.granted, **custody.claims.left}
+    assert {account_of(name): amount for name, amount in state.granted.items() if amount} == granted
 
 
 @pytest.mark.parametrize("seeds", [range(25), pytest.param(range(10_000), marks=pytest.mark.slow)])

@@ -201,7 +201,6 @@ class PortfolioAccounts:
         self._open(account).trade(contract_index, lots, cost)
         self._open(counterparty).trade(contract_index, -lots, -cost)
 
-    @within_margin()
     def withdrawable(self, account: AccountId, margin: PortfolioMargin) -> Cash:
         """The cash above what positions and live intents need; gains count once they are settled.
 
@@ -211,11 +210,7 @@ class PortfolioAccounts:
         Raises:
             BeyondMargin, NoPrice: positions that margin is not computed for.
         """
-        if self.uncovered() > 0:
-            return Cash(0)
-        entry = self._view(account)
-        free = surplus(margin, self.holdings(account), entry.intents())
-        return Cash(max(0, min(entry.cash, free)))
+        return Cash(0) if self.uncovered() > 0 else self._free(account, margin)
 
     def surplus(self, account: AccountId, margin: PortfolioMargin) -> int:
         """Equity with the bond less initial margin of the positions, live intents not counted."""
@@ -294,15 +289,15 @@ class PortfolioAccounts:
             self._open(account).release([auction])
 
     def hold_bond(self, account: AccountId, bond: BondTerms, margin: PortfolioMargin) -> None:
-        """Hold an account's bond; one that was charged is filled up again.
+        """Hold an account's bond, whatever others owe: it is not paid out, and bears bad debt too.
 
         Raises:
-            InsufficientMargin: what the account could withdraw does not cover what is missing.
+            InsufficientMargin: positions and live intents do not leave what is missing of it.
             BeyondMargin, NoPrice: see `withdrawable`.
         """
         missing = max(0, bond.amount - (self._view(account).bond or 0))
         if missing:
-            available = self.withdrawable(account, margin)
+            available = self._free(account, margin)
             if missing > available:
                 raise InsufficientMargin(required=missing, available=available)
         self._open(account).hold_bond(missing)
@@ -426,6 +421,12 @@ class PortfolioAccounts:
         if contract_index is None:
             raise UnknownContract("one of the specification", f"0x{instrument.hex()}")
         return contract_index
+
+    @within_margin()
+    def _free(self, account: AccountId, margin: PortfolioMargin) -> Cash:
+        """The cash above what positions and live intents need."""
+        held = self.holdings(account)
+        return Cash(max(0, min(held.cash, surplus(margin, held, self.intents(account)))))
 
     def _open_contract(self, instrument: InstrumentId) -> int:
         contract_index = self.contract_index(instrument)

@@ -80,9 +80,9 @@ def settle_all_variation(
 
 
 def repay_debts(accounts: PortfolioAccounts, debts: Debts) -> None:
-    """Have accounts pay what they were covered for, out of what they have above zero."""
+    """Have accounts pay what they were covered for, out of what they have above zero, bonds too."""
     for account in in_address_order(debts):
-        paid = Cash(max(0, min(debts[account], accounts.holdings(account).cash)))
+        paid = Cash(max(0, min(debts[account], accounts.cash(account))))
         accounts.transfer(account, INSURANCE_FUND, paid)
         debts[account] = Cash(debts[account] - paid)
         if not debts[account]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from darkpool.limits import FUNDING_PERIOD_MS, FUNDING_PREMIUM_MAX_PPM
 from darkpool.margin.market.instruments import Contract, Kind
 from darkpool.units import PPM, PriceUnits
 
@@ -14,15 +15,15 @@ def final_value(contract: Contract, price: PriceUnits) -> PriceUnits:
     return PriceUnits(max(0, gain))
 
 
-def funding_for_a_unit(
-    mark: PriceUnits, index: PriceUnits, cap_ppm: int, intervals_per_day: int
-) -> PriceUnits:
-    """What a unit of underlying pays in a funding interval: the premium of a day, shared out.
+def funding_for_a_unit(mark: PriceUnits, index: PriceUnits, elapsed_ms: int) -> PriceUnits:
+    """What longs of a perpetual swap pay shorts for a unit of underlying, for some milliseconds.
 
-    The premium is the mark less the index, bounded by a part of the index (of its absolute value,
-    where it is below zero), rounded towards zero.
+    The premium is the mark less the index, bounded by `FUNDING_PREMIUM_MAX_PPM` of the index (of
+    its absolute value, where it is below zero; rounded down). It is what a period of
+    `FUNDING_PERIOD_MS` costs, and less time costs as much less, rounded towards zero. More time
+    costs no more: one mark says nothing of longer than a period.
     """
-    bound = abs(index) * cap_ppm // PPM
+    bound = abs(index) * FUNDING_PREMIUM_MAX_PPM // PPM
     premium = max(-bound, min(bound, mark - index))
-    share = abs(premium) // intervals_per_day
+    share = abs(premium) * min(elapsed_ms, FUNDING_PERIOD_MS) // FUNDING_PERIOD_MS
     return PriceUnits(share if premium > 0 else -share)

@@ -97,11 +97,24 @@ def test_longs_pay_funding_to_shorts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "index", "paid"),
-    [(100_100, 100_000, 33), (99_900, 100_000, -33), (200_000, 100_000, 250), (1, 10**5, -250)],
+    ("mark", "hours", "paid"),
+    [
+        (100_100, 8, 100),
+        (99_900, 8, -100),
+        (100_100, 3, 37),
+        (99_900, 3, -37),
+        (200_000, 8, 500),
+        (1, 8, -500),
+        (200_000, 4, 250),
+        (100_100, 0, 0),
+        (100_100, 14 * 24, 100),
+    ],
 )
-def test_funding_is_a_share_of_a_bounded_premium(mark: int, index: int, paid: int) -> None:
-    assert funding_for_a_unit(PriceUnits(mark), PriceUnits(index), 7_500, 3) == paid
+def test_funding_is_a_bounded_premium_pro_rata_of_a_period(
+    mark: int, hours: int, paid: int
+) -> None:
+    asked = PriceUnits(mark), PriceUnits(100_000), hours * 3_600_000
+    assert funding_for_a_unit(*asked) == paid
 
 
 def test_final_values() -> None:

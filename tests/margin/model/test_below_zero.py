@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkpool.errors import OutOfBounds
-from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.limits import CAP_BUCKETS_LOTS, FUNDING_PERIOD_MS
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import bankruptcy_price_of, deleveraging_order
 from darkpool.margin.errors import InvalidFile, PriceNotCovered
@@ -258,11 +258,11 @@ def test_feeds_of_such_an_underlying_take_prices_of_both_signs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "index", "paid"), [(-37, -40, 1), (-43, -40, -1), (0, -40, 1), (5, 0, 0)]
+    ("mark", "index", "paid"),
+    [(-370, -400, 2), (-430, -400, -2), (0, -400, 2), (-401, -400, -1), (5, 0, 0)],
 )
 def test_funding_is_bounded_by_the_size_of_the_index(mark: int, index: int, paid: int) -> None:
-    bound = 75 * abs(index) // 1000
-    assert funding_for_a_unit(PriceUnits(mark), PriceUnits(index), 75_000, 3) == paid * bound // 3
+    assert funding_for_a_unit(PriceUnits(mark), PriceUnits(index), FUNDING_PERIOD_MS) == paid
 
 
 @given(specifications(), markets, portfolios.filter(any), st.integers(-(10**12), 10**12))
