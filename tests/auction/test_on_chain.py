@@ -1,8 +1,7 @@
 """What others send first has happened: the operator looks at the chain, not at its own receipt."""
 
-from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from eth_hash.auto import keccak
@@ -12,11 +11,18 @@ from darkpool.auction import on_chain
 from darkpool.auction.environment import Environment
 from darkpool.auction.errors import OtherBatchCommitted
 from darkpool.chain.client import Chain
-from darkpool.chain.errors import ChainError, ChainUnavailable, TransactionReverted
+from darkpool.chain.errors import (
+    ChainError,
+    ChainUnavailable,
+    SettledOtherwise,
+    TransactionReverted,
+)
 from darkpool.chain.evidence import TransactionReceiptInfo
+from darkpool.chain.finality import Finality
+from darkpool.chain.settling import KeptSettlement
 from darkpool.protocol.leaves import encode_leaves
 from darkpool.protocol.results import encode_results
-from darkpool.units import account_id
+from darkpool.units import Interval, account_id
 from tests.support.signing_committee import SigningCommittee, balance
 
 INTERVAL = 4
@@ -37,7 +43,7 @@ def chain() -> Chain:
 
 
 def environment(chain: Chain) -> Environment:
-    return cast("Environment", SimpleNamespace(chain=chain, confirmations=1))
+    return cast("Environment", SimpleNamespace(chain=chain, finality=Finality(2)))
 
 
 def commit(chain: Chain, message: BatchRoot) -> bytes:
@@ -49,8 +55,9 @@ def commit(chain: Chain, message: BatchRoot) -> bytes:
 def settle(chain: Chain) -> TransactionReceiptInfo | ChainError:
     """Settle the open batch, or that of the interval, as the operator does."""
     message = COMMITTEE.settlement(chain, LEAVES)
-    signatures = COMMITTEE.sign(chain, message)
-    return on_chain.settle(environment(chain), message, DATA, signatures)
+    call = chain.settle_call(message, DATA[1], COMMITTEE.sign(chain, message))
+    kept = KeptSettlement.of(Interval(INTERVAL), call, DATA[0])
+    return on_chain.settle(environment(chain), kept)
 
 
 def test_what_is_committed_is_what_the_chain_says(chain: Chain) -> None:
@@ -84,19 +91,18 @@ def test_a_batch_that_nobody_committed_is_no_success(chain: Chain) -> None:
         on_chain.commit(environment(chain), message, two)
 
 
-def test_leaves_are_published_before_the_settlement(chain: Chain) -> None:
+def test_leaves_are_published_before_the_settlement(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     COMMITTEE.commit(chain, INTERVAL)
-    sent: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        for name, honest in (("publish", chain.publish), ("settle", chain.settle)):
+    sent, honest = list[str](), chain._transact
 
-            def told(*arguments: object, name: str = name, honest: object = honest) -> object:
-                sent.append(name)
-                return honest(*arguments)  # type: ignore[operator]
+    def told(function: Any, private_key: bytes | None = None) -> TransactionReceiptInfo:
+        sent.append(function.fn_name)
+        return honest(function, private_key)
 
-            patch.setattr(chain, name, told)
-        settled = settle(chain)
-    assert isinstance(settled, TransactionReceiptInfo)
+    monkeypatch.setattr(chain, "_transact", told)
+    assert isinstance(settle(chain), TransactionReceiptInfo)
     assert sent == ["publish", "settle"]
     assert chain.leaves(keccak(DATA[0])) == DATA[0]
 
@@ -105,8 +111,9 @@ def test_leaves_that_are_public_are_not_published_again(chain: Chain) -> None:
     COMMITTEE.commit(chain, INTERVAL)
     chain.publish(DATA[0])
     height = chain.height()
-    assert isinstance(settle(chain), TransactionReceiptInfo)
-    assert chain.height() == height + 1
+    settled = settle(chain)
+    assert isinstance(settled, TransactionReceiptInfo)
+    assert settled.block == height + 1
 
 
 def test_what_another_account_settled_is_settled(chain: Chain) -> None:
@@ -122,20 +129,21 @@ def test_what_another_account_settled_is_settled(chain: Chain) -> None:
 def test_another_settlement_of_the_interval_is_no_success(chain: Chain) -> None:
     COMMITTEE.commit(chain, INTERVAL)
     COMMITTEE.settle(chain, OTHER_LEAVES)
-    assert isinstance(settle(chain), TransactionReverted)
+    assert isinstance(settle(chain), SettledOtherwise)
 
 
 @pytest.fixture
-def silent(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
+def silent(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Chain:
     """A node that takes what it is sent and does not tell."""
-    for name in ("commit_batch", "settle"):
-        honest = getattr(chain, name)
+    honest = chain._transact
 
-        def lost(*arguments: object, honest: object = honest) -> object:
-            honest(*arguments)  # type: ignore[operator]
+    def lost(function: Any, private_key: bytes | None = None) -> TransactionReceiptInfo:
+        sent = honest(function, private_key)
+        if function.fn_name in ("commit_batch", "settle"):
             raise ChainUnavailable("node", "silence")
+        return sent
 
-        monkeypatch.setattr(chain, name, lost)
+    monkeypatch.setattr(chain, "_transact", lost)
     return chain
 
 

@@ -1,16 +1,18 @@
 """Intervals that follow each other: money comes in, trades, is granted, and goes out."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from darkpool.auction.errors import FlowsDiffer
-from darkpool.auction.listing import OutrightListing
+from darkpool.auction.listing import Listed, OutrightListing
 from darkpool.chain.client import Chain
 from darkpool.chain.reader import RecordedVenue
+from darkpool.clock import SystemClock
 from darkpool.protocol.flows import Flow
 from darkpool.record.reader import Record
 from darkpool.settlement.claims import RETIRED, TREASURY
@@ -31,17 +33,42 @@ CASH = 10**6
 ALL = 10**15
 """More than anybody has."""
 MARKS = (4805, 4815, 4810)
-LISTINGS = [
-    OutrightListing(PriceGrid(Decimal("0.25"), Decimal(mark), TICKS), RATE_PPM, MULTIPLIER)
-    for mark in MARKS
-]
 BUYS, SELLS = Tick(TICKS - 1), Tick(0)
 """Limits that allow every price."""
 
 
+@dataclass(frozen=True)
+class Listing:
+    """One instrument at a mark, in a market of a time."""
+
+    mark: int
+    now: datetime
+
+    def of(self, names: Iterable[InstrumentName]) -> Listed:
+        grid = PriceGrid(Decimal("0.25"), Decimal(self.mark), TICKS)
+        listed = OutrightListing(grid, RATE_PPM, MULTIPLIER).of(names)
+        return replace(listed, market=listed.market.model_copy(update={"time": self.now}))
+
+
+@dataclass
+class Market:
+    """What a test says that the mark is."""
+
+    mark: int = MARKS[0]
+
+    def __call__(self, now: datetime) -> Listing:
+        return Listing(self.mark, now)
+
+
 @pytest.fixture
-def standing(tmp_path: Path) -> Iterator[StandingVenue]:
-    with standing_venue(LISTINGS[0], Chain.embedded(), tmp_path) as made:
+def market() -> Market:
+    return Market()
+
+
+@pytest.fixture
+def standing(tmp_path: Path, market: Market) -> Iterator[StandingVenue]:
+    starts_ms = SystemClock().unix_ms()
+    with standing_venue(market, Chain.embedded(), tmp_path, starts_ms) as made:
         yield made
 
 
@@ -93,7 +120,7 @@ def vault_holds(standing: StandingVenue) -> int:
     return int(chain._token.functions.balanceOf(chain.deployment.vault).call())
 
 
-def test_money_comes_in_trades_and_goes_out(standing: StandingVenue) -> None:
+def test_money_comes_in_trades_and_goes_out(standing: StandingVenue, market: Market) -> None:
     chain = standing.chain
     (intruder,) = draw_intruders(1, [identifier(ES)], TICKS)
     standing.keys[AccountLabel("mal")] = intruder._key
@@ -102,7 +129,7 @@ def test_money_comes_in_trades_and_goes_out(standing: StandingVenue) -> None:
     standing.deposit(**clients)
 
     # the first: three trade, one is charged
-    first = standing.trade(LISTINGS[0], orders(ann=5, bob=-3, cid=-2), [intruder])
+    first = standing.trade([ES], orders(ann=5, bob=-3, cid=-2), [intruder])
     assert first.settlement.is_final
     assert lots(standing) == {"ann": 5, "bob": -3, "cid": -2}
     charge = clients["mal"] - state(standing, "mal").cash
@@ -115,7 +142,8 @@ def test_money_comes_in_trades_and_goes_out(standing: StandingVenue) -> None:
     standing.deposit(dan=500_000 * CASH)
     standing.request("ann", ALL)
     standing.request("bob", ALL)
-    second = standing.trade(LISTINGS[1], orders(ann=-2, dan=2))
+    market.mark = MARKS[1]
+    second = standing.trade([ES], orders(ann=-2, dan=2))
     assert lots(standing) == {"ann": 3, "bob": -3, "cid": -2, "dan": 2}
     granted = second.applied.balances.granted
     free_now = {
@@ -138,7 +166,8 @@ def test_money_comes_in_trades_and_goes_out(standing: StandingVenue) -> None:
             assert chain.standing().is_open
             taken["ann"] = standing.claim("ann")
 
-    standing.trade(LISTINGS[2], orders(ann=-3, bob=3, cid=2, dan=-2), progress=claim)
+    market.mark = MARKS[2]
+    standing.trade([ES], orders(ann=-3, bob=3, cid=2, dan=-2), progress=claim)
     assert taken["ann"] == granted[standing.account("ann")]
     assert lots(standing) == {}
     for name in (*clients, "dan"):
@@ -148,7 +177,7 @@ def test_money_comes_in_trades_and_goes_out(standing: StandingVenue) -> None:
     assert vault_holds(standing) == charge
 
     # the fourth is empty: who has left has no leaf, and what was granted stays counted
-    standing.trade(LISTINGS[2])
+    standing.trade([ES])
     after = {s.account: s for s in standing.venue.states}
     assert after.pop(TREASURY).cash == charge
     assert all(s.is_pruned and not s.cash for s in after.values())
@@ -165,11 +194,11 @@ def test_an_interval_without_intents_settles_deposits_and_requests(
     standing: StandingVenue,
 ) -> None:
     standing.deposit(ann=100)
-    outcome = standing.trade(LISTINGS[0])
+    outcome = standing.trade([ES])
     assert outcome.batch.count == 0
     assert standing.balance("ann").everything == 100
     standing.request("ann", 70)
-    outcome = standing.trade(LISTINGS[0])
+    outcome = standing.trade([ES])
     assert outcome.applied.balances.granted == {standing.account("ann"): 70}
     assert not outcome.crossed.fills
     assert standing.claim("ann") == 70
@@ -183,11 +212,11 @@ def test_an_interval_that_failed_changes_nothing_and_the_next_counts_the_same_fl
 ) -> None:
     """The chain tells other flows than those that its commitment counts."""
     standing.deposit(ann=100, bob=200)
-    standing.trade(LISTINGS[0])
+    standing.trade([ES])
     venue, chain = standing.venue, standing.chain
     standing.request("ann", 70)
     standing.deposit(cid=300)
-    kept = (venue.states, venue.flows.last, venue.flows.head, venue.previous_settlement)
+    kept = (venue.states, venue.flows.last, venue.flows.head, venue.last)
     honest = Chain.flows
 
     def lying(chain: Chain, last: int | None = None, *rest: int | bytes) -> tuple[Flow, ...]:
@@ -198,18 +227,18 @@ def test_an_interval_that_failed_changes_nothing_and_the_next_counts_the_same_fl
     # what is committed is what the chain counts: a flow that comes between asking and committing
     progress = {"close": lambda: standing.deposit(dan=400)}
     with pytest.raises(FlowsDiffer, match="hash of the flows that interval 2 counts"):
-        standing.trade(LISTINGS[0], progress=lambda step: progress.get(step, lambda: None)())
+        standing.trade([ES], progress=lambda step: progress.get(step, lambda: None)())
     monkeypatch.undo()
     assert kept == (
         *(venue.states, venue.flows.last, venue.flows.head),
-        venue.previous_settlement,
+        venue.last,
     )
     assert chain.standing().is_open
     tester = chain._tester
     assert tester is not None
     tester.time_travel(chain.time() + 3_601)
     chain.void(chain.standing().committed)
-    outcome = standing.trade(LISTINGS[0])
+    outcome = standing.trade([ES])
     assert outcome.settlement.is_final
     assert outcome.applied.balances.granted == {standing.account("ann"): 70}
     everything = {name: standing.balance(name).everything for name in ("ann", "bob", "cid", "dan")}
