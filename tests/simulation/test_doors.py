@@ -22,7 +22,7 @@ from darkpool.simulation.order_file import Order, parse_orders
 from darkpool.simulation.practice import practice_terms
 from darkpool.simulation.twin import generated_orders, plain_twin, verify_twin
 from darkpool.simulation.venue import Places, VenueSetting, run_orders
-from darkpool.units import InstrumentName, Lots, PriceGrid, Side, Tick
+from darkpool.units import Cash, InstrumentName, Lots, PriceGrid, Side, Tick
 from darkpool.verification import Anchor, audit
 from tests.support.anything import ANYTHING, DECIMALS, TYPED, refused
 from tests.support.margin_houses import MARKET, specification
@@ -77,6 +77,7 @@ GOOD: dict[Callable[..., object], dict[str, Any]] = {
         "size": Lots(5),
         "limit": Tick(3),
         "minimum": Lots(0),
+        "request": Cash(0),
     },
     Book: {
         "sides": array(0, 1),
