@@ -161,7 +161,6 @@ class VenueResult:
         openings: where the clients' opening files are, if they were wanted.
         withdrawals: of the accounts that asked, by name.
         not_kept: folders that could not be finished, though the interval has settled.
-        not_claimed: claims that failed; what was granted stays the account's.
     """
 
     outcome: IntervalOutcome
@@ -181,7 +180,11 @@ class VenueResult:
     openings: Path | None
     withdrawals: tuple[Withdrawal, ...] = ()
     not_kept: tuple[NotKept, ...] = ()
-    not_claimed: tuple[NotClaimed, ...] = ()
+
+    @property
+    def not_claimed(self) -> tuple[NotClaimed, ...]:
+        """Claims that failed; what was granted stays the account's."""
+        return tuple(one.failure for one in self.withdrawals if one.failure is not None)
 
 
 def venue_result(

@@ -36,7 +36,7 @@ from darkpool.simulation.clients import (
     instrument_of,
 )
 from darkpool.simulation.clock import SkippingClock
-from darkpool.simulation.errors import NotClaimed, NotKept
+from darkpool.simulation.errors import NotKept
 from darkpool.simulation.folders import require_apart
 from darkpool.simulation.local_venue import LocalVenue, Workers, deal_seats, founded
 from darkpool.simulation.no_record import NoRecord
@@ -166,16 +166,14 @@ def run_orders(
             with _kept("openings", openings, not_kept):
                 openings.finish(outcome.admitted)
         require_settled(opened.terms.interval, outcome.settlement, place)
-        not_claimed: list[NotClaimed] = []
         withdrawals: tuple[Withdrawal, ...] = ()
         if clients.requests:
             with step("claim"):
                 granted = outcome.applied.balances.granted
-                withdrawals = tuple(claim_granted(chain, clients, amounts, granted, not_claimed))
+                withdrawals = claim_granted(chain, clients, amounts, granted)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
     result = venue_result(clients, opened, outcome, timings, place)
-    told = {"not_kept": tuple(not_kept), "not_claimed": tuple(not_claimed)}
-    return replace(result, withdrawals=withdrawals, **told)
+    return replace(result, withdrawals=withdrawals, not_kept=tuple(not_kept))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,7 @@ class Withdrawal:
         deposited: what the account had paid in.
         granted: by the settlement, up to what was requested.
         claimed: what the vault then paid.
+        failure: why it did not pay, if it did not.
     """
 
     account: AccountLabel
@@ -33,6 +34,7 @@ class Withdrawal:
     requested: Cash
     granted: Cash
     claimed: Cash
+    failure: NotClaimed | None = None
 
 
 def send_requests(chain: Chain, clients: LocalClients) -> None:
@@ -51,21 +53,22 @@ def claim_granted(
     clients: LocalClients,
     deposited: Mapping[AccountId, Cash],
     granted: Mapping[AccountId, Cash],
-    failed: list[NotClaimed],
-) -> Iterator[Withdrawal]:
-    """Take what the last settlement granted; a claim that fails goes to `failed`, and stops none.
+) -> tuple[Withdrawal, ...]:
+    """Take what the last settlement granted; a claim that fails stops no other.
 
     A claim waits for nothing: what was not taken now can be taken under any later settlement.
     """
+    withdrawals = []
     for account, requested in clients.requests.items():
-        address, claimed = clients.address(account), Cash(0)
+        address, claimed, failure = clients.address(account), Cash(0), None
         if granted.get(address):
             try:
                 claimed = _claim(chain, clients.key(account), address)
             except ChainError as error:
-                failed.append(NotClaimed(account, error))
+                failure = NotClaimed(account, error)
         amounts = (deposited.get(address, Cash(0)), requested, granted.get(address, Cash(0)))
-        yield Withdrawal(account, address, *amounts, claimed)
+        withdrawals.append(Withdrawal(account, address, *amounts, claimed, failure))
+    return tuple(withdrawals)
 
 
 def _claim(chain: Chain, key: bytes, address: AccountId) -> Cash:

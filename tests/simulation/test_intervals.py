@@ -110,7 +110,8 @@ def require_audited(standing: StandingVenue, interval: int) -> None:
     directory = standing.record(interval)
     summary = Record.load(directory).summary
     anchor = Anchor(summary.venue.settlement, summary.committee.addresses, summary.reporter)
-    report = audit(directory, RecordedVenue(standing.chain, summary.venue), True, anchor=anchor)
+    venue = RecordedVenue(standing.chain, summary.venue)
+    report = audit(directory, venue, quick=True, anchor=anchor)
     assert failed(report) == {}
     assert report.ok
 
