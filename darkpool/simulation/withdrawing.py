@@ -13,8 +13,8 @@ from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.errors import NotClaimed
 from darkpool.units import AccountId, AccountLabel, Cash
 
-GAS_WEI: Final = 10**16
-"""What an account gets for the gas of its request and its claim: two transactions of 100,000."""
+GAS_WEI: Final = 10**17
+"""What an account gets for the gas of its request and its claim, on a chain for development."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,14 @@ def test_an_auction_on_a_node_and_its_audit(anvil_url: str, tmp_path: Path) -> N
     owner = other.account
     deployed = other.deploy(
         DeploymentTerms(
-            *(found.keypers, found.key_id, found.circuits),
-            *(found.vaults[0].deposit_min, ACCOUNTS_MAX, owner, owner, owner),
+            keypers=found.keypers,
+            key_id=found.key_id,
+            circuits=found.circuits,
+            deposit_min=found.vaults[0].deposit_min,
+            accounts_max=ACCOUNTS_MAX,
+            fund=owner,
+            treasury=owner,
+            rescuer=owner,
         )
     )
     elsewhere = replace(

@@ -149,7 +149,8 @@ def test_an_auction_equals_the_plain_twin(killed_then_run: Run) -> None:
 def test_the_object_that_json_prints(killed_then_run: Run) -> None:
     document = killed_then_run.document
     assert list(document) == [
-        *("price", "volume", "short_side", "fills", "margins", "instruments", "orders"),
+        *("price", "volume", "short_side", "fills", "margins", "withdrawals", "instruments"),
+        "orders",
         *(
             "taken_out",
             "left_out",
@@ -253,10 +254,10 @@ def test_an_audit_names_what_fails(killed_then_run: Run, tmp_path: Path) -> None
     report = json.loads(done.stdout)
     assert not report["passed"]
     failed = [check["name"] for check in report["checks"] if check["verdict"] == "fails"]
-    assert {"files", "margin"} <= set(failed)
+    assert {"files", "collateral"} <= set(failed)
     text = darkpool("audit", copy, "--quick")
     assert text.returncode == 1
-    assert re.search("^fails +margin ", text.stdout, re.MULTILINE)
+    assert re.search("^fails +collateral ", text.stdout, re.MULTILINE)
     assert text.stdout.splitlines()[-1].startswith("The audit fails")
 
 

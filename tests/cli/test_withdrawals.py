@@ -16,7 +16,7 @@ HEADER = "account,side,size,limit,request\n"
 ORDERS = (
     HEADER + "ann,buy,5,4806,\nbob,sell,3,4804.5,100\ncid,sell,7,4805,\ndan,buy,1,4802,1000.5\n"
 )
-OPTIONS = (*GRID_OPTIONS[:4], "--ticks", "16")
+OPTIONS = GRID_OPTIONS
 
 
 @pytest.fixture
