@@ -14,6 +14,7 @@ from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import MaskSource
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.margin.model.intent_margin import IntentMargin
+from darkpool.protocol.keyper import VoidInterval
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.writer import RecordSink
 from darkpool.settlement.between import Between, due_between
@@ -66,12 +67,16 @@ class OpenInterval:
         margin: the prices that margin is computed at.
         custody: what stands after the last settlement.
         last: that settlement.
+        voids: intervals that were committed and ended void since then, in order.
+        must_be_empty: whether the contract takes no batch but an empty one, after a void one.
     """
 
     terms: IntervalTerms
     margin: IntentMargin
     custody: Custody
     last: LastSettlement
+    voids: tuple[VoidInterval, ...] = ()
+    must_be_empty: bool = False
 
 
 def due_in(opened: OpenInterval) -> Between:

@@ -108,8 +108,8 @@ def run_interval(
     Submissions end when the interval has closed. A submission that is refused, and an intent that
     is found to be at fault or whose account took its collateral back, take no part and stop no
     other. Without an intent the interval is empty: it opens nothing, and settles the flows that
-    wait. Once everything was opened, a node that fails is a part of the outcome
-    (`Settlement.transaction`).
+    wait. Once everything was opened, keypers that sign no settlement and a node that fails are a
+    part of the outcome (`Settlement.transaction`).
 
     Raises:
         AdmissionRefused, MarginError: of the first submission, where all were refused.

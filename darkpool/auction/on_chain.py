@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from crypto.signing.settling import BatchRoot
 from darkpool.auction.environment import Environment
 from darkpool.auction.errors import OtherBatchCommitted
+from darkpool.chain.client import Chain
 from darkpool.chain.errors import ChainError, ChainUnavailable
-from darkpool.chain.evidence import BatchEvidence, TransactionReceiptInfo
+from darkpool.chain.evidence import BatchEvidence, IntervalEvidence, TransactionReceiptInfo
+from darkpool.chain.finality import Finality
 from darkpool.chain.settling import KeptSettlement
 from darkpool.units import Interval
 
@@ -57,3 +59,33 @@ def settle(environment: Environment, kept: KeptSettlement) -> TransactionReceipt
         return chain.receipt(settled.transaction)
     except ChainError as error:
         return error
+
+
+def end_open(chain: Chain, interval: Interval, finality: Finality) -> IntervalEvidence:
+    """Void a batch that is open still, after its hour; returns what is final on the chain then.
+
+    Another account may have voided it first, or settled it.
+
+    Raises:
+        ChainError: the hour has not passed, or the node gives no answer that can be used.
+    """
+    said = chain.evidence(interval)
+    if said.batch is None:
+        return said
+    end = _end_of(chain, said)
+    if end is None:
+        try:
+            end = chain.void(interval)
+        except ChainError:
+            end = _end_of(chain, chain.evidence(interval))
+            if end is None:
+                raise
+    chain.wait_final(end, finality)
+    return chain.evidence(interval)
+
+
+def _end_of(chain: Chain, said: IntervalEvidence) -> TransactionReceiptInfo | None:
+    """What ended a committed batch, if it has ended."""
+    if said.settlement is not None:
+        return chain.receipt(said.settlement.transaction)
+    return chain.void_receipt(said.interval) if said.voided else None

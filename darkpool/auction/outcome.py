@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from crypto.errors import CryptoError
 from crypto.signing.settling import BatchRoot
 from crypto.signing.settling import Settlement as SettlementMessage
 from darkpool.auction.instruments import Instrument, Rejection
 from darkpool.auction.state import IntervalState
 from darkpool.batching.participation import SetAside
-from darkpool.chain.errors import ChainError
 from darkpool.chain.evidence import BatchEvidence, ContractCall, TransactionReceiptInfo
 from darkpool.committee.beacon import Beacon
 from darkpool.crossing.crossing_book import EncryptedCross
+from darkpool.errors import DarkpoolError
 from darkpool.fills.fills import Fill
 from darkpool.margin.errors import MarginError
 from darkpool.protocol.flows import Flow
 from darkpool.protocol.refusals import AdmissionRefused
 from darkpool.protocol.results import InstrumentResult
+from darkpool.record.core import HeldRecord
 from darkpool.record.forms import PlannedMask
 from darkpool.settlement.custody import Custody, SettledBalances
 from darkpool.settlement.state import AccountState
@@ -122,7 +124,9 @@ class Settlement:
 
     Attributes:
         leaves: the public bytes of all leaves, which are on the chain before it.
+        signatures: by keyper; none where too few keypers signed.
         call: what the settlement is as a message to its contract.
+        record: what keypers compute it again from.
         transaction: the transaction that is final, or why there is none.
     """
 
@@ -132,7 +136,8 @@ class Settlement:
     leaves: bytes
     signatures: Mapping[int, bytes]
     call: ContractCall
-    transaction: TransactionReceiptInfo | ChainError
+    record: HeldRecord
+    transaction: TransactionReceiptInfo | DarkpoolError | CryptoError
 
     @property
     def balances_root(self) -> bytes:
@@ -142,17 +147,26 @@ class Settlement:
     @property
     def is_final(self) -> bool:
         """Whether a block has it for good."""
-        return not isinstance(self.transaction, ChainError)
+        return isinstance(self.transaction, TransactionReceiptInfo)
 
     def final(self) -> TransactionReceiptInfo:
         """The transaction that settled.
 
         Raises:
-            ChainError: there is none that is final.
+            DarkpoolError, CryptoError: there is none that is final.
         """
-        if isinstance(self.transaction, ChainError):
-            raise self.transaction
-        return self.transaction
+        if isinstance(self.transaction, TransactionReceiptInfo):
+            return self.transaction
+        raise self.transaction
+
+    def require_signed(self) -> None:
+        """Check that a quorum of keypers signed, so that any account may send it.
+
+        Raises:
+            DarkpoolError, CryptoError: too few did.
+        """
+        if not self.signatures:
+            self.final()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from crypto.signing.settling import Settlement as SettlementMessage
 from darkpool.auction.environment import OpenInterval
 from darkpool.auction.outcome import CommittedBatch, Concluded, IntervalOutcome
-from darkpool.chain.errors import ChainError
 from darkpool.chain.evidence import Deployment
 from darkpool.crossing.crossing_book import EncryptedCross
 from darkpool.margin.accounts.positions import encode_positions
@@ -103,14 +102,14 @@ def auction_summary(
 def evidence_record(outcome: IntervalOutcome) -> EvidenceRecord:
     """Who signed, and where the chain has it."""
     batch, settled = outcome.batch, outcome.settlement
-    sent = settled.transaction
+    sent = settled.final() if settled.is_final else None
     return EvidenceRecord(
         CommitmentRecord(dict(batch.signatures), batch.evidence.transaction),
         dict(outcome.crossed.transcripts),
         settlement_record(
             settled.message,
             settled.signatures,
-            None if isinstance(sent, ChainError) else TransactionRecord(sent.hash, sent.block),
+            None if sent is None else TransactionRecord(sent.hash, sent.block),
         ),
     )
 

@@ -81,6 +81,7 @@ class _Block(_Form):
 
     number: SmallNumber
     hash: Hash
+    timestamp: SmallNumber
     gas_limit: SmallNumber
     base_fee_per_gas: Number | None = None
     transactions: Several[_Transaction | Hash]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from eth_account import Account
 from eth_hash.auto import keccak
@@ -21,9 +21,9 @@ from web3.types import RPCEndpoint, TxParams
 
 from crypto.signing.eip712 import TypedMessage
 from crypto.signing.settling import BatchRoot, Claim, Closing, Rotation, Settlement
-from crypto.signing.sum_tree import SumLeaf, SumProof
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading, refusal_text, revert_reason
+from darkpool.chain.calls import Call, ProvenLeaf, VaultCalls, declare
 from darkpool.chain.depositing import Depositing
 from darkpool.chain.errors import ChainError, ChainTooOld, ChainUnavailable
 from darkpool.chain.evidence import (
@@ -84,25 +84,6 @@ class SignedStatement:
 
     message: TypedMessage
     signature: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ProvenLeaf:
-    """A balance, and its way to the root of an interval."""
-
-    interval: Interval
-    leaf: SumLeaf
-    proof: SumProof
-
-    def arguments(self) -> tuple[Any, Any]:
-        """Leaf and proof as the vault takes them."""
-        leaf, proof = self.leaf, self.proof
-        account = account_of(leaf.account)
-        siblings, sums = list(proof.siblings), list(proof.sums)
-        return (
-            (account, leaf.exit_value, leaf.claimable),
-            (proof.index, proof.count, siblings, sums),
-        )
 
 
 class Chain(ReadableChain):
@@ -167,7 +148,7 @@ class Chain(ReadableChain):
         Raises:
             ChainTooOld: the chain's machine lacks instructions that the contracts need.
         """
-        self._require_cancun()
+        self.require_cancun()
         held = list(tokens) or [self._create("TestToken")[0]]
         blueprint, _ = self._create("CollateralVault")
         vaults = [(token, terms.deposit_min, terms.accounts_max) for token in held]
@@ -210,48 +191,48 @@ class Chain(ReadableChain):
         place = self.deployment.vaults[0] if vault is None else vault
         return info_of(self._depositing(place).own(private_key, amount))
 
+    def send(self, call: Call, private_key: bytes | None = None) -> TransactionReceiptInfo:
+        """Send a call, as this client's account or as that of a 32-byte key, which pays the gas."""
+        contract = self._contract(call.kind, call.contract)
+        return self._transact(contract.functions[call.function](*call.arguments), private_key)
+
+    def send_data(self, name: str, to: AccountId, data: bytes) -> TransactionReceiptInfo:
+        """Send bytes to a contract that takes them as they are; `name` is theirs in errors."""
+        return info_of(self._sender.send_data(name, to, data))
+
+    def send_signed(self, name: str, transaction: bytes) -> TransactionReceiptInfo:
+        """Send a transaction that is signed already."""
+        return info_of(self._sender.send_signed(name, transaction))
+
     def request(self, private_key: bytes, amount: int) -> TransactionReceiptInfo:
         """Ask for a withdrawal in the next settlement, as the account of a 32-byte key."""
-        return self._transact(self._vault.functions.request(amount), private_key)
+        return self.send(self._calls.request(amount), private_key)
 
     def give_notice(self, private_key: bytes, number: int) -> TransactionReceiptInfo:
         """Ask for a deposit back that no settlement counts, as its account."""
-        return self._transact(self._vault.functions.give_notice(number), private_key)
+        return self.send(self._calls.give_notice(number), private_key)
 
     def take_back(self, private_key: bytes, number: int, to: AccountId) -> TransactionReceiptInfo:
         """Take a deposit back a day after the notice, as its account."""
-        return self._transact(self._vault.functions.take_back(number, to), private_key)
+        return self.send(self._calls.take_back(number, to), private_key)
 
     def claim(
         self, private_key: bytes, proven: ProvenLeaf, to: AccountId
     ) -> TransactionReceiptInfo:
         """Take what the account of a 32-byte key was granted; it pays the gas."""
-        functions = self._vault.functions
-        return self._transact(
-            functions.claim(proven.interval, *proven.arguments(), to), private_key
-        )
+        return self.send(self._calls.claim(proven, to), private_key)
 
     def claim_for(
         self, order: Claim, signature: bytes, proven: ProvenLeaf
     ) -> TransactionReceiptInfo:
-        """Take what an account was granted that signed for it; the fee is this client's."""
-        named = (
-            account_of(order.account),
-            account_of(order.to),
-            order.cumulative,
-            order.fee,
-            order.deadline,
-        )
-        functions = self._vault.functions
-        return self._transact(
-            functions.claim_for(named, proven.interval, *proven.arguments(), signature)
-        )
+        """Take what an account was granted that signed for it; this account gets the fee."""
+        return self.send(self._calls.claim_for(order, signature, proven))
 
     def leave(
         self, private_key: bytes, proven: ProvenLeaf, to: AccountId
     ) -> TransactionReceiptInfo:
         """Take everything, as the account of a 32-byte key, when the venue has ended."""
-        return self._transact(self._vault.functions.leave(*proven.arguments(), to), private_key)
+        return self.send(self._calls.leave(proven, to), private_key)
 
     def commit_batch(
         self, message: BatchRoot, signatures: Sequence[bytes]
@@ -343,7 +324,7 @@ class Chain(ReadableChain):
 
     def declare(self) -> TransactionReceiptInfo:
         """End a venue that let a request wait for a week, or settled nothing for two."""
-        return self._transact(self._settlement.functions.declare())
+        return self.send(declare(self.deployment.settlement))
 
     def close(self, message: Closing, signatures: Sequence[bytes]) -> TransactionReceiptInfo:
         """Value all positions once more after the declaration."""
@@ -415,6 +396,11 @@ class Chain(ReadableChain):
         vault = self._contract("CollateralVault", place.address)
         return Depositing(self._sender, self._node, token, vault)
 
+    @property
+    def _calls(self) -> VaultCalls:
+        """Of the vault of cash."""
+        return VaultCalls(self.deployment.vault)
+
     def _create(self, name: str, *arguments: object) -> tuple[AccountId, TransactionReceiptInfo]:
         artifact = load_artifact(name)
         receipt = self._sender.create(artifact, arguments)
@@ -429,7 +415,12 @@ class Chain(ReadableChain):
         """Send a transaction, or that of a key's account, and wait for its block."""
         return info_of(self._sender.call(function, private_key))
 
-    def _require_cancun(self) -> None:
+    def require_cancun(self) -> None:
+        """Check that the chain has the instructions that the contracts are made of.
+
+        Raises:
+            ChainTooOld: it has not.
+        """
         if self._tester is not None:
             return
         account = Web3.to_checksum_address(self._sender.account)

@@ -57,6 +57,31 @@ class AnswerTooLarge(ChainUnavailable):
     code = "answer-too-large"
 
 
+class BeaconUnavailable(ChainUnavailable):
+    """A beacon node cannot be reached, or does not answer as one."""
+
+    code = "beacon-unavailable"
+
+
+class DeploymentTaken(ChainError):
+    """Other code stands where a contract of these terms would be."""
+
+    code = "deployment-taken"
+
+
+class InvalidManifest(BadInput):
+    """A file that is no manifest of a deployment; `subject` names the file and the part."""
+
+    code = "invalid-manifest"
+
+
+class ManifestDiffers(ChainError):
+    """What a manifest says of a venue is not what follows from its terms, or not on the chain."""
+
+    code = "manifest-differs"
+    prefix = "manifest, "
+
+
 def _without_credentials(node: str) -> str:
     if "://" not in node:
         return node

@@ -7,6 +7,7 @@ seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from web3.types import TxReceipt
 
@@ -14,6 +15,9 @@ from crypto.signing.eip712 import Domain
 from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.protocol.results import InstrumentResult
 from darkpool.units import AccountId, Interval, account_bytes
+
+SETTLEMENT_TIMEOUT_S: Final = 3_600
+"""Seconds from the commitment in which a batch can be settled, as the contract has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,8 @@ class BatchEvidence:
     Attributes:
         flows: index of the last flow that it counts; `flows_head`: hash of all of them.
         signers: numbers of the keypers whose signatures counted, from 1.
+        seconds_left: in which an open batch could still be settled when the node was asked for it;
+            all of them where it was asked for the commitment alone.
     """
 
     message: BatchRoot
@@ -140,6 +146,7 @@ class BatchEvidence:
     transaction: bytes
     block: int
     block_hash: bytes
+    seconds_left: int = SETTLEMENT_TIMEOUT_S
 
     @property
     def point(self) -> BlockPoint:

@@ -53,11 +53,15 @@ class RecordedVenue:
         if said.batch is None or said.settlement is None:
             self._require_height(max(blocks))
         previous, flows, paid = self._built_on(said.batch)
+        keypers = found.keypers
+        if said.batch is not None:
+            keypers = chain.committee_at(said.batch.block)
+        voids = self._voids(said.batch, previous)
         return ChainEvidence(
             settlement_contract=account_bytes(found.settlement),
             vaults=tuple(account_bytes(vault.address) for vault in found.vaults),
             deposit_min=found.vaults[0].deposit_min,
-            keypers=tuple(account_bytes(keyper) for keyper in found.keypers),
+            keypers=tuple(map(account_bytes, keypers)),
             quorum=found.quorum,
             batch=None if said.batch is None else _batch(said.batch),
             settlement=None if said.settlement is None else _settlement(said.settlement),
@@ -66,6 +70,7 @@ class RecordedVenue:
             paid=paid,
             is_void=said.voided,
             is_declared=said.is_declared,
+            voids=voids,
         )
 
     def _built_on(
@@ -89,6 +94,15 @@ class RecordedVenue:
         flows = tuple(map(_flow, chain.flows(batch.flows, after)))
         paid = chain.paid(chain.deployment.vault, batch.block)
         return previous, flows, {account_bytes(account): paid[account] for account in paid}
+
+    def _voids(
+        self, batch: BatchEvidence | None, previous: PreviousSettlement | None
+    ) -> tuple[ChainBatch, ...]:
+        """Batches that were committed since the settlement before, in their order."""
+        if batch is None:
+            return ()
+        settled = None if previous is None else Interval(previous.interval)
+        return tuple(map(_batch, self._chain.batches_before(batch, settled)))
 
     def _require_height(self, block: int) -> None:
         """What a node says did not happen counts only as far as it has come."""

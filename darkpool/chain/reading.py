@@ -7,17 +7,20 @@ contract addresses are `AccountId`s, amounts are integers of the token's smalles
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from eth_hash.auto import keccak
+from eth_typing import BlockNumber
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import TransactionNotFound
 
-from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
+from darkpool.chain.calls import Call
+from darkpool.chain.decoding import batch_of, closing_of, settlement_of
 from darkpool.chain.errors import (
     BlockReplaced,
     ChainUnavailable,
@@ -27,6 +30,7 @@ from darkpool.chain.errors import (
     WrongDeployment,
 )
 from darkpool.chain.evidence import (
+    SETTLEMENT_TIMEOUT_S,
     BatchEvidence,
     BlockPoint,
     Deployment,
@@ -37,7 +41,6 @@ from darkpool.chain.evidence import (
     VaultPlace,
     VenueStanding,
     info_of,
-    keyper_numbers,
 )
 from darkpool.chain.finality import BlockReader, Finality
 from darkpool.chain.flowing import FlowCursor, FlowReader, FlowsRead
@@ -45,8 +48,7 @@ from darkpool.chain.logs import Asked, LogReader
 from darkpool.chain.quorum import web3_of
 from darkpool.chain.settling import KeptSettlement, settled_by
 from darkpool.protocol.flows import Flow
-from darkpool.protocol.results import decode_results
-from darkpool.units import AccountId, Interval, account_bytes
+from darkpool.units import AccountId, Interval
 
 CONTRACTS: Final = ("TestToken", "Settlement", "CollateralVault")
 
@@ -67,6 +69,7 @@ class ReadableChain:
         self._logs = LogReader(web3, node)
         self._blocks = BlockReader(web3, node)
         self._deployment: Deployment | None = None
+        self._contracts: dict[tuple[str, str], Contract] = {}
 
     @classmethod
     def at(cls, urls: str | Sequence[str]) -> ReadableChain:
@@ -139,6 +142,23 @@ class ReadableChain:
                 pass
         raise ChainUnavailable(self._node, f"no receipt of transaction 0x{transaction.hex()}")
 
+    def time_of(self, block: int | None = None) -> int:
+        """When a block was made, in Unix seconds; without a number the last one."""
+        with reading(self._node, "a block"):
+            number = self._web3.eth.block_number if block is None else BlockNumber(block)
+            return self._web3.eth.get_block(number)["timestamp"]
+
+    def code_of(self, address: AccountId) -> bytes:
+        """The code that stands at an address; nothing where no contract does."""
+        with reading(self._node, "the code of a contract"):
+            return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+
+    def ask(self, call: Call) -> Any:
+        """What a contract answers to a call that changes nothing."""
+        contract = self._contract(call.kind, call.contract)
+        with reading(self._node, f"the answer to {call.function}"):
+            return contract.functions[call.function](*call.arguments).call()
+
     def attach(self, deployment: Deployment) -> None:
         """Use contracts that are already deployed, after checking that they are what they claim.
 
@@ -162,6 +182,17 @@ class ReadableChain:
             self._deployment = self.deployment_at(settlement, 0)
         return self._deployment
 
+    def attach_at(self, settlement: AccountId, block: int = 0) -> None:
+        """Use the venue of a settlement contract, of which nothing else is known.
+
+        Its events are read back to `block`, in which it was created or before.
+
+        Raises:
+            WrongDeployment: other code stands at its address or at those of its vaults, or a vault
+                follows another one.
+        """
+        self._deployment = self.deployment_at(settlement, block)
+
     def deployment_at(self, settlement: AccountId, block: int) -> Deployment:
         """Return what a settlement contract and its vaults say of each other.
 
@@ -180,6 +211,29 @@ class ReadableChain:
         return Deployment(
             chain_id, block, settlement, vaults, keypers, quorum, epoch, key_id, circuits
         )
+
+    def committee_at(self, block: int) -> tuple[AccountId, ...]:
+        """The keypers of the committee at the end of a block, in the order of their numbers."""
+        if self.deployment.epoch == 1:
+            return self.deployment.keypers
+        asked = Asked(self._settlement, ("CommitteeChanged",))
+        for piece in self._logs.backwards(asked, self.deployment.block, block):
+            if piece:
+                return tuple(map(AccountId, piece[-1]["args"]["keypers"]))
+        raise ChainUnavailable(self._node, f"no committee at block {block}")
+
+    def deployed_in(self, settlement: AccountId) -> int:
+        """The block in which a settlement contract was created, by its first event.
+
+        Raises:
+            ChainUnavailable: the node tells no such event.
+        """
+        asked = Asked(self._contract("Settlement", settlement), ("CommitteeChanged",))
+        for piece in self._logs.backwards(asked, 0, self.height()):
+            for event in reversed(piece):
+                if event["args"]["epoch"] == 1:
+                    return int(event["blockNumber"])
+        raise ChainUnavailable(self._node, f"no first committee of {settlement}")
 
     def standing(self) -> VenueStanding:
         """Return where the venue stands now."""
@@ -256,6 +310,37 @@ class ReadableChain:
             is_declared=standing.declared_at != 0,
         )
 
+    def open_batch(self, interval: Interval) -> BatchEvidence | None:
+        """Return the batch of an interval that can still be settled; None where there is none."""
+        standing = self.standing()
+        if not standing.is_open or standing.committed != interval or standing.declared_at:
+            return None
+        batch = self._batch(interval, ())
+        left = standing.committed_at + SETTLEMENT_TIMEOUT_S - self.time()
+        return None if batch is None else replace(batch, seconds_left=left)
+
+    def batches_before(
+        self, batch: BatchEvidence, settled: Interval | None
+    ) -> tuple[BatchEvidence, ...]:
+        """Return the batches that were committed between a settled one and `batch`, in order.
+
+        `settled` is None before the first settlement. All of these ended void.
+        """
+        asked, found = Asked(self._settlement, ("BatchCommitted",)), list[BatchEvidence]()
+        for piece in self._logs.backwards(asked, self.deployment.block, batch.block):
+            for event in reversed(piece):
+                interval = Interval(event["args"]["interval"])
+                if settled is not None and interval <= settled:
+                    return tuple(reversed(found))
+                if interval < batch.message.interval:
+                    found.append(batch_of(event))
+        return tuple(reversed(found))
+
+    def void_receipt(self, interval: Interval) -> TransactionReceiptInfo | None:
+        """The receipt of what closed a batch that was not settled; None where nothing did."""
+        event = self._event("BatchVoided", interval, ())
+        return None if event is None else self.receipt(bytes(event["transactionHash"]))
+
     def settlement_named(self, name: bytes) -> tuple[BatchEvidence, SettlementEvidence] | None:
         """Return the settlement with this struct hash, and its batch; None where there is none."""
         asked = Asked(self._settlement, ("BatchSettled",), settlement=name)
@@ -311,11 +396,9 @@ class ReadableChain:
                     settlement.block,
                 )
         for event in self._backwards(Asked(self._settlement, ("Closed",))):
-            told = event["args"]
-            _, _, _, leaf_hash, blobs, _ = _values(told["outcome"])
-            trees = tuple(_tree(tree) for tree in told["trees"])
-            found = bytes(leaf_hash), tuple(map(bytes, blobs))
-            return SettledTrees(CLOSING_INTERVAL, trees, *found, flows, event["blockNumber"])
+            trees, leaf_hash, blobs = closing_of(event)
+            block = event["blockNumber"]
+            return SettledTrees(CLOSING_INTERVAL, trees, leaf_hash, blobs, flows, block)
         raise ChainUnavailable(self._node, "no closing settlement, which the contract names")
 
     @property
@@ -331,14 +414,16 @@ class ReadableChain:
         return self._contract("TestToken", self.deployment.vaults[0].token)
 
     def _contract(self, name: str, address: str) -> Contract:
-        return self._web3.eth.contract(
-            Web3.to_checksum_address(address), abi=load_artifact(name).abi
-        )
+        made = self._contracts.get((name, address))
+        if made is None:
+            place = Web3.to_checksum_address(address)
+            made = self._web3.eth.contract(place, abi=load_artifact(name).abi)
+            self._contracts[name, address] = made
+        return made
 
     def _expect_code(self, name: str, address: AccountId) -> None:
         runtime = load_artifact(name).runtime
-        with reading(self._node, "the code of a contract"):
-            code = bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+        code = self.code_of(address)
         # what a contract fixes at deployment stands behind its code
         got = _digest(code[: len(runtime)]) if code else f"no contract at {address}"
         _expect(f"code of {name}", _digest(runtime), got)
@@ -359,20 +444,7 @@ class ReadableChain:
 
     def _batch(self, interval: Interval, near: Sequence[int]) -> BatchEvidence | None:
         event = self._event("BatchCommitted", interval, near)
-        if event is None:
-            return None
-        told = event["args"]
-        _, root, count, terms, plan, commit_by = _values(told["batch"])
-        previous = bytes(told["previous_settlement"])
-        return BatchEvidence(
-            BatchRoot(interval, bytes(root), count, previous, bytes(terms), bytes(plan), commit_by),
-            told["flows"],
-            bytes(told["flows_head"]),
-            keyper_numbers(told["signers"]),
-            bytes(event["transactionHash"]),
-            event["blockNumber"],
-            bytes(event["blockHash"]),
-        )
+        return None if event is None else batch_of(event)
 
     def _settled(self, batch: BatchEvidence, near: Sequence[int]) -> SettlementEvidence | None:
         """The settlement of a batch.
@@ -380,40 +452,8 @@ class ReadableChain:
         Raises:
             ChainUnavailable: it is not the one that its own hash names.
         """
-        interval = Interval(batch.message.interval)
-        event = self._event("BatchSettled", interval, near)
-        if event is None:
-            return None
-        told = event["args"]
-        prices, fills, state, leaf_hash, blobs, record = _values(told["outcome"])
-        results = bytes(told["results"])
-        message = Settlement(
-            interval=interval,
-            batch_root=batch.message.root,
-            previous_settlement=batch.message.previous_settlement,
-            flows=batch.flows_head,
-            results=keccak(results),
-            prices=bytes(prices),
-            fills_root=bytes(fills),
-            state_root=bytes(state),
-            trees=tuple(_tree(tree) for tree in told["trees"]),
-            leaf_hash=bytes(leaf_hash),
-            leaf_blobs=tuple(map(bytes, blobs)),
-            record_digest=bytes(record),
-            terms=batch.message.terms,
-        )
-        decoded = decode_results(results)
-        if decoded is None or message.struct_hash() != bytes(told["settlement"]):
-            reason = f"a settlement of interval {interval} that its hash is not of"
-            raise ChainUnavailable(self._node, reason)
-        return SettlementEvidence(
-            message,
-            decoded,
-            keyper_numbers(told["signers"]),
-            bytes(event["transactionHash"]),
-            event["blockNumber"],
-            bytes(event["blockHash"]),
-        )
+        event = self._event("BatchSettled", Interval(batch.message.interval), near)
+        return None if event is None else settlement_of(event, batch, self._node)
 
     def _event(self, name: str, interval: Interval, near: Sequence[int]) -> Any:
         """The one event of its kind for an interval, None where there is none."""
@@ -425,16 +465,6 @@ class ReadableChain:
                 if piece:
                     return piece[-1]
         return None
-
-
-def _tree(told: Any) -> Tree:
-    vault, root, exits, claims = _values(told)
-    return Tree(account_bytes(AccountId(vault)), bytes(root), exits, claims)
-
-
-def _values(told: Any) -> tuple[Any, ...]:
-    """The fields of a struct in an event, in their order."""
-    return tuple(told.values()) if hasattr(told, "values") else tuple(told)
 
 
 def _expect(what: str, expected: object, got: object) -> None:

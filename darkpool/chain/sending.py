@@ -17,7 +17,7 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.exceptions import TransactionIndexingInProgress, TransactionNotFound
-from web3.types import TxParams, TxReceipt
+from web3.types import TxParams, TxReceipt, Wei
 
 from darkpool.chain.artifacts import Artifact
 from darkpool.chain.asking import NO_REASON, reading, sending
@@ -98,18 +98,44 @@ class Sender:
 
     def pay(self, account: AccountId, wei: int) -> TxReceipt:
         """Send an account some of what it pays for its transactions with."""
-        sender = Web3.to_checksum_address(self.account)
-        with sending(self._node, "pay"):
-            built: TxParams = {
-                "from": sender,
-                "to": Web3.to_checksum_address(account),
-                "value": Web3.to_wei(wei, "wei"),
-                "gas": 21_000,
-                "gasPrice": self._web3.eth.gas_price,
-                "nonce": self._web3.eth.get_transaction_count(sender, "pending"),
-                "chainId": self._web3.eth.chain_id,
-            }
-        return self._in_block(self._deliver("pay", built, self._key))
+        return self._plain("pay", {"to": Web3.to_checksum_address(account), "value": Wei(wei)})
+
+    def send_data(self, name: str, to: AccountId, data: bytes) -> TxReceipt:
+        """Send bytes to a contract that takes them as they are; `name` is theirs in errors.
+
+        Raises:
+            TransactionReverted, TransactionRefused, ChainUnavailable: as `call`.
+        """
+        return self._plain(name, {"to": Web3.to_checksum_address(to), "data": HexBytes(data)})
+
+    def send_signed(self, name: str, transaction: bytes) -> TxReceipt:
+        """Send a transaction that is signed already.
+
+        Raises:
+            TransactionReverted, TransactionRefused, ChainUnavailable: as `call`.
+        """
+        own, raw = HexBytes(Web3.keccak(transaction)), HexBytes(transaction)
+        self._keep(name, own, raw)
+        self._send_signed(name, own, raw)
+        return self._done(name, own)
+
+    def _plain(self, name: str, built: TxParams) -> TxReceipt:
+        """Send a transaction that calls no function of an ABI."""
+        eth, sender = self._web3.eth, Web3.to_checksum_address(self.account)
+        built |= {"from": sender}
+        with sending(self._node, name):
+            gas = 21_000
+            if "data" in built:
+                gas = _EMBEDDED_GAS if self._embedded else self._room(name, eth.estimate_gas(built))
+            built |= {"gas": gas, "gasPrice": eth.gas_price, "chainId": eth.chain_id}
+            built |= {"nonce": eth.get_transaction_count(sender, "pending")}
+        return self._done(name, self._deliver(name, built, self._key))
+
+    def _done(self, name: str, transaction: HexBytes) -> TxReceipt:
+        receipt = self._in_block(transaction)
+        if receipt["status"] != 1:
+            raise TransactionReverted(name, NO_REASON)
+        return receipt
 
     def receipt(self, transaction: bytes) -> TxReceipt | None:
         """The receipt of a transaction that succeeded before, from the block it is in now.
@@ -149,7 +175,9 @@ class Sender:
         self, name: str, function: ContractFunction | ContractConstructor, sender: TxParams
     ) -> int:
         """What a transaction may use: its estimate and a reserve, as far as a block has room."""
-        needed = function.estimate_gas(sender)
+        return self._room(name, function.estimate_gas(sender))
+
+    def _room(self, name: str, needed: int) -> int:
         block_gas = self._web3.eth.get_block("latest")["gasLimit"]
         if needed > block_gas:
             raise TransactionTooLarge(name, block_gas, needed)

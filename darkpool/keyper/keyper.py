@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from crypto import labels
 from crypto.errors import MissingShare
@@ -23,11 +23,11 @@ from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.masks import Contribution, DrawnMask
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import OpeningRequest, ShareRequest
-from darkpool.chain.evidence import BatchEvidence
+from darkpool.chain.evidence import SETTLEMENT_TIMEOUT_S, BatchEvidence
 from darkpool.keyper.certifier import Certifier
 from darkpool.keyper.errors import SettlementRefused
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity, KeyperSenses
-from darkpool.keyper.proposed import proposed_record, venue_of
+from darkpool.keyper.proposed import left_by, proposed_record, venue_of
 from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
@@ -47,6 +47,9 @@ from darkpool.protocol.refusals import OpeningRefused, WrongTerms
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.units import AccountId, Interval, account_of
 from darkpool.verification.proposal import check_proposal
+
+BEGIN_LEFT_S_MIN: Final = SETTLEMENT_TIMEOUT_S // 2
+"""Seconds that are left to settle a batch when its openings begin, or they do not."""
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -96,6 +99,7 @@ class LocalKeyper:
         self._auctions: dict[bytes, tuple[Interval, bytes]] = {}
         self._preparations: dict[bytes, int] = {}
         self._batches: dict[Interval, ClosedBatch] = {}
+        self._faults_proven: set[Interval] = set()
         self._certifier = Certifier(identity, store.admissions, view, senses.clock)
 
     @property
@@ -164,11 +168,15 @@ class LocalKeyper:
 
         Raises:
             OpeningRefused: the chain has no open batch, or another than this keyper signed.
+                Or it has too little time left to be settled; once begun, that ends no auction.
             ReferenceRefused: the interval's reference prices were not accepted, or are too old.
         """
         self._senses.require_references(interval)
         batch = self._require_own_batch(interval)
         context = opening_context(batch.message.digest(self._domain), batch.block)
+        if context not in self._auctions and batch.seconds_left < BEGIN_LEFT_S_MIN:
+            expected = f"at least {BEGIN_LEFT_S_MIN} s left to settle it"
+            raise OpeningRefused(f"auction {interval}", expected, f"{batch.seconds_left} s")
         self._auctions[context] = (interval, batch.message.root)
         return context
 
@@ -296,7 +304,10 @@ class LocalKeyper:
         self._require_own_batch(interval)
         record = proposed_record(proposal, batch, self._material)
         chain = self._senses.recorded_chain(venue_of(self._domain, proposal.summary))
-        checked = check_proposal(record, chain)
+        voids = [left_by(void, self._faults_proven) for void in proposal.voids]
+        checked = check_proposal(record, chain, voids)
+        if checked.proves_faults:
+            self._faults_proven.add(interval)
         for difference in checked.differences:
             subject = f"{difference.check}, {difference.subject}"
             raise SettlementRefused(subject, difference.expected, difference.got)

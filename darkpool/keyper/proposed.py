@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import PublicMaterial
 from darkpool.keyper.errors import SettlementRefused
 from darkpool.protocol.intents import ClosedBatch
-from darkpool.protocol.keyper import SettlementProposal
+from darkpool.protocol.keyper import SettlementProposal, VoidInterval
 from darkpool.record.core import HeldRecord
 from darkpool.record.forms import (
     AuctionSummary,
@@ -16,6 +18,8 @@ from darkpool.record.forms import (
     IntentRecord,
     VenueRecord,
 )
+from darkpool.units import Interval
+from darkpool.verification.voids import LeftByVoid
 
 
 def proposed_record(
@@ -37,6 +41,25 @@ def proposed_record(
         tuple(CancellationRecord(c.cancellation, c.signature) for c in batch.cancellations),
         proposal.opened,
     )
+
+
+def left_by(void: VoidInterval, proven: Collection[Interval]) -> LeftByVoid:
+    """What an interval that ended void is said to have left.
+
+    Its terms are compared with those on the chain. `proven` are the intervals of which this keyper
+    saw whose intents were at fault: there nobody's fault is left out.
+
+    Raises:
+        SettlementRefused: other prices than those of its terms, or openings that are left out.
+    """
+    interval, digest = void.terms.interval, void.margin.digest()
+    part = f"void interval {interval}"
+    if digest != void.terms.margin_digest:
+        subject, expected = f"{part}, prices", void.terms.margin_digest.hex()
+        raise SettlementRefused(subject, expected, digest.hex())
+    if void.record is None and interval in proven:
+        raise SettlementRefused(f"{part}, openings", "those that a quorum signed", "none")
+    return LeftByVoid(interval, void.terms.digest, void.margin, void.record)
 
 
 def venue_of(domain: Domain, summary: AuctionSummary) -> VenueRecord:

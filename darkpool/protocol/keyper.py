@@ -22,6 +22,7 @@ from crypto.threshold.masks import Contribution, Draw, DrawnMask
 from crypto.threshold.revealing import OpeningRequest, ShareRequest
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
 from darkpool.protocol.terms import IntervalTerms
+from darkpool.record.core import HeldRecord
 from darkpool.record.forms import AuctionSummary, PlannedMask, SettlementRecord
 from darkpool.record.margin_forms import MarginInputs
 from darkpool.record.opened import OpenedRecord
@@ -109,6 +110,22 @@ class TranscriptRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class VoidInterval:
+    """What justifies what an interval left due that was committed and ended void.
+
+    Attributes:
+        terms: those that its batch was committed under.
+        margin: what margin was computed from; the terms have its digest.
+        record: what was opened in it, as it was to be settled; None where its openings were not
+            complete, or too few keypers signed them: then it charges nobody.
+    """
+
+    terms: IntervalTerms
+    margin: MarginInputs
+    record: HeldRecord | None
+
+
+@dataclass(frozen=True, slots=True)
 class SettlementProposal:
     """What a keyper computes a settlement again from, besides what it knows.
 
@@ -118,6 +135,7 @@ class SettlementProposal:
         transcripts: signatures on all openings, by keyper.
         margin: what margin was computed from.
         opened: all that was opened, in order.
+        voids: the intervals that were committed and ended void since the settlement before.
     """
 
     summary: AuctionSummary
@@ -125,6 +143,7 @@ class SettlementProposal:
     transcripts: Mapping[int, bytes]
     margin: MarginInputs
     opened: tuple[OpenedRecord, ...]
+    voids: tuple[VoidInterval, ...] = ()
 
 
 class CertifyingKeyper(Protocol):

@@ -22,12 +22,14 @@ from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial, deal
 from crypto.threshold.replicated import Committee
 from darkpool.admission.register import AdmissionRegister
-from darkpool.auction.environment import Environment, LastSettlement, OpenInterval
+from darkpool.auction.environment import Environment, LastSettlement, OpenInterval, due_in
 from darkpool.auction.interval import run_interval
 from darkpool.auction.listing import Listed
+from darkpool.auction.on_chain import end_open
 from darkpool.auction.outcome import IntervalOutcome
 from darkpool.auction.terms import KEYPERS, VenueTerms
 from darkpool.chain.client import Chain, DeploymentTerms
+from darkpool.chain.errors import SettledOtherwise
 from darkpool.chain.evidence import Deployment
 from darkpool.chain.finality import Finality
 from darkpool.committee.committee import KeyperCommittee
@@ -37,11 +39,12 @@ from darkpool.keyper.references import ReferenceWatch
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.intents import SealedSubmission, SignedCancellation
+from darkpool.protocol.keyper import VoidInterval
 from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.core import circuits_digest
 from darkpool.record.writer import RecordSink
-from darkpool.settlement.between import Between
+from darkpool.settlement.between import Between, VoidCharge, void_charges
 from darkpool.settlement.claims import TREASURY
 from darkpool.settlement.custody import CashVault
 from darkpool.settlement.flows import FlowBook
@@ -84,8 +87,10 @@ class LocalVenue:
         state: folder of what operator and keypers must not forget.
         states: of all accounts after the last settlement; `flows` are those that it answered.
         between: what void intervals since then left due.
+        voids: these intervals, as keypers are shown them.
         last: the last settlement.
         interval: the next one.
+        finality: when a block of the chain is final.
     """
 
     terms: VenueTerms
@@ -104,11 +109,15 @@ class LocalVenue:
     states: tuple[AccountState, ...] = ()
     flows: FlowBook = field(default_factory=FlowBook)
     between: Between = field(default_factory=Between)
+    voids: tuple[VoidInterval, ...] = ()
     last: LastSettlement = field(default_factory=LastSettlement)
     interval: Interval = FIRST_INTERVAL
+    finality: Finality = FINALITY
 
     def open(self, listed: Listed) -> OpenInterval:
         """The terms of the next interval, which keypers accept; the reporters sign what is listed.
+
+        After a void interval the contract takes an empty batch alone: no submission is admitted.
 
         Raises:
             DarkpoolError: what is listed cannot be traded now.
@@ -138,7 +147,8 @@ class LocalVenue:
         vault = CashVault(place.address, TREASURY, place.deposit_min)
         known = (self.states, self.flows, self.between)
         custody = custody_of(vault, listed.specification, *known)
-        return OpenInterval(terms, margin, custody, self.last)
+        must_be_empty = self.chain.standing().must_be_empty
+        return OpenInterval(terms, margin, custody, self.last, self.voids, must_be_empty)
 
     def run(
         self,
@@ -150,8 +160,10 @@ class LocalVenue:
     ) -> IntervalOutcome:
         """Run the interval that is open; if it settles, the next one begins there.
 
+        If it does not, or if this raises, `end_void` has to come before the next one.
+
         Raises:
-            DarkpoolError, CryptoError: see `run_interval`; the next interval begins where this did.
+            DarkpoolError, CryptoError: see `run_interval`.
         """
         environment = Environment(
             self.evaluators,
@@ -163,16 +175,50 @@ class LocalVenue:
             self.clock,
             record,
             progress,
-            FINALITY,
+            self.finality,
         )
         self.interval = Interval(opened.terms.interval + 1)
-        outcome = run_interval(environment, opened, self._until_close(opened.terms, submissions))
+        outcome = run_interval(environment, opened, self._until_close(opened, submissions))
         if outcome.settlement.is_final:
-            self.states, self.flows = outcome.applied.after, outcome.applied.custody.flows
-            market_ms = opened.margin.inputs.market.time_ms
-            self.between = outcome.applied.custody.between
-            self.last = LastSettlement(outcome.settlement.message.struct_hash(), market_ms)
+            self._go_on(opened, outcome)
         return outcome
+
+    def end_void(self, opened: OpenInterval, outcome: IntervalOutcome | None) -> bool:
+        """End an interval that did not settle, after the contract's hour; returns if it is void.
+
+        `outcome` is what `run` returned, None where it raised. What the interval's market made due,
+        and what it found, is booked by the next settlement; an interval that was never committed
+        leaves nothing. Another account may have ended it first, also by sending its settlement.
+
+        Raises:
+            ChainError: the hour has not passed, or the node gives no answer that can be used.
+            SettledOtherwise: it has settled, and not as this venue computed it.
+        """
+        said = end_open(self.chain, opened.terms.interval, self.finality)
+        if said.settlement is not None:
+            if outcome is None or said.settlement.message != outcome.settlement.message:
+                subject = f"settlement of interval {opened.terms.interval}"
+                raise SettledOtherwise(subject, "what this venue computed", "another one")
+            self._go_on(opened, outcome)
+        elif said.voided:
+            charges: tuple[VoidCharge, ...] = ()
+            if outcome is not None:
+                rejected = [rejection.account for rejection in outcome.rejections]
+                bond = opened.terms.rules.bond
+                charges = void_charges(opened.terms.interval, rejected, bond)
+            opened.custody.void(due_in(opened), charges)
+            self.between = opened.custody.between
+            record = None if outcome is None else outcome.settlement.record
+            left = VoidInterval(opened.terms, opened.margin.inputs, record)
+            self.voids = (*opened.voids, left)
+        return said.voided
+
+    def _go_on(self, opened: OpenInterval, outcome: IntervalOutcome) -> None:
+        """Let the next interval begin where this one has settled."""
+        self.states, self.flows = outcome.applied.after, outcome.applied.custody.flows
+        self.between, self.voids = outcome.applied.custody.between, ()
+        market_ms = opened.margin.inputs.market.time_ms
+        self.last = LastSettlement(outcome.settlement.message.struct_hash(), market_ms)
 
     def announce_rotation(self, dealt: Dealt) -> Rotation:
         """Have the committee sign for the one that follows it, and announce that on the chain."""
@@ -226,11 +272,12 @@ class LocalVenue:
         self.committee = local_committee(self.view, self.seats, senses, self.evaluators)
 
     def _until_close(
-        self, terms: IntervalTerms, submissions: Iterable[SealedSubmission | SignedCancellation]
+        self, opened: OpenInterval, submissions: Iterable[SealedSubmission | SignedCancellation]
     ) -> Iterator[SealedSubmission | SignedCancellation]:
-        """What clients send; then the interval has closed."""
-        yield from submissions
-        self.clock.skip_to(terms.closes_ms)
+        """What clients send, unless the batch must be empty; then the interval has closed."""
+        if not opened.must_be_empty:
+            yield from submissions
+        self.clock.skip_to(opened.terms.closes_ms)
 
 
 def deal_seats(parameters: ParameterSet, state: Path, epoch: int = FIRST_EPOCH) -> Dealt:

@@ -23,9 +23,7 @@ class _Shared:
 
     def open_batch(self, interval: Interval) -> BatchEvidence | None:
         with self._lock:
-            said = self._chain.evidence(interval)
-        closed = said.voided or said.is_declared or said.settlement is not None
-        return None if closed else said.batch
+            return self._chain.open_batch(interval)
 
     def recorded(self, venue: VenueRecord) -> ChainReader:
         return _SharedReader(RecordedVenue(self._chain, venue), self._lock)

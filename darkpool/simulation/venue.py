@@ -156,6 +156,7 @@ def run_orders(
             record or NoRecord(),
             lambda step: setting.progress(step, 0, parties if step == "admit" else 0),
         )
+        outcome.settlement.require_signed()
         summary = auction_summary(opened, venue.deployment, outcome)
         not_kept: list[NotKept] = []
         if record is not None:

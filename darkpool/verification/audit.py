@@ -14,7 +14,7 @@ from pathlib import Path
 from darkpool.errors import UnreadablePart, WrongType
 from darkpool.record.reader import Record
 from darkpool.units import account_of, require_kind
-from darkpool.verification import batch, chain_check, continuity, evidence
+from darkpool.verification import batch, chain_check, continuity, evidence, settlement
 from darkpool.verification.basis import Basis
 from darkpool.verification.circuits import CircuitCheck, CircuitInputs
 from darkpool.verification.errors import Unanswered
@@ -22,6 +22,7 @@ from darkpool.verification.evidence import Anchor, ChainEvidence, ChainReader
 from darkpool.verification.examination import Examination
 from darkpool.verification.lines import Line, LineCheck, Lines
 from darkpool.verification.report import Audited, AuditReport, Check, Findings, Verdict
+from darkpool.verification.void_records import KnownDue, check_former_void, is_void_before
 
 
 def audit(
@@ -114,6 +115,7 @@ class _Audit:
         for line in self._examined.lines():
             self._lines.run(line)
             own.get(line.name, lambda: None)()
+        self._note_unsigned()
         unanswered = self._check_chain()
         self._check_continuity()
         self._require_bound_anchor()
@@ -205,6 +207,14 @@ class _Audit:
             # SEAL's own refusals: keys or ciphertexts that load and cannot be computed on
             findings.add("circuits", "keys and ciphertexts that SEAL computes on", error)
 
+    def _note_unsigned(self) -> None:
+        """Of what nobody signed, a record stands alone for the states before it."""
+        check = self._lines.checks[-1]
+        with suppress(UnreadablePart):
+            if check.verdict is Verdict.HOLDS and settlement.is_unsigned(self._record):
+                why = "follows, but no keyper signed it; states before are the record's own word"
+                self._lines.checks[-1] = replace(check, verdict=Verdict.NOT_CHECKED, detail=why)
+
     def _check_chain(self) -> Unanswered | None:
         """Compare with the chain; returns why that cannot be done, if it was asked for."""
         if self._chain is None:
@@ -214,6 +224,8 @@ class _Audit:
         try:
             detail = "says what the record says"
             self._run("chain", "chain", detail, lambda findings: self._ask(chain, findings))
+            if self._said is not None and self._said.is_void:
+                self._note_void()
         except Unanswered as error:
             self._leave_out_chain(str(error))
             return error
@@ -224,6 +236,12 @@ class _Audit:
         if said is not None:
             chain_check.check_committed(self.basis, said, findings)
             chain_check.check_outcome(self.basis, said, findings)
+
+    def _note_void(self) -> None:
+        check = self._lines.checks[-1]
+        if check.verdict is Verdict.HOLDS:
+            detail = f"{check.detail}; the batch is void: nothing of it was settled"
+            self._lines.checks[-1] = replace(check, detail=detail)
 
     def _leave_out_chain(self, reason: str) -> None:
         detail = f"{reason}; the evidence is the keypers' signatures"
@@ -237,21 +255,23 @@ class _Audit:
 
     def _check_continuity(self) -> None:
         """Compare with what was settled before: on the chain, and in the record before."""
+        due = KnownDue(self.basis, self._former, self._said)
         try:
             checks = [*self._against_chain(), *self._against_former()]
+            rests = due.rests_on()
         except UnreadablePart as missing:
             why = f"needs {missing.part}, which has not its form"
             self._leave_out("continuity", "record", why)
             return
         if checks:
             covered = self._examined.counted("accounts", lambda record: record.summary.before)
-            detail = "; ".join(says for says, _ in checks)
+            detail = "; ".join([*(says for says, _ in checks), *rests])
             self._lines.run(
-                Line("continuity", covered, detail, tuple(check for _, check in checks))
+                Line("continuity", covered, detail, (*(check for _, check in checks), due.check))
             )
         else:
             why = "no chain and no record before it; states before are the keypers' word"
-            self._leave_out("continuity", "states before", why)
+            self._leave_out("continuity", "states before", "; ".join([why, *rests]))
 
     def _against_chain(self) -> Iterator[tuple[str, LineCheck]]:
         basis, said = self.basis, self._said
@@ -271,7 +291,14 @@ class _Audit:
 
     def _against_former(self) -> Iterator[tuple[str, LineCheck]]:
         basis, former = self.basis, self._former
-        if former is not None:
+        if former is None:
+            return
+        if is_void_before(basis.record, former.record):
+            yield (
+                "begins where the record before it did, whose interval is void",
+                lambda findings: check_former_void(basis, former, findings),
+            )
+        else:
             yield (
                 "goes on where the record before it ended",
                 lambda findings: continuity.check_former(basis, former, findings),

@@ -40,6 +40,15 @@ def check_previous(basis: Basis, previous: PreviousSettlement | None, findings: 
     _check_first_flow(basis, previous.flows, findings)
 
 
+def check_later(basis: Basis, former: Basis, findings: Findings) -> None:
+    """A record is of the same venue as the one before it, and no number or time goes back."""
+    now, before = basis.record.summary, former.record.summary
+    findings.equal("venue", before.venue, now.venue)
+    if now.interval <= before.interval:
+        findings.add("interval", f"above {before.interval}", now.interval)
+    _check_times(basis.record, former.record, findings)
+
+
 def check_former(basis: Basis, former: Basis, findings: Findings) -> None:
     """A record goes on where the record of the settlement before it ended.
 
@@ -47,9 +56,7 @@ def check_former(basis: Basis, former: Basis, findings: Findings) -> None:
         UnreadablePart, MalformedRecord: a part of the former record that cannot be read.
     """
     now, before = basis.record.summary, former.record.summary
-    findings.equal("venue", before.venue, now.venue)
-    if now.interval <= before.interval:
-        findings.add("interval", f"above {before.interval}", now.interval)
+    check_later(basis, former, findings)
     ended = stated_settlement(former.record, former.terms).struct_hash()
     findings.equal("batch, previous settlement", ended, now.batch.previous_settlement)
     findings.equal("collateral before", before.after, now.before)
@@ -60,7 +67,6 @@ def check_former(basis: Basis, former: Basis, findings: Findings) -> None:
     )
     _check_first_flow(basis, before.batch.flows, findings)
     _check_head(basis, before.batch.flows_head, findings)
-    _check_times(basis.record, former.record, findings)
 
 
 def _root_before(basis: Basis) -> bytes:

@@ -74,6 +74,7 @@ class ChainEvidence:
         paid: what the vault of cash had paid each account when the batch was committed.
         is_void: whether the batch ended without a settlement.
         is_declared: whether the venue has ended, in this interval or another.
+        voids: batches that were committed since `previous` and ended void, in order.
     """
 
     settlement_contract: bytes
@@ -88,6 +89,7 @@ class ChainEvidence:
     paid: Mapping[bytes, int]
     is_void: bool
     is_declared: bool
+    voids: tuple[ChainBatch, ...] = ()
 
 
 @runtime_checkable

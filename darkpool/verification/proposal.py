@@ -6,18 +6,23 @@ payments and the settlement before are the chain's; the rest is computed anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from crypto.signing.settling import Settlement
 from darkpool.record.core import RecordView
-from darkpool.verification import chain_check, continuity
+from darkpool.verification.asked import AskedChain
 from darkpool.verification.errors import NotChecked
-from darkpool.verification.evidence import ChainEvidence, ChainReader
+from darkpool.verification.evidence import ChainReader
 from darkpool.verification.examination import Examination, no_masks
 from darkpool.verification.lines import Line, Lines
 from darkpool.verification.report import Check, Findings, Verdict
 from darkpool.verification.settlement import DerivedSettlement, derive_settlement
+from darkpool.verification.voids import DueCheck, LeftByVoid
+
+_OF_BALANCES: Final = ("results", "fills", "collateral", "settlement", "signed")
+"""Lines that do not bear on who was at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +42,23 @@ class CheckedSettlement:
     Attributes:
         message: what to sign where nothing differs; all zero where it could not be computed.
         leaves: the bytes that `message.leaf_hash` is of.
+        proves_faults: whether all holds that tells whose intents were at fault; then they are
+            charged, even if the interval ends void.
         differences: all that is wrong with what was proposed.
     """
 
     message: Settlement
     leaves: bytes
+    proves_faults: bool
     differences: tuple[Difference, ...]
 
 
-def check_proposal(record: RecordView, chain: ChainReader) -> CheckedSettlement:
+def check_proposal(
+    record: RecordView, chain: ChainReader, voids: Sequence[LeftByVoid] = ()
+) -> CheckedSettlement:
     """Compute an interval's settlement from what was proposed and from the chain.
+
+    `voids` are the intervals that were committed and ended void since the settlement before.
 
     Never raises for what it finds. No signatures of batch and settlement are asked for: the chain
     has the batch, and the settlement is to be signed.
@@ -58,39 +70,21 @@ def check_proposal(record: RecordView, chain: ChainReader) -> CheckedSettlement:
     examined = Examination(record, lines, no_masks, signed=False)
     for line in examined.lines():
         lines.run(line)
-    asked = _Asked(examined, chain)
-    lines.run(Line("chain", "chain", "has batch, flows and payments", (asked.check_committed,)))
+    asked = AskedChain(examined.basis, chain)
+    committed = (asked.check_committed, asked.check_open)
+    lines.run(Line("chain", "chain", "has batch, flows and payments", committed))
     before = "states of the settlement before"
     lines.run(Line("continuity", before, "as on the chain", (asked.check_continuity,)))
+    due = DueCheck(asked, voids, chain)
+    lines.run(Line("due", "due", "what void intervals left", (due.check,)))
     own = _Own(examined)
     lines.run(Line("signed", "settlement", "follows from the proposal", (own.derive,)))
     differences = tuple(found for check in lines.checks for found in _differences(check))
+    proves_faults = all(found.check in _OF_BALANCES for found in differences)
     settled = own.settled
     if settled is None:
-        return CheckedSettlement(_nothing(), b"", differences)
-    return CheckedSettlement(settled.message, settled.leaves, differences)
-
-
-class _Asked:
-    """What the chain says, asked once."""
-
-    def __init__(self, examined: Examination, chain: ChainReader) -> None:
-        self._examined = examined
-        self._chain = chain
-        self._said: ChainEvidence | None = None
-
-    def check_committed(self, findings: Findings) -> None:
-        self._said = chain_check.ask_chain(self._examined.record, self._chain, findings)
-        if self._said is not None:
-            chain_check.check_committed(self._examined.basis, self._said, findings)
-
-    def check_continuity(self, findings: Findings) -> None:
-        if self._said is None:
-            raise NotChecked("chain")
-        if continuity.is_first(self._examined.record):
-            continuity.check_first(self._examined.basis, findings)
-        else:
-            continuity.check_previous(self._examined.basis, self._said.previous, findings)
+        return CheckedSettlement(_nothing(), b"", proves_faults, differences)
+    return CheckedSettlement(settled.message, settled.leaves, proves_faults, differences)
 
 
 class _Own:

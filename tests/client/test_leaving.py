@@ -143,4 +143,3 @@ def test_a_venue_that_has_ended_is_left_by_the_closing_settlement(
     chain.leave(TRADER_KEY, own.proven, TRADER)
     [own] = balances_of(chain, TRADER)
     assert own.everything == 0
-

@@ -13,7 +13,8 @@ from crypto.signing.eip712 import TypedMessage
 from crypto.signing.messages import instrument_id
 from crypto.signing.settling import BatchRoot, Settlement
 from crypto.signing.sum_tree import SumLeaf, SumTree
-from darkpool.chain.client import Chain, DeploymentTerms, ProvenLeaf
+from darkpool.chain.calls import ProvenLeaf
+from darkpool.chain.client import Chain, DeploymentTerms
 from darkpool.protocol.leaves import encode_leaves
 from darkpool.protocol.results import InstrumentResult, encode_results
 from darkpool.settlement.trees import trees_of

@@ -40,6 +40,7 @@ class StandingVenue:
     listing_at: ListingAt
     records: Path
     keys: dict[AccountLabel, bytes] = field(default_factory=dict)
+    last_opened: OpenInterval | None = None
 
     @property
     def chain(self) -> Chain:
@@ -79,7 +80,9 @@ class StandingVenue:
     def open(self, names: Sequence[str]) -> OpenInterval:
         """Open the next interval of some instruments, at the market of now."""
         now = datetime.fromtimestamp(self.venue.clock.unix_ms() / 1000, UTC)
-        return self.venue.open(self.listing_at(now).of([InstrumentName(n) for n in names]))
+        listed = self.listing_at(now).of([InstrumentName(n) for n in names])
+        self.last_opened = self.venue.open(listed)
+        return self.last_opened
 
     def trade(
         self,

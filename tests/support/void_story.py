@@ -1,0 +1,104 @@
+"""A venue whose intervals end void, in the ways in which they can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from darkpool.auction.environment import OpenInterval
+from darkpool.auction.outcome import IntervalOutcome
+from darkpool.chain.client import Chain
+from darkpool.chain.errors import ChainUnavailable
+from darkpool.chain.evidence import SETTLEMENT_TIMEOUT_S
+from darkpool.errors import DarkpoolError
+from darkpool.simulation.clients import Stranger
+from darkpool.units import Lots, identifier
+from darkpool.wargames.intruders import Intruder
+from tests.support.venue_story import ONE, Story, story
+
+PERPETUAL = ("BTC-PERP", "ETH-PERP")
+PAIRS = (("BTC-PERP", "alice", "bob", 6), ("BTC-MAR", "alice", "carol", 4))
+
+
+@dataclass
+class VoidStory:
+    """A story whose chain can be told to take no settlement."""
+
+    story: Story
+    patch: pytest.MonkeyPatch
+
+    @property
+    def opened(self) -> OpenInterval:
+        opened = self.story.standing.last_opened
+        assert opened is not None
+        return opened
+
+    def wait(self, hours: int) -> None:
+        """Let time pass between two intervals, for the market as well."""
+        clock = self.story.standing.venue.clock
+        clock.skip_to(clock.unix_ms() + hours * 3_600_000)
+
+    def unsent(
+        self,
+        *pairs: tuple[str, str, str, int],
+        names: Sequence[str] = PERPETUAL,
+        strangers: Sequence[Stranger] = (),
+    ) -> IntervalOutcome:
+        """An interval whose settlement keypers sign and no block takes."""
+
+        def refuse(*_: object) -> None:
+            raise ChainUnavailable("the node", "nothing")
+
+        with self.patch.context() as patch:
+            patch.setattr(self.story.chain, "settle", refuse)
+            outcome = self.story.interval(*pairs, names=names, strangers=strangers)
+        assert not outcome.settlement.is_final
+        return outcome
+
+    def too_late(self, *pairs: tuple[str, str, str, int]) -> DarkpoolError:
+        """An interval whose openings cannot begin any more; returns why."""
+        chain, final = self.story.chain, self.story.chain.wait_final
+
+        def wait(*arguments: object) -> None:
+            final(*arguments)  # type: ignore[arg-type]
+            self.story.travel(SETTLEMENT_TIMEOUT_S // 2 + 1)
+
+        with self.patch.context() as patch:
+            patch.setattr(chain, "wait_final", wait)
+            with pytest.raises(DarkpoolError) as refused:
+                self.story.interval(*pairs, names=PERPETUAL)
+        return refused.value
+
+    def end(self, outcome: IntervalOutcome | None) -> bool:
+        """Let the hour pass, and end the interval."""
+        self.story.travel(SETTLEMENT_TIMEOUT_S + 1)
+        return self.story.standing.venue.end_void(self.opened, outcome)
+
+    def intruder(self) -> Intruder:
+        """Somebody who seals what is no order."""
+        stranger = Intruder(
+            "two sizes", identifier(PERPETUAL[0]), Lots(10), self.story.standing.key("mallory")
+        )
+        assert stranger.fault == "shape"
+        return stranger
+
+
+@contextmanager
+def void_story(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[VoidStory]:
+    """After an interval in which positions were taken, two of them in what expires in four days."""
+    chain = Chain.embedded()
+    tester = chain._tester
+    assert tester is not None
+
+    def travel(seconds: int) -> None:
+        tester.time_travel(tester.get_block_by_number("latest")["timestamp"] + seconds)
+
+    with story(chain, folder, travel) as venue:
+        names = ("alice", "bob", "carol", "mallory")
+        venue.standing.deposit(**dict.fromkeys(names, 2_000_000 * ONE))
+        assert venue.interval(*PAIRS).settlement.is_final
+        yield VoidStory(venue, patch)
