@@ -25,7 +25,7 @@ from darkpool.protocol.terms import BondTerms, IntervalTerms, Pricing, PublicRul
 from darkpool.simulation.committee import CommitteeSeat, local_committee, view_of
 from darkpool.simulation.mask_factory import no_chain
 from darkpool.simulation.reporters import Reporter
-from darkpool.units import AccountId, Cash, InstrumentId, Interval, PriceGrid
+from darkpool.units import AccountId, Cash, InstrumentId, Interval, PriceGrid, account_of
 
 DOMAIN = Domain(1, bytes(20))
 INSTRUMENT = InstrumentId(instrument_id("ES-MAR"))
@@ -42,13 +42,17 @@ def terms_of(
     closes_ms: int = 1 << 40,
     keypers: tuple[AccountId, ...] = (),
 ) -> IntervalTerms:
-    """Terms of an interval with one instrument, on a reference price of this moment."""
+    """Terms of an interval with one instrument, on a reference price of this moment.
+
+    Without keypers the addresses of the committee are made up: nothing is signed then.
+    """
+    made_up = (account_of(bytes([k + 1]) * 20) for k in material.committee.members)
     reporter = Reporter(secrets.token_bytes(32), SystemClock())
     return IntervalTerms(
         domain=DOMAIN,
         vault=_NO_ACCOUNT,
         material=material,
-        keypers=keypers,
+        keypers=keypers or tuple(made_up),
         interval=interval,
         closes_ms=closes_ms,
         pricing=Pricing.UNIFORM,

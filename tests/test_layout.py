@@ -21,7 +21,11 @@ ONLY_IMPORTERS = {
     "tenseal": {"crypto/bfv/seal.py"},
     "web3": {"darkpool/chain"},
     "eth_tester": {"darkpool/chain/asking.py", "darkpool/chain/client.py"},
-    "requests": {"darkpool/chain/node.py"},
+    "requests": {
+        "darkpool/chain/beacon.py",
+        "darkpool/chain/fetching.py",
+        "darkpool/chain/node.py",
+    },
     "aiohttp": {"darkpool/web", "darkpool/committee/remote.py"},
 }
 AUDITOR_IMPORTS = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from crypto.threshold.evaluators import Evaluators
 from darkpool.admission.register import AdmissionRegister
 from darkpool.chain.client import Chain
+from darkpool.chain.finality import Finality
 from darkpool.clock import Clock
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import MaskSource
@@ -43,7 +44,7 @@ class Environment:
         register: remembers intents across intervals.
         record: takes what becomes public while an interval runs.
         progress: is told the step that begins.
-        confirmations: blocks after which a transaction is final.
+        finality: when a block of the chain is final.
     """
 
     evaluators: Evaluators
@@ -55,7 +56,7 @@ class Environment:
     clock: Clock
     record: RecordSink
     progress: Callable[[str], None]
-    confirmations: int
+    finality: Finality
 
 
 @dataclass(frozen=True, slots=True)

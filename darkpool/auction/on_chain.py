@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crypto.signing.settling import BatchRoot, Settlement
+from crypto.signing.settling import BatchRoot
 from darkpool.auction.environment import Environment
 from darkpool.auction.errors import OtherBatchCommitted
 from darkpool.chain.client import Chain
-from darkpool.chain.errors import ChainError
+from darkpool.chain.errors import ChainError, ChainUnavailable
 from darkpool.chain.evidence import BatchEvidence, IntervalEvidence, TransactionReceiptInfo
+from darkpool.chain.finality import Finality
+from darkpool.chain.settling import KeptSettlement
 from darkpool.units import Interval
 
 
@@ -29,12 +31,12 @@ def commit(
     chain = environment.chain
     try:
         sent = chain.commit_batch(message, signatures)
-        chain.wait_final(sent, environment.confirmations)
+        chain.wait_final(sent, environment.finality)
     except ChainError:
         found = chain.evidence(Interval(message.interval)).batch
         if found is None:
             raise
-        chain.wait_final(chain.receipt(found.transaction), environment.confirmations)
+        chain.wait_final(chain.receipt(found.transaction), environment.finality)
     found = chain.evidence(Interval(message.interval)).batch
     if found is None or found.message != message:
         got = "none" if found is None else found.message.struct_hash().hex()
@@ -42,44 +44,24 @@ def commit(
     return found
 
 
-def settle(
-    environment: Environment,
-    message: Settlement,
-    data: tuple[bytes, bytes],
-    signatures: Sequence[bytes],
-) -> TransactionReceiptInfo | ChainError:
-    """Publish leaves and settle; where no block takes the settlement, returns why.
+def settle(environment: Environment, kept: KeptSettlement) -> TransactionReceiptInfo | ChainError:
+    """Publish leaves, settle, and wait until it is final; where no block takes it, returns why.
 
-    `data` are the leaves and the results, as bytes. A revert is no failure where the same
-    settlement is on the chain: another account was first, or a node lagged behind.
+    A revert is no failure where the same settlement is on the chain: another account was first, or
+    a node lagged behind.
     """
-    chain, (leaves, results) = environment.chain, data
-    try:
-        if chain.leaves(message.leaf_hash) is None:
-            chain.publish(leaves)
-        sent = chain.settle(message, results, signatures)
-        chain.wait_final(sent, environment.confirmations)
-    except ChainError as error:
-        return _settled_by_another(environment, message) or error
-    return sent
-
-
-def _settled_by_another(
-    environment: Environment, message: Settlement
-) -> TransactionReceiptInfo | None:
     chain = environment.chain
     try:
-        found = chain.evidence(Interval(message.interval)).settlement
-        if found is None or found.message != message:
-            return None
-        receipt = chain.receipt(found.transaction)
-        chain.wait_final(receipt, environment.confirmations)
-    except ChainError:
-        return None
-    return receipt
+        chain.settle_final(kept, environment.finality)
+        settled = chain.evidence(kept.interval).settlement
+        if settled is None:
+            return ChainUnavailable(chain.node, f"no settlement of {kept.interval}, which is final")
+        return chain.receipt(settled.transaction)
+    except ChainError as error:
+        return error
 
 
-def end_open(chain: Chain, interval: Interval, confirmations: int) -> IntervalEvidence:
+def end_open(chain: Chain, interval: Interval, finality: Finality) -> IntervalEvidence:
     """Void a batch that is open still, after its hour; returns what is final on the chain then.
 
     Another account may have voided it first, or settled it.
@@ -98,7 +80,7 @@ def end_open(chain: Chain, interval: Interval, confirmations: int) -> IntervalEv
             end = _end_of(chain, chain.evidence(interval))
             if end is None:
                 raise
-    chain.wait_final(end, confirmations)
+    chain.wait_final(end, finality)
     return chain.evidence(interval)
 
 

@@ -13,6 +13,7 @@ from darkpool.auction.kept import Kept
 from darkpool.auction.on_chain import settle
 from darkpool.auction.outcome import Concluded, Settlement
 from darkpool.auction.publication import auction_summary, settlement_record
+from darkpool.chain.settling import KeptSettlement
 from darkpool.errors import DarkpoolError
 from darkpool.protocol.keyper import SettlementProposal
 from darkpool.protocol.leaves import encode_leaves
@@ -49,14 +50,9 @@ def sign_and_settle(
         call = environment.chain.settle_call(message, results, ())
         return Settlement(message, leaves, {}, call, record, error)
     signed = list(signatures.values())
-    return Settlement(
-        message,
-        leaves,
-        signatures,
-        environment.chain.settle_call(message, results, signed),
-        record,
-        settle(environment, message, (leaves, results), signed),
-    )
+    call = environment.chain.settle_call(message, results, signed)
+    ready = KeptSettlement.of(opened.terms.interval, call, leaves)
+    return Settlement(message, leaves, signatures, call, record, settle(environment, ready))
 
 
 def _computed(

@@ -80,6 +80,8 @@ class _Block(_Form):
     """The head of a block, and its transactions or their hashes."""
 
     number: SmallNumber
+    hash: Hash
+    timestamp: SmallNumber
     gas_limit: SmallNumber
     base_fee_per_gas: Number | None = None
     transactions: Several[_Transaction | Hash]

@@ -7,48 +7,49 @@ talks to any node over HTTP. What only asks is in `darkpool.chain.reading`. Sign
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from eth_account import Account
 from eth_hash.auto import keccak
 from eth_tester import EthereumTester, PyEVMBackend
-from hexbytes import HexBytes
 from web3 import EthereumTesterProvider, Web3
 from web3.contract.contract import ContractConstructor, ContractFunction
-from web3.exceptions import ContractLogicError, TransactionNotFound, Web3RPCError
-from web3.types import TxParams
+from web3.exceptions import ContractLogicError, Web3RPCError
+from web3.types import RPCEndpoint, TxParams
 
 from crypto.signing.eip712 import TypedMessage
 from crypto.signing.settling import BatchRoot, Claim, Closing, Rotation, Settlement
-from crypto.signing.sum_tree import SumLeaf, SumProof
 from darkpool.chain.artifacts import load_artifact
-from darkpool.chain.asking import NO_REASON, reading, refusal_text, revert_reason
-from darkpool.chain.errors import (
-    ChainError,
-    ChainTooOld,
-    ChainUnavailable,
-    NotFinalInTime,
-    TransactionLost,
-    TransactionRefused,
-    TransactionReverted,
+from darkpool.chain.asking import reading, refusal_text, revert_reason
+from darkpool.chain.calls import Call, ProvenLeaf, VaultCalls, declare
+from darkpool.chain.depositing import Depositing
+from darkpool.chain.errors import ChainError, ChainTooOld, ChainUnavailable
+from darkpool.chain.evidence import (
+    BlockPoint,
+    ContractCall,
+    Deployment,
+    TransactionReceiptInfo,
+    VaultPlace,
+    info_of,
 )
-from darkpool.chain.evidence import ContractCall, Deployment, TransactionReceiptInfo, info_of
-from darkpool.chain.node import web3_of
+from darkpool.chain.finality import Finality
+from darkpool.chain.quorum import web3_of
 from darkpool.chain.reading import ReadableChain
 from darkpool.chain.sending import Sender
-from darkpool.chain.settling import KeptSettlement
+from darkpool.chain.settling import KeptSettlement, outcome_of, settle_arguments, trees_of
+from darkpool.chain.waiting import Waiting
 from darkpool.units import AccountId, Interval, account_of
-
-DEPOSITS_PER_TRANSACTION_MAX: Final = 200
-"""The bound of the vault's `deposit_many`; so many take about 11 million gas."""
 
 PERMIT2: Final = account_of(bytes.fromhex("000000000022D473030F116dDEE9F6B43aC78BA3"))
 """Where Permit2 stands on every chain that has it."""
 
-_POLL_INTERVAL_S: Final = 0.2
+FINAL_IN_S: Final = 600
+"""How long a block may take to become final, unless the caller says otherwise."""
+
+_DEVELOPMENT_NODES: Final = ("anvil/", "HardhatNetwork/")
+_MINE: Final = RPCEndpoint("evm_mine")
 _CANCUN_PROBE: Final = bytes.fromhex("5f5c5f5f5f5e00")
 """Loads a transient word and copies memory: two of the instructions that Cancun brought."""
 _NO_FILLS: Final = bytes(32)
@@ -85,25 +86,6 @@ class SignedStatement:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ProvenLeaf:
-    """A balance, and its way to the root of an interval."""
-
-    interval: Interval
-    leaf: SumLeaf
-    proof: SumProof
-
-    def arguments(self) -> tuple[Any, Any]:
-        """Leaf and proof as the vault takes them."""
-        leaf, proof = self.leaf, self.proof
-        account = account_of(leaf.account)
-        siblings, sums = list(proof.siblings), list(proof.sums)
-        return (
-            (account, leaf.exit_value, leaf.claimable),
-            (proof.index, proof.count, siblings, sums),
-        )
-
-
 class Chain(ReadableChain):
     """A connection to one chain and, once deployed or attached, to one venue's contracts on it.
 
@@ -124,47 +106,52 @@ class Chain(ReadableChain):
         """Start a chain of its own in this process; it is gone with the object."""
         tester = EthereumTester(PyEVMBackend())
         web3, node = Web3(EthereumTesterProvider(tester)), "the embedded chain"
-        sender = AccountId(web3.eth.accounts[0])
-        return cls(web3, node, Sender(web3, node, sender, None, embedded=True), tester)
+        sender, key = AccountId(web3.eth.accounts[0]), tester.backend.account_keys[0].to_bytes()
+        return cls(web3, node, Sender(web3, node, sender, key, embedded=True), tester)
 
     @classmethod
-    def connect(cls, url: str, private_key: bytes | None = None) -> Chain:
-        """Connect to the node at an HTTP address, to send transactions.
+    def connect(cls, urls: str | Sequence[str], private_key: bytes | None = None) -> Chain:
+        """Connect to the node at an HTTP address, or to several, to send transactions.
 
         They are signed with the 32-byte `private_key`, or without one by the node itself for its
-        first account.
+        first account, where there is one node. Of several a majority has to answer, and all that do
+        have to agree (`darkpool.chain.quorum`); transactions are sent to all of them.
 
         Raises:
             ChainUnavailable: the node does not answer, or has no account of its own.
+            DisagreeingNodes: the nodes are of different chains.
         """
-        web3 = web3_of(url)
-        with reading(url, "the number of a chain"):
+        web3, node = web3_of(urls)
+        with reading(node, "the number of a chain"):
             _ = web3.eth.chain_id
         if private_key is not None:
             accounts = [Account.from_key(private_key).address]
         else:
-            with reading(url, "accounts"):
+            with reading(node, "accounts"):
                 accounts = list(web3.eth.accounts)
         if not accounts:
-            raise ChainUnavailable(url, "no account that could send transactions")
+            raise ChainUnavailable(node, "no account that could send transactions")
         sender = AccountId(accounts[0])
-        return cls(web3, url, Sender(web3, url, sender, private_key, embedded=False), None)
+        return cls(web3, node, Sender(web3, node, sender, private_key, embedded=False), None)
 
     @property
     def account(self) -> AccountId:
         """The account that pays for transactions."""
         return self._sender.account
 
-    def deploy(self, terms: DeploymentTerms) -> Deployment:
-        """Deploy test token, settlement and vault, and use them from now on.
+    def deploy(self, terms: DeploymentTerms, tokens: Sequence[AccountId] = ()) -> Deployment:
+        """Deploy settlement and vaults, and use them from now on.
+
+        There is a vault for each of `tokens`, that of cash first; without any, a test token is
+        deployed for the only one.
 
         Raises:
             ChainTooOld: the chain's machine lacks instructions that the contracts need.
         """
-        self._require_cancun()
-        token, _ = self._create("TestToken")
+        self.require_cancun()
+        held = list(tokens) or [self._create("TestToken")[0]]
         blueprint, _ = self._create("CollateralVault")
-        vaults = [(token, terms.deposit_min, terms.accounts_max)]
+        vaults = [(token, terms.deposit_min, terms.accounts_max) for token in held]
         parties = (terms.fund, terms.treasury, terms.rescuer, PERMIT2)
         settlement, first = self._create(
             "Settlement",
@@ -188,64 +175,64 @@ class Chain(ReadableChain):
         Where a block has no room for as many deposits at once as the vault takes, there are fewer
         in a transaction.
         """
-        total = sum(amounts.values())
-        self._transact(self._token.functions.mint(self._sender.account, total))
-        self._transact(self._token.functions.approve(self.deployment.vault, total))
-        rest, size = list(amounts.items()), DEPOSITS_PER_TRANSACTION_MAX
-        while part := rest[:size]:
-            accounts = [account for account, _ in part]
-            sums = [amount for _, amount in part]
-            try:
-                self._transact(self._vault.functions.deposit_many(accounts, sums))
-            except (TransactionRefused, TransactionReverted) as error:
-                if len(part) == 1 or not _for_want_of_gas(error):
-                    raise
-                size = len(part) // 2
-            else:
-                rest = rest[size:]
+        self._depositing(self.deployment.vaults[0]).minted(amounts)
+
+    def deposit(
+        self, private_key: bytes, amount: int, vault: VaultPlace | None = None
+    ) -> TransactionReceiptInfo:
+        """Deposit an account's own tokens for itself, as the account of a 32-byte key.
+
+        `amount` is in units of the vault's token, which may be any ERC-20 token; without `vault` it
+        is the one of cash.
+
+        Raises:
+            NotApproved: the token lets the vault take less than that.
+        """
+        place = self.deployment.vaults[0] if vault is None else vault
+        return info_of(self._depositing(place).own(private_key, amount))
+
+    def send(self, call: Call, private_key: bytes | None = None) -> TransactionReceiptInfo:
+        """Send a call, as this client's account or as that of a 32-byte key, which pays the gas."""
+        contract = self._contract(call.kind, call.contract)
+        return self._transact(contract.functions[call.function](*call.arguments), private_key)
+
+    def send_data(self, name: str, to: AccountId, data: bytes) -> TransactionReceiptInfo:
+        """Send bytes to a contract that takes them as they are; `name` is theirs in errors."""
+        return info_of(self._sender.send_data(name, to, data))
+
+    def send_signed(self, name: str, transaction: bytes) -> TransactionReceiptInfo:
+        """Send a transaction that is signed already."""
+        return info_of(self._sender.send_signed(name, transaction))
 
     def request(self, private_key: bytes, amount: int) -> TransactionReceiptInfo:
         """Ask for a withdrawal in the next settlement, as the account of a 32-byte key."""
-        return self._transact(self._vault.functions.request(amount), private_key)
+        return self.send(self._calls.request(amount), private_key)
 
     def give_notice(self, private_key: bytes, number: int) -> TransactionReceiptInfo:
         """Ask for a deposit back that no settlement counts, as its account."""
-        return self._transact(self._vault.functions.give_notice(number), private_key)
+        return self.send(self._calls.give_notice(number), private_key)
 
     def take_back(self, private_key: bytes, number: int, to: AccountId) -> TransactionReceiptInfo:
         """Take a deposit back a day after the notice, as its account."""
-        return self._transact(self._vault.functions.take_back(number, to), private_key)
+        return self.send(self._calls.take_back(number, to), private_key)
 
     def claim(
         self, private_key: bytes, proven: ProvenLeaf, to: AccountId
     ) -> TransactionReceiptInfo:
         """Take what the account of a 32-byte key was granted; it pays the gas."""
-        functions = self._vault.functions
-        return self._transact(
-            functions.claim(proven.interval, *proven.arguments(), to), private_key
-        )
+        return self.send(self._calls.claim(proven, to), private_key)
 
     def claim_for(
         self, order: Claim, signature: bytes, proven: ProvenLeaf
     ) -> TransactionReceiptInfo:
-        """Take what an account was granted that signed for it; the sender gets the fee."""
-        named = (
-            account_of(order.account),
-            account_of(order.to),
-            order.cumulative,
-            order.fee,
-            order.deadline,
-        )
-        functions = self._vault.functions
-        return self._transact(
-            functions.claim_for(named, proven.interval, *proven.arguments(), signature)
-        )
+        """Take what an account was granted that signed for it; this account gets the fee."""
+        return self.send(self._calls.claim_for(order, signature, proven))
 
     def leave(
         self, private_key: bytes, proven: ProvenLeaf, to: AccountId
     ) -> TransactionReceiptInfo:
         """Take everything, as the account of a 32-byte key, when the venue has ended."""
-        return self._transact(self._vault.functions.leave(*proven.arguments(), to), private_key)
+        return self.send(self._calls.leave(proven, to), private_key)
 
     def commit_batch(
         self, message: BatchRoot, signatures: Sequence[bytes]
@@ -270,14 +257,14 @@ class Chain(ReadableChain):
         self, message: Settlement, results: bytes, signatures: Sequence[bytes]
     ) -> TransactionReceiptInfo:
         """Settle the open batch, with a quorum's signatures; its leaves are public already."""
-        arguments = _settle_arguments(message, results, signatures)
+        arguments = settle_arguments(message, results, signatures)
         return self._transact(self._settlement.functions.settle(*arguments))
 
     def settle_call(
         self, message: Settlement, results: bytes, signatures: Sequence[bytes]
     ) -> ContractCall:
         """What `settle` sends, for any account to send; it asks the chain nothing."""
-        arguments = _settle_arguments(message, results, signatures)
+        arguments = settle_arguments(message, results, signatures)
         data = self._settlement.encode_abi("settle", list(arguments))
         deployment = self.deployment
         return ContractCall(deployment.chain_id, deployment.settlement, bytes.fromhex(data[2:]))
@@ -289,7 +276,7 @@ class Chain(ReadableChain):
             WrongDeployment: another chain, or no settlement contract at the address.
             SettledOtherwise: its interval has settled with another outcome.
         """
-        if self.has_settled(kept):
+        if self.settled_at(kept) is not None:
             return None
         contract = self._contract("Settlement", kept.call.contract)
         try:
@@ -298,10 +285,10 @@ class Chain(ReadableChain):
             return self._transact(contract.functions.settle(*kept.arguments))
         except ChainError as error:
             try:
-                settled = self.has_settled(kept)  # another account may have been first
+                settled = self.settled_at(kept)  # another account may have been first
             except ChainUnavailable:
                 raise error from None
-            if not settled:
+            if settled is None:
                 raise
             return None
 
@@ -337,42 +324,86 @@ class Chain(ReadableChain):
 
     def declare(self) -> TransactionReceiptInfo:
         """End a venue that let a request wait for a week, or settled nothing for two."""
-        return self._transact(self._settlement.functions.declare())
+        return self.send(declare(self.deployment.settlement))
 
     def close(self, message: Closing, signatures: Sequence[bytes]) -> TransactionReceiptInfo:
         """Value all positions once more after the declaration."""
         functions = self._settlement.functions
-        outcome = _outcome(message, _NO_FILLS)
+        outcome = outcome_of(message, _NO_FILLS)
         signed = b"".join(signatures)
-        return self._transact(functions.close(outcome, _trees(message), message.terms, signed))
+        return self._transact(functions.close(outcome, trees_of(message), message.terms, signed))
 
-    def wait_final(
-        self, transaction: TransactionReceiptInfo, confirmations: int, timeout_s: float = 600
-    ) -> None:
-        """Wait until a transaction's block is the first of `confirmations` blocks.
+    def settle_final(
+        self, kept: KeptSettlement, finality: Finality, timeout_s: float = FINAL_IN_S
+    ) -> BlockPoint:
+        """Settle, whoever's transaction does it, and return the block when it is final.
 
-        The embedded chain has no blocks but its own transactions', and mines the missing ones.
+        A settlement that a reorganisation undoes is sent again.
 
         Raises:
-            TransactionLost: the transaction is gone, or is in another block by now.
-            NotFinalInTime: there were not enough blocks in `timeout_s` seconds.
+            WrongDeployment, SettledOtherwise: as `settle_kept`.
+            NotFinalInTime: no block of it was final in `timeout_s` seconds.
         """
-        give_up_at = time.monotonic() + timeout_s
+        waiting, what = self._waiting(finality, timeout_s), f"settlement of {kept.interval}"
         while True:
-            confirmed = self.height() - transaction.block + 1
-            self._check_still_there(transaction)
-            if confirmed >= confirmations:
-                return
-            if self._tester is not None:
-                self._tester.mine_blocks(confirmations - confirmed)
-            elif time.monotonic() >= give_up_at:
-                raise NotFinalInTime(transaction.hash.hex(), confirmations, confirmed)
-            else:
-                time.sleep(_POLL_INTERVAL_S)
+            self.settle_kept(kept)
+            found = self.settled_at(kept)
+            if found is not None and waiting.for_block(found, what):
+                return found
+            waiting.pause(found or BlockPoint(self.height(), b""), what)
+
+    def wait_final(
+        self,
+        transaction: TransactionReceiptInfo,
+        finality: Finality | int,
+        timeout_s: float = FINAL_IN_S,
+    ) -> TransactionReceiptInfo:
+        """Wait until a transaction's block is final, and return the transaction with that block.
+
+        `finality` is the chain's rule, or its number of confirmations. A reorganisation may bring
+        the transaction into another block, which is then the one that is waited for. Where it is
+        forgotten, the same signed bytes are sent again. The embedded chain has no blocks but its
+        own transactions', and mines the missing ones.
+
+        Raises:
+            TransactionLost: it is in no block and on no way to one, and was not signed here, or no
+                node takes it again.
+            TransactionReverted: the contract refuses it in the block that it came into again.
+            NotFinalInTime: its block was not final in `timeout_s` seconds.
+        """
+        rule = Finality(finality) if isinstance(finality, int) else finality
+        return self._waiting(rule, timeout_s).for_transaction(transaction, self._sender)
+
+    def _waiting(self, finality: Finality, timeout_s: float) -> Waiting:
+        return Waiting(self._blocks, finality, timeout_s, self._miner())
+
+    def _miner(self) -> Callable[[int], None] | None:
+        """Makes blocks on chains for development, which have none but those of transactions."""
+        tester = self._tester
+        if tester is not None:
+            return lambda count: tester.mine_blocks(count)
+        with reading(self._node, "the version of a node"):
+            version = self._web3.client_version
+        return self._mine if version.startswith(_DEVELOPMENT_NODES) else None
+
+    def _mine(self, count: int) -> None:
+        for _ in range(count):
+            with reading(self._node, "a block of a chain for development"):
+                self._web3.provider.make_request(_MINE, [])
+
+    def _depositing(self, place: VaultPlace) -> Depositing:
+        token = self._contract("TestToken", place.token)
+        vault = self._contract("CollateralVault", place.address)
+        return Depositing(self._sender, self._node, token, vault)
+
+    @property
+    def _calls(self) -> VaultCalls:
+        """Of the vault of cash."""
+        return VaultCalls(self.deployment.vault)
 
     def _create(self, name: str, *arguments: object) -> tuple[AccountId, TransactionReceiptInfo]:
         artifact = load_artifact(name)
-        receipt = self._sender.create(name, artifact, arguments)
+        receipt = self._sender.create(artifact, arguments)
         address = receipt.get("contractAddress")
         if address is None:
             raise ChainUnavailable(self._node, f"no address of {name}, which it deployed")
@@ -384,7 +415,12 @@ class Chain(ReadableChain):
         """Send a transaction, or that of a key's account, and wait for its block."""
         return info_of(self._sender.call(function, private_key))
 
-    def _require_cancun(self) -> None:
+    def require_cancun(self) -> None:
+        """Check that the chain has the instructions that the contracts are made of.
+
+        Raises:
+            ChainTooOld: it has not.
+        """
         if self._tester is not None:
             return
         account = Web3.to_checksum_address(self._sender.account)
@@ -396,43 +432,3 @@ class Chain(ReadableChain):
                 raise ChainTooOld(self._node, refusal_text(error)) from error
             except ContractLogicError as error:
                 raise ChainTooOld(self._node, revert_reason(error)) from error
-
-    def _check_still_there(self, transaction: TransactionReceiptInfo) -> None:
-        block_hash = b""
-        with reading(self._node, "the receipt of a transaction"):
-            try:
-                receipt = self._web3.eth.get_transaction_receipt(HexBytes(transaction.hash))
-                block_hash = bytes(receipt["blockHash"])
-            except TransactionNotFound:
-                pass
-        if block_hash != transaction.block_hash:
-            raise TransactionLost(transaction.hash.hex(), transaction.block)
-
-
-def _settle_arguments(
-    message: Settlement, results: bytes, signatures: Sequence[bytes]
-) -> tuple[Any, ...]:
-    outcome = _outcome(message, message.fills_root)
-    return message.interval, outcome, _trees(message), results, b"".join(signatures)
-
-
-def _outcome(message: Settlement | Closing, fills_root: bytes) -> tuple[Any, ...]:
-    return (
-        message.prices,
-        fills_root,
-        message.state_root,
-        message.leaf_hash,
-        list(message.leaf_blobs),
-        message.record_digest,
-    )
-
-
-def _trees(message: Settlement | Closing) -> list[tuple[Any, ...]]:
-    return [(account_of(tree.vault), *astuple(tree)[1:]) for tree in message.trees]
-
-
-def _for_want_of_gas(error: TransactionRefused | TransactionReverted) -> bool:
-    """Whether fewer deposits may do; a contract that refuses a deposit says why in other words."""
-    if isinstance(error, TransactionRefused):
-        return True
-    return error.reason == NO_REASON or "gas" in error.reason

@@ -57,6 +57,31 @@ class AnswerTooLarge(ChainUnavailable):
     code = "answer-too-large"
 
 
+class BeaconUnavailable(ChainUnavailable):
+    """A beacon node cannot be reached, or does not answer as one."""
+
+    code = "beacon-unavailable"
+
+
+class DeploymentTaken(ChainError):
+    """Other code stands where a contract of these terms would be."""
+
+    code = "deployment-taken"
+
+
+class InvalidManifest(BadInput):
+    """A file that is no manifest of a deployment; `subject` names the file and the part."""
+
+    code = "invalid-manifest"
+
+
+class ManifestDiffers(ChainError):
+    """What a manifest says of a venue is not what follows from its terms, or not on the chain."""
+
+    code = "manifest-differs"
+    prefix = "manifest, "
+
+
 def _without_credentials(node: str) -> str:
     if "://" not in node:
         return node
@@ -156,7 +181,7 @@ class ChainTooOld(ChainError):
 
 
 class TransactionLost(ChainError):
-    """A transaction is no longer in the block in which it was seen: the chain reorganised."""
+    """A transaction is in no block any more, and no node takes it again: the chain reorganised."""
 
     code = "transaction-lost"
 
@@ -164,10 +189,49 @@ class TransactionLost(ChainError):
         super().__init__("chain", f"transaction {transaction} in block {block}", "none")
 
 
-class NotFinalInTime(ChainError):
-    """A transaction did not get its confirmations in the time that it was given."""
+class NotFinal(ChainError):
+    """A block is not final yet; `what` is in it."""
+
+    code = "not-final"
+
+    def __init__(self, what: str, block: int, last_final: int) -> None:
+        self.block, self.last_final = block, last_final
+        got = f"the last one is {last_final}"
+        super().__init__("chain", f"block {block} with {what} among final blocks", got)
+
+
+class NotFinalInTime(NotFinal):
+    """A block did not become final in the time that it was given."""
 
     code = "not-final-in-time"
 
-    def __init__(self, transaction: str, expected: int, got: int) -> None:
-        super().__init__(f"chain: confirmations of transaction {transaction}", expected, got)
+
+class BlockReplaced(ChainError):
+    """Another block has the place of one that was seen: the chain reorganised."""
+
+    code = "block-replaced"
+
+    def __init__(self, block: int, expected: bytes, got: bytes) -> None:
+        super().__init__(f"chain: hash of block {block}", expected, got or "no such block")
+
+
+class DisagreeingNodes(ChainError):
+    """Two nodes give different answers to a question that has one; each is a node and its value."""
+
+    code = "disagreeing-nodes"
+
+    def __init__(self, question: str, first: tuple[str, str], second: tuple[str, str]) -> None:
+        expected, got = (
+            f"{shortened(value, REASON_SHOWN_MAX)} from {_without_credentials(node)}"
+            for node, value in (first, second)
+        )
+        super().__init__(f"chain: {question}", f"the same of all nodes, {expected}", got)
+
+
+class NotApproved(ChainError):
+    """A token did not let a vault take what its owner approved."""
+
+    code = "not-approved"
+
+    def __init__(self, token: str, expected: int, got: int) -> None:
+        super().__init__(f"chain: what token {token} lets the vault take", expected, got)

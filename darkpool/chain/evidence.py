@@ -62,6 +62,14 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPoint:
+    """One block: of all that may ever have the number, the one with this hash."""
+
+    number: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionReceiptInfo:
     """A transaction that succeeded, and the block it is in."""
 
@@ -69,6 +77,11 @@ class TransactionReceiptInfo:
     block: int
     block_hash: bytes
     gas_used: int
+
+    @property
+    def point(self) -> BlockPoint:
+        """The block it is in."""
+        return BlockPoint(self.block, self.block_hash)
 
 
 def info_of(receipt: TxReceipt) -> TransactionReceiptInfo:
@@ -132,7 +145,13 @@ class BatchEvidence:
     signers: tuple[int, ...]
     transaction: bytes
     block: int
+    block_hash: bytes
     seconds_left: int = SETTLEMENT_TIMEOUT_S
+
+    @property
+    def point(self) -> BlockPoint:
+        """The block it is in."""
+        return BlockPoint(self.block, self.block_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +163,12 @@ class SettlementEvidence:
     signers: tuple[int, ...]
     transaction: bytes
     block: int
+    block_hash: bytes
+
+    @property
+    def point(self) -> BlockPoint:
+        """The block it is in."""
+        return BlockPoint(self.block, self.block_hash)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,19 @@ from __future__ import annotations
 import json
 import socket
 import time
-from concurrent.futures import Future
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from re import IGNORECASE
 from re import compile as pattern
-from threading import Thread
 from typing import Any, Final
 
 import requests
-from web3 import Web3
-from web3.middleware import AttributeDictMiddleware
 from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from darkpool.chain.answers import Refusal, read_answer
 from darkpool.chain.errors import AnswerTooLarge, ChainUnavailable, NodeBusy
+from darkpool.chain.fetching import TooMuch, fetched, system_error, told
 from darkpool.units import require_kind
 
 ANSWER_BYTES_MAX: Final = 16 << 20
@@ -34,7 +31,6 @@ PATIENCE_S: Final = 60
 
 _FIRST_PAUSE_S: Final = 0.25
 _PAUSE_MAX_S: Final = 8.0
-_CHUNK_BYTES: Final = 1 << 16
 _HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json"}
 _BUSY: Final = {
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -49,6 +45,26 @@ _RATE_LIMITED: Final = pattern(
 )
 
 
+class Patience:
+    """Pauses between requests that are made again, each twice as long.
+
+    They take `seconds` in all, `PATIENCE_S` unless it is said.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._give_up_at = time.monotonic() + (PATIENCE_S if seconds is None else seconds)
+        self._pause_s = _FIRST_PAUSE_S
+
+    def wait(self, at_least_s: float = 0) -> bool:
+        """Make a pause; False, and no pause, where it would take too long."""
+        wait_s = max(self._pause_s, at_least_s)
+        if time.monotonic() + wait_s > self._give_up_at:
+            return False
+        time.sleep(wait_s)
+        self._pause_s = min(2 * self._pause_s, _PAUSE_MAX_S)
+        return True
+
+
 class Node(JSONBaseProvider):
     """The node at an address, as web3 asks it.
 
@@ -60,7 +76,7 @@ class Node(JSONBaseProvider):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self._url = require_kind("address of a node", str, url)
+        self.url: Final = require_kind("address of a node", str, url)
         self._session = requests.Session()
         self._has_answered = False
 
@@ -73,104 +89,80 @@ class Node(JSONBaseProvider):
             ChainUnavailable: what came is no answer.
         """
         request = self.encode_rpc_request(method, params)
-        give_up_at, pause_s = time.monotonic() + PATIENCE_S, _FIRST_PAUSE_S
+        patience = Patience()
         while True:
             try:
                 return self._ask(method, request)
             except NodeBusy as busy:
-                wait_s = max(pause_s, busy.retry_after_s)
                 never_there = busy.refused and not self._has_answered
-                if never_there or time.monotonic() + wait_s > give_up_at:
+                if never_there or not patience.wait(busy.retry_after_s):
                     raise
-            time.sleep(wait_s)
-            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+
+    def ask_once(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """Ask, and leave it to the caller whether to ask again.
+
+        Raises:
+            NodeBusy, AnswerTooLarge, ChainUnavailable: as `make_request`.
+        """
+        return self._ask(method, self.encode_rpc_request(method, params))
 
     def _ask(self, method: str, request: bytes) -> RPCResponse:
         number = json.loads(request)["id"]
         status, headers, body = self._post(method, request)
         self._has_answered = True
         if method == "eth_getLogs" and status in _TOO_LARGE:
-            raise AnswerTooLarge(self._url, f"HTTP status {status}")
+            raise AnswerTooLarge(self.url, f"HTTP status {status}")
         if status in _BUSY:
             after_s = _retry_after_s(headers.get("Retry-After", ""))
-            raise NodeBusy(self._url, f"HTTP status {status}", after_s)
-        told = "" if status == HTTPStatus.OK else f"HTTP status {status} and "
-        answer = read_answer(self._url, (method, number), told, body)
+            raise NodeBusy(self.url, f"HTTP status {status}", after_s)
+        before = "" if status == HTTPStatus.OK else f"HTTP status {status} and "
+        answer = read_answer(self.url, (method, number), before, body)
         if not isinstance(answer, Refusal):
             return {"jsonrpc": "2.0", "id": number, "result": answer}
         # of eth_getLogs the same code says that there is too much in the range
         limited = answer.code == _LIMIT_EXCEEDED and method != "eth_getLogs"
         if limited or answer.code == HTTPStatus.TOO_MANY_REQUESTS or _is_rate(answer.message):
-            raise NodeBusy(self._url, f"error {answer.code}: {answer.message}")
+            raise NodeBusy(self.url, f"error {answer.code}: {answer.message}")
         error: Any = answer.model_dump(exclude_unset=True)
         return {"jsonrpc": "2.0", "id": number, "error": error}
 
     def _post(self, method: str, request: bytes) -> tuple[int, Any, bytes]:
-        """Status, headers and body of the answer to one request.
-
-        No limit of a socket ends an answer that comes byte by byte, so another thread waits for it.
-        """
-        answer: Future[tuple[int, Any, bytes]] = Future()
-        waiting = Thread(target=self._fulfil, args=(answer, self._session, request), daemon=True)
-        waiting.start()
+        """Status, headers and body of the answer to one request."""
+        session = self._session
         try:
-            return answer.result(ANSWER_TIMEOUT_S)
-        except TimeoutError:
-            self._session = requests.Session()  # that of the thread is its own from now on
-            raise self._lost(method, requests.Timeout()) from None
+            return fetched(
+                lambda: session.post(
+                    self.url,
+                    data=request,
+                    headers=_HEADERS,
+                    timeout=ANSWER_TIMEOUT_S,
+                    stream=True,
+                    allow_redirects=False,
+                ),
+                ANSWER_BYTES_MAX,
+                ANSWER_TIMEOUT_S,
+            )
+        except TooMuch:
+            raise AnswerTooLarge(self.url, f"more than {ANSWER_BYTES_MAX} bytes") from None
         except (requests.Timeout, requests.ConnectionError) as error:
+            self._session = requests.Session()
             raise self._lost(method, error) from None
         except requests.exceptions.ChunkedEncodingError as error:
             raise self._lost(method, error) from None
         except (OSError, ValueError) as error:  # an address or a body that nothing can be made of
-            raise ChainUnavailable(self._url, f"no connection: {_told(error)}") from None
-
-    def _fulfil(
-        self,
-        answer: Future[tuple[int, Any, bytes]],
-        session: requests.Session,
-        request: bytes,
-    ) -> None:
-        try:
-            answer.set_result(self._exchange(session, request))
-        except Exception as error:  # noqa: BLE001 - it is raised again by the one who waits
-            answer.set_exception(error)
-
-    def _exchange(self, session: requests.Session, request: bytes) -> tuple[int, Any, bytes]:
-        give_up_at = time.monotonic() + ANSWER_TIMEOUT_S
-        body = bytearray()
-        with session.post(
-            self._url,
-            data=request,
-            headers=_HEADERS,
-            timeout=ANSWER_TIMEOUT_S,
-            stream=True,
-            allow_redirects=False,
-        ) as response:
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                body += chunk
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise AnswerTooLarge(self._url, f"more than {ANSWER_BYTES_MAX} bytes")
-                if time.monotonic() > give_up_at:
-                    raise requests.Timeout
-            return response.status_code, response.headers, bytes(body)
+            raise ChainUnavailable(self.url, f"no connection: {told(error)}") from None
 
     def _lost(self, method: str, error: OSError) -> ChainUnavailable:
         """What it means that the connection ended, or that nothing came."""
         if isinstance(error, requests.Timeout) and not isinstance(error, requests.ConnectTimeout):
             reason = f"no whole answer in {ANSWER_TIMEOUT_S} s"
             too_much = method == "eth_getLogs"
-            return (AnswerTooLarge if too_much else NodeBusy)(self._url, reason)
+            return (AnswerTooLarge if too_much else NodeBusy)(self.url, reason)
         if isinstance(error, requests.exceptions.SSLError | requests.exceptions.ProxyError):
-            return ChainUnavailable(self._url, f"no connection: {_told(error)}")
-        cause = _system_error(error)
+            return ChainUnavailable(self.url, f"no connection: {told(error)}")
+        cause = system_error(error)
         refused = isinstance(cause, ConnectionRefusedError | socket.gaierror)
-        return NodeBusy(self._url, f"a lost connection: {_told(error)}", refused=refused)
-
-
-def web3_of(url: str) -> Web3:
-    """web3 on the node at an address, asking it nothing that is not asked of web3."""
-    return Web3(Node(url), middleware=[(AttributeDictMiddleware, "attrdict")])
+        return NodeBusy(self.url, f"a lost connection: {told(error)}", refused=refused)
 
 
 def _is_rate(message: str) -> bool:
@@ -185,24 +177,3 @@ def _retry_after_s(text: str) -> int:
         return max(0, round(parsedate_to_datetime(text).timestamp() - time.time()))
     except (ValueError, OverflowError):
         return 0
-
-
-def _told(error: BaseException) -> str:
-    cause = _system_error(error)
-    if cause is not None:
-        return str(cause.strerror)
-    lost = isinstance(error, requests.ConnectionError)
-    return "the node ended it" if lost else "nothing that can be read"
-
-
-def _system_error(error: BaseException) -> OSError | None:
-    """The system's own error, out of those that libraries wrapped around it."""
-    seen: list[BaseException] = [error]
-    for current in seen:
-        if isinstance(current, OSError) and current.strerror:
-            return current
-        inner = (current.__cause__, current.__context__, getattr(current, "reason", None))
-        for found in (*inner, *current.args):
-            if isinstance(found, BaseException) and found not in seen:
-                seen.append(found)
-    return None

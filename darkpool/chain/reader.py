@@ -5,7 +5,7 @@ from __future__ import annotations
 from darkpool.chain.errors import ChainUnavailable
 from darkpool.chain.evidence import BatchEvidence, SettlementEvidence
 from darkpool.chain.reading import ReadableChain
-from darkpool.protocol.flows import NO_FLOWS, Flow
+from darkpool.protocol.flows import Flow
 from darkpool.record.forms import VenueRecord
 from darkpool.units import Interval, account_bytes, account_of
 from darkpool.verification.custody import FlowEvent
@@ -53,12 +53,15 @@ class RecordedVenue:
         if said.batch is None or said.settlement is None:
             self._require_height(max(blocks))
         previous, flows, paid = self._built_on(said.batch)
+        keypers = found.keypers
+        if said.batch is not None:
+            keypers = chain.committee_at(said.batch.block)
         voids = self._voids(said.batch, previous)
         return ChainEvidence(
             settlement_contract=account_bytes(found.settlement),
             vaults=tuple(account_bytes(vault.address) for vault in found.vaults),
             deposit_min=found.vaults[0].deposit_min,
-            keypers=tuple(account_bytes(keyper) for keyper in found.keypers),
+            keypers=tuple(map(account_bytes, keypers)),
             quorum=found.quorum,
             batch=None if said.batch is None else _batch(said.batch),
             settlement=None if said.settlement is None else _settlement(said.settlement),
@@ -78,17 +81,17 @@ class RecordedVenue:
             return None, (), {}
         chain, name = self._chain, batch.message.previous_settlement
         named = chain.settlement_named(name) if any(name) else None
-        previous, after, head = None, 0, NO_FLOWS
+        previous, after = None, 0
         if named is not None:
             before, settled = named
-            after, head = before.flows, before.flows_head
+            after = before.flows
             previous = PreviousSettlement(
                 before.message.interval,
                 before.flows,
                 settled.message.state_root,
                 settled.message.leaf_hash,
             )
-        flows = tuple(map(_flow, chain.flows(batch.flows, after, head)))
+        flows = tuple(map(_flow, chain.flows(batch.flows, after)))
         paid = chain.paid(chain.deployment.vault, batch.block)
         return previous, flows, {account_bytes(account): paid[account] for account in paid}
 

@@ -11,18 +11,28 @@ from dataclasses import replace
 from typing import Any, Final
 
 from eth_hash.auto import keccak
+from eth_typing import BlockNumber
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import TransactionNotFound
 
-from crypto.signing.settling import BatchRoot, Settlement, Tree
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.asking import reading
-from darkpool.chain.errors import ChainUnavailable, NotDeployed, SettledOtherwise, WrongDeployment
+from darkpool.chain.calls import Call
+from darkpool.chain.decoding import batch_of, closing_of, settlement_of
+from darkpool.chain.errors import (
+    BlockReplaced,
+    ChainUnavailable,
+    NotDeployed,
+    NotFinal,
+    SettledOtherwise,
+    WrongDeployment,
+)
 from darkpool.chain.evidence import (
     SETTLEMENT_TIMEOUT_S,
     BatchEvidence,
+    BlockPoint,
     Deployment,
     IntervalEvidence,
     SettledTrees,
@@ -31,14 +41,14 @@ from darkpool.chain.evidence import (
     VaultPlace,
     VenueStanding,
     info_of,
-    keyper_numbers,
 )
+from darkpool.chain.finality import BlockReader, Finality
+from darkpool.chain.flowing import FlowCursor, FlowReader, FlowsRead
 from darkpool.chain.logs import Asked, LogReader
-from darkpool.chain.node import web3_of
-from darkpool.chain.settling import KeptSettlement
-from darkpool.protocol.flows import NO_FLOWS, Flow, FlowKind
-from darkpool.protocol.results import decode_results
-from darkpool.units import AccountId, Interval, account_bytes
+from darkpool.chain.quorum import web3_of
+from darkpool.chain.settling import KeptSettlement, settled_by
+from darkpool.protocol.flows import Flow
+from darkpool.units import AccountId, Interval
 
 CONTRACTS: Final = ("TestToken", "Settlement", "CollateralVault")
 
@@ -57,16 +67,22 @@ class ReadableChain:
         self._web3 = web3
         self._node = node
         self._logs = LogReader(web3, node)
+        self._blocks = BlockReader(web3, node)
         self._deployment: Deployment | None = None
+        self._contracts: dict[tuple[str, str], Contract] = {}
 
     @classmethod
-    def at(cls, url: str) -> ReadableChain:
-        """The chain of the node at an HTTP address, which is asked nothing yet."""
-        return cls(web3_of(url), url)
+    def at(cls, urls: str | Sequence[str]) -> ReadableChain:
+        """The chain of the node at an HTTP address, or of several, which are asked nothing yet.
+
+        Of several nodes a majority has to answer, and all that do have to agree
+        (`darkpool.chain.quorum`).
+        """
+        return cls(*web3_of(urls))
 
     @property
     def node(self) -> str:
-        """Which node is asked; an address may hold credentials."""
+        """Which node is asked, or how many; an address may hold credentials."""
         return self._node
 
     @property
@@ -83,8 +99,30 @@ class ReadableChain:
 
     def height(self) -> int:
         """The number of the last block."""
-        with reading(self._node, "the number of a block"):
-            return self._web3.eth.block_number
+        return self._blocks.height()
+
+    def block_at(self, number: int) -> BlockPoint | None:
+        """The block that has a number now; None where the chain has not come so far."""
+        return self._blocks.point(number)
+
+    def is_final(self, point: BlockPoint, finality: Finality) -> bool:
+        """Whether a block has its place on the chain, and is final there, asked now."""
+        try:
+            self.require_final(point, finality)
+        except (BlockReplaced, NotFinal):
+            return False
+        return True
+
+    def require_final(
+        self, point: BlockPoint, finality: Finality, what: str = "what depends on it"
+    ) -> None:
+        """Refuse a block that is not final now; `what` is in it.
+
+        Raises:
+            BlockReplaced: another block, or none, has its place.
+            NotFinal: it has its place, and not enough stands on it.
+        """
+        self._blocks.require_final(point, finality, what)
 
     def time(self) -> int:
         """The time of the last block, in Unix seconds."""
@@ -103,6 +141,23 @@ class ReadableChain:
             except TransactionNotFound:
                 pass
         raise ChainUnavailable(self._node, f"no receipt of transaction 0x{transaction.hex()}")
+
+    def time_of(self, block: int | None = None) -> int:
+        """When a block was made, in Unix seconds; without a number the last one."""
+        with reading(self._node, "a block"):
+            number = self._web3.eth.block_number if block is None else BlockNumber(block)
+            return self._web3.eth.get_block(number)["timestamp"]
+
+    def code_of(self, address: AccountId) -> bytes:
+        """The code that stands at an address; nothing where no contract does."""
+        with reading(self._node, "the code of a contract"):
+            return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+
+    def ask(self, call: Call) -> Any:
+        """What a contract answers to a call that changes nothing."""
+        contract = self._contract(call.kind, call.contract)
+        with reading(self._node, f"the answer to {call.function}"):
+            return contract.functions[call.function](*call.arguments).call()
 
     def attach(self, deployment: Deployment) -> None:
         """Use contracts that are already deployed, after checking that they are what they claim.
@@ -127,6 +182,17 @@ class ReadableChain:
             self._deployment = self.deployment_at(settlement, 0)
         return self._deployment
 
+    def attach_at(self, settlement: AccountId, block: int = 0) -> None:
+        """Use the venue of a settlement contract, of which nothing else is known.
+
+        Its events are read back to `block`, in which it was created or before.
+
+        Raises:
+            WrongDeployment: other code stands at its address or at those of its vaults, or a vault
+                follows another one.
+        """
+        self._deployment = self.deployment_at(settlement, block)
+
     def deployment_at(self, settlement: AccountId, block: int) -> Deployment:
         """Return what a settlement contract and its vaults say of each other.
 
@@ -146,38 +212,60 @@ class ReadableChain:
             chain_id, block, settlement, vaults, keypers, quorum, epoch, key_id, circuits
         )
 
+    def committee_at(self, block: int) -> tuple[AccountId, ...]:
+        """The keypers of the committee at the end of a block, in the order of their numbers."""
+        if self.deployment.epoch == 1:
+            return self.deployment.keypers
+        asked = Asked(self._settlement, ("CommitteeChanged",))
+        for piece in self._logs.backwards(asked, self.deployment.block, block):
+            if piece:
+                return tuple(map(AccountId, piece[-1]["args"]["keypers"]))
+        raise ChainUnavailable(self._node, f"no committee at block {block}")
+
+    def deployed_in(self, settlement: AccountId) -> int:
+        """The block in which a settlement contract was created, by its first event.
+
+        Raises:
+            ChainUnavailable: the node tells no such event.
+        """
+        asked = Asked(self._contract("Settlement", settlement), ("CommitteeChanged",))
+        for piece in self._logs.backwards(asked, 0, self.height()):
+            for event in reversed(piece):
+                if event["args"]["epoch"] == 1:
+                    return int(event["blockNumber"])
+        raise ChainUnavailable(self._node, f"no first committee of {settlement}")
+
     def standing(self) -> VenueStanding:
         """Return where the venue stands now."""
         with reading(self._node, "the standing of a venue"):
             told = self._settlement.functions.standing().call()
         return VenueStanding(*told)
 
-    def flows(
-        self, last: int | None = None, after: int = 0, head: bytes = NO_FLOWS
-    ) -> tuple[Flow, ...]:
+    def flows(self, last: int | None = None, after: int = 0) -> tuple[Flow, ...]:
         """Return the flows in their order, up to the index `last`; without it all there are.
 
-        They are checked against the hash that each event tells. Those up to the index `after` are
-        left out; `head` is their hash.
+        They are checked against the hash that the contract has of them. Those up to the index
+        `after` are left out.
         """
-        count = self.standing().flows if last is None else last
-        asked, found = Asked(self._settlement, ("Flow",)), dict[int, Any]()
-        for event in self._backwards(asked) if count > after else ():
-            index = event["args"]["index"]
-            if after < index <= count:
-                found[index] = event["args"]
-            if len(found) == count - after:
-                break
-        flows = []
-        for index in range(after + 1, count + 1):
-            if index not in found:
-                raise ChainUnavailable(self._node, f"no flow {index} of {count}")
-            flow = _flow(found[index])
-            head = flow.head_after(head)
-            if head != bytes(found[index]["head"]):
-                raise ChainUnavailable(self._node, f"a flow {index} that its hash is not of")
-            flows.append(flow)
-        return tuple(flows)
+        read = self.flows_since()
+        if last is not None and last > read.cursor.count:
+            raise ChainUnavailable(self._node, f"no flow {last} of {read.cursor.count}")
+        return read.flows[after:last]
+
+    def flows_since(
+        self, cursors: Sequence[FlowCursor] = (), until: int | None = None
+    ) -> FlowsRead:
+        """Return the flows after the last of `cursors` that is still on the chain.
+
+        Cursors are those of earlier readings, as many as the caller kept; without any, or where the
+        chain gave all of them up, it is read from the beginning. `until` is the last block to read.
+
+        Raises:
+            BlockReplaced: blocks were replaced during each of several readings.
+        """
+        contract, born = self._settlement, self.deployment.block
+        reader = FlowReader(self._node, self._blocks, self._logs, contract, born)
+        return reader.read(cursors, until)
 
     def paid(self, vault: AccountId, until: int) -> dict[AccountId, int]:
         """Return what a vault had paid each account by the end of the block `until`."""
@@ -209,6 +297,11 @@ class ReadableChain:
         settlement = None
         if batch is not None and not is_open:
             settlement = self._settled(batch, near)
+        named = {"BatchCommitted": standing.committed, "BatchSettled": standing.settled}
+        for (name, last), found in zip(named.items(), (batch, settlement), strict=True):
+            if last == interval != 0 and found is None:
+                reason = f"no event {name} of interval {interval}, which the contract names"
+                raise ChainUnavailable(self._node, reason)
         return IntervalEvidence(
             interval,
             batch,
@@ -240,7 +333,7 @@ class ReadableChain:
                 if settled is not None and interval <= settled:
                     return tuple(reversed(found))
                 if interval < batch.message.interval:
-                    found.append(_committed(event))
+                    found.append(batch_of(event))
         return tuple(reversed(found))
 
     def void_receipt(self, interval: Interval) -> TransactionReceiptInfo | None:
@@ -261,8 +354,8 @@ class ReadableChain:
             return batch, settlement
         return None
 
-    def has_settled(self, kept: KeptSettlement) -> bool:
-        """Whether a kept settlement is on the chain already; any account may have sent it.
+    def settled_at(self, kept: KeptSettlement) -> BlockPoint | None:
+        """The block of a kept settlement, whoever sent it; None where it is not on the chain.
 
         Raises:
             WrongDeployment: another chain, or no settlement contract at the address.
@@ -274,13 +367,11 @@ class ReadableChain:
         asked = Asked(self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval)
         for piece in self._logs.backwards(asked, 0, self.height()):
             for event in piece:
-                told = event["args"]
-                got = told["outcome"], told["trees"], told["results"]
-                if repr(got) != repr(kept.outcome):
+                if settled_by(event["args"]) != kept.outcome:
                     subject = f"settlement of interval {kept.interval}"
                     raise SettledOtherwise(subject, "what is to be sent", "another one")
-                return True
-        return False
+                return BlockPoint(event["blockNumber"], bytes(event["blockHash"]))
+        return None
 
     def last_settlement(self) -> SettledTrees | None:
         """Return the balances that the vaults pay by; None before the first settlement."""
@@ -305,11 +396,9 @@ class ReadableChain:
                     settlement.block,
                 )
         for event in self._backwards(Asked(self._settlement, ("Closed",))):
-            told = event["args"]
-            _, _, _, leaf_hash, blobs, _ = _values(told["outcome"])
-            trees = tuple(_tree(tree) for tree in told["trees"])
-            found = bytes(leaf_hash), tuple(map(bytes, blobs))
-            return SettledTrees(CLOSING_INTERVAL, trees, *found, flows, event["blockNumber"])
+            trees, leaf_hash, blobs = closing_of(event)
+            block = event["blockNumber"]
+            return SettledTrees(CLOSING_INTERVAL, trees, leaf_hash, blobs, flows, block)
         raise ChainUnavailable(self._node, "no closing settlement, which the contract names")
 
     @property
@@ -325,14 +414,16 @@ class ReadableChain:
         return self._contract("TestToken", self.deployment.vaults[0].token)
 
     def _contract(self, name: str, address: str) -> Contract:
-        return self._web3.eth.contract(
-            Web3.to_checksum_address(address), abi=load_artifact(name).abi
-        )
+        made = self._contracts.get((name, address))
+        if made is None:
+            place = Web3.to_checksum_address(address)
+            made = self._web3.eth.contract(place, abi=load_artifact(name).abi)
+            self._contracts[name, address] = made
+        return made
 
     def _expect_code(self, name: str, address: AccountId) -> None:
         runtime = load_artifact(name).runtime
-        with reading(self._node, "the code of a contract"):
-            code = bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+        code = self.code_of(address)
         # what a contract fixes at deployment stands behind its code
         got = _digest(code[: len(runtime)]) if code else f"no contract at {address}"
         _expect(f"code of {name}", _digest(runtime), got)
@@ -353,7 +444,7 @@ class ReadableChain:
 
     def _batch(self, interval: Interval, near: Sequence[int]) -> BatchEvidence | None:
         event = self._event("BatchCommitted", interval, near)
-        return None if event is None else _committed(event)
+        return None if event is None else batch_of(event)
 
     def _settled(self, batch: BatchEvidence, near: Sequence[int]) -> SettlementEvidence | None:
         """The settlement of a batch.
@@ -361,39 +452,8 @@ class ReadableChain:
         Raises:
             ChainUnavailable: it is not the one that its own hash names.
         """
-        interval = Interval(batch.message.interval)
-        event = self._event("BatchSettled", interval, near)
-        if event is None:
-            return None
-        told = event["args"]
-        prices, fills, state, leaf_hash, blobs, record = _values(told["outcome"])
-        results = bytes(told["results"])
-        message = Settlement(
-            interval=interval,
-            batch_root=batch.message.root,
-            previous_settlement=batch.message.previous_settlement,
-            flows=batch.flows_head,
-            results=keccak(results),
-            prices=bytes(prices),
-            fills_root=bytes(fills),
-            state_root=bytes(state),
-            trees=tuple(_tree(tree) for tree in told["trees"]),
-            leaf_hash=bytes(leaf_hash),
-            leaf_blobs=tuple(map(bytes, blobs)),
-            record_digest=bytes(record),
-            terms=batch.message.terms,
-        )
-        decoded = decode_results(results)
-        if decoded is None or message.struct_hash() != bytes(told["settlement"]):
-            reason = f"a settlement of interval {interval} that its hash is not of"
-            raise ChainUnavailable(self._node, reason)
-        return SettlementEvidence(
-            message,
-            decoded,
-            keyper_numbers(told["signers"]),
-            bytes(event["transactionHash"]),
-            event["blockNumber"],
-        )
+        event = self._event("BatchSettled", Interval(batch.message.interval), near)
+        return None if event is None else settlement_of(event, batch, self._node)
 
     def _event(self, name: str, interval: Interval, near: Sequence[int]) -> Any:
         """The one event of its kind for an interval, None where there is none."""
@@ -405,35 +465,6 @@ class ReadableChain:
                 if piece:
                     return piece[-1]
         return None
-
-
-def _committed(event: Any) -> BatchEvidence:
-    told = event["args"]
-    interval, root, count, terms, plan, commit_by = _values(told["batch"])
-    previous = bytes(told["previous_settlement"])
-    return BatchEvidence(
-        BatchRoot(interval, bytes(root), count, previous, bytes(terms), bytes(plan), commit_by),
-        told["flows"],
-        bytes(told["flows_head"]),
-        keyper_numbers(told["signers"]),
-        bytes(event["transactionHash"]),
-        event["blockNumber"],
-    )
-
-
-def _flow(told: Any) -> Flow:
-    kind, vault, account = FlowKind(told["kind"]), told["vault"], told["account"]
-    return Flow(told["index"], kind, vault, account, told["amount"], told["number"])
-
-
-def _tree(told: Any) -> Tree:
-    vault, root, exits, claims = _values(told)
-    return Tree(account_bytes(AccountId(vault)), bytes(root), exits, claims)
-
-
-def _values(told: Any) -> tuple[Any, ...]:
-    """The fields of a struct in an event, in their order."""
-    return tuple(told.values()) if hasattr(told, "values") else tuple(told)
 
 
 def _expect(what: str, expected: object, got: object) -> None:

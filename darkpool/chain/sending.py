@@ -1,7 +1,8 @@
 """Transactions on their way: built once, sent until the node has them, awaited in a block.
 
 A transaction has its nonce before it is first sent. So however often it is sent, the chain takes it
-once, and where an answer was lost the chain can be asked whether it has it.
+once, and where an answer was lost the chain can be asked whether it has it. What is signed here is
+kept: where a chain reorganises and forgets it, the same bytes are sent again.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.exceptions import TransactionIndexingInProgress, TransactionNotFound
-from web3.types import TxParams, TxReceipt
+from web3.types import TxParams, TxReceipt, Wei
 
 from darkpool.chain.artifacts import Artifact
-from darkpool.chain.asking import reading, sending
+from darkpool.chain.asking import NO_REASON, reading, sending
 from darkpool.chain.errors import (
     ChainError,
     ChainUnavailable,
@@ -33,6 +34,9 @@ RECEIPT_TIMEOUT_S: Final = 120
 BLOCKS_SEARCHED_MAX: Final = 1000
 """Blocks in which a transaction is looked for whose answer was lost: no chain makes more of them
 while a request is made again."""
+
+KEPT_MAX: Final = 1000
+"""So many of the latest transactions can be sent again."""
 
 _POLL_INTERVAL_S: Final = 0.2
 _EMBEDDED_GAS: Final = 1 << 24  # the most that one transaction may use (EIP-7825)
@@ -53,6 +57,7 @@ class Sender:
         self.account = account
         self._key = key
         self._embedded = embedded
+        self._kept: dict[bytes, tuple[str, HexBytes]] = {}
 
     def call(
         self, function: ContractFunction | ContractConstructor, key: bytes | None = None
@@ -81,7 +86,7 @@ class Sender:
             raise TransactionReverted(name, "out of gas")
         return receipt
 
-    def create(self, name: str, artifact: Artifact, arguments: Sequence[object]) -> TxReceipt:
+    def create(self, artifact: Artifact, arguments: Sequence[object]) -> TxReceipt:
         """Deploy a contract; of a blueprint the code is sent as it is (ERC-5202).
 
         Raises:
@@ -93,24 +98,86 @@ class Sender:
 
     def pay(self, account: AccountId, wei: int) -> TxReceipt:
         """Send an account some of what it pays for its transactions with."""
-        sender = Web3.to_checksum_address(self.account)
-        with sending(self._node, "pay"):
-            built: TxParams = {
-                "from": sender,
-                "to": Web3.to_checksum_address(account),
-                "value": Web3.to_wei(wei, "wei"),
-                "gas": 21_000,
-                "gasPrice": self._web3.eth.gas_price,
-                "nonce": self._web3.eth.get_transaction_count(sender, "pending"),
-                "chainId": self._web3.eth.chain_id,
-            }
-        return self._in_block(self._deliver("pay", built, self._key))
+        return self._plain("pay", {"to": Web3.to_checksum_address(account), "value": Wei(wei)})
+
+    def send_data(self, name: str, to: AccountId, data: bytes) -> TxReceipt:
+        """Send bytes to a contract that takes them as they are; `name` is theirs in errors.
+
+        Raises:
+            TransactionReverted, TransactionRefused, ChainUnavailable: as `call`.
+        """
+        return self._plain(name, {"to": Web3.to_checksum_address(to), "data": HexBytes(data)})
+
+    def send_signed(self, name: str, transaction: bytes) -> TxReceipt:
+        """Send a transaction that is signed already.
+
+        Raises:
+            TransactionReverted, TransactionRefused, ChainUnavailable: as `call`.
+        """
+        own, raw = HexBytes(Web3.keccak(transaction)), HexBytes(transaction)
+        self._keep(name, own, raw)
+        self._send_signed(name, own, raw)
+        return self._done(name, own)
+
+    def _plain(self, name: str, built: TxParams) -> TxReceipt:
+        """Send a transaction that calls no function of an ABI."""
+        eth, sender = self._web3.eth, Web3.to_checksum_address(self.account)
+        built |= {"from": sender}
+        with sending(self._node, name):
+            gas = 21_000
+            if "data" in built:
+                gas = _EMBEDDED_GAS if self._embedded else self._room(name, eth.estimate_gas(built))
+            built |= {"gas": gas, "gasPrice": eth.gas_price, "chainId": eth.chain_id}
+            built |= {"nonce": eth.get_transaction_count(sender, "pending")}
+        return self._done(name, self._deliver(name, built, self._key))
+
+    def _done(self, name: str, transaction: HexBytes) -> TxReceipt:
+        receipt = self._in_block(transaction)
+        if receipt["status"] != 1:
+            raise TransactionReverted(name, NO_REASON)
+        return receipt
+
+    def receipt(self, transaction: bytes) -> TxReceipt | None:
+        """The receipt of a transaction that succeeded before, from the block it is in now.
+
+        Raises:
+            TransactionReverted: there the contract refuses it.
+        """
+        receipt = self._receipt(transaction)
+        if receipt is not None and receipt["status"] != 1:
+            name, _ = self._kept.get(transaction, ("a transaction", b""))
+            raise TransactionReverted(name, f"{NO_REASON}, in block {receipt['blockNumber']}")
+        return receipt
+
+    def send_again(self, transaction: bytes) -> bool:
+        """Send what was signed before where the node has forgotten it, and say whether it has it.
+
+        Raises:
+            ChainUnavailable: no answer, or none that can be used.
+        """
+        own = HexBytes(transaction)
+        if self._has(own):
+            return True
+        if transaction not in self._kept:
+            return False
+        name, raw = self._kept[transaction]
+        try:
+            self._send_signed(name, own, raw)
+        except TransactionRefused:
+            return False
+        return True
+
+    def forget(self, transaction: bytes) -> None:
+        """Keep a transaction no longer: it is final."""
+        self._kept.pop(transaction, None)
 
     def _gas(
         self, name: str, function: ContractFunction | ContractConstructor, sender: TxParams
     ) -> int:
         """What a transaction may use: its estimate and a reserve, as far as a block has room."""
-        needed = function.estimate_gas(sender)
+        return self._room(name, function.estimate_gas(sender))
+
+    def _room(self, name: str, needed: int) -> int:
         block_gas = self._web3.eth.get_block("latest")["gasLimit"]
         if needed > block_gas:
             raise TransactionTooLarge(name, block_gas, needed)
@@ -121,15 +188,21 @@ class Sender:
         eth = self._web3.eth
         if key is not None:
             signed = Account.from_key(key).sign_transaction(built)
-            return self._send(
-                name,
-                lambda: eth.send_raw_transaction(signed.raw_transaction),
-                lambda: signed.hash if self._has(signed.hash) else None,
-            )
+            own, raw = HexBytes(signed.hash), HexBytes(signed.raw_transaction)
+            self._keep(name, own, raw)
+            self._send_signed(name, own, raw)
+            return own
         with reading(self._node, "the number of a block"):
             before = eth.block_number
         return self._send(
             name, lambda: eth.send_transaction(built), lambda: self._sent_since(before, built)
+        )
+
+    def _send_signed(self, name: str, own: HexBytes, raw: HexBytes) -> None:
+        self._send(
+            name,
+            lambda: self._web3.eth.send_raw_transaction(raw),
+            lambda: own if self._has(own) else None,
         )
 
     def _send(
@@ -171,26 +244,36 @@ class Sender:
                         return HexBytes(sent["hash"])
         return None
 
+    def _keep(self, name: str, transaction: HexBytes, raw: HexBytes) -> None:
+        self._kept[bytes(transaction)] = name, raw
+        if len(self._kept) > KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
+
     def _in_block(self, transaction: HexBytes) -> TxReceipt:
         """The receipt of a transaction, once it is in a block.
 
         Raises:
             ChainUnavailable: there is none in `RECEIPT_TIMEOUT_S`, or it names a different one.
         """
-        give_up_at, asked = time.monotonic() + RECEIPT_TIMEOUT_S, f"0x{bytes(transaction).hex()}"
+        give_up_at = time.monotonic() + RECEIPT_TIMEOUT_S
         while True:
-            with reading(self._node, "the receipt of a transaction"):
-                try:
-                    receipt = self._web3.eth.get_transaction_receipt(transaction)
-                except (TransactionNotFound, TransactionIndexingInProgress):
-                    receipt = None
+            receipt = self._receipt(bytes(transaction))
             if receipt is not None:
-                told = bytes(receipt["transactionHash"])
-                if told != bytes(transaction):
-                    reason = f"for transaction {asked} the receipt of 0x{told.hex()}"
-                    raise ChainUnavailable(self._node, reason)
                 return receipt
             if time.monotonic() > give_up_at:
+                asked = f"0x{bytes(transaction).hex()}"
                 reason = f"no receipt of transaction {asked} in {RECEIPT_TIMEOUT_S} s"
                 raise ChainUnavailable(self._node, reason)
             time.sleep(_POLL_INTERVAL_S)
+
+    def _receipt(self, transaction: bytes) -> TxReceipt | None:
+        with reading(self._node, "the receipt of a transaction"):
+            try:
+                receipt = self._web3.eth.get_transaction_receipt(HexBytes(transaction))
+            except (TransactionNotFound, TransactionIndexingInProgress):
+                return None
+        told = bytes(receipt["transactionHash"])
+        if told != transaction:
+            reason = f"for transaction 0x{transaction.hex()} the receipt of 0x{told.hex()}"
+            raise ChainUnavailable(self._node, reason)
+        return receipt

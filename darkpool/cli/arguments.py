@@ -13,6 +13,8 @@ import typer
 
 from darkpool.cli.errors import (
     CHAIN_KEY_VARIABLE,
+    FileExists,
+    InvalidAddress,
     InvalidChainKey,
     InvalidChainUrl,
     InvalidInstruments,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from darkpool.auction.listing import ContractListing, OutrightListing
     from darkpool.margin.market.instruments import Specification
-    from darkpool.units import InstrumentName, PriceGrid
+    from darkpool.units import AccountId, InstrumentName, PriceGrid
 
 OPENING_FILE_READ_MAX_BYTES: Final = 1 << 16
 PRICINGS: Final = ("uniform", "reference")
@@ -102,6 +104,22 @@ def one_pricing(text: str) -> str:
     if text not in PRICINGS:
         raise typer.BadParameter(f"expected {' or '.join(PRICINGS)}, got {text!a}")
     return text
+
+
+def read_octets(path: Path, bytes_max: int) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        UnreadableFile: it cannot be read, or is longer than `bytes_max`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(bytes_max + 1)
+    except OSError as error:
+        raise UnreadableFile(path, str(error.strerror)) from None
+    if len(data) > bytes_max:
+        raise UnreadableFile(path, f"more than {bytes_max} bytes", f"at most {bytes_max} bytes")
+    return data
 
 
 def read_whole(path: Path, bytes_max: int) -> str:
@@ -203,6 +221,54 @@ def grids_of(
             known = ", ".join(sorted(listing.grids))
             raise InvalidInstruments(f"names of {known}", ascii(name))
     return {name: listing.grids[name] for name in names}
+
+
+def address(option: str, text: str) -> AccountId:
+    """The address that an option names.
+
+    Raises:
+        InvalidAddress: it is none.
+    """
+    from darkpool.errors import InvalidAccount
+    from darkpool.units import account_id
+
+    try:
+        return account_id(text.strip())
+    except InvalidAccount as error:
+        raise InvalidAddress(option, str(error.expected), str(error.got)) from error
+
+
+def require_new(option: str, path: Path) -> None:
+    """Check that a file can be made where an option names one.
+
+    Raises:
+        FileExists: there is one already, or no folder for it.
+    """
+    try:
+        taken = path.exists() or path.is_symlink()
+        folder = path.absolute().parent.is_dir()
+    except (OSError, ValueError) as error:
+        raise FileExists(option, path, getattr(error, "strerror", None) or str(error)) from None
+    if taken or not folder:
+        raise FileExists(option, path, "a file of this name" if taken else "no such folder")
+
+
+def write_new(option: str, path: Path, data: bytes) -> None:
+    """Write a file that was not there.
+
+    Raises:
+        FileExists: it is there by now, or cannot be written.
+    """
+    from darkpool.durable import sync_folder
+
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.absolute().parent)
+    except OSError as error:
+        raise FileExists(option, path, str(error.strerror)) from None
 
 
 def require_url(url: str | None) -> None:

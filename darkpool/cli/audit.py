@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def audit(
-    record: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    records: Annotated[list[Path], typer.Argument(metavar="DIR", show_default=False)],
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out the circuits, which take the most time.")
     ] = False,
@@ -51,6 +51,9 @@ def audit(
 ) -> None:
     """Recompute everything that the record in DIR allows, sharing no market code with the engine.
 
+    Several records of one venue come in the order of their intervals: each has to go on where the
+    one before it ended.
+
     Each check is a line, and a failing one names the part of the record that is at fault. Exit
     code 0 only when none fails, and the chain of --chain could be asked; that needs no account and
     no key. Without --keypers, or --settlement with --chain, the venue is the one that the record
@@ -67,32 +70,40 @@ def audit(
         print_audited,
         progress,
     )
-    from darkpool.verification.audit import audit as run_audit
+    from darkpool.verification.audit import audit_all
     from darkpool.verification.report import Verdict
 
+    for record in records:
+        _require_folder(record)
+    require_url(chain)
+    reader = None if chain is None else _reader(records[0], chain)
+    anchor = _anchor(settlement, keypers, reporter, price_reporters)
+    with progress() as shown:
+        reports = audit_all(
+            records, reader, quick=quick, anchor=anchor, progress=audit_progress(shown)
+        )
+    if as_json:
+        documents = [audit_document(report) for report in reports]
+        typer.echo(exact_json(documents[0] if len(documents) == 1 else {"records": documents}))
+    else:
+        console = output()
+        for report in reports:
+            print_audited(console, report.audited)
+            print_audit(console, report)
+    for report in reports:
+        if report.unanswered is not None and report.verdict is Verdict.NOT_CHECKED:
+            raise report.unanswered
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
+def _require_folder(record: Path) -> None:
     try:
         found = record.is_dir()
     except OSError as refusal:
         raise UnreadableFile(record, str(refusal.strerror)) from None
     if not found:
         raise UnreadableFile(record, "no directory of this name")
-    require_url(chain)
-    reader = None if chain is None else _reader(record, chain)
-    anchor = _anchor(settlement, keypers, reporter, price_reporters)
-    with progress() as shown:
-        report = run_audit(
-            record, reader, quick=quick, anchor=anchor, progress=audit_progress(shown)
-        )
-    if as_json:
-        typer.echo(exact_json(audit_document(report)))
-    else:
-        console = output()
-        print_audited(console, report.audited)
-        print_audit(console, report)
-    if report.unanswered is not None and report.verdict is Verdict.NOT_CHECKED:
-        raise report.unanswered
-    if not report.ok:
-        raise typer.Exit(1)
 
 
 def _anchor(

@@ -8,7 +8,9 @@ import typer
 
 from darkpool.cli.auction import auction
 from darkpool.cli.audit import audit
+from darkpool.cli.chain import chain
 from darkpool.cli.demo import demo
+from darkpool.cli.exit import leave_venue
 from darkpool.cli.margin import margin
 from darkpool.cli.opening import open_intent
 from darkpool.cli.settle import settle
@@ -49,3 +51,5 @@ app.command()(audit)
 app.command()(margin)
 app.command()(settle)
 app.command(name="open")(open_intent)
+app.command(name="exit")(leave_venue)
+app.add_typer(chain, name="chain")

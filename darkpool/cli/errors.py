@@ -72,6 +72,39 @@ class InvalidInstruments(BadInput):
         super().__init__("--instruments", expected, got)
 
 
+class InvalidAddress(BadInput):
+    """What an option names is no address."""
+
+    code = "invalid-address"
+
+    def __init__(self, option: str, expected: str, got: str) -> None:
+        super().__init__(option, expected, got)
+
+
+class InvalidExit(BadInput):
+    """Options of `darkpool exit` that do not go together; `subject` names one of them."""
+
+    code = "invalid-exit"
+
+
+class NoPassphrase(BadInput):
+    """A key file needs a passphrase, and there is no terminal to ask for it."""
+
+    code = "no-passphrase"
+
+    def __init__(self, variable: str) -> None:
+        super().__init__("passphrase", f"one in {variable}, or a terminal to ask for it", "none")
+
+
+class FileExists(BadInput):
+    """A file that was to be written is there already, or cannot be made; nothing is replaced."""
+
+    code = "file-exists"
+
+    def __init__(self, option: str, path: Path, got: str) -> None:
+        super().__init__(f"{option} {path}", "a new file in a folder that can be written", got)
+
+
 class UnreadableFile(BadInput):
     """A file that was named cannot be read."""
 

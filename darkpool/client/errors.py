@@ -120,3 +120,21 @@ class LeavesUnproven(CheckFailed):
 
     def __init__(self, vault: bytes, expected: bytes, got: bytes) -> None:
         super().__init__(f"root of vault 0x{vault.hex()}", expected, got)
+
+
+class ForeignLeaves(BadInput):
+    """Bytes that are not the leaves of the settlement that they were given for."""
+
+    code = "foreign-leaves"
+
+
+class InvalidOrders(BadInput):
+    """A file of signed orders to pay an account that has another form, or is of another venue."""
+
+    code = "invalid-orders"
+
+
+class NothingToCarry(CheckFailed):
+    """Signed orders under which nothing would be paid now."""
+
+    code = "nothing-to-carry"

@@ -31,6 +31,7 @@ from darkpool.auction.terms import KEYPERS, VenueTerms
 from darkpool.chain.client import Chain, DeploymentTerms
 from darkpool.chain.errors import SettledOtherwise
 from darkpool.chain.evidence import Deployment
+from darkpool.chain.finality import Finality
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.crossing.arrivals import Arrivals
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity
@@ -57,7 +58,7 @@ from darkpool.simulation.reporters import PriceReporters, Reporter
 from darkpool.units import FIRST_INTERVAL, InstrumentId, Interval, account_of, identifier
 
 FIRST_EPOCH: Final = 1
-CONFIRMATIONS: Final = 1
+FINALITY: Final = Finality(2)
 DEPOSIT_MIN: Final = 1
 ACCOUNTS_MAX: Final = 10_000
 INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
@@ -89,6 +90,7 @@ class LocalVenue:
         voids: these intervals, as keypers are shown them.
         last: the last settlement.
         interval: the next one.
+        finality: when a block of the chain is final.
     """
 
     terms: VenueTerms
@@ -110,6 +112,7 @@ class LocalVenue:
     voids: tuple[VoidInterval, ...] = ()
     last: LastSettlement = field(default_factory=LastSettlement)
     interval: Interval = FIRST_INTERVAL
+    finality: Finality = FINALITY
 
     def open(self, listed: Listed) -> OpenInterval:
         """The terms of the next interval, which keypers accept; the reporters sign what is listed.
@@ -172,7 +175,7 @@ class LocalVenue:
             self.clock,
             record,
             progress,
-            CONFIRMATIONS,
+            self.finality,
         )
         self.interval = Interval(opened.terms.interval + 1)
         outcome = run_interval(environment, opened, self._until_close(opened, submissions))
@@ -191,7 +194,7 @@ class LocalVenue:
             ChainError: the hour has not passed, or the node gives no answer that can be used.
             SettledOtherwise: it has settled, and not as this venue computed it.
         """
-        said = end_open(self.chain, opened.terms.interval, CONFIRMATIONS)
+        said = end_open(self.chain, opened.terms.interval, self.finality)
         if said.settlement is not None:
             if outcome is None or said.settlement.message != outcome.settlement.message:
                 subject = f"settlement of interval {opened.terms.interval}"

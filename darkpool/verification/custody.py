@@ -27,7 +27,7 @@ from darkpool.verification.between import (
     book_prices,
 )
 from darkpool.verification.errors import Unsound
-from darkpool.verification.leaves import BAD_DEBT, INSURANCE_FUND
+from darkpool.verification.leaves import BAD_DEBT, INSURANCE_FUND, leaf_name
 from darkpool.verification.requirement import MarginModel
 from darkpool.verification.variation import Balances, repay, settle_variation
 
@@ -200,8 +200,8 @@ class Settled:
         balances, debts = self.balances, self.balances.debts
         for name in sorted({*balances.accounts, *debts, *self.granted}):
             account, granted = balances.of(name), self.granted.get(name, 0)
-            # what fund and treasury own has leaves of other names
-            owned = 0 if name in (balances.fund, self.treasury) else account.cash
+            # what fund and treasury own is in leaves of other names
+            owned = account.cash if leaf_name(name, self.treasury) == name else 0
             state = StateRecord(
                 account=name,
                 cash=account.cash,

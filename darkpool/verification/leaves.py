@@ -35,6 +35,11 @@ _AMOUNT_BYTES: Final = 16
 _AMOUNT_MAX: Final = (1 << 8 * _AMOUNT_BYTES) - 1
 
 
+def leaf_name(account: bytes, treasury: bytes) -> bytes:
+    """The name under which the trees have what an account owns."""
+    return {INSURANCE_FUND: FUND, treasury: TREASURY}.get(account, account)
+
+
 def state_root(states: Iterable[StateRecord], market_ms: int) -> bytes:
     """Merkle root over the time of the settlement's market, 8 bytes, and the states.
 
@@ -57,12 +62,11 @@ def leaves_of(states: Iterable[StateRecord], treasury: bytes) -> tuple[SumLeaf, 
     Raises:
         Unsound: an amount, or the sum of pruned grants, is not of 16 bytes.
     """
-    names = {INSURANCE_FUND: FUND, treasury: TREASURY}
     exits: dict[bytes, int] = {}
     grants: dict[bytes, int] = {}
     for state in states:
         if state.cash:
-            name = names.get(state.account, state.account)
+            name = leaf_name(state.account, treasury)
             exits[name] = exits.get(name, 0) + state.cash
         if state.granted:
             name = RETIRED if state.is_pruned else state.account

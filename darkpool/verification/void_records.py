@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from darkpool.record.core import RecordView
+from darkpool.record.forms import DueCharge, DueExpiry, DueFunding
 from darkpool.verification.basis import Basis
 from darkpool.verification.between import Between, Expiry, Funding, VoidCharge, due_between
 from darkpool.verification.chain_check import is_unsettled
@@ -83,7 +84,8 @@ class KnownDue:
             UnreadablePart: a part of the record has not its form.
         """
         due, last = self._record.summary.due, self._last()
-        entries = (*due.expiries, *due.fundings, *due.charges)
+        entries: list[DueExpiry | DueFunding | DueCharge]
+        entries = [*due.expiries, *due.fundings, *due.charges]
         unknown = sorted({entry.interval for entry in entries if entry.interval > last})
         if not unknown:
             return ()

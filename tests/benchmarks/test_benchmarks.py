@@ -11,7 +11,14 @@ import pytest
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "runs"),
-    [("sealing", 4), ("plain_twin", 1), ("comparison", 1), ("risk", None), ("valuation", None)],
+    [
+        ("sealing", 4),
+        ("plain_twin", 1),
+        ("comparison", 1),
+        ("risk", None),
+        ("valuation", None),
+        ("custody", 1),
+    ],
 )
 def test_a_benchmark_writes_its_figures(
     name: str, runs: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

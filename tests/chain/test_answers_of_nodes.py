@@ -25,10 +25,10 @@ ANN = account_id("0x" + "77" * 20)
 @pytest.fixture(scope="module")
 def settled(committee: SigningCommittee) -> Chain:
     chain = Chain.embedded()
-    chain.deploy(committee.addresses)
+    chain.deploy(committee.terms())
     chain.fund_and_deposit({ANN: 100})
     committee.commit(chain, 4)
-    committee.settle(chain, 4, [balance(ANN, 100)])
+    committee.settle(chain, [balance(ANN, 100)])
     return chain
 
 

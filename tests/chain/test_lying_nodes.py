@@ -14,6 +14,7 @@ from darkpool.chain import node, sending
 from darkpool.chain.client import Chain
 from darkpool.chain.errors import ChainError
 from darkpool.chain.evidence import Deployment
+from darkpool.chain.finality import FINALIZED, Finality
 from darkpool.chain.reading import ReadableChain
 from darkpool.units import Interval, account_id
 from tests.support.served_chain import Reply, ServedChain, result, served
@@ -52,10 +53,10 @@ class Place:
 def place(committee: SigningCommittee) -> Iterator[Place]:
     """A settled chain that does not change, served by a node that may say anything."""
     chain = Chain.embedded()
-    deployment = chain.deploy(committee.addresses)
+    deployment = chain.deploy(committee.terms())
     chain.fund_and_deposit({ACCOUNT: 100})
     committee.commit(chain, 4)
-    committee.settle(chain, 4, [balance(ACCOUNT, 100)])
+    committee.settle(chain, [balance(ACCOUNT, 100)])
     node = ServedChain(chain._web3, {})
     plain = ServedChain(chain._web3, {})
 
@@ -191,16 +192,20 @@ def require_typed(place: Place, lie: dict[str, Any]) -> None:
     deployment = place.deployment
     reader = ReadableChain.at(place.url)
     with suppress(ChainError):
-        reader.attach(reader.deployment_at(deployment.settlement, deployment.vault, 0))
+        reader.attach(reader.deployment_at(deployment.settlement, 0))
         evidence = reader.evidence(Interval(4), (1, 2))
-        reader.flows_before(Interval(4), None if evidence.batch is None else evidence.batch.block)
-        reader.collateral(ACCOUNT)
+        reader.flows()
+        reader.paid(deployment.vault, reader.height())
+        reader.last_settlement()
+        if evidence.batch is not None:
+            reader.is_final(evidence.batch.point, FINALIZED)
+            reader.require_final(evidence.batch.point, Finality(2))
     for key in (None, OPERATOR_KEY):
         with suppress(ChainError):
             chain = Chain.connect(place.url, key)
             chain.attach(deployment)
             with suppress(ChainError):
-                chain.fund_gas(ACCOUNT, 1)
+                chain.wait_final(chain.fund_gas(ACCOUNT, 1), 2, timeout_s=0)
             chain.fund_and_deposit({ACCOUNT: 1, deployment.vault: 2})
 
 

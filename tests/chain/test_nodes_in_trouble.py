@@ -6,17 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 from eth_abi.abi import encode
+from eth_utils.abi import event_abi_to_log_topic
 
 from darkpool.chain import logs, node
 from darkpool.chain.client import Chain
 from darkpool.chain.errors import ChainUnavailable, NodeBusy, WrongDeployment
 from darkpool.chain.reading import ReadableChain
 from darkpool.errors import WrongType
+from darkpool.protocol.flows import NO_FLOWS
 from darkpool.units import Interval, account_id
 from tests.support.served_chain import (
     BUSY,
@@ -30,9 +33,9 @@ from tests.support.served_chain import (
     result,
     served,
 )
-from tests.support.signing_committee import SigningCommittee, balance
+from tests.support.signing_committee import BATCH, FILLS, SigningCommittee, balance
 
-ACCOUNTS = [account_id(f"0x{number:040x}") for number in range(1, 41)]
+ACCOUNTS = [account_id(f"0x{number:040x}") for number in range(1 << 16, (1 << 16) + 40)]
 BLOCKS_AFTER = 3
 
 
@@ -40,10 +43,10 @@ BLOCKS_AFTER = 3
 def settled(committee: SigningCommittee) -> Chain:
     """A chain with a settled interval, deposits and many blocks after it."""
     chain = Chain.embedded()
-    chain.deploy(committee.addresses)
+    chain.deploy(committee.terms())
     chain.fund_and_deposit(dict.fromkeys(ACCOUNTS[:5], 100))
     committee.commit(chain, 4)
-    committee.settle(chain, 4, [balance(account, 100) for account in sorted(ACCOUNTS[:5])])
+    committee.settle(chain, [balance(account, 100) for account in ACCOUNTS[:5]])
     assert chain._tester is not None
     chain._tester.mine_blocks(BLOCKS_AFTER)
     return chain
@@ -77,7 +80,7 @@ def limited(blocks: int, reply: Reply) -> Trouble:
 def test_reading_needs_no_account(at: Served, reply: Reply) -> None:
     at.node.trouble = lambda method, _params: reply if method == "eth_accounts" else None
     assert at.reader().evidence(Interval(4)) == at.evidence
-    assert at.auditor().flows_before(Interval(4)) == at.flows
+    assert at.auditor().flows() == at.flows
     assert not [method for method in at.node.asked if "send" in method or "account" in method]
     with pytest.raises(ChainUnavailable):
         Chain.connect(at.url)
@@ -102,7 +105,7 @@ def test_events_are_read_in_pieces(at: Served, name: str) -> None:
     auditor = at.auditor()
     near = (expected.batch.block, expected.settlement.block)
     assert auditor.evidence(Interval(4), near) == expected
-    assert auditor.flows_before(Interval(4), near[0]) == at.flows
+    assert auditor.flows_since(until=near[0]).flows == at.flows
     ranges = [
         (int(query["fromBlock"], 16), int(query["toBlock"], 16))
         for (query,) in at.node.of("eth_getLogs")
@@ -127,25 +130,25 @@ def test_an_answer_that_is_too_large_is_asked_for_in_pieces(
     expected = at.flows
     at.node.trouble = limited(3, Reply(b" " * 300_000))
     monkeypatch.setattr(node, "ANSWER_BYTES_MAX", 200_000)
-    assert at.auditor().flows_before(Interval(4)) == expected
+    assert at.auditor().flows() == expected
 
 
 def test_pieces_are_bounded(at: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "PIECES_MAX", 5)
     at.node.trouble = limited(2, refusal(-32602, "too many blocks"))
-    with pytest.raises(ChainUnavailable, match=r"blocks of Deposited at once"):
-        at.auditor().flows_before(Interval(4))
+    with pytest.raises(ChainUnavailable, match=r"blocks of Flow at once"):
+        at.auditor().flows()
 
 
 def test_a_node_that_refuses_every_range_is_unavailable(at: Served) -> None:
     auditor = at.auditor()
     at.node.trouble = limited(0, refusal(-32602, "no events for you"))
     with pytest.raises(ChainUnavailable, match="error -32602: no events for you"):
-        auditor.flows_before(Interval(4))
+        auditor.flows()
     at.node.asked.clear()
     at.node.trouble = limited(0, refusal(-32601, "no such method"))
     with pytest.raises(ChainUnavailable, match="error -32601: no such method"):
-        auditor.flows_before(Interval(4))
+        auditor.flows()
     assert at.node.asked["eth_getLogs"] == 1
 
 
@@ -160,7 +163,7 @@ def test_where_old_blocks_are_not_known_the_beginning_is_searched_too(at: Served
         return limit(method, params)
 
     at.node.trouble = pruned
-    assert auditor.flows_before(Interval(4)) == expected
+    assert auditor.flows() == expected
 
 
 UNTRUE: dict[str, Callable[[list[Any]], list[Any]]] = {
@@ -170,8 +173,9 @@ UNTRUE: dict[str, Callable[[list[Any]], list[Any]]] = {
 }
 
 
-def untrue(at: Served, told: str) -> Trouble:
-    """A node that repeats or loses events where there are several."""
+@pytest.mark.parametrize("told", UNTRUE)
+def test_flows_that_are_not_whole_are_counted_by_no_auditor(at: Served, told: str) -> None:
+    auditor = at.auditor()
 
     def trouble(method: str, params: list[Any]) -> Reply | None:
         if method != "eth_getLogs":
@@ -179,53 +183,71 @@ def untrue(at: Served, told: str) -> Trouble:
         found = at.node._answer(method, params)["result"]
         return result(UNTRUE[told](found) if len(found) > 1 else found)
 
-    return trouble
+    at.node.trouble = trouble
+    with pytest.raises(ChainUnavailable, match=r"events twice, or out of order|no flow 5 of 5"):
+        auditor.flows()
 
 
-@pytest.mark.parametrize("told", UNTRUE)
-def test_events_that_are_not_whole_say_nothing_of_a_settlement(at: Served, told: str) -> None:
-    expected = at.evidence
-    assert expected.settlement is not None
-    block, auditor = expected.settlement.block, at.auditor()
-    at.node.trouble = untrue(at, told)
-    with pytest.raises(ChainUnavailable, match=r"events twice|not what its contract says"):
-        auditor.evidence(Interval(4), (block, block))
-
-
-@pytest.mark.parametrize("told", ["twice", "backwards"])
-def test_a_deposit_that_is_told_twice_is_counted_by_no_auditor(at: Served, told: str) -> None:
-    auditor = at.auditor()
-    at.node.trouble = untrue(at, told)
-    with pytest.raises(ChainUnavailable, match="events twice, or out of order"):
-        auditor.flows_before(Interval(4))
-
-
-@pytest.mark.parametrize("words", [3, 4], ids=["of the batch", "of the settlement"])
-def test_roots_of_events_that_are_not_the_contract_s_are_no_answer(at: Served, words: int) -> None:
+@pytest.mark.parametrize("changed", [False, True], ids=["flow", "all that is said of it"])
+def test_a_flow_that_the_contract_does_not_have_is_no_answer(at: Served, changed: bool) -> None:
+    """A node that makes up an amount can make up the hash that goes with it."""
     auditor = at.auditor()
 
     def trouble(method: str, params: list[Any]) -> Reply | None:
         if method != "eth_getLogs":
             return None
         found = at.node._answer(method, params)["result"]
-        length = 2 + 64 * words
+        head, told = NO_FLOWS, []
+        for log, flow in zip(found, at.flows, strict=True):
+            made = replace(flow, amount=flow.amount + 1)
+            head = made.head_after(head)
+            words = [log["data"][i : i + 64] for i in range(2, len(log["data"]), 64)]
+            words = [f"{made.amount:064x}" if w == f"{flow.amount:064x}" else w for w in words]
+            if changed:
+                words = [head.hex() if w == at_heads[flow.index] else w for w in words]
+            told.append(log | {"data": "0x" + "".join(words)})
+        return result(told)
+
+    at_heads, head = {}, NO_FLOWS
+    for flow in at.flows:
+        head = flow.head_after(head)
+        at_heads[flow.index] = head.hex()
+    at.node.trouble = trouble
+    reason = "flows up to 5 that the contract's hash is not of" if changed else "a flow 1 that its"
+    with pytest.raises(ChainUnavailable, match=reason):
+        auditor.flows()
+
+
+@pytest.mark.parametrize("event", ["BatchCommitted", "BatchSettled"])
+def test_roots_of_events_that_the_settlement_s_hash_is_not_of_are_no_answer(
+    at: Served, event: str
+) -> None:
+    auditor = at.auditor()
+    abi = at.chain._settlement.events[event].abi
+    topic = f"0x{event_abi_to_log_topic(abi).hex()}"
+
+    def trouble(method: str, params: list[Any]) -> Reply | None:
+        if method != "eth_getLogs":
+            return None
+        told = at.node._answer(method, params)["result"]
+        root = {"BatchCommitted": BATCH, "BatchSettled": FILLS}[event].hex()
         return result(
             [
-                log | {"data": "0x" + "11" * 32 + log["data"][66:]}
-                if len(log["data"]) == length and len(found) == 1
+                log | {"data": log["data"].replace(root, "11" * 32)}
+                if log["topics"][0] == topic
                 else log
-                for log in found
+                for log in told
             ]
         )
 
     at.node.trouble = trouble
-    with pytest.raises(ChainUnavailable, match="not what its contract says"):
+    with pytest.raises(ChainUnavailable, match="a settlement of interval 4 that its hash is not"):
         auditor.evidence(Interval(4))
 
 
 def test_events_that_were_not_asked_for_are_no_answer(at: Served) -> None:
     auditor = at.auditor()
-    for lie in ("0x" + "11" * 20, at.chain.deployment.token):
+    for lie in ("0x" + "11" * 20, at.chain.deployment.vault):
         log = {
             "address": lie,
             "topics": ["0x" + "22" * 32],
@@ -240,7 +262,7 @@ def test_events_that_were_not_asked_for_are_no_answer(at: Served) -> None:
             result([log]) if method == "eth_getLogs" else None
         )
         with pytest.raises(ChainUnavailable, match="not asked for"):
-            auditor.flows_before(Interval(4))
+            auditor.flows()
 
 
 @pytest.mark.parametrize("reply", BUSY.values(), ids=BUSY)
@@ -377,11 +399,11 @@ def test_a_revert_whose_reason_ends_too_early_is_no_answer(at: Served, data: str
     at.node.trouble = lambda method, _params: Reply(body) if method == "eth_call" else None
     deployment, reader = at.chain.deployment, ReadableChain.at(at.url)
     with pytest.raises(ChainUnavailable):
-        reader.deployment_at(deployment.settlement, deployment.vault, 0)
+        reader.deployment_at(deployment.settlement, 0)
 
 
 def test_no_contract_at_an_address_is_told_as_that(at: Served) -> None:
     reader = ReadableChain.at(at.url)
     nowhere = account_id("0x" + "99" * 20)
     with pytest.raises(WrongDeployment, match=r"code of Settlement: .* no contract at 0x9999"):
-        reader.deployment_at(nowhere, at.chain.deployment.vault, 0)
+        reader.deployment_at(nowhere, 0)

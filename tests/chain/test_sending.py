@@ -27,7 +27,7 @@ from tests.support.served_chain import (
 from tests.support.signing_committee import SigningCommittee
 
 OPERATOR_KEY = (1).to_bytes(32)  # of the first account of the embedded chain
-ACCOUNTS = [account_id(f"0x{number:040x}") for number in range(1, 41)]
+ACCOUNTS = [account_id(f"0x{number:040x}") for number in range(1 << 16, (1 << 16) + 40)]
 PAID = account_id("0x" + "77" * 20)
 GAS = 8_000_000
 
@@ -36,7 +36,7 @@ GAS = 8_000_000
 def founded(committee: SigningCommittee) -> Chain:
     """A chain with contracts that anything may be paid into."""
     chain = Chain.embedded()
-    chain.deploy(committee.addresses)
+    chain.deploy(committee.terms())
     return chain
 
 
@@ -237,5 +237,5 @@ def test_a_chain_before_cancun_is_told_before_anything_is_sent(
         refusal(-32603, message) if method == "eth_call" and "to" not in params[0] else None
     )
     with pytest.raises(ChainTooOld, match=f"Cancun upgrade.*{message}"):
-        chain.deploy(committee.addresses)
+        chain.deploy(committee.terms())
     assert not fresh.node.asked["eth_sendTransaction"]

@@ -19,6 +19,8 @@ from darkpool.chain.errors import (
 )
 from darkpool.chain.evidence import ContractCall
 from darkpool.chain.settling import CALL_BYTES_MAX, KeptSettlement
+from darkpool.protocol.leaves import encode_leaves
+from darkpool.protocol.results import encode_results
 from darkpool.units import Interval, account_id
 from tests.support.served_chain import Reply, ServedChain, lost, result, served
 from tests.support.signing_committee import SigningCommittee, balance
@@ -32,8 +34,11 @@ INTERVAL = Interval(4)
 def committed(committee: SigningCommittee) -> Chain:
     """A chain whose batch is open."""
     chain = Chain.embedded()
-    chain.deploy(committee.addresses)
+    chain.deploy(committee.terms())
+    chain.fund_and_deposit({ACCOUNT: 100})
     committee.commit(chain, INTERVAL)
+    for amount in (100, 99):
+        chain.publish(encode_leaves([[balance(ACCOUNT, amount)]]))
     return chain
 
 
@@ -48,7 +53,9 @@ def node(committed: Chain) -> Iterator[tuple[ServedChain, str]]:
 
 
 def call_of(committee: SigningCommittee, chain: Chain, amount: int = 100) -> ContractCall:
-    return committee.settle_call(chain, INTERVAL, [balance(ACCOUNT, amount)])
+    message = committee.settlement(chain, [balance(ACCOUNT, amount)])
+    signatures = committee.sign(chain, message, committee.keys[1:])
+    return chain.settle_call(message, encode_results(committee.results), signatures)
 
 
 def kept_by(committee: SigningCommittee, chain: Chain, amount: int = 100) -> KeptSettlement:
@@ -63,7 +70,8 @@ def test_an_account_of_its_own_settles_what_was_kept(
     said = committed.evidence(INTERVAL).settlement
     assert sent is not None
     assert said is not None
-    assert (said.transaction, said.balances_root) == (sent.hash, kept.balances_root)
+    assert (said.transaction, said.point) == (sent.hash, sent.point)
+    assert said.message.trees[0].exit_total == 100
     assert said.results == committee.results
 
 
@@ -94,7 +102,7 @@ def test_another_account_may_be_first_in_the_meantime(
 
 def test_other_roots_that_settled_are_told(committed: Chain, committee: SigningCommittee) -> None:
     committed.settle_kept(kept_by(committee, committed))
-    with pytest.raises(SettledOtherwise, match="balances root of interval 4"):
+    with pytest.raises(SettledOtherwise, match="settlement of interval 4"):
         committed.settle_kept(kept_by(committee, committed, amount=99))
 
 
@@ -130,7 +138,7 @@ def test_another_chain_or_contract_gets_nothing(
     kept, height = kept_by(committee, committed), committed.height()
     for call in (
         replace(kept.call, chain_id=1),
-        replace(kept.call, contract=committed.deployment.token),
+        replace(kept.call, contract=committed.deployment.vault),
         replace(kept.call, contract=ACCOUNT),
     ):
         with pytest.raises(WrongDeployment):
@@ -164,7 +172,9 @@ def test_what_is_no_settlement_of_its_interval_is_refused(
 @pytest.fixture(scope="module")
 def example(committee: SigningCommittee) -> ContractCall:
     chain = Chain.embedded()
-    chain.deploy(committee.addresses)
+    chain.deploy(committee.terms())
+    chain.fund_and_deposit({ACCOUNT: 100})
+    committee.commit(chain, INTERVAL)
     return call_of(committee, chain)
 
 

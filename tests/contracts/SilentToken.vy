@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 @title Silent token
-@notice A token of 18 decimals whose transfers answer nothing, as those of some early tokens.
+@notice A token of 18 decimals that answers nothing, as some early tokens, and changes what was
+        approved from zero and to zero only.
 """
 
 decimals: public(constant(uint8)) = 18
 balanceOf: public(HashMap[address, uint256])
+allowance: public(HashMap[address, HashMap[address, uint256]])
 
 
 @external
@@ -17,7 +19,8 @@ def mint(account: address, amount: uint256):
 
 @external
 def approve(spender: address, amount: uint256):
-    pass
+    assert amount == 0 or self.allowance[msg.sender][spender] == 0, "approved before"
+    self.allowance[msg.sender][spender] = amount
 
 
 @external
@@ -27,6 +30,7 @@ def transfer(receiver: address, amount: uint256):
 
 @external
 def transferFrom(owner: address, receiver: address, amount: uint256):
+    self.allowance[owner][msg.sender] -= amount
     self._move(owner, receiver, amount)
 
 

@@ -227,7 +227,12 @@ def test_a_deposit_that_goes_back_before_the_commitment_pays_no_debt_and_no_char
 
 
 def test_who_has_less_than_its_bond_after_debts_and_charges_is_uncovered() -> None:
-    for owed, fined, passes in ((0, 0, True), (500, 400, True), (500, 600, False)):
+    for owed, fined, passes in (
+        (0, 0, True),
+        (500, 400, True),
+        (500, 600, False),
+        (1_500, 0, False),
+    ):
         made = custody({ALICE: 2_000})
         made.debts |= {ALICE: Cash(owed * ONE)} if owed else {}
         charged(made, ALICE, fined * ONE)

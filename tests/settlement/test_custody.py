@@ -8,7 +8,8 @@ from darkpool.margin.accounts.house import INSURANCE_FUND
 from darkpool.protocol.flows import Flow, FlowKind
 from darkpool.settlement.claims import FUND, RETIRED, TREASURY
 from darkpool.settlement.custody import CashVault, Custody, SettledBalances
-from darkpool.units import AccountId, account_bytes, account_of
+from darkpool.settlement.grants import GrantTerms, grant_requests
+from darkpool.units import AccountId, Cash, account_bytes, account_of
 from tests.support.margin_houses import margin_at
 from tests.support.margin_lives import ALICE, BOB, CAROL, ONE, house, named, traded
 from tests.support.margin_lives import TREASURY as TREASURER
@@ -19,6 +20,7 @@ SWAP = named("BTC-PERP")
 HAPPENS = {
     *("settled", "void", "granted", "paid", "returned", "left", "covered", "shared"),
     *("longs paid", "shorts paid", "funded before a void", "charged", "charged who has nothing"),
+    *("uncovered", "charged of the bond"),
     *("future expired future", "call expired above", "call expired below"),
     *("put expired above", "put expired below", "covered after an expiry"),
 }
@@ -87,6 +89,12 @@ def test_who_asks_for_nothing_or_has_positions_keeps_what_it_has() -> None:
     asked = [(FlowKind.REQUEST, ALICE, 0), (FlowKind.REQUEST, BOB, free - 1)]
     flow(made, *asked)
     assert made.settle(margin_at(100), {}).granted == {BOB: free - 1}
+
+
+def test_a_request_for_nothing_is_granted_nothing() -> None:
+    made = custody({ALICE: 10})
+    terms = GrantTerms({}, 20 * ONE)
+    assert grant_requests(made.accounts, {ALICE: Cash(0)}, terms, margin_at(100)) == {}
 
 
 def test_a_grant_that_is_not_taken_keeps_its_leaf_however_small() -> None:

@@ -15,7 +15,6 @@ import pytest
 from crypto.ring.params import TEST_INSECURE_SMALL, TEST_INSECURE_VARIABLE
 from darkpool.cli import auction
 from darkpool.cli import main as command_line
-from tests.support.one_process import one_process
 
 BINARY = Path(sys.executable).with_name("darkpool")
 GRID_OPTIONS = ("--tick", "0.25", "--reference", "4805", "--ticks", "64")
@@ -77,6 +76,8 @@ def require_done(done: Done) -> None:
 @contextmanager
 def on_small_rings() -> Iterator[None]:
     """Lets `darkpool` run and audit auctions on the small rings, in this process."""
+    from tests.support.one_process import one_process
+
     with one_process(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(auction, "STANDARD", TEST_INSECURE_SMALL)
         patch.setattr(command_line, "TEST_INSECURE_VARIABLE", "")

@@ -80,7 +80,7 @@ def _number(venue: CustodyContracts, account: str) -> int:
 
 def _own(account: str, claimable: int) -> Proven:
     """A leaf among a million, all others made up."""
-    leaf = SumLeaf(Web3.to_bytes(hexstr=account), 10**10, claimable)
+    leaf = SumLeaf(bytes.fromhex(account.removeprefix("0x")), 10**10, claimable)
     siblings = tuple(keccak(bytes([level])) for level in range(DEPTH))
     return leaf, SumProof(0b1010 << 16, 2**DEPTH, siblings, ((10**6 << 128) + 10**9,) * DEPTH)
 

@@ -153,13 +153,16 @@ def change_a_value(copy: Copy, generator: random.Random) -> None:
     places: list[tuple[Any, Any]] = []
 
     def walk(inner: Any) -> None:
+        if not isinstance(inner, dict | list):
+            return
         items = inner.items() if isinstance(inner, dict) else enumerate(inner)
         for key, item in items:
             places.append((inner, key))
-            if isinstance(item, dict | list):
-                walk(item)
+            walk(item)
 
     walk(tree)
+    if not places:  # an earlier change left nothing to change
+        return
     holder, key = generator.choice(places)
     other, other_key = generator.choice(places)
     value = other[other_key]

@@ -13,7 +13,7 @@ TICKS = 16
 
 @dataclass
 class MovingListing:
-    """Prices at a share of those of the houses, in percent; swaps cost a premium in basis points."""
+    """Prices in percent of those of the houses; swaps cost a premium in basis points."""
 
     share: int = 100
     premium: int = 0

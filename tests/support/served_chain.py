@@ -1,5 +1,7 @@
 """A chain of this process behind HTTP, as a node that may have the troubles of public nodes."""
 
+from __future__ import annotations
+
 import json
 import threading
 from collections import Counter
@@ -15,9 +17,10 @@ from web3 import Web3
 from web3.types import RPCEndpoint
 
 from darkpool.chain.client import Chain
-from darkpool.chain.evidence import AccountFlow, IntervalEvidence
+from darkpool.chain.evidence import IntervalEvidence
 from darkpool.chain.reading import ReadableChain
-from darkpool.units import AccountId, Interval
+from darkpool.protocol.flows import Flow
+from darkpool.units import Interval
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,20 @@ class ServedChain:
     """A chain of this process, answering JSON-RPC; it counts what it is asked.
 
     `trouble` speaks in place of the chain, `after` when the chain has already done what it was
-    asked. Of a chain that does not change, `known` keeps the answers.
+    asked. Of a chain that does not change, `known` keeps the answers. Several nodes of one chain
+    have one `lock`.
     """
 
-    def __init__(self, web3: Web3, known: dict[str, dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        web3: Web3,
+        known: dict[str, dict[str, Any]] | None = None,
+        lock: threading.Lock | None = None,
+    ) -> None:
         self.begin_anew()
         self._web3 = web3
         self._known = known
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
 
     def begin_anew(self) -> None:
         """Forget troubles and requests."""
@@ -185,8 +194,8 @@ class Served:
         return self.chain.evidence(Interval(4))
 
     @cached_property
-    def flows(self) -> dict[AccountId, AccountFlow]:
-        return self.chain.flows_before(Interval(4))
+    def flows(self) -> tuple[Flow, ...]:
+        return self.chain.flows()
 
     def truth(self, method: str, params: list[Any]) -> Any:
         """What the chain itself answers."""
@@ -202,5 +211,5 @@ class Served:
         """A reader that does not know since when the contracts stand."""
         deployment = self.chain.deployment
         reader = ReadableChain.at(self.url)
-        reader.attach(reader.deployment_at(deployment.settlement, deployment.vault, 0))
+        reader.attach(reader.deployment_at(deployment.settlement, 0))
         return reader

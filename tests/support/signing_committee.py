@@ -13,7 +13,8 @@ from crypto.signing.eip712 import TypedMessage
 from crypto.signing.messages import instrument_id
 from crypto.signing.settling import BatchRoot, Settlement
 from crypto.signing.sum_tree import SumLeaf, SumTree
-from darkpool.chain.client import Chain, DeploymentTerms, ProvenLeaf
+from darkpool.chain.calls import ProvenLeaf
+from darkpool.chain.client import Chain, DeploymentTerms
 from darkpool.protocol.leaves import encode_leaves
 from darkpool.protocol.results import InstrumentResult, encode_results
 from darkpool.settlement.trees import trees_of
@@ -101,6 +102,11 @@ class SigningCommittee:
 
 def account_of(key: bytes) -> AccountId:
     return account_at(address_of(key))
+
+
+def balance(account: AccountId, exit_value: int, claimable: int = 0) -> SumLeaf:
+    """The leaf of an account."""
+    return SumLeaf(account_bytes(account), exit_value, claimable)
 
 
 def proven(interval: int, leaves: Sequence[SumLeaf], account: AccountId) -> ProvenLeaf:

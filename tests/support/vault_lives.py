@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 
 import numpy as np
 
 from crypto.signing.sum_tree import SumLeaf
 from darkpool.margin.accounts.house import INSURANCE_FUND
+from darkpool.margin.errors import MarginError
 from darkpool.margin.liquidation.plan import mark
 from darkpool.protocol.flows import Flow, FlowKind
 from darkpool.settlement.between import Between, due_between, void_charges
 from darkpool.settlement.claims import FUND, RETIRED, TREASURY
 from darkpool.settlement.custody import CashVault, Custody, SettledBalances
-from darkpool.units import AccountId, Interval, PriceUnits, account_bytes, account_of
+from darkpool.units import (
+    AccountId,
+    Cash,
+    Interval,
+    PriceUnits,
+    account_bytes,
+    account_of,
+    in_address_order,
+)
 from tests.support.margin_lives import ALICE, BOB, BOND, CAROL, CONTRACTS, FIRST, ONE, house
 from tests.support.margin_lives import SECOND as POOR
 from tests.support.margin_lives import TREASURY as TREASURER
@@ -70,6 +80,8 @@ class VaultLife:
     Attributes:
         custody: after the last settlement; `work` is the copy of an interval that is on.
         trades: of that interval: buyer, seller, contract index, lots, price.
+        bonded, uncovered, charged: who held a bond then, who lost it at the commitment, and what
+            others were charged of it.
     """
 
     def __init__(self, seed: int) -> None:
@@ -80,6 +92,9 @@ class VaultLife:
         self.waiting: dict[int, Flow] = {}
         self.interval_number = Interval(0)
         self.trades: list[tuple[AccountId, AccountId, int, int, PriceUnits]] = []
+        self.bonded: set[AccountId] = set()
+        self.uncovered: set[AccountId] = set()
+        self.charged: dict[AccountId, Cash] = {}
         self.seen: Counter[str] = Counter()
         start = MARCH_MS - self.number(1, 3) * DAY_MS
         self.market = MovingMarket(100, 0, start)
@@ -157,8 +172,9 @@ class VaultLife:
         for _ in range(self.number(0, 2)):
             [self.deposit, self.request, self.notice][self.number(0, 2)]()
         committed, paid, known = self.vault.net, dict(self.vault.paid), dict(self.waiting)
-        work.commit(self.market.margin)
-        self.trades = []
+        self.bonded = self.hold_bonds(work)
+        self.uncovered = set(work.commit(self.market.margin).uncovered)
+        self.trades, self.charged = [], self.charge(work)
         for _ in range(self.number(0, 4)):
             self.trade(work)
         self.work = None
@@ -199,10 +215,29 @@ class VaultLife:
             has = before.accounts.cash(charge.account)
             self.seen["charged who has nothing" if not has else "charged"] += 1
         self.seen["settled"] += 1
+        self.seen["uncovered"] += bool(self.uncovered)
+        self.seen["charged of the bond"] += bool(self.charged)
         self.seen["granted"] += bool(settled.granted)
         self.seen["covered"] += bool(settled.variation.covered)
         self.seen["covered after an expiry"] += bool(settled.variation.covered and due.expiries)
         self.seen["shared"] += settled.variation.shared > 0
+
+    def hold_bonds(self, work: Custody) -> set[AccountId]:
+        """Some accounts hold the bond that intents need; who cannot holds none."""
+        bonded = set()
+        for account in EVERYBODY:
+            if self.number(0, 2) == 0:
+                with suppress(MarginError):
+                    work.accounts.hold_bond(account, BOND, self.market.margin)
+                    bonded.add(account)
+        return bonded
+
+    def charge(self, work: Custody) -> dict[AccountId, Cash]:
+        """Some intents of this interval are rejected."""
+        passed = in_address_order(self.bonded - self.uncovered)
+        rejected = [account for account in passed if self.number(0, 3) == 0]
+        charge, treasury = BOND.charge(), work.vault.treasury
+        return {a: work.accounts.charge_bond(a, charge, treasury) for a in rejected}
 
     def before_settlement(self, due: Between, paid: dict[AccountId, int]) -> None:
         """For a test to look at everything."""

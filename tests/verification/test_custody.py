@@ -12,11 +12,14 @@ from darkpool.protocol.flows import Flow, FlowKind
 from darkpool.protocol.leaves import encode_leaves
 from darkpool.settlement.between import Between
 from darkpool.settlement.custody import Custody, SettledBalances
+from darkpool.settlement.state import state_root as engine_root
+from darkpool.settlement.state import states_of
 from darkpool.units import AccountId, account_bytes, account_of
 from darkpool.verification import between as auditor
-from darkpool.verification.accounts import Position
+from darkpool.verification.accounts import Position, surplus
 from darkpool.verification.custody import FlowEvent, Settled, head_of, waiting
 from darkpool.verification.errors import Unsound
+from darkpool.verification.leaves import leaves_of, state_root
 from darkpool.verification.variation import Balances
 from tests.support.margin_lives import BOND, CONTRACTS
 from tests.support.margin_lives import TREASURY as TREASURER
@@ -65,6 +68,10 @@ class AuditedLife(VaultLife):
         found = auditor.due_between(state.balances, state.between, self.interval_number, inputs)
         assert found == by_bytes(due)
         state.count(found, asked.deposits, inputs)
+        assert self.uncovered == {name for name in self.bonded if not self.covers(state, name)}
+        for account, amount in self.charged.items():
+            state.balances.of(account_bytes(account)).cash -= amount
+            state.balances.of(state.treasury).cash += amount
         for buyer, seller, index, lots, price in self.trades:
             cost = lots * price * CONTRACTS[index].multiplier
             for name, sign in ((buyer, 1), (seller, -1)):
@@ -75,11 +82,21 @@ class AuditedLife(VaultLife):
         self.expected = state.settle(asked.requests, by_name, self.market.model)
         self.next_state = state
 
+    def covers(self, state: Settled, name: AccountId) -> bool:
+        """Whether an account has its bond in cash and above its margin."""
+        account = state.balances.of(account_bytes(name))
+        left = surplus(self.market.model, account)
+        return left is not None and min(left, account.cash) >= BOND.amount
+
     def after_settlement(self, settled: SettledBalances) -> None:
-        assert encode_leaves([self.expected]) == encode_leaves([settled.leaves])
+        leaves = leaves_of(self.expected, account_bytes(TREASURER))
+        assert encode_leaves([leaves]) == encode_leaves([settled.leaves])
         self.state = self.next_state
         self.settled_flows = len(self.flows)
         require_same(self.state, self.custody)
+        states = states_of(self.custody)
+        market_ms = self.custody.between.market_ms
+        assert state_root(self.expected, market_ms) == engine_root(states, market_ms)
 
     def after_void(self, rejected: list[AccountId]) -> None:
         inputs, interval = self.market.inputs, self.interval_number

@@ -1,0 +1,65 @@
+"""Contracts at addresses that follow from their terms, on a node of its own process."""
+
+from __future__ import annotations
+
+import pytest
+
+from crypto.signing.ecdsa import address_of
+from darkpool.chain.artifacts import load_artifact
+from darkpool.chain.client import Chain
+from darkpool.chain.deploying import (
+    VAULTS_MAX,
+    ContractTerms,
+    VaultTerms,
+    blueprint_code,
+    deploy_venue,
+    places_of,
+)
+from darkpool.chain.errors import TransactionRefused, TransactionReverted
+from darkpool.chain.manifest import compare, manifest_of
+from darkpool.units import AccountId, account_of
+from tests.support.signing_committee import KEYS
+
+CODE_MAX = 24_576
+"""Bytes of a contract's code (EIP-170); the code that creates it may have twice as many."""
+
+
+def terms(tokens: list[AccountId]) -> ContractTerms:
+    keypers = tuple(account_of(address_of(key)) for key in KEYS)
+    vaults = tuple(VaultTerms(token, 1, 1000) for token in tokens)
+    return ContractTerms(
+        keypers, b"\x1d" * 32, b"\xc1" * 32, vaults, *[account_of(b"\xf0" * 20)] * 3
+    )
+
+
+def test_every_code_fits_what_a_chain_takes() -> None:
+    settlement, vault = load_artifact("Settlement"), load_artifact("CollateralVault")
+    for code in (settlement.runtime, vault.runtime, blueprint_code()):
+        assert len(code) <= CODE_MAX
+    assert len(settlement.bytecode) + 64 * 32 <= 2 * CODE_MAX
+    assert blueprint_code()[:3] == b"\xfe\x71\x00", "a blueprint of ERC-5202"
+
+
+def test_a_venue_stands_where_its_terms_say_on_a_node(anvil_url: str) -> None:
+    chain = Chain.connect(anvil_url)
+    tokens = [chain._create("TestToken")[0] for _ in range(VAULTS_MAX + 1)]
+    fixed = terms(tokens[:VAULTS_MAX])
+    deployment = deploy_venue(chain, fixed)
+    assert deployment.settlement == places_of(fixed).settlement
+    checks = compare(chain, manifest_of(chain, fixed, deployment))
+    assert [check.name for check in checks if not check.ok] == []
+
+
+def test_more_vaults_than_the_bound_fit_no_transaction() -> None:
+    """The bound of deployment files is that of the chain, and not a smaller one."""
+    chain = Chain.embedded()
+    tokens = [chain._create("TestToken")[0] for _ in range(VAULTS_MAX + 1)]
+    deploy_venue(chain, terms(tokens[:VAULTS_MAX]))
+    with pytest.raises((TransactionRefused, TransactionReverted)):
+        deploy_venue(chain, terms(tokens))
+
+
+def test_a_token_without_code_has_no_vault() -> None:
+    chain = Chain.embedded()
+    with pytest.raises(TransactionReverted):
+        deploy_venue(chain, terms([account_of(b"\x77" * 20)]))
