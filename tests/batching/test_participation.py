@@ -199,7 +199,7 @@ def test_the_auditor_finds_the_same(
         for k in places
     ]
     engine = decide_participation(book, owners_min)
-    auditor = participation(Basis(record), instrument, places)
+    auditor = participation(record, instrument, places)
     assert auditor.participants == engine.participants
     short = [entry for entry in engine.set_aside if entry.missing is Missing.COLLATERAL]
     assert auditor.lacking_others == {e.batch_index: (e.required, e.available) for e in short}

@@ -262,7 +262,7 @@ def settling(anvil_url: str, committee: SigningCommittee) -> Settling:
     message = committee.settlement(chain, leaves)
     signed = committee.sign(chain, message, committee.keys[1:])
     call = chain.settle_call(message, encode_results(committee.results), signed)
-    return chain, node, KeptSettlement.of(Interval(4), call)
+    return chain, node, KeptSettlement.of(Interval(4), call, encode_leaves([leaves]))
 
 
 def settled_in(chain: Chain) -> tuple[bytes, BlockPoint]:

@@ -84,7 +84,7 @@ class Checks:
     def check(self, record: RecordView, chain: ChainReader) -> CheckedSettlement:
         self.asked.append((record, chain))
         message = settlement_of(record.summary.interval, self.results)
-        return CheckedSettlement(message, LEAVES, self.differences)
+        return CheckedSettlement(message, LEAVES, not self.differences, self.differences)
 
 
 @pytest.fixture

@@ -24,7 +24,16 @@ from darkpool.record.reader import Record
 from darkpool.settlement.claims import FUND, TREASURY
 from darkpool.simulation.clients import Stranger
 from darkpool.simulation.order_file import Order
-from darkpool.units import AccountId, AccountLabel, InstrumentName, Lots, Side, Tick, identifier
+from darkpool.units import (
+    AccountId,
+    AccountLabel,
+    InstrumentName,
+    Interval,
+    Lots,
+    Side,
+    Tick,
+    identifier,
+)
 from darkpool.verification.audit import audit_all
 from darkpool.verification.report import Verdict
 from darkpool.wargames.intruders import Intruder
@@ -90,7 +99,7 @@ class Story:
         self, *pairs: Pair, names: Sequence[str] = NAMES, strangers: Sequence[Stranger] = ()
     ) -> IntervalOutcome:
         """An interval in which each pair trades."""
-        orders = []
+        orders: list[Order] = []
         for instrument, buyer, seller, size in pairs:
             for name, side, tick in ((buyer, Side.BUY, TICKS - 1), (seller, Side.SELL, 0)):
                 label = AccountLabel(name), InstrumentName(instrument)
@@ -191,6 +200,7 @@ def _lose_a_receipt(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     standing = told.standing
     outcome = told.interval(("ETH-PERP", "cat", "ann", 1))
     assert isinstance(outcome.settlement.transaction, ChainUnavailable)
+    assert standing.last_opened is not None
     assert not standing.venue.end_void(standing.last_opened, outcome)
     assert told.chain.standing().settled == outcome.batch.message.interval
 
@@ -231,7 +241,7 @@ def _exclude(told: Story) -> None:
     roots = [BatchRoot(10**6, bytes([k]) * 32, 0, none, none, none, 0) for k in (1, 2)]
     told.chain.exclude(*(SignedStatement(r, sign(r.digest(domain), key)) for r in roots))
     outcome = told.settled(("BTC-PERP", "cat", "ann", 1))
-    said = told.chain.evidence(venue.interval - 1).settlement
+    said = told.chain.evidence(Interval(venue.interval - 1)).settlement
     assert said is not None
     assert set(said.signers) == {1, 2, 3}
     assert len(outcome.settlement.signatures) == 4

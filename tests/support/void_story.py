@@ -17,7 +17,7 @@ from darkpool.errors import DarkpoolError
 from darkpool.protocol.keyper import VoidInterval
 from darkpool.settlement.between import Between
 from darkpool.simulation.clients import Stranger
-from darkpool.units import Lots, identifier
+from darkpool.units import InstrumentName, Lots, identifier
 from darkpool.wargames.intruders import Intruder
 from tests.support.venue_story import ONE, Story, embedded, story
 
@@ -109,9 +109,8 @@ class VoidStory:
 
     def intruder(self) -> Intruder:
         """Somebody who seals what is no order."""
-        stranger = Intruder(
-            "hump", identifier(PERPETUAL[0]), Lots(10), self.story.standing.key("mallory")
-        )
+        swap, key = identifier(InstrumentName(PERPETUAL[0])), self.story.standing.key("mallory")
+        stranger = Intruder("hump", swap, Lots(10), key)
         assert stranger.fault == "shape"
         return stranger
 
