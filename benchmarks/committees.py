@@ -1,7 +1,7 @@
 """A local committee for benchmarks: production rings, four keypers, final roots on demand."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from darkpool.chain.evidence import BatchEvidence
 from darkpool.clock import SystemClock
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.session import Session
-from darkpool.keyper.identity import KeyperIdentity, KeyperSenses
+from darkpool.keyper.identity import KeyperIdentity
 from darkpool.protocol.intents import ClosedBatch
 from darkpool.protocol.keyper import BatchProposal
 from darkpool.protocol.terms import BondTerms, IntervalTerms, Pricing, PublicRules
 from darkpool.simulation.committee import CommitteeSeat, local_committee, view_of
-from darkpool.simulation.mask_factory import no_chain
+from darkpool.simulation.mask_factory import unseeing
 from darkpool.simulation.reporters import Reporter
 from darkpool.units import AccountId, Cash, InstrumentId, Interval, PriceGrid, account_of
 
@@ -100,6 +100,6 @@ def start(directory: Path) -> Bench:
     ]
     batches: dict[Interval, BatchEvidence] = {}
     evaluators = Evaluators.of(material)
-    senses = KeyperSenses(SystemClock(), batches.get, no_chain, lambda _interval: None)
+    senses = replace(unseeing(SystemClock()), open_batch=batches.get)
     committee = local_committee(view_of(material, DOMAIN, seats), seats, senses, evaluators)
     return Bench(material, evaluators, committee, batches)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from crypto.signing.ecdsa import sign
 from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import KeyperSecrets, PublicMaterial
-from darkpool.chain.evidence import BatchEvidence
+from darkpool.chain.evidence import BatchEvidence, BlockPoint
 from darkpool.clock import Clock
 from darkpool.record.forms import VenueRecord
 from darkpool.units import Interval
@@ -16,6 +16,9 @@ from darkpool.verification.evidence import ChainReader
 
 OpenBatch = Callable[[Interval], BatchEvidence | None]
 """Asks the chain: the batch of an interval, final and open; None where there is none."""
+
+RequireFinal = Callable[[BlockPoint], None]
+"""Raises `ChainError` unless the chain has a block in its place for good, asked now."""
 
 RecordedChain = Callable[[VenueRecord], ChainReader]
 """The keyper's own node, as the check of a settlement asks it about a venue."""
@@ -56,5 +59,6 @@ class KeyperSenses:
 
     clock: Clock
     open_batch: OpenBatch
+    require_final: RequireFinal
     recorded_chain: RecordedChain
     require_references: RequireReferences

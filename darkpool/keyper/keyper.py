@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -23,7 +24,7 @@ from crypto.threshold.knowledge import ProofEnvelope
 from crypto.threshold.masks import Contribution, DrawnMask
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import OpeningRequest, ShareRequest
-from darkpool.chain.evidence import SETTLEMENT_TIMEOUT_S, BatchEvidence
+from darkpool.chain.evidence import SETTLEMENT_TIMEOUT_S, BatchEvidence, BlockPoint
 from darkpool.keyper.certifier import Certifier
 from darkpool.keyper.errors import SettlementRefused
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity, KeyperSenses
@@ -71,12 +72,22 @@ def _one_at_a_time(
     return alone
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """An auction that answers openings: its final root, and the block of its commitment."""
+
+    interval: Interval
+    root: bytes
+    committed_in: BlockPoint
+
+
 class LocalKeyper:
     """A keyper of this process; it sees what a remote one would be sent.
 
     Before it answers an opening it checks epoch, number and order of the opening, that the batch
     root is final on the chain and is the one it signed, and that a mask is bound to this very
-    auction; then it writes the opening down; then it computes. That the ciphertext is what the
+    auction; then it writes the opening down; then it computes. Before each share leaves, it asks
+    its node again whether the commitment still has its place. That the ciphertext is what the
     batch leads to is checked by the process that derived it; a keyper of its own process has to
     derive it itself.
     """
@@ -97,7 +108,7 @@ class LocalKeyper:
         self._domain = view.domain
         self._senses = senses
         self._work = work
-        self._auctions: dict[bytes, tuple[Interval, bytes]] = {}
+        self._auctions: dict[bytes, _Begun] = {}
         self._preparations: dict[bytes, int] = {}
         self._batches: dict[Interval, ClosedBatch] = {}
         self._faults_proven: set[Interval] = set()
@@ -186,7 +197,7 @@ class LocalKeyper:
         if context not in self._auctions and batch.seconds_left < BEGIN_LEFT_S_MIN:
             expected = f"at least {BEGIN_LEFT_S_MIN} s left to settle it"
             raise OpeningRefused(f"auction {interval}", expected, f"{batch.seconds_left} s")
-        self._auctions[context] = (interval, batch.message.root)
+        self._auctions[context] = _Begun(interval, batch.message.root, batch.point)
         return context
 
     def _require_own_batch(self, interval: Interval) -> BatchEvidence:
@@ -281,12 +292,12 @@ class LocalKeyper:
         context, terms_digest = request.context, request.terms_digest
         if context not in self._auctions:
             raise OpeningRefused("transcript", "the context of a begun auction", context.hex())
-        certified = self._certifier.terms_digest(self._auctions[context][0])
+        certified = self._certifier.terms_digest(self._auctions[context].interval)
         if certified != terms_digest:
             raise OpeningRefused("terms of a transcript", certified.hex(), terms_digest.hex())
         entries, beacon = (
             self._store.entries(context),
-            self._beacon_shares(*self._auctions[context]),
+            self._beacon_shares(self._auctions[context].interval, self._auctions[context].root),
         )
         transcript = OpeningTranscript(self._domain, context, terms_digest, entries, beacon)
         digest = transcript.digest(self.number)
@@ -363,9 +374,13 @@ class LocalKeyper:
 
         Raises:
             WrongEpoch, OpeningRefused, MaskUsed: the opening is not answered, or not announced.
+            ChainError: the batch is not final any more, or the node does not say so.
         """
         self._check(request.opening)
         self._store.require_opening(request.opening)
+        begun = self._auctions.get(request.opening.context)
+        if begun is not None:
+            self._senses.require_final(begun.committed_in)
         return self._share(request.opening, request.share)
 
     def _share(self, request: OpeningRequest, share: int) -> Words:

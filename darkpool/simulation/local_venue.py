@@ -268,7 +268,7 @@ class LocalVenue:
         material, self.seats = dealt
         self.view = view_of(material, self.deployment.domain(), self.seats)
         self.evaluators = Evaluators.of(material)
-        senses = node_senses(self.chain, self.clock, self.references.require)
+        senses = node_senses(self.chain, self.finality, self.clock, self.references.require)
         self.committee = local_committee(self.view, self.seats, senses, self.evaluators)
 
     def _until_close(
@@ -313,7 +313,7 @@ def founded(
     view, evaluators = view_of(material, deployment.domain(), seats), Evaluators.of(material)
     reporter = Reporter(PrivateKey().secret, clock)
     references = ReferenceWatch(view.domain, reporter.address, clock)
-    senses = node_senses(chain, clock, references.require)
+    senses = node_senses(chain, FINALITY, clock, references.require)
     with ExitStack() as stack:
         register = AdmissionRegister(state / "register.sqlite")
         stack.callback(register.close)

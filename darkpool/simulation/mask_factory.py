@@ -16,7 +16,7 @@ from typing import Self
 
 from crypto.bfv.lanes import LaneShape
 from crypto.threshold.evaluators import Evaluators
-from darkpool.clock import SystemClock
+from darkpool.clock import Clock, SystemClock
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.committee.masks import AttestedMask
 from darkpool.keyper.errors import SettlementRefused
@@ -32,13 +32,15 @@ _worker: KeyperCommittee | None = None
 def _start(view: CommitteeView, seats: Sequence[CommitteeSeat]) -> None:
     global _worker
     end_with_parent()
-    # no batch is ever final here, so that no auction begins, on whatever references
-    senses = KeyperSenses(SystemClock(), lambda _interval: None, no_chain, lambda _interval: None)
-    _worker = local_committee(view, seats, senses, Evaluators.of(view.material))
+    _worker = local_committee(view, seats, unseeing(SystemClock()), Evaluators.of(view.material))
 
 
-def no_chain(venue: VenueRecord) -> ChainReader:
-    """The node of a keyper that has none, and signs no settlement."""
+def unseeing(clock: Clock) -> KeyperSenses:
+    """What a keyper without a node asks: no batch is ever open, so it opens and settles nothing."""
+    return KeyperSenses(clock, lambda _: None, lambda _: None, _no_chain, lambda _: None)
+
+
+def _no_chain(venue: VenueRecord) -> ChainReader:
     raise SettlementRefused("chain", "a node", f"none for 0x{venue.settlement.hex()}")
 
 

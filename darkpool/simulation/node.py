@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from darkpool.chain.evidence import BatchEvidence
+from darkpool.chain.evidence import BatchEvidence, BlockPoint
+from darkpool.chain.finality import Finality
 from darkpool.chain.reader import RecordedVenue
 from darkpool.chain.reading import ReadableChain
 from darkpool.clock import Clock
@@ -17,13 +18,21 @@ from darkpool.verification.evidence import ChainEvidence, ChainReader
 class _Shared:
     """Asks for one keyper at a time: a chain's client is for one thread."""
 
-    def __init__(self, chain: ReadableChain) -> None:
+    def __init__(self, chain: ReadableChain, finality: Finality) -> None:
         self._chain = chain
+        self._finality = finality
         self._lock = threading.Lock()
 
     def open_batch(self, interval: Interval) -> BatchEvidence | None:
         with self._lock:
-            return self._chain.open_batch(interval)
+            batch = self._chain.open_batch(interval)
+        if batch is not None:
+            self.require_final(batch.point)
+        return batch
+
+    def require_final(self, point: BlockPoint) -> None:
+        with self._lock:
+            self._chain.require_final(point, self._finality, "the batch")
 
     def recorded(self, venue: VenueRecord) -> ChainReader:
         return _SharedReader(RecordedVenue(self._chain, venue), self._lock)
@@ -46,8 +55,10 @@ class _SharedReader:
 
 
 def node_senses(
-    chain: ReadableChain, clock: Clock, require_references: RequireReferences
+    chain: ReadableChain, finality: Finality, clock: Clock, require_references: RequireReferences
 ) -> KeyperSenses:
     """What every keyper of this machine asks for itself."""
-    shared = _Shared(chain)
-    return KeyperSenses(clock, shared.open_batch, shared.recorded, require_references)
+    shared = _Shared(chain, finality)
+    return KeyperSenses(
+        clock, shared.open_batch, shared.require_final, shared.recorded, require_references
+    )

@@ -13,6 +13,7 @@ from crypto.signing.ecdsa import verify_signature
 from crypto.threshold.attestation import mask_attestation_digest, mask_context, opening_context
 from crypto.threshold.masks import Draw
 from crypto.threshold.revealing import ShareRequest
+from darkpool.chain.errors import BlockReplaced
 from darkpool.keyper import store as store_module
 from darkpool.keyper.errors import Equivocation
 from darkpool.keyper.keyper import LocalKeyper
@@ -72,6 +73,19 @@ def test_nothing_is_sent_that_was_not_announced(
     ):
         with pytest.raises(OpeningRefused):
             keyper.send(ShareRequest(other, 0))
+
+
+def test_no_share_leaves_once_the_commitment_has_lost_its_place(
+    house: House, committee: HouseCommittee, keyper: LocalKeyper
+) -> None:
+    request = request_of(begun(house, committee), covered_of(house))
+    keyper.announce(request)
+    assert keyper.send(ShareRequest(request, 0)).any()
+    house.replaced |= {batch.point for batch in house.batches.values()}
+    with pytest.raises(BlockReplaced):
+        keyper.send(ShareRequest(request, 0))
+    house.replaced.clear()
+    assert keyper.send(ShareRequest(request, 0)).any()
 
 
 def test_another_epoch_is_refused(

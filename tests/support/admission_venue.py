@@ -17,13 +17,13 @@ from darkpool.admission.admit import Admission
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.clock import Clock
 from darkpool.committee.quorum import KeyperPanel
-from darkpool.keyper.identity import CommitteeView, KeyperIdentity, KeyperSenses
+from darkpool.keyper.identity import CommitteeView, KeyperIdentity
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
-from darkpool.simulation.mask_factory import no_chain
+from darkpool.simulation.mask_factory import unseeing
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_id
 from tests.support.epochs import dealt
 from tests.support.reference_prices import CLOSES_MS, NOW_MS, terms_on
@@ -49,7 +49,7 @@ class AdmissionVenue:
                 KeyperIdentity(own, signing_key(own.keyper)),
                 KeyperStore(Path(":memory:")),
                 CommitteeView(self.terms.material, self.terms.domain, self.terms.addresses()),
-                KeyperSenses(self.clock, lambda _interval: None, no_chain, lambda _interval: None),
+                unseeing(self.clock),
                 self.work,
             )
             for own in self.secrets

@@ -20,7 +20,8 @@ from crypto.threshold.attestation import plan_digest
 from crypto.threshold.certificate import IntentCertificate
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial
-from darkpool.chain.evidence import BatchEvidence
+from darkpool.chain.errors import BlockReplaced
+from darkpool.chain.evidence import BatchEvidence, BlockPoint
 from darkpool.clock import Clock
 from darkpool.committee.committee import KeyperCommittee
 from darkpool.keyper.identity import KeyperIdentity, KeyperSenses, RecordedChain, RequireReferences
@@ -77,13 +78,17 @@ class HouseCommittee(KeyperCommittee):
 
 @dataclass(repr=False)
 class House:
-    """A dealt epoch, and a chain that has open whatever a test puts into `batches`."""
+    """A dealt epoch, and a chain that has open whatever a test puts into `batches`.
+
+    `replaced` are blocks whose place on the chain has another one by now.
+    """
 
     epoch: Epoch
     evaluators: Evaluators
     folder: Path
     batches: dict[Interval, BatchEvidence] = field(default_factory=dict)
     clock: Clock = field(default_factory=lambda: SimulatedClock(NOW_MS))
+    replaced: set[BlockPoint] = field(default_factory=set)
     intervals: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -93,6 +98,10 @@ class House:
     @property
     def material(self) -> PublicMaterial:
         return self.epoch.material
+
+    def require_final(self, point: BlockPoint) -> None:
+        if point in self.replaced:
+            raise BlockReplaced(point.number, point.hash, bytes(32))
 
     def seats(self) -> tuple[CommitteeSeat, ...]:
         """Seats with empty memories, and keys of their own."""
@@ -118,7 +127,11 @@ class House:
         work, seats = ShareWork(), seats or self.seats()
         view = view_of(self.material, DOMAIN, seats)
         senses = KeyperSenses(
-            clock or self.clock, self.batches.get, recorded_chain, require_references
+            clock or self.clock,
+            self.batches.get,
+            self.require_final,
+            recorded_chain,
+            require_references,
         )
         return HouseCommittee(
             [
