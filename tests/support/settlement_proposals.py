@@ -1,6 +1,6 @@
 """What keypers are asked to settle: all of it has its form, and nothing in it is true."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import pytest
@@ -23,6 +23,7 @@ from darkpool.record.forms import (
 from darkpool.units import Interval
 from darkpool.verification.evidence import ChainReader
 from darkpool.verification.proposal import CheckedSettlement, Difference
+from darkpool.verification.voids import LeftByVoid
 from tests.support.house import DOMAIN
 from tests.support.margin_forms import MARGIN
 
@@ -81,7 +82,9 @@ class Checks:
         self.differences = tuple(differences)
         self.asked: list[tuple[RecordView, ChainReader]] = []
 
-    def check(self, record: RecordView, chain: ChainReader) -> CheckedSettlement:
+    def check(
+        self, record: RecordView, chain: ChainReader, _voids: Sequence[LeftByVoid]
+    ) -> CheckedSettlement:
         self.asked.append((record, chain))
         message = settlement_of(record.summary.interval, self.results)
         return CheckedSettlement(message, LEAVES, not self.differences, self.differences)
