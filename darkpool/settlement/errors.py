@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkpool.errors import BadInput, CheckFailed
+from darkpool.errors import CheckFailed
 
 
 class DuplicateLeaf(CheckFailed):

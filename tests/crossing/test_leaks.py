@@ -45,6 +45,7 @@ from darkpool.crossing.sealed_book import SealedBook
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.keyper import (
+    BatchProposal,
     CertificateRequest,
     CheckedProof,
     ContributionRequest,

@@ -178,6 +178,13 @@ def test_a_keyper_signs_one_root_an_interval_also_after_a_restart(house: House) 
         batch_of(terms, [certified(terms, committee.keypers)]),
         batch_of(terms, [*proposal.batch.intents, certified(terms, committee.keypers)]),
         batch_of(terms, []),
+        *(
+            replace(proposal, root=replace(proposal.root, **change))
+            for change in (
+                {"previous_settlement": b"\x06" * 32},
+                {"commit_by": proposal.root.commit_by + 1},
+            )
+        ),
     ]
     for again in (keyper, house.committee(seats).keypers[0]):
         assert again.sign_batch_root(proposal) == signature

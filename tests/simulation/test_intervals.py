@@ -240,6 +240,7 @@ def test_an_interval_that_failed_changes_nothing_and_the_next_counts_the_same_fl
     tester = chain._tester
     assert tester is not None
     tester.time_travel(chain.time() + 3_601)
+    assert standing.last_opened is not None
     assert venue.end_void(standing.last_opened, None)
     outcome = standing.trade([ES])
     assert outcome.settlement.is_final

@@ -14,12 +14,7 @@ from crypto.ring.params import TEST_INSECURE_SMALL, ParameterSet
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import (
-    AdmissionCertificate,
-    Cancellation,
-    SealedIntent,
-    instrument_id,
-)
+from crypto.signing.messages import AdmissionCertificate, Cancellation, SealedIntent, instrument_id
 from crypto.signing.settling import BatchRoot
 from crypto.threshold.attestation import plan_digest
 from crypto.threshold.certificate import IntentCertificate
@@ -28,12 +23,7 @@ from crypto.threshold.keys import PublicMaterial
 from darkpool.chain.evidence import BatchEvidence
 from darkpool.clock import Clock
 from darkpool.committee.committee import KeyperCommittee
-from darkpool.keyper.identity import (
-    KeyperIdentity,
-    KeyperSenses,
-    RecordedChain,
-    RequireReferences,
-)
+from darkpool.keyper.identity import KeyperIdentity, KeyperSenses, RecordedChain, RequireReferences
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
@@ -169,7 +159,7 @@ class House:
     def commit(self, root: BatchRoot) -> None:
         """Let the chain have a batch."""
         self.batches[Interval(root.interval)] = BatchEvidence(
-            root, 0, bytes(32), (1, 2, 3), bytes(32), COMMITTED_IN
+            root, 0, bytes(32), (1, 2, 3), bytes(32), COMMITTED_IN, bytes(32)
         )
 
     def root_of(self, interval: Interval) -> bytes:
@@ -178,7 +168,7 @@ class House:
 
 
 def sealed_intent(
-    terms: IntervalTerms, account_key: bytes, nonce: int = 1, **fields: Any
+    terms: IntervalTerms, /, account_key: bytes, nonce: int = 1, **fields: Any
 ) -> tuple[SealedIntent, bytes]:
     """An intent that no ciphertext belongs to, and its account's signature."""
     sealed = SealedIntent(
@@ -242,7 +232,7 @@ def batch_of(
         count=len(leaves),
         previous_settlement=bytes(32),
         terms=terms.digest,
-        plan=plan_digest([(mask.number, mask.digest) for mask in masks]),
+        plan=plan_digest([(mask.number, mask.lanes, mask.digest) for mask in masks]),
         commit_by=NOW_MS // 1000 + 3600,
     )
     return BatchProposal(root, ClosedBatch(tuple(intents), tuple(cancellations)), tuple(masks))

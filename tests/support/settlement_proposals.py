@@ -15,6 +15,7 @@ from darkpool.record.forms import (
     BatchRecord,
     BondRecord,
     CommitteeRecord,
+    DueRecord,
     ParticipationRecord,
     SettlementRecord,
     VenueRecord,
@@ -39,7 +40,7 @@ def proposal_of(interval: Interval, domain: Domain = DOMAIN) -> SettlementPropos
         reporter=bytes(20),
         references=(),
         committee=CommitteeRecord(4, 7, 3, ()),
-        venue=VenueRecord(domain.chain_id, domain.verifying_contract, bytes(20)),
+        venue=VenueRecord(domain.chain_id, domain.verifying_contract, bytes(20), 1),
         context=ZERO,
         beacon_shares=(),
         beacon=ZERO,
@@ -47,6 +48,7 @@ def proposal_of(interval: Interval, domain: Domain = DOMAIN) -> SettlementPropos
         rejections=(),
         fills=(),
         before=(),
+        due=DueRecord(0, 0, (), (), ()),
         flows=(),
         paid=(),
         after=(),
@@ -82,7 +84,7 @@ class Checks:
     def check(self, record: RecordView, chain: ChainReader) -> CheckedSettlement:
         self.asked.append((record, chain))
         message = settlement_of(record.summary.interval, self.results)
-        return CheckedSettlement(message, LEAVES, self.differences)
+        return CheckedSettlement(message, LEAVES, not self.differences, self.differences)
 
 
 @pytest.fixture
