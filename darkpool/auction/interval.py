@@ -323,6 +323,7 @@ def _apply(
         for account in instrument.accounts:
             if (instrument.id, account) not in filled and account not in begun.committed.uncovered:
                 accounts.release(account, auction)
+    accounts.release_bonds()
     margins = {account: _margin_change(run, account, initial[account]) for account in traders}
     paid = run.environment.chain.paid(terms.vault, batch.evidence.block)
     balances = run.custody.settle(run.opened.margin.portfolio, paid)

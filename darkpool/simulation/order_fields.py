@@ -145,7 +145,8 @@ def request_of_text(text: str) -> Cash:
     if not _AMOUNT.fullmatch(text):
         expected = f"an amount above zero with at most {CASH_DECIMALS} decimals, or nothing"
         raise Refused(expected, quoted(text))
-    amount = int(Decimal(text).scaleb(CASH_DECIMALS))
+    whole, _, decimals = text.partition(".")
+    amount = int(whole + decimals.ljust(CASH_DECIMALS, "0"))
     if not 1 <= amount <= REQUEST_MAX:
         shown = price_decimal(PriceUnits(REQUEST_MAX))
         raise Refused(f"an amount above zero, up to {shown:f}", quoted(text))

@@ -63,6 +63,15 @@ def test_no_fill_is_above_its_cap() -> None:
             _require_within_caps(instrument, FilledLots(np.array(bought), np.array(sold)))
 
 
+def test_what_traders_have_is_all_that_they_paid_in() -> None:
+    """Their bonds are cash again; at one price for all, gains and losses add up to nothing."""
+    orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
+    result = run_here(orders, VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM))
+    assert len(result.margins) == len(orders)
+    paid_in = sum(flow.amount for flow in result.outcome.batch.flows)
+    assert sum(margin.equity for margin in result.margins) == paid_in
+
+
 def test_a_late_deposit_of_anybody_has_a_balance(tmp_path: Path) -> None:
     chain = Chain.embedded()
 

@@ -41,7 +41,7 @@ def test_contracts_of_two_underlyings_are_margined_together_and_audited(tmp_path
         assert margin["before"] == 0 < margin["after"] <= margin["equity"]
     audited = darkpool("audit", record, "--quick")
     assert audited.returncode == 0, audited.stdout
-    for check in ("prices", "margin"):
+    for check in ("prices", "collateral"):
         assert re.search(f"^holds +{check} ", audited.stdout, re.MULTILINE)
 
 

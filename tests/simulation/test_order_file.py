@@ -193,7 +193,14 @@ def test_what_is_no_minimum_is_named(minimum: str) -> None:
 
 @pytest.mark.parametrize(
     ("amount", "units"),
-    [("", 0), ("1", 10**6), ("0.000001", 1), ("250.50", 250_500_000), (f"1{24 * '0'}", 10**30)],
+    [
+        ("", 0),
+        ("1", 10**6),
+        ("0.000001", 1),
+        ("250.50", 250_500_000),
+        (f"1{24 * '0'}", 10**30),
+        ("123456789012345678901234.000001", 123456789012345678901234000001),
+    ],
 )
 def test_a_request_is_an_amount_of_the_currency_or_nothing(amount: str, units: int) -> None:
     (order,) = parse(f"account,side,size,limit,request\na,buy,5,4805,{amount}\n")

@@ -49,6 +49,15 @@ TROUBLES = {
 }
 
 
+def developing(chain: Chain, method: str) -> Reply | None:
+    """What a node for development answers: it makes blocks when it is asked to."""
+    if method == "evm_mine":
+        assert chain._tester is not None
+        chain._tester.mine_blocks(1)
+        return result("0x0")
+    return {"web3_clientVersion": result("anvil/v1"), "eth_estimateGas": result(GAS)}.get(method)
+
+
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
     trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -61,7 +70,7 @@ def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
     def made(method: str, _params: list[Any]) -> Reply | None:
         if method == at and serving.asked[method] >= last:
             return reply
-        return result(GAS) if method == "eth_estimateGas" else None
+        return developing(embedded, method)
 
     serving.trouble = made
     orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
@@ -103,13 +112,12 @@ def test_without_a_record_the_settlement_is_kept_in_the_working_folder_or_a_temp
     monkeypatch.chdir(working)
     if gone:
         working.rmdir()
-    serving = ServedChain(Chain.embedded()._web3)
+    embedded = Chain.embedded()
+    serving = ServedChain(embedded._web3)
 
     def trouble(method: str, _params: list[Any]) -> Reply | None:
-        if method == "eth_estimateGas":
-            return result(GAS)
         last = method == "eth_sendTransaction" and serving.asked[method] >= SETTLEMENT
-        return Reply(b"", 503) if last else None
+        return Reply(b"", 503) if last else developing(embedded, method)
 
     serving.trouble = trouble
     orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
