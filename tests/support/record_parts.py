@@ -136,7 +136,10 @@ def evidence_of() -> EvidenceRecord:
         CommitmentRecord({0: bytes(65), 3: bytes(65)}, bytes(32)),
         {1: bytes(65)},
         SettlementRecord(
-            *(bytes([number]) * 32 for number in range(4)),
+            results=bytes(32),
+            prices=b"\1" * 32,
+            fills_root=b"\2" * 32,
+            state_root=b"\3" * 32,
             trees=(TreeRecord(bytes(20), bytes(32), 1, (1 << 128) - 1),),
             leaf_hash=bytes(32),
             leaf_blobs=(b"\1" * 32,),
