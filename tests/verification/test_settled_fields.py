@@ -100,7 +100,7 @@ ROWS: dict[str, Row] = {
             "root": {"batch root", "chain"},
             "count": {"batch root", "chain"},
             "previous_settlement": {"batch root", "chain"},
-            "masks": {"batch root", "schedule", "rejections", "results", "fills", "chain"},
+            "masks": {"batch root", "chain"},
             "commit_by": {"batch root", "chain"},
             "flows": {"collateral", "continuity", "chain"},
             "flows_head": {"chain"},
