@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from crypto.signing.key_file import read_account_key
 from darkpool.cli.errors import NoPassphrase, UnreadableFile
 
 KEY_FILE_VARIABLE: Final = "DARKPOOL_PASSPHRASE"
@@ -25,6 +24,8 @@ def account_key(path: Path) -> bytes:
         MalformedKeyFile, WrongPassphrase: it is no key file of an account, or of another
             passphrase.
     """
+    from crypto.signing.key_file import read_account_key
+
     passphrase = os.environ.get(KEY_FILE_VARIABLE)
     if passphrase is None:
         if not sys.stdin.isatty():
