@@ -4,6 +4,7 @@ import fcntl
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,8 @@ def anvil_url(anvil_binary: Path) -> Iterator[str]:
         try:
             for line in node.stdout:
                 if listening := re.search(r"Listening on (\S+)", line):
+                    # what it goes on to tell would fill the pipe, and a full pipe stops it
+                    threading.Thread(target=node.stdout.read, daemon=True).start()
                     yield f"http://{listening[1]}"
                     break
             else:
