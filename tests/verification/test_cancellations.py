@@ -127,7 +127,7 @@ def test_a_cancellation_is_its_accounts_and_of_no_intent_in_the_batch(
         copy.change("intents.json", change)
         copy.reseal()
         found = failed(audit(copy.directory, quick=True))
-        assert set(found) == {"certificates"}
+        assert set(found) == {"certificates", "settlement"}
         assert part in found["certificates"]
 
 
