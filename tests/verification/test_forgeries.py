@@ -379,10 +379,10 @@ def test_an_operator_cannot_choose_the_beacon_of_an_auction(
     orders = orders_of("A", 3)
     monkeypatch.setattr(KeyperCommittee, "beacon", constant_beacon)
     with pytest.raises(InvalidSignature):
-        publish(tmp_path / "none", orders, Pricing.UNIFORM, 4)
+        publish(tmp_path / "none", orders, Pricing.UNIFORM)
     monkeypatch.setattr(KeyperCommittee, "sign_transcript", unchecked_signatures)
     with pytest.raises(SettlementRefused, match="transcript, signature of keyper"):
-        publish(tmp_path / "record", orders, Pricing.UNIFORM, 4)
+        publish(tmp_path / "record", orders, Pricing.UNIFORM)
 
 
 def pardon_the_guilty(copy: Copy) -> None:
