@@ -9,12 +9,11 @@ import pytest
 from crypto.signing.ecdsa import sign
 from crypto.signing.messages import Cancellation
 from darkpool.client.sealing import PublicLimits
-from darkpool.limits import INTENTS_PER_VENUE_MAX
 from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancellation
 from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
-from darkpool.simulation.clients import LocalClients
+from darkpool.simulation.clients import INTENTS_PER_VENUE_MAX, LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.units import identifier
 from darkpool.verification.audit import audit
