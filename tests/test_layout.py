@@ -32,9 +32,7 @@ AUDITOR_IMPORTS = {
     "crypto",
     "darkpool.errors",
     "darkpool.limits",
-    "darkpool.record.reader",
-    "darkpool.record.margin_forms",
-    "darkpool.record.forms",
+    "darkpool.record",
     "darkpool.units",
     "darkpool.verification",
 }

@@ -30,8 +30,8 @@ from darkpool.record.margin_forms import MarginInputs
 from darkpool.record.opened import OpenedRecord
 
 
-class RecordView(Protocol):
-    """What a record says, wherever it lies: in a folder, or in what a keyper is asked to sign."""
+class RecordStated(Protocol):
+    """What a record says in JSON."""
 
     @property
     def summary(self) -> AuctionSummary:
@@ -68,6 +68,10 @@ class RecordView(Protocol):
     @property
     def openings(self) -> tuple[OpeningRecord, ...]:
         """What was opened, without the arrays."""
+
+
+class RecordView(RecordStated, Protocol):
+    """What a record says, wherever it lies: in a folder, or in what a keyper is asked to sign."""
 
     def opening(self, index: int) -> OpenedRecord:
         """The opening at a place in the list."""

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
 
-from crypto.bfv.ciphertext import level_primes, wire_size
+from crypto.bfv.ciphertext import wire_size
 from crypto.bfv.lanes import LaneShape
 from crypto.errors import CryptoError
 from crypto.ring.params import STANDARD, TEST_INSECURE_SMALL, ParameterSet, RingParameters
 from crypto.threshold.replicated import Committee
 from darkpool.canonical_json import JSON_BYTES_MAX, from_json
 from darkpool.errors import MalformedRecord, UnreadablePart
-from darkpool.limits import INSTRUMENTS_PER_VENUE_MAX
 from darkpool.record.files import CIPHERTEXTS, MANIFEST, MANIFEST_VERSION, MARGIN_FILES, Manifest
 from darkpool.record.folder import EXTRA_TOLD_MAX, RecordFolder
 from darkpool.record.forms import (
@@ -40,6 +39,16 @@ from darkpool.record.margin_forms import (
     MarketRecord,
     RiskArraysFile,
     SpecificationRecord,
+)
+from darkpool.record.meaning import (
+    fits,
+    require_below,
+    require_fills,
+    require_intents,
+    require_openings,
+    require_places,
+    require_summary,
+    ring_of,
 )
 from darkpool.units import require_kind
 
@@ -219,7 +228,7 @@ class RecordParts:
             parts += len(self.intents)
         if "record.json" in self._parts:
             parts += len(self.summary.instruments)
-        _require_below("openings.json", OPENINGS_A_PART_MAX * parts + 1, [len(self.openings)])
+        require_below("openings.json", OPENINGS_A_PART_MAX * parts + 1, [len(self.openings)])
 
     def _require_files(self) -> None:
         """Check the names of files, of the manifest and of the folder."""
@@ -268,88 +277,23 @@ class RecordParts:
 
     def _require_summary(self) -> None:
         """Check what numbers of `record.json` mean by themselves: keypers, sizes, places."""
-        with fits("committee"):
-            _ = self.committee
-        summary = self.summary
-        n, instruments = summary.committee.size, summary.instruments
-        _require("committee.addresses", n, len(summary.committee.addresses))
-        _require("beacon_shares", n, len(summary.beacon_shares))
-        _require("envelope_keys", n, len(self._record_file.envelope_keys))
-        _require_below("ticks", self.parameters.ticks_max + 1, [summary.ticks])
-        _require_below("instruments", INSTRUMENTS_PER_VENUE_MAX + 1, [len(instruments)])
-        _require("references", len(instruments), len(summary.references))
-        for name, signatures in (
-            ("commitment.signatures", self.evidence.commitment.signatures),
-            ("settlement.signatures", self.evidence.settlement.signatures),
-            ("transcripts", self.evidence.transcripts),
-        ):
-            _require_below(name, n, signatures)
+        require_summary(self, len(self._record_file.envelope_keys))
         if "intents.json" in self._parts:
-            self._require_places()
-        for i, fill in enumerate(summary.fills):
-            _require_below(f"fill {i}, instrument", len(instruments), [fill.instrument])
-            members = instruments[fill.instrument].intents
-            _require_below(f"fill {i}, intent", len(members), [fill.intent])
+            require_places(self)
+        require_fills(self)
 
     def _require_lists(self) -> None:
         """Check what numbers mean beside those of other files."""
         with self._keeping("intents.json"):
-            self._require_intents()
+            require_intents(self)
         with self._keeping("masks.json"):
             for mask in self.masks:
                 name = f"mask {mask.number}, attestations"
-                _require_below(name, self.committee.size, mask.attestations)
+                require_below(name, self.committee.size, mask.attestations)
                 with fits(f"mask {mask.number}"):
                     LaneShape(self.parameters, mask.lanes)
         with self._keeping("openings.json"):
-            for i, entry in enumerate(self.openings):
-                with fits(f"opening {i}"):
-                    level_primes(self._ring(entry.ring), entry.level)
-
-    def _require_places(self) -> None:
-        """Check that instruments and rejections name intents of the batch."""
-        count = len(self.intents)
-        for instrument in self.summary.instruments:
-            part = f"instrument {instrument.name}, intents"
-            _require_below(part, count, instrument.intents)
-            _require_below(part, count + 1, [len(instrument.intents)])
-        _require_below("rejections", count, [entry.intent for entry in self.summary.rejections])
-
-    def _require_intents(self) -> None:
-        domain = self.summary.venue.domain()
-        for i, intent in enumerate(self.intents):
-            name = f"intent {i}, certificate"
-            _require_below(name, self.committee.size, intent.certificate)
-            with fits(f"intent {i}"):
-                intent.sealed.digest(domain)
-        for i, cancelled in enumerate(self.cancellations):
-            with fits(f"cancellation {i}"):
-                cancelled.cancellation.digest(domain)
+            require_openings(self)
 
     def _ring(self, name: Ring) -> RingParameters:
-        rings = self.parameters
-        return rings.order_ring if name == "order" else rings.comparison_ring
-
-
-@contextmanager
-def fits(part: str) -> Iterator[None]:
-    """Turn an error of the arithmetic into one of the part.
-
-    Raises:
-        MalformedRecord: the block ended with an error of `crypto`.
-    """
-    try:
-        yield
-    except CryptoError as error:
-        raise MalformedRecord(part, "what its parameters allow", error) from error
-
-
-def _require(part: str, expected: int, got: int) -> None:
-    if got != expected:
-        raise MalformedRecord(part, f"{expected} entries", got)
-
-
-def _require_below(part: str, bound: int, numbers: Iterable[int]) -> None:
-    for number in numbers:
-        if number >= bound:
-            raise MalformedRecord(part, f"numbers below {bound}", number)
+        return ring_of(self, name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from darkpool.record.core import RecordView
+from darkpool.units import account_of
 from darkpool.verification.errors import Unsound
 from darkpool.verification.requirement import LiveIntent, MarginModel
 
@@ -104,23 +105,29 @@ def contract_index_of(model: MarginModel, instrument: bytes) -> int:
     return index
 
 
-def read_positions(part: str, data: bytes) -> Positions:
-    """Read an account's positions: a version byte, then instrument, net, cost and entry each.
+def read_positions(name: bytes, data: bytes) -> Positions:
+    """Read positions of an account: a version byte, then instrument, net, cost and entry each.
 
     Raises:
         Unsound: other lengths or version, or instruments that do not ascend.
     """
     if data[:1] != bytes([POSITIONS_VERSION]) or len(data) % _ENTRY != 1:
-        raise Unsound(part, f"version {POSITIONS_VERSION} and whole entries", data)
+        expected = f"version {POSITIONS_VERSION} and whole entries"
+        raise Unsound(_positions_of(name), expected, data)
     positions: Positions = {}
-    for start in range(1, len(data), _ENTRY):
-        words = [data[start + k : start + k + _WORD] for k in range(0, _ENTRY, _WORD)]
-        positions[words[0]] = Position(
-            *(int.from_bytes(word, "big", signed=True) for word in words[1:])
+    for at in range(1, len(data), _ENTRY):
+        net, cost, entry = (
+            int.from_bytes(data[word : word + _WORD], "big", signed=True)
+            for word in range(at + _WORD, at + _ENTRY, _WORD)
         )
+        positions[data[at : at + _WORD]] = Position(net, cost, entry)
     if encode_positions(positions) != data:
-        raise Unsound(part, "ascending instruments, none empty", data)
+        raise Unsound(_positions_of(name), "ascending instruments, none empty", data)
     return positions
+
+
+def _positions_of(name: bytes) -> str:
+    return f"state of {account_of(name)}, positions"
 
 
 def encode_positions(positions: Positions) -> bytes:

@@ -26,6 +26,7 @@ class Basis:
 
     def __init__(self, record: RecordView) -> None:
         self.record = record
+        self._unchanged: Settled | None = None
 
     @cached_property
     def model(self) -> MarginModel:
@@ -82,7 +83,8 @@ class Basis:
             number, of_account = numbers.get(intent.sealed.instrument), live[intent.sealed.account]
             if number is not None:
                 of_account.append(live_intent(record, model, number, intent.sealed.cap))
-        accounts, missing = self.committed().balances.accounts, Account(0)
+        state = self.committed()
+        accounts, missing = state.balances.accounts, Account(0)
         bond = record.summary.bond.amount
         uncovered = set()
         for name, intents in live.items():
@@ -90,13 +92,18 @@ class Basis:
             left = surplus(model, account, intents)
             if left is None or min(left, account.cash) < bond:
                 uncovered.add(name)
+        # thousands of accounts are read once: who asks for them next may change them
+        self._unchanged = state
         return frozenset(uncovered)
 
     def committed(self) -> Settled:
-        """All accounts as of the commitment, made anew.
+        """All accounts as of the commitment, for whoever asks to change.
 
         What is due since the settlement before is booked, deposits count, debts are paid of them.
         """
+        if self._unchanged is not None:
+            state, self._unchanged = self._unchanged, None
+            return state
         summary, inputs = self.record.summary, self.record.margin
         deposit_min = summary.venue.deposit_min
         state = Settled.of(summary.before, summary.bond.treasury, deposit_min, summary.due)

@@ -133,8 +133,7 @@ class Settled:
         accounts, granted, free, debts = {}, {}, {}, {}
         for state in states:
             name = state.account
-            part = f"state of {account_of(name)}, positions"
-            accounts[name] = Account(state.cash, read_positions(part, state.positions))
+            accounts[name] = Account(state.cash, read_positions(name, state.positions))
             if state.granted:
                 granted[name] = state.granted
             if state.debt:

@@ -12,6 +12,7 @@ from typing import Final
 
 from crypto.signing.settling import Settlement
 from darkpool.record.core import RecordView
+from darkpool.record.meaning import require_readable
 from darkpool.verification.asked import AskedChain
 from darkpool.verification.errors import NotChecked
 from darkpool.verification.evidence import ChainReader
@@ -67,6 +68,7 @@ def check_proposal(
         Unanswered: the chain gives no answer that can be used.
     """
     lines = Lines(lambda _step: None)
+    lines.run(Line("form", "proposal", "can be read back", (lambda _f: require_readable(record),)))
     examined = Examination(record, lines, no_masks, signed=False)
     for line in examined.lines():
         lines.run(line)

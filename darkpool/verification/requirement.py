@@ -28,7 +28,12 @@ CORNER_INTENTS_MAX: Final = 4
 EXPOSURE_MAX: Final = 2**58
 """Cash units that an account's positions may be worth or change by, for margin to be computed."""
 
-_NOTHING: Final = (0,) * len(SCENARIOS)
+_LANE_BYTES: Final = 64
+"""Room for the loss of one scenario: positions of 32 bytes times all that a lot can lose fit."""
+
+_LANES: Final = range(0, _LANE_BYTES * len(SCENARIOS), _LANE_BYTES)
+_HALF: Final = 1 << 8 * _LANE_BYTES - 1
+_BIAS: Final = sum(_HALF << 8 * lane for lane in _LANES)
 
 Net = Mapping[int, int]
 """Lots bought less lots sold, by the contract's index in the specification."""
@@ -59,7 +64,8 @@ class _Lot:
     Attributes:
         underlying_index: in the specification.
         expiry_ms: None for a perpetual swap, which is charged for basis by itself.
-        losses_long: in each scenario, in ppm of a cash unit; those of the tail by their weight.
+        losses_long: in each scenario, in ppm of a cash unit; those of the tail by their weight. All
+            in one number, which adds and multiplies like a vector.
         short_charge: least charge where it is sold, in ppm of a cash unit; 0 but for options.
         largest: the most that it or its underlying is worth or changes by, in cash units.
     """
@@ -68,8 +74,8 @@ class _Lot:
     expiry_ms: int | None
     value_long: int
     value_short: int
-    losses_long: tuple[int, ...]
-    losses_short: tuple[int, ...]
+    losses_long: int
+    losses_short: int
     delta: int
     short_charge: int
     largest: int
@@ -97,8 +103,8 @@ class _Lot:
             contract.expiry_ms,
             size * now_low,
             size * now_high,
-            tuple(scale * (now_high - low) for scale, low in lows),
-            tuple(scale * (high - now_low) for scale, high in highs),
+            _packed([scale * (now_high - low) for scale, low in lows]),
+            _packed([scale * (high - now_low) for scale, high in highs]),
             size * array.delta,
             size * price * underlying.short_option if contract.kind in OPTIONS else 0,
             size * max(map(abs, amounts)),
@@ -151,10 +157,7 @@ class MarginModel:
 
     def value(self, net: Net) -> int:
         """What positions are worth in cash units, rounded against their holder."""
-        return sum(
-            lots * (lot.value_long if lots > 0 else lot.value_short)
-            for lots, lot in self._held(net)
-        )
+        return _value(self._held(net))
 
     def requirement(self, net: Net, concentrated: bool = False) -> Requirement:
         """Margin of positions.
@@ -165,20 +168,20 @@ class MarginModel:
         Raises:
             Unsound: a contract that there is not, or that has expired.
         """
-        losses: dict[int, Sequence[int]] = {}
+        return self._requirement(self._held(net), concentrated)
+
+    def _requirement(self, held: Sequence[tuple[int, _Lot]], concentrated: bool) -> Requirement:
+        losses: dict[int, int] = {}
         deltas: dict[int, dict[int | None, int]] = {}
         short = 0
-        for lots, lot in self._held(net):
+        for lots, lot in held:
             unit = lot.losses_long if lots > 0 else lot.losses_short
             size = abs(lots)
             if lots < 0:
                 short += size * lot.short_charge
-            before = losses.get(lot.underlying_index, _NOTHING)
-            losses[lot.underlying_index] = [
-                others + size * loss for others, loss in zip(before, unit, strict=True)
-            ]
-            of_expiry = deltas.setdefault(lot.underlying_index, defaultdict(int))
-            of_expiry[lot.expiry_ms] += lots * lot.delta
+            losses[lot.underlying_index] = losses.get(lot.underlying_index, 0) + size * unit
+            of_expiry = deltas.setdefault(lot.underlying_index, {})
+            of_expiry[lot.expiry_ms] = of_expiry.get(lot.expiry_ms, 0) + lots * lot.delta
         total = max(self._scan(losses), PPM * short)
         for underlying, of_expiry in deltas.items():
             total += PPM * self._delta_charges(underlying, list(of_expiry.values()), concentrated)
@@ -238,7 +241,8 @@ class MarginModel:
         for intent, sign in fills:
             held[intent.contract_index] = held.get(intent.contract_index, 0) + sign * intent.cap
             cash -= self._cost(intent, sign)
-        return cash + self.value(held) - self.requirement(held).initial
+        lots = self._held(held)
+        return cash + _value(lots) - self._requirement(lots, concentrated=False).initial
 
     def _cost_alone(self, intent: LiveIntent) -> int:
         worst = 0
@@ -255,10 +259,10 @@ class MarginModel:
         price = intent.highest if sign > 0 else intent.lowest
         return sign * intent.cap * self._contracts[intent.contract_index].multiplier * price
 
-    def _scan(self, losses: Mapping[int, Sequence[int]]) -> int:
+    def _scan(self, losses: Mapping[int, int]) -> int:
         """Worst losses of all underlyings, with what groups believe of those that are joint."""
         total = 0
-        ungrouped = {k: max(0, *of_scenario) for k, of_scenario in losses.items()}
+        ungrouped = {k: _worst(of_scenario) for k, of_scenario in losses.items()}
         together: dict[int, list[int]] = defaultdict(list)
         for k in losses:
             if k in self._group_of:
@@ -266,7 +270,7 @@ class MarginModel:
         for group, held in together.items():
             offset = self._offsets[group]
             apart = sum(ungrouped.pop(k, 0) for k in held)
-            joint = max(0, *map(sum, zip(*(losses[k] for k in held), strict=True)))
+            joint = _worst(sum(losses[k] for k in held)) if len(held) > 1 else apart
             total += (PPM - offset) * apart + offset * joint
         return total + PPM * sum(ungrouped.values())
 
@@ -315,6 +319,22 @@ class MarginModel:
         price = quotes.price(contract)
         underlying = self._underlyings[underlying_index]
         return _Lot.of(contract, array, underlying_index, underlying, price)
+
+
+def _packed(losses: Sequence[int]) -> int:
+    """Losses of all scenarios, each in a lane of its own; one below zero borrows from the next."""
+    return sum(loss << 8 * lane for loss, lane in zip(losses, _LANES, strict=True))
+
+
+def _worst(packed: int) -> int:
+    """The largest loss of a scenario, 0 if none loses."""
+    data = (packed + _BIAS).to_bytes(_LANE_BYTES * len(SCENARIOS), "big")
+    largest = max(data[lane : lane + _LANE_BYTES] for lane in _LANES)
+    return max(0, int.from_bytes(largest, "big") - _HALF)
+
+
+def _value(held: Sequence[tuple[int, _Lot]]) -> int:
+    return sum(lots * (lot.value_long if lots > 0 else lot.value_short) for lots, lot in held)
 
 
 def _ceil(numerator: int, denominator: int) -> int:

@@ -21,7 +21,7 @@ def uniform(tmp_path_factory: pytest.TempPathFactory) -> Published:
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Published:
     directory = tmp_path_factory.mktemp("reference") / "record"
-    return publish(directory, orders_of("AC", 2), Pricing.REFERENCE, 3)
+    return publish(directory, orders_of("AC", 2), Pricing.REFERENCE)
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ def test_trades(trades: list[tuple[int, int]]) -> None:
 def test_positions(positions: dict[bytes, tuple[int, int, int]]) -> None:
     held = {InstrumentId(i): Position(n, Cash(c), Cash(p)) for i, (n, c, p) in positions.items()}
     encoded = encode_positions(held)
-    read = accounts.read_positions("positions", encoded)
+    read = accounts.read_positions(bytes(20), encoded)
     assert {i: (p.net, p.cost, p.entry) for i, p in read.items()} == {
         i: value for i, value in positions.items() if value != (0, 0, 0)
     }
@@ -96,7 +96,7 @@ def test_positions(positions: dict[bytes, tuple[int, int, int]]) -> None:
 @given(st.binary(max_size=300))
 def test_positions_that_are_none(encoded: bytes) -> None:
     with suppress(Unsound):
-        assert accounts.encode_positions(accounts.read_positions("before", encoded)) == encoded
+        assert accounts.encode_positions(accounts.read_positions(bytes(20), encoded)) == encoded
 
 
 @pytest.mark.parametrize("kind", ["uniform", "reference", "quiet"])
@@ -134,7 +134,7 @@ def test_roots(kind: str, request: pytest.FixtureRequest) -> None:
             state.free,
             {
                 InstrumentId(i): Position(p.net, Cash(p.cost), Cash(p.entry))
-                for i, p in accounts.read_positions("after", state.positions).items()
+                for i, p in accounts.read_positions(state.account, state.positions).items()
             },
         )
         for state in record.summary.after
