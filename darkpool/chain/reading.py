@@ -369,7 +369,8 @@ class ReadableChain:
             for event in piece:
                 if settled_by(event["args"]) != kept.outcome:
                     subject = f"settlement of interval {kept.interval}"
-                    raise SettledOtherwise(subject, "what is to be sent", "another one")
+                    got = f"transaction 0x{bytes(event['transactionHash']).hex()}"
+                    raise SettledOtherwise(subject, "what is to be sent", got)
                 return BlockPoint(event["blockNumber"], bytes(event["blockHash"]))
         return None
 
