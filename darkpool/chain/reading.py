@@ -369,8 +369,7 @@ class ReadableChain:
             for event in piece:
                 if settled_by(event["args"]) != kept.outcome:
                     subject = f"settlement of interval {kept.interval}"
-                    got = f"transaction 0x{bytes(event['transactionHash']).hex()}"
-                    raise SettledOtherwise(subject, "what is to be sent", got)
+                    raise SettledOtherwise(subject, "the kept one", bytes(event["transactionHash"]))
                 return BlockPoint(event["blockNumber"], bytes(event["blockHash"]))
         return None
 
