@@ -36,7 +36,7 @@ VAGUE = re.compile(
 )
 """Words that hide what came, or what was asked, from who reads the message."""
 
-CARRIERS = {"Problem", "_Refused"}
+CARRIERS = {"Problem", "Refused"}
 """What holds the words of an error until it is raised; `Findings` do, too."""
 
 

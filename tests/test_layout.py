@@ -32,7 +32,11 @@ AUDITOR_IMPORTS = {
     "crypto",
     "darkpool.errors",
     "darkpool.limits",
-    "darkpool.record",
+    "darkpool.record.core",
+    "darkpool.record.forms",
+    "darkpool.record.margin_forms",
+    "darkpool.record.opened",
+    "darkpool.record.reader",
     "darkpool.units",
     "darkpool.verification",
 }

@@ -369,7 +369,7 @@ class ReadableChain:
             for event in piece:
                 if settled_by(event["args"]) != kept.outcome:
                     subject = f"settlement of interval {kept.interval}"
-                    raise SettledOtherwise(subject, "what is to be sent", "another one")
+                    raise SettledOtherwise(subject, "the kept one", bytes(event["transactionHash"]))
                 return BlockPoint(event["blockNumber"], bytes(event["blockHash"]))
         return None
 

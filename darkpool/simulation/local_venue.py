@@ -198,7 +198,8 @@ class LocalVenue:
         if said.settlement is not None:
             if outcome is None or said.settlement.message != outcome.settlement.message:
                 subject = f"settlement of interval {opened.terms.interval}"
-                raise SettledOtherwise(subject, "what this venue computed", "another one")
+                own = "none" if outcome is None else outcome.settlement.message.struct_hash().hex()
+                raise SettledOtherwise(subject, own, said.settlement.message.struct_hash().hex())
             self._go_on(opened, outcome)
         elif said.voided:
             charges: tuple[VoidCharge, ...] = ()

@@ -46,7 +46,7 @@ class AskedChain:
     def check_open(self, findings: Findings) -> None:
         """The batch can still be settled."""
         if self.require().is_void:
-            findings.add("batch", "one that is not void", "void on the chain")
+            findings.add("batch", "a batch that is open or settled", "void on the chain")
 
     def check_continuity(self, findings: Findings) -> None:
         """The states before are those of the settlement before, on the chain."""

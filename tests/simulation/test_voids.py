@@ -223,7 +223,7 @@ def test_who_else_ends_an_interval_changes_nothing(voids: VoidStory) -> None:
     assert not venue.voids
     results, signed = encode_results(unsent.crossed.results), unsent.settlement.signatures
     chain.settle(unsent.settlement.message, results, [*signed.values()])
-    with pytest.raises(SettledOtherwise, match="another one"):
+    with pytest.raises(SettledOtherwise, match="settlement of interval"):
         venue.end_void(voids.opened, None)
     assert not venue.end_void(voids.opened, unsent)
     assert venue.last.hash == unsent.settlement.message.struct_hash()
