@@ -170,7 +170,7 @@ def test_keypers_book_what_void_intervals_left_and_nothing_else(voids: VoidStory
     silent = replace(left, record=None)
     assert "void interval 2, openings" in voids.refused(nobody, (silent, *others))
 
-    settled = VoidInterval(first.terms, first.margin.inputs, None)
+    settled = VoidInterval(first.terms, first.margin.inputs, voids.settled.settlement.record)
     charged = (VoidCharge(first.terms.interval, alice, Cash(1)), *venue.between.charges)
     of_settled = replace(venue.between, charges=charged)
     assert "due, charges, how many" in voids.refused(of_settled, venue.voids)
