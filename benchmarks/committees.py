@@ -85,7 +85,7 @@ class Bench:
         plan, none = plan_digest([]), bytes(32)
         message = BatchRoot(interval, merkle_root([]), 0, none, terms.digest, plan, 0)
         self.committee.sign_batch_root(BatchProposal(message, ClosedBatch((), ()), ()))
-        self.batches[interval] = BatchEvidence(message, 0, none, (), none, 1)
+        self.batches[interval] = BatchEvidence(message, 0, none, (), none, 1, none)
         return self.committee.begin_auction(interval, lambda _revealed: None)
 
 

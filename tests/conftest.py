@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.support.house",
     "tests.support.arena",
     "tests.support.admission_venue",
+    "tests.support.settlement_proposals",
 ]
 
 

@@ -160,11 +160,17 @@ def auction(
 ) -> None:
     """Seal, cross and settle the orders of a file, on this machine.
 
-    ORDERS.csv has the columns account, side, size, limit and optionally instrument and minimum, one
-    order a row: side buy or sell, size in whole lots (1 to 10000000), limit a price on the tick
-    grid. An account has at most one order for each instrument. An order with a minimum fills with
-    so many lots or not at all, from what other orders leave over. A row is counted as its line in
-    the file: the header is line 1, the first order row 2.
+    ORDERS.csv has the columns account, side, size, limit and optionally instrument, minimum and
+    request, one order a row: side buy or sell, size in whole lots (1 to 10000000), limit a price on
+    the tick grid. An account has at most one order for each instrument. An order with a minimum
+    fills with so many lots or not at all, from what other orders leave over. A row is counted as
+    its line in the file: the header is line 1, the first order row 2.
+
+    Before the auction each account deposits its bond and the margin of its orders. With an amount
+    in the column request it asks a part of that back; amounts of several rows add up. The
+    settlement grants all that an account without positions has, up to that amount. An account that
+    has traded gets nothing yet: it would need cash that was free one settlement before as well.
+    What was granted is claimed at once.
 
     An order with an empty limit is a market order: its limit is the highest price of the grid for
     a buy, the lowest for a sell.
@@ -225,9 +231,10 @@ def auction(
         typer.echo(exact_json(auction_document(result)))
     else:
         print_auction(output(), result)
-    for error in result.not_kept:
+    undone = (*result.not_kept, *result.not_claimed)
+    for error in undone:
         tell(error)
-    if result.not_kept:
+    if undone:
         raise typer.Exit(1)
 
 

@@ -56,6 +56,17 @@ def auction_document(result: VenueResult) -> dict[str, object]:
             }
             for margin in result.margins
         ],
+        "withdrawals": [
+            {
+                "account": one.account,
+                "address": one.address,
+                "deposited": price_decimal(PriceUnits(one.deposited)),
+                "requested": price_decimal(PriceUnits(one.requested)),
+                "granted": price_decimal(PriceUnits(one.granted)),
+                "claimed": price_decimal(PriceUnits(one.claimed)),
+            }
+            for one in result.withdrawals
+        ],
         "instruments": instruments,
         "orders": [_order(order, result.openings) for order in result.orders],
         "taken_out": [

@@ -11,7 +11,7 @@ from darkpool.chain.clocks import declarable_from, exits_from
 from darkpool.cli.sheets import Column, Sheet, show
 from darkpool.cli.tables import print_lines
 from darkpool.client.leaving import VaultBalance
-from darkpool.client.leaving_steps import Step, utc
+from darkpool.client.leaving_steps import Step, StepKind, utc
 from darkpool.client.look import ExitLook, Sent
 
 NAME, WORD, NUMBER = Column.NAME, Column.WORD, Column.NUMBER
@@ -107,9 +107,13 @@ def _steps(steps: Sequence[Step]) -> Sheet:
     table = Sheet("Steps", columns)
     for step in steps:
         amount = str(step.amount) if step.amount else ""
-        due = "now" if step.due else "later"
-        table.add(step.kind.value, step.vault or "", amount, due, step.needs)
+        table.add(step.kind.value, step.vault or "", amount, _when(step), step.needs)
     return table
+
+
+def _when(step: Step) -> str:
+    asked = step.kind in (StepKind.REQUEST, StepKind.GIVE_NOTICE)
+    return "now" if step.due else "if asked" if asked else "later"
 
 
 def _sent(sent: Sequence[Sent]) -> Sheet:

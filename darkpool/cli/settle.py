@@ -29,10 +29,11 @@ def settle(
 ) -> None:
     """Send the settlement in FILE.json, which `darkpool auction` kept because no block took it.
 
-    Any account may send it, within a day of the commitment of its batch. What is sent is a call of
-    `settle` at a settlement contract, or nothing: the file, the chain and the code of the contract
-    are checked first. Where the contract has settled the same already, whichever account sent it,
-    nothing is sent and the exit code is 0.
+    Any account may send it, within an hour of the commitment of its batch. The leaves of the file
+    are published first, unless they are on the chain. What is sent then is a call of `settle` at a
+    settlement contract, or nothing: the file, the chain and the code of the contract are checked
+    before. Where the contract has settled the same already, whichever account sent it, nothing is
+    sent and the exit code is 0.
     """
     from darkpool.chain.client import Chain
     from darkpool.cli.tables import exact_json, output, print_lines

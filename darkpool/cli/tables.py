@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TakenOut,
         VenueResult,
     )
+    from darkpool.simulation.withdrawing import Withdrawal
     from darkpool.verification.report import Audited, AuditReport
 
 STEPS: Final = {
@@ -43,6 +44,7 @@ STEPS: Final = {
     "margin": "Book fills and check margin",
     "settle": "Settle on the chain",
     "record": "Make the record durable",
+    "claim": "Claim what was granted",
 }
 FILLS_SHOWN_MAX: Final = 40
 NAME, WORD, NUMBER = Column.NAME, Column.WORD, Column.NUMBER
@@ -148,6 +150,9 @@ def print_auction(console: Console, result: VenueResult) -> None:
     if result.margins:
         show(console, margins_table(result.margins[:FILLS_SHOWN_MAX]))
         _tell_more(console, len(result.margins), "accounts")
+    if result.withdrawals:
+        show(console, withdrawals_table(result.withdrawals[:FILLS_SHOWN_MAX]))
+        _tell_more(console, len(result.withdrawals), "withdrawals")
     if result.refused:
         show(console, refused_table(result.refused))
     if result.taken_out:
@@ -223,6 +228,17 @@ def margins_table(margins: Sequence[AccountMargin]) -> Sheet:
     table = Sheet("Initial margin of who traded, in the quote currency", columns)
     for one in margins:
         table.add(one.account, *map(_amount, (one.before, one.after, one.equity)))
+    return table
+
+
+def withdrawals_table(withdrawals: Sequence[Withdrawal]) -> Sheet:
+    """What accounts asked back, and got."""
+    columns = {"account": NAME, "deposited": NUMBER, "requested": NUMBER}
+    title = "Withdrawals, in the quote currency"
+    table = Sheet(title, columns | {"granted": NUMBER, "claimed": NUMBER})
+    for one in withdrawals:
+        amounts = (one.deposited, one.requested, one.granted, one.claimed)
+        table.add(one.account, *map(_amount, amounts))
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -45,6 +45,7 @@ from darkpool.protocol.keyper import (
 )
 from darkpool.protocol.refusals import OpeningRefused, WrongTerms
 from darkpool.protocol.terms import IntervalTerms
+from darkpool.record.forms import PlannedMask
 from darkpool.units import AccountId, Interval, account_of
 from darkpool.verification.proposal import check_proposal
 
@@ -149,18 +150,26 @@ class LocalKeyper:
     def sign_batch_root(self, proposal: BatchProposal) -> bytes:
         """Sign the one batch root of an interval, which this keyper derives itself.
 
+        Signed before, it is signed again, whatever has become of its masks: a keyper that restarts
+        in an auction has to be shown its batch again.
+
         Raises:
             AdmissionNotOpen: its certification has not ended.
             BatchRefused, OmittedIntent, CancelledIntent: see `batch_check.check_batch`.
+            MaskUsed: a mask of the plan is not what this keyper finished, or is bound already.
             Equivocation: another root was signed.
         """
         self._certifier.check(proposal)
         root, interval = proposal.root, Interval(proposal.root.interval)
-        for mask in proposal.masks:
-            self._store.require_finished(self._secrets.committee.epoch, mask.number, mask.digest)
+        if self._store.signed_batch(interval) != root.struct_hash():
+            self._require_unused(proposal.masks)
         self._store.sign_batch_once(interval, root.struct_hash())
         self._batches[interval] = proposal.batch
         return self._identity.sign(root.digest(self._domain))
+
+    def _require_unused(self, masks: Iterable[PlannedMask]) -> None:
+        for mask in masks:
+            self._store.require_finished(self._secrets.committee.epoch, mask.number, mask.digest)
 
     @_one_at_a_time
     def begin_auction(self, interval: Interval) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkpool.errors import BadInput, CheckFailed
+from darkpool.errors import CheckFailed
 
 
 class DuplicateLeaf(CheckFailed):
@@ -12,15 +12,6 @@ class DuplicateLeaf(CheckFailed):
 
     def __init__(self, tree: str, got: str) -> None:
         super().__init__(tree, "each leaf once", f"{got} twice")
-
-
-class UnknownLeaf(BadInput):
-    """A proof was asked for that the tree cannot give."""
-
-    code = "unknown-leaf"
-
-    def __init__(self, tree: str, leaf: str) -> None:
-        super().__init__(tree, f"a leaf of {leaf}", "none")
 
 
 class FlowOutOfOrder(CheckFailed):

@@ -180,6 +180,18 @@ class LocalClients:
         """Where the account of a name is on the chain."""
         return account_of(address_of(self._keys[account]))
 
+    def key(self, account: AccountLabel) -> bytes:
+        """What the account of a name signs with, 32 bytes."""
+        return self._keys[account]
+
+    @property
+    def requests(self) -> dict[AccountLabel, Cash]:
+        """What accounts ask back, in cash units, by name; none of it zero."""
+        asked: Counter[AccountLabel] = Counter()
+        for order in self._orders:
+            asked[order.account] += order.request
+        return {account: Cash(asked[account]) for account in sorted(asked) if asked[account]}
+
     def deposits(self, margin: IntentMargin, bond: BondTerms) -> dict[AccountId, Cash]:
         """What each account pays in: the bond, and what its orders' public caps need together.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darkpool.errors import BadInput, CheckFailed, DarkpoolError
-from darkpool.units import Lots
+from darkpool.units import AccountLabel, Lots
 
 
 class InvalidOrder(BadInput):
@@ -108,6 +108,15 @@ class NotKept(CheckFailed):
         super().__init__(subject, expected, f"a part, in {partial} ({reason})")
 
 
+class NotClaimed(CheckFailed):
+    """A claim of what a settlement granted that the chain did not take."""
+
+    code = "not-claimed"
+
+    def __init__(self, account: AccountLabel, reason: DarkpoolError) -> None:
+        super().__init__(f"account {account!r}", "what was granted, in its account", reason)
+
+
 class InvalidSettlementFile(BadInput):
     """A file that is none of a kept settlement; `subject` names the file and the part."""
 
@@ -120,7 +129,7 @@ class NotSettled(CheckFailed):
     code = "not-settled"
 
     def __init__(self, reason: str, settlement: Path, record: Path | None) -> None:
-        kept = f"kept for `darkpool settle`, within a day: {settlement}"
+        kept = f"kept for `darkpool settle`, within an hour of its batch: {settlement}"
         published = "" if record is None else f"; the record: {record}"
         super().__init__("settlement", "a block that has it", f"{reason}; {kept}{published}")
         self.settlement, self.record = settlement, record

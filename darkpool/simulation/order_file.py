@@ -1,7 +1,7 @@
 """Order files: the strict reader of the CSV that an auction starts from.
 
 A file is UTF-8 text in the CSV of RFC 4180 with one header line: `account`, `side`, `size`, `limit`
-and optionally `instrument` and `minimum`, in any order. One row is one order:
+and optionally `instrument`, `minimum` and `request`, in any order. One row is one order:
 
 - `account`: a name of 1 to 64 printable characters; it may appear once for each instrument;
 - `side`: `buy` or `sell`;
@@ -10,7 +10,8 @@ and optionally `instrument` and `minimum`, in any order. One row is one order:
   it is negative; empty for a market order;
 - `instrument`: a name of 1 to 32 letters, digits and `._/-`, by the rule of all names
   (`darkpool.units.NAME_RULE`);
-- `minimum`: whole lots from 1 to the size, for a minimum-fill order; empty for a plain one.
+- `minimum`: whole lots from 1 to the size, for a minimum-fill order; empty for a plain one;
+- `request`: an amount in the quote currency that the account asks back; amounts of its rows add up.
 
 A limit beyond the grid on the aggressive side (a buy above the highest price, a sell below the
 lowest) becomes the grid's last price on that side: the order trades at no worse a price than it
@@ -22,20 +23,15 @@ A row is counted as its line in the file: the header is line 1, the first order 
 
 import csv
 import io
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeVar
 
-from darkpool.errors import InvalidPrice, WrongType
+from darkpool.errors import WrongType
 from darkpool.limits import (
-    ACCOUNT_LABEL_MAX_CHARACTERS,
     CAPS_SUM_MAX_LOTS,
-    DECIMAL_DIGITS_MAX,
     INSTRUMENTS_PER_VENUE_MAX,
     INTENTS_PER_AUCTION_MAX,
     ORDER_FILE_MAX_BYTES,
@@ -44,18 +40,32 @@ from darkpool.limits import (
 )
 from darkpool.protocol.intents import LimitOrder
 from darkpool.simulation.errors import InvalidOrder, InvalidOrderFile
+from darkpool.simulation.order_fields import (
+    NOTHING,
+    PLAIN,
+    REQUEST_MAX,
+    Refused,
+    account_of_text,
+    limit_of_text,
+    minimum_of_text,
+    name_of_text,
+    price_of_text,
+    quoted,
+    request_of_text,
+    side_of_text,
+    size_of_text,
+)
 from darkpool.simulation.text import NotText, text_of
 from darkpool.units import (
-    NAME_RULE,
     NUMBER_MAX,
     AccountLabel,
+    Cash,
     InstrumentName,
     Lots,
     PriceGrid,
     Side,
     Tick,
     cap_bucket,
-    is_name,
     require_kind,
     require_mapping,
     within,
@@ -66,12 +76,7 @@ HEADER_ROW: Final = 1
 _COLUMNS: Final = ("account", "side", "size", "limit")
 _INSTRUMENT_COLUMN: Final = "instrument"
 _MINIMUM_COLUMN: Final = "minimum"
-_SIDES: Final = {side.label: side for side in Side}
-_SIZE: Final = re.compile(r"[0-9]+")
-_LIMIT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_QUOTED_MAX_CHARACTERS: Final = 60
-_MARKET: Final = Decimal("Infinity")
-_PLAIN: Final = Lots(0)
+_REQUEST_COLUMN: Final = "request"
 
 _Value = TypeVar("_Value")
 
@@ -80,7 +85,8 @@ _Value = TypeVar("_Value")
 class Order:
     """One order of a file: `row` is its line, of which the header is 1.
 
-    `minimum` is that of a minimum-fill order, 0 for a plain one.
+    `minimum` is that of a minimum-fill order, 0 for a plain one; `request` is what the account asks
+    back, in cash units.
 
     Raises:
         WrongType, OutOfBounds: a field of another kind, or that no order has.
@@ -93,19 +99,21 @@ class Order:
     side: Side
     size: Lots
     limit: Tick
-    minimum: Lots = _PLAIN
+    minimum: Lots = PLAIN
+    request: Cash = NOTHING
 
     def __post_init__(self) -> None:
         row = within("row", 0, NUMBER_MAX, self.row)
         wanted = LimitOrder(self.side, self.size, self.limit, self.minimum)
         within("size in lots", 1, ORDER_SIZE_MAX_LOTS, wanted.size)
         try:
-            _account(require_kind("account", str, self.account))
-            _name(require_kind("instrument", str, self.instrument))
-        except _Refused as refused:
+            account_of_text(require_kind("account", str, self.account))
+            name_of_text(require_kind("instrument", str, self.instrument))
+        except Refused as refused:
             raise InvalidOrder(row, None, refused.expected, refused.got) from None
+        request = within("request in cash units", 0, REQUEST_MAX, self.request)
         plain = {"row": row, "size": wanted.size, "limit": wanted.limit, "minimum": wanted.minimum}
-        for name, value in plain.items():
+        for name, value in {**plain, "request": request}.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -183,13 +191,6 @@ def parse_orders(
     return reading.orders
 
 
-class _Refused(Exception):
-    def __init__(self, expected: str, got: str) -> None:
-        super().__init__(expected, got)
-        self.expected = expected
-        self.got = got
-
-
 class _Enough(Exception):
     pass
 
@@ -241,40 +242,45 @@ class _Reading:
     ) -> _Value | None:
         try:
             return read(text)
-        except _Refused as refused:
+        except Refused as refused:
             self._note(InvalidOrder(row, column, refused.expected, refused.got))
             return None
 
     def _row(self, row: int, fields: dict[str, str]) -> None:
-        account = self._field(row, "account", _account, fields["account"])
-        side = self._field(row, "side", _side, fields["side"])
-        size = self._field(row, "size", _size, fields["size"])
+        account = self._field(row, "account", account_of_text, fields["account"])
+        side = self._field(row, "side", side_of_text, fields["side"])
+        size = self._field(row, "size", size_of_text, fields["size"])
         instrument: InstrumentName | None = self._default_instrument
         if _INSTRUMENT_COLUMN in fields:
             text = fields[_INSTRUMENT_COLUMN]
             instrument = self._field(row, _INSTRUMENT_COLUMN, self._instrument, text)
-        price = self._field(row, "limit", _price, fields["limit"])
+        price = self._field(row, "limit", price_of_text, fields["limit"])
         if account is None or instrument is None or not self._first(row, account, instrument):
             return
         limit = None
         if side is not None and price is not None:
             grid = self._grids if isinstance(self._grids, PriceGrid) else self._grids[instrument]
             limit = self._field(
-                row, "limit", lambda text: _limit(price, text, side, grid), fields["limit"]
+                row, "limit", lambda text: limit_of_text(price, text, side, grid), fields["limit"]
             )
-        minimum: Lots | None = _PLAIN
+        minimum: Lots | None = PLAIN
         if size is not None and _MINIMUM_COLUMN in fields:
             text = fields[_MINIMUM_COLUMN]
-            minimum = self._field(row, _MINIMUM_COLUMN, lambda text: _minimum(text, size), text)
-        if side is None or size is None or limit is None or minimum is None:
+            minimum = self._field(
+                row, _MINIMUM_COLUMN, lambda text: minimum_of_text(text, size), text
+            )
+        text = fields.get(_REQUEST_COLUMN, "")
+        request = self._field(row, _REQUEST_COLUMN, request_of_text, text)
+        if side is None or size is None or limit is None or minimum is None or request is None:
             return
         if self._fits(row, size, instrument):
-            self.orders.append(Order(row, account, instrument, side, size, limit, minimum))
+            order = Order(row, account, instrument, side, size, limit, minimum, request)
+            self.orders.append(order)
 
     def _instrument(self, text: str) -> InstrumentName:
-        name = _name(text)
+        name = name_of_text(text)
         if not isinstance(self._grids, PriceGrid) and name not in self._grids:
-            raise _Refused(f"one of {', '.join(sorted(self._grids))}", text)
+            raise Refused(f"one of {', '.join(sorted(self._grids))}", text)
         return name
 
     def _first(self, row: int, account: AccountLabel, instrument: InstrumentName) -> bool:
@@ -287,7 +293,7 @@ class _Reading:
         rows = self._rows.setdefault(instrument, {})
         if account in rows:
             expected = f"one order of an account for {instrument}"
-            got = f"rows {rows[account]} and {row} of {_quoted(account)}"
+            got = f"rows {rows[account]} and {row} of {quoted(account)}"
             self._note(InvalidOrder(row, "account", expected, got))
             return False
         if len(rows) == INTENTS_PER_AUCTION_MAX:
@@ -333,94 +339,12 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _check_header(header: list[str], *, optional_missing: bool) -> None:
     required = {*_COLUMNS, _INSTRUMENT_COLUMN} if optional_missing else set(_COLUMNS)
-    known = {*_COLUMNS, _INSTRUMENT_COLUMN, _MINIMUM_COLUMN}
+    known = {*_COLUMNS, _INSTRUMENT_COLUMN, _MINIMUM_COLUMN, _REQUEST_COLUMN}
     unique = len(set(header)) == len(header)
     if not unique or not required <= set(header) <= known:
         suffix = f" and {_INSTRUMENT_COLUMN}" if optional_missing else ""
         expected = f"a header line with the columns {', '.join(_COLUMNS)}{suffix}, each once"
-        more = [name for name in (_INSTRUMENT_COLUMN, _MINIMUM_COLUMN) if name not in suffix]
-        expected += f", and no other but {' and '.join(more)}"
-        raise InvalidOrder(None, None, expected, _quoted(",".join(header)))
-
-
-def _quoted(text: str) -> str:
-    if len(text) <= _QUOTED_MAX_CHARACTERS:
-        return ascii(text)
-    rest = len(text) - _QUOTED_MAX_CHARACTERS
-    return f"{text[:_QUOTED_MAX_CHARACTERS]!a} and {rest} more characters"
-
-
-def _account(text: str) -> AccountLabel:
-    if not 1 <= len(text) <= ACCOUNT_LABEL_MAX_CHARACTERS:
-        expected = f"a name of 1 to {ACCOUNT_LABEL_MAX_CHARACTERS} characters"
-        raise _Refused(expected, _quoted(text))
-    if not text.isprintable() or text != text.strip():
-        raise _Refused("printable characters without space around them", _quoted(text))
-    if not unicodedata.is_normalized("NFC", text):
-        # Two spellings that look the same would be two accounts.
-        raise _Refused("a name in Unicode's normal form C", _quoted(text))
-    return AccountLabel(text)
-
-
-def _name(text: str) -> InstrumentName:
-    if not is_name(text):
-        raise _Refused(NAME_RULE, _quoted(text))
-    return InstrumentName(text)
-
-
-def _side(text: str) -> Side:
-    side = _SIDES.get(text)
-    if side is None:
-        raise _Refused(" or ".join(_SIDES), _quoted(text))
-    return side
-
-
-def _require_short(text: str) -> None:
-    if len(text) > DECIMAL_DIGITS_MAX:
-        raise _Refused(f"at most {DECIMAL_DIGITS_MAX} characters", _quoted(text))
-
-
-def _size(text: str) -> Lots:
-    _require_short(text)
-    if not _SIZE.fullmatch(text):
-        raise _Refused("a whole number of lots, in digits", _quoted(text))
-    size = int(text)
-    if not 1 <= size <= ORDER_SIZE_MAX_LOTS:
-        raise _Refused(f"1 to {ORDER_SIZE_MAX_LOTS} lots", _quoted(text))
-    return Lots(size)
-
-
-def _minimum(text: str, size: Lots) -> Lots:
-    if text == "":
-        return _PLAIN
-    _require_short(text)
-    if not _SIZE.fullmatch(text):
-        raise _Refused("a whole number of lots, in digits, or nothing", _quoted(text))
-    if not 1 <= int(text) <= size:
-        raise _Refused(f"1 to the size of {size} lots", _quoted(text))
-    return Lots(int(text))
-
-
-def _price(text: str) -> Decimal:
-    if text == "":
-        return _MARKET
-    _require_short(text)
-    if not _LIMIT.fullmatch(text):
-        expected = "a price, in digits with at most one point, or nothing"
-        raise _Refused(expected, _quoted(text))
-    return Decimal(text)
-
-
-def _limit(price: Decimal, text: str, side: Side, grid: PriceGrid) -> Tick:
-    highest = Tick(grid.ticks - 1)
-    if price == _MARKET:
-        return highest if side is Side.BUY else Tick(0)
-    try:
-        tick = grid.unbounded_tick_of(price)
-    except InvalidPrice as error:
-        raise _Refused(str(error.expected), _quoted(text)) from None
-    if side is Side.BUY and tick < 0:
-        raise _Refused(f"a buy limit of {grid.price_of(Tick(0))} or more", _quoted(text))
-    if side is Side.SELL and tick > highest:
-        raise _Refused(f"a sell limit of {grid.price_of(highest)} or less", _quoted(text))
-    return Tick(min(max(tick, 0), highest))
+        more = [_MINIMUM_COLUMN, _REQUEST_COLUMN]
+        more[:0] = [] if suffix else [_INSTRUMENT_COLUMN]
+        expected += f", and no other but {', '.join(more[:-1])} and {more[-1]}"
+        raise InvalidOrder(None, None, expected, quoted(",".join(header)))

@@ -15,8 +15,9 @@ from darkpool.auction.outcome import IntervalOutcome
 from darkpool.batching.participation import Missing
 from darkpool.protocol.refusals import RefusalCode
 from darkpool.simulation.clients import LocalClients, Stranger
-from darkpool.simulation.errors import NotKept, StrangerFilled
+from darkpool.simulation.errors import NotClaimed, NotKept, StrangerFilled
 from darkpool.simulation.order_file import Order
+from darkpool.simulation.withdrawing import Withdrawal
 from darkpool.units import (
     AccountId,
     AccountLabel,
@@ -158,6 +159,7 @@ class VenueResult:
         timings_ms: milliseconds by step, in order.
         record: where the public record is, if one was wanted and could be kept.
         openings: where the clients' opening files are, if they were wanted.
+        withdrawals: of the accounts that asked, by name.
         not_kept: folders that could not be finished, though the interval has settled.
     """
 
@@ -176,7 +178,13 @@ class VenueResult:
     timings_ms: Mapping[str, int]
     record: Path | None
     openings: Path | None
+    withdrawals: tuple[Withdrawal, ...] = ()
     not_kept: tuple[NotKept, ...] = ()
+
+    @property
+    def not_claimed(self) -> tuple[NotClaimed, ...]:
+        """Claims that failed; what was granted stays the account's."""
+        return tuple(one.failure for one in self.withdrawals if one.failure is not None)
 
 
 def venue_result(

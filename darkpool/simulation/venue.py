@@ -43,6 +43,7 @@ from darkpool.simulation.no_record import NoRecord
 from darkpool.simulation.order_file import Order, require_orders
 from darkpool.simulation.result import VenueResult, venue_result
 from darkpool.simulation.unsent import require_settled
+from darkpool.simulation.withdrawing import Withdrawal, claim_granted, send_requests
 from darkpool.units import require_kind
 
 
@@ -146,6 +147,7 @@ def run_orders(
         with step("deposit"):
             amounts = clients.deposits(opened.margin, opened.terms.rules.bond)
             chain.fund_and_deposit({a: amount for a, amount in amounts.items() if amount})
+            send_requests(chain, clients)
         parties = len(clients.parties)
         outcome = venue.run(
             opened,
@@ -165,9 +167,14 @@ def run_orders(
             with _kept("openings", openings, not_kept):
                 openings.finish(outcome.admitted)
         require_settled(opened.terms.interval, outcome.settlement, place)
+        withdrawals: tuple[Withdrawal, ...] = ()
+        if clients.requests:
+            with step("claim"):
+                granted = outcome.applied.balances.granted
+                withdrawals = claim_granted(chain, clients, amounts, granted)
     timings = _timings(watch.timings_ms, outcome.timings_ms, clients.sealing_ns // 1_000_000)
     result = venue_result(clients, opened, outcome, timings, place)
-    return replace(result, not_kept=tuple(not_kept))
+    return replace(result, withdrawals=withdrawals, not_kept=tuple(not_kept))
 
 
 @contextmanager
@@ -223,7 +230,7 @@ def _timings(
     venue_ms: Mapping[str, int], auction_ms: Mapping[str, int], sealing_ms: int
 ) -> dict[str, int]:
     """One list of both; sealing happens inside of admission, and is told apart from it."""
-    timings = {name: ms for name, ms in venue_ms.items() if name != "record"}
+    timings = {name: ms for name, ms in venue_ms.items() if name not in ("record", "claim")}
     timings["seal"] = sealing_ms
     timings |= auction_ms
     timings["admit"] = auction_ms["admit"] - sealing_ms

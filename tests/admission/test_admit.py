@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 import pytest
 
 from crypto.bfv.ciphertext import to_wire
-from crypto.signing.ecdsa import address_of
+from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.messages import SealedIntent
 from darkpool.admission.register import IN_MEMORY, AdmissionRegister
 from darkpool.errors import BadInput, NoBucket, OutOfBounds
@@ -22,6 +22,8 @@ from darkpool.protocol.refusals import (
     KnowledgeNotProven,
     MalformedSubmission,
     NonceUsed,
+    RefusalCode,
+    SealedForOtherTerms,
     SecondIntent,
     SecondIntentOfOwner,
     WrongAuction,
@@ -110,8 +112,12 @@ def test_a_changed_field_breaks_the_signature(venue: AdmissionVenue, field: str)
 def test_a_submission_for_another_chain_or_contract_is_refused(venue: AdmissionVenue) -> None:
     domain = venue.terms.domain
     for other in [replace(domain, chain_id=1), replace(domain, verifying_contract=bytes(20))]:
-        terms = renewed(venue.terms, domain=other)
-        refused(venue.admission(), submit(venue, terms=terms), WrongSignature)
+        sent = submit(venue, terms=renewed(venue.terms, domain=other))
+        refused(venue.admission(), sent, SealedForOtherTerms)
+        sealed = replace(sent.sealed, terms=venue.terms.digest)
+        signature = sign(sealed.digest(other), key(1))
+        changed = replace(sent, sealed=sealed, signature=signature)
+        refused(venue.admission(), changed, WrongSignature)
 
 
 def test_another_interval_or_instrument_is_refused(venue: AdmissionVenue) -> None:
@@ -122,6 +128,19 @@ def test_another_interval_or_instrument_is_refused(venue: AdmissionVenue) -> Non
 
 def test_another_key_epoch_is_refused(venue: AdmissionVenue) -> None:
     refused(venue.admission(), signed(venue, submit(venue), key_epoch=3), WrongKeyEpoch)
+
+
+def test_an_intent_that_was_sealed_for_other_terms_is_refused(venue: AdmissionVenue) -> None:
+    """Whoever signed it: its account did not see what the auction runs under."""
+    stricter = with_rules(venue.terms, owners_min=2)
+    sent = submit(venue, terms=stricter)
+    error = refused(venue.admission(), sent, SealedForOtherTerms)
+    assert (error.subject, error.code) == ("terms", RefusalCode.TERMS)
+    assert (error.expected, error.got) == (venue.terms.digest.hex(), stricter.digest.hex())
+    for unsigned in (replace(sent, signature=bytes(65)), signed(venue, sent, account=2)):
+        refused(venue.admission(), unsigned, SealedForOtherTerms)
+    refused(venue.admission(), signed(venue, submit(venue), terms=bytes(32)), SealedForOtherTerms)
+    venue.admission(terms=stricter).admit(sent)
 
 
 def test_a_deadline_is_good_through_its_second(venue: AdmissionVenue) -> None:
@@ -203,12 +222,12 @@ def test_an_owner_s_accounts_have_one_intent_between_them(venue: AdmissionVenue)
     one, two, three = (account_id("0x" + address_of(key(k)).hex()) for k in (1, 2, 3))
     terms = with_rules(venue.terms, owners={one: OwnerId(three), two: OwnerId(three)})
     admission = venue.admission(terms=terms)
-    admission.admit(submit(venue))
+    admission.admit(submit(venue, terms=terms))
     for account in (2, 3):
-        refused(admission, submit(venue, account), SecondIntentOfOwner)
-    admission.admit(submit(venue, 2, instrument=venue.instruments[1]))
-    refused(admission, submit(venue, nonce=2), SecondIntent)
-    admission.admit(submit(venue, 4))
+        refused(admission, submit(venue, account, terms=terms), SecondIntentOfOwner)
+    admission.admit(submit(venue, 2, terms=terms, instrument=venue.instruments[1]))
+    refused(admission, submit(venue, terms=terms, nonce=2), SecondIntent)
+    admission.admit(submit(venue, 4, terms=terms))
 
 
 def test_an_owner_is_owned_by_nobody_else(venue: AdmissionVenue) -> None:
@@ -233,7 +252,8 @@ def test_the_public_rules_have_bounds(
 def test_a_cap_below_the_least_is_refused_and_sealing_keeps_to_it(venue: AdmissionVenue) -> None:
     terms = with_rules(venue.terms, cap_min=Lots(100))
     admission = venue.admission(terms=terms)
-    error = refused(admission, submit(venue), CapBelowMinimum)
+    low = signed(venue, submit(venue), terms=terms.digest)
+    error = refused(admission, low, CapBelowMinimum)
     assert (error.expected, error.got) == ("at least 100 lots", "50 lots")
     assert admission.admit(submit(venue, terms=terms)).sealed.cap == 100
 
@@ -375,4 +395,4 @@ def test_fields_that_fit_no_type_are_refused(venue: AdmissionVenue, field: str, 
 def test_every_reason_has_a_code_of_its_own() -> None:
     reasons = AdmissionRefused.__subclasses__()
     codes = [reason.code for reason in reasons]
-    assert len(set(codes)) == len(reasons) == 21
+    assert len(set(codes)) == len(reasons) == 22

@@ -147,12 +147,15 @@ def test_no_value_of_a_cancellation_gets_past_a_refusal(
 
 
 def test_the_desk_notes_what_is_malformed_and_goes_on(house: House, door: Door) -> None:
-    environment = SimpleNamespace(
-        accounts=None, record=None, evaluators=house.evaluators, arrivals=None
-    )
+    environment = SimpleNamespace(evaluators=house.evaluators, arrivals=None)
     terms = SimpleNamespace(rules=SimpleNamespace(bond=None), grids=door.venue.terms.grids)
     opened = SimpleNamespace(margin=None, terms=terms)
-    desk = Desk(cast("Environment", environment), cast("OpenInterval", opened), door.admission)
+    desk = Desk(
+        cast("Environment", environment),
+        cast("OpenInterval", opened),
+        door.admission,
+        cast("Any", (None, None)),
+    )
     sent, cancelled = door.sent, door.cancelled
     for number, one in enumerate(
         (

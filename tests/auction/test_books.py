@@ -15,9 +15,9 @@ from darkpool.protocol.intents import LimitOrder, SealedSubmission, SignedCancel
 from darkpool.protocol.terms import IntervalTerms, Pricing
 from darkpool.record.reader import Record
 from darkpool.simulation import venue as venue_module
-from darkpool.simulation.clients import LocalClients, Stranger
+from darkpool.simulation.clients import INTENTS_PER_VENUE_MAX, LocalClients, Stranger
 from darkpool.simulation.order_file import Order
-from darkpool.units import identifier
+from darkpool.units import FIRST_INTERVAL, identifier
 from darkpool.verification.audit import audit
 from tests.support.records import orders_of, publish
 from tests.support.submissions import seal_now
@@ -71,9 +71,11 @@ def test_cancelled_intents_never_fill_a_book(
             Instruments, "gather", lambda self, *, wait: gather(self, wait=True) if wait else None
         )
     monkeypatch.setattr(venue_module, "LocalClients", Restless)
-    published = publish(tmp_path / "record", orders_of("A", 4), Pricing.UNIFORM, 4)
-    record = Record.load(published.directory)
+    published = publish(tmp_path / "record", orders_of("A", 4), Pricing.UNIFORM)
+    record, first = Record.load(published.directory), FIRST_INTERVAL * INTENTS_PER_VENUE_MAX
     assert TEST_INSECURE_SMALL.intents_max < RESTLESS * INTENTS_PER_ACCOUNT_MAX
-    assert sorted(intent.sealed.nonce for intent in record.intents) == list(range(12))
+    assert sorted(intent.sealed.nonce for intent in record.intents) == list(
+        range(first, first + 12)
+    )
     assert len(record.cancellations) == RESTLESS * (INTENTS_PER_ACCOUNT_MAX - 1)
     assert audit(published.directory).ok

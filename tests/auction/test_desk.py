@@ -9,17 +9,14 @@ from typing import Any, cast
 import pytest
 
 from darkpool.admission.admit import Admission
-from darkpool.auction import interval
-from darkpool.auction.desk import AdmittedBatch, Desk
+from darkpool.auction.desk import Desk
 from darkpool.auction.environment import Environment, OpenInterval
-from darkpool.chain.evidence import AccountFlow
-from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
-from darkpool.margin.accounts.balances import balances_of
 from darkpool.margin.errors import ContractExpired, InsufficientMargin
 from darkpool.protocol.intents import SealedSubmission, account_and_auction
 from darkpool.protocol.refusals import AdmissionRefused, NotCertified, RefusalCode
 from darkpool.protocol.terms import BondTerms
+from darkpool.simulation.no_record import NoRecord
 from darkpool.units import AccountId, Cash, InstrumentId, Lots, PriceUnits, account_bytes
 from tests.support.house import House
 from tests.support.margin_accounts import FUTURE, NOW, ONE, PERP, SPECIFICATION, grid
@@ -67,14 +64,13 @@ def desk_of(house: House, accounts: PortfolioAccounts, admission: OwnAdmission) 
         names={instrument: contract.name for instrument, contract in CONTRACTS.items()},
         prices=lambda instrument: grid(CONTRACTS[instrument]),
     )
-    environment = SimpleNamespace(
-        accounts=accounts, record=None, evaluators=house.evaluators, arrivals=None
-    )
+    environment = SimpleNamespace(evaluators=house.evaluators, arrivals=None)
     terms = SimpleNamespace(rules=SimpleNamespace(bond=BOND), grids=dict.fromkeys(CONTRACTS))
     desk = Desk(
         cast("Environment", environment),
         cast("OpenInterval", SimpleNamespace(margin=margin, terms=terms)),
         cast("Admission", admission),
+        (accounts, NoRecord()),
     )
     # what becomes of ciphertexts is not looked at here
     desk._instruments = cast(
@@ -103,7 +99,7 @@ def test_a_refused_account_holds_no_bond(house: House) -> None:
     assert list(map(type, refusals(desk))) == 2 * [InsufficientMargin]
     assert accounts.bond(ALICE) is None
     assert accounts.withdrawable(ALICE, NOW) == 20 * ONE
-    assert [balance.account for balance in balances_of(accounts, NOW)] == [ALICE, BOB]
+    assert [one for one in accounts.accounts() if accounts.cash(one)] == [ALICE, BOB]
     with pytest.raises(InsufficientMargin):
         desk.close()
 
@@ -165,16 +161,3 @@ def test_caps_are_reserved_for(house: House) -> None:
     desk.take(0, submission(BOB, PERP.identifier, 2))
     (intent,) = accounts.reservations(BOB).values()
     assert intent.cap == Lots(2)
-
-
-def test_nothing_is_committed_while_an_account_owes_cash() -> None:
-    """No keyper is asked for its signature: the committee of this environment has none."""
-    accounts = funded(10, 10)
-    accounts.transfer(ALICE, BOB, Cash(11 * ONE))
-    flows = {account: AccountFlow(Cash(10 * ONE), Cash(0)) for account in (ALICE, BOB)}
-    chain = SimpleNamespace(flows_before=lambda _interval: flows)
-    environment = SimpleNamespace(accounts=accounts, chain=chain)
-    opened = SimpleNamespace(terms=SimpleNamespace(interval=2))
-    run = interval._Run(cast("Environment", environment), cast("OpenInterval", opened))
-    with pytest.raises(NotConserved, match="cash of"):
-        interval._commit(run, cast("AdmittedBatch", None))

@@ -15,6 +15,7 @@ from darkpool.auction.listing import OutrightListing
 from darkpool.auction.terms import VenueTerms
 from darkpool.chain.client import Chain
 from darkpool.chain.reader import RecordedVenue
+from darkpool.client.leaving import balances_of
 from darkpool.crossing.errors import ImplausibleOpening
 from darkpool.errors import InvalidGrid
 from darkpool.fills.fills import FilledLots
@@ -34,12 +35,13 @@ from darkpool.units import (
 )
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
+from tests.support.cash import cash_after, counted_deposits
 from tests.support.one_process import run_here
 from tests.support.reference_prices import NO_MATERIAL, REPORTER, terms_on
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
 ORDERS = b"account,side,size,limit\nann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\n"
-STRANGER = AccountId("0x" + "00" * 19 + "07")
+STRANGER = AccountId("0x" + "07" * 20)
 
 
 def test_grids_of_one_interval_are_equally_long() -> None:
@@ -69,14 +71,14 @@ def test_a_late_deposit_of_anybody_has_a_balance(tmp_path: Path) -> None:
             chain.fund_and_deposit({STRANGER: 1000})
 
     orders = parse_orders(ORDERS, "orders", GRID, InstrumentName("ES"))
-    terms = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
+    terms = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM)
     places = Places(record=tmp_path / "record")
     run_here(orders, terms, lambda: chain, places, pay_late)
     summary = Record.load(tmp_path / "record").summary
-    for balances in (summary.before, summary.after):
-        owned = {b.account: (b.withdrawable, b.encumbered) for b in balances}
-        assert owned[account_bytes(STRANGER)] == (1000, 0)
-    assert chain.collateral(STRANGER).reclaimable == 0
+    for owned in (counted_deposits(summary), cash_after(summary)):
+        assert owned[account_bytes(STRANGER)] == 1000
+    (balance,) = balances_of(chain, STRANGER)
+    assert (balance.claimable, balance.everything, balance.deposits) == (0, 1000, ())
     anchor = Anchor(summary.venue.settlement, summary.committee.addresses)
     report = audit(tmp_path / "record", RecordedVenue(chain, summary.venue), anchor=anchor)
     assert report.ok

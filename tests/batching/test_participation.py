@@ -18,9 +18,10 @@ from darkpool.batching.participation import (
     SetAside,
     decide_participation,
 )
+from darkpool.record.core import RecordView
 from darkpool.record.forms import InstrumentRecord, OwnerRecord, ParticipationRecord
-from darkpool.record.reader import Record
 from darkpool.units import Cash, OwnerId, PriceGrid, account_id
+from darkpool.verification.basis import Basis
 from darkpool.verification.participation import participation
 from tests.support.intent_margin import intent_margin
 from tests.support.stated import Stated
@@ -148,7 +149,7 @@ INPUTS = intent_margin(OutrightListing(THREE, 1_000_000, 1), ["A"]).inputs
 
 def recorded(
     rows: list[tuple[int, int, int, bool]], groups: dict[int, int], owners_min: int
-) -> tuple[Record, InstrumentRecord]:
+) -> tuple[Basis, InstrumentRecord]:
     """What the auditor has of a book: account, cap and minimum of each intent; 3 units a lot."""
     sealed = [
         SimpleNamespace(
@@ -173,7 +174,7 @@ def recorded(
         ),
         margin=INPUTS,
     )
-    return cast("Record", record), instrument
+    return Basis(cast("RecordView", record)), instrument
 
 
 @given(

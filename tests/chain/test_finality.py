@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hexbytes import HexBytes
 from web3 import Web3
 from web3.types import RPCEndpoint
 
@@ -23,7 +24,7 @@ from darkpool.chain.settling import KeptSettlement
 from darkpool.errors import OutOfBounds, WrongType
 from darkpool.protocol.leaves import encode_leaves
 from darkpool.protocol.results import encode_results
-from darkpool.units import Interval, account_id
+from darkpool.units import AccountId, Interval, account_id
 from tests.support.served_chain import Reply, Served, ServedChain, refusal, result, served
 from tests.support.signing_committee import SigningCommittee, balance
 
@@ -261,7 +262,7 @@ def settling(anvil_url: str, committee: SigningCommittee) -> Settling:
     message = committee.settlement(chain, leaves)
     signed = committee.sign(chain, message, committee.keys[1:])
     call = chain.settle_call(message, encode_results(committee.results), signed)
-    return chain, node, KeptSettlement.of(Interval(4), call)
+    return chain, node, KeptSettlement.of(Interval(4), call, encode_leaves([leaves]))
 
 
 def settled_in(chain: Chain) -> tuple[bytes, BlockPoint]:
@@ -306,7 +307,7 @@ def test_an_interval_is_settled_through_a_reorganisation_whoever_does_it(
     point = chain.settle_final(kept, Finality(8))
     transaction, place = settled_in(chain)
     assert place == point
-    sender = chain._web3.eth.get_transaction(Web3.to_bytes(transaction))["from"]
-    assert sender == (other if by_another else chain).account
+    sender = chain._web3.eth.get_transaction(HexBytes(transaction))["from"]
+    assert AccountId(sender) == (other if by_another else chain).account
     assert chain.is_final(point, Finality(8))
     assert chain.settle_final(kept, Finality(8)) == point

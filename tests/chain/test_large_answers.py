@@ -21,7 +21,8 @@ CHILD = dedent("""
     method, entry, size = sys.argv[1], sys.argv[2].encode() + b",", int(sys.argv[3])
     entries = b"[" + (entry * (size // len(entry)))[:-1] + b"]"
     if method == "eth_getBlockByNumber":
-        entries = b'{"number":"0x1","timestamp":"0x1","gasLimit":"0x1","transactions":' + entries + b"}"
+        head = b'{"number":"0x1","timestamp":"0x1","gasLimit":"0x1","transactions":'
+        entries = head + entries + b"}"
     body = b'{"jsonrpc":"2.0","id":1,"result":' + entries + b"}"
     before = peak()
     try:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hexbytes import HexBytes
 from web3 import Web3
 
 from darkpool.chain import quorum
@@ -197,7 +198,8 @@ def test_a_node_that_disagrees_stops_what_asks(nodes: Nodes, name: str, number: 
     said = str(caught.value)
     assert nodes.urls[number] in said
     assert nodes.urls[0] in said
-    ours, theirs = (text.split(" from ")[0] for text in (caught.value.expected, caught.value.got))
+    told = str(caught.value.expected), str(caught.value.got)
+    ours, theirs = (text.split(" from ")[0] for text in told)
     assert ours.removeprefix("the same of all nodes, ") != theirs
 
 
@@ -335,7 +337,7 @@ def test_one_node_chooses_neither_price_nor_number_nor_hash(fresh: Nodes) -> Non
     fresh.serving[0].trouble = lambda method, _params: lies.get(method)
     chain = Chain.connect(fresh.urls, KEY)
     sent = chain.fund_gas(PAID, 7)
-    found = fresh.chain._web3.eth.get_transaction(Web3.to_bytes(sent.hash))
+    found = fresh.chain._web3.eth.get_transaction(HexBytes(sent.hash))
     assert (found["nonce"], paid_to(fresh)) == (0, 7)
     assert found["gasPrice"] < 10**15
     assert sent.hash != b"\xab" * 32

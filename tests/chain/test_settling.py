@@ -52,6 +52,9 @@ def node(committed: Chain) -> Iterator[tuple[ServedChain, str]]:
         yield serving, url
 
 
+LEAVES = encode_leaves([[balance(ACCOUNT, 100)]])
+
+
 def call_of(committee: SigningCommittee, chain: Chain, amount: int = 100) -> ContractCall:
     message = committee.settlement(chain, [balance(ACCOUNT, amount)])
     signatures = committee.sign(chain, message, committee.keys[1:])
@@ -59,7 +62,8 @@ def call_of(committee: SigningCommittee, chain: Chain, amount: int = 100) -> Con
 
 
 def kept_by(committee: SigningCommittee, chain: Chain, amount: int = 100) -> KeptSettlement:
-    return KeptSettlement.of(INTERVAL, call_of(committee, chain, amount))
+    leaves = encode_leaves([[balance(ACCOUNT, amount)]])
+    return KeptSettlement.of(INTERVAL, call_of(committee, chain, amount), leaves)
 
 
 def test_an_account_of_its_own_settles_what_was_kept(
@@ -164,9 +168,9 @@ def test_what_is_no_settlement_of_its_interval_is_refused(
         call.data[:4] + b"\xff" * 32 + call.data[36:],
     ):
         with pytest.raises(NoSettlement, match="settlement, data: expected"):
-            KeptSettlement.of(INTERVAL, replace(call, data=data))
+            KeptSettlement.of(INTERVAL, replace(call, data=data), LEAVES)
     with pytest.raises(NoSettlement, match="settlement, interval: expected 4 as in data, got 5"):
-        KeptSettlement.of(Interval(5), call)
+        KeptSettlement.of(Interval(5), call, LEAVES)
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +191,7 @@ def test_any_bytes_are_a_settlement_or_an_error(
     data[place % len(data)] = value
     changed = bytes(data[: end or len(data)])
     try:
-        kept = KeptSettlement.of(INTERVAL, replace(example, data=changed))
+        kept = KeptSettlement.of(INTERVAL, replace(example, data=changed), LEAVES)
     except ChainError:
         raise AssertionError("bytes of a file are no error of a chain") from None
     except NoSettlement:

@@ -100,7 +100,6 @@ def test_a_missing_file(tmp_path: Path) -> None:
         (("--record", "a" * 300), "a place where a directory can be made, got File name too long"),
         (("--multiplier", "1.5"), "expected a whole number, got '1.5'"),
         (("--pricing", "midpoint"), "expected uniform or reference, got 'midpoint'"),
-        (("--keypers", "5"), "keypers: expected 3 to 4, got 5"),
         (("--margin-rate", "100.0001%"), "expected a percentage from 0% to 100%"),
         (("--multiplier", "0"), "contract multiplier: expected 1 to 1000000, got 0"),
         (("--record", "."), "record: expected a new directory, got ., which exists"),

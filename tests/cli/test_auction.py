@@ -129,7 +129,7 @@ def orders_of(path: Path, grid: PriceGrid) -> list[Order]:
 
 
 def require_twin(path: Path, grid: PriceGrid, document: dict[str, Any], record: Path) -> None:
-    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM, 4)
+    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM)
     beacon = Record.load(record).summary.beacon
     (outcome,), fills = plain_twin(orders_of(path, grid), terms, beacon)
     assert (document["price"], document["volume"]) == (outcome.price, outcome.volume)
@@ -149,7 +149,8 @@ def test_an_auction_equals_the_plain_twin(killed_then_run: Run) -> None:
 def test_the_object_that_json_prints(killed_then_run: Run) -> None:
     document = killed_then_run.document
     assert list(document) == [
-        *("price", "volume", "short_side", "fills", "margins", "instruments", "orders"),
+        *("price", "volume", "short_side", "fills", "margins", "withdrawals", "instruments"),
+        "orders",
         *(
             "taken_out",
             "left_out",
@@ -253,10 +254,10 @@ def test_an_audit_names_what_fails(killed_then_run: Run, tmp_path: Path) -> None
     report = json.loads(done.stdout)
     assert not report["passed"]
     failed = [check["name"] for check in report["checks"] if check["verdict"] == "fails"]
-    assert {"files", "margin"} <= set(failed)
+    assert {"files", "collateral"} <= set(failed)
     text = darkpool("audit", copy, "--quick")
     assert text.returncode == 1
-    assert re.search("^fails +margin ", text.stdout, re.MULTILINE)
+    assert re.search("^fails +collateral ", text.stdout, re.MULTILINE)
     assert text.stdout.splitlines()[-1].startswith("The audit fails")
 
 
@@ -353,7 +354,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     grid = PriceGrid(Decimal("0.25"), Decimal(4805), 64)
     orders = read_orders(folder / "orders.csv", grid, InstrumentName("default"))
-    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM, 4)
+    terms = VenueTerms(OutrightListing(grid, 100_000, 1), Pricing.UNIFORM)
     places = Places(folder / "record", folder / "openings")
     setting = VenueSetting(TEST_INSECURE_SMALL, Chain.embedded, places, lambda *step: None)
     run_orders(orders, terms, setting)

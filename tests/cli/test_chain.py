@@ -60,8 +60,8 @@ class Place:
     def deploy(self, fixed: dict[str, Any], name: str, *options: str) -> Done:
         source = self.folder / "terms.json"
         source.write_text(json.dumps(fixed))
-        command = ("chain", "deploy", source, "--chain", self.url, *options)
-        return darkpool(*command, "--manifest", self.folder / name, DARKPOOL_CHAIN_KEY=PAYER.hex())
+        given = ("--chain", self.url, *options, "--manifest", str(self.folder / name))
+        return darkpool("chain", "deploy", source, *given, DARKPOOL_CHAIN_KEY=PAYER.hex())
 
     def verify(self, manifest: Path) -> Done:
         return darkpool("chain", "verify", manifest, "--chain", self.url, "--json")
@@ -237,13 +237,14 @@ def test_a_manifest_with_other_characters_is_told(
 
 def test_a_manifest_of_terms_that_no_contract_takes_is_none(manifest: dict[str, Any]) -> None:
     terms_of = manifest["terms"]
-    for change in (
+    changes: list[dict[str, Any]] = [
         {"vaults": []},
         {"vaults": terms_of["vaults"] * 300},
         {"vaults": terms_of["vaults"] * 2},
         {"keypers": terms_of["keypers"] * 5},
         {"keypers": terms_of["keypers"][:3]},
-    ):
+    ]
+    for change in changes:
         text = json.dumps(manifest | {"terms": terms_of | change}, indent=1) + "\n"
         with pytest.raises(InvalidManifest):
             read_manifest("manifest", text.encode())
@@ -347,6 +348,7 @@ def test_what_is_due_follows_from_the_clocks(
         ("committed", "settled", "committed_at", "flows", "flows_committed", "waiting_since"), 0
     )
     fixed = {"is_open": False, "must_be_empty": False, "is_closed": False, "declared_at": 0}
-    standing = VenueStanding(**plain | fixed | {"settled_at": 100} | changes)  # type: ignore[arg-type]
+    known: dict[str, Any] = {**plain, **fixed, "settled_at": 100, **changes}
+    standing = VenueStanding(**known)
     assert clocks.declarable_from(standing) == declarable
     assert clocks.exits_from(standing) == exits

@@ -54,7 +54,6 @@ def test_a_check_loads_no_venue(orders: Path) -> None:
         (("--openings", "x" * 300), "File name too long"),
         (("--record", "x" * 300, "--openings", "y"), "File name too long"),
         (("--owners-min", "0"), "owners: expected 1 to 2048, got 0"),
-        (("--keypers", "5"), "keypers: expected 3 to 4, got 5"),
         (("--attackers", "-1"), "attackers: expected 0 to 256, got -1"),
         (("--multiplier", "0"), "contract multiplier: expected 1 to 1000000, got 0"),
         (("--margin-rate", "100000"), "expected a percentage from 0% to 100%"),

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from eth_hash.auto import keccak
 
-from darkpool.canonical_json import to_json
+from darkpool.canonical_json import from_json, to_json
 from darkpool.chain.client import Chain
+from darkpool.protocol.leaves import encode_leaves
+from darkpool.protocol.results import encode_results
 from darkpool.simulation.unsent import UNSENT_VERSION, UnsentSettlement
 from darkpool.units import Interval, account_id
 from tests.support.command_line import darkpool
@@ -23,7 +26,8 @@ KEY = {"DARKPOOL_CHAIN_KEY": f"{2:064x}"}
 def chain() -> Iterator[tuple[Chain, str]]:
     """A chain whose batch is open, and its node."""
     committee, chain = SigningCommittee(), Chain.embedded()
-    chain.deploy(committee.addresses)
+    chain.deploy(committee.terms())
+    chain.fund_and_deposit({ACCOUNT: 100})
     committee.commit(chain, INTERVAL)
     serving = ServedChain(chain._web3)
     serving.trouble = lambda method, _params: (
@@ -35,11 +39,31 @@ def chain() -> Iterator[tuple[Chain, str]]:
 
 @pytest.fixture
 def kept(tmp_path: Path, chain: tuple[Chain, str]) -> Path:
-    call = SigningCommittee().settle_call(chain[0], INTERVAL, [balance(ACCOUNT, 100)])
-    unsent = UnsentSettlement(UNSENT_VERSION, INTERVAL, call.chain_id, call.contract, call.data)
+    committee, leaves = SigningCommittee(), [balance(ACCOUNT, 100)]
+    message = committee.settlement(chain[0], leaves)
+    results = encode_results(committee.results)
+    call = chain[0].settle_call(message, results, committee.sign(chain[0], message))
+    unsent = UnsentSettlement(
+        *(UNSENT_VERSION, INTERVAL, call.chain_id, call.contract),
+        encode_leaves([leaves]),
+        call.data,
+    )
     path = tmp_path / "record.settlement-0123.json"
     path.write_bytes(to_json(unsent))
     return path
+
+
+def test_leaves_are_published_before_the_settlement_and_not_again(
+    chain: tuple[Chain, str], kept: Path
+) -> None:
+    embedded, url = chain
+    (leaves,) = [from_json(kept.read_bytes(), UnsentSettlement, "kept").leaves]
+    assert embedded.leaves(keccak(leaves)) is None
+    embedded.publish(leaves)
+    height = embedded.height()
+    done = darkpool("settle", kept, "--chain", url, **KEY)
+    assert done.returncode == 0, done.stderr
+    assert embedded.height() == height + 1
 
 
 def test_a_kept_settlement_settles_and_then_has_settled_already(
@@ -53,7 +77,7 @@ def test_a_kept_settlement_settles_and_then_has_settled_already(
     assert told == {
         "interval": 4,
         "settlement_contract": embedded.deployment.settlement,
-        "balances_root": f"0x{said.balances_root.hex()}",
+        "balances_root": f"0x{said.message.trees[0].root.hex()}",
         "settled": "now",
         "settlement_tx": f"0x{said.transaction.hex()}",
         "block": said.block,
@@ -74,9 +98,10 @@ def test_a_kept_settlement_settles_and_then_has_settled_already(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (b'"version": 1', b'"version": 2', "expected version 1, got 2"),
+        (b'"version": 2', b'"version": 1', "expected version 2, got 1"),
         (b'"interval": 4', b'"interval": 5', "settlement, interval: expected 4 as in data, got 5"),
         (b'"data": "0x', b'"data": "0x00', "settlement, data: expected a call of settle"),
+        (b'"leaves": "0x', b'"leaves": "0x00', "settlement, leaves: expected hash 0x"),
         (b'"contract": "0x', b'"contract": "1x', "contract: expected 0x and 40 hexadecimal digits"),
         (b'"chain_id"', b'"chain"', "expected the field chain_id"),
         (b"{", b"", "expected"),

@@ -22,7 +22,7 @@ LINES = [
     "ann,buy,4,,GC",
     "bob,sell,4,,GC",
 ]
-OPTIONS = (*GRID_OPTIONS[:4], "--ticks", "16", "--keypers", "3", "--instruments", "ES,NQ,GC")
+OPTIONS = (*GRID_OPTIONS[:4], "--ticks", "16", "--instruments", "ES,NQ,GC")
 
 
 @pytest.fixture(scope="module")

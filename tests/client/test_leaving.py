@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -32,12 +31,12 @@ def committee() -> SigningCommittee:
 
 
 @pytest.fixture
-def chain(committee: SigningCommittee) -> Iterator[Chain]:
+def chain(committee: SigningCommittee) -> Chain:
     made = Chain.embedded()
     made.deploy(committee.terms())
     made.fund_gas(TRADER, ETHER)
     made.fund_and_deposit({TRADER: 1000, OTHER: 500})
-    yield made
+    return made
 
 
 def leaves(**amounts: tuple[int, int]) -> list[SumLeaf]:

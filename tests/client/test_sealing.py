@@ -65,6 +65,7 @@ def test_an_intent_sealed_again_gives_the_same_bytes_but_for_the_envelopes(
     unsigned = seal_intent(one.opening.intent, venue.terms, limits)
     again = unsigned.signed(sign(unsigned.digest, KEY))
     assert opening_of(one.opening.intent, venue.terms) == one.opening
+    assert one.submission.sealed.terms == venue.terms.digest
     assert again.envelopes != one.submission.envelopes
     assert replace(again, envelopes=one.submission.envelopes) == one.submission
 

@@ -14,7 +14,6 @@ from crypto.errors import HoldersDisagree
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.ring import Words
 from crypto.signing.ecdsa import verify_signature
-from crypto.signing.messages import SettlementRoot
 from crypto.threshold.attestation import mask_attestation_digest
 from crypto.threshold.keys import PublicMaterial
 from crypto.threshold.masks import Contribution, Draw, contribute
@@ -26,12 +25,14 @@ from darkpool.protocol.keyper import (
     BatchProposal,
     BeaconRequest,
     ContributionRequest,
+    SettlementProposal,
     TranscriptRequest,
 )
 from darkpool.protocol.refusals import MaskUsed, OpeningRefused
 from darkpool.simulation.committee import view_of
 from darkpool.simulation.mask_factory import MaskFactory
 from tests.support.house import DOMAIN, House, HouseCommittee
+from tests.support.settlement_proposals import proposal_of, settlement_of
 from tests.support.true_masks import (
     Lanes,
     digits_in_tables,
@@ -254,16 +255,17 @@ class Failing(LocalKeyper):
     def sign_transcript(self, request: TranscriptRequest) -> bytes:
         return bytes(65)
 
-    def sign_settlement(self, settlement: SettlementRoot) -> bytes:
+    def sign_settlement(self, proposal: SettlementProposal) -> bytes:
         raise KeyError("no")
 
 
+@pytest.mark.usefixtures("checks")
 def test_one_failing_keyper_of_four_stops_nothing(house: House) -> None:
     committee = house.committee(kinds={1: Failing})
     interval = house.closed(committee)
     terms = house.terms(committee, interval).digest
-    beacon = committee.beacon(interval, house.final_roots[interval])
-    assert beacon == house.committee().beacon(interval, house.final_roots[interval])
+    beacon = committee.beacon(interval, house.root_of(interval))
+    assert beacon == house.committee().beacon(interval, house.root_of(interval))
     session = committee.begin_auction(interval, lambda _revealed: None)
     attested = committee.prepare_mask(NARROW)
     assert committee.consume_mask(attested, session.context) is attested.mask
@@ -273,8 +275,8 @@ def test_one_failing_keyper_of_four_stops_nothing(house: House) -> None:
     covered = selected(house.evaluators.order, ciphertext, values < 9, LANES_LEVEL)
     assert session.open("bits", covered)[:10].tolist() == [*range(9), 0]
     assert sorted(committee.sign_transcript(session, terms, beacon)) == [0, 2, 3]
-    roots = SettlementRoot(interval, bytes(32), bytes(32), bytes(32))
-    assert sorted(committee.sign_settlement(roots)) == [0, 2, 3]
+    settled = committee.sign_settlement(proposal_of(interval), settlement_of(interval))
+    assert sorted(settled) == [0, 2, 3]
 
 
 def test_a_failing_keyper_of_three_stops_all(house_of: Callable[[int], House]) -> None:

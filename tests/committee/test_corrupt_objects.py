@@ -20,19 +20,18 @@ from crypto.bfv.low_noise import encrypt_low_noise
 from crypto.ring import slots
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.ring import Words
-from crypto.signing.messages import SettlementRoot
 from crypto.threshold.masks import Contribution
 from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed, ShareRequest
 from darkpool.committee.errors import InvalidCommittee, KeyperFailed
 from darkpool.errors import InvalidAccount
 from darkpool.keyper.keyper import LocalKeyper
-from darkpool.protocol.keyper import BeaconRequest, ContributionRequest
+from darkpool.protocol.keyper import BeaconRequest, ContributionRequest, SettlementProposal
 from darkpool.units import AccountId, Interval
-from tests.support.house import House
+from tests.support.house import House, HouseCommittee
 from tests.support.opening_requests import covered_of
+from tests.support.settlement_proposals import proposal_of, settlement_of
 
 SHAPE = LaneShape(TEST_INSECURE_SMALL, 128)
-SETTLEMENT = SettlementRoot(Interval(1), bytes(32), bytes(32), bytes(32))
 Groups = tuple[tuple[Ciphertext, ...], ...]
 
 
@@ -310,8 +309,8 @@ def test_an_opening_is_that_of_honest_keypers(
     assert published[0].request == OpeningRequest(
         session.context, house.material.committee.epoch, 0, "bits", covered
     )
-    beacon = committee.beacon(interval, house.final_roots[interval])
-    assert beacon == house.committee().beacon(interval, house.final_roots[interval])
+    beacon = committee.beacon(interval, house.root_of(interval))
+    assert beacon == house.committee().beacon(interval, house.root_of(interval))
     assert {type(share) for share in beacon.shares} == {bytes}
     terms = house.terms(committee, interval).digest
     assert {0, 1, 2, 3} - {number} <= committee.sign_transcript(session, terms, beacon).keys()
@@ -347,22 +346,28 @@ class Shown(bytes):
 
 
 class Forging(LocalKeyper):
-    def sign_settlement(self, settlement: SettlementRoot) -> bytes:
+    def sign_settlement(self, proposal: SettlementProposal) -> bytes:
         zeros = Shown(65)
-        zeros.shown = super().sign_settlement(settlement)
+        zeros.shown = super().sign_settlement(proposal)
         return zeros
 
 
 class Mutable(LocalKeyper):
-    def sign_settlement(self, settlement: SettlementRoot) -> bytes:
-        return cast("bytes", bytearray(super().sign_settlement(settlement)))
+    def sign_settlement(self, proposal: SettlementProposal) -> bytes:
+        return cast("bytes", bytearray(super().sign_settlement(proposal)))
 
 
+def signers(house: House, committee: HouseCommittee) -> set[int]:
+    """Keypers whose signatures of a settlement count."""
+    interval = house.closed(committee)
+    return {*committee.sign_settlement(proposal_of(interval), settlement_of(interval))}
+
+
+@pytest.mark.usefixtures("checks")
 @pytest.mark.parametrize("kind", [Forging, Mutable])
 def test_a_signature_is_bytes_and_nothing_like_them(house: House, kind: type[LocalKeyper]) -> None:
     for number in (0, 3):
-        signed = house.committee(kinds={number: kind}).sign_settlement(SETTLEMENT)
-        assert set(signed) == {0, 1, 2, 3} - {number}
+        assert signers(house, house.committee(kinds={number: kind})) == {0, 1, 2, 3} - {number}
 
 
 def numbered(said: object) -> type[LocalKeyper]:
@@ -435,15 +440,16 @@ class Escape(BaseException):
 
 
 class Escaping(LocalKeyper):
-    def sign_settlement(self, settlement: SettlementRoot) -> bytes:
+    def sign_settlement(self, proposal: SettlementProposal) -> bytes:
         raise Escape
 
 
+@pytest.mark.usefixtures("checks")
 def test_nothing_that_a_keyper_raises_leaves_its_thread(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     escaped: list[object] = []
     monkeypatch.setattr(threading, "excepthook", escaped.append)
     committee = house.committee(kinds={1: Escaping})
-    assert set(committee.sign_settlement(SETTLEMENT)) == {0, 2, 3}
+    assert signers(house, committee) == {0, 2, 3}
     assert not escaped

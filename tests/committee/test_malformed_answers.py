@@ -9,13 +9,13 @@ from crypto.bfv.lanes import LaneShape
 from crypto.errors import MalformedContribution
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.signing.ecdsa import verify_signature
-from crypto.signing.messages import SettlementRoot
 from crypto.threshold.attestation import mask_attestation_digest
 from crypto.threshold.masks import Contribution, DrawnMask, contribute, require_contribution
 from darkpool.keyper.keyper import LocalKeyper
-from darkpool.protocol.keyper import BatchProposal, ContributionRequest
+from darkpool.protocol.keyper import BatchProposal, ContributionRequest, SettlementProposal
 from darkpool.units import Interval
 from tests.support.house import DOMAIN, House, HouseCommittee
+from tests.support.settlement_proposals import proposal_of, settlement_of
 from tests.support.true_masks import draw_of
 
 SHAPE = LaneShape(TEST_INSECURE_SMALL, 128)
@@ -96,8 +96,8 @@ class Scribbling(LocalKeyper):
         super().sign_batch_root(proposal)
         return bytes(65)
 
-    def sign_settlement(self, settlement: SettlementRoot) -> bytes:
-        super().sign_settlement(settlement)
+    def sign_settlement(self, proposal: SettlementProposal) -> bytes:
+        super().sign_settlement(proposal)
         return cast("bytes", None)
 
     def attest_mask(self, mask: DrawnMask) -> bytes:
@@ -111,15 +111,21 @@ def addresses(committee: HouseCommittee) -> list[bytes]:
     return [bytes.fromhex(address[2:]) for address in committee.addresses]
 
 
+@pytest.mark.usefixtures("checks")
 def test_what_is_no_signature_does_not_count(house: House) -> None:
     committee = house.committee(kinds={2: Scribbling})
     interval = Interval(next(house.intervals))
     proposal = house.batch(committee, interval)
-    settlement = SettlementRoot(interval, bytes(32), bytes(32), bytes(32))
+    settlement = settlement_of(interval)
     attested = committee.prepare_mask(SHAPE)
+    batch = committee.sign_batch_root(proposal)
+    house.commit(proposal.root)
     signed = [
-        (proposal.root.digest(DOMAIN), committee.sign_batch_root(proposal)),
-        (settlement.digest(DOMAIN), committee.sign_settlement(settlement)),
+        (proposal.root.digest(DOMAIN), batch),
+        (
+            settlement.digest(DOMAIN),
+            committee.sign_settlement(proposal_of(interval), settlement),
+        ),
         (mask_attestation_digest(DOMAIN, attested.mask.digest()), attested.attestations),
     ]
     for digest, signatures in signed:
@@ -128,20 +134,22 @@ def test_what_is_no_signature_does_not_count(house: House) -> None:
             verify_signature(digest, signature, addresses(committee)[number])
 
 
+@pytest.mark.usefixtures("checks")
 @pytest.mark.parametrize("renumbered", [False, True])
 def test_a_keyper_does_not_sign_in_the_name_of_another(house: House, renumbered: bool) -> None:
     first = house.committee().keypers[0]
 
     class Impersonating(LocalKeyper):
-        def sign_settlement(self, settlement: SettlementRoot) -> bytes:
+        def sign_settlement(self, proposal: SettlementProposal) -> bytes:
             type(self).address = property(lambda _self: first.address)  # type: ignore[assignment,method-assign]
             if renumbered:
                 type(self).number = property(lambda _self: 0)  # type: ignore[assignment,method-assign]
-            return first.sign_settlement(settlement)
+            return first._identity.sign(settlement_of(proposal.summary.interval).digest(DOMAIN))
 
     committee = house.committee(kinds={3: Impersonating})
-    settlement = SettlementRoot(Interval(1), bytes(32), bytes(32), bytes(32))
-    assert sorted(committee.sign_settlement(settlement)) == [0, 1, 2]
+    interval = house.closed(committee)
+    signed = committee.sign_settlement(proposal_of(interval), settlement_of(interval))
+    assert sorted(signed) == [0, 1, 2]
 
 
 def test_an_auction_begins_beside_a_context_that_is_none(house: House) -> None:

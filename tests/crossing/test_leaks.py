@@ -22,8 +22,7 @@ from crypto.circuits.packing import LANES_LEVEL, arranged
 from crypto.circuits.price_lanes import PriceLayout
 from crypto.ring.params import TEST_INSECURE_SMALL
 from crypto.ring.ring import Words
-from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import BatchRoot, Intent, instrument_id
+from crypto.signing.messages import Intent, instrument_id
 from crypto.threshold.masks import Contribution
 from crypto.threshold.revealing import (
     CoveredCiphertext,
@@ -44,7 +43,7 @@ from darkpool.crossing.prices import PriceStep
 from darkpool.crossing.rationing import RationedBook, RationStep
 from darkpool.crossing.sealed_book import SealedBook
 from darkpool.keyper.keyper import LocalKeyper
-from darkpool.protocol.intents import ClosedBatch, LimitOrder
+from darkpool.protocol.intents import LimitOrder
 from darkpool.protocol.keyper import (
     BatchProposal,
     CertificateRequest,
@@ -56,7 +55,7 @@ from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import AccountId, InstrumentId, Interval, Lots, PriceGrid, Side, Tick
 from tests.support.arena import Arena, Lanes, Row, Steps, in_turn, plain, rule_of, twin, within_caps
-from tests.support.house import DOMAIN
+from tests.support.house import DOMAIN, batch_of
 from tests.support.opening_simulator import Public
 from tests.support.reference_prices import NOW_MS, terms_on
 from tests.support.simulated_openings import require_simulated, require_uniform
@@ -310,12 +309,11 @@ def test_unfilled_orders_are_in_no_file_message_or_log(
     for index, admitted in enumerate(intents.values()):
         words = arranged(house.evaluators.order, admitted.ciphertext, index)
         book.add(admitted.ciphertext, words, Lots(admitted.sealed.cap))
-    batch = BatchRoot(
-        interval, merkle_root([o.submission.sealed.digest(DOMAIN) for o in orders]), len(orders)
-    )
-    entries = tuple(admitted.certified() for admitted in intents.values())
-    committee.sign_batch_root(BatchProposal(batch, ClosedBatch(entries, cancellations)))
-    house.final_roots[interval] = batch.root
+    entries = [admitted.certified() for admitted in intents.values()]
+    assert [e.sealed for e in entries] == [order.submission.sealed for order in orders]
+    proposal = batch_of(terms, entries, cancellations)
+    committee.sign_batch_root(proposal)
+    house.commit(proposal.root)
     opened: list[Revealed] = []
     session = committee.begin_auction(interval, opened.append)
     comparison = LaneComparison(

@@ -228,7 +228,10 @@ def test_a_root_is_derived_and_not_believed(room: Room) -> None:
         replace(root, count=3),
         batch_of(room.terms, intents[::-1]).root,
         batch_of(room.terms, intents[:1]).root,
+        replace(root, interval=root.interval + 1000),
+        replace(root, terms=bytes(32)),
+        replace(root, plan=bytes(32)),
     ):
-        with pytest.raises(BatchRefused):
+        with pytest.raises((BatchRefused, AdmissionNotOpen)):
             room.committee.sign_batch_root(replace(proposal, root=wrong))
     assert len(room.committee.sign_batch_root(proposal)) == 4

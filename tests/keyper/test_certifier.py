@@ -33,6 +33,7 @@ from darkpool.protocol.refusals import (
     DeadlinePassed,
     IntentCancelled,
     KnowledgeNotProven,
+    SealedForOtherTerms,
     SecondIntent,
     WrongAuction,
     WrongKeyEpoch,
@@ -198,6 +199,7 @@ def test_a_clock_that_is_set_back_opens_nothing(room: Room) -> None:
         ({"interval": 99_999}, AdmissionNotOpen),
         ({"instrument": b"\7" * 32}, WrongAuction),
         ({"key_epoch": EPOCH + 1}, WrongKeyEpoch),
+        ({"terms": b"\7" * 32}, SealedForOtherTerms),
         ({"cap": 101}, CapRefused),
         ({"deadline": NOW_MS // 1000 - 1}, DeadlinePassed),
     ],
@@ -217,6 +219,23 @@ def test_the_operator_cannot_have_an_intent_certified_that_nobody_signed(room: R
     for forged in (bytes(65), elsewhere, sign(proven.sealed.digest(DOMAIN), MALLORY)):
         with pytest.raises(WrongSignature):
             room.keypers[0].certify(CertificateRequest(proven.sealed, forged, announcements))
+
+
+def test_an_intent_for_other_terms_is_neither_certified_nor_taken_note_of(room: Room) -> None:
+    """Whatever it is signed with: its account did not see what the auction runs under."""
+    keyper = room.keypers[0]
+    for signature in (None, bytes(65)):
+        proven = room.seal(terms=b"\7" * 32)
+        proven = replace(proven, signature=signature or proven.signature)
+        announcements = room.announce(proven)
+        request = CertificateRequest(proven.sealed, proven.signature, announcements)
+        with pytest.raises(SealedForOtherTerms):
+            keyper.certify(request)
+        full = certificate(room.terms, room.keypers, proven.sealed)
+        with pytest.raises(SealedForOtherTerms):
+            keyper.show(CertifiedIntent(proven.sealed, proven.signature, full))
+    room.clocks[0].advance(60_000)
+    assert not keyper.close_admission(room.terms.interval).intents
 
 
 def test_nothing_is_certified_that_the_keyper_did_not_check_itself(room: Room) -> None:

@@ -1,6 +1,7 @@
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ from crypto.bfv.lanes import LaneShape
 from crypto.circuits.packing import LANES_LEVEL
 from crypto.errors import HoldersDisagree, MissingShare, WrongEpoch
 from crypto.signing.ecdsa import verify_signature
-from crypto.signing.messages import SettlementRoot
 from crypto.threshold.attestation import mask_attestation_digest, mask_context, opening_context
 from crypto.threshold.masks import Draw
 from crypto.threshold.revealing import ShareRequest
@@ -23,7 +23,7 @@ from darkpool.protocol.refusals import MaskUsed, MissingReference, OpeningRefuse
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.units import InstrumentId, Interval, PriceGrid
 from tests.support.epochs import EPOCH
-from tests.support.house import DOMAIN, House, HouseCommittee, batch_of, certified
+from tests.support.house import COMMITTED_IN, DOMAIN, House, HouseCommittee, batch_of, certified
 from tests.support.opening_requests import (
     begun,
     covered_of,
@@ -87,7 +87,7 @@ def test_another_epoch_is_refused(
 
 
 def test_a_context_nobody_began_is_refused(house: House, keyper: LocalKeyper) -> None:
-    context = opening_context(DOMAIN, 1, b"\x01" * 32)
+    context = opening_context(b"\x01" * 32, COMMITTED_IN)
     require_silence(keyper, request_of(context, covered_of(house)), OpeningRefused)
     require_silence(keyper, request_of(mask_context(EPOCH, 0), covered_of(house)), OpeningRefused)
 
@@ -129,11 +129,21 @@ def test_nothing_begins_before_the_root_is_final_and_signed(
     root = proposal.root
     with pytest.raises(OpeningRefused):
         keyper.begin_auction(interval)
-    house.final_roots[interval] = b"\x06" * 32
-    with pytest.raises(OpeningRefused):
-        keyper.begin_auction(interval)
-    house.final_roots[interval] = root.root
-    assert keyper.begin_auction(interval) == opening_context(DOMAIN, interval, root.root)
+    others: dict[str, Any] = {
+        "root": b"\x06" * 32,
+        "count": root.count + 1,
+        "previous_settlement": b"\x06" * 32,
+        "terms": b"\x06" * 32,
+        "plan": b"\x06" * 32,
+        "commit_by": root.commit_by + 1,
+    }
+    assert {*others, "interval"} == {field.name for field in fields(root)}
+    for name, other in others.items():
+        house.commit(replace(root, **{name: other}))
+        with pytest.raises(OpeningRefused, match=root.struct_hash().hex()):
+            keyper.begin_auction(interval)
+    house.commit(root)
+    assert keyper.begin_auction(interval) == opening_context(root.digest(DOMAIN), COMMITTED_IN)
     unsigned = committee.keypers[2]
     with pytest.raises(OpeningRefused):
         unsigned.begin_auction(interval)
@@ -168,29 +178,19 @@ def test_a_keyper_signs_one_root_an_interval_also_after_a_restart(house: House) 
         batch_of(terms, [certified(terms, committee.keypers)]),
         batch_of(terms, [*proposal.batch.intents, certified(terms, committee.keypers)]),
         batch_of(terms, []),
+        *(
+            replace(proposal, root=replace(proposal.root, **change))
+            for change in (
+                {"previous_settlement": b"\x06" * 32},
+                {"commit_by": proposal.root.commit_by + 1},
+            )
+        ),
     ]
     for again in (keyper, house.committee(seats).keypers[0]):
         assert again.sign_batch_root(proposal) == signature
         for other in others:
             with pytest.raises(Equivocation):
                 again.sign_batch_root(other)
-
-
-def test_a_keyper_signs_one_settlement_an_interval_also_after_a_restart(house: House) -> None:
-    seats = house.seats()
-    keyper = house.committee(seats).keypers[0]
-    roots = SettlementRoot(1, b"\x01" * 32, b"\x02" * 32, b"\x03" * 32)
-    signature = keyper.sign_settlement(roots)
-    verify_signature(roots.digest(DOMAIN), signature, bytes.fromhex(keyper.address[2:]))
-    for again in (keyper, house.committee(seats).keypers[0]):
-        assert again.sign_settlement(roots) == signature
-        for other in (
-            replace(roots, results_root=b"\x09" * 32),
-            replace(roots, fills_root=b"\x09" * 32),
-            replace(roots, balances_root=b"\x09" * 32),
-        ):
-            with pytest.raises(Equivocation):
-                again.sign_settlement(other)
 
 
 def test_a_mask_covers_one_auction_alone(
@@ -283,7 +283,7 @@ def test_shares_depend_on_the_ciphertext_alone(
 
 def test_the_beacon_waits_for_the_final_root(house: House, committee: HouseCommittee) -> None:
     interval = house.closed(committee)
-    root = house.final_roots[interval]
+    root = house.root_of(interval)
     for wrong in (b"\x00" * 32, root[::-1]):
         with pytest.raises(OpeningRefused):
             committee.beacon(interval, wrong)
@@ -293,7 +293,7 @@ def test_the_beacon_waits_for_the_final_root(house: House, committee: HouseCommi
     assert len(set(beacon.shares)) == 4
     assert committee.beacon(interval, root) == beacon
     other = house.closed(committee)
-    assert committee.beacon(other, house.final_roots[other]).value != beacon.value
+    assert committee.beacon(other, house.root_of(other)).value != beacon.value
     # One keyper alone misses a share, so that it cannot know the beacon beforehand.
     for keyper in committee.keypers:
         known = keyper.beacon_shares(BeaconRequest(interval, root))
@@ -313,7 +313,7 @@ def test_one_of_four_cannot_bias_the_beacon_and_one_of_three_stops_it(
     house, seats = house_of(4), house_of(4).seats()
     honest = house.committee(seats)
     interval = house.closed(honest)
-    root = house.final_roots[interval]
+    root = house.root_of(interval)
     for liar in range(4):
         beacon = house.committee(seats, {liar: Biasing}).beacon(interval, root)
         assert beacon == honest.beacon(interval, root)
@@ -321,7 +321,7 @@ def test_one_of_four_cannot_bias_the_beacon_and_one_of_three_stops_it(
     committee = three.committee(kinds={1: Biasing})
     interval = three.closed(committee)
     with pytest.raises(HoldersDisagree):
-        committee.beacon(interval, three.final_roots[interval])
+        committee.beacon(interval, three.root_of(interval))
 
 
 def test_a_mask_is_attested_under_the_keypers_address(house: House, keyper: LocalKeyper) -> None:

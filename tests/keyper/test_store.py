@@ -49,29 +49,31 @@ def reopened(path: Path, store: KeyperStore) -> KeyperStore:
 
 @pytest.mark.parametrize("restart", [False, True])
 def test_one_batch_root_an_interval_for_ever(path: Path, store: KeyperStore, restart: bool) -> None:
-    store.sign_root_once(Interval(5), ROOT, 10)
+    store.sign_batch_once(Interval(5), ROOT)
     if restart:
         store = reopened(path, store)
-    store.sign_root_once(Interval(5), ROOT, 10)
+    store.sign_batch_once(Interval(5), ROOT)
     with pytest.raises(Equivocation) as caught:
-        store.sign_root_once(Interval(5), b"\x04" * 32, 10)
+        store.sign_batch_once(Interval(5), b"\x04" * 32)
     assert (caught.value.interval, caught.value.expected) == (5, ROOT)
-    with pytest.raises(Equivocation):
-        store.sign_root_once(Interval(5), ROOT, 11)
-    assert store.signed_root(Interval(5)) == ROOT
-    assert store.signed_root(Interval(6)) is None
-    store.sign_root_once(Interval(6), b"\x04" * 32, 10)
+    assert store.signed_batch(Interval(5)) == ROOT
+    assert store.signed_batch(Interval(6)) is None
+    store.sign_batch_once(Interval(6), b"\x04" * 32)
 
 
 @pytest.mark.parametrize("restart", [False, True])
 def test_one_settlement_an_interval_for_ever(path: Path, store: KeyperStore, restart: bool) -> None:
-    store.sign_settlement_once(Interval(5), ROOT)
+    store.sign_settlement_once(Interval(5), ROOT, b"leaves")
     if restart:
         store = reopened(path, store)
-    store.sign_settlement_once(Interval(5), ROOT)
-    with pytest.raises(Equivocation):
-        store.sign_settlement_once(Interval(5), b"\x04" * 32)
-    store.sign_settlement_once(Interval(6), b"\x04" * 32)
+    store.sign_settlement_once(Interval(5), ROOT, b"leaves")
+    with pytest.raises(Equivocation) as caught:
+        store.sign_settlement_once(Interval(5), b"\x04" * 32, b"others")
+    assert (caught.value.interval, caught.value.expected) == (5, ROOT)
+    assert store.leaves(Interval(5)) == b"leaves"
+    assert store.leaves(Interval(6)) is None
+    store.sign_settlement_once(Interval(6), b"\x04" * 32, b"")
+    assert store.leaves(Interval(6)) == b""
 
 
 def test_a_mask_number_is_issued_once_and_consumed_once(path: Path, store: KeyperStore) -> None:

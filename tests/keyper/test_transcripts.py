@@ -32,7 +32,7 @@ def test_a_signed_transcript_ends_an_auction(
     house: House, committee: HouseCommittee, keyper: LocalKeyper
 ) -> None:
     interval = house.closed(committee)
-    beacon = committee.beacon(interval, house.final_roots[interval])
+    beacon = committee.beacon(interval, house.root_of(interval))
     shares = dict(enumerate(beacon.shares))
     session = committee.begin_auction(interval, lambda _revealed: None)
     session.open("first", covered_of(house, 1))
@@ -62,7 +62,7 @@ def test_a_keyper_signs_the_beacon_that_it_computes_itself(
     """Every share but its own number's, whatever the operator says the beacon was."""
     interval = house.closed(committee)
     terms = house.terms(committee, interval).digest
-    root = house.final_roots[interval]
+    root = house.root_of(interval)
     beacon = committee.beacon(interval, root)
     session = committee.begin_auction(interval, lambda _revealed: None)
     session.open("first", covered_of(house, 1))
@@ -95,7 +95,7 @@ def test_a_transcript_is_of_auctions_alone(keyper: LocalKeyper) -> None:
 
 def test_a_transcript_stays_closed_after_a_restart(house: House, committee: HouseCommittee) -> None:
     interval = house.closed(committee)
-    beacon = committee.beacon(interval, house.final_roots[interval])
+    beacon = committee.beacon(interval, house.root_of(interval))
     session = committee.begin_auction(interval, lambda _revealed: None)
     session.open("first", covered_of(house, 1))
     terms = house.terms(committee, interval).digest
@@ -139,6 +139,6 @@ def test_nothing_is_opened_while_a_transcript_is_signed(
         session.context,
         terms.terms_digest,
         [],
-        keyper._beacon_shares(interval, house.final_roots[interval]),
+        keyper._beacon_shares(interval, house.root_of(interval)),
     ).digest(keyper.number)
     verify_signature(digest, signed, account_bytes(keyper.address))

@@ -44,6 +44,7 @@ def test_a_record_reads_back_as_it_was_written(parts: Parts, written: Path) -> N
     record = Record.load(written)
     assert record.parameters is SMALL
     assert record.summary == parts.summary
+    assert record.evidence == parts.evidence
     assert record.intents == tuple(intent for intent, _ in parts.intents)
     for index, (_, sealed) in enumerate(parts.intents):
         assert np.array_equal(record.ciphertext(index).words, sealed.words)
@@ -76,9 +77,9 @@ def test_nothing_is_overwritten(parts: Parts, written: Path, tmp_path: Path) -> 
     first, second = RecordWriter(target, SMALL), RecordWriter(target, SMALL)
     for writer in (first, second):
         writer.add_material(parts.material)
-    assert first.finish(parts.summary) == target
+    assert first.finish(parts.summary, parts.evidence) == target
     with second, pytest.raises(RecordExists):
-        second.finish(parts.summary)
+        second.finish(parts.summary, parts.evidence)
     assert [path.name for path in tmp_path.iterdir()] == ["record"]
 
 
@@ -114,7 +115,7 @@ KILLED = """
     record_files.PendingDirectory.write = dying
     writer = RecordWriter(Path(sys.argv[1]), TEST_INSECURE_SMALL)
     writer.add_material(deal(TEST_INSECURE_SMALL, Committee(4, 1))[0])
-    writer.finish(None)
+    writer.finish(None, None)
 """
 
 
@@ -225,12 +226,12 @@ EDITS: list[tuple[str, Callable[[Any], object], str]] = [
     ),
     (
         "record.json",
-        lambda t: t["summary"]["settlement"]["signatures"].update({"4": "0x" + "00" * 65}),
+        lambda t: t["evidence"]["settlement"]["signatures"].update({"4": "0x" + "00" * 65}),
         "settlement.signatures",
     ),
     (
         "record.json",
-        lambda t: t["summary"]["transcripts"].update({"4": "0x" + "00" * 65}),
+        lambda t: t["evidence"]["transcripts"].update({"4": "0x" + "00" * 65}),
         "transcripts",
     ),
     (
@@ -257,13 +258,13 @@ EDITS: list[tuple[str, Callable[[Any], object], str]] = [
     ("record.json", lambda t: t["summary"]["fills"][0].update(intent=2), "fill 0, intent"),
     (
         "record.json",
-        lambda t: t["summary"]["batch"]["signatures"].update({"4": "0x" + "00" * 65}),
-        "batch.signatures",
+        lambda t: t["evidence"]["commitment"]["signatures"].update({"4": "0x" + "00" * 65}),
+        "commitment.signatures",
     ),
     (
         "record.json",
-        lambda t: t["summary"]["batch"]["signatures"].update({"01": "0x" + "00" * 65}),
-        "record.json.summary.batch.signatures",
+        lambda t: t["evidence"]["commitment"]["signatures"].update({"01": "0x" + "00" * 65}),
+        "record.json.evidence.commitment.signatures",
     ),
     (
         "intents.json",

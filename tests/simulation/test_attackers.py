@@ -17,11 +17,12 @@ from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import Crossing
 from darkpool.simulation.venue import Places
-from darkpool.units import InstrumentName, identifier
+from darkpool.units import InstrumentName, account_bytes, identifier
 from darkpool.verification.audit import audit
 from darkpool.wargames.intruders import INTRUDERS_MAX, Intruder, draw_intruders
 from darkpool.wargames.malformed import MALFORMED
 from tests.support.attacked_auctions import TERMS, require_twin_of_the_rest, run
+from tests.support.cash import cash_after, counted_deposits
 from tests.support.one_process import run_here
 from tests.support.records import TICKS, orders_of
 
@@ -64,18 +65,17 @@ def test_attackers_pay_from_their_bonds_and_nobody_else_does(tmp_path: Path) -> 
     result = run(orders, intruders(6, orders), tmp_path / "record")
     summary = Record.load(tmp_path / "record").summary
     intents = Record.load(tmp_path / "record").intents
-    owned = {
-        when: {b.account: b.withdrawable + b.encumbered for b in balances}
-        for when, balances in (("before", summary.before), ("after", summary.after))
+    paid_in, owned = counted_deposits(summary), cash_after(summary)
+    outsiders = paid_in.keys() - {
+        account_bytes(fill.account) for fill in result.outcome.crossed.fills
     }
     guilty = {intents[taken.batch_index].sealed.account for taken in result.taken_out}
     charge = -(-TERMS.bond * TERMS.bond_charge_ppm // 10**6)
-    for account, before in owned["before"].items():
-        paid = before - owned["after"][account]
-        if account == summary.bond.treasury:
-            assert paid == -6 * charge
-        else:
-            assert paid == (charge if account in guilty else 0)
+    assert owned[summary.bond.treasury] == 6 * charge
+    assert guilty < outsiders
+    for account in outsiders:
+        assert paid_in[account] - owned[account] == (charge if account in guilty else 0)
+    assert sum(paid_in.values()) == sum(owned.values())
 
 
 class Forger(Intruder):

@@ -45,7 +45,7 @@ def test_an_outright_auction_settles_and_audits(
     listing = OutrightListing(grid)
     orders = parse_orders((HEADER + rows).encode(), "orders", grid, CL)
     result = run_here(
-        orders, VenueTerms(listing, Pricing.UNIFORM, 4), places=Places(tmp_path / "record")
+        orders, VenueTerms(listing, Pricing.UNIFORM), places=Places(tmp_path / "record")
     )
     (crossed,) = result.instruments
     assert crossed.price == Decimal(price)
@@ -62,7 +62,7 @@ def test_the_oil_of_the_documentation_settles_and_audits(tmp_path: Path) -> None
     data = (OIL / "orders.csv").read_bytes()
     orders = parse_orders(data, "orders.csv", listing.grids, CL)
     result = run_here(
-        orders, VenueTerms(listing, Pricing.UNIFORM, 4), places=Places(tmp_path / "record")
+        orders, VenueTerms(listing, Pricing.UNIFORM), places=Places(tmp_path / "record")
     )
     assert len(result.margins) == 4
     assert all(0 < one.after <= one.equity for one in result.margins)

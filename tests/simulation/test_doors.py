@@ -22,7 +22,7 @@ from darkpool.simulation.order_file import Order, parse_orders
 from darkpool.simulation.practice import practice_terms
 from darkpool.simulation.twin import generated_orders, plain_twin, verify_twin
 from darkpool.simulation.venue import Places, VenueSetting, run_orders
-from darkpool.units import InstrumentName, Lots, PriceGrid, Side, Tick
+from darkpool.units import Cash, InstrumentName, Lots, PriceGrid, Side, Tick
 from darkpool.verification import Anchor, audit
 from tests.support.anything import ANYTHING, DECIMALS, TYPED, refused
 from tests.support.margin_houses import MARKET, specification
@@ -32,7 +32,7 @@ GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 64)
 DATA = b"account,side,size,limit\nann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\n"
 ORDERS = parse_orders(DATA, "orders", GRID, ES)
 LISTING = OutrightListing(GRID, 100_000, 1)
-TERMS = VenueTerms(LISTING, Pricing.UNIFORM, 4)
+TERMS = VenueTerms(LISTING, Pricing.UNIFORM)
 FORM = read_market_form("market", MARKET)
 
 
@@ -57,7 +57,6 @@ GOOD: dict[Callable[..., object], dict[str, Any]] = {
     VenueTerms: {
         "listing": LISTING,
         "pricing": Pricing.UNIFORM,
-        "keypers": 4,
         "owners_min": 3,
         "cap_min": Lots(1),
         "bond": 1,
@@ -78,6 +77,7 @@ GOOD: dict[Callable[..., object], dict[str, Any]] = {
         "size": Lots(5),
         "limit": Tick(3),
         "minimum": Lots(0),
+        "request": Cash(0),
     },
     Book: {
         "sides": array(0, 1),
@@ -193,7 +193,7 @@ def test_a_context_of_the_caller_s_rounds_no_price() -> None:
 
 def test_whole_numbers_of_numpy_are_taken_as_python_s() -> None:
     listing = OutrightListing(GRID, np.int64(5), np.array(7))  # type: ignore[arg-type]
-    terms = VenueTerms(listing, Pricing.UNIFORM, np.uint8(3), np.int16(4))  # type: ignore[arg-type]
-    numbers = (listing.margin_rate_ppm, listing.multiplier, terms.keypers, terms.owners_min)
-    assert numbers == (5, 7, 3, 4)
-    assert [type(number) for number in numbers] == [int] * 4
+    terms = VenueTerms(listing, Pricing.UNIFORM, np.int16(4))  # type: ignore[arg-type]
+    numbers = (listing.margin_rate_ppm, listing.multiplier, terms.owners_min)
+    assert numbers == (5, 7, 4)
+    assert [type(number) for number in numbers] == [int] * 3

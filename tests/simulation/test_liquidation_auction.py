@@ -1,13 +1,9 @@
 """A liquidation in an encrypted auction: sealed like any order, and its fill given up."""
 
-from typing import Any
-
 import pytest
 
-from darkpool.auction.environment import OpenInterval
-from darkpool.auction.listing import ContractListing, Listed
+from darkpool.auction.listing import ContractListing
 from darkpool.auction.terms import VenueTerms
-from darkpool.chain.client import Chain
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.defaults import CloseOut
 from darkpool.margin.liquidation.calls import Change, MarginCalls
@@ -19,8 +15,6 @@ from darkpool.margin.model.engine import RiskEngine
 from darkpool.margin.model.portfolio import PortfolioMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.protocol.terms import Pricing
-from darkpool.simulation import venue as venue_module
-from darkpool.simulation.clients import LocalClients
 from darkpool.simulation.order_file import Order
 from darkpool.units import (
     AccountLabel,
@@ -48,6 +42,8 @@ LIQUIDATOR = AccountLabel("house")
 
 def in_trouble(accounts: PortfolioAccounts) -> None:
     """One account bought ten lots at 72,000 from the other; they are worth 60,020.5."""
+    for account in (LONG, SHORT):
+        accounts.deposit(account, CASH)
     accounts.trade(LONG, SHORT, CONTRACT_INDEX, LOTS, PriceUnits(PAID))
 
 
@@ -61,28 +57,9 @@ def orders_with(order: LiquidationOrder, takers: int) -> list[Order]:
 
 
 @pytest.mark.parametrize("takers", [1, 4])
-def test_a_sealed_liquidation_restores_an_account(
-    takers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sealed_liquidation_restores_an_account(takers: int) -> None:
     """With enough on the other side, all of it; with less, the rest stays for the next auction."""
-    held: list[PortfolioAccounts] = []
-    honest: Any = venue_module._deposit
-
-    def with_positions(
-        chain: Chain, opened: OpenInterval, clients: LocalClients, listed: Listed
-    ) -> PortfolioAccounts:
-        amounts = clients.deposits(opened.margin, opened.terms.rules.bond)
-        everybody = {**amounts, LONG: CASH, SHORT: CASH}
-        monkeypatch.setattr(clients, "deposits", lambda *_: everybody)
-        accounts: PortfolioAccounts = honest(chain, opened, clients, listed)
-        in_trouble(accounts)
-        held.append(accounts)
-        return accounts
-
-    monkeypatch.setattr(venue_module, "_deposit", with_positions)
     before = PortfolioAccounts(specification())
-    for account in (LONG, SHORT):
-        before.deposit(account, CASH)
     in_trouble(before)
     calls = MarginCalls()
     engine = RiskEngine(specification(), market(), {LONG: before.holdings(LONG)})
@@ -90,9 +67,10 @@ def test_a_sealed_liquidation_restores_an_account(
     assert call.change is Change.LIQUIDATED
     (order,) = liquidation_orders(MARGIN, before.holdings(LONG), CONTRACTS, TERMS)
     assert (order.side, 0 < order.size < LOTS) == (Side.SELL, True)
-    venue = VenueTerms(LISTING, Pricing.UNIFORM, 4, owners_min=1)
+    venue = VenueTerms(LISTING, Pricing.UNIFORM, owners_min=1)
     result = run_here(orders_with(order, takers), venue)
-    (accounts,) = held
+    accounts = result.outcome.applied.custody.copy().accounts
+    in_trouble(accounts)
     (fill,) = [fill for fill in result.fills if fill.account == LIQUIDATOR]
     assert fill.size == min(order.size, 3 * takers)
     (booked,) = [fill for fill in result.outcome.crossed.fills if fill.side is Side.SELL]

@@ -191,6 +191,37 @@ def test_what_is_no_minimum_is_named(minimum: str) -> None:
     assert len(str(problem)) < 300
 
 
+@pytest.mark.parametrize(
+    ("amount", "units"),
+    [("", 0), ("1", 10**6), ("0.000001", 1), ("250.50", 250_500_000), (f"1{24 * '0'}", 10**30)],
+)
+def test_a_request_is_an_amount_of_the_currency_or_nothing(amount: str, units: int) -> None:
+    (order,) = parse(f"account,side,size,limit,request\na,buy,5,4805,{amount}\n")
+    assert order.request == units
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        "0",
+        "0.000000",
+        "-1",
+        "+1",
+        "1e3",
+        "1.0000001",
+        ".5",
+        "5.",
+        "٥",
+        " 1",
+        f"1{23 * '0'}1",
+        "9" * 5000,
+    ],
+)
+def test_what_is_no_request_is_named(amount: str) -> None:
+    problem = only_problem(f"account,side,size,limit,request\na,buy,5,4805,{amount}\n")
+    assert (problem.row, problem.column) == (2, "request")
+
+
 def test_an_account_has_one_order_for_an_instrument() -> None:
     problem = only_problem(HEADER + "alice,buy,1,4805\nbob,buy,1,4805\nalice,sell,1,4806\n")
     assert (problem.row, problem.column) == (4, "account")

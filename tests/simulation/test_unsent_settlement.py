@@ -30,16 +30,22 @@ from tests.support.one_process import run_here
 from tests.support.served_chain import Reply, ServedChain, refusal, result, served
 
 GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 16)
-TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
+TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM)
 ORDERS = b"account,side,size,limit\nann,buy,5,4806\nbob,sell,3,4804.5\ncid,sell,7,4805\n"
-SETTLEMENT = 8  # after three deployments, mint, approve, deposits and commitment
+PUBLICATION = 8  # after three deployments, mint, approve, deposits and commitment
+SETTLEMENT = 9
 GAS = "0x989680"
 
 
+BUSY = ("eth_sendTransaction", Reply(b"", 503), "HTTP status 503")
 TROUBLES = {
-    "busy": ("eth_sendTransaction", Reply(b"", 503), "HTTP status 503"),
+    "busy before its leaves are published": (PUBLICATION, *BUSY),
+    "busy": (SETTLEMENT, *BUSY),
     # it has not come to the commitment yet
-    "behind": ("eth_estimateGas", refusal(3, "execution reverted: not the open batch"), "a revert"),
+    "behind": (
+        *(SETTLEMENT, "eth_estimateGas", refusal(3, "execution reverted: not the open batch")),
+        "a revert",
+    ),
 }
 
 
@@ -48,12 +54,12 @@ def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
     trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node, "PATIENCE_S", 0)
-    at, reply, told = TROUBLES[trouble]
+    last, at, reply, told = TROUBLES[trouble]
     embedded = Chain.embedded()
     serving = ServedChain(embedded._web3)
 
     def made(method: str, _params: list[Any]) -> Reply | None:
-        if method == at and serving.asked[method] >= SETTLEMENT:
+        if method == at and serving.asked[method] >= last:
             return reply
         return result(GAS) if method == "eth_estimateGas" else None
 
@@ -65,8 +71,9 @@ def test_a_settlement_that_no_block_takes_is_kept_and_settles_later(
             run_here(orders, TERMS, lambda: Chain.connect(url), places)
         assert str(stopped.value.settlement) in str(stopped.value)
         assert (tmp_path / "openings" / "0.json").is_file()
-        summary = Record.load(tmp_path / "record").summary
-        assert summary.settlement.transaction is None
+        record = Record.load(tmp_path / "record")
+        summary = record.summary
+        assert record.evidence.settlement.transaction is None
 
         def audited() -> list[str]:
             venue = RecordedVenue(ReadableChain.at(url), summary.venue)
@@ -114,7 +121,7 @@ def test_without_a_record_the_settlement_is_kept_in_the_working_folder_or_a_temp
 
 def test_one_settlement_is_not_written_over_another(tmp_path: Path) -> None:
     call = ContractCall(1, account_of(bytes(20)), b"\1")
-    unsent = SimpleNamespace(transaction=ChainUnavailable("node", "silence"), call=call)
+    unsent = SimpleNamespace(transaction=ChainUnavailable("node", "silence"), call=call, leaves=b"")
     for number in (1, 2):
         with pytest.raises(NotSettled):
             require_settled(Interval(number), cast("Settlement", unsent), tmp_path / "record")

@@ -24,6 +24,7 @@ from darkpool.clock import SystemClock
 from darkpool.errors import BadInput, NoBucket, OutOfBounds, WrongType
 from darkpool.limits import REFERENCE_AGE_AT_CLOSE_MAX_MS, REFERENCE_AGE_MAX_MS
 from darkpool.margin.errors import BeyondMargin
+from darkpool.protocol.leaves import decode_leaves
 from darkpool.protocol.refusals import StaleReference
 from darkpool.protocol.terms import Pricing
 from darkpool.record.errors import RecordExists
@@ -40,7 +41,7 @@ from darkpool.verification.audit import audit
 from tests.support.one_process import run_here
 
 FEW_TICKS = PriceGrid(Decimal("0.25"), Decimal(4805), 32)
-TERMS = VenueTerms(OutrightListing(FEW_TICKS, 100_000, 50), Pricing.UNIFORM, 4, owners_min=1)
+TERMS = VenueTerms(OutrightListing(FEW_TICKS, 100_000, 50), Pricing.UNIFORM, owners_min=1)
 HEADER = "account,side,size,limit,instrument\n"
 ORDERS = HEADER + (
     "ann,buy,5,4806,ES\n"
@@ -128,10 +129,10 @@ def test_the_record_passes_its_audit(done: Run) -> None:
 
 def test_steps_are_told_in_order(done: Run) -> None:
     names = list(dict.fromkeys(name for name, _, _ in done.steps))
-    expected = "keys chain deposit admit close masks shape cross margin settle record"
+    expected = "keys chain deposit admit masks close shape cross margin settle record"
     assert names == expected.split()
     assert list(done.result.timings_ms) == [
-        *("keys", "chain", "deposit", "seal", "admit", "close", "masks"),
+        *("keys", "chain", "deposit", "seal", "admit", "masks", "close"),
         *("shape", "close_to_fills", "margin", "settle", "record"),
     ]
     assert min(done.result.timings_ms.values()) >= 0
@@ -185,14 +186,13 @@ def test_the_state_of_the_keypers_is_gone(done: Run) -> None:
 
 def test_accounts_are_fresh_in_every_run(done: Run) -> None:
     record = Record.load(done.record)
-    treasury = record.summary.bond.treasury
-    accounts = {balance.account for balance in record.summary.before} - {treasury}
+    accounts = {flow.account for flow in record.summary.flows}
     assert len(accounts) == 4
     again = run(done.orders)
     assert again.record is None
     assert again.instruments == done.result.instruments
-    leaves = again.outcome.settlement.leaves
-    assert not accounts & {bytes.fromhex(leaf.account[2:]) for leaf in leaves}
+    (leaves,) = decode_leaves(again.outcome.settlement.leaves, 1)
+    assert not accounts & {leaf.account for leaf in leaves}
 
 
 @pytest.mark.parametrize("places", ["record", "openings"])
@@ -247,17 +247,14 @@ def test_whatever_ends_a_run_leaves_nothing(done: Run, tmp_path: Path, last: str
     assert not active_children()
 
 
-@pytest.mark.parametrize(
-    ("keypers", "rate", "multiplier"),
-    [(2, 1, 1), (5, 1, 1), (4, -1, 1), (4, 1_000_001, 1), (4, 1, 0), (4, 1, 1_000_001)],
-)
-def test_terms_have_bounds(keypers: int, rate: int, multiplier: int) -> None:
+@pytest.mark.parametrize(("rate", "multiplier"), [(-1, 1), (1_000_001, 1), (1, 0), (1, 1_000_001)])
+def test_terms_have_bounds(rate: int, multiplier: int) -> None:
     with pytest.raises(OutOfBounds):
-        VenueTerms(OutrightListing(FEW_TICKS, rate, multiplier), Pricing.UNIFORM, keypers)
+        OutrightListing(FEW_TICKS, rate, multiplier)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"pricing": "uniform"}, {"keypers": 4.0}, {"keypers": True}, {"keypers": "4"}]
+    "changes", [{"pricing": "uniform"}, {"owners_min": 4.0}, {"owners_min": True}, {"bond": "4"}]
 )
 def test_terms_are_of_their_kinds(changes: dict[str, Any]) -> None:
     with pytest.raises(WrongType):
@@ -289,14 +286,14 @@ def test_public_rules_have_bounds(changes: dict[str, int], error: type[BadInput]
 
 
 @pytest.mark.parametrize("pricing", list(Pricing))
-def test_three_keypers_and_no_margin(tmp_path: Path, pricing: Pricing) -> None:
-    terms = VenueTerms(OutrightListing(FEW_TICKS, 0, 1), pricing, 3, owners_min=1, bond=Cash(0))
+def test_no_bond_and_no_margin(tmp_path: Path, pricing: Pricing) -> None:
+    terms = VenueTerms(OutrightListing(FEW_TICKS, 0, 1), pricing, owners_min=1, bond=Cash(0))
     orders = read(ORDERS)
     result = run(orders, terms, Places(tmp_path / "record"))
     verify_twin(orders, terms, result)
-    assert len(result.keypers) == 3
-    if pricing is Pricing.REFERENCE:
-        assert not any(leaf.encumbered for leaf in result.outcome.settlement.leaves)
+    held = [state for state in result.outcome.applied.after if state.positions]
+    assert held
+    assert all(state.free == state.cash for state in held)
     assert all(one.before == one.after == 0 <= one.equity for one in result.margins)
     assert audit(tmp_path / "record", quick=True).ok
 

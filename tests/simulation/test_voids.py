@@ -21,14 +21,14 @@ from darkpool.record.forms import RejectionRecord
 from darkpool.record.reader import Record
 from darkpool.settlement.between import Between, VoidCharge
 from darkpool.settlement.claims import TREASURY
-from darkpool.units import AccountId, Cash, Interval, PriceUnits, identifier
+from darkpool.units import AccountId, Cash, InstrumentName, Interval, PriceUnits, identifier
 from darkpool.verification.audit import audit_all
 from darkpool.verification.report import AuditReport, Check, Verdict
 from tests.support.moving_markets import HOUR_MS
 from tests.support.void_story import PERPETUAL, VoidStory, void_story
 
 TRADE = ("BTC-PERP", "alice", "carol", 1)
-MARCH = identifier("BTC-MAR")
+MARCH = identifier(InstrumentName("BTC-MAR"))
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_an_interval_that_was_never_committed_leaves_nothing(voids: VoidStory) -
 
 def test_a_keyper_begins_while_half_of_the_hour_is_left(voids: VoidStory) -> None:
     """What has begun it does not end for time."""
-    chain, travel = voids.story.chain, voids.story.travel
+    chain, travel = voids.story.chain, voids.story.machine.travel
     committee = voids.story.standing.venue.committee
     begin, (early, late, *_) = committee.begin_auction, committee.keypers
 

@@ -23,6 +23,7 @@ from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
 from darkpool.protocol.terms import IntervalTerms
 from darkpool.simulation.clock import SimulatedClock
+from darkpool.simulation.mask_factory import no_chain
 from darkpool.units import InstrumentId, Interval, PriceGrid, account_id
 from tests.support.epochs import dealt
 from tests.support.reference_prices import CLOSES_MS, NOW_MS, terms_on
@@ -48,7 +49,7 @@ class AdmissionVenue:
                 KeyperIdentity(own, signing_key(own.keyper)),
                 KeyperStore(Path(":memory:")),
                 CommitteeView(self.terms.material, self.terms.domain, self.terms.addresses()),
-                KeyperSenses(self.clock, lambda _interval: None, lambda _interval: None),
+                KeyperSenses(self.clock, lambda _interval: None, no_chain, lambda _interval: None),
                 self.work,
             )
             for own in self.secrets

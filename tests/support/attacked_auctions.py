@@ -22,7 +22,7 @@ from tests.support.records import TICKS
 GRID = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
 
 
-TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM, 4)
+TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM)
 
 
 def run(

@@ -27,10 +27,10 @@ CHECKS: Final = [
     "circuits",
     "results",
     "fills",
-    "margin",
-    "roots",
+    "collateral",
     "settlement",
     "chain",
+    "continuity",
 ]
 
 

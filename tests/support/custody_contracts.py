@@ -247,7 +247,8 @@ class CustodyContracts:
     ) -> ContractFunction:
         leaf, proof = proven(leaves, account)
         functions = self.vaults[vault].functions
-        return functions.claim(interval, leaf, proof, to or account)
+        made: ContractFunction = functions.claim(interval, leaf, proof, to or account)
+        return made
 
     def claim(
         self, interval: int, leaves: Sequence[SumLeaf], account: str, to: str | None = None
@@ -258,7 +259,8 @@ class CustodyContracts:
         self, leaves: Sequence[SumLeaf], account: str, to: str | None = None, vault: int = 0
     ) -> ContractFunction:
         leaf, proof = proven(leaves, account)
-        return self.vaults[vault].functions.leave(leaf, proof, to or account)
+        made: ContractFunction = self.vaults[vault].functions.leave(leaf, proof, to or account)
+        return made
 
     def leave(self, leaves: Sequence[SumLeaf], account: str, to: str | None = None) -> int:
         return self.send(self.leave_function(leaves, account, to), account)
@@ -291,13 +293,13 @@ def trees_of(message: Settlement | Closing) -> list[tuple[Any, ...]]:
 
 def leaves_of(amounts: Mapping[str, tuple[int, int]]) -> list[SumLeaf]:
     """Leaves of exit value and claimable, in their order."""
-    leaves = [SumLeaf(Web3.to_bytes(hexstr=a), *pair) for a, pair in amounts.items()]
+    leaves = [SumLeaf(bytes.fromhex(a[2:]), *pair) for a, pair in amounts.items()]
     return sorted(leaves, key=lambda leaf: leaf.account)
 
 
 def proven(leaves: Sequence[SumLeaf], account: str) -> tuple[Any, Any]:
     """The leaf and the proof of an account, as the contracts take them."""
-    name = Web3.to_bytes(hexstr=account)
+    name = bytes.fromhex(account[2:])
     place = [leaf.account for leaf in leaves].index(name)
     proof = SumTree(leaves).proof(place)
     leaf = (account, leaves[place].exit_value, leaves[place].claimable)

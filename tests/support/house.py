@@ -14,33 +14,47 @@ from crypto.ring.params import TEST_INSECURE_SMALL, ParameterSet
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import (
-    AdmissionCertificate,
-    BatchRoot,
-    Cancellation,
-    SealedIntent,
-    instrument_id,
-)
+from crypto.signing.messages import AdmissionCertificate, Cancellation, SealedIntent, instrument_id
+from crypto.signing.settling import BatchRoot
+from crypto.threshold.attestation import plan_digest
 from crypto.threshold.certificate import IntentCertificate
 from crypto.threshold.evaluators import Evaluators
 from crypto.threshold.keys import PublicMaterial
+from darkpool.chain.evidence import BatchEvidence
 from darkpool.clock import Clock
 from darkpool.committee.committee import KeyperCommittee
-from darkpool.keyper.identity import KeyperIdentity, KeyperSenses, RequireReferences
+from darkpool.keyper.identity import KeyperIdentity, KeyperSenses, RecordedChain, RequireReferences
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
 from darkpool.protocol.keyper import BatchProposal
 from darkpool.protocol.terms import IntervalTerms
+from darkpool.record.forms import PlannedMask, VenueRecord
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.committee import CommitteeSeat, view_of
 from darkpool.units import InstrumentId, Interval, PriceGrid
+from darkpool.verification.evidence import ChainEvidence
 from tests.support.epochs import EPOCH, Epoch, dealt
 from tests.support.reference_prices import NOW_MS, terms_on
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
+COMMITTED_IN = 40
+"""Number of the block that has every commitment."""
 INSTRUMENT = InstrumentId(instrument_id("ES"))
+
+
+class SilentNode:
+    """A node that nobody asks, whatever venue it is of."""
+
+    def __init__(self, venue: VenueRecord) -> None:
+        self.venue = venue
+
+    def chain_id(self) -> int:
+        return pytest.fail("the node was asked for its chain")
+
+    def evidence(self, interval: int, blocks: tuple[int, int]) -> ChainEvidence:
+        return pytest.fail(f"the node was asked about interval {interval}, blocks {blocks}")
 
 
 class HouseCommittee(KeyperCommittee):
@@ -63,12 +77,12 @@ class HouseCommittee(KeyperCommittee):
 
 @dataclass(repr=False)
 class House:
-    """A dealt epoch, and a chain that makes final whatever a test puts into `final_roots`."""
+    """A dealt epoch, and a chain that has open whatever a test puts into `batches`."""
 
     epoch: Epoch
     evaluators: Evaluators
     folder: Path
-    final_roots: dict[int, bytes] = field(default_factory=dict)
+    batches: dict[Interval, BatchEvidence] = field(default_factory=dict)
     clock: Clock = field(default_factory=lambda: SimulatedClock(NOW_MS))
     intervals: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -95,6 +109,7 @@ class House:
         kinds: Mapping[int, type[LocalKeyper]] | None = None,
         require_references: RequireReferences = lambda _interval: None,
         clock: Clock | None = None,
+        recorded_chain: RecordedChain = SilentNode,
     ) -> HouseCommittee:
         """Start keypers; `kinds` gives some of them another class.
 
@@ -102,7 +117,9 @@ class House:
         """
         work, seats = ShareWork(), seats or self.seats()
         view = view_of(self.material, DOMAIN, seats)
-        senses = KeyperSenses(clock or self.clock, self.final_roots.get, require_references)
+        senses = KeyperSenses(
+            clock or self.clock, self.batches.get, recorded_chain, require_references
+        )
         return HouseCommittee(
             [
                 (kinds or {}).get(seat.identity.number, LocalKeyper)(
@@ -136,12 +153,22 @@ class House:
         interval = Interval(next(self.intervals))
         proposal = self.batch(committee, interval)
         committee.sign_batch_root(proposal)
-        self.final_roots[interval] = proposal.root.root
+        self.commit(proposal.root)
         return interval
+
+    def commit(self, root: BatchRoot) -> None:
+        """Let the chain have a batch."""
+        self.batches[Interval(root.interval)] = BatchEvidence(
+            root, 0, bytes(32), (1, 2, 3), bytes(32), COMMITTED_IN, bytes(32)
+        )
+
+    def root_of(self, interval: Interval) -> bytes:
+        """Root of the batch that the chain has of an interval."""
+        return self.batches[interval].message.root
 
 
 def sealed_intent(
-    terms: IntervalTerms, account_key: bytes, nonce: int = 1, **fields: Any
+    terms: IntervalTerms, /, account_key: bytes, nonce: int = 1, **fields: Any
 ) -> tuple[SealedIntent, bytes]:
     """An intent that no ciphertext belongs to, and its account's signature."""
     sealed = SealedIntent(
@@ -154,6 +181,7 @@ def sealed_intent(
         nonce=nonce,
         deadline=NOW_MS // 1000 + 3600,
         key_epoch=EPOCH,
+        terms=terms.digest,
     )
     sealed = replace(sealed, **fields)
     return sealed, sign(sealed.digest(terms.domain), account_key)
@@ -194,11 +222,20 @@ def batch_of(
     terms: IntervalTerms,
     intents: Sequence[CertifiedIntent],
     cancellations: Sequence[SignedCancellation] = (),
+    masks: Sequence[PlannedMask] = (),
 ) -> BatchProposal:
-    """A batch and its root."""
+    """A batch, its root, and masks that are set aside for it."""
     leaves = [intent.sealed.digest(terms.domain) for intent in intents]
-    root = BatchRoot(terms.interval, merkle_root(leaves), len(leaves))
-    return BatchProposal(root, ClosedBatch(tuple(intents), tuple(cancellations)))
+    root = BatchRoot(
+        interval=terms.interval,
+        root=merkle_root(leaves),
+        count=len(leaves),
+        previous_settlement=bytes(32),
+        terms=terms.digest,
+        plan=plan_digest([(mask.number, mask.lanes, mask.digest) for mask in masks]),
+        commit_by=NOW_MS // 1000 + 3600,
+    )
+    return BatchProposal(root, ClosedBatch(tuple(intents), tuple(cancellations)), tuple(masks))
 
 
 def built(size: int, folder: Path, parameters: ParameterSet = TEST_INSECURE_SMALL) -> House:

@@ -1,6 +1,9 @@
 """Three people who trade the example contracts with one another."""
 
+from collections.abc import Mapping
+
 from darkpool.margin.accounts.accounts import PortfolioAccounts
+from darkpool.margin.accounts.vault_flows import Committed, book_vault, release_uncovered
 from darkpool.margin.market.instruments import Contract
 from darkpool.margin.model.caps import PriceRange
 from darkpool.margin.model.portfolio import PortfolioMargin
@@ -76,3 +79,10 @@ def traded(
     accounts.fill(buyer, key, Side.BUY, Lots(lots), PriceUnits(price))
     accounts.fill(seller, key, Side.SELL, Lots(lots), PriceUnits(price))
     accounts.verify_conservation()
+
+
+def count_committed(
+    accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash], margin: PortfolioMargin
+) -> Committed:
+    """Book what the vault holds and release what is uncovered, as a commitment does."""
+    return Committed(book_vault(accounts, vault), release_uncovered(accounts, margin))

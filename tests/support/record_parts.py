@@ -17,20 +17,30 @@ from crypto.threshold.replicated import Committee
 from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed
 from darkpool.record.forms import (
     AuctionSummary,
-    BalanceRecord,
     BatchRecord,
     BondRecord,
+    CommitmentRecord,
     CommitteeRecord,
+    DueCharge,
+    DueExpiry,
+    DueFunding,
+    DueRecord,
+    EvidenceRecord,
     FillRecord,
+    FlowRecord,
     InstrumentRecord,
     IntentRecord,
     OutcomeRecord,
     OwnerRecord,
+    PaidRecord,
     ParticipationRecord,
+    PlannedMask,
     ReferenceRecord,
     RejectionRecord,
     SettlementRecord,
+    StateRecord,
     TransactionRecord,
+    TreeRecord,
     VenueRecord,
 )
 from darkpool.record.writer import RecordWriter
@@ -59,6 +69,7 @@ class Parts:
     mask: DrawnMask
     opened: Revealed
     summary: AuctionSummary
+    evidence: EvidenceRecord
 
     def write(self, directory: Path) -> Path:
         with RecordWriter(directory, SMALL) as writer:
@@ -68,11 +79,11 @@ class Parts:
                 writer.add_intent(intent, sealed)
             writer.add_mask(self.mask, {2: bytes(65), 0: bytes(65)})
             writer.add_opening(self.opened)
-            return writer.finish(self.summary)
+            return writer.finish(self.summary, self.evidence)
 
 
 def summary_of() -> AuctionSummary:
-    transaction = TransactionRecord(bytes(32), 7)
+    state = StateRecord(bytes(20), 1 << 127, 2, 3, True, 4, b"\1")
     return AuctionSummary(
         interval=1,
         pricing="uniform",
@@ -84,23 +95,58 @@ def summary_of() -> AuctionSummary:
         * 2,
         committee=CommitteeRecord(4, EPOCH, 3, tuple(bytes([i]) * 20 for i in range(4))),
         closes_ms=1_900_000_000_000,
-        venue=VenueRecord(1, bytes(20), bytes(20)),
+        venue=VenueRecord(1, bytes(20), bytes(20), 1),
         context=bytes(32),
         beacon_shares=(bytes(32),) * 4,
         beacon=bytes(32),
-        transcripts={1: bytes(65)},
         instruments=(
             InstrumentRecord("ES H4", bytes(32), (0, 1), OutcomeRecord(2, 10, 1, exhausted=False)),
             InstrumentRecord("X", bytes(32), (2,), None),
         ),
         fills=(FillRecord(0, 1, bytes(20), 0, 10, 2),),
-        before=(BalanceRecord(bytes(20), 1 << 127, 0, b"\1"),),
-        after=(BalanceRecord(bytes(20), 1, 2, b""),),
-        batch=BatchRecord(bytes(32), 3, {0: bytes(65), 3: bytes(65)}, transaction),
-        settlement=SettlementRecord(bytes(32), bytes(32), bytes(32), {}, transaction),
+        before=(state,),
+        due=DueRecord(
+            1,
+            2,
+            (DueExpiry(1, bytes(32), -3),),
+            (DueFunding(1, bytes(32), -4),),
+            (DueCharge(1, bytes(20), 5),),
+        ),
+        flows=(FlowRecord(6, 4, bytes(20), bytes(20), 7, 5),),
+        paid=(PaidRecord(bytes(20), 1),),
+        after=(state, StateRecord(bytes(20), 0, 0, 0, False, 0, b"")),
+        batch=BatchRecord(
+            bytes(32),
+            3,
+            bytes(32),
+            (PlannedMask(9, 512, bytes(32)),),
+            (1 << 64) - 1,
+            6,
+            bytes(32),
+            7,
+        ),
         participation=ParticipationRecord((OwnerRecord(bytes(20), b"\1" * 20),), 3, 1),
         bond=BondRecord((1 << 128) - 1, 10**6, b"\2" * 20),
         rejections=(RejectionRecord(1, "shape"), RejectionRecord(2, "cap")),
+    )
+
+
+def evidence_of() -> EvidenceRecord:
+    return EvidenceRecord(
+        CommitmentRecord({0: bytes(65), 3: bytes(65)}, bytes(32)),
+        {1: bytes(65)},
+        SettlementRecord(
+            results=bytes(32),
+            prices=b"\1" * 32,
+            fills_root=b"\2" * 32,
+            state_root=b"\3" * 32,
+            trees=(TreeRecord(bytes(20), bytes(32), 1, (1 << 128) - 1),),
+            leaf_hash=bytes(32),
+            leaf_blobs=(b"\1" * 32,),
+            record_digest=bytes(32),
+            signatures={},
+            transaction=TransactionRecord(bytes(32), 7),
+        ),
     )
 
 
@@ -134,4 +180,4 @@ def made_parts() -> Parts:
         9,
         (2,),
     )
-    return Parts(material, intents, mask, opened, summary_of())
+    return Parts(material, intents, mask, opened, summary_of(), evidence_of())

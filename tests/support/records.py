@@ -111,13 +111,12 @@ def publish(
     directory: Path,
     orders: list[Order],
     pricing: Pricing,
-    keypers: int,
     attackers: int = 0,
 ) -> Published:
     chain = Chain.embedded()
     grid = PriceGrid(Decimal("0.25"), Decimal(100), TICKS)
     instruments = sorted({identifier(order.instrument) for order in orders})
     intruders = draw_intruders(attackers, instruments, TICKS)
-    terms = VenueTerms(OutrightListing(grid, 100_003, 5), pricing, keypers)
+    terms = VenueTerms(OutrightListing(grid, 100_003, 5), pricing)
     run_here(orders, terms, lambda: chain, Places(record=directory), strangers=intruders)
     return Published(directory, chain)

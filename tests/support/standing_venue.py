@@ -89,6 +89,7 @@ class StandingVenue:
         names: Sequence[str],
         orders: Sequence[Order] = (),
         strangers: Sequence[Stranger] = (),
+        progress: Callable[[str], None] = lambda _step: None,
     ) -> IntervalOutcome:
         """Run one interval of some instruments on the orders; without any it is empty."""
         for order in orders:
@@ -98,13 +99,17 @@ class StandingVenue:
         with RecordWriter(self.record(opened.terms.interval), TEST_INSECURE_SMALL) as record:
             record.add_material(self.venue.view.material)
             record.add_margin(opened.margin.inputs)
-            outcome = self.run(opened, clients, record)
+            outcome = self.run(opened, clients, record, progress)
             summary = auction_summary(opened, self.venue.deployment, outcome)
             record.finish(summary, evidence_record(outcome))
         return outcome
 
     def run(
-        self, opened: OpenInterval, clients: LocalClients, record: RecordWriter
+        self,
+        opened: OpenInterval,
+        clients: LocalClients,
+        record: RecordWriter,
+        progress: Callable[[str], None] = lambda _step: None,
     ) -> IntervalOutcome:
         """Run the interval that is open."""
         venue = self.venue
@@ -112,7 +117,7 @@ class StandingVenue:
         with venue.mask_factory(()) as masks, venue.arrivals(capacity) as arrivals:
             submissions = clients.submissions(opened.terms)
             workers = Workers(masks, arrivals)
-            return venue.run(opened, workers, submissions, record, lambda _step: None)
+            return venue.run(opened, workers, submissions, record, progress)
 
 
 @contextmanager

@@ -19,15 +19,24 @@ from darkpool.chain.errors import ChainUnavailable
 from darkpool.chain.finality import Finality
 from darkpool.chain.reader import RecordedVenue
 from darkpool.chain.settling import KeptSettlement
-from darkpool.margin.accounts.house import INSURANCE_FUND
+from darkpool.client.leaving import balances_of
 from darkpool.record.reader import Record
-from darkpool.settlement.claims import TREASURY
+from darkpool.settlement.claims import FUND, TREASURY
 from darkpool.simulation.clients import Stranger
 from darkpool.simulation.order_file import Order
-from darkpool.units import AccountId, AccountLabel, InstrumentName, Lots, Side, Tick, identifier
+from darkpool.units import (
+    AccountId,
+    AccountLabel,
+    InstrumentName,
+    Interval,
+    Lots,
+    Side,
+    Tick,
+    identifier,
+)
 from darkpool.verification.audit import audit_all
 from darkpool.verification.report import Verdict
-from darkpool.wargames.intruders import draw_intruders
+from darkpool.wargames.intruders import Intruder
 from tests.support.moving_listing import TICKS, MovingListing
 from tests.support.moving_markets import DAY_MS, MARCH_MS
 from tests.support.one_process import seats
@@ -54,6 +63,26 @@ class Machine:
     """Runs something that sends transactions, and then gives its blocks up."""
 
 
+def embedded() -> Machine:
+    """A chain of this process."""
+    chain = Chain.embedded()
+    tester = chain._tester
+    assert tester is not None
+
+    def travel(seconds: int) -> None:
+        now = tester.get_block_by_number("latest")["timestamp"]
+        tester.time_travel(now + seconds)
+        tester.mine_blocks(1)
+
+    def reorganise(send: Callable[[], object]) -> None:
+        before = tester.take_snapshot()
+        send()
+        tester.revert_to_snapshot(before)
+        tester.mine_blocks(DEPTH)
+
+    return Machine(chain, travel, reorganise)
+
+
 @dataclass
 class Story:
     """A standing venue, the market that it lists, and its chain."""
@@ -69,16 +98,33 @@ class Story:
     def interval(
         self, *pairs: Pair, names: Sequence[str] = NAMES, strangers: Sequence[Stranger] = ()
     ) -> IntervalOutcome:
-        """An interval in which each pair trades; it settles, and its leaves are what there is."""
-        orders = []
+        """An interval in which each pair trades."""
+        orders: list[Order] = []
         for instrument, buyer, seller, size in pairs:
             for name, side, tick in ((buyer, Side.BUY, TICKS - 1), (seller, Side.SELL, 0)):
                 label = AccountLabel(name), InstrumentName(instrument)
                 orders.append(Order(len(orders) + 1, *label, side, Lots(size), Tick(tick)))
-        outcome = self.standing.trade(names, orders, strangers)
+        return self.standing.trade(names, orders, strangers)
+
+    def settled(
+        self, *pairs: Pair, names: Sequence[str] = NAMES, strangers: Sequence[Stranger] = ()
+    ) -> IntervalOutcome:
+        """An interval in which each pair trades, and which settles."""
+        outcome = self.interval(*pairs, names=names, strangers=strangers)
         outcome.settlement.final()
         assert len(outcome.crossed.fills) == 2 * len(pairs)
         return outcome
+
+    def tokens_of(self, name: str) -> int:
+        """Tokens in the wallet of a client."""
+        return self._tokens(self.standing.account(name))
+
+    def tokens_in_vault(self) -> int:
+        """Tokens that the vault has."""
+        return self._tokens(self.chain.deployment.vault)
+
+    def _tokens(self, account: AccountId) -> int:
+        return int(self.chain._token.functions.balanceOf(account).call())
 
     def cash(self, outcome: IntervalOutcome) -> Mapping[AccountId, int]:
         return {state.account: state.cash for state in outcome.applied.after}
@@ -97,7 +143,7 @@ def live(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten intervals with all that may happen, each checked against what should have come of it."""
     standing, market, chain = told.standing, told.market, told.chain
     standing.deposit(ann=10**12, ben=10**12, cat=10**12, dan=3 * 10**11)
-    told.interval(
+    told.settled(
         ("BTC-PERP", "dan", "ben", 10), ("ETH-PERP", "cat", "ann", 5), (NAMES[2], "ann", "cat", 3)
     )
     _trade_and_grant(told)
@@ -107,11 +153,11 @@ def live(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     _lose_blocks(told, monkeypatch)
     _exclude(told)
     standing.venue.clock.skip_to(MARCH_MS + 1000)
-    outcome = told.interval(("ETH-PERP", "ann", "cat", 1), names=AFTER_MARCH)
+    outcome = told.settled(("ETH-PERP", "ann", "cat", 1), names=AFTER_MARCH)
     held = {i for state in outcome.applied.after for i in state.positions}
     assert held == {identifier(InstrumentName(name)) for name in AFTER_MARCH}
     market.share = 45
-    outcome = told.interval(names=AFTER_MARCH)
+    outcome = told.settled(names=AFTER_MARCH)
     assert outcome.applied.balances.variation.covered.keys() == {standing.account("dan")}
     assert told.cash(outcome).get(standing.account("dan"), 0) == 0
     _rotate(told)
@@ -122,22 +168,23 @@ def _trade_and_grant(told: Story) -> None:
     """A market that moves, funding, and a request that the settlement grants."""
     told.market.share, told.market.premium = 102, 20
     told.standing.request("ann", 4 * 10**11)
-    outcome = told.interval(("BTC-MAR", "ann", "cat", 2), ("ETH-PERP", "ben", "ann", 1))
+    outcome = told.settled(("BTC-MAR", "ann", "cat", 2), ("ETH-PERP", "ben", "ann", 1))
     assert outcome.applied.balances.granted == {told.standing.account("ann"): 4 * 10**11}
 
 
 def _charge(told: Story) -> None:
     """What is no order is rejected and pays; a client claims while the batch is open."""
     standing = told.standing
-    strangers = draw_intruders(2, [identifier(InstrumentName("BTC-PERP"))], TICKS)
-    told.chain.fund_and_deposit({stranger.account: 10**12 for stranger in strangers})
-    held = told.chain.balance_of(standing.account("ann"))
+    standing.deposit(mallory=10**12)
+    key, swap = standing.key("mallory"), identifier(InstrumentName("BTC-PERP"))
+    stranger = Intruder("two_buys_in_one", swap, Lots(10), key)
+    held = told.tokens_of("ann")
     assert standing.claim("ann") == 4 * 10**11
-    assert told.chain.balance_of(standing.account("ann")) == held + 4 * 10**11
-    outcome = told.interval(("BTC-PERP", "ben", "cat", 1), strangers=strangers)
-    assert {rejection.fault for rejection in outcome.rejections} <= {*Fault}
-    charges = len(outcome.rejections) * standing.venue.terms.rules(TREASURY).bond.charge()
-    assert told.cash(outcome).get(TREASURY, 0) == charges > 0
+    assert told.tokens_of("ann") == held + 4 * 10**11
+    outcome = told.settled(("BTC-PERP", "ben", "cat", 1), strangers=[stranger])
+    assert [rejection.fault for rejection in outcome.rejections] == [Fault.SHAPE]
+    charge = standing.venue.terms.rules(TREASURY).bond.charge()
+    assert told.cash(outcome)[TREASURY] == charge
 
 
 def _lose_a_receipt(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,8 +197,12 @@ def _lose_a_receipt(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
         raise ChainUnavailable(told.chain.node, "no receipt")
 
     monkeypatch.setattr(told.chain, "settle_kept", lost)
-    with pytest.raises(ChainUnavailable):
-        told.interval(("ETH-PERP", "cat", "ann", 1))
+    standing = told.standing
+    outcome = told.interval(("ETH-PERP", "cat", "ann", 1))
+    assert isinstance(outcome.settlement.transaction, ChainUnavailable)
+    assert standing.last_opened is not None
+    assert not standing.venue.end_void(standing.last_opened, outcome)
+    assert told.chain.standing().settled == outcome.batch.message.interval
 
 
 def _be_overtaken(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +218,7 @@ def _be_overtaken(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
         return real(kept)
 
     monkeypatch.setattr(chain, "settle_kept", overtaken)
-    told.interval(("ETH-PERP", "cat", "ann", 1))
+    told.settled(("ETH-PERP", "cat", "ann", 1))
 
 
 def _lose_blocks(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +230,7 @@ def _lose_blocks(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
         told.machine.reorganise(lambda: real(kept))
 
     monkeypatch.setattr(told.chain, "settle_kept", undone)
-    told.interval(("ETH-PERP", "cat", "ann", 1))
+    told.settled(("ETH-PERP", "cat", "ann", 1))
 
 
 def _exclude(told: Story) -> None:
@@ -189,8 +240,8 @@ def _exclude(told: Story) -> None:
     none = bytes(32)
     roots = [BatchRoot(10**6, bytes([k]) * 32, 0, none, none, none, 0) for k in (1, 2)]
     told.chain.exclude(*(SignedStatement(r, sign(r.digest(domain), key)) for r in roots))
-    outcome = told.interval(("BTC-PERP", "cat", "ann", 1))
-    said = told.chain.evidence(venue.interval - 1).settlement
+    outcome = told.settled(("BTC-PERP", "cat", "ann", 1))
+    said = told.chain.evidence(Interval(venue.interval - 1)).settlement
     assert said is not None
     assert set(said.signers) == {1, 2, 3}
     assert len(outcome.settlement.signatures) == 4
@@ -205,7 +256,7 @@ def _rotate(told: Story) -> None:
     told.machine.travel(9 * DAY_S)
     venue.rotate(dealt)
     assert set(before).isdisjoint(venue.deployment.keypers)
-    told.interval(("ETH-PERP", "cat", "ann", 1), names=AFTER_MARCH)
+    told.settled(("ETH-PERP", "cat", "ann", 1), names=AFTER_MARCH)
 
 
 def require_audited(told: Story) -> None:
@@ -245,11 +296,15 @@ def leave(told: Story) -> None:
     told.machine.travel(DAY_S + 10)
     for name, key in standing.keys.items():
         balance, account = standing.balance(name), standing.account(name)
-        before = chain.balance_of(account)
+        before = told.tokens_of(name)
         for deposit in balance.deposits:
             chain.take_back(key, deposit.index, account)
         if balance.proven is not None:
             chain.leave(key, balance.proven, account)
         waiting = sum(deposit.amount for deposit in balance.deposits)
-        assert chain.balance_of(account) - before == balance.everything + waiting
-    assert INSURANCE_FUND not in map(standing.account, standing.keys)
+        assert told.tokens_of(name) - before == balance.everything + waiting
+    for reserved in (FUND, TREASURY):
+        (balance,) = balances_of(chain, reserved)
+        if balance.proven is not None:
+            chain._transact(chain._vault.functions.leave_reserved(*balance.proven.arguments()))
+    assert told.tokens_in_vault() == 0

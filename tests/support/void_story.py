@@ -11,16 +11,15 @@ import pytest
 
 from darkpool.auction.environment import OpenInterval
 from darkpool.auction.outcome import IntervalOutcome
-from darkpool.chain.client import Chain
 from darkpool.chain.errors import ChainUnavailable
 from darkpool.chain.evidence import SETTLEMENT_TIMEOUT_S
 from darkpool.errors import DarkpoolError
 from darkpool.protocol.keyper import VoidInterval
 from darkpool.settlement.between import Between
 from darkpool.simulation.clients import Stranger
-from darkpool.units import Lots, identifier
+from darkpool.units import InstrumentName, Lots, identifier
 from darkpool.wargames.intruders import Intruder
-from tests.support.venue_story import ONE, Story, story
+from tests.support.venue_story import ONE, Story, embedded, story
 
 PERPETUAL = ("BTC-PERP", "ETH-PERP")
 PAIRS = (("BTC-PERP", "alice", "bob", 6), ("BTC-MAR", "alice", "carol", 4))
@@ -62,7 +61,7 @@ class VoidStory:
             raise ChainUnavailable("the node", "nothing")
 
         with self.patch.context() as patch:
-            patch.setattr(self.story.chain, "settle", refuse)
+            patch.setattr(self.story.chain, "settle_kept", refuse)
             outcome = self.story.interval(*pairs, names=names, strangers=strangers)
         assert not outcome.settlement.is_final
         return outcome
@@ -75,7 +74,7 @@ class VoidStory:
 
         def wait(*arguments: object) -> None:
             final(*arguments)  # type: ignore[arg-type]
-            self.story.travel(SETTLEMENT_TIMEOUT_S // 2 + 1)
+            self.story.machine.travel(SETTLEMENT_TIMEOUT_S // 2 + 1)
 
         with self.patch.context() as patch:
             patch.setattr(chain, "wait_final", wait)
@@ -107,13 +106,12 @@ class VoidStory:
 
     def travel_past(self) -> None:
         """Let the hour of a batch pass."""
-        self.story.travel(SETTLEMENT_TIMEOUT_S + 1)
+        self.story.machine.travel(SETTLEMENT_TIMEOUT_S + 1)
 
     def intruder(self) -> Intruder:
         """Somebody who seals what is no order."""
-        stranger = Intruder(
-            "hump", identifier(PERPETUAL[0]), Lots(10), self.story.standing.key("mallory")
-        )
+        swap, key = identifier(InstrumentName(PERPETUAL[0])), self.story.standing.key("mallory")
+        stranger = Intruder("hump", swap, Lots(10), key)
         assert stranger.fault == "shape"
         return stranger
 
@@ -121,15 +119,7 @@ class VoidStory:
 @contextmanager
 def void_story(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[VoidStory]:
     """After an interval in which positions were taken, two of them in what expires in four days."""
-    chain = Chain.embedded()
-    tester = chain._tester
-    assert tester is not None
-
-    def travel(seconds: int) -> None:
-        tester.time_travel(tester.get_block_by_number("latest")["timestamp"] + seconds)
-        tester.mine_block()
-
-    with story(chain, folder, travel) as venue:
+    with story(embedded(), folder) as venue:
         names = ("alice", "bob", "carol", "mallory")
         venue.standing.deposit(**dict.fromkeys(names, 2_000_000 * ONE))
         settled = venue.interval(*PAIRS)

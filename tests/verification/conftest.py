@@ -9,12 +9,13 @@ import pytest
 
 from darkpool.protocol.terms import Pricing
 from tests.support.records import Copy, Published, orders_of, publish
+from tests.support.series import Series, publish_series
 
 
 @pytest.fixture(scope="session")
 def uniform(tmp_path_factory: pytest.TempPathFactory) -> Published:
     directory = tmp_path_factory.mktemp("uniform") / "record"
-    return publish(directory, orders_of("ABC", 1), Pricing.UNIFORM, 4)
+    return publish(directory, orders_of("ABC", 1), Pricing.UNIFORM)
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +27,19 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Published:
 @pytest.fixture(scope="session")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Published:
     directory = tmp_path_factory.mktemp("quiet") / "record"
-    return publish(directory, orders_of("AB", 3, crossing=False), Pricing.UNIFORM, 4)
+    return publish(directory, orders_of("AB", 3, crossing=False), Pricing.UNIFORM)
 
 
 @pytest.fixture(scope="session")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Published:
     """Ten attackers among the orders, five of each sort."""
     directory = tmp_path_factory.mktemp("attacked") / "record"
-    return publish(directory, orders_of("AB", 4), Pricing.UNIFORM, 4, attackers=10)
+    return publish(directory, orders_of("AB", 4), Pricing.UNIFORM, attackers=10)
+
+
+@pytest.fixture(scope="session")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Series:
+    return publish_series(tmp_path_factory.mktemp("series"))
 
 
 @pytest.fixture

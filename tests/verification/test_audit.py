@@ -43,6 +43,7 @@ def test_what_was_not_asked_for_is_said(uniform: Published) -> None:
     unchecked = [c.name for c in report.checks if c.verdict is Verdict.NOT_CHECKED]
     assert report.ok
     assert unchecked == ["anchor", "circuits", "chain"]
+    assert report.checks[-1].detail == "nothing was settled before"
     assert set(steps) >= set(CHECKS) - {"anchor", "circuits", "chain"}
 
 
@@ -204,8 +205,10 @@ def changed(value: Any) -> list[Any]:
 # Which check has to fail, by file and path; the first pattern that fits counts. What nobody signs,
 # and only a chain or the clients could tell, "holds".
 EXPECTED: list[tuple[str, str]] = [
-    (r"record.json summary (batch|settlement) transaction.*", "holds"),
-    (r"record.json summary transcripts.*", "transcript|form"),
+    (r"record.json evidence (commitment|settlement) transaction.*", "holds"),
+    (r"record.json evidence transcripts.*", "transcript|form"),
+    (r"record.json evidence commitment signatures.*", "batch root|form"),
+    (r"record.json evidence settlement.*", "settlement|form"),
     (r"record.json summary venue vault", "transcript"),
     (r"record.json envelope_keys.*", "transcript|form"),
     (r".* version", "form"),
@@ -227,6 +230,7 @@ EXPECTED: list[tuple[str, str]] = [
     (r"record.json summary committee quorum", "committee"),
     (r"record.json summary committee addresses$", "form|batch root"),
     (r"record.json summary committee addresses.*", "batch root"),
+    (r"record.json summary venue deposit_min", "settlement"),
     (r"record.json summary venue.*", "intents"),
     (r"record.json summary context", "batch root"),
     (r"record.json summary beacon.*", "beacon|form"),
@@ -236,10 +240,15 @@ EXPECTED: list[tuple[str, str]] = [
     (r"record.json summary participation.*", "transcript"),
     (r"record.json summary bond.*", "transcript"),
     (r"record.json summary fills.*", "fills|form"),
-    (r"record.json summary (before|after).*", "margin|form"),
-    (r"record.json summary batch (root|count|signatures).*", "batch root|form"),
-    (r"record.json summary settlement signatures.*", "settlement|form"),
-    (r"record.json summary settlement.*root", "roots"),
+    # what a request asks for above what is free changes nothing but the hash of all flows
+    (r"record.json summary flows.*", "collateral|continuity|form"),
+    (r"record.json summary after.*", "collateral|form"),
+    (r"record.json summary due.*", "continuity|collateral"),
+    (r"record.json summary batch flows_head", "continuity"),
+    (r"record.json summary batch flows", "collateral"),
+    (r"record.json summary batch masks \d+ digest", "masks"),
+    (r"record.json summary batch masks \d+ (number|lanes)", "schedule|masks"),
+    (r"record.json summary batch.*", "batch root|form"),
     (r"intents.json intents$", "batch root|form"),
     (r"intents.json intents \d+ signature", "intents"),
     (r"intents.json intents \d+ certificate.*", "certificates"),
@@ -248,7 +257,8 @@ EXPECTED: list[tuple[str, str]] = [
     (r"masks.json masks \d+ (number|lanes)", "form"),
     (r"masks.json masks.*", "masks|form"),
     (r"openings.json openings$", "form|schedule"),
-    (r"openings.json openings \d+ (budget|liars).*", "openings"),
+    (r"openings.json openings \d+ liars.*", "openings"),
+    (r"openings.json openings \d+ budget.*", "openings"),
     (r"openings.json openings \d+ (ring|level)", "openings|form"),
     (r"openings.json openings.*", "schedule"),
 ]
@@ -318,7 +328,8 @@ def test_a_changed_evaluation_key_gives_other_ciphertexts(
     copy, name = copy_of(uniform), "material/comparison-relinearisation.seal"
     copy.flip(name, len(copy.read(name)) // 40)
     copy.reseal()
-    assert set(failed(audit(copy.directory))) == {"certificates", "transcript", "circuits"}
+    found = set(failed(audit(copy.directory)))
+    assert found == {"certificates", "batch root", "transcript", "circuits", "settlement"}
 
 
 def test_a_record_of_another_chain_is_told_from_this_one(
@@ -333,17 +344,28 @@ def test_a_record_of_another_chain_is_told_from_this_one(
 def test_transactions_are_checked_where_a_chain_is_asked(
     uniform: Published, copy_of: Callable[[Published], Copy]
 ) -> None:
-    for path in (("batch", "transaction", "block"), ("settlement", "transaction", "block")):
+    def another(tree: Any) -> None:
+        tree["transaction"] = "0x" + "ee" * 32
+
+    def later(tree: Any) -> None:
+        tree["transaction"]["block"] += 1
+
+    def gone(tree: Any) -> None:
+        tree["signatures"].pop(min(tree["signatures"]))
+
+    for part, change, says in (
+        ("commitment", another, "batch, transaction"),
+        ("commitment", gone, "batch, signatures"),
+        ("settlement", later, "settlement, block"),
+        ("settlement", gone, "settlement, signatures"),
+    ):
         copy = copy_of(uniform)
-
-        def later(tree: Any, path: tuple[str, str, str] = path) -> None:
-            tree["summary"][path[0]][path[1]][path[2]] += 1
-
-        copy.change("record.json", later)
+        copy.change("record.json", lambda tree: change(tree["evidence"][part]))  # noqa: B023
         copy.reseal()
         assert audit(copy.directory, quick=True).ok
         found = failed(audit(copy.directory, chain_of(uniform), quick=True))
-        assert f"{path[0]}, block" in found["chain"]
+        assert set(found) == {"chain"}
+        assert says in found["chain"]
 
 
 # What no signature of the record reaches: keys that the circuits do not use.
@@ -382,7 +404,10 @@ def test_contracts_that_are_others_are_told_by_the_chain(
     copy.reseal()
     venue = Record.load(copy.directory).summary.venue
     found = failed(audit(copy.directory, RecordedVenue(uniform.chain, venue), quick=True))
-    assert set(found) == {"certificates", "transcript", "chain"}
+    signed = {"certificates", "batch root", "transcript", "settlement"}
+    # no deposit reached that vault, so nobody has anything
+    covered = {"schedule", "rejections", "results", "fills", "collateral"}
+    assert set(found) == {*signed, *covered, "chain"}
 
 
 def test_no_record_is_a_failed_check(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from crypto.signing.ecdsa import address_of, sign
 from crypto.signing.eip712 import Domain
 from crypto.signing.merkle import merkle_root
-from crypto.signing.messages import AdmissionCertificate, BatchRoot, Cancellation, SealedIntent
+from crypto.signing.messages import AdmissionCertificate, Cancellation, SealedIntent
+from crypto.signing.settling import BatchRoot
 from crypto.threshold.certificate import IntentCertificate, VenueKeys
 from darkpool.errors import WrongType
 from darkpool.record.reader import Record
@@ -45,7 +46,8 @@ def batch_of(
     excuses: Iterable[tuple[Cancellation, bytes]] = (),
 ) -> SignedBatch:
     leaves = tuple(sealed.digest(DOMAIN) for sealed in intents)
-    root = BatchRoot(interval, merkle_root(leaves), len(leaves))
+    digests = (bytes(32), b"\3" * 32, b"\4" * 32)
+    root = BatchRoot(interval, merkle_root(leaves), len(leaves), *digests, 2**31)
     signatures = {i: sign(root.digest(DOMAIN), KEYS[i]) for i in keypers}
     return SignedBatch(root, leaves, signatures, tuple(excuses))
 

@@ -124,7 +124,7 @@ def test_a_node_that_has_not_come_so_far_says_nothing_against_a_record(
 
     def later(tree: Any) -> None:
         tree["summary"]["interval"] = 99
-        tree["summary"]["settlement"]["transaction"]["block"] = 1 << 40
+        tree["evidence"]["settlement"]["transaction"]["block"] = 1 << 40
 
     copy.change("record.json", later)
     copy.reseal()
@@ -139,7 +139,8 @@ def test_a_record_of_a_settlement_that_was_not_sent_waits_for_it(
     uniform: Published, copy_of: Callable[[Published], Copy]
 ) -> None:
     copy = copy_of(uniform)
-    copy.change("record.json", lambda tree: tree["summary"]["settlement"].update(transaction=None))
+    unsent = {"transaction": None}
+    copy.change("record.json", lambda tree: tree["evidence"]["settlement"].update(unsent))
     copy.reseal()
     venue = Record.load(copy.directory).summary.venue
     report = audit(copy.directory, RecordedVenue(uniform.chain, venue), quick=True)

@@ -30,16 +30,7 @@ from darkpool.simulation.order_file import Order
 from darkpool.simulation.result import VenueResult
 from darkpool.simulation.twin import verify_twin
 from darkpool.simulation.venue import Places
-from darkpool.units import (
-    AccountLabel,
-    InstrumentName,
-    Interval,
-    Lots,
-    PriceGrid,
-    PriceUnits,
-    Side,
-    Tick,
-)
+from darkpool.units import AccountLabel, InstrumentName, Lots, PriceGrid, PriceUnits, Side, Tick
 from darkpool.verification.audit import audit
 from darkpool.verification.evidence import Anchor
 from tests.support.audits import CHECKS, failed
@@ -127,7 +118,7 @@ def test_the_audit_covers_the_margin(settled: tuple[VenueResult, Path, Chain]) -
         ("market.json", ("underlyings", 0, "expiries", 0, "volatilities", 1, "value"), "prices"),
         ("market.json", ("underlyings", 1, "index", "value"), "prices"),
         ("market.json", ("time_ms",), "prices"),
-        ("contracts.json", ("groups", 0, "offset"), "margin"),
+        ("contracts.json", ("groups", 0, "offset"), "collateral"),
         ("contracts.json", ("contracts", 3, "strike"), "prices"),
         ("contracts.json", ("horizon_ms",), "prices"),
     ],
@@ -174,27 +165,22 @@ def test_prices_of_what_is_traded_are_of_one_time(
     assert found["reference"].startswith("references and prices, times: expected within 902000 ms")
 
 
-@pytest.mark.parametrize("invented", [0, 3])
-def test_nobody_has_positions_where_nothing_was_settled(
-    invented: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_nobody_has_anything_where_nothing_was_settled(
+    settled: tuple[VenueResult, Path, Chain], copy_of: Callable[[Published], Copy]
 ) -> None:
-    """Whatever number the venue gives to its first interval."""
-    honest: Any = venue_module._deposit
+    _, directory, chain = settled
+    copy = copy_of(Published(directory, chain))
 
-    def with_positions(*arguments: Any) -> Any:
-        accounts = honest(*arguments)
-        if invented:
-            accounts.trade(*accounts.listed()[:2], 0, invented, 60_000 * 10**6)
-        return accounts
+    def invent(tree: Any) -> None:
+        state = tree["summary"]["after"][0]
+        tree["summary"]["before"] = [{**state, "cash": 0, "free": 0}]
 
-    monkeypatch.setattr(venue_module, "FIRST_INTERVAL", Interval(2))
-    monkeypatch.setattr(venue_module, "_deposit", with_positions)
-    chain = Chain.embedded()
-    run(orders_of(3), tmp_path / "record", chain)
-    venue = RecordedVenue(chain, Record.load(tmp_path / "record").summary.venue)
-    found = failed(audit(tmp_path / "record", venue, quick=True))
-    assert list(found) == (["chain"] if invented else [])
-    assert not invented or "positions: expected 0x01, got" in found["chain"]
+    copy.change("record.json", invent)
+    copy.reseal()
+    venue = RecordedVenue(chain, Record.load(copy.directory).summary.venue)
+    found = failed(audit(copy.directory, venue, quick=True))
+    assert set(found) == {"collateral", "settlement", "continuity"}
+    assert found["continuity"] == "collateral before, accounts: expected 0, got 1"
 
 
 class Elsewhere(ContractListing):

@@ -111,7 +111,7 @@ def test_what_needs_a_part_without_its_form_is_left_out_and_says_so(
     assert set(failed(report)) == {"form", "files"}
     assert details["masks"].verdict is Verdict.NOT_CHECKED
     assert details["masks"].detail == "needs masks.json, which has not its form"
-    for name in ("intents", "certificates", "prices", "margin", "settlement"):
+    for name in ("intents", "certificates", "prices", "collateral", "settlement"):
         assert details[name].verdict is Verdict.HOLDS, details[name]
 
 
@@ -151,15 +151,15 @@ def test_every_difference_is_told_whole(
     copy = copy_of(uniform)
 
     def forge(tree: dict[str, dict[str, list[dict[str, object]]]]) -> None:
-        for balance in tree["summary"]["after"]:
-            balance["withdrawable"] = 10**30
+        for state in tree["summary"]["after"]:
+            state["free"] = 10**30
 
     copy.change("record.json", forge)
     copy.reseal()
     report = report_of(copy)
     document = json.loads(exact_json(audit_document(report)))
-    (margin,) = (check for check in document["checks"] if check["name"] == "margin")
-    told = [one for one in margin["differences"] if one["part"].endswith("withdrawable")]
+    (line,) = (check for check in document["checks"] if check["name"] == "collateral")
+    told = [one for one in line["differences"] if one["part"].endswith("free")]
     assert len(told) == len(copy.json("record.json")["summary"]["after"]) > 5
     assert {one["got"] for one in told} == {str(10**30)}
     assert document["manifest_sha256"].startswith("0x")

@@ -9,8 +9,9 @@ import pytest
 from darkpool.auction import publication as publishing
 from darkpool.auction.listing import OutrightListing
 from darkpool.limits import CAP_BUCKETS_LOTS
+from darkpool.margin.accounts.positions import encode_positions
 from darkpool.protocol.terms import BondTerms, Pricing, PublicRules
-from darkpool.record.forms import BalanceRecord, BondRecord, OwnerRecord, RejectionRecord
+from darkpool.record.forms import BondRecord, OwnerRecord, RejectionRecord, StateRecord
 from darkpool.record.reader import Record
 from darkpool.units import (
     AccountId,
@@ -23,9 +24,9 @@ from darkpool.units import (
     account_id,
     account_of,
 )
-from darkpool.verification import accounts, openings, participation
+from darkpool.verification import collateral, openings, participation
+from darkpool.verification.basis import Basis
 from darkpool.verification.report import Findings
-from darkpool.verification.requirement import MarginModel
 from tests.support.intent_margin import intent_margin
 from tests.support.one_unit import MARGIN, funded
 from tests.support.records import Published
@@ -37,16 +38,17 @@ def account(raw: bytes) -> AccountId:
     return account_id("0x" + raw.hex())
 
 
-def changed_record(record: Record, **changes: Any) -> Record:
+def changed_record(record: Record, **changes: Any) -> Basis:
     summary = replace(record.summary, **changes)
-    return cast("Record", Stated(summary=summary, intents=record.intents, margin=record.margin))
+    stated = Stated(summary=summary, intents=record.intents, margin=record.margin)
+    return Basis(cast("Record", stated))
 
 
 def margin_at_fault(record: Record, **changes: Any) -> str | None:
     """The part that the check of the accounts names first, if any."""
-    findings = Findings("margin")
-    with findings.watch("margin"):
-        accounts.check_collateral(changed_record(record, **changes), findings)
+    findings = Findings("collateral")
+    with findings.watch("collateral"):
+        collateral.check_collateral(changed_record(record, **changes), findings)
     return None if findings.clean else findings.check("", "").part
 
 
@@ -58,23 +60,29 @@ def rules_at_fault(record: Record, **changes: Any) -> str | None:
 
 
 def rejected(record: Record, *places: int, charge_ppm: int) -> dict[str, Any]:
-    """A record's rejections, and its balances after the charges that the accounts take."""
+    """A record's rejections, and its states after the charges that the engine's accounts take."""
     bond = replace(record.summary.bond, charge_ppm=charge_ppm)
     terms = BondTerms(Cash(bond.amount), charge_ppm, account(bond.treasury))
     charged = funded(0)
-    for balance in record.summary.before:
-        charged.deposit(account(balance.account), Cash(bond.amount))
-        charged.hold_bond(account(balance.account), terms, MARGIN)
+    for state in record.summary.after:
+        charged.deposit(account(state.account), Cash(bond.amount))
+        charged.hold_bond(account(state.account), terms, MARGIN)
     for place in places:
         sender = account(record.intents[place].sealed.account)
         charged.charge_bond(sender, terms.charge(), terms.treasury)
     charged.release_bonds()
-    model, after = MarginModel(record.margin), []
-    for name, owned in accounts.accounts_of("after", record.summary.after).items():
-        owned.cash += charged.cash(account(name)) - bond.amount
-        after.append(accounts.balance_of(model, name, owned))
+    after = []
+    for state in record.summary.after:
+        cost = bond.amount - charged.cash(account(state.account))
+        less = max(0, state.free - cost)
+        after.append(replace(state, cash=state.cash - cost, free=less))
+    taken = charged.cash(terms.treasury)
+    if taken:
+        nothing = encode_positions({})
+        after.append(StateRecord(bond.treasury, taken, 0, 0, False, 0, nothing))
     entries = tuple(RejectionRecord(place, "shape") for place in places)
-    return {"bond": bond, "rejections": entries, "after": tuple(after)}
+    ascending = tuple(sorted(after, key=lambda state: state.account))
+    return {"bond": bond, "rejections": entries, "after": ascending}
 
 
 @pytest.mark.parametrize("charge_ppm", [0, 100_000, 333_333, 600_000, 1_000_000])
@@ -84,13 +92,14 @@ def test_charges_are_those_of_the_accounts(uniform: Published, charge_ppm: int) 
     thrice = {record.intents[k].sealed.account for k in (0, 12, 24)}
     assert len(thrice) == 1
     assert margin_at_fault(record, **changes) is None
-    for thief in (record.summary.bond.treasury, *thrice):
+    thieves = {record.summary.bond.treasury, *thrice} & {s.account for s in changes["after"]}
+    assert len(thieves) == (2 if charge_ppm else 1)
+    for thief in thieves:
         after = tuple(
-            replace(balance, withdrawable=balance.withdrawable + (balance.account == thief))
-            for balance in changes["after"]
+            replace(state, cash=state.cash + (state.account == thief)) for state in changes["after"]
         )
         at_fault = margin_at_fault(record, **{**changes, "after": after})
-        assert at_fault == f"collateral after of {account_of(thief)}, withdrawable"
+        assert at_fault == f"collateral after of {account_of(thief)}, cash"
     fewer = {**changes, "rejections": changes["rejections"][2:]}
     assert (margin_at_fault(record, **fewer) is None) == (charge_ppm == 0)
 
@@ -106,12 +115,12 @@ def test_the_bond_is_covered_besides_the_caps(uniform: Published) -> None:
     record = Record.load(uniform.directory)
     more = replace(record.summary.bond, amount=record.summary.bond.amount + 1)
     assert margin_at_fault(record, bond=more) == "fill 0, account"
-    before = record.summary.before
-    absent = tuple(b for b in before if b.account != record.intents[0].sealed.account)
-    at_fault = margin_at_fault(record, before=absent)
-    assert at_fault == f"collateral before of {account_of(record.intents[0].sealed.account)}"
-    nowhere = replace(record.summary.bond, treasury=bytes(20))
-    assert margin_at_fault(record, bond=nowhere) == "bond, treasury"
+    trader = record.summary.fills[0].account
+    nothing = tuple(
+        replace(flow, amount=flow.amount * (flow.account != trader))
+        for flow in record.summary.flows
+    )
+    assert margin_at_fault(record, flows=nothing) == "fill 0, account"
 
 
 def test_no_uncovered_account_trades_or_is_rejected(uniform: Published) -> None:
@@ -120,14 +129,12 @@ def test_no_uncovered_account_trades_or_is_rejected(uniform: Published) -> None:
     short = record.intents[0].sealed.account
     own = {k for k, i in enumerate(record.intents) if i.sealed.account == short}
 
-    def less(balances: tuple[BalanceRecord, ...]) -> tuple[BalanceRecord, ...]:
-        return tuple(
-            replace(b, withdrawable=b.withdrawable - (b.account == short)) for b in balances
-        )
-
-    changes: dict[str, Any] = {"before": less(record.summary.before)}
+    flows = record.summary.flows
+    (paid_in,) = (k for k, flow in enumerate(flows) if flow.account == short)
+    less = replace(flows[paid_in], amount=flows[paid_in].amount - 1)
+    changes: dict[str, Any] = {"flows": (*flows[:paid_in], less, *flows[paid_in + 1 :])}
     everybody = frozenset(range(len(record.intents)))
-    assert participation.covered(record) == everybody
+    assert participation.covered(Basis(record)) == everybody
     assert participation.covered(changed_record(record, **changes)) == everybody - own
     filled = next(k for k, fill in enumerate(record.summary.fills) if fill.account == short)
     assert margin_at_fault(record, **changes) == f"fill {filled}, account"

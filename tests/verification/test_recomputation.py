@@ -1,5 +1,6 @@
 """What the auditor computes by itself is what the engine computes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -15,10 +16,11 @@ from darkpool.fills.fills import Fill
 from darkpool.fills.priority import priority_permutation
 from darkpool.margin.accounts.account import Account
 from darkpool.margin.accounts.positions import Position, encode_positions
-from darkpool.protocol.results import BalanceLeaf, InstrumentResult, positions_root
-from darkpool.record.forms import BalanceRecord
+from darkpool.protocol.leaves import BLOB_BYTES, blobs_of, versioned_hashes
+from darkpool.protocol.results import InstrumentResult, encode_results
 from darkpool.record.reader import Record
-from darkpool.settlement import leaves
+from darkpool.settlement.fill_tree import fills_root
+from darkpool.settlement.state import AccountState, state_root
 from darkpool.units import (
     AccountId,
     Cash,
@@ -30,7 +32,9 @@ from darkpool.units import (
     account_id,
     account_of,
 )
-from darkpool.verification import accounts, outcome
+from darkpool.verification import accounts, collateral, leaves, outcome
+from darkpool.verification.basis import Basis
+from darkpool.verification.custody import Settled
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings, Verdict
 from darkpool.verification.requirement import MarginModel
@@ -82,18 +86,17 @@ def test_trades(trades: list[tuple[int, int]]) -> None:
 def test_positions(positions: dict[bytes, tuple[int, int, int]]) -> None:
     held = {InstrumentId(i): Position(n, Cash(c), Cash(p)) for i, (n, c, p) in positions.items()}
     encoded = encode_positions(held)
-    read = accounts._positions("before", BalanceRecord(bytes(20), 0, 0, encoded))
+    read = accounts.read_positions("positions", encoded)
     assert {i: (p.net, p.cost, p.entry) for i, p in read.items()} == {
         i: value for i, value in positions.items() if value != (0, 0, 0)
     }
-    assert accounts._encode(read) == encoded
+    assert accounts.encode_positions(read) == encoded
 
 
 @given(st.binary(max_size=300))
 def test_positions_that_are_none(encoded: bytes) -> None:
-    balance = BalanceRecord(bytes(20), 0, 0, encoded)
     with suppress(Unsound):
-        assert accounts._encode(accounts._positions("before", balance)) == encoded
+        assert accounts.encode_positions(accounts.read_positions("before", encoded)) == encoded
 
 
 @pytest.mark.parametrize("kind", ["uniform", "reference", "quiet"])
@@ -111,6 +114,7 @@ def test_roots(kind: str, request: pytest.FixtureRequest) -> None:
         )
         for fill in record.summary.fills
     ]
+    traded = {i.identifier for i in record.summary.instruments if i.intents}
     results = [
         InstrumentResult(
             InstrumentId(i.identifier),
@@ -120,76 +124,122 @@ def test_roots(kind: str, request: pytest.FixtureRequest) -> None:
         )
         for i in record.summary.instruments
     ]
-    balance_leaves = [
-        BalanceLeaf(
-            account(balance.account),
-            Cash(balance.withdrawable),
-            Cash(balance.encumbered),
-            positions_root(balance.positions),
+    states = [
+        AccountState(
+            account(state.account),
+            state.cash,
+            state.debt,
+            state.granted,
+            state.is_pruned,
+            state.free,
+            {
+                InstrumentId(i): Position(p.net, Cash(p.cost), Cash(p.entry))
+                for i, p in accounts.read_positions("after", state.positions).items()
+            },
         )
-        for balance in record.summary.after
+        for state in record.summary.after
     ]
-    assert outcome.fills_root(record) == leaves.fills_root(fills)
-    assert outcome.results_root(record) == leaves.results_root(results)
-    assert accounts.balances_root(record.summary.after) == leaves.balances_root(balance_leaves)
-
-
-def margin_findings(record: Record, **changes: Any) -> Findings:
-    changed = Stated(
-        summary=replace(record.summary, **changes), intents=record.intents, margin=record.margin
+    time_ms = record.margin.market.time_ms
+    assert outcome.fills_root(record) == fills_root(fills)
+    assert outcome.encode_results(record) == encode_results(
+        r for r in results if r.instrument in traded
     )
-    findings = Findings("margin")
-    with findings.watch("margin"):
-        accounts.check_collateral(cast("Record", changed), findings)
+    assert leaves.state_root(record.summary.after, time_ms) == state_root(states, time_ms)
+
+
+def changed_basis(record: Record, **changes: Any) -> Basis:
+    summary = replace(record.summary, **changes)
+    stated = Stated(summary=summary, intents=record.intents, margin=record.margin)
+    return Basis(cast("Record", stated))
+
+
+def findings_of(record: Record, **changes: Any) -> Findings:
+    findings = Findings("collateral")
+    with findings.watch("collateral"):
+        collateral.check_collateral(changed_basis(record, **changes), findings)
     return findings
 
 
 def test_collateral_that_does_not_cover_the_caps(uniform: Published) -> None:
     record = Record.load(uniform.directory)
-    poor = tuple(replace(balance, withdrawable=0) for balance in record.summary.before)
-    assert margin_findings(record).clean
-    check = margin_findings(record, before=poor).check("", "")
+    poor = tuple(replace(flow, amount=0) for flow in record.summary.flows)
+    assert findings_of(record).clean
+    check = findings_of(record, flows=poor).check("", "")
     assert check.verdict is Verdict.FAILS
     assert check.part == "fill 0, account", "who is short may be in the batch, but not trade"
 
 
 def test_positions_carry_over_from_the_auction_before(uniform: Published) -> None:
-    """The balances after one auction are good balances before the next."""
+    """The states after one auction are good states before the next."""
     record = Record.load(uniform.directory)
-    model = MarginModel(record.margin)
-    owned = accounts.accounts_of("after", record.summary.after)
-    for one in owned.values():
-        one.cash += 10**15
-    rich = tuple(accounts.balance_of(model, name, one) for name, one in owned.items())
-    accounts._book_fills(record, owned)
-    after = tuple(accounts.balance_of(model, name, one) for name, one in owned.items())
-    assert any(balance.encumbered for balance in after)
-    assert margin_findings(record, interval=2, before=rich, after=after).clean
-    first = margin_findings(record, before=rich, after=after).check("", "")
-    assert "positions" in first.detail
-    stolen = replace(after[0], withdrawable=after[0].withdrawable + 1)
-    balances = (stolen, *after[1:])
-    check = margin_findings(record, interval=2, before=rich, after=balances).check("", "")
-    assert "cash after" in check.detail
+    rich = tuple(replace(state, cash=10**15) for state in record.summary.after)
+    basis = changed_basis(record, before=rich, flows=())
+    after = collateral.check_collateral(basis, Findings("collateral"))
+    assert any(0 < state.free < state.cash for state in after)
+    nothing: Any = {"before": rich, "flows": ()}
+    assert findings_of(record, **nothing, after=after).clean
+    stolen = replace(after[0], cash=after[0].cash + 1)
+    check = findings_of(record, **nothing, after=(stolen, *after[1:])).check("", "")
+    assert check.part == f"collateral after of {account_of(stolen.account)}, cash"
+
+
+def test_what_came_in_is_what_there_is(uniform: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where code that books a deposit twice were to agree with the record."""
+    record = Record.load(uniform.directory)
+
+    def twice(state: Settled, *counted: Any) -> None:
+        count(state, *counted)
+        next(iter(state.balances.accounts.values())).cash += 1
+
+    count = Settled.count
+    monkeypatch.setattr(Settled, "count", twice)
+    basis = changed_basis(record)
+    after = collateral.check_collateral(basis, Findings("collateral"))
+    check = findings_of(record, after=after).check("", "")
+    assert check.part == "collateral after, cash and grants"
 
 
 def test_who_trades_has_initial_margin_afterwards(uniform: Published) -> None:
     """Half of the positions' price range gone since, nobody could have traded."""
     record = Record.load(uniform.directory)
-    findings, model = Findings("margin"), MarginModel(record.margin)
-    owned = accounts.accounts_of("after", record.summary.after)
-    accounts._check_traders(record, owned, model, findings)
+    findings, basis = Findings("collateral"), Basis(record)
+    state = basis.committed()
+    collateral._book_fills(record, state)
+    collateral._check_traders(basis, state, findings)
     assert findings.clean
     name = record.summary.fills[0].account
-    left = accounts.surplus(model, owned[name])
+    owned = state.balances.of(name)
+    left = accounts.surplus(basis.model, owned)
     assert left is not None
-    owned[name].cash -= left + 1
-    accounts._check_traders(record, owned, model, findings)
+    owned.cash -= left + 1
+    collateral._check_traders(basis, state, findings)
     check = findings.check("", "")
     assert check.part == f"collateral after of {account_of(name)}, equity less initial margin"
     assert "got -1" in check.detail
-    instrument = next(iter(owned[name].positions))
-    owned[name].positions[instrument].net = 10**30
-    beyond = Findings("margin")
-    accounts._check_traders(record, owned, model, beyond)
+    owned.positions[next(iter(owned.positions))].net = 10**30
+    beyond = Findings("collateral")
+    collateral._check_traders(basis, state, beyond)
     assert "got no margin" in beyond.check("", "").detail
+
+
+def test_blobs_are_named_as_those_that_are_sent() -> None:
+    for data in (b"", bytes(range(256)), b"\7" * (BLOB_BYTES + 1)):
+        assert leaves.blob_hashes(data) == versioned_hashes(blobs_of(data))
+    with pytest.raises(Unsound, match="bytes"):
+        leaves.blob_hashes(bytes(6 * BLOB_BYTES + 1))
+
+
+def test_examinations_in_several_threads_share_nothing(uniform: Published) -> None:
+    """Each has its own model of margin, made once."""
+    records = [Record.load(uniform.directory) for _ in range(4)]
+    made: list[MarginModel] = []
+
+    def examine(record: Record) -> MarginModel:
+        basis = Basis(record)
+        assert collateral.check_collateral(basis, Findings("collateral"))
+        made.append(basis.model)
+        return basis.model
+
+    with ThreadPoolExecutor(4) as pool:
+        models = list(pool.map(examine, records))
+    assert len({id(model) for model in models}) == len(made) == 4

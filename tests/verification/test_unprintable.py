@@ -12,7 +12,7 @@ def test_a_signer_that_the_committee_does_not_have_is_a_finding(
 ) -> None:
     copy = copy_of(uniform)
     tree = copy.json("record.json")
-    signatures = tree["summary"]["transcripts"]
+    signatures = tree["evidence"]["transcripts"]
     signatures["9"] = signatures.pop("0")
     copy.write_json("record.json", tree)
     copy.reseal()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from darkpool.errors import NotConserved
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.model.caps import NOT_COMPUTED
 from darkpool.margin.model.portfolio import PortfolioMargin
@@ -29,20 +28,6 @@ class Committed:
 
     net_deposits: Mapping[AccountId, Cash]
     uncovered: Mapping[AccountId, Shortfall]
-
-
-def require_no_debts(accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash]) -> None:
-    """Check that no account owes cash, with what the vault holds now: nothing could be settled.
-
-    To be asked before a batch is committed; `vault` as in `count_committed`.
-
-    Raises:
-        NotConserved: one does.
-    """
-    for account in accounts.accounts():
-        change = vault.get(account, 0) - accounts.paid(account)
-        if accounts.cash(account) + change < 0:
-            raise NotConserved(f"cash of {account}", 0, accounts.cash(account) + change)
 
 
 def book_vault(
@@ -83,20 +68,6 @@ def release_uncovered(
             accounts.release_account(account)
             uncovered[account] = shortfall
     return uncovered
-
-
-def count_committed(
-    accounts: PortfolioAccounts, vault: Mapping[AccountId, Cash], margin: PortfolioMargin
-) -> Committed:
-    """Book what came and what left; an uncovered account then has nothing reserved any more.
-
-    A withdrawal has happened, whatever prices have made of margin since: it is booked, and stops
-    no other account. `vault` as in `book_vault`.
-
-    Raises:
-        OutOfBounds: more cash than `CASH_MAX`.
-    """
-    return Committed(book_vault(accounts, vault), release_uncovered(accounts, margin))
 
 
 def _shortfall(

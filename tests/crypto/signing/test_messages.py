@@ -18,21 +18,30 @@ from crypto.signing.ecdsa import (
 )
 from crypto.signing.eip712 import Domain, TypedMessage
 from crypto.signing.messages import (
-    BatchRoot,
+    AdmissionCertificate,
+    Cancellation,
+    CancellationReceipt,
     Intent,
     ReferencePrice,
     SealedIntent,
-    SettlementRoot,
     commitment,
     instrument_id,
 )
+from crypto.signing.settling import BatchRoot, Claim, Closing, Rotation, Settlement, TakeBack, Tree
 
 MESSAGES: tuple[type[TypedMessage], ...] = (
     Intent,
     SealedIntent,
-    BatchRoot,
-    SettlementRoot,
+    Cancellation,
+    AdmissionCertificate,
+    CancellationReceipt,
     ReferencePrice,
+    BatchRoot,
+    Settlement,
+    Closing,
+    Rotation,
+    Claim,
+    TakeBack,
 )
 DOMAIN = Domain(31337, bytes(range(20)))
 INTENT = Intent(b"\1" * 20, b"\2" * 32, 7, 1, 25, 100, 3, b"\4" * 32, b"\5" * 32)
@@ -41,13 +50,17 @@ KEY = b"\7" * 32
 
 
 def declared_fields(message: type[TypedMessage]) -> list[tuple[str, str]]:
-    inside = re.fullmatch(r"\w+\((.*)\)", message.ENCODE_TYPE)
+    inside = re.match(r"\w+\((.*?)\)", message.ENCODE_TYPE)
     assert inside is not None
     pairs = [declaration.split(" ") for declaration in inside[1].split(",")]
     return [(solidity, name) for solidity, name in pairs]
 
 
-def values_of(solidity: str) -> st.SearchStrategy[int | bytes]:
+def values_of(solidity: str) -> st.SearchStrategy[Any]:
+    if solidity.endswith("[]"):
+        return st.lists(values_of(solidity[:-2]), max_size=3).map(tuple)
+    if solidity == "Tree":
+        return st.builds(Tree, *[values_of(kind) for kind, _ in declared_fields(Tree)])
     if solidity.startswith("uint"):
         return st.integers(0, 2 ** int(solidity[4:]) - 1)
     if solidity.startswith("int"):
@@ -68,12 +81,30 @@ def messages(draw: st.DrawFn) -> TypedMessage:
 domains = st.builds(Domain, st.integers(0, 2**256 - 1), st.binary(min_size=20, max_size=20))
 
 
-def digest_of_eth_account(message: TypedMessage, domain: Domain) -> bytes:
+def told(value: object) -> object:
+    """A value as eth_account takes it."""
+    if isinstance(value, tuple):
+        return [told(one) for one in value]
+    if isinstance(value, TypedMessage):
+        return told_fields(value)
+    return value
+
+
+def told_fields(message: TypedMessage) -> dict[str, object]:
     declared = declared_fields(type(message))
     assert [name for _, name in declared] == [
         re.sub("_(.)", lambda letter: letter[1].upper(), field.name) for field in fields(message)
     ]
-    values = [getattr(message, field.name) for field in fields(message)]
+    values = [told(getattr(message, field.name)) for field in fields(message)]
+    return {name: v for (_, name), v in zip(declared, values, strict=True)}
+
+
+def eth_type(message: type[TypedMessage]) -> list[dict[str, str]]:
+    return [{"name": name, "type": solidity} for solidity, name in declared_fields(message)]
+
+
+def digest_of_eth_account(message: TypedMessage, domain: Domain) -> bytes:
+    kinds = [type(message), *([Tree] if "Tree[]" in message.ENCODE_TYPE else [])]
     signable = encode_typed_data(
         domain_data={
             "name": "darkpool",
@@ -81,10 +112,8 @@ def digest_of_eth_account(message: TypedMessage, domain: Domain) -> bytes:
             "chainId": domain.chain_id,
             "verifyingContract": domain.verifying_contract,
         },
-        message_types={
-            type(message).__name__: [{"name": n, "type": solidity} for solidity, n in declared]
-        },
-        message_data={name: v for (_, name), v in zip(declared, values, strict=True)},
+        message_types={kind.__name__: eth_type(kind) for kind in kinds},
+        message_data=told_fields(message),
     )
     return bytes(_hash_eip191_message(signable))
 

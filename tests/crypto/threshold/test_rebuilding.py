@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, IntEnum
 from types import MappingProxyType
-from typing import Any, NewType
+from typing import Annotated, Any, Literal, NewType, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from crypto.threshold.rebuilding import own, rebuilder, rebuilt
 
 Number = NewType("Number", int)
 Words = npt.NDArray[np.uint64]
+Small = Annotated[int, "below 2**20"]
 
 
 class Colour(Enum):
@@ -37,6 +38,9 @@ class Message:
     amount: Decimal
     parts: tuple[Inner, ...]
     shares: Mapping[int, bytes]
+    ring: Literal["order", "comparison"]
+    lanes: Small | None
+    part: Optional[Inner]  # noqa: UP045  # the other way to write it
 
 
 class Whole(int):
@@ -80,18 +84,29 @@ def fields(**other: Any) -> dict[str, Any]:
         "amount": Decimal("0.3"),
         "parts": (Inner(words()),),
         "shares": {0: b"a", 2: b"b"},
+        "ring": "order",
+        "lanes": 4,
+        "part": None,
     }
     return {**right, **other}
 
 
 @pytest.mark.parametrize(
-    "other", [{}, {"data": None}, {"parts": ()}, {"shares": MappingProxyType({1: b"c"})}]
+    "other",
+    [
+        {},
+        {"data": None},
+        {"parts": ()},
+        {"shares": MappingProxyType({1: b"c"})},
+        {"ring": "comparison"},
+        {"lanes": None},
+    ],
 )
 def test_a_message_is_rebuilt_with_the_same_content(other: dict[str, Any]) -> None:
     sent = Message(**fields(**other))
     made = rebuilt(Message, sent)
     assert made is not sent
-    for name in ("number", "text", "flag", "data", "amount"):
+    for name in ("number", "text", "flag", "data", "amount", "ring", "lanes", "part"):
         assert getattr(made, name) == getattr(sent, name)
     assert made.shares == dict(sent.shares)
     for mine, its in zip(made.parts, sent.parts, strict=True):
@@ -156,6 +171,16 @@ WRONG = [
     {"shares": {"0": b"a"}},
     {"shares": {0: Octets(b"a")}},
     {"shares": ((0, b"a"),)},
+    {"ring": "both"},
+    {"ring": Text("order")},
+    {"ring": b"order"},
+    {"ring": 0},
+    {"ring": None},
+    {"lanes": True},
+    {"lanes": Whole(4)},
+    {"lanes": "4"},
+    {"part": ()},
+    {"part": Message},
 ]
 
 
@@ -165,13 +190,28 @@ def test_what_is_not_exactly_of_its_type_is_refused(other: dict[str, Any]) -> No
         rebuilt(Message, Message(**fields(**other)))
 
 
+def test_an_optional_message_is_rebuilt_too() -> None:
+    sent = Message(**fields(part=Inner(words())))
+    made = rebuilt(Message, sent)
+    assert made.part is not None
+    assert sent.part is not None
+    assert made.part is not sent.part
+    sent.part.words[...] = 0
+    assert np.array_equal(made.part.words, words())
+
+
+def test_the_words_that_a_message_may_have_are_told() -> None:
+    with pytest.raises(MalformedAnswer, match="expected order or comparison, got str"):
+        rebuilt(Message, Message(**fields(ring="both")))
+
+
 @pytest.mark.parametrize("sent", [None, Twin(**fields()), fields(), Message])
 def test_another_class_is_refused(sent: object) -> None:
     with pytest.raises(MalformedAnswer):
         rebuilt(Message, sent)
 
 
-@pytest.mark.parametrize("kind", [object, float, list[int], set[int], tuple[int, str]])
+@pytest.mark.parametrize("kind", [object, float, list[int], set[int], tuple[int, str], int | str])
 def test_a_type_that_no_message_has_cannot_be_rebuilt(kind: type[object]) -> None:
     with pytest.raises(TypeError):
         rebuilt(kind, None)

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from darkpool.margin.accounts.account import Coverage
 from darkpool.margin.accounts.accounts import PortfolioAccounts
 from darkpool.margin.accounts.house import HOUSE
-from darkpool.margin.accounts.vault_flows import Committed, Shortfall, count_committed
+from darkpool.margin.accounts.vault_flows import Committed, Shortfall
 from darkpool.protocol.terms import BondTerms
 from darkpool.units import AccountId, Cash, Lots, PriceUnits, Side
+from tests.support.margin_accounts import count_committed
 from tests.support.one_unit import (
     ANN,
     AT_ONE,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from crypto.signing.eip712 import Domain
-from darkpool.auction.listing import ContractListing, OutrightListing
+from darkpool.auction.listing import ContractListing, Listed, OutrightListing
 from darkpool.margin.errors import (
     BeyondMargin,
     ImpossibleValue,
@@ -33,7 +33,7 @@ from darkpool.margin.model.caps import LiveIntent, PriceRange
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.margin.model.scenarios import lot_risk
 from darkpool.simulation.clock import SimulatedClock
-from darkpool.simulation.reporters import reported
+from darkpool.simulation.reporters import PriceReporters
 from darkpool.units import InstrumentId, InstrumentName, Lots, PriceGrid, PriceUnits, Tick
 from tests.support.intent_margin import DOMAIN, intent_margin
 from tests.support.margin_houses import MARKET, market, specification
@@ -144,8 +144,8 @@ def test_numbers_have_the_bounds_of_their_kind(name: str, value: int) -> None:
 
 def test_stale_prices_stop_new_risk_and_nothing_else() -> None:
     clock = SimulatedClock(NOW_MS)
-    record, halted = reported(FORM, specification(), Domain(5, bytes(20)), clock)
     listed = ContractListing(specification(), FORM, 11).of([InstrumentName("BTC-MAR")])
+    record, halted = PriceReporters().report(listed, Domain(5, bytes(20)), clock)
     contract = specification().contracts[InstrumentName("BTC-MAR")]
     grids = {contract.identifier: listed.grids[contract.name]}
     margin = IntentMargin(listed.specification, record, grids, halted)
@@ -195,7 +195,8 @@ def test_what_is_not_listed_is_refused() -> None:
     assert list(late.grids) == ["BTC-PERP", "BTC-JUN", "ETH-PERP"]
     with pytest.raises(UnknownContract, match="not expired"):
         late.of([InstrumentName("BTC-MAR")])
-    record, halted = reported(late.market, late.specification, DOMAIN, SimulatedClock(NOW_MS))
+    listed = Listed(late.specification, late.market, {})
+    record, halted = PriceReporters().report(listed, DOMAIN, SimulatedClock(NOW_MS))
     expired = {specification().contracts[InstrumentName("BTC-MAR")].identifier: GRID}
     with pytest.raises(NoPrice):
         IntentMargin(specification(), record, expired, halted)
