@@ -21,6 +21,7 @@ from darkpool.record.forms import RejectionRecord
 from darkpool.record.reader import Record
 from darkpool.settlement.between import Between, VoidCharge
 from darkpool.settlement.claims import TREASURY
+from darkpool.simulation.node import open_batch
 from darkpool.units import AccountId, Cash, InstrumentName, Interval, PriceUnits, identifier
 from darkpool.verification.audit import audit_all
 from darkpool.verification.report import AuditReport, Check, Verdict
@@ -253,7 +254,7 @@ def test_a_keyper_begins_while_half_of_the_hour_is_left(voids: VoidStory) -> Non
     begin, (early, late, *_) = committee.begin_auction, committee.keypers
 
     def begin_late(interval: Interval, publish: Callable[[Revealed], None]) -> Session:
-        batch = chain.open_batch(interval)
+        batch = open_batch(chain, interval)
         assert batch is not None
         travel(batch.seconds_left - SETTLEMENT_TIMEOUT_S // 2)
         context = early.begin_auction(interval)
