@@ -126,6 +126,16 @@ class WrongDeployment(ChainError):
     prefix = "chain: "
 
 
+def require_same(what: str, expected: object, got: object) -> None:
+    """Check what a deployment says against what stands on the chain.
+
+    Raises:
+        WrongDeployment: they differ.
+    """
+    if got != expected:
+        raise WrongDeployment(what, expected, got)
+
+
 class SettledOtherwise(ChainError):
     """An interval has settled, and not with the roots that were to be settled."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from darkpool.chain.errors import ChainUnavailable
 from darkpool.chain.evidence import BatchEvidence, SettlementEvidence
 from darkpool.chain.reading import ReadableChain
@@ -101,8 +103,12 @@ class RecordedVenue:
         """Batches that were committed since the settlement before, in their order."""
         if batch is None:
             return ()
-        settled = None if previous is None else Interval(previous.interval)
-        return tuple(map(_batch, self._chain.batches_before(batch, settled)))
+        settled, last = 0 if previous is None else previous.interval, batch.message.interval
+        since = takewhile(
+            lambda b: b.message.interval > settled, self._chain.committed(batch.block)
+        )
+        voids = [_batch(found) for found in since if found.message.interval < last]
+        return tuple(reversed(voids))
 
     def _require_height(self, block: int) -> None:
         """What a node says did not happen counts only as far as it has come."""

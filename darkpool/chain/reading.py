@@ -7,7 +7,6 @@ contract addresses are `AccountId`s, amounts are integers of the token's smalles
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from eth_hash.auto import keccak
@@ -27,10 +26,9 @@ from darkpool.chain.errors import (
     NotDeployed,
     NotFinal,
     SettledOtherwise,
-    WrongDeployment,
+    require_same,
 )
 from darkpool.chain.evidence import (
-    SETTLEMENT_TIMEOUT_S,
     BatchEvidence,
     BlockPoint,
     Deployment,
@@ -166,10 +164,10 @@ class ReadableChain:
             WrongDeployment: another chain, other code, another committee or other links between
                 the contracts than `deployment` says.
         """
-        _expect("chain id", deployment.chain_id, self.chain_id())
+        require_same("chain id", deployment.chain_id, self.chain_id())
         found = self.deployment_at(deployment.settlement, deployment.block)
         for field in ("vaults", "keypers", "quorum", "epoch", "key_id", "circuits"):
-            _expect(field.replace("_", " "), getattr(deployment, field), getattr(found, field))
+            require_same(field.replace("_", " "), getattr(deployment, field), getattr(found, field))
         self._deployment = deployment
 
     def follow(self, settlement: AccountId) -> Deployment:
@@ -310,31 +308,11 @@ class ReadableChain:
             is_declared=standing.declared_at != 0,
         )
 
-    def open_batch(self, interval: Interval) -> BatchEvidence | None:
-        """Return the batch of an interval that can still be settled; None where there is none."""
-        standing = self.standing()
-        if not standing.is_open or standing.committed != interval or standing.declared_at:
-            return None
-        batch = self._batch(interval, ())
-        left = standing.committed_at + SETTLEMENT_TIMEOUT_S - self.time()
-        return None if batch is None else replace(batch, seconds_left=left)
-
-    def batches_before(
-        self, batch: BatchEvidence, settled: Interval | None
-    ) -> tuple[BatchEvidence, ...]:
-        """Return the batches that were committed between a settled one and `batch`, in order.
-
-        `settled` is None before the first settlement. All of these ended void.
-        """
-        asked, found = Asked(self._settlement, ("BatchCommitted",)), list[BatchEvidence]()
-        for piece in self._logs.backwards(asked, self.deployment.block, batch.block):
-            for event in reversed(piece):
-                interval = Interval(event["args"]["interval"])
-                if settled is not None and interval <= settled:
-                    return tuple(reversed(found))
-                if interval < batch.message.interval:
-                    found.append(batch_of(event))
-        return tuple(reversed(found))
+    def committed(self, until: int) -> Iterator[BatchEvidence]:
+        """Return the batches that were committed up to a block, the latest first, as asked for."""
+        asked = Asked(self._settlement, ("BatchCommitted",))
+        for piece in self._logs.backwards(asked, self.deployment.block, until):
+            yield from map(batch_of, reversed(piece))
 
     def void_receipt(self, interval: Interval) -> TransactionReceiptInfo | None:
         """The receipt of what closed a batch that was not settled; None where nothing did."""
@@ -362,7 +340,7 @@ class ReadableChain:
             SettledOtherwise: its interval has settled with another outcome.
         """
         call = kept.call
-        _expect("chain id", call.chain_id, self.chain_id())
+        require_same("chain id", call.chain_id, self.chain_id())
         self._expect_code("Settlement", call.contract)
         asked = Asked(self._contract("Settlement", call.contract), ("BatchSettled",), kept.interval)
         for piece in self._logs.backwards(asked, 0, self.height()):
@@ -426,7 +404,7 @@ class ReadableChain:
         code = self.code_of(address)
         # what a contract fixes at deployment stands behind its code
         got = _digest(code[: len(runtime)]) if code else f"no contract at {address}"
-        _expect(f"code of {name}", _digest(runtime), got)
+        require_same(f"code of {name}", _digest(runtime), got)
 
     def _vault_place(self, settlement: AccountId, vault: AccountId) -> VaultPlace:
         self._expect_code("CollateralVault", vault)
@@ -434,7 +412,7 @@ class ReadableChain:
         with reading(self._node, "what contracts say of each other"):
             token, linked = AccountId(links.token().call()), AccountId(links.settlement().call())
             deposit_min = int(links.deposit_min().call())
-        _expect("settlement of the vault", settlement, linked)
+        require_same("settlement of the vault", settlement, linked)
         return VaultPlace(vault, token, deposit_min)
 
     def _backwards(self, asked: Asked) -> Iterator[Any]:
@@ -465,11 +443,6 @@ class ReadableChain:
                 if piece:
                     return piece[-1]
         return None
-
-
-def _expect(what: str, expected: object, got: object) -> None:
-    if got != expected:
-        raise WrongDeployment(what, expected, got)
 
 
 def _digest(code: bytes) -> str:

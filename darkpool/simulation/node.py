@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
-from darkpool.chain.evidence import BatchEvidence, BlockPoint
+from darkpool.chain.evidence import SETTLEMENT_TIMEOUT_S, BatchEvidence, BlockPoint
 from darkpool.chain.finality import Finality
 from darkpool.chain.reader import RecordedVenue
 from darkpool.chain.reading import ReadableChain
@@ -25,7 +26,7 @@ class _Shared:
 
     def open_batch(self, interval: Interval) -> BatchEvidence | None:
         with self._lock:
-            batch = self._chain.open_batch(interval)
+            batch = open_batch(self._chain, interval)
         if batch is not None:
             self.require_final(batch.point)
         return batch
@@ -52,6 +53,20 @@ class _SharedReader:
         """Return all that the chain says about an interval."""
         with self._lock:
             return self._reader.evidence(interval, blocks)
+
+
+def open_batch(chain: ReadableChain, interval: Interval) -> BatchEvidence | None:
+    """The batch of an interval that can still be settled, and how long; None where there is none.
+
+    Raises:
+        ChainUnavailable: the node gives no answer that can be used.
+    """
+    standing = chain.standing()
+    if not standing.is_open or standing.committed != interval or standing.declared_at:
+        return None
+    batch = chain.evidence(interval).batch
+    left = standing.committed_at + SETTLEMENT_TIMEOUT_S - chain.time()
+    return None if batch is None else replace(batch, seconds_left=left)
 
 
 def node_senses(

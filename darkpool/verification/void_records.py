@@ -53,7 +53,7 @@ class KnownDue:
     def __init__(self, basis: Basis, former: Basis | None, said: ChainEvidence | None) -> None:
         self._record = basis.record
         self._former = former
-        self._said = said
+        self._said = None if said is None or said.batch is None else said
 
     def check(self, findings: Findings) -> None:
         """What is due follows from the record before, or is of void intervals that have none.

@@ -12,18 +12,25 @@ from darkpool.chain.errors import SettledOtherwise, TransactionReverted
 from darkpool.chain.evidence import SETTLEMENT_TIMEOUT_S
 from darkpool.chain.reader import RecordedVenue
 from darkpool.committee.session import Session
+from darkpool.keyper.errors import SettlementRefused
+from darkpool.keyper.proposed import left_by
 from darkpool.margin.market.payoffs import funding_for_a_unit
 from darkpool.protocol.keyper import VoidInterval
 from darkpool.protocol.refusals import OpeningRefused
 from darkpool.protocol.results import encode_results
 from darkpool.record.core import HeldRecord
-from darkpool.record.forms import RejectionRecord
+from darkpool.record.forms import DueRecord, RejectionRecord
 from darkpool.record.reader import Record
 from darkpool.settlement.between import Between, VoidCharge
 from darkpool.settlement.claims import TREASURY
+from darkpool.simulation.node import open_batch
 from darkpool.units import AccountId, Cash, InstrumentName, Interval, PriceUnits, identifier
+from darkpool.verification.asked import AskedChain
 from darkpool.verification.audit import audit_all
-from darkpool.verification.report import AuditReport, Check, Verdict
+from darkpool.verification.basis import Basis
+from darkpool.verification.proposal import check_proposal
+from darkpool.verification.report import AuditReport, Check, Findings, Verdict
+from darkpool.verification.voids import DueCheck
 from tests.support.moving_markets import HOUR_MS
 from tests.support.void_story import PERPETUAL, VoidStory, void_story
 
@@ -49,16 +56,6 @@ def void_with_a_fault(voids: VoidStory) -> IntervalOutcome:
 
 def mallory(voids: VoidStory) -> AccountId:
     return voids.story.standing.account("mallory")
-
-
-def venue_due(voids: VoidStory, changed: Between) -> Between:
-    """What is due now, with what was changed of it."""
-    now = voids.story.standing.venue.between
-    return replace(
-        now,
-        expiries=changed.expiries,
-        charges=changed.charges,
-    )
 
 
 def innocent(record: HeldRecord) -> int:
@@ -135,69 +132,95 @@ def test_a_venue_goes_on_after_two_voids(voids: VoidStory) -> None:
     assert line(alone, "continuity").verdict is Verdict.NOT_CHECKED
 
 
-def test_keypers_book_what_void_intervals_left_and_nothing_else(voids: VoidStory) -> None:
+def test_keypers_sign_nothing_that_void_intervals_did_not_leave(voids: VoidStory) -> None:
+    """An operator books what is wrong as if it was right, so that all else agrees with it."""
     void_with_a_fault(voids)
     venue = voids.story.standing.venue
     due, (left,) = venue.between, venue.voids
-    charges, record, first = due.charges, left.record, voids.first
-    assert record is not None
-    assert len(charges) == len(due.expiries) == len(due.fundings) == 1
     alice = voids.story.standing.account("alice")
 
-    made_up = replace(due, charges=(*charges, VoidCharge(left.terms.interval, alice, Cash(1))))
+    made_up = replace(due, charges=(*due.charges, VoidCharge(left.terms.interval, alice, Cash(1))))
     assert "due, charges, how many" in voids.refused(made_up, venue.voids)
     (_, (_, told), (beside, alone)) = audited(voids, 1, 2, 3)
     assert told.ok
     for report in (beside, alone):
         assert line(report, "continuity").part == "due, charges, how many"
         assert line(report, "settlement").verdict is Verdict.NOT_CHECKED
-    assert all(
-        report.ok for report in audited(voids, 3)[0]
-    )  # nothing shows it without the one before
+    assert all(report.ok for report in audited(voids, 3)[0])  # alone it rests on signatures
 
-    twice = replace(due, charges=charges * 2)
-    assert "due, charges, how many" in voids.refused(venue_due(voids, twice), venue.voids)
-    (expiry,), funding = due.expiries, due.fundings[0]
-    dearer = replace(due, expiries=(replace(expiry, price=PriceUnits(expiry.price + 1)),))
-    assert "due, expiries, number 0, price" in voids.refused(venue_due(voids, dearer), venue.voids)
-    paid = replace(funding, for_a_unit=PriceUnits(funding.for_a_unit + 1))
-    more = replace(venue.between, fundings=(paid, *venue.between.fundings[1:]))
-    assert "due, fundings, number 0, for a unit" in voids.refused(more, venue.voids)
-
-    nobody = replace(venue.between, charges=())
-    assert "due, charges, how many" in voids.refused(nobody, venue.voids)
-    (left, *others) = venue.voids
-    silent = replace(left, record=None)
-    assert "void interval 2, openings" in voids.refused(nobody, (silent, *others))
-
-    settled = VoidInterval(first.terms, first.margin.inputs, None)
-    charged = (VoidCharge(first.terms.interval, alice, Cash(1)), *venue.between.charges)
-    of_settled = replace(venue.between, charges=charged)
-    assert "due, charges, how many" in voids.refused(of_settled, venue.voids)
-    assert "void intervals since" in voids.refused(of_settled, (settled, *venue.voids))
-    nothing = Between(first.margin.inputs.market.time_ms)
+    nobody, silent = replace(venue.between, charges=()), replace(left, record=None)
+    assert "void interval 2, openings" in voids.refused(nobody, (silent, *venue.voids[1:]))
+    nothing = Between(voids.first.margin.inputs.market.time_ms)
     assert "void intervals since" in voids.refused(nothing, ())
 
-    (left, second, *others) = venue.voids
-    other = replace(left, margin=first.margin.inputs)
-    assert "void interval 2, prices" in voids.refused(venue.between, (other, second, *others))
-    digest = first.terms.margin_digest
-    other = replace(other, terms=replace(left.terms, margin_digest=digest))
-    assert "void interval 2, terms" in voids.refused(venue.between, (other, second, *others))
+    settled = voids.story.interval(names=PERPETUAL)
+    assert settled.settlement.is_final
+    assert len(settled.settlement.record.summary.due.charges) == 1
 
-    (left, second, *others) = venue.voids
-    again = replace(second, record=record)
-    charged = (*charges, *charges, *venue.between.charges[1:])
-    both = replace(venue.between, charges=charged)
-    assert "void interval 3" in voids.refused(both, (left, again, *others))
-    rejected = (*record.summary.rejections, RejectionRecord(innocent(record), "cap"))
-    summary = replace(record.summary, rejections=tuple(sorted(rejected, key=lambda r: r.intent)))
-    accused = replace(left, record=replace(record, summary=summary))
-    assert "void interval 2, rejections" in voids.refused(venue.between, (accused, second, *others))
 
-    settled_now = voids.story.interval(names=PERPETUAL)
-    assert settled_now.settlement.is_final
-    assert len(settled_now.settlement.record.summary.due.charges) == 1
+def test_what_a_keyper_finds_wrong_in_what_is_due(voids: VoidStory) -> None:
+    void_with_a_fault(voids)
+    assert isinstance(voids.too_late(), OpeningRefused)
+    assert voids.end(None)
+    record = voids.story.interval(names=PERPETUAL).settlement.record
+    due, (void, second) = record.summary.due, voids.opened.voids
+    (charge,), (expiry,) = due.charges, due.expiries
+    found, first = void.record, voids.first
+    assert found is not None
+
+    def told(stated: DueRecord, *intervals: VoidInterval) -> str:
+        changed = replace(record, summary=replace(record.summary, due=stated))
+        chain = RecordedVenue(voids.story.chain, record.summary.venue)
+        checked = check_proposal(changed, chain, [left_by(left, ()) for left in intervals])
+        return ", ".join(each.subject for each in checked.differences if each.check == "due")
+
+    assert not told(due, void, second)
+    for part, changed in (
+        ("charges, how many", replace(due, charges=(charge, charge))),
+        ("charges, how many", replace(due, charges=())),
+        ("charges, how many", replace(due, charges=(replace(charge, interval=1), charge))),
+        ("charges, number 0, amount", replace(due, charges=(replace(charge, amount=1),))),
+        ("charges, number 0, interval", replace(due, charges=(replace(charge, interval=3),))),
+        ("expiries, how many", replace(due, expiries=())),
+        ("expiries, number 0, price", replace(due, expiries=(replace(expiry, price=1),))),
+        ("fundings, how many", replace(due, fundings=due.fundings[:1])),
+        ("time of the last market", replace(due, market_ms=due.market_ms - 1)),
+    ):
+        assert told(changed, void, second).startswith(f"due, {part}")
+
+    settled = VoidInterval(first.terms, first.margin.inputs, voids.settled.settlement.record)
+    for intervals in ((), (void,), (second, void), (settled, void, second)):
+        assert told(due, *intervals).startswith("void intervals since the settlement before")
+    digest, inputs = first.terms.margin_digest, first.margin.inputs
+    with pytest.raises(SettlementRefused, match="void interval 2, prices"):
+        told(due, replace(void, margin=inputs), second)
+    other = replace(void, terms=replace(void.terms, margin_digest=digest), margin=inputs)
+    assert told(due, other, second).startswith("void interval 2, terms")
+    twice = replace(second, record=found)
+    assert told(due, void, twice).startswith("void interval 3, interval")
+    rejected = (*found.summary.rejections, RejectionRecord(innocent(found), "cap"))
+    summary = replace(found.summary, rejections=tuple(sorted(rejected, key=lambda r: r.intent)))
+    accused = replace(void, record=replace(found, summary=summary))
+    assert told(due, accused, second).startswith("void interval 2, rejections")
+    unsigned = replace(found, evidence=replace(found.evidence, transcripts={}))
+    unsigned_of = replace(void, record=unsigned)
+    assert told(due, unsigned_of, second).startswith("void interval 2, transcript, signatures")
+
+
+def test_prices_of_a_void_interval_are_those_that_reporters_signed(voids: VoidStory) -> None:
+    voids.unsent(TRADE)
+    assert voids.end(None)
+    record = voids.story.interval(names=PERPETUAL).settlement.record
+    chain, findings = RecordedVenue(voids.story.chain, record.summary.venue), Findings("due")
+    asked = AskedChain(Basis(record), chain)
+    asked.check_committed(findings)
+    left = left_by(voids.opened.voids[0], ())
+    quotes, *rest = left.margin.market.underlyings
+    forged = replace(quotes, index=replace(quotes.index, value=quotes.index.value + 1))
+    market = replace(left.margin.market, underlyings=(forged, *rest))
+    left = replace(left, margin=replace(left.margin, market=market))
+    DueCheck(asked, [left], chain).check(findings)
+    assert findings.check("", "").part.startswith("void interval 2, market, ")
 
 
 def test_an_interval_that_stops_before_its_openings_charges_nobody(voids: VoidStory) -> None:
@@ -253,7 +276,7 @@ def test_a_keyper_begins_while_half_of_the_hour_is_left(voids: VoidStory) -> Non
     begin, (early, late, *_) = committee.begin_auction, committee.keypers
 
     def begin_late(interval: Interval, publish: Callable[[Revealed], None]) -> Session:
-        batch = chain.open_batch(interval)
+        batch = open_batch(chain, interval)
         assert batch is not None
         travel(batch.seconds_left - SETTLEMENT_TIMEOUT_S // 2)
         context = early.begin_auction(interval)

@@ -30,12 +30,13 @@ class VoidStory:
     """A story whose chain can be told to take no settlement.
 
     Attributes:
-        first: the interval that settled.
+        first: the interval that settled, and `settled` what it came to.
     """
 
     story: Story
     patch: pytest.MonkeyPatch
     first: OpenInterval
+    settled: IntervalOutcome
 
     @property
     def opened(self) -> OpenInterval:
@@ -121,7 +122,8 @@ def void_story(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[VoidStory]:
     with story(embedded(), folder) as venue:
         names = ("alice", "bob", "carol", "mallory")
         venue.standing.deposit(**dict.fromkeys(names, 2_000_000 * ONE))
-        assert venue.interval(*PAIRS).settlement.is_final
+        settled = venue.interval(*PAIRS)
+        assert settled.settlement.is_final
         first = venue.standing.last_opened
         assert first is not None
-        yield VoidStory(venue, patch, first)
+        yield VoidStory(venue, patch, first, settled)
