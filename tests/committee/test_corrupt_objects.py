@@ -27,9 +27,9 @@ from darkpool.errors import InvalidAccount
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.protocol.keyper import BeaconRequest, ContributionRequest, SettlementProposal
 from darkpool.units import AccountId, Interval
-from tests.support.house import House, HouseCommittee
+from tests.support.house import House
 from tests.support.opening_requests import covered_of
-from tests.support.settlement_proposals import proposal_of, settlement_of
+from tests.support.settlement_proposals import signers
 
 SHAPE = LaneShape(TEST_INSECURE_SMALL, 128)
 Groups = tuple[tuple[Ciphertext, ...], ...]
@@ -355,12 +355,6 @@ class Forging(LocalKeyper):
 class Mutable(LocalKeyper):
     def sign_settlement(self, proposal: SettlementProposal) -> bytes:
         return cast("bytes", bytearray(super().sign_settlement(proposal)))
-
-
-def signers(house: House, committee: HouseCommittee) -> set[int]:
-    """Keypers whose signatures of a settlement count."""
-    interval = house.closed(committee)
-    return {*committee.sign_settlement(proposal_of(interval), settlement_of(interval))}
 
 
 @pytest.mark.usefixtures("checks")

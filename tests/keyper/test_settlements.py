@@ -14,13 +14,16 @@ from darkpool.keyper.errors import Equivocation, SettlementRefused
 from darkpool.keyper.identity import KeyperIdentity
 from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.store import KeyperStore
-from darkpool.protocol.keyper import BatchProposal
+from darkpool.protocol.keyper import BatchProposal, VoidInterval
 from darkpool.protocol.refusals import OpeningRefused
+from darkpool.record.margin_forms import MarginInputs
 from darkpool.simulation.committee import CommitteeSeat
 from darkpool.units import Interval, account_bytes
 from darkpool.verification.proposal import Difference
+from darkpool.verification.voids import LeftByVoid
 from tests.support.children import in_a_child, killed
 from tests.support.house import COMMITTED_IN, DOMAIN, House, SilentNode
+from tests.support.margin_forms import MARGIN
 from tests.support.settlement_proposals import LEAVES, Checks, proposal_of, settlement_of
 
 OTHER = b"\x09" * 32
@@ -33,7 +36,7 @@ class Settled:
         self.house = house
         self.seats = house.seats()
         self.interval = Interval(next(house.intervals))
-        committee = house.committee(self.seats)
+        self.committee = committee = house.committee(self.seats)
         self.batch: BatchProposal = house.batch(committee, self.interval)
         self.keyper: LocalKeyper = committee.keypers[0]
         self.keyper.sign_batch_root(self.batch)
@@ -71,7 +74,8 @@ def test_a_keyper_signs_what_it_computes_of_its_own_batch_and_its_own_node(
     signature = settled.keyper.sign_settlement(proposal)
     digest = settlement_of(settled.interval).digest(DOMAIN)
     verify_signature(digest, signature, account_bytes(settled.keyper.address))
-    ((record, node),) = checks.asked
+    ((record, node, voids),) = checks.asked
+    assert not voids
     assert [intent.sealed for intent in record.intents] == [
         intent.sealed for intent in settled.batch.batch.intents
     ]
@@ -176,6 +180,47 @@ def test_a_proposal_for_another_chain_or_contract_is_refused(
     with pytest.raises(SettlementRefused, match="venue"):
         settled.keyper.sign_settlement(proposal_of(settled.interval, other))
     assert not checks.asked
+
+
+def void_of(settled: Settled, margin: MarginInputs = MARGIN) -> VoidInterval:
+    """The interval itself, as one that ended void; nobody says what was opened in it."""
+    terms = settled.house.terms(settled.committee, settled.interval)
+    return VoidInterval(replace(terms, margin_digest=MARGIN.digest()), margin, None)
+
+
+def test_a_void_interval_counts_with_the_prices_of_its_terms(
+    settled: Settled, checks: Checks
+) -> None:
+    later = Settled(settled.house)
+    other = replace(MARGIN, market=replace(MARGIN.market, time_ms=MARGIN.market.time_ms + 1))
+    proposal = proposal_of(later.interval)
+    with pytest.raises(SettlementRefused, match=f"void interval {settled.interval}, prices"):
+        later.keyper.sign_settlement(replace(proposal, voids=(void_of(settled, other),)))
+    assert not checks.asked
+    void = void_of(settled)
+    later.keyper.sign_settlement(replace(proposal, voids=(void,)))
+    ((_, _, voids),) = checks.asked
+    assert voids == [LeftByVoid(settled.interval, void.terms.digest, MARGIN, None)]
+
+
+def test_faults_that_a_keyper_saw_in_a_void_interval_are_not_left_out(
+    settled: Settled, checks: Checks
+) -> None:
+    """Also where it signed no settlement there, because something else differed."""
+    checks.proves_faults = True
+    checks.differences = (Difference("custody", "account 0x01", "5", "6"),)
+    keyper = settled.keyper
+    with pytest.raises(SettlementRefused, match="account 0x01"):
+        keyper.sign_settlement(proposal_of(settled.interval))
+    checks.differences = ()
+    house, interval = settled.house, Interval(next(settled.house.intervals))
+    later = house.batch(settled.committee, interval)
+    settled.committee.sign_batch_root(later)
+    house.commit(later.root)
+    proposal = replace(proposal_of(interval), voids=(void_of(settled),))
+    with pytest.raises(SettlementRefused, match=f"void interval {settled.interval}, openings"):
+        keyper.sign_settlement(proposal)
+    settled.other.sign_settlement(proposal)
 
 
 def test_a_keyper_that_restarts_in_an_auction_still_settles(

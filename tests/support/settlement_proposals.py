@@ -24,7 +24,7 @@ from darkpool.units import Interval
 from darkpool.verification.evidence import ChainReader
 from darkpool.verification.proposal import CheckedSettlement, Difference
 from darkpool.verification.voids import LeftByVoid
-from tests.support.house import DOMAIN
+from tests.support.house import DOMAIN, House, HouseCommittee
 from tests.support.margin_forms import MARGIN
 
 ZERO: Final = bytes(32)
@@ -74,20 +74,28 @@ class Checks:
     Attributes:
         results: of the settlement that follows from whatever is proposed.
         differences: what is found wrong with it.
-        asked: records and nodes that were checked.
+        proves_faults: whether it tells whose intents were at fault.
+        asked: records, nodes and void intervals that were checked.
     """
 
     def __init__(self, results: bytes = ZERO, differences: Iterable[Difference] = ()) -> None:
         self.results = results
         self.differences = tuple(differences)
-        self.asked: list[tuple[RecordView, ChainReader]] = []
+        self.proves_faults = False
+        self.asked: list[tuple[RecordView, ChainReader, Sequence[LeftByVoid]]] = []
 
     def check(
-        self, record: RecordView, chain: ChainReader, _voids: Sequence[LeftByVoid]
+        self, record: RecordView, chain: ChainReader, voids: Sequence[LeftByVoid]
     ) -> CheckedSettlement:
-        self.asked.append((record, chain))
+        self.asked.append((record, chain, voids))
         message = settlement_of(record.summary.interval, self.results)
-        return CheckedSettlement(message, LEAVES, not self.differences, self.differences)
+        return CheckedSettlement(message, LEAVES, self.proves_faults, self.differences)
+
+
+def signers(house: House, committee: HouseCommittee) -> set[int]:
+    """Keypers whose signatures of a settlement count."""
+    interval = house.closed(committee)
+    return {*committee.sign_settlement(proposal_of(interval), settlement_of(interval))}
 
 
 @pytest.fixture
