@@ -35,8 +35,9 @@ from crypto.threshold.masks import TABLE_LEVEL, Draw, DrawnMask
 from darkpool.errors import MalformedRecord
 from darkpool.record.files import CIPHERTEXTS
 from darkpool.record.forms import Ring
+from darkpool.record.meaning import fits
 from darkpool.record.opened import OpenedRecord
-from darkpool.record.parts import RecordParts, fits
+from darkpool.record.parts import RecordParts
 
 KEY_BYTES_MAX: Final = 1 << 30
 

@@ -57,7 +57,7 @@ def test_what_is_stated_of_the_settlement_is_not_believed(series: Series) -> Non
         if name in ("signatures", "transaction", "leaf_blobs"):
             continue
         value = getattr(honest.evidence.settlement, name)
-        other = () if isinstance(value, tuple) else bytes(32)
+        other: Any = () if isinstance(value, tuple) else bytes(32)
         settlement = replace(honest.evidence.settlement, **{name: other})
         evidence = replace(honest.evidence, settlement=settlement)
         checked = check_proposal(replace(honest, evidence=evidence), series.reader())
