@@ -139,11 +139,7 @@ def require_kind(subject: str, kind: type[Kind], value: object) -> Kind:
 
 
 def require_mapping(subject: str, value: object) -> Mapping[Any, Any]:
-    """A mapping.
-
-    Raises:
-        WrongType: something else.
-    """
+    """A mapping; anything else raises `WrongType`."""
     if not isinstance(value, Mapping):
         raise WrongType(subject, "a mapping", value)
     return value

@@ -14,16 +14,13 @@ from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.flows import Flow
 from darkpool.protocol.references import SignedReference
 from darkpool.protocol.terms import IntervalTerms, PublicRules
+from darkpool.record.due_forms import DueCharge, DueExpiry, DueFunding, DueRecord
 from darkpool.record.forms import (
     AuctionSummary,
     BatchRecord,
     BondRecord,
     CommitmentRecord,
     CommitteeRecord,
-    DueCharge,
-    DueExpiry,
-    DueFunding,
-    DueRecord,
     EvidenceRecord,
     FillRecord,
     FlowRecord,

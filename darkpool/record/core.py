@@ -21,11 +21,10 @@ from darkpool.record.forms import (
     AuctionSummary,
     CancellationRecord,
     EvidenceRecord,
-    Hash,
     IntentRecord,
-    Name,
     OpeningRecord,
 )
+from darkpool.record.kinds import Hash, Name
 from darkpool.record.margin_forms import MarginInputs
 from darkpool.record.opened import OpenedRecord
 

@@ -12,26 +12,24 @@ from typing import Annotated, Final, Literal
 
 from crypto.signing.eip712 import Domain
 from crypto.signing.messages import Cancellation, ReferencePrice, SealedIntent
-from darkpool.canonical_json import Bound, Shape, Width
-from darkpool.limits import PRICE_MAX_UNITS
+from darkpool.canonical_json import Bound
+from darkpool.record.due_forms import DueRecord
+from darkpool.record.kinds import (
+    Address,
+    Cash,
+    Hash,
+    Name,
+    Price,
+    Pricing,
+    Purpose,
+    Ring,
+    Signature,
+    Small,
+)
 
 RECORD_VERSION: Final = 4
 """Of the forms and of the circuits: other evaluation order or levels give other ciphertexts, which
 an auditor of these would call forged. Records of a released version keep their number."""
-
-Address = Annotated[bytes, Width(20)]
-Hash = Annotated[bytes, Width(32)]
-Signature = Annotated[bytes, Width(65)]
-Small = Annotated[int, Bound(1 << 20)]
-"""Counts, indices, ticks and keyper numbers."""
-Cash = Annotated[int, Bound((1 << 128) - 1)]
-Price = Annotated[int, Bound(PRICE_MAX_UNITS, -PRICE_MAX_UNITS)]
-Name = Annotated[str, Shape(r"[ -~]{1,64}", "text of 1 to 64 printable ASCII characters")]
-Purpose = Annotated[
-    str, Shape(r"[a-z0-9 .-]{1,64}", "1 to 64 of a-z, 0-9, blank, point and hyphen")
-]
-Pricing = Literal["uniform", "reference"]
-Ring = Literal["order", "comparison"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,50 +156,6 @@ class PaidRecord:
 
     account: Address
     amount: Cash
-
-
-@dataclass(frozen=True, slots=True)
-class DueExpiry:
-    """A contract settles in cash at a price, which is that of the market of `interval`."""
-
-    interval: int
-    instrument: Hash
-    price: Price
-
-
-@dataclass(frozen=True, slots=True)
-class DueFunding:
-    """Longs pay shorts for a unit of the underlying, by the market of `interval`."""
-
-    interval: int
-    instrument: Hash
-    for_a_unit: Price
-
-
-@dataclass(frozen=True, slots=True)
-class DueCharge:
-    """What rejected intents of the void `interval` cost an account, in cash units."""
-
-    interval: int
-    account: Address
-    amount: Cash
-
-
-@dataclass(frozen=True, slots=True)
-class DueRecord:
-    """What waits when an interval opens, besides flows: void intervals left it.
-
-    Attributes:
-        settled_ms: time of the market of the last settlement, Unix ms; 0 before the first.
-        market_ms: of the last interval whose batch was committed.
-        expiries, fundings, charges: in the order in which they are booked.
-    """
-
-    settled_ms: int
-    market_ms: int
-    expiries: tuple[DueExpiry, ...]
-    fundings: tuple[DueFunding, ...]
-    charges: tuple[DueCharge, ...]
 
 
 @dataclass(frozen=True, slots=True)

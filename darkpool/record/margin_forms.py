@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 
 from darkpool.canonical_json import Bound, to_json
 from darkpool.limits import PRICE_MAX_UNITS
-from darkpool.record.forms import Address, Name, Price, Signature
+from darkpool.record.kinds import Address, Name, Price, Signature
 
 MARGIN_VERSION: Final = 2
 VALUES: Final = 34

@@ -16,7 +16,8 @@ from darkpool.canonical_json import from_json, to_json
 from darkpool.errors import MalformedRecord
 from darkpool.limits import INSTRUMENTS_PER_VENUE_MAX
 from darkpool.record.core import RecordStated, RecordView
-from darkpool.record.forms import RECORD_VERSION, IntentsFile, OpeningsFile, RecordFile, Ring
+from darkpool.record.forms import RECORD_VERSION, IntentsFile, OpeningsFile, RecordFile
+from darkpool.record.kinds import Ring
 
 
 def require_readable(record: RecordView) -> None:
@@ -34,7 +35,8 @@ def require_readable(record: RecordView) -> None:
     )
     for part in parts:
         if from_json(to_json(part), type(part), "proposal") != part:
-            raise MalformedRecord("proposal", "values that a record can have", "others")
+            got = "values that reading gives back changed"
+            raise MalformedRecord("proposal", "values that a record can have", got)
     require_summary(record, len(keys))
     require_places(record)
     require_fills(record)

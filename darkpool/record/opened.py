@@ -13,7 +13,8 @@ from crypto.ring.ring import Words
 from crypto.threshold.attestation import OpeningEntry, share_purpose
 from crypto.threshold.replicated import share_digest
 from crypto.threshold.revealing import Revealed
-from darkpool.record.forms import OpeningRecord, Ring
+from darkpool.record.forms import OpeningRecord
+from darkpool.record.kinds import Ring
 
 
 @dataclass(frozen=True, slots=True)

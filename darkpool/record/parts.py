@@ -31,8 +31,8 @@ from darkpool.record.forms import (
     OpeningRecord,
     OpeningsFile,
     RecordFile,
-    Ring,
 )
+from darkpool.record.kinds import Ring
 from darkpool.record.margin_forms import (
     MARGIN_VERSION,
     MarginInputs,

@@ -34,7 +34,7 @@ from crypto.threshold.keys import PublicMaterial, RingKeys, comparison_elements,
 from crypto.threshold.masks import TABLE_LEVEL, Draw, DrawnMask
 from darkpool.errors import MalformedRecord
 from darkpool.record.files import CIPHERTEXTS
-from darkpool.record.forms import Ring
+from darkpool.record.kinds import Ring
 from darkpool.record.meaning import fits
 from darkpool.record.opened import OpenedRecord
 from darkpool.record.parts import RecordParts

@@ -14,7 +14,8 @@ from typing import Final
 from eth_hash.auto import keccak
 
 from crypto.signing.sum_tree import AMOUNT_MAX
-from darkpool.record.forms import DueRecord, StateRecord
+from darkpool.record.due_forms import DueRecord
+from darkpool.record.forms import StateRecord
 from darkpool.record.margin_forms import MarginInputs
 from darkpool.units import account_of
 from darkpool.verification.accounts import Account, encode_positions, read_positions, surplus

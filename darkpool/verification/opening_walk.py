@@ -12,7 +12,8 @@ from crypto.bfv.lanes import Lanes, LaneShape
 from crypto.circuits.comparison import BITS_LEVEL
 from crypto.circuits.packing import LANES_LEVEL
 from darkpool.record.core import RecordView
-from darkpool.record.forms import MaskRecord, Ring
+from darkpool.record.forms import MaskRecord
+from darkpool.record.kinds import Ring
 from darkpool.verification.errors import Unsound
 from darkpool.verification.report import Findings
 from darkpool.verification.steps import SideFills

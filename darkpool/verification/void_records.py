@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from darkpool.record.core import RecordView
-from darkpool.record.forms import DueCharge, DueExpiry, DueFunding
+from darkpool.record.due_forms import DueCharge, DueExpiry, DueFunding
 from darkpool.verification.basis import Basis
 from darkpool.verification.between import Between, Expiry, Funding, VoidCharge, due_between
 from darkpool.verification.chain_check import is_unsettled

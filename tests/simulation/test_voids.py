@@ -19,7 +19,8 @@ from darkpool.protocol.keyper import VoidInterval
 from darkpool.protocol.refusals import OpeningRefused
 from darkpool.protocol.results import encode_results
 from darkpool.record.core import HeldRecord
-from darkpool.record.forms import DueRecord, RejectionRecord
+from darkpool.record.due_forms import DueRecord
+from darkpool.record.forms import RejectionRecord
 from darkpool.record.reader import Record
 from darkpool.settlement.between import Between, VoidCharge
 from darkpool.settlement.claims import TREASURY

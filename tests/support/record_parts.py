@@ -15,16 +15,13 @@ from crypto.threshold.keys import PublicMaterial, deal
 from crypto.threshold.masks import TABLE_LEVEL, Draw, DrawnMask
 from crypto.threshold.replicated import Committee
 from crypto.threshold.revealing import CoveredCiphertext, OpeningRequest, Revealed
+from darkpool.record.due_forms import DueCharge, DueExpiry, DueFunding, DueRecord
 from darkpool.record.forms import (
     AuctionSummary,
     BatchRecord,
     BondRecord,
     CommitmentRecord,
     CommitteeRecord,
-    DueCharge,
-    DueExpiry,
-    DueFunding,
-    DueRecord,
     EvidenceRecord,
     FillRecord,
     FlowRecord,

@@ -10,12 +10,12 @@ from crypto.signing.settling import Settlement
 from darkpool.keyper import keyper as keyper_module
 from darkpool.protocol.keyper import SettlementProposal
 from darkpool.record.core import RecordView
+from darkpool.record.due_forms import DueRecord
 from darkpool.record.forms import (
     AuctionSummary,
     BatchRecord,
     BondRecord,
     CommitteeRecord,
-    DueRecord,
     ParticipationRecord,
     SettlementRecord,
     VenueRecord,
