@@ -159,6 +159,7 @@ def test_keypers_sign_nothing_that_void_intervals_did_not_leave(voids: VoidStory
     assert len(settled.settlement.record.summary.due.charges) == 1
 
 
+@pytest.mark.slow
 def test_what_a_keyper_finds_wrong_in_what_is_due(voids: VoidStory) -> None:
     void_with_a_fault(voids)
     assert isinstance(voids.too_late(), OpeningRefused)
@@ -238,6 +239,7 @@ def test_an_interval_that_stops_before_its_openings_charges_nobody(voids: VoidSt
     assert {s.account: s.cash for s in settled.applied.after}.get(TREASURY, 0) == 0
 
 
+@pytest.mark.slow
 def test_who_else_ends_an_interval_changes_nothing(voids: VoidStory) -> None:
     story, venue = voids.story, voids.story.standing.venue
     chain = story.chain
