@@ -55,7 +55,14 @@ from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.node import node_senses
 from darkpool.simulation.processes import ended_by_errors, starting_processes
 from darkpool.simulation.reporters import PriceReporters, Reporter
-from darkpool.units import FIRST_INTERVAL, InstrumentId, Interval, account_of, identifier
+from darkpool.units import (
+    FIRST_INTERVAL,
+    InstrumentId,
+    Interval,
+    account_bytes,
+    account_of,
+    identifier,
+)
 
 FIRST_EPOCH: Final = 1
 FINALITY: Final = Finality(2)
@@ -268,7 +275,9 @@ class LocalVenue:
         material, self.seats = dealt
         self.view = view_of(material, self.deployment.domain(), self.seats)
         self.evaluators = Evaluators.of(material)
-        senses = node_senses(self.chain, self.finality, self.clock, self.references.require)
+        reporters = account_bytes(self.reporter.address), self.price_reporters.addresses
+        require = self.references.require
+        senses = node_senses(self.chain, self.finality, self.clock, require, reporters)
         self.committee = local_committee(self.view, self.seats, senses, self.evaluators)
 
     def _until_close(
@@ -313,7 +322,9 @@ def founded(
     view, evaluators = view_of(material, deployment.domain(), seats), Evaluators.of(material)
     reporter = Reporter(PrivateKey().secret, clock)
     references = ReferenceWatch(view.domain, reporter.address, clock)
-    senses = node_senses(chain, FINALITY, clock, references.require)
+    price_reporters = PriceReporters()
+    reporters = account_bytes(reporter.address), price_reporters.addresses
+    senses = node_senses(chain, FINALITY, clock, references.require, reporters)
     with ExitStack() as stack:
         register = AdmissionRegister(state / "register.sqlite")
         stack.callback(register.close)
@@ -330,5 +341,5 @@ def founded(
             register,
             references,
             reporter,
-            PriceReporters(),
+            price_reporters,
         )

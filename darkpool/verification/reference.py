@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from crypto.signing.ecdsa import verify_signature
+from crypto.signing.messages import instrument_id
 from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.record.core import RecordView
+from darkpool.units import account_of
+from darkpool.verification.accounts import read_positions
 from darkpool.verification.prices import PRICE, check_together, feeds_of, price_ranges
 from darkpool.verification.report import Findings
 
@@ -50,13 +53,18 @@ def _check_deadlines(record: RecordView, findings: Findings) -> None:
 
 
 def _check_quotes(record: RecordView, findings: Findings) -> None:
-    """Prices of what was traded were reported together with the references, and are of then.
+    """Prices of what was traded or held were reported together with the references, and are of then.
 
-    An intent is admitted only while those of its underlying are fresh.
+    An intent is admitted only while those of its underlying are fresh. Of what is held variation is
+    paid, without any intent too: who chose among old prices would choose who pays.
     """
     market, contracts = record.margin.market, record.margin.specification.contracts
-    traded = {instrument.name for instrument in record.summary.instruments if instrument.intents}
-    underlyings = {contract.underlying for contract in contracts if contract.name in traded}
+    summary = record.summary
+    used = {instrument.identifier for instrument in summary.instruments if instrument.intents}
+    for state in summary.before:
+        part = f"collateral before of {account_of(state.account)}, positions"
+        used |= read_positions(part, state.positions).keys()
+    underlyings = {c.underlying for c in contracts if instrument_id(c.name) in used}
     times = [reference.observed_at for reference in record.summary.references]
     times.append(market.time_ms)
     ranges = price_ranges(record.margin)
