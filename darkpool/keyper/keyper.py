@@ -326,7 +326,7 @@ class LocalKeyper:
         chain = self._senses.recorded_chain(venue_of(self._domain, proposal.summary))
         require_reporters(proposal, self._senses)
         voids = [left_by(void, self._faults_proven) for void in proposal.voids]
-        checked = check_proposal(record, chain, voids)
+        checked = check_proposal(record, chain, voids, proposal.prices_before)
         if checked.proves_faults:
             self._faults_proven.add(interval)
         for difference in checked.differences:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 
 from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import PublicMaterial
@@ -60,7 +61,8 @@ def left_by(void: VoidInterval, proven: Collection[Interval]) -> LeftByVoid:
         raise SettlementRefused(subject, expected, digest.hex())
     if void.record is None and interval in proven:
         raise SettlementRefused(f"{part}, openings", "those that a quorum signed", "none")
-    return LeftByVoid(interval, void.terms.digest, void.margin, void.record)
+    times = tuple(signed.message.observed_at for signed in void.terms.references.values())
+    return LeftByVoid(interval, void.terms.digest, void.margin, void.record, times)
 
 
 def require_reporters(proposal: SettlementProposal, senses: KeyperSenses) -> None:
@@ -84,7 +86,7 @@ def require_reporters(proposal: SettlementProposal, senses: KeyperSenses) -> Non
                 raise SettlementRefused(part + what, *map(_addresses, (known, got)))
 
 
-def _addresses(of: Set[bytes]) -> str:
+def _addresses(of: AbstractSet[bytes]) -> str:
     return ", ".join(map(account_of, sorted(of)))
 
 

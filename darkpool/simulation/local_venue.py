@@ -224,8 +224,9 @@ class LocalVenue:
         """Let the next interval begin where this one has settled."""
         self.states, self.flows = outcome.applied.after, outcome.applied.custody.flows
         self.between, self.voids = outcome.applied.custody.between, ()
-        market_ms = opened.margin.inputs.market.time_ms
-        self.last = LastSettlement(outcome.settlement.message.struct_hash(), market_ms)
+        prices = opened.margin.inputs
+        name = outcome.settlement.message.struct_hash()
+        self.last = LastSettlement(name, prices.market.time_ms, prices)
 
     def announce_rotation(self, dealt: Dealt) -> Rotation:
         """Have the committee sign for the one that follows it, and announce that on the chain."""

@@ -11,12 +11,16 @@ from coincurve import PrivateKey
 from crypto.signing.eip712 import Domain
 from darkpool.auction.listing import Listed
 from darkpool.clock import Clock
+from darkpool.keyper.keyper import LocalKeyper
 from darkpool.keyper.references import ReferenceWatch
 from darkpool.margin.market.feeds import Halt
+from darkpool.margin.market.instruments import Specification
 from darkpool.record.margin_forms import MarketRecord
 from darkpool.simulation import local_venue
 from darkpool.simulation.reporters import PriceReporters, Reporter
 from darkpool.units import InstrumentName
+from tests.support import moving_listing
+from tests.support.margin_houses import specification
 from tests.support.moving_markets import DAY_MS
 from tests.support.venue_story import ONE, Story, embedded, story
 
@@ -65,6 +69,7 @@ def test_references_of_a_reporter_that_keypers_do_not_know_settle_nothing(told: 
     venue.reporter = Reporter(PrivateKey().secret, venue.clock)
     venue.references = ReferenceWatch(venue.view.domain, venue.reporter.address, venue.clock)
     for keyper in venue.committee.keypers:
+        assert isinstance(keyper, LocalKeyper)
         keyper._senses = replace(keyper._senses, require_references=venue.references.require)
     assert "settlement, reporter" in refusal(told)
 
@@ -83,3 +88,16 @@ def test_what_is_held_is_settled_at_prices_of_now(told: Story) -> None:
     venue.clock.skip_to(venue.clock.unix_ms() + DAY_MS)
     venue.price_reporters.report = again  # type: ignore[method-assign]
     assert "references and prices, times" in refusal(told)
+
+
+def test_what_is_held_stays_the_contract_that_it_was(
+    told: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = specification()
+    contracts = [
+        c.model_copy(update={"multiplier": 20 * c.multiplier}) if c.name == SWAPS[0] else c
+        for c in real.form.contracts
+    ]
+    other = Specification(real.form.model_copy(update={"contracts": contracts}))
+    monkeypatch.setattr(moving_listing, "specification", lambda: other)
+    assert "contract BTC-PERP, multiplier" in refusal(told)
