@@ -174,7 +174,7 @@ def test_keypers_book_what_void_intervals_left_and_nothing_else(voids: VoidStory
     charged = (VoidCharge(first.terms.interval, alice, Cash(1)), *venue.between.charges)
     of_settled = replace(venue.between, charges=charged)
     assert "due, charges, how many" in voids.refused(of_settled, venue.voids)
-    assert "void intervals since" in voids.refused(of_settled, (settled, *venue.voids))
+    assert "void interval 1, openings" in voids.refused(of_settled, (settled, *venue.voids))
     nothing = Between(first.margin.inputs.market.time_ms)
     assert "void intervals since" in voids.refused(nothing, ())
 
