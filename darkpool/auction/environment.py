@@ -16,6 +16,7 @@ from darkpool.crossing.arrivals import Arrivals
 from darkpool.margin.model.intent_margin import IntentMargin
 from darkpool.protocol.keyper import VoidInterval
 from darkpool.protocol.terms import IntervalTerms
+from darkpool.record.margin_forms import MarginInputs
 from darkpool.record.writer import RecordSink
 from darkpool.settlement.between import Between, due_between
 from darkpool.settlement.custody import Custody
@@ -28,10 +29,12 @@ class LastSettlement:
     Attributes:
         hash: struct hash of what was signed, 32 bytes.
         market_ms: time of its market, Unix milliseconds.
+        prices: what margin was computed from.
     """
 
     hash: bytes = bytes(32)
     market_ms: int = 0
+    prices: MarginInputs | None = None
 
 
 @dataclass(frozen=True, slots=True)

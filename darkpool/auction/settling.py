@@ -43,6 +43,7 @@ def sign_and_settle(
         record.margin,
         record.opened,
         opened.voids,
+        opened.last.prices,
     )
     try:
         signatures = environment.committee.sign_settlement(proposal, message)

@@ -26,6 +26,9 @@ from darkpool.units import AccountId
 READINGS_MAX: Final = 5
 """So often is a reading made again that a reorganisation came into."""
 
+CURSORS_KEPT: Final = 32
+"""Earlier readings to go on from; where a chain gave up all of them, it is read from the start."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlowCursor:
@@ -56,6 +59,27 @@ class FlowsRead:
     flows: tuple[Flow, ...]
     cursor: FlowCursor
     replaced: tuple[FlowCursor, ...]
+
+
+class KnownFlows:
+    """All flows of a contract: each reading asks for what came since those before it."""
+
+    def __init__(self, reader: FlowReader) -> None:
+        self._reader = reader
+        self._cursors: tuple[FlowCursor, ...] = ()
+        self._flows: tuple[Flow, ...] = ()
+
+    def read(self) -> tuple[Flow, ...]:
+        """All flows up to the last block, in their order.
+
+        Raises:
+            BlockReplaced, ChainUnavailable: see `FlowReader.read`.
+        """
+        read = self._reader.read(self._cursors, None)
+        stand = [c for c in self._cursors if c not in read.replaced and c != read.cursor]
+        self._flows = self._flows[: read.since.count] + read.flows
+        self._cursors = (*stand, read.cursor)[-CURSORS_KEPT:]
+        return self._flows
 
 
 class FlowReader:

@@ -92,6 +92,7 @@ class RecordedVenue:
                 before.flows,
                 settled.message.state_root,
                 settled.message.leaf_hash,
+                settled.message.prices,
             )
         flows = tuple(map(_flow, chain.flows(batch.flows, after)))
         paid = chain.paid(chain.deployment.vault, batch.block)

@@ -41,7 +41,7 @@ from darkpool.chain.evidence import (
     info_of,
 )
 from darkpool.chain.finality import BlockReader, Finality
-from darkpool.chain.flowing import FlowCursor, FlowReader, FlowsRead
+from darkpool.chain.flowing import FlowCursor, FlowReader, FlowsRead, KnownFlows
 from darkpool.chain.logs import Asked, LogReader
 from darkpool.chain.quorum import web3_of
 from darkpool.chain.settling import KeptSettlement, settled_by
@@ -68,6 +68,7 @@ class ReadableChain:
         self._blocks = BlockReader(web3, node)
         self._deployment: Deployment | None = None
         self._contracts: dict[tuple[str, str], Contract] = {}
+        self._known_flows: dict[tuple[AccountId, int], KnownFlows] = {}
 
     @classmethod
     def at(cls, urls: str | Sequence[str]) -> ReadableChain:
@@ -245,10 +246,14 @@ class ReadableChain:
         They are checked against the hash that the contract has of them. Those up to the index
         `after` are left out.
         """
-        read = self.flows_since()
-        if last is not None and last > read.cursor.count:
-            raise ChainUnavailable(self._node, f"no flow {last} of {read.cursor.count}")
-        return read.flows[after:last]
+        place = self.deployment.settlement, self.deployment.block
+        known = self._known_flows.get(place)
+        if known is None:
+            known = self._known_flows[place] = KnownFlows(self._flow_reader())
+        flows = known.read()
+        if last is not None and last > len(flows):
+            raise ChainUnavailable(self._node, f"no flow {last} of {len(flows)}")
+        return flows[after:last]
 
     def flows_since(
         self, cursors: Sequence[FlowCursor] = (), until: int | None = None
@@ -261,9 +266,11 @@ class ReadableChain:
         Raises:
             BlockReplaced: blocks were replaced during each of several readings.
         """
+        return self._flow_reader().read(cursors, until)
+
+    def _flow_reader(self) -> FlowReader:
         contract, born = self._settlement, self.deployment.block
-        reader = FlowReader(self._node, self._blocks, self._logs, contract, born)
-        return reader.read(cursors, until)
+        return FlowReader(self._node, self._blocks, self._logs, contract, born)
 
     def paid(self, vault: AccountId, until: int) -> dict[AccountId, int]:
         """Return what a vault had paid each account by the end of the block `until`."""

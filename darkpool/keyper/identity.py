@@ -55,10 +55,19 @@ class CommitteeView:
 
 @dataclass(frozen=True, slots=True)
 class KeyperSenses:
-    """What a keyper asks for itself: its clock, its node, and its watch over references."""
+    """What a keyper asks for itself, and whose prices it believes; no word of the operator's.
+
+    Attributes:
+        clock, open_batch, require_final, recorded_chain: its clock, and its own node.
+        require_references: its watch over references.
+        reporter: address, 20 bytes, of who signs reference prices.
+        price_reporters: of those whose prices balances may follow from, 20 bytes each.
+    """
 
     clock: Clock
     open_batch: OpenBatch
     require_final: RequireFinal
     recorded_chain: RecordedChain
     require_references: RequireReferences
+    reporter: bytes
+    price_reporters: frozenset[bytes]

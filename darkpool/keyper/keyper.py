@@ -28,7 +28,7 @@ from darkpool.chain.evidence import SETTLEMENT_TIMEOUT_S, BatchEvidence, BlockPo
 from darkpool.keyper.certifier import Certifier
 from darkpool.keyper.errors import SettlementRefused
 from darkpool.keyper.identity import CommitteeView, KeyperIdentity, KeyperSenses
-from darkpool.keyper.proposed import left_by, proposed_record, venue_of
+from darkpool.keyper.proposed import left_by, proposed_record, require_reporters, venue_of
 from darkpool.keyper.share_work import ShareWork
 from darkpool.keyper.store import KeyperStore
 from darkpool.protocol.intents import CertifiedIntent, ClosedBatch, SignedCancellation
@@ -324,8 +324,9 @@ class LocalKeyper:
         self._require_own_batch(interval)
         record = proposed_record(proposal, batch, self._material)
         chain = self._senses.recorded_chain(venue_of(self._domain, proposal.summary))
+        require_reporters(proposal, self._senses)
         voids = [left_by(void, self._faults_proven) for void in proposal.voids]
-        checked = check_proposal(record, chain, voids)
+        checked = check_proposal(record, chain, voids, proposal.prices_before)
         if checked.proves_faults:
             self._faults_proven.add(interval)
         for difference in checked.differences:

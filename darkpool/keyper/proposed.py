@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 
 from crypto.signing.eip712 import Domain
 from crypto.threshold.keys import PublicMaterial
 from darkpool.keyper.errors import SettlementRefused
+from darkpool.keyper.identity import KeyperSenses
 from darkpool.protocol.intents import ClosedBatch
 from darkpool.protocol.keyper import SettlementProposal, VoidInterval
 from darkpool.record.core import HeldRecord
@@ -18,7 +20,7 @@ from darkpool.record.forms import (
     IntentRecord,
     VenueRecord,
 )
-from darkpool.units import Interval
+from darkpool.units import Interval, account_bytes, account_of
 from darkpool.verification.voids import LeftByVoid
 
 
@@ -59,7 +61,33 @@ def left_by(void: VoidInterval, proven: Collection[Interval]) -> LeftByVoid:
         raise SettlementRefused(subject, expected, digest.hex())
     if void.record is None and interval in proven:
         raise SettlementRefused(f"{part}, openings", "those that a quorum signed", "none")
-    return LeftByVoid(interval, void.terms.digest, void.margin, void.record)
+    times = tuple(signed.message.observed_at for signed in void.terms.references.values())
+    return LeftByVoid(interval, void.terms.digest, void.margin, void.record, times)
+
+
+def require_reporters(proposal: SettlementProposal, senses: KeyperSenses) -> None:
+    """Check that all prices are of the reporters that a keyper knows: balances follow from them.
+
+    Who signed them, and how many, `check_proposal` looks at.
+
+    Raises:
+        SettlementRefused: other reporters.
+    """
+    told = [("", proposal.summary.reporter, proposal.margin)]
+    for void in proposal.voids:
+        part = f"void interval {void.terms.interval}, "
+        told.append((part, account_bytes(void.terms.reporter), void.margin))
+    for part, reporter, margin in told:
+        for what, known, got in (
+            ("reporter", {senses.reporter}, {reporter}),
+            ("price reporters", senses.price_reporters, {*margin.market.reporters}),
+        ):
+            if got != known:
+                raise SettlementRefused(part + what, *map(_addresses, (known, got)))
+
+
+def _addresses(of: AbstractSet[bytes]) -> str:
+    return ", ".join(map(account_of, sorted(of)))
 
 
 def venue_of(domain: Domain, summary: AuctionSummary) -> VenueRecord:

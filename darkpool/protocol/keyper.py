@@ -136,6 +136,7 @@ class SettlementProposal:
         margin: what margin was computed from.
         opened: all that was opened, in order.
         voids: the intervals that were committed and ended void since the settlement before.
+        prices_before: what margin was computed from at that settlement; None before the first.
     """
 
     summary: AuctionSummary
@@ -144,6 +145,7 @@ class SettlementProposal:
     margin: MarginInputs
     opened: tuple[OpenedRecord, ...]
     voids: tuple[VoidInterval, ...] = ()
+    prices_before: MarginInputs | None = None
 
 
 class CertifyingKeyper(Protocol):

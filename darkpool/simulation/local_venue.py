@@ -55,7 +55,14 @@ from darkpool.simulation.mask_factory import MaskFactory
 from darkpool.simulation.node import node_senses
 from darkpool.simulation.processes import ended_by_errors, starting_processes
 from darkpool.simulation.reporters import PriceReporters, Reporter
-from darkpool.units import FIRST_INTERVAL, InstrumentId, Interval, account_of, identifier
+from darkpool.units import (
+    FIRST_INTERVAL,
+    InstrumentId,
+    Interval,
+    account_bytes,
+    account_of,
+    identifier,
+)
 
 FIRST_EPOCH: Final = 1
 FINALITY: Final = Finality(2)
@@ -218,8 +225,9 @@ class LocalVenue:
         """Let the next interval begin where this one has settled."""
         self.states, self.flows = outcome.applied.after, outcome.applied.custody.flows
         self.between, self.voids = outcome.applied.custody.between, ()
-        market_ms = opened.margin.inputs.market.time_ms
-        self.last = LastSettlement(outcome.settlement.message.struct_hash(), market_ms)
+        prices = opened.margin.inputs
+        name = outcome.settlement.message.struct_hash()
+        self.last = LastSettlement(name, prices.market.time_ms, prices)
 
     def announce_rotation(self, dealt: Dealt) -> Rotation:
         """Have the committee sign for the one that follows it, and announce that on the chain."""
@@ -269,7 +277,9 @@ class LocalVenue:
         material, self.seats = dealt
         self.view = view_of(material, self.deployment.domain(), self.seats)
         self.evaluators = Evaluators.of(material)
-        senses = node_senses(self.chain, self.finality, self.clock, self.references.require)
+        reporters = account_bytes(self.reporter.address), self.price_reporters.addresses
+        require = self.references.require
+        senses = node_senses(self.chain, self.finality, self.clock, require, reporters)
         self.committee = local_committee(self.view, self.seats, senses, self.evaluators)
 
     def _until_close(
@@ -314,7 +324,9 @@ def founded(
     view, evaluators = view_of(material, deployment.domain(), seats), Evaluators.of(material)
     reporter = Reporter(PrivateKey().secret, clock)
     references = ReferenceWatch(view.domain, reporter.address, clock)
-    senses = node_senses(chain, FINALITY, clock, references.require)
+    price_reporters = PriceReporters()
+    reporters = account_bytes(reporter.address), price_reporters.addresses
+    senses = node_senses(chain, FINALITY, clock, references.require, reporters)
     with ExitStack() as stack:
         register = AdmissionRegister(state / "register.sqlite")
         stack.callback(register.close)
@@ -331,5 +343,5 @@ def founded(
             register,
             references,
             reporter,
-            PriceReporters(),
+            price_reporters,
         )

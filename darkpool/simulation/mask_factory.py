@@ -37,7 +37,9 @@ def _start(view: CommitteeView, seats: Sequence[CommitteeSeat]) -> None:
 
 def unseeing(clock: Clock) -> KeyperSenses:
     """What a keyper without a node asks: no batch is ever open, so it opens and settles nothing."""
-    return KeyperSenses(clock, lambda _: None, lambda _: None, _no_chain, lambda _: None)
+    return KeyperSenses(
+        clock, lambda _: None, lambda _: None, _no_chain, lambda _: None, bytes(20), frozenset()
+    )
 
 
 def _no_chain(venue: VenueRecord) -> ChainReader:

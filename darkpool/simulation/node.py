@@ -70,10 +70,22 @@ def open_batch(chain: ReadableChain, interval: Interval) -> BatchEvidence | None
 
 
 def node_senses(
-    chain: ReadableChain, finality: Finality, clock: Clock, require_references: RequireReferences
+    chain: ReadableChain,
+    finality: Finality,
+    clock: Clock,
+    require_references: RequireReferences,
+    reporters: tuple[bytes, frozenset[bytes]],
 ) -> KeyperSenses:
-    """What every keyper of this machine asks for itself."""
+    """What every keyper of this machine asks for itself.
+
+    `reporters` are who signs references, and who reports prices: 20 bytes each.
+    """
     shared = _Shared(chain, finality)
     return KeyperSenses(
-        clock, shared.open_batch, shared.require_final, shared.recorded, require_references
+        clock,
+        shared.open_batch,
+        shared.require_final,
+        shared.recorded,
+        require_references,
+        *reporters,
     )

@@ -20,10 +20,15 @@ from darkpool.units import AccountId, InstrumentId, Interval, PriceGrid, account
 
 
 class PriceReporters:
-    """Reporters with keys of their own, who all see the same numbers."""
+    """Reporters with keys of their own, who all see the same numbers.
+
+    Attributes:
+        addresses: of all of them, 20 bytes each.
+    """
 
     def __init__(self) -> None:
         self._keys = [PrivateKey().secret for _ in range(PRICE_REPORTERS)]
+        self.addresses = frozenset(map(address_of, self._keys))
 
     def report(
         self, listed: Listed, domain: Domain, clock: Clock

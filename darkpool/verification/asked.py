@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from darkpool.record.core import RecordView
+from darkpool.record.margin_forms import MarginInputs
 from darkpool.verification import chain_check, continuity
 from darkpool.verification.basis import Basis
 from darkpool.verification.errors import NotChecked
@@ -11,11 +12,18 @@ from darkpool.verification.report import Findings
 
 
 class AskedChain:
-    """A chain and a record; `said` is what it says, once it was asked."""
+    """A chain and a record; `said` is what it says, once it was asked.
 
-    def __init__(self, basis: Basis, chain: ChainReader) -> None:
+    Args:
+        prices_before: what margin followed from at the settlement before, as it is said.
+    """
+
+    def __init__(
+        self, basis: Basis, chain: ChainReader, prices_before: MarginInputs | None
+    ) -> None:
         self._basis = basis
         self._chain = chain
+        self.prices_before = prices_before
         self.said: ChainEvidence | None = None
 
     @property
@@ -49,8 +57,10 @@ class AskedChain:
             findings.add("batch", "a batch that is open or settled", "void on the chain")
 
     def check_continuity(self, findings: Findings) -> None:
-        """The states before are those of the settlement before, on the chain."""
+        """The states before are those of the settlement before, on the chain; so are contracts."""
         if continuity.is_first(self._basis.record):
             continuity.check_first(self._basis, findings)
         else:
-            continuity.check_previous(self._basis, self.require().previous, findings)
+            previous = self.require().previous
+            continuity.check_previous(self._basis, previous, findings)
+            continuity.check_prices_before(self._basis, previous, self.prices_before, findings)

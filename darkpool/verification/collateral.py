@@ -13,13 +13,18 @@ from darkpool.verification.accounts import Position, live_intent, price_units, s
 from darkpool.verification.basis import Basis
 from darkpool.verification.custody import Settled
 from darkpool.verification.errors import Unsound
+from darkpool.verification.leaves import TREASURY
 from darkpool.verification.report import Findings
 
 UNITS_PER_ONE = 10**6
 
 
 def check_terms(basis: Basis, findings: Findings) -> None:
-    """What is traded are contracts that have not expired, on grids; bonds are a part at most."""
+    """What is traded are contracts that have not expired, on grids; bonds are a part at most.
+
+    Charges go to the vault's own account of the treasury: what the treasury owns has a leaf that no
+    client claims, so a client that was the treasury would lose all that it has.
+    """
     record, model = basis.record, basis.model
     contracts = record.margin.specification.contracts
     for number, instrument in enumerate(record.summary.instruments):
@@ -34,6 +39,7 @@ def check_terms(basis: Basis, findings: Findings) -> None:
         findings.add("ticks", "at least one", record.summary.ticks)
     if record.summary.bond.charge_ppm > UNITS_PER_ONE:
         findings.add("bond, charge", "at most the whole", record.summary.bond.charge_ppm)
+    findings.equal("bond, treasury", TREASURY, record.summary.bond.treasury)
 
 
 def check_collateral(basis: Basis, findings: Findings) -> tuple[StateRecord, ...]:

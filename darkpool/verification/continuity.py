@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from crypto.signing.messages import instrument_id
 from darkpool.record.core import RecordView
+from darkpool.record.margin_forms import MarginInputs
 from darkpool.verification.basis import Basis
 from darkpool.verification.custody import NO_FLOWS, head_of
 from darkpool.verification.evidence import PreviousSettlement
 from darkpool.verification.leaves import state_root
+from darkpool.verification.reference import held_in
 from darkpool.verification.report import Findings
 from darkpool.verification.settlement import stated_settlement
 
@@ -47,6 +50,42 @@ def check_later(basis: Basis, former: Basis, findings: Findings) -> None:
     if now.interval <= before.interval:
         findings.add("interval", f"above {before.interval}", now.interval)
     _check_times(basis.record, former.record, findings)
+    check_contracts(basis.record, former.record.margin, basis.record.margin, findings)
+
+
+def check_prices_before(
+    basis: Basis,
+    previous: PreviousSettlement | None,
+    stated: MarginInputs | None,
+    findings: Findings,
+) -> None:
+    """What is said of the prices of the settlement before is true, and what is held is the same."""
+    if previous is None:
+        return
+    digest = None if stated is None else stated.digest()
+    findings.equal("prices of the settlement before", previous.prices, digest)
+    if stated is not None and digest == previous.prices:
+        check_contracts(basis.record, stated, basis.record.margin, findings)
+
+
+def check_contracts(
+    record: RecordView, before: MarginInputs, now: MarginInputs, findings: Findings
+) -> None:
+    """What accounts hold is the contract that they took: another one would be worth something else.
+
+    Raises:
+        Unsound: positions that are none.
+    """
+    held = held_in(record.summary.before)
+    known, listed = (
+        {instrument_id(c.name): c for c in inputs.specification.contracts}
+        for inputs in (before, now)
+    )
+    for instrument in sorted(held & known.keys() & listed.keys()):
+        taken, found = known[instrument], listed[instrument]
+        for name in ("kind", "underlying", "multiplier", "expiry_ms", "strike"):
+            part = f"contract {taken.name}, {name}"
+            findings.equal(part, getattr(taken, name), getattr(found, name))
 
 
 def check_former(basis: Basis, former: Basis, findings: Findings) -> None:

@@ -59,6 +59,7 @@ class PreviousSettlement:
     flows: int
     state_root: bytes
     leaf_hash: bytes
+    prices: bytes
 
 
 @dataclass(frozen=True, slots=True)

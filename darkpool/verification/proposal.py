@@ -12,6 +12,7 @@ from typing import Final
 
 from crypto.signing.settling import Settlement
 from darkpool.record.core import RecordView
+from darkpool.record.margin_forms import MarginInputs
 from darkpool.record.meaning import require_readable
 from darkpool.verification.asked import AskedChain
 from darkpool.verification.errors import NotChecked
@@ -55,11 +56,15 @@ class CheckedSettlement:
 
 
 def check_proposal(
-    record: RecordView, chain: ChainReader, voids: Sequence[LeftByVoid] = ()
+    record: RecordView,
+    chain: ChainReader,
+    voids: Sequence[LeftByVoid] = (),
+    prices_before: MarginInputs | None = None,
 ) -> CheckedSettlement:
     """Compute an interval's settlement from what was proposed and from the chain.
 
-    `voids` are the intervals that were committed and ended void since the settlement before.
+    `voids` are the intervals that were committed and ended void since the settlement before, and
+    `prices_before` is what margin followed from there; None before the first.
 
     Never raises for what it finds. No signatures of batch and settlement are asked for: the chain
     has the batch, and the settlement is to be signed.
@@ -72,7 +77,7 @@ def check_proposal(
     examined = Examination(record, lines, no_masks, signed=False)
     for line in examined.lines():
         lines.run(line)
-    asked = AskedChain(examined.basis, chain)
+    asked = AskedChain(examined.basis, chain, prices_before)
     committed = (asked.check_committed, asked.check_open)
     lines.run(Line("chain", "chain", "has batch, flows and payments", committed))
     before = "states of the settlement before"

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+
 from crypto.signing.ecdsa import verify_signature
+from crypto.signing.messages import instrument_id
 from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.record.core import RecordView
+from darkpool.record.forms import StateRecord
+from darkpool.record.margin_forms import MarginInputs
+from darkpool.units import account_of
+from darkpool.verification.accounts import read_positions
 from darkpool.verification.prices import PRICE, check_together, feeds_of, price_ranges
 from darkpool.verification.report import Findings
 
@@ -50,23 +58,47 @@ def _check_deadlines(record: RecordView, findings: Findings) -> None:
 
 
 def _check_quotes(record: RecordView, findings: Findings) -> None:
-    """Prices of what was traded were reported together with the references, and are of then.
+    """Prices of what was traded or held were reported with the references, and are of then.
 
     An intent is admitted only while those of its underlying are fresh.
     """
-    market, contracts = record.margin.market, record.margin.specification.contracts
-    traded = {instrument.name for instrument in record.summary.instruments if instrument.intents}
-    underlyings = {contract.underlying for contract in contracts if contract.name in traded}
-    times = [reference.observed_at for reference in record.summary.references]
-    times.append(market.time_ms)
-    ranges = price_ranges(record.margin)
+    summary = record.summary
+    used = {instrument.identifier for instrument in summary.instruments if instrument.intents}
+    times = [reference.observed_at for reference in summary.references]
+    check_reported(record.margin, used | held_in(summary.before), times, findings)
+
+
+def held_in(states: Iterable[StateRecord]) -> set[bytes]:
+    """Instruments in which accounts have positions.
+
+    Raises:
+        Unsound: positions that are none.
+    """
+    held: set[bytes] = set()
+    for state in states:
+        part = f"state of {account_of(state.account)}, positions"
+        held |= read_positions(part, state.positions).keys()
+    return held
+
+
+def check_reported(
+    inputs: MarginInputs, used: AbstractSet[bytes], times: Iterable[int], findings: Findings
+) -> None:
+    """Prices of some instruments' underlyings are of one time: the market's, and some others.
+
+    Variation is paid of what is held, without any intent too: who could choose among old prices
+    would choose who pays.
+    """
+    market, contracts = inputs.market, inputs.specification.contracts
+    underlyings = {c.underlying for c in contracts if instrument_id(c.name) in used}
+    together, ranges = [*times, market.time_ms], price_ranges(inputs)
     for quotes in market.underlyings:
         if quotes.name in underlyings:
             prices = ranges.get(quotes.name, PRICE)
             for feed in feeds_of(quotes, prices, Findings("prices")):
-                times += [report.observed_at for report in feed.quote.reports]
+                together += [report.observed_at for report in feed.quote.reports]
     age_max_ms = max(market.age_max_ms, REFERENCE_AGE_MAX_MS)
-    check_together("references and prices", times, age_max_ms, findings)
+    check_together("references and prices", together, age_max_ms, findings)
 
 
 def _check_grids(record: RecordView, findings: Findings) -> None:

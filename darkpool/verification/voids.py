@@ -16,11 +16,14 @@ from darkpool.record.core import RecordView
 from darkpool.record.margin_forms import MarginInputs
 from darkpool.verification import prices
 from darkpool.verification.asked import AskedChain
+from darkpool.verification.basis import Basis
 from darkpool.verification.between import Between, VoidCharge, due_between, void_charges
+from darkpool.verification.continuity import check_contracts
 from darkpool.verification.custody import Settled
 from darkpool.verification.evidence import ChainBatch, ChainReader
 from darkpool.verification.examination import Examination, no_masks
 from darkpool.verification.lines import Line, Lines
+from darkpool.verification.reference import check_reported, held_in
 from darkpool.verification.report import Findings, Verdict
 
 _LAST_LINE: Final = "rejections"
@@ -34,12 +37,14 @@ class LeftByVoid:
     Attributes:
         terms: digest of the terms, 32 bytes, which `margin` was compared with.
         record: what was opened in it; None where the openings were not complete or not signed.
+        times: when the references of its terms were observed, Unix ms.
     """
 
     interval: int
     terms: bytes
     margin: MarginInputs
     record: RecordView | None
+    times: tuple[int, ...] = ()
 
 
 class DueCheck:
@@ -82,8 +87,10 @@ class DueCheck:
         lines = Lines(lambda _step: None)
         domain = self._asked.record.summary.venue.domain()
         lines.run(Line("prices", "", "", (lambda told: _check_prices(void, domain, told),)))
+        lines.run(Line("held", "", "", (lambda told: self._check_held(void, told),)))
         if void.record is not None:
-            _examine(void.record, (void.interval, due), self._chain, lines)
+            asked = AskedChain(Basis(void.record), self._chain, self._asked.prices_before)
+            _examine(asked, (void.interval, due), lines)
         part = f"void interval {void.interval}"
         for check in lines.checks:
             for found in check.differences:
@@ -91,6 +98,13 @@ class DueCheck:
             if check.verdict is Verdict.NOT_CHECKED:
                 findings.add(f"{part}, {check.part}", "a check that could run", check.detail)
         return charges_of(void.record) if void.record is not None and findings.clean else ()
+
+    def _check_held(self, void: LeftByVoid, findings: Findings) -> None:
+        """What accounts held was the contract that they took, at prices of the market's time."""
+        record, before = self._asked.record, self._asked.prices_before
+        check_reported(void.margin, held_in(record.summary.before), void.times, findings)
+        if before is not None:
+            check_contracts(record, before, void.margin, findings)
 
 
 def state_before(record: RecordView) -> Settled:
@@ -135,20 +149,18 @@ def _check_prices(void: LeftByVoid, domain: Domain, findings: Findings) -> None:
     prices.check_market(void.margin, domain, findings)
 
 
-def _examine(
-    record: RecordView, expected: tuple[int, Between], chain: ChainReader, lines: Lines
-) -> None:
+def _examine(asked: AskedChain, expected: tuple[int, Between], lines: Lines) -> None:
     """Find who was at fault in a void interval, as before its settlement would have been signed.
 
     `expected` are its number, and what was due before it.
     """
     interval, due = expected
+    record = asked.record
     examined = Examination(record, lines, no_masks, signed=False)
     for line in examined.lines():
         lines.run(line)
         if line.name == _LAST_LINE:
             break
-    asked = AskedChain(examined.basis, chain)
     lines.run(Line("chain", "chain", "", (asked.check_committed,)))
     lines.run(Line("continuity", "states before", "", (asked.check_continuity,)))
 

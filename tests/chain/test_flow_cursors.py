@@ -82,6 +82,23 @@ def test_flows_are_read_on_from_where_a_reading_ended(at: Served, chain: Chain) 
     assert first.flows + second.flows == reader.flows_since().flows == chain.flows()
 
 
+def test_flows_that_were_read_are_not_asked_for_again(at: Served, chain: Chain) -> None:
+    """Else each look at a chain would take as long as all that ever happened at the venue."""
+    reader = at.reader()
+    chain.fund_and_deposit({ANN: 5, BOB: 6})
+    assert amounts(reader.flows()) == [5, 6]
+    before, here = chain.height(), snapshot(chain)
+    chain.fund_and_deposit({ANN: 7})
+    at.node.begin_anew()
+    assert amounts(reader.flows()) == [5, 6, 7]
+    ranges = [int(query["fromBlock"], 16) for (query,) in at.node.of("eth_getLogs")]
+    assert min(ranges) > before
+    revert(chain, here)
+    chain.fund_and_deposit({BOB: 8})
+    assert amounts(reader.flows()) == [5, 6, 8]
+    assert amounts(reader.flows(3, 1)) == [6, 8]
+
+
 def test_a_reading_ends_where_it_is_told_to(chain: Chain) -> None:
     chain.fund_and_deposit({ANN: 5})
     block = chain.height()

@@ -37,6 +37,7 @@ from darkpool.simulation.committee import CommitteeSeat, view_of
 from darkpool.units import InstrumentId, Interval, PriceGrid
 from darkpool.verification.evidence import ChainEvidence
 from tests.support.epochs import EPOCH, Epoch, dealt
+from tests.support.margin_forms import MARGIN
 from tests.support.reference_prices import NOW_MS, terms_on
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
@@ -132,6 +133,8 @@ class House:
             self.require_final,
             recorded_chain,
             require_references,
+            bytes(20),
+            frozenset(MARGIN.market.reporters),
         )
         return HouseCommittee(
             [

@@ -20,6 +20,7 @@ from darkpool.record.forms import (
     SettlementRecord,
     VenueRecord,
 )
+from darkpool.record.margin_forms import MarginInputs
 from darkpool.units import Interval
 from darkpool.verification.evidence import ChainReader
 from darkpool.verification.proposal import CheckedSettlement, Difference
@@ -85,7 +86,11 @@ class Checks:
         self.asked: list[tuple[RecordView, ChainReader, Sequence[LeftByVoid]]] = []
 
     def check(
-        self, record: RecordView, chain: ChainReader, voids: Sequence[LeftByVoid]
+        self,
+        record: RecordView,
+        chain: ChainReader,
+        voids: Sequence[LeftByVoid],
+        _prices_before: MarginInputs | None,
     ) -> CheckedSettlement:
         self.asked.append((record, chain, voids))
         message = settlement_of(record.summary.interval, self.results)
