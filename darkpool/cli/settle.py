@@ -11,7 +11,8 @@ from crypto.errors import hexadecimal
 from darkpool.cli.arguments import chain_key, read_whole, require_url
 from darkpool.cli.errors import CHAIN_KEY_VARIABLE
 
-SETTLEMENT_FILE_MAX_BYTES: Final = 1 << 17
+SETTLEMENT_FILE_MAX_BYTES: Final = 1 << 19
+"""Leaves that fill a transaction of 128 KiB, and the call, both in hexadecimal digits."""
 
 
 def settle(
