@@ -36,6 +36,7 @@ from darkpool.chain.evidence import (
 )
 from darkpool.chain.finality import Finality
 from darkpool.chain.quorum import web3_of
+from darkpool.chain.quorum_signed import require_quorum
 from darkpool.chain.reading import ReadableChain
 from darkpool.chain.sending import Sender
 from darkpool.chain.settling import KeptSettlement, outcome_of, settle_arguments, trees_of
@@ -273,6 +274,7 @@ class Chain(ReadableChain):
         """Send what `settle_call` gave, as any account; None where it has settled already.
 
         Raises:
+            SettlementUnsigned: its leaves are not on the chain, and no quorum signed for them.
             WrongDeployment: another chain, or no settlement contract at the address.
             SettledOtherwise: its interval has settled with another outcome.
         """
@@ -281,6 +283,7 @@ class Chain(ReadableChain):
         contract = self._contract("Settlement", kept.call.contract)
         try:
             if not contract.functions.published(keccak(kept.leaves)).call():
+                require_quorum(kept, contract, self._node)
                 self._transact(contract.functions.publish(kept.leaves))
             return self._transact(contract.functions.settle(*kept.arguments))
         except ChainError as error:

@@ -31,10 +31,10 @@ def settle(
     """Send the settlement in FILE.json, which `darkpool auction` kept because no block took it.
 
     Any account may send it, within an hour of the commitment of its batch. The leaves of the file
-    are published first, unless they are on the chain. What is sent then is a call of `settle` at a
-    settlement contract, or nothing: the file, the chain and the code of the contract are checked
-    before. Where the contract has settled the same already, whichever account sent it, nothing is
-    sent and the exit code is 0.
+    are published first, unless they are on the chain, and only if a quorum of the committee signed
+    for them. What is sent then is a call of `settle` at a settlement contract, or nothing: the
+    file, the chain and the code of the contract are checked before. Where the contract has settled
+    the same already, whichever account sent it, nothing is sent and the exit code is 0.
     """
     from darkpool.chain.client import Chain
     from darkpool.cli.tables import exact_json, output, print_lines
