@@ -214,6 +214,12 @@ class Anvil:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client waits for blocks, and makes none, as on a chain that is not for development."""
+    monkeypatch.setattr("darkpool.chain.client._DEVELOPMENT_NODES", ())
+
+
+@pytest.fixture
 def pausing(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[], object]]], None]:
     """Lets the chain do one thing after another while the client waits, and the last for ever."""
 
@@ -227,6 +233,7 @@ def pausing(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[], obje
     return plan
 
 
+@pytest.mark.usefixtures("patient")
 def test_confirmations_and_what_a_node_signed_and_forgot(anvil_url: str) -> None:
     chain = Chain.connect(anvil_url)
     node = Anvil(chain)
@@ -271,6 +278,7 @@ def settled_in(chain: Chain) -> tuple[bytes, BlockPoint]:
     return found.transaction, found.point
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_settlement_survives_a_reorganisation_of_five_blocks(
     settling: Settling, pausing: Callable[[list[Callable[[], object]]], None]
 ) -> None:
@@ -286,6 +294,7 @@ def test_a_settlement_survives_a_reorganisation_of_five_blocks(
     assert chain.is_final(found.point, Finality(8))
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("by_another", [False, True], ids=["sent again", "another account's"])
 def test_an_interval_is_settled_through_a_reorganisation_whoever_does_it(
     settling: Settling,
