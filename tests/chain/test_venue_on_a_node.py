@@ -22,7 +22,7 @@ GRID = PriceGrid(Decimal("0.25"), Decimal(4805), 16)
 TERMS = VenueTerms(OutrightListing(GRID, 100_000, 50), Pricing.UNIFORM)
 ORDERS = (
     b"account,side,size,limit,request\nann,buy,5,4806,\nbob,sell,3,4804.5,\ncid,sell,7,4805,\n"
-    b"dan,buy,1,4802,1000\n"
+    b"dan,buy,1,4803,1000\n"
 )
 
 
