@@ -174,6 +174,23 @@ def test_a_transaction_that_fails_in_its_new_block_is_told(at: Served) -> None:
         own.wait_final(sent, TWO)
 
 
+@pytest.mark.parametrize(
+    "version",
+    [result("anvil/v1.7.1"), result({"anvil/": 1}), result(None), refusal(-32601, "not here")],
+    ids=["makes no blocks", "no text", "nothing", "not told"],
+)
+def test_a_node_that_makes_no_blocks_is_waited_for(at: Served, version: Reply) -> None:
+    client = Chain.connect(at.url, EMBEDDED_KEY)
+    sent = client.fund_gas(PAID, 1)
+    answers = {"web3_clientVersion": version, "evm_mine": result("0x0")}
+    at.node.trouble = lambda method, _params: answers.get(method)
+    with pytest.raises(NotFinalInTime):
+        client.wait_final(sent, TWO, timeout_s=0)
+    assert at.node.asked["evm_mine"] <= 1
+    mine(at.chain, 1)
+    assert client.wait_final(sent, TWO, timeout_s=0) == sent
+
+
 def test_finalized_blocks_count_where_the_chain_names_them(at: Served, chain: Chain) -> None:
     point = chain.fund_gas(PAID, 1).point
     mine(chain, 50)
