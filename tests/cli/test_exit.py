@@ -157,11 +157,11 @@ def test_the_one_who_declares_gets_its_deposit_back_in_the_same_run(granted: Exi
 
 def test_the_end_is_declared_once_whatever_the_node_says_of_it(granted: ExitVenue) -> None:
     granted.pass_time(2 * WEEK_S)
-    settlement = granted.chain._settlement
-    asked = {"to": settlement.address, "data": settlement.encode_abi("standing")}
-    before = "0x" + bytes(granted.chain._web3.eth.call(asked)).hex()
+    data = granted.chain._settlement.encode_abi("standing")
+    asked = [{"to": granted.chain.deployment.settlement, "data": data}, "latest"]
+    before = granted.node._ask("eth_call", asked)["result"]
     granted.node.trouble = lambda method, params: (
-        result(before) if method == "eth_call" and params[0]["data"] == asked["data"] else None
+        result(before) if method == "eth_call" and params[0]["data"] == data else None
     )
     assert granted.leave("ann") == [("claim", 400), ("declare", 0)]
 
