@@ -8,6 +8,7 @@ talks to any node over HTTP. What only asks is in `darkpool.chain.reading`. Sign
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,6 +37,7 @@ from darkpool.chain.evidence import (
 )
 from darkpool.chain.finality import Finality
 from darkpool.chain.quorum import web3_of
+from darkpool.chain.quorum_signed import require_quorum
 from darkpool.chain.reading import ReadableChain
 from darkpool.chain.sending import Sender
 from darkpool.chain.settling import KeptSettlement, outcome_of, settle_arguments, trees_of
@@ -47,6 +49,9 @@ PERMIT2: Final = account_of(bytes.fromhex("000000000022D473030F116dDEE9F6B43aC78
 
 FINAL_IN_S: Final = 600
 """How long a block may take to become final, unless the caller says otherwise."""
+
+MINED_MAX: Final = 1000
+"""So many blocks a chain for development is told to make at once: more than wait for any."""
 
 _DEVELOPMENT_NODES: Final = ("anvil/", "HardhatNetwork/")
 _MINE: Final = RPCEndpoint("evm_mine")
@@ -273,6 +278,7 @@ class Chain(ReadableChain):
         """Send what `settle_call` gave, as any account; None where it has settled already.
 
         Raises:
+            SettlementUnsigned: its leaves are not on the chain, and no quorum signed for them.
             WrongDeployment: another chain, or no settlement contract at the address.
             SettledOtherwise: its interval has settled with another outcome.
         """
@@ -281,6 +287,7 @@ class Chain(ReadableChain):
         contract = self._contract("Settlement", kept.call.contract)
         try:
             if not contract.functions.published(keccak(kept.leaves)).call():
+                require_quorum(kept, contract, self._node)
                 self._transact(contract.functions.publish(kept.leaves))
             return self._transact(contract.functions.settle(*kept.arguments))
         except ChainError as error:
@@ -382,12 +389,14 @@ class Chain(ReadableChain):
         tester = self._tester
         if tester is not None:
             return lambda count: tester.mine_blocks(count)
-        with reading(self._node, "the version of a node"):
-            version = self._web3.client_version
-        return self._mine if version.startswith(_DEVELOPMENT_NODES) else None
+        # several nodes are not asked for a version, and some public ones do not tell it
+        with suppress(ChainUnavailable), reading(self._node, "the version of a node"):
+            if str(self._web3.client_version).startswith(_DEVELOPMENT_NODES):
+                return self._mine
+        return None
 
     def _mine(self, count: int) -> None:
-        for _ in range(count):
+        for _ in range(min(count, MINED_MAX)):
             with reading(self._node, "a block of a chain for development"):
                 self._web3.provider.make_request(_MINE, [])
 

@@ -49,6 +49,10 @@ ACCOUNTS_MAX: Final = (1 << 32) - 1
 VAULTS_MAX: Final = 3
 """More do not fit one transaction of 2**24 gas (EIP-7825); the contract would take eight."""
 
+SEATS_MAX: Final = 2_390
+"""Accounts of all vaults together. A settlement publishes the leaves of all of them in one
+transaction, and three more of each vault that are no client's: with more it could not settle."""
+
 KEYPERS_MIN: Final = 4
 KEYPERS_MAX: Final = 16
 

@@ -143,6 +143,13 @@ class SettledOtherwise(ChainError):
     prefix = "chain: "
 
 
+class SettlementUnsigned(ChainError):
+    """No quorum of the committee signed what is to be sent, for the batch that is open."""
+
+    code = "settlement-unsigned"
+    prefix = "settlement, "
+
+
 class NoSettlement(BadInput):
     """What is to be sent is no settlement of its interval; `subject` names the part."""
 

@@ -31,12 +31,32 @@ _METHOD_MISSING: Final = -32601
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Events of one contract: their names, and the interval and settlement that they name."""
+    """Events of one contract: their names, and what they name, as the contract indexes it.
+
+    First an interval or a hash of leaves, then a settlement.
+    """
 
     contract: Contract
     names: tuple[str, ...]
     interval: Interval | None = None
     settlement: bytes | None = None
+    leaf_hash: bytes | None = None
+
+    def named(self) -> dict[str, object]:
+        """What every event has to name."""
+        fields = ("interval", "settlement", "leaf_hash")
+        told = {name: getattr(self, name) for name in fields}
+        return {name: value for name, value in told.items() if value is not None}
+
+    def topics(self, names: list[str]) -> list[Any]:
+        """What a node is asked for; `names` are the hashes of the events' names."""
+        first = self.leaf_hash
+        if self.interval is not None:
+            first = self.interval.to_bytes(32, "big")
+        given = [one and f"0x{one.hex()}" for one in (first, self.settlement)]
+        while given and given[-1] is None:
+            given.pop()
+        return [names, *given]
 
 
 class LogReader:
@@ -91,23 +111,18 @@ class LogReader:
                 )
             with reading(self._node, "the events of a contract"):
                 event = contract.events[name]().process_log(log)
-            for name, wanted in (("interval", asked.interval), ("settlement", asked.settlement)):
-                if wanted is not None and event["args"][name] != wanted:
+            for name, wanted in asked.named().items():
+                if event["args"][name] != wanted:
                     raise ChainUnavailable(self._node, f"{NOT_ASKED} {first} to {last}")
             events.append(event)
         return events
 
     def _logs(self, asked: Asked, names: list[str], first: int, last: int) -> Sequence[Any]:
-        topics: list[Any] = [names]
-        if asked.interval is not None or asked.settlement is not None:
-            topics.append(None if asked.interval is None else f"0x{asked.interval:064x}")
-        if asked.settlement is not None:
-            topics.append(f"0x{asked.settlement.hex()}")
         query: FilterParams = {
             "address": asked.contract.address,
             "fromBlock": BlockNumber(first),
             "toBlock": BlockNumber(last),
-            "topics": topics,
+            "topics": asked.topics(names),
         }
         with reading(self._node, "the events of a contract"):
             try:

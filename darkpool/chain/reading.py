@@ -284,10 +284,11 @@ class ReadableChain:
 
     def leaves(self, leaf_hash: bytes) -> bytes | None:
         """Return leaves that were published, by keccak-256 of their bytes; None if never."""
-        asked = Asked(self._settlement, ("LeavesPublished",))
+        # anybody publishes anything: what has another hash is not even asked for
+        asked = Asked(self._settlement, ("LeavesPublished",), leaf_hash=leaf_hash)
         for event in self._backwards(asked):
             data = bytes(event["args"]["leaves"])
-            if bytes(event["args"]["leaf_hash"]) == leaf_hash == keccak(data):
+            if keccak(data) == leaf_hash:
                 return data
         return None
 
@@ -307,11 +308,15 @@ class ReadableChain:
             if last == interval != 0 and found is None:
                 reason = f"no event {name} of interval {interval}, which the contract names"
                 raise ChainUnavailable(self._node, reason)
+        voided = batch is not None and settlement is None and not is_open
+        if voided and self._event("BatchVoided", interval, near) is None:
+            reason = f"neither BatchSettled nor BatchVoided of interval {interval}, which is over"
+            raise ChainUnavailable(self._node, reason)
         return IntervalEvidence(
             interval,
             batch,
             settlement,
-            voided=batch is not None and settlement is None and not is_open,
+            voided=voided,
             is_declared=standing.declared_at != 0,
         )
 

@@ -61,16 +61,18 @@ class Waiting:
         Raises:
             NotFinalInTime: neither came in time.
         """
+        mine = self._mine
         while True:
             try:
                 self._blocks.require_final(point, self._finality, what)
             except BlockReplaced:
                 return False
             except NotFinal as wanting:
-                if self._mine is None:
+                if mine is None:
                     self.pause(point, what)
-                else:
-                    self._mine(wanting.block - wanting.last_final)
+                else:  # once: who says that it makes blocks, and makes none, is waited for
+                    mine(wanting.block - wanting.last_final)
+                    mine = None
             else:
                 return True
 

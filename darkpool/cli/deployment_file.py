@@ -12,6 +12,7 @@ from darkpool.chain.deploying import (
     DEPOSIT_MAX,
     KEYPERS_MAX,
     KEYPERS_MIN,
+    SEATS_MAX,
     VAULTS_MAX,
     ContractTerms,
     VaultTerms,
@@ -83,11 +84,14 @@ class DeploymentForm(Form):
     salt: Annotated[int, Field(strict=True, ge=0, le=NUMBER_MAX)] = 0
 
     @model_validator(mode="after")
-    def _has_everything_once(self) -> Self:
+    def _can_be_a_venue(self) -> Self:
         keypers = enumerate(self.keypers)
         require_once("keyper", [(one, ("keypers", number)) for number, one in keypers])
         vaults = enumerate(self.vaults)
         require_once("token", [(one.token, ("vaults", k, "token")) for k, one in vaults])
+        seats = sum(one.accounts_max for one in self.vaults)
+        if seats > SEATS_MAX:
+            raise wrong(f"accounts_max of all vaults together at most {SEATS_MAX}", seats, "vaults")
         return self
 
 

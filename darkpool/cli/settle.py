@@ -11,7 +11,8 @@ from crypto.errors import hexadecimal
 from darkpool.cli.arguments import chain_key, read_whole, require_url
 from darkpool.cli.errors import CHAIN_KEY_VARIABLE
 
-SETTLEMENT_FILE_MAX_BYTES: Final = 1 << 17
+SETTLEMENT_FILE_MAX_BYTES: Final = 1 << 19
+"""Leaves that fill a transaction of 128 KiB, and the call, both in hexadecimal digits."""
 
 
 def settle(
@@ -30,10 +31,10 @@ def settle(
     """Send the settlement in FILE.json, which `darkpool auction` kept because no block took it.
 
     Any account may send it, within an hour of the commitment of its batch. The leaves of the file
-    are published first, unless they are on the chain. What is sent then is a call of `settle` at a
-    settlement contract, or nothing: the file, the chain and the code of the contract are checked
-    before. Where the contract has settled the same already, whichever account sent it, nothing is
-    sent and the exit code is 0.
+    are published first, unless they are on the chain, and only if a quorum of the committee signed
+    for them. What is sent then is a call of `settle` at a settlement contract, or nothing: the
+    file, the chain and the code of the contract are checked before. Where the contract has settled
+    the same already, whichever account sent it, nothing is sent and the exit code is 0.
     """
     from darkpool.chain.client import Chain
     from darkpool.cli.tables import exact_json, output, print_lines

@@ -15,6 +15,7 @@ from eth_hash.auto import keccak
 from crypto.signing.settling import Tree
 from crypto.signing.sum_tree import SumLeaf, SumTree
 from darkpool.chain.calls import Call, ProvenLeaf
+from darkpool.chain.errors import ChainUnavailable
 from darkpool.chain.evidence import SettledTrees, VaultPlace, VenueStanding
 from darkpool.chain.reading import ReadableChain
 from darkpool.client.errors import LeavesMissing, LeavesUnproven
@@ -117,7 +118,11 @@ class VenueBalances:
         )
 
     def _require_roots(self, settled: SettledTrees) -> None:
-        for tree, place in zip(settled.trees, self._chain.deployment.vaults, strict=True):
+        vaults = self._chain.deployment.vaults
+        if len(settled.trees) != len(vaults):
+            reason = f"a settlement of {len(settled.trees)} vaults, of {len(vaults)}"
+            raise ChainUnavailable(self._chain.node, reason)
+        for tree, place in zip(settled.trees, vaults, strict=True):
             if account_of(tree.vault) != place.address:
                 raise LeavesUnproven(tree.vault, account_bytes(place.address), tree.vault)
             kept = bytes(self._chain.ask(_call(place, "roots", settled.interval)))

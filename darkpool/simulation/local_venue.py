@@ -29,6 +29,7 @@ from darkpool.auction.on_chain import end_open
 from darkpool.auction.outcome import IntervalOutcome
 from darkpool.auction.terms import KEYPERS, VenueTerms
 from darkpool.chain.client import Chain, DeploymentTerms
+from darkpool.chain.deploying import SEATS_MAX
 from darkpool.chain.errors import SettledOtherwise
 from darkpool.chain.evidence import Deployment
 from darkpool.chain.finality import Finality
@@ -67,7 +68,7 @@ from darkpool.units import (
 FIRST_EPOCH: Final = 1
 FINALITY: Final = Finality(2)
 DEPOSIT_MIN: Final = 1
-ACCOUNTS_MAX: Final = 10_000
+ACCOUNTS_MAX: Final = SEATS_MAX
 INTERVAL_MS: Final = REFERENCE_AGE_AT_CLOSE_MAX_MS - 60_000
 """Nobody waits for it: an interval closes when the last order is in. References are fresh then."""
 MASK_WORKERS: Final = 2

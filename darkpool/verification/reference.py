@@ -11,7 +11,6 @@ from darkpool.limits import REFERENCE_AGE_MAX_MS, REFERENCE_AHEAD_MAX_MS
 from darkpool.record.core import RecordView
 from darkpool.record.forms import StateRecord
 from darkpool.record.margin_forms import MarginInputs
-from darkpool.units import account_of
 from darkpool.verification.accounts import read_positions
 from darkpool.verification.prices import PRICE, check_together, feeds_of, price_ranges
 from darkpool.verification.report import Findings
@@ -76,8 +75,7 @@ def held_in(states: Iterable[StateRecord]) -> set[bytes]:
     """
     held: set[bytes] = set()
     for state in states:
-        part = f"state of {account_of(state.account)}, positions"
-        held |= read_positions(part, state.positions).keys()
+        held |= read_positions(state.account, state.positions).keys()
     return held
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from crypto.signing.ecdsa import address_of
+from crypto.signing.sum_tree import SumLeaf
 from darkpool.chain.artifacts import load_artifact
 from darkpool.chain.client import Chain
 from darkpool.chain.deploying import (
+    SEATS_MAX,
     VAULTS_MAX,
     ContractTerms,
     VaultTerms,
@@ -17,11 +19,15 @@ from darkpool.chain.deploying import (
 )
 from darkpool.chain.errors import TransactionRefused, TransactionReverted
 from darkpool.chain.manifest import compare, manifest_of
+from darkpool.protocol.leaves import CALLDATA_BYTES_MAX, encode_leaves
 from darkpool.units import AccountId, account_of
-from tests.support.signing_committee import KEYS
+from tests.support.signing_committee import KEYS, SigningCommittee
 
 CODE_MAX = 24_576
 """Bytes of a contract's code (EIP-170); the code that creates it may have twice as many."""
+
+RESERVED_LEAVES = 3
+"""Of a vault: claims of pruned leaves, the insurance fund, the treasury."""
 
 
 def terms(tokens: list[AccountId]) -> ContractTerms:
@@ -56,6 +62,20 @@ def test_more_vaults_than_the_bound_fit_no_transaction() -> None:
     deploy_venue(chain, terms(tokens[:VAULTS_MAX]))
     with pytest.raises((TransactionRefused, TransactionReverted)):
         deploy_venue(chain, terms(tokens))
+
+
+@pytest.mark.parametrize("vaults", range(1, VAULTS_MAX + 1))
+def test_a_venue_without_a_free_seat_can_publish_its_leaves(vaults: int) -> None:
+    seats = [SEATS_MAX - vaults + 1, *[1] * (vaults - 1)]
+    rows = [[SumLeaf(bytes(20), 0, 0)] * (own + RESERVED_LEAVES) for own in seats]
+    data = encode_leaves(rows)
+    assert len(data) <= CALLDATA_BYTES_MAX
+    chain = Chain.embedded()
+    chain.deploy(SigningCommittee().terms())
+    chain.publish(data)
+    over = data.ljust(CALLDATA_BYTES_MAX + 1, b"\0")
+    with pytest.raises(TransactionReverted):
+        chain.publish(over)
 
 
 def test_a_token_without_code_has_no_vault() -> None:

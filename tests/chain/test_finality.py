@@ -174,6 +174,23 @@ def test_a_transaction_that_fails_in_its_new_block_is_told(at: Served) -> None:
         own.wait_final(sent, TWO)
 
 
+@pytest.mark.parametrize(
+    "version",
+    [result("anvil/v1.7.1"), result({"anvil/": 1}), result(None), refusal(-32601, "not here")],
+    ids=["makes no blocks", "no text", "nothing", "not told"],
+)
+def test_a_node_that_makes_no_blocks_is_waited_for(at: Served, version: Reply) -> None:
+    client = Chain.connect(at.url, EMBEDDED_KEY)
+    sent = client.fund_gas(PAID, 1)
+    answers = {"web3_clientVersion": version, "evm_mine": result("0x0")}
+    at.node.trouble = lambda method, _params: answers.get(method)
+    with pytest.raises(NotFinalInTime):
+        client.wait_final(sent, TWO, timeout_s=0)
+    assert at.node.asked["evm_mine"] <= 1
+    mine(at.chain, 1)
+    assert client.wait_final(sent, TWO, timeout_s=0) == sent
+
+
 def test_finalized_blocks_count_where_the_chain_names_them(at: Served, chain: Chain) -> None:
     point = chain.fund_gas(PAID, 1).point
     mine(chain, 50)
@@ -214,6 +231,12 @@ class Anvil:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client waits for blocks, and makes none, as on a chain that is not for development."""
+    monkeypatch.setattr("darkpool.chain.client._DEVELOPMENT_NODES", ())
+
+
+@pytest.fixture
 def pausing(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[], object]]], None]:
     """Lets the chain do one thing after another while the client waits, and the last for ever."""
 
@@ -227,6 +250,7 @@ def pausing(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[], obje
     return plan
 
 
+@pytest.mark.usefixtures("patient")
 def test_confirmations_and_what_a_node_signed_and_forgot(anvil_url: str) -> None:
     chain = Chain.connect(anvil_url)
     node = Anvil(chain)
@@ -271,6 +295,7 @@ def settled_in(chain: Chain) -> tuple[bytes, BlockPoint]:
     return found.transaction, found.point
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_settlement_survives_a_reorganisation_of_five_blocks(
     settling: Settling, pausing: Callable[[list[Callable[[], object]]], None]
 ) -> None:
@@ -286,6 +311,7 @@ def test_a_settlement_survives_a_reorganisation_of_five_blocks(
     assert chain.is_final(found.point, Finality(8))
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("by_another", [False, True], ids=["sent again", "another account's"])
 def test_an_interval_is_settled_through_a_reorganisation_whoever_does_it(
     settling: Settling,

@@ -17,6 +17,7 @@ from darkpool.chain.errors import (
     DisagreeingNodes,
     NodeBusy,
     NotFinal,
+    NotFinalInTime,
     TransactionRefused,
     WrongDeployment,
 )
@@ -350,6 +351,16 @@ def test_a_receipt_counts_when_a_majority_has_it(fresh: Nodes) -> None:
         node.trouble = late
     assert chain.fund_gas(PAID, 7).block == 1
     assert fresh.serving[0].asked["eth_getTransactionReceipt"] == 2
+
+
+def test_a_transaction_is_awaited_until_a_majority_has_made_it_final(fresh: Nodes) -> None:
+    chain, tester = Chain.connect(fresh.urls, KEY), fresh.chain._tester
+    assert tester is not None
+    sent = chain.fund_gas(PAID, 7)
+    with pytest.raises(NotFinalInTime):
+        chain.wait_final(sent, Finality(2), timeout_s=0)
+    tester.mine_blocks(1)
+    assert chain.wait_final(sent, Finality(2), timeout_s=0) == sent
 
 
 def test_several_nodes_sign_nothing(fresh: Nodes) -> None:

@@ -14,6 +14,7 @@ from darkpool.chain.errors import (
     ChainUnavailable,
     NoSettlement,
     SettledOtherwise,
+    SettlementUnsigned,
     TransactionReverted,
     WrongDeployment,
 )
@@ -102,6 +103,25 @@ def test_another_account_may_be_first_in_the_meantime(
 
     serving.trouble = first
     assert Chain.connect(url, OTHER_KEY).settle_kept(kept) is None
+
+
+@pytest.mark.parametrize("fault", ["two signers", "a stranger", "no signature", "another batch"])
+def test_leaves_that_no_quorum_signed_are_not_published(
+    committed: Chain, committee: SigningCommittee, fault: str
+) -> None:
+    leaves = [balance(ACCOUNT, 98)]
+    message = committee.settlement(committed, leaves)
+    keys = {"two signers": committee.keys[:2], "a stranger": [*committee.keys[:2], OTHER_KEY]}
+    if fault == "another batch":
+        message = replace(message, previous_settlement=b"\x01" * 32)
+    signatures = committee.sign(committed, message, keys.get(fault, committee.keys[1:]))
+    if fault == "no signature":
+        signatures = [bytes(65)] * 3
+    results, height = encode_results(committee.results), committed.height()
+    call = committed.settle_call(message, results, signatures)
+    with pytest.raises(SettlementUnsigned, match="settlement, signatures"):
+        committed.settle_kept(KeptSettlement.of(INTERVAL, call, encode_leaves([leaves])))
+    assert committed.height() == height
 
 
 def test_other_roots_that_settled_are_told(committed: Chain, committee: SigningCommittee) -> None:

@@ -16,7 +16,7 @@ from darkpool.canonical_json import to_json
 from darkpool.chain import clocks
 from darkpool.chain.calls import Call
 from darkpool.chain.client import Chain, SignedStatement
-from darkpool.chain.deploying import DEPLOYER, places_of
+from darkpool.chain.deploying import DEPLOYER, SEATS_MAX, places_of
 from darkpool.chain.errors import InvalidManifest
 from darkpool.chain.evidence import VenueStanding
 from darkpool.chain.manifest import read_manifest
@@ -198,6 +198,10 @@ def test_contracts_are_not_on_another_chain(place: Place) -> None:
             "vaults[0].deposit_min",
         ),
         ({"vaults": [{"token": TOKEN, "deposit_min": "5", "accounts_max": 1}]}, "a whole number"),
+        (
+            {"vaults": [VAULT | {"accounts_max": SEATS_MAX - 69}, VAULT | {"token": FUND_OWNER}]},
+            "vaults: expected accounts_max of all vaults together at most 2390, got 2391",
+        ),
         ({"salt": -1}, "salt: expected greater than or equal to 0"),
         ({"owner": TOKEN}, "owner: expected no such field"),
         ({"version": 2}, "version: expected 1"),

@@ -155,6 +155,17 @@ def test_the_one_who_declares_gets_its_deposit_back_in_the_same_run(granted: Exi
     assert sent == [("claim", 400), ("declare", 0), ("take_back", 3)]
 
 
+def test_the_end_is_declared_once_whatever_the_node_says_of_it(granted: ExitVenue) -> None:
+    granted.pass_time(2 * WEEK_S)
+    data = granted.chain._settlement.encode_abi("standing")
+    asked = [{"to": granted.chain.deployment.settlement, "data": data}, "latest"]
+    before = granted.node._ask("eth_call", asked)["result"]
+    granted.node.trouble = lambda method, params: (
+        result(before) if method == "eth_call" and params[0]["data"] == data else None
+    )
+    assert granted.leave("ann") == [("claim", 400), ("declare", 0)]
+
+
 @pytest.mark.parametrize("source", ["--leaves", "--beacon"])
 def test_leaves_from_elsewhere_are_proven_by_the_chain(
     venue: ExitVenue, tmp_path: Path, source: str

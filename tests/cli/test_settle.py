@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from eth_hash.auto import keccak
 
+from crypto.signing.sum_tree import SumLeaf
 from darkpool.canonical_json import from_json, to_json
 from darkpool.chain.client import Chain
+from darkpool.chain.deploying import SEATS_MAX
 from darkpool.protocol.leaves import encode_leaves
 from darkpool.protocol.results import encode_results
 from darkpool.simulation.unsent import UNSENT_VERSION, UnsentSettlement
@@ -39,10 +41,14 @@ def chain() -> Iterator[tuple[Chain, str]]:
 
 @pytest.fixture
 def kept(tmp_path: Path, chain: tuple[Chain, str]) -> Path:
-    committee, leaves = SigningCommittee(), [balance(ACCOUNT, 100)]
-    message = committee.settlement(chain[0], leaves)
+    return kept_with(tmp_path, chain[0], [balance(ACCOUNT, 100)])
+
+
+def kept_with(tmp_path: Path, chain: Chain, leaves: list[SumLeaf]) -> Path:
+    committee = SigningCommittee()
+    message = committee.settlement(chain, leaves)
     results = encode_results(committee.results)
-    call = chain[0].settle_call(message, results, committee.sign(chain[0], message))
+    call = chain.settle_call(message, results, committee.sign(chain, message))
     unsent = UnsentSettlement(
         *(UNSENT_VERSION, INTERVAL, call.chain_id, call.contract),
         encode_leaves([leaves]),
@@ -93,6 +99,18 @@ def test_a_kept_settlement_settles_and_then_has_settled_already(
     assert lines.returncode == 0
     assert "settled              already\n" in lines.stdout
     assert "None" not in lines.stdout
+
+
+def test_a_settlement_of_as_many_accounts_as_a_venue_has_is_sent(
+    chain: tuple[Chain, str], tmp_path: Path
+) -> None:
+    embedded, url = chain
+    others = [SumLeaf((1 << 16 | k).to_bytes(20, "big"), 0, 0) for k in range(SEATS_MAX - 1)]
+    kept = kept_with(tmp_path, embedded, [*others, balance(ACCOUNT, 100)])
+    embedded.publish(from_json(kept.read_bytes(), UnsentSettlement, "kept").leaves)
+    done = darkpool("settle", kept, "--chain", url, **KEY)
+    assert done.returncode == 0, done.stderr
+    assert embedded.standing().settled == INTERVAL
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from eth_hash.auto import keccak
 from crypto.signing.settling import Closing
 from crypto.signing.sum_tree import SumLeaf
 from darkpool.chain.client import Chain
+from darkpool.chain.errors import ChainUnavailable
 from darkpool.client.errors import LeavesMissing, LeavesUnproven
 from darkpool.client.leaving import balances_of
 from darkpool.protocol.leaves import encode_leaves
@@ -108,6 +109,20 @@ def test_leaves_that_the_root_is_not_of_are_refused(
     message = replace(message, leaf_hash=keccak(encode_leaves([told])))
     chain.settle(message, encode_results(RESULTS), committee.sign(chain, message, KEYS[1:]))
     with pytest.raises(LeavesUnproven):
+        balances_of(chain, TRADER)
+
+
+@pytest.mark.parametrize("trees", [0, 2])
+def test_a_settlement_of_other_vaults_is_no_answer(
+    chain: Chain, committee: SigningCommittee, monkeypatch: pytest.MonkeyPatch, trees: int
+) -> None:
+    committee.commit(chain, 4)
+    committee.settle(chain, leaves(trader=(1000, 0), other=(500, 0)))
+    settled = chain.last_settlement()
+    assert settled is not None
+    told = replace(settled, trees=settled.trees * trees)
+    monkeypatch.setattr(chain, "last_settlement", lambda: told)
+    with pytest.raises(ChainUnavailable, match=f"a settlement of {trees} vaults, of 1"):
         balances_of(chain, TRADER)
 
 

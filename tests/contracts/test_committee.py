@@ -166,6 +166,48 @@ def test_a_committee_hands_over_after_its_delay(venue: CustodyContracts) -> None
     venue.send(venue.commit_function(batch, venue.signatures(batch, NEXT_KEYS[:4])))
 
 
+def test_evidence_holds_against_a_keyper_that_stays_in_the_next_committee(
+    venue: CustodyContracts,
+) -> None:
+    stays = venue.keys[0]
+    keys = [*NEXT_KEYS[:3], stays]
+    message = replace(rotation(venue), next=tuple(map(address_of, keys)))
+    venue.send(announce(venue, message))
+    excluded(venue, stays)
+    venue.pass_time(DELAY_S)
+    functions = venue.settlement.functions
+    venue.send(functions.rotate())
+    assert functions.excluded().call() == 0
+    excluded(venue, stays)
+    assert functions.excluded().call() == 0b1000
+    batch = venue.batch_for(1)
+    with venue.refuses("quorum"):
+        venue.send(venue.commit_function(batch, venue.signatures(batch, keys[1:])))
+    venue.send(venue.commit_function(batch, venue.signatures(batch, keys)))
+    [event] = venue.settlement.events.BatchCommitted.get_logs(from_block=0)
+    assert event["args"]["signers"] == 0b111
+
+
+def test_a_venue_with_too_few_keypers_left_settles_nothing_and_ends_by_the_clock(
+    venue: CustodyContracts,
+) -> None:
+    """Two of four incriminated themselves: no exclusion lowers the quorum."""
+    a = venue.accounts[0]
+    venue.deposit(a, 100)
+    venue.send(venue.vault.functions.request(1), a)
+    for key in venue.keys[:2]:
+        excluded(venue, key)
+    batch, message = venue.batch_for(1), rotation(venue)
+    with venue.refuses("quorum"):
+        venue.send(venue.commit_function(batch, venue.signatures(batch, venue.keys)))
+    with venue.refuses("quorum"):
+        venue.send(announce(venue, message, venue.signatures(message, venue.keys)))
+    venue.pass_time(7 * DAY_S)
+    venue.send(venue.settlement.functions.declare(), venue.stranger)
+    venue.send(venue.vault.functions.take_back(1, a), a)
+    assert venue.held() == 0
+
+
 def test_rotations_that_are_none_are_refused(venue: CustodyContracts) -> None:
     message = rotation(venue)
     twice = (*message.next[:3], message.next[0])

@@ -214,7 +214,7 @@ def test_prices_of_a_void_interval_are_those_that_reporters_signed(voids: VoidSt
     assert voids.end(None)
     record = voids.story.interval(names=PERPETUAL).settlement.record
     chain, findings = RecordedVenue(voids.story.chain, record.summary.venue), Findings("due")
-    asked = AskedChain(Basis(record), chain)
+    asked = AskedChain(Basis(record), chain, None)
     asked.check_committed(findings)
     left = left_by(voids.opened.voids[0], ())
     quotes, *rest = left.margin.market.underlyings
