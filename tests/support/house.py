@@ -34,11 +34,11 @@ from darkpool.protocol.terms import IntervalTerms
 from darkpool.record.forms import PlannedMask, VenueRecord
 from darkpool.simulation.clock import SimulatedClock
 from darkpool.simulation.committee import CommitteeSeat, view_of
-from darkpool.units import InstrumentId, Interval, PriceGrid
+from darkpool.units import InstrumentId, Interval, PriceGrid, account_bytes
 from darkpool.verification.evidence import ChainEvidence
 from tests.support.epochs import EPOCH, Epoch, dealt
 from tests.support.margin_forms import MARGIN
-from tests.support.reference_prices import NOW_MS, terms_on
+from tests.support.reference_prices import NOW_MS, REPORTER, terms_on
 
 DOMAIN = Domain(31337, b"\xd0" * 20)
 COMMITTED_IN = 40
@@ -133,7 +133,7 @@ class House:
             self.require_final,
             recorded_chain,
             require_references,
-            bytes(20),
+            account_bytes(REPORTER.address),
             frozenset(MARGIN.market.reporters),
         )
         return HouseCommittee(

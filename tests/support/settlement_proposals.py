@@ -21,12 +21,13 @@ from darkpool.record.forms import (
     VenueRecord,
 )
 from darkpool.record.margin_forms import MarginInputs
-from darkpool.units import Interval
+from darkpool.units import Interval, account_bytes
 from darkpool.verification.evidence import ChainReader
 from darkpool.verification.proposal import CheckedSettlement, Difference
 from darkpool.verification.voids import LeftByVoid
 from tests.support.house import DOMAIN, House, HouseCommittee
 from tests.support.margin_forms import MARGIN
+from tests.support.reference_prices import REPORTER
 
 ZERO: Final = bytes(32)
 LEAVES: Final = b"leaves of a settlement"
@@ -39,7 +40,7 @@ def proposal_of(interval: Interval, domain: Domain = DOMAIN) -> SettlementPropos
         closes_ms=0,
         pricing="uniform",
         ticks=5,
-        reporter=bytes(20),
+        reporter=account_bytes(REPORTER.address),
         references=(),
         committee=CommitteeRecord(4, 7, 3, ()),
         venue=VenueRecord(domain.chain_id, domain.verifying_contract, bytes(20), 1),
