@@ -123,11 +123,6 @@ class ReadableChain:
         """
         self._blocks.require_final(point, finality, what)
 
-    def time(self) -> int:
-        """The time of the last block, in Unix seconds."""
-        with reading(self._node, "the time of a block"):
-            return int(self._web3.eth.get_block("latest")["timestamp"])
-
     def receipt(self, transaction: bytes) -> TransactionReceiptInfo:
         """The receipt of a transaction that succeeded, whoever sent it.
 
@@ -141,7 +136,7 @@ class ReadableChain:
                 pass
         raise ChainUnavailable(self._node, f"no receipt of transaction 0x{transaction.hex()}")
 
-    def time_of(self, block: int | None = None) -> int:
+    def time(self, block: int | None = None) -> int:
         """When a block was made, in Unix seconds; without a number the last one."""
         with reading(self._node, "a block"):
             number = self._web3.eth.block_number if block is None else BlockNumber(block)
@@ -172,23 +167,16 @@ class ReadableChain:
         self._deployment = deployment
 
     def follow(self, settlement: AccountId) -> Deployment:
-        """Use the contracts that stand behind a settlement contract, unless they are in use.
-
-        Raises:
-            WrongDeployment: other code stands at their addresses, or a vault follows another one.
-        """
+        """Use the contracts behind a settlement contract as `attach_at`, unless they are in use."""
         if self._deployment is None or self._deployment.settlement != settlement:
-            self._deployment = self.deployment_at(settlement, 0)
-        return self._deployment
+            self.attach_at(settlement)
+        return self.deployment
 
     def attach_at(self, settlement: AccountId, block: int = 0) -> None:
         """Use the venue of a settlement contract, of which nothing else is known.
 
-        Its events are read back to `block`, in which it was created or before.
-
-        Raises:
-            WrongDeployment: other code stands at its address or at those of its vaults, or a vault
-                follows another one.
+        Its events are read back to `block`, in which it was created or before. It raises what
+        `deployment_at` does.
         """
         self._deployment = self.deployment_at(settlement, block)
 

@@ -90,7 +90,7 @@ def venue_status(chain: ReadableChain) -> VenueStatus:
     following = NextCommittee(tuple(map(AccountId, keypers)), active_from)
     excluded = _ask(chain, "Settlement", deployment.settlement, "excluded")
     return VenueStatus(
-        chain.time_of(),
+        chain.time(),
         deployment,
         standing,
         settled,

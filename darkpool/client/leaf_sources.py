@@ -26,7 +26,7 @@ def from_beacon(chain: ReadableChain, beacon: BeaconNode) -> LeafSource:
     def source(settled: SettledTrees) -> bytes | None:
         if not settled.leaf_blobs:
             return None
-        blobs = beacon.blobs(chain.time_of(settled.block), settled.leaf_blobs)
+        blobs = beacon.blobs(chain.time(settled.block), settled.leaf_blobs)
         if blobs is None:
             return None
         # a blob is filled up with zeros, which are not part of what is hashed

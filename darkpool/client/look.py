@@ -51,7 +51,7 @@ def look_at(
         LeavesMissing, LeavesUnproven, ChainUnavailable: as `VenueBalances`.
     """
     venue, deployment = VenueBalances(chain, sources), chain.deployment
-    moment = Moment(deployment.settlement, venue.standing, chain.time_of())
+    moment = Moment(deployment.settlement, venue.standing, chain.time())
     balances = tuple(
         balance for balance in venue.of(account) if only in (None, balance.vault.address)
     )

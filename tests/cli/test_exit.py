@@ -190,10 +190,10 @@ def test_leaves_from_elsewhere_are_proven_by_the_chain(
     assert settled is not None
     with beacon_node(node) as url:
         for kept in ([], [b"\0" * len(blobs[0])]):
-            node.put(venue.chain.time_of(settled.block), kept)
+            node.put(venue.chain.time(settled.block), kept)
             refused = venue.exit("--key-file", venue.files["ann"], source, url)
             assert (refused.returncode, venue.sent()) == (1, [])
-        node.put(venue.chain.time_of(settled.block), blobs)
+        node.put(venue.chain.time(settled.block), blobs)
         assert venue.leave("ann", source, url) == [("claim", 400)]
 
 

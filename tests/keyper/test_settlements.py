@@ -200,7 +200,8 @@ def test_a_void_interval_counts_with_the_prices_of_its_terms(
     void = void_of(settled)
     later.keyper.sign_settlement(replace(proposal, voids=(void,)))
     ((_, _, voids),) = checks.asked
-    assert voids == [LeftByVoid(settled.interval, void.terms.digest, MARGIN, None)]
+    times = tuple(r.message.observed_at for r in void.terms.references.values())
+    assert voids == [LeftByVoid(settled.interval, void.terms.digest, MARGIN, None, times)]
 
 
 def test_faults_that_a_keyper_saw_in_a_void_interval_are_not_left_out(

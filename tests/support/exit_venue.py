@@ -122,7 +122,7 @@ class ExitVenue:
     def pass_time(self, seconds: int) -> None:
         tester = self.chain._tester
         assert tester is not None
-        tester.time_travel(self.chain.time_of() + seconds)
+        tester.time_travel(self.chain.time() + seconds)
         tester.mine_block()
 
     def held(self, holder: AccountId | None = None) -> int:
