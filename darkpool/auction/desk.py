@@ -124,15 +124,12 @@ class Desk:
         """End admission, fix the batch and free what was reserved for others.
 
         Raises:
-            AdmissionRefused, MarginError: of the first submission, where all were refused.
             ContractExpired: an instrument with intents expired in the accounts meanwhile. These
                 intents have to be in the batch and may not fill, so nothing is committed.
         """
         intents, cancellations = self._admission.close()
         for digest in self._reserved.keys() - intents.keys():
             self._release(digest)
-        if self._refusals and not intents:
-            raise self._refusals[0].error
         self._require_reserved(intents)
         for cancelled in cancellations:
             self._record.add_cancellation(

@@ -112,7 +112,6 @@ def run_interval(
     part of the outcome (`Settlement.transaction`).
 
     Raises:
-        AdmissionRefused, MarginError: of the first submission, where all were refused.
         DarkpoolError, CryptoError: the auction cannot go on; nothing settles.
     """
     kept = Kept(environment.record, opened.terms.material.parameters)

@@ -115,6 +115,7 @@ def run_orders(
 
     Raises:
         BadInput: arguments of another kind, folders that exist or nest; nothing has been done.
+        AdmissionRefused, MarginError: of the first order, where all were refused.
         NotSettled: no block has the settlement; it is kept, and so are the folders.
         DarkpoolError, CryptoError: the auction could not go on; no folder is left that was made.
     """
@@ -156,6 +157,8 @@ def run_orders(
             record or NoRecord(),
             lambda step: setting.progress(step, 0, parties if step == "admit" else 0),
         )
+        if outcome.refusals and not outcome.admitted:
+            raise outcome.refusals[0].error
         outcome.settlement.require_signed()
         summary = auction_summary(opened, venue.deployment, outcome)
         not_kept: list[NotKept] = []

@@ -249,3 +249,14 @@ def test_an_interval_that_failed_changes_nothing_and_the_next_counts_the_same_fl
     assert everything == {"ann": 100, "bob": 200, "cid": 300, "dan": 400}
     assert [flow.index for flow in outcome.batch.flows] == [3, 4, 5]
     require_audited(standing, 3)
+
+
+def test_a_submission_that_is_refused_stops_no_interval(standing: StandingVenue) -> None:
+    """Nobody pays for a refusal, so nobody holds back the requests of others with one."""
+    standing.deposit(ann=100, bob=200)
+    standing.request("ann", 30)
+    order = Order(1, AccountLabel("cid"), InstrumentName(ES), Side.BUY, Lots(1), Tick(0))
+    outcome = standing.trade([ES], [order])
+    assert len(outcome.refusals) == 1
+    assert outcome.settlement.is_final
+    assert outcome.applied.balances.granted == {standing.account("ann"): 30}
