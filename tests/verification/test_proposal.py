@@ -35,6 +35,12 @@ def shown(series: Series, number: int = 1) -> HeldRecord:
     )
 
 
+def checked_of(record: HeldRecord, series: Series, number: int = 1) -> CheckedSettlement:
+    """What a keyper finds in a record in the place of one of the series."""
+    before = Record.load(series.directories[number - 1]).margin if number else None
+    return check_proposal(record, series.reader(), (), before)
+
+
 def lines(checked: CheckedSettlement) -> set[str]:
     return {difference.check for difference in checked.differences}
 
@@ -44,7 +50,7 @@ def test_it_computes_what_was_settled(number: int, series: Series) -> None:
     chain = series.reader()
     settled = chain.evidence(number + 1, (0, 0)).settlement
     assert settled is not None
-    checked = check_proposal(shown(series, number), chain)
+    checked = checked_of(shown(series, number), series, number)
     assert not checked.differences
     assert checked.message == settled.message
     assert keccak(checked.leaves) == settled.message.leaf_hash
@@ -52,7 +58,7 @@ def test_it_computes_what_was_settled(number: int, series: Series) -> None:
 
 def test_what_is_stated_of_the_settlement_is_not_believed(series: Series) -> None:
     honest = shown(series)
-    expected = check_proposal(honest, series.reader()).message
+    expected = checked_of(honest, series).message
     for name in SettlementRecord.__dataclass_fields__:
         if name in ("signatures", "transaction", "leaf_blobs"):
             continue
@@ -60,7 +66,7 @@ def test_what_is_stated_of_the_settlement_is_not_believed(series: Series) -> Non
         other: Any = () if isinstance(value, tuple) else bytes(32)
         settlement = replace(honest.evidence.settlement, **{name: other})
         evidence = replace(honest.evidence, settlement=settlement)
-        checked = check_proposal(replace(honest, evidence=evidence), series.reader())
+        checked = checked_of(replace(honest, evidence=evidence), series)
         assert lines(checked) == {"settlement"}
         assert checked.message == expected
 
@@ -69,7 +75,7 @@ def test_blobs_are_named_where_the_proposal_names_some(series: Series) -> None:
     honest = shown(series)
     settlement = replace(honest.evidence.settlement, leaf_blobs=(bytes(32),))
     evidence = replace(honest.evidence, settlement=settlement)
-    checked = check_proposal(replace(honest, evidence=evidence), series.reader())
+    checked = checked_of(replace(honest, evidence=evidence), series)
     assert lines(checked) == {"settlement"}
     assert [blob[:1] for blob in checked.message.leaf_blobs] == [b"\1"]
 
@@ -113,7 +119,7 @@ def test_a_changed_core_is_found(
 ) -> None:
     honest = shown(series)
     summary = replace(honest.summary, **change(honest.summary))
-    checked = check_proposal(replace(honest, summary=summary), series.reader())
+    checked = checked_of(replace(honest, summary=summary), series)
     assert lines(checked) == found | {"settlement"}
 
 
@@ -124,13 +130,13 @@ def test_a_changed_core_is_found(
 def test_what_no_record_can_say_is_not_signed(changes: dict[str, Any], series: Series) -> None:
     honest = shown(series)
     summary = replace(honest.summary, **changes)
-    assert "form" in lines(check_proposal(replace(honest, summary=summary), series.reader()))
+    assert "form" in lines(checked_of(replace(honest, summary=summary), series))
 
 
 def test_another_key_is_another_settlement(series: Series) -> None:
     honest = shown(series)
     material = replace(honest.held_material, envelope_keys=(bytes(32),) * 4)
-    checked = check_proposal(replace(honest, held_material=material), series.reader())
+    checked = checked_of(replace(honest, held_material=material), series)
     assert {"certificates", "batch root", "transcript", "settlement"} <= lines(checked)
 
 
