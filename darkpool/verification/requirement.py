@@ -144,12 +144,15 @@ class MarginModel:
         """What a unit is worth for a holder, in price units; None where the contract has expired.
 
         Raises:
-            Unsound: a contract that there is not.
+            Unsound: a contract that there is not, or of no units.
         """
         lot = self._lot(contract_index)
         if lot is None:
             return None
-        return lot.value_long // self._contracts[contract_index].multiplier
+        contract = self._contracts[contract_index]
+        if contract.multiplier < 1:
+            raise Unsound(f"multiplier of {contract.name}", "above 0", contract.multiplier)
+        return lot.value_long // contract.multiplier
 
     def multiplier(self, contract_index: int) -> int:
         """Units of underlying in a lot of a contract."""

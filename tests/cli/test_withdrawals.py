@@ -12,9 +12,9 @@ from darkpool.chain.errors import ChainUnavailable
 from tests.support.command_line import GRID_OPTIONS, darkpool, on_small_rings
 
 HEADER = "account,side,size,limit,request\n"
-# dan does not trade
+# ann fills whole, whoever sells to it; dan does not trade
 ORDERS = (
-    HEADER + "ann,buy,5,4806,\nbob,sell,3,4804.5,100\ncid,sell,7,4805,\ndan,buy,1,4802,1000.5\n"
+    HEADER + "ann,buy,5,4806,100\nbob,sell,3,4804.5,\ncid,sell,7,4805,\ndan,buy,1,4802,1000.5\n"
 )
 OPTIONS = GRID_OPTIONS
 
@@ -36,14 +36,14 @@ def test_who_does_not_trade_gets_what_it_asks_for_and_who_trades_waits(orders: P
     done = darkpool("auction", orders, *OPTIONS, "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout, parse_float=Decimal)
-    bob, dan = document["withdrawals"]
-    assert (bob["account"], dan["account"]) == ("bob", "dan")
+    ann, dan = document["withdrawals"]
+    assert (ann["account"], dan["account"]) == ("ann", "dan")
     addresses = {order["account"]: order["address"] for order in document["orders"]}
     assert dan["address"] == addresses["dan"]
-    assert [bob[name] for name in ("requested", "granted", "claimed")] == [100, 0, 0]
+    assert [ann[name] for name in ("requested", "granted", "claimed")] == [100, 0, 0]
     assert [dan[name] for name in ("requested", "granted", "claimed")] == 3 * [Decimal("1000.5")]
     # a bond of a thousand, and margin of the cap that all four share, ten lots
-    assert bob["deposited"] == dan["deposited"] > 1000 + 10 * 480
+    assert ann["deposited"] == dan["deposited"] > 1000 + 10 * 480
     assert "Claim what was granted" in done.stderr
 
 

@@ -259,3 +259,12 @@ def test_groups_of_unknown_underlyings_are_left_to_the_check_of_the_specificatio
     apart = MarginModel(changed(INPUTS, "specification.groups", put(())))
     net = {0: 5, 6: -3}
     assert MarginModel(inputs).requirement(net) == apart.requirement(net)
+
+
+@pytest.mark.parametrize("multiplier", [0, -1])
+def test_a_unit_of_a_contract_without_units_is_worth_nothing_that_can_be_said(
+    multiplier: int,
+) -> None:
+    inputs: MarginInputs = changed(INPUTS, "specification.contracts.0.multiplier", put(multiplier))
+    with pytest.raises(Unsound, match="multiplier of"):
+        MarginModel(inputs).mark(0)
