@@ -25,7 +25,15 @@ from darkpool.record.reader import Record
 from darkpool.settlement.between import Between, VoidCharge
 from darkpool.settlement.claims import TREASURY
 from darkpool.simulation.node import open_batch
-from darkpool.units import AccountId, Cash, InstrumentName, Interval, PriceUnits, identifier
+from darkpool.units import (
+    AccountId,
+    Cash,
+    InstrumentName,
+    Interval,
+    PriceUnits,
+    account_bytes,
+    identifier,
+)
 from darkpool.verification.asked import AskedChain
 from darkpool.verification.audit import audit_all
 from darkpool.verification.basis import Basis
@@ -33,6 +41,7 @@ from darkpool.verification.proposal import check_proposal
 from darkpool.verification.report import AuditReport, Check, Findings, Verdict
 from darkpool.verification.voids import DueCheck
 from tests.support.moving_markets import HOUR_MS
+from tests.support.venue_story import rotate
 from tests.support.void_story import PERPETUAL, VoidStory, void_story
 
 TRADE = ("BTC-PERP", "alice", "carol", 1)
@@ -131,6 +140,18 @@ def test_a_venue_goes_on_after_two_voids(voids: VoidStory) -> None:
     for report in (beside, alone):
         assert "(2, 3) is the keypers' word" in line(report, "continuity").detail
     assert line(alone, "continuity").verdict is Verdict.NOT_CHECKED
+
+
+def test_another_committee_books_what_a_void_interval_left(voids: VoidStory) -> None:
+    """The openings that show the fault are signed by keypers that are no more."""
+    void_with_a_fault(voids)
+    rotate(voids.story)
+    settled = voids.story.interval(names=PERPETUAL)
+    assert settled.settlement.is_final, settled.settlement.transaction
+    (charge,) = settled.settlement.record.summary.due.charges
+    assert (charge.interval, charge.account) == (2, account_bytes(mallory(voids)))
+    for both in audited(voids, 1, 2, 3):
+        assert all(report.ok for report in both)
 
 
 def test_keypers_sign_nothing_that_void_intervals_did_not_leave(voids: VoidStory) -> None:

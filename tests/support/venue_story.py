@@ -160,7 +160,8 @@ def live(told: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = told.settled(names=AFTER_MARCH)
     assert outcome.applied.balances.variation.covered.keys() == {standing.account("dan")}
     assert told.cash(outcome).get(standing.account("dan"), 0) == 0
-    _rotate(told)
+    rotate(told)
+    told.settled(("ETH-PERP", "cat", "ann", 1), names=AFTER_MARCH)
     assert chain.standing().settled == standing.venue.interval - 1 == 10
 
 
@@ -247,7 +248,7 @@ def _exclude(told: Story) -> None:
     assert len(outcome.settlement.signatures) == 4
 
 
-def _rotate(told: Story) -> None:
+def rotate(told: Story) -> None:
     """Another committee takes over, after more than a week."""
     venue = told.standing.venue
     dealt = seats(TEST_INSECURE_SMALL, venue.state)
@@ -256,7 +257,6 @@ def _rotate(told: Story) -> None:
     told.machine.travel(9 * DAY_S)
     venue.rotate(dealt)
     assert set(before).isdisjoint(venue.deployment.keypers)
-    told.settled(("ETH-PERP", "cat", "ann", 1), names=AFTER_MARCH)
 
 
 def require_audited(told: Story) -> None:
