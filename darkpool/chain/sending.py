@@ -7,8 +7,10 @@ kept: where a chain reorganises and forgets it, the same bytes are sent again.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from eth_account import Account
@@ -57,7 +59,7 @@ class Sender:
         self.account = account
         self._key = key
         self._embedded = embedded
-        self._kept: dict[bytes, tuple[str, HexBytes]] = {}
+        self._kept: dict[bytes, tuple[str, HexBytes, str]] = {}
 
     def call(
         self, function: ContractFunction | ContractConstructor, key: bytes | None = None
@@ -145,31 +147,39 @@ class Sender:
         """
         receipt = self._receipt(transaction)
         if receipt is not None and receipt["status"] != 1:
-            name, _ = self._kept.get(transaction, ("a transaction", b""))
+            name, *_ = self._kept.get(transaction, ("a transaction",))
             raise TransactionReverted(name, f"{NO_REASON}, in block {receipt['blockNumber']}")
         return receipt
 
     def send_again(self, transaction: bytes) -> bool:
         """Send what was signed before where the node has forgotten it, and say whether it has it.
 
+        So are those that its account sent before it: without them no block takes it.
+
         Raises:
             ChainUnavailable: no answer, or none that can be used.
         """
         own = HexBytes(transaction)
-        if self._has(own):
-            return True
         if transaction not in self._kept:
-            return False
-        name, raw = self._kept[transaction]
-        try:
-            self._send_signed(name, own, raw)
-        except TransactionRefused:
-            return False
-        return True
+            return self._has(own)
+        for kept in self._up_to(transaction):
+            name, raw, _ = self._kept[kept]
+            with suppress(TransactionRefused):
+                if not self._has(HexBytes(kept)):
+                    self._send_signed(name, HexBytes(kept), raw)
+        return self._has(own)
+
+    def _up_to(self, transaction: bytes) -> list[bytes]:
+        """What is kept of its account, in the order of sending, up to a transaction that is."""
+        before = itertools.takewhile(lambda one: one != transaction, self._kept)
+        account = self._kept[transaction][2]
+        return [*(one for one in before if self._kept[one][2] == account), transaction]
 
     def forget(self, transaction: bytes) -> None:
-        """Keep a transaction no longer: it is final."""
-        self._kept.pop(transaction, None)
+        """Keep a transaction no longer, nor those that its account sent before it: it is final."""
+        if transaction in self._kept:
+            for kept in self._up_to(transaction):
+                del self._kept[kept]
 
     def _gas(
         self, name: str, function: ContractFunction | ContractConstructor, sender: TxParams
@@ -245,7 +255,7 @@ class Sender:
         return None
 
     def _keep(self, name: str, transaction: HexBytes, raw: HexBytes) -> None:
-        self._kept[bytes(transaction)] = name, raw
+        self._kept[bytes(transaction)] = name, raw, Account.recover_transaction(raw)
         if len(self._kept) > KEPT_MAX:
             del self._kept[next(iter(self._kept))]
 

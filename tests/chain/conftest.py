@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,3 +66,23 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr("darkpool.chain.node.time.sleep", waited.append)
     monkeypatch.setattr("darkpool.chain.node.time.monotonic", lambda: start + sum(waited))
     return waited
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client waits for blocks, and makes none, as on a chain that is not for development."""
+    monkeypatch.setattr("darkpool.chain.client._DEVELOPMENT_NODES", ())
+
+
+@pytest.fixture
+def pausing(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[], object]]], None]:
+    """Lets the chain do one thing after another while the client waits, and the last for ever."""
+
+    def plan(doings: list[Callable[[], object]]) -> None:
+        def pause(_seconds: float) -> None:
+            doing = doings.pop(0) if len(doings) > 1 else doings[0]
+            doing()
+
+        monkeypatch.setattr("darkpool.chain.waiting.time.sleep", pause)
+
+    return plan

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hexbytes import HexBytes
 from web3 import Web3
-from web3.types import RPCEndpoint
 
 from darkpool.chain.client import Chain
 from darkpool.chain.errors import (
@@ -25,12 +24,10 @@ from darkpool.errors import OutOfBounds, WrongType
 from darkpool.protocol.leaves import encode_leaves
 from darkpool.protocol.results import encode_results
 from darkpool.units import AccountId, Interval, account_id
+from tests.support.anvil_node import ANVIL_KEY, OTHER_ANVIL_KEY, Anvil
 from tests.support.served_chain import Reply, Served, ServedChain, refusal, result, served
 from tests.support.signing_committee import SigningCommittee, balance
 
-# the second and third of the accounts that anvil gives money to, as its documentation says
-ANVIL_KEY = bytes.fromhex("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d")
-OTHER_ANVIL_KEY = bytes.fromhex("5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a")
 EMBEDDED_KEY = (1).to_bytes(32)  # of the first account of the embedded chain
 PAID = account_id("0x" + "99" * 20)
 ACCOUNT = account_id("0x" + "77" * 20)
@@ -212,42 +209,6 @@ def test_finalized_blocks_count_where_the_chain_names_them(at: Served, chain: Ch
         finalized(answer)
         with pytest.raises(ChainUnavailable):
             reader.is_final(point, FINALIZED)
-
-
-class Anvil:
-    """A node of its own process, told what to do with its blocks."""
-
-    def __init__(self, chain: Chain) -> None:
-        self._chain = chain
-
-    def ask(self, method: str, *params: Any) -> Any:
-        return self._chain._web3.provider.make_request(RPCEndpoint(method), list(params))["result"]
-
-    def mine(self, blocks: int) -> None:
-        self.ask("anvil_mine", blocks)
-
-    def reorganise(self, depth: int) -> None:
-        self.ask("anvil_reorg", depth, [])
-
-
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client waits for blocks, and makes none, as on a chain that is not for development."""
-    monkeypatch.setattr("darkpool.chain.client._DEVELOPMENT_NODES", ())
-
-
-@pytest.fixture
-def pausing(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[], object]]], None]:
-    """Lets the chain do one thing after another while the client waits, and the last for ever."""
-
-    def plan(doings: list[Callable[[], object]]) -> None:
-        def pause(_seconds: float) -> None:
-            doing = doings.pop(0) if len(doings) > 1 else doings[0]
-            doing()
-
-        monkeypatch.setattr("darkpool.chain.waiting.time.sleep", pause)
-
-    return plan
 
 
 @pytest.mark.usefixtures("patient")
